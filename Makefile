@@ -1,0 +1,40 @@
+# Each target builds .venv when it is missing; all it needs is make and Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: demo test check bench clean
+
+demo: .venv/.installed
+	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
+
+test: .venv/.dev
+	$(BIN)/python -m pytest
+
+check: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench: .venv/.bench
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip
+	$(PIP) --editable '.[cli]'
+	touch $@
+
+.venv/.dev: .venv/.installed
+	$(PIP) --editable '.[cli,speed]' --group dev
+	touch $@
+
+.venv/.bench: .venv/.dev
+	$(PIP) --group bench
+	touch $@

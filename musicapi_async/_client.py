@@ -1,0 +1,272 @@
+"""MusicAPI: joins the rooms below and owns their lifetime."""
+
+import asyncio
+import os
+import warnings
+from collections.abc import AsyncIterable, Coroutine, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias, TypeVar
+from urllib.parse import quote
+
+import attrs
+
+from musicapi_async._operation import GET, POST, Request, TaskRequest
+from musicapi_async._settings import Settings
+from musicapi_async._tasks.poller import Poller
+from musicapi_async._tasks.run import Run
+from musicapi_async._tasks.state import TaskRule
+from musicapi_async._tasks.task import Task
+from musicapi_async._transport.caller import Call, Caller
+from musicapi_async._transport.replies import Reply, read_body, read_object, read_task_id, unreadable
+from musicapi_async._transport.retry import Kind
+from musicapi_async._transport.session import Session
+from musicapi_async.errors import ClientClosedError, InvalidRequestError
+from musicapi_async.families.account import Account
+from musicapi_async.families.lyrics import Lyrics
+from musicapi_async.families.riffusion import Riffusion
+from musicapi_async.families.sonic import Sonic
+from musicapi_async.media.download import Progress, SavedFile, save
+from musicapi_async.results import Clip, Songs
+
+__all__ = ["JSON", "MusicAPI"]
+
+R = TypeVar("R")
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+CLOSING_GRACE: Final = 5.0
+"""Seconds that a closing client waits for the answers to paid requests under way."""
+SHARED_SETTINGS: Final = ("max_requests", "poll_interval", "connect_timeout", "max_reply_size")
+
+
+class MusicAPI:
+    """A client of the service: ``async with MusicAPI() as client``.
+
+    ``api_key`` comes from here or from ``MUSICAPI_KEY``, ``base_url`` from here or from ``MUSICAPI_BASE_URL``; the
+    other settings are described in ``Settings``. Nothing is opened before the first call. Without ``async with``,
+    close it with ``aclose()``.
+
+    Raises InvalidRequestError when a setting is wrong or no key is given.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        max_requests: int | None = None,
+        max_attempts: int | None = None,
+        poll_interval: float | None = None,
+        max_reply_size: int | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name != "self"}
+        self._set_up(Settings.load(**given), None)
+
+    def _set_up(self, settings: Settings, shared: "_Shared | None") -> None:
+        self._settings = settings
+        self._is_view = shared is not None
+        self._shared = shared or _Shared(settings)
+        self._caller = Caller(settings, self._shared.session)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    @property
+    def sonic(self) -> Sonic:
+        """Songs from lyrics or a description, and what can be done with them."""
+        return Sonic(self)
+
+    @property
+    def riffusion(self) -> Riffusion:
+        """Songs with the time of every word; deprecated by the vendor."""
+        return Riffusion(self)
+
+    @property
+    def lyrics(self) -> Lyrics:
+        """Drafts of words for a song."""
+        return Lyrics(self)
+
+    @property
+    def account(self) -> Account:
+        """The account's balance."""
+        return Account(self)
+
+    async def submit(self, request: TaskRequest[R]) -> Task[R]:
+        """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
+
+        Raises UncertainSubmissionError when nobody can tell whether it was accepted, and the typed error of a refusal.
+        """
+        call = Call(method=request.method, path=request.path, body=request.to_wire(), kind=Kind.PAID, request=request)
+
+        def read(reply: Reply) -> str:
+            task_id = read_task_id(read_object(call.attempted, reply, read_body(reply)))
+            if task_id is None:
+                raise unreadable(call.attempted, reply, "the reply names no task")
+            return task_id
+
+        task_id = await self._shared.track(self._caller.ask(call, read))
+        accepted_at = asyncio.get_running_loop().time()
+        return Task(task_id, TaskRule.of(type(request)), self._caller, self._shared.poller, accepted_at=accepted_at)
+
+    async def call(self, request: Request[R]) -> R:
+        """Ask for an answer that comes at once.
+
+        Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted.
+        """
+        if isinstance(request, TaskRequest):
+            message = f"{request.operation_name()} starts a task: give it to submit()"
+            raise InvalidRequestError(message, "request", request, "a request that answers at once")
+        free = request.method == GET
+        body = None if free else request.to_wire()
+        kind = Kind.FREE if free else Kind.PAID
+        call = Call(method=request.method, path=request.path, body=body, kind=kind, request=request)
+
+        def read(reply: Reply) -> R:
+            found = read_object(call.attempted, reply, read_body(reply))
+            try:
+                return request.read(found)
+            except (ValueError, TypeError, KeyError) as error:
+                raise unreadable(call.attempted, reply, f"the reply is not what it should be: {error}") from error
+
+        return await self._shared.track(self._caller.ask(call, read))
+
+    def run(
+        self,
+        requests: Iterable[TaskRequest[R]] | AsyncIterable[TaskRequest[R]],
+        *,
+        in_flight: int = 10,
+        timeout: float | None = 600.0,
+    ) -> Run[R]:
+        """Start a task for every request, at most ``in_flight`` alive at once, and yield outcomes as they finish.
+
+        ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
+        """
+        return Run(self, requests, in_flight, timeout, self._shared.background)
+
+    def resume(self, family: str, task_id: str) -> Task[Songs]:
+        """Take up a task of songs from its id; ``client.<family>.task(task_id)`` is the same."""
+        return Task(task_id, TaskRule(family, TaskRequest.promised, Songs), self._caller, self._shared.poller)
+
+    async def download(
+        self, source: Clip | str, path: str | os.PathLike[str], *, on_progress: Progress | None = None
+    ) -> SavedFile:
+        """Write a clip's audio (or any file by its URL, such as ``clip.image_url``) to ``path``.
+
+        The file appears under its name only when it is whole. A path without a suffix gets the one its content asks
+        for. ``on_progress(done, total)`` is called with bytes. The API key is not sent to the file's host.
+
+        Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
+        """
+        return await save(self._shared.session, source, path, on_progress)
+
+    async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
+        """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
+
+        Returns the reply's JSON object. Only a GET is taken for free and repeated.
+
+        Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
+        """
+        if method not in {GET, POST} or not path.startswith("/"):
+            message = f"request() takes GET or POST and a path that begins with /, not {method!r} and {path!r}"
+            raise InvalidRequestError(message, "path", path, "/...")
+        kind = Kind.FREE if method == GET else Kind.PAID
+        call = Call(method=method, path=quote(path, safe="/?=&%~"), body=json, kind=kind, request=json)
+
+        def read(reply: Reply) -> Mapping[str, Any]:
+            return read_object(call.attempted, reply, read_body(reply))
+
+        return dict(await self._shared.track(self._caller.ask(call, read)))
+
+    def with_options(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Self:
+        """Return a view of this client with other settings on the same connections; closing a view does nothing."""
+        changes = {name: value for name, value in locals().items() if name != "self" and value is not None}
+        view = object.__new__(type(self))
+        view._set_up(attrs.evolve(self._settings, **changes), self._shared)
+        return view
+
+    async def aclose(self) -> None:
+        """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
+
+        May be called twice.
+        """
+        if not self._is_view:
+            await self._shared.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Show the settings, without the key."""
+        return f"MusicAPI({self._settings!r})"
+
+    def __del__(self) -> None:
+        """Warn of a client that was used and not closed."""
+        shared = getattr(self, "_shared", None)
+        if shared is not None and not self._is_view and shared.session.is_open:
+            warnings.warn(
+                "a MusicAPI client was not closed: use 'async with', or aclose()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+
+class _Shared:
+    """What a client and its views have in common: sockets, the clock, and what is under way."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.session = Session(settings)
+        self.poller = Poller(settings.poll_interval, max(1, settings.max_requests // 2))
+        self.background: set[asyncio.Task[Any]] = set()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._closing = False
+
+    async def track(self, calling: Coroutine[Any, Any, R]) -> R:
+        """Await a call, so that closing can wait for its answer."""
+        if self._closing:
+            calling.close()
+            raise ClientClosedError
+        self._under_way += 1
+        try:
+            return await calling
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def aclose(self) -> None:
+        """Close everything, in the order in which nothing is lost."""
+        self._closing = True
+        try:
+            await self.poller.aclose()
+            if self._under_way:
+                self._idle.clear()
+                async with asyncio.timeout(CLOSING_GRACE):
+                    await self._idle.wait()
+        except TimeoutError:
+            pass
+        finally:
+            await self.session.aclose()
+            leftover = list(self.background)
+            for worker in leftover:
+                worker.cancel()
+            await asyncio.gather(*leftover, return_exceptions=True)

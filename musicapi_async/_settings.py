@@ -1,0 +1,100 @@
+"""How a client behaves: keyword, then environment, then default."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from musicapi_async.errors import InvalidRequestError
+
+__all__ = ["Settings"]
+
+DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
+
+
+def _clean_key(key: str) -> str:
+    """Strip what people paste along with a key: blanks, quotes, a ``Bearer`` prefix."""
+    cleaned = key.strip().strip("\"'").strip()
+    if cleaned[:7].lower() == "bearer ":
+        cleaned = cleaned[7:].strip().strip("\"'")
+    return cleaned
+
+
+def _check_key(_: object, __: object, key: str) -> None:
+    if not key:
+        message = (
+            "no API key: pass MusicAPI(api_key=...) or set the environment variable MUSICAPI_KEY "
+            "(you find your key in the service's dashboard under API Keys)"
+        )
+        raise InvalidRequestError(message, "api_key")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        message = "the API key holds a blank, a control character or a letter outside ASCII: copy it again"
+        raise InvalidRequestError(message, "api_key")
+
+
+def _check_base_url(_: object, __: object, url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        message = f"base_url is {url!r}; it must begin with https:// (or http://) and name a host"
+        raise InvalidRequestError(message, "base_url", url, "https://host/path")
+    if parts.query or parts.fragment or parts.username:
+        message = f"base_url is {url!r}; it must not hold a query, a fragment or a user name"
+        raise InvalidRequestError(message, "base_url", url, "https://host/path")
+
+
+def _clean_url(url: object) -> str:
+    return str(url).strip().rstrip("/")
+
+
+def _check_positive(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise InvalidRequestError(f"{attribute.name} is {value!r}; it must be above 0", attribute.name, value, "> 0")
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Everything that can be set on a client; times are seconds.
+
+    - ``api_key``: sent to the API's own host alone. A pasted ``Bearer`` prefix, quotes and blanks are stripped.
+    - ``base_url``: the service's address, or a sandbox's.
+    - ``timeout``: for one request and its reply; ``connect_timeout``: for one connection.
+    - ``max_requests``: requests in flight at once. ``max_attempts``: tries of a request that may be repeated.
+    - ``poll_interval``: between two looks at a task; the service advises 15 to 25.
+    - ``max_reply_size``: bytes of one reply; a larger one is refused.
+    """
+
+    api_key: str = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
+    base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=_clean_url, validator=_check_base_url)
+    timeout: float = attrs.field(default=60.0, validator=_check_positive)
+    connect_timeout: float = attrs.field(default=10.0, validator=_check_positive)
+    max_requests: int = attrs.field(default=100, validator=_check_positive)
+    max_attempts: int = attrs.field(default=4, validator=_check_positive)
+    poll_interval: float = attrs.field(default=15.0, validator=_check_positive)
+    max_reply_size: int = attrs.field(default=32 * 1024 * 1024, validator=_check_positive)
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, **given: object) -> Self:
+        """Make settings from keywords (None means not given), then the environment, then the defaults.
+
+        The environment is read when a client is made: ``MUSICAPI_KEY``, ``MUSICAPI_BASE_URL``,
+        ``MUSICAPI_POLL_INTERVAL``.
+
+        Raises InvalidRequestError naming the setting that is wrong.
+        """
+        variables = os.environ if environment is None else environment
+        found: dict[str, object] = {"api_key": variables.get("MUSICAPI_KEY", "")}
+        if url := variables.get("MUSICAPI_BASE_URL", "").strip():
+            found["base_url"] = url
+        if interval := variables.get("MUSICAPI_POLL_INTERVAL", "").strip():
+            found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
+        found.update((name, value) for name, value in given.items() if value is not None)
+        return cls(**found)  # type: ignore[arg-type]  # each value is checked by its field
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise InvalidRequestError(f"{name} is {value!r}; it must be a number of seconds", name, value, "> 0") from None

@@ -1,0 +1,216 @@
+"""Many requests, a bounded number of tasks at once: ``client.run``."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, Iterable, Iterator
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import attrs
+
+from musicapi_async._operation import TaskRequest
+from musicapi_async._tasks.task import Task
+from musicapi_async.errors import InvalidRequestError, MusicAPIError
+
+__all__ = ["Outcome", "Run"]
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+@attrs.frozen(kw_only=True)
+class Outcome(Generic[R_co]):
+    """What became of one request of a run.
+
+    Either ``result`` or ``error`` is set; ``task`` is None when the request was never accepted.
+    """
+
+    request: TaskRequest[R_co]
+    task: Task[R_co] | None = None
+    result: R_co | None = None
+    error: MusicAPIError | None = None
+
+
+class Client(Protocol):
+    """What a run needs of its client."""
+
+    async def submit(self, request: TaskRequest[R], /) -> Task[R]:
+        """Start a task."""
+        ...
+
+
+class Run(Generic[R]):
+    """Outcomes of many requests, as they finish: ``async for outcome in client.run(requests, in_flight=50)``.
+
+    At most ``in_flight`` tasks are alive at the service. Requests are taken from their source one by one, and only
+    while somebody asks for the next outcome: leaving the loop stops the spending. Tasks alive then are in ``tasks``.
+    An error of the source is raised when every task that was started has been handed over.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        requests: Iterable[TaskRequest[R]] | AsyncIterable[TaskRequest[R]],
+        in_flight: int,
+        timeout: float | None,
+        background: set[asyncio.Task[Any]],
+    ) -> None:
+        if isinstance(in_flight, bool) or not isinstance(in_flight, int) or in_flight < 1:
+            message = f"in_flight is {in_flight!r}; it must be a whole number of at least 1"
+            raise InvalidRequestError(message, "in_flight", in_flight, ">= 1")
+        self._client = client
+        self._timeout = timeout
+        self._in_flight = in_flight
+        self._background = background
+        self._changed = asyncio.Event()
+        self._source = _Source(requests, self._changed)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._alive: dict[str, Task[R]] = {}
+        self._finished: deque[Outcome[R]] = deque()
+
+    @property
+    def tasks(self) -> tuple[Task[R], ...]:
+        """The tasks that are alive at the service now."""
+        return tuple(self._alive.values())
+
+    @property
+    def has_room(self) -> bool:
+        """True when another request may be started."""
+        return len(self._workers) + len(self._finished) < self._in_flight
+
+    def start(self, request: TaskRequest[R]) -> None:
+        """Start one more request now, besides those of the source; ``has_room`` tells whether it may be."""
+        worker = asyncio.get_running_loop().create_task(self._work(_checked(request)))
+        for group in (self._workers, self._background):
+            group.add(worker)
+            worker.add_done_callback(group.discard)
+
+    async def next(self) -> Outcome[R] | None:
+        """Return the next outcome, or None when nothing is left that was started."""
+        while not self._finished:
+            if not self._workers and not self._source.is_pulling:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+            self._fill()
+        return self._finished.popleft()
+
+    def __aiter__(self) -> Self:
+        """Return itself: a run is gone through once."""
+        return self
+
+    async def __anext__(self) -> Outcome[R]:
+        """Start what there is room for, and return the next outcome."""
+        self._fill()
+        outcome = await self.next()
+        if outcome is not None:
+            return outcome
+        if self._source.error is not None:
+            raise self._source.error
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Stop: nothing more is started, waiting ends. Tasks that are alive live on at the service."""
+        await self._source.aclose()
+        workers = list(self._workers)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    def _fill(self) -> None:
+        while self.has_room and (request := self._source.take()) is not None:
+            try:
+                self.start(request)
+            except InvalidRequestError as error:
+                self._source.stop(error)
+
+    async def _work(self, request: TaskRequest[R]) -> None:
+        task: Task[R] | None = None
+        try:
+            task = await self._client.submit(request)
+            self._alive[task.id] = task
+            result = await task.wait(self._timeout)
+        except MusicAPIError as error:
+            self._finished.append(Outcome(request=request, task=task, error=error))
+        else:
+            self._finished.append(Outcome(request=request, task=task, result=result))
+        finally:
+            if task is not None:
+                self._alive.pop(task.id, None)
+            # Here, not in a callback: whoever is woken now must find the room.
+            self._workers -= {asyncio.current_task()}
+            self._changed.set()
+
+
+def _checked(request: object) -> TaskRequest[Any]:
+    if not isinstance(request, TaskRequest):
+        message = f"a run takes requests that start a task, such as sonic.Create(...), not {request!r}"
+        raise InvalidRequestError(message, "requests", request, "TaskRequest")
+    return request
+
+
+class _Source(Generic[R]):
+    """The requests still to come, taken one at a time; an async source is read by one task of its own."""
+
+    def __init__(
+        self, requests: Iterable[TaskRequest[R]] | AsyncIterable[TaskRequest[R]], changed: asyncio.Event
+    ) -> None:
+        self._requests: Iterator[TaskRequest[R]] | AsyncIterable[TaskRequest[R]]
+        self._requests = requests if isinstance(requests, AsyncIterable) else iter(requests)
+        self._changed = changed
+        self._wanted = asyncio.Event()
+        self._pulled: TaskRequest[R] | None = None
+        self._puller: asyncio.Task[None] | None = None
+        self._exhausted = False
+        self.error: BaseException | None = None
+
+    @property
+    def is_pulling(self) -> bool:
+        """True while an async source has been asked for a request."""
+        return not self._exhausted and self._wanted.is_set()
+
+    def take(self) -> TaskRequest[R] | None:
+        """Return the next request; None when there is none, or none yet."""
+        if self._exhausted:
+            return None
+        if isinstance(self._requests, AsyncIterable):
+            return self._take_pulled(self._requests)
+        try:
+            return next(self._requests)
+        except StopIteration:
+            self._exhausted = True
+        except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
+            self.stop(error)
+        return None
+
+    def stop(self, error: BaseException) -> None:
+        """Take nothing more, because of this error."""
+        self.error = error
+        self._exhausted = True
+
+    async def aclose(self) -> None:
+        """Take nothing more, and end the task that reads an async source."""
+        self._exhausted = True
+        if self._puller is not None:
+            self._puller.cancel()
+            await asyncio.gather(self._puller, return_exceptions=True)
+
+    def _take_pulled(self, requests: AsyncIterable[TaskRequest[R]]) -> TaskRequest[R] | None:
+        request, self._pulled = self._pulled, None
+        if request is None and not self._wanted.is_set():
+            self._wanted.set()
+            if self._puller is None:
+                self._puller = asyncio.get_running_loop().create_task(self._pull(requests))
+        return request
+
+    async def _pull(self, requests: AsyncIterable[TaskRequest[R]]) -> None:
+        try:
+            async for request in requests:
+                self._pulled = request
+                self._wanted.clear()
+                self._changed.set()
+                await self._wanted.wait()
+        except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
+            self.error = error
+        finally:
+            self._exhausted = True
+            self._changed.set()

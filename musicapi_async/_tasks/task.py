@@ -1,0 +1,134 @@
+"""A paid task: its id, looking at it, waiting for it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from typing import Generic, TypeVar
+from urllib.parse import quote
+
+from musicapi_async._operation import GET
+from musicapi_async._tasks.poller import News, Poller
+from musicapi_async._tasks.state import TaskRule, TaskState, read_state
+from musicapi_async._transport.caller import Call, Caller
+from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
+
+__all__ = ["Task"]
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Task(Generic[R_co]):
+    """A task of the service, paid for, known by its ``id``.
+
+    Keep the id: ``client.<family>.task(id)`` takes the task up again, from another process, next week.
+    """
+
+    __slots__ = ("_caller", "_end", "_poller", "_rule", "accepted_at", "family", "id")
+
+    def __init__(
+        self, task_id: str, rule: TaskRule[R_co], caller: Caller, poller: Poller, *, accepted_at: float | None = None
+    ) -> None:
+        self.id = _checked_id(task_id)
+        self.family = rule.family
+        self.accepted_at = accepted_at
+        """When it was accepted, by the event loop's clock; None for a task taken up from its id."""
+        self._rule = rule
+        self._caller = caller
+        self._poller = poller
+        self._end: TaskState[R_co] | None = None
+
+    def __repr__(self) -> str:
+        """Show the family and the id."""
+        return f"Task(family={self.family!r}, id={self.id!r})"
+
+    async def wait(self, timeout: float | None = 600.0) -> R_co:
+        """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
+
+        A wait that times out or is cancelled leaves the task alive: wait again, or take it up later from its id.
+
+        Raises TaskFailedError when the service gives up, TaskTimeoutError when the time is up, ClientClosedError when
+        the client is closed meanwhile, and the error of looks that keep failing.
+        """
+        state = self._end or await self._wait_for_end(timeout)
+        if state.error is not None:
+            raise state.error
+        # A finished state always carries its result.
+        return state.result  # type: ignore[return-value]
+
+    async def poll(self) -> TaskState[R_co]:
+        """Look once, now. A failed task is told by the state, not raised."""
+        return await self.look()
+
+    async def updates(self) -> AsyncGenerator[TaskState[R_co], None]:
+        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end."""
+        inbox: deque[News] = deque()
+        arrived = asyncio.Event()
+
+        def listener(news: News) -> None:
+            inbox.append(news)
+            arrived.set()
+
+        if self._end is not None:
+            yield self._end
+            return
+        last: TaskState[R_co] | None = None
+        self._poller.listen(self, listener)
+        try:
+            while last is None or not last.is_done:
+                await arrived.wait()
+                arrived.clear()
+                while inbox:
+                    news = inbox.popleft()
+                    if isinstance(news, BaseException):
+                        raise news
+                    if news != last:
+                        yield news
+                    last = news
+            self._end = last
+        finally:
+            self._poller.stop_listening(self, listener)
+
+    async def look(self, attempts: int | None = None) -> TaskState[R_co]:
+        """Look once; ``attempts`` bounds the repetitions of a look that fails (the setting's by default)."""
+        call = Call(method=GET, path=f"/{self.family}/task/{quote(self.id, safe='')}", attempts=attempts)
+        state = await self._caller.ask(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))
+        if state.is_done:
+            self._end = state
+        return state
+
+    async def _wait_for_end(self, timeout: float | None) -> TaskState[R_co]:
+        loop = asyncio.get_running_loop()
+        end: asyncio.Future[TaskState[R_co]] = loop.create_future()
+        last_seen: str | None = None
+
+        def listener(news: News) -> None:
+            nonlocal last_seen
+            if isinstance(news, BaseException):
+                if not end.done():
+                    end.set_exception(news)
+            elif news.is_done:
+                if not end.done():
+                    end.set_result(news)
+            else:
+                last_seen = news.status
+
+        started = loop.time()
+        self._poller.listen(self, listener)
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                self._end = await end
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TaskTimeoutError(self.family, self.id, round(loop.time() - started, 1), last_seen) from None
+        finally:
+            self._poller.stop_listening(self, listener)
+        return self._end
+
+
+def _checked_id(task_id: object) -> str:
+    if not isinstance(task_id, str) or not task_id.strip() or task_id.strip() in {".", ".."}:
+        message = f"task_id is {task_id!r}; it must be the id the service gave"
+        raise InvalidRequestError(message, "task_id", task_id, "an id")
+    return task_id.strip()

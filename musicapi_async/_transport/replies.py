@@ -1,0 +1,163 @@
+"""Status, headers and bytes to a JSON object or a typed error: pure.
+
+The contract's rules: decision 6 (submit), 8 and 9 (running, failed), 11 (errors are classed by body first).
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+from musicapi_async import errors
+from musicapi_async._transport.wire import read_json
+from musicapi_async.results.lenient import number
+
+__all__ = ["Reply", "error_from", "message_in", "read_body", "read_object", "read_task_id", "retry_after", "unreadable"]
+
+FIRST_BYTES: Final = 200
+REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
+MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
+# What a body's `type` says when the status says something else.
+STATUS_BY_TYPE: Final = {
+    "validation_error": 400,
+    "bad_request": 400,
+    "unauthorized": 401,
+    "not_found": 404,
+    "endpoint_retired": 410,
+    "rate_limited": 429,
+    "upstream_error": 502,
+}
+ERROR_BY_STATUS: Final[Mapping[int, type[errors.APIStatusError]]] = {
+    401: errors.AuthenticationError,
+    404: errors.NotFoundError,
+    410: errors.RetiredError,
+    429: errors.RateLimitError,
+}
+MODERATED: Final = ("lyrics", "description", "copyright", "inappropriate", "moderation", "artist name", "producer tag")
+
+
+class Reply(NamedTuple):
+    """What came over the wire, not yet understood."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of this exchange, for its support."""
+        return next((value for name in REQUEST_ID_HEADERS if (value := self.headers.get(name))), None)
+
+    @property
+    def is_success(self) -> bool:
+        """True for a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
+
+
+def read_body(reply: Reply) -> object:
+    """Return the reply's JSON, or None when it holds none."""
+    try:
+        return read_json(reply.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, object]:
+    """Return a successful reply's JSON object.
+
+    Raises the typed error of a refusal, or UnreadableReplyError for a 2xx that holds no JSON object.
+    """
+    if not reply.is_success:
+        raise error_from(attempted, reply, body)
+    if not isinstance(body, dict):
+        raise unreadable(attempted, reply, _what_is_wrong(reply, body))
+    code = body.get("code")
+    if isinstance(code, int) and code >= 400:  # noqa: PLR2004 - an error that was sent with a 2xx
+        raise error_from(attempted, reply._replace(status=code), body)
+    return body
+
+
+def unreadable(attempted: str, reply: Reply, reason: str) -> errors.UnreadableReplyError:
+    """Make the error of a good status with a body that is not what the contract says."""
+    start = reply.content[:FIRST_BYTES]
+    return errors.UnreadableReplyError(attempted, reply.status, reason, start, reply.request_id)
+
+
+def read_task_id(body: Mapping[str, object]) -> str | None:
+    """Find the task's id in the reply to a submit: ``task_id``, ``data.task_id``, or ``data`` itself."""
+    data = body.get("data")
+    nested = data.get("task_id") if isinstance(data, Mapping) else data
+    found = body.get("task_id") or nested
+    return found if isinstance(found, str) and found.strip() else None
+
+
+def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIError:
+    """Class a refusal: by what its body says, then by its status."""
+    if body is None:
+        body = reply.content[:FIRST_BYTES].decode("utf-8", "replace")
+    kind = body.get("type") if isinstance(body, Mapping) else None
+    kind = kind if isinstance(kind, str) else None
+    message = message_in(body) or f"the service answered {reply.status}"
+    effective = STATUS_BY_TYPE.get(kind or "", reply.status)
+    if effective == 400 and "not found" in message.lower():  # noqa: PLR2004
+        effective = 404
+    if effective == 400:  # noqa: PLR2004
+        text = f"{attempted}: {message}"
+        return errors.InvalidRequestError(text, status=reply.status, request_id=reply.request_id, body=body)
+    error = _error_class(effective, message)
+    known = (attempted, reply.status, message, kind, reply.request_id, body)
+    return error(*known, retry_after(reply.headers)) if issubclass(error, errors.RateLimitError) else error(*known)
+
+
+def message_in(body: object) -> str | None:
+    """Find the sentence in an error body, whatever key this handler uses."""
+    if isinstance(body, str):
+        return body.strip()[:FIRST_BYTES] or None
+    if not isinstance(body, Mapping):
+        return None
+    found = (body.get(key) for key in MESSAGE_KEYS)
+    return next((value for value in found if isinstance(value, str) and value), None)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Read ``Retry-After``: seconds, or a date; None when absent or unreadable."""
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    if (seconds := number(value)) is not None:
+        return max(0.0, seconds)
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+
+
+def _error_class(status: int, message: str) -> type[errors.APIStatusError]:
+    if status in {402, 403}:
+        return _refusal_class(status, message.lower())
+    if status in ERROR_BY_STATUS:
+        return ERROR_BY_STATUS[status]
+    return errors.ServerError if status >= 500 else errors.APIStatusError  # noqa: PLR2004
+
+
+def _refusal_class(status: int, message: str) -> type[errors.APIStatusError]:
+    """Split the overloaded 403 (and 402) by its message: credits, subscription, moderation, or plain refusal."""
+    if "credit" in message:
+        return errors.InsufficientCreditsError
+    if "subscription" in message:
+        return errors.SubscriptionError
+    if status == 402:  # noqa: PLR2004
+        return errors.InsufficientCreditsError
+    if any(word in message for word in MODERATED):
+        return errors.ModerationError
+    return errors.PermissionDeniedError
+
+
+def _what_is_wrong(reply: Reply, body: object) -> str:
+    if body is not None:
+        return f"the reply is a JSON {type(body).__name__}, not an object"
+    if not reply.content:
+        return "the reply is empty"
+    return "the reply is null" if reply.content.strip() == b"null" else "the reply is not JSON"

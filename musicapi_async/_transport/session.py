@@ -1,0 +1,156 @@
+"""The sockets: the only place that speaks to the HTTP library's client.
+
+Three ways out, each with connections of its own: looks over kept-alive ones; paid requests over a fresh one each, so
+that a connection the server closed while idle can never leave a payment in doubt; files without credentials.
+"""
+
+import asyncio
+import platform
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final, NamedTuple
+
+import aiohttp
+from yarl import URL
+
+from musicapi_async._settings import Settings
+from musicapi_async._transport.replies import Reply
+from musicapi_async._transport.retry import NoReplyError
+from musicapi_async.errors import ClientClosedError, ConnectionFailedError, UnreadableReplyError
+
+__all__ = ["FileReply", "Session"]
+
+# Above the gap between two looks, so that a lone waiter keeps its connection.
+KEEP_ALIVE: Final = 90.0
+DNS_CACHE: Final = 300
+FILES_AT_ONCE: Final = 32
+REDIRECTS: Final = 5
+USER_AGENT: Final = f"musicapi-async/{version('musicapi-async')} python/{platform.python_version()}"
+
+
+class FileReply(NamedTuple):
+    """A file on its way."""
+
+    status: int
+    size: int | None
+    chunks: AsyncIterator[bytes]
+
+
+class Session:
+    """The connections of a client and all its views; opened on first use, in one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.max_requests)
+        self._open: dict[str, aiohttp.ClientSession] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.closed = False
+
+    @property
+    def is_open(self) -> bool:
+        """True when there are sockets to close."""
+        return bool(self._open)
+
+    async def send(
+        self,
+        attempted: str,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes | None,
+        *,
+        timeout: float,
+        fresh: bool,
+    ) -> Reply:
+        """Send one request and read its whole reply.
+
+        Raises ConnectionFailedError when nothing was sent, NoReplyError when something may have been.
+        """
+        http = self._http("paid" if fresh else "looks")
+        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=self._settings.connect_timeout)
+        async with self._slots:
+            try:
+                async with http.request(
+                    method, url, headers=headers, data=body, timeout=limits, allow_redirects=False
+                ) as response:
+                    reply = Reply(response.status, response.headers, b"")
+                    content = await _read_within(response.content, self._settings.max_reply_size)
+                    if content is None:
+                        reason = f"the reply is larger than {self._settings.max_reply_size} bytes"
+                        raise UnreadableReplyError(attempted, response.status, reason, b"", reply.request_id)
+                    return reply._replace(content=content)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+                raise ConnectionFailedError(attempted, f"could not connect to {url.host}: {_reason(error)}") from error
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise NoReplyError(_reason(error)) from error
+
+    @asynccontextmanager
+    async def open_file(self, url: str) -> AsyncIterator["FileReply"]:
+        """Ask for a file, following redirects, without any credential.
+
+        Raises NoReplyError when the host cannot be reached or its answer breaks off.
+        """
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._settings.connect_timeout, sock_read=self._settings.timeout
+        )
+        try:
+            async with self._http("files").get(url, timeout=limits, max_redirects=REDIRECTS) as response:
+                yield FileReply(response.status, response.content_length, response.content.iter_any())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NoReplyError(_reason(error)) from error
+
+    async def aclose(self) -> None:
+        """Close every connection; may be called twice."""
+        self.closed = True
+        while self._open:
+            _, http = self._open.popitem()
+            await http.close()
+
+    def _http(self, use: str) -> aiohttp.ClientSession:
+        if self.closed:
+            raise ClientClosedError
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            message = (
+                "this client was first used in another event loop: make one client for each loop, "
+                "or use musicapi_sync, which brings its own"
+            )
+            raise RuntimeError(message)
+        self._loop = loop
+        if use not in self._open:
+            self._open[use] = _open_session(use)
+        return self._open[use]
+
+
+def _open_session(use: str) -> aiohttp.ClientSession:
+    # No limit on looks and paid requests here: the semaphore stands before the pool, so that
+    # waiting for a turn does not eat the request's own timeout.
+    paid = use == "paid"
+    connector = aiohttp.TCPConnector(
+        limit=FILES_AT_ONCE if use == "files" else 0,
+        ttl_dns_cache=DNS_CACHE,
+        force_close=paid,
+        keepalive_timeout=None if paid else KEEP_ALIVE,
+    )
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": USER_AGENT}
+    )
+
+
+async def _read_within(content: aiohttp.StreamReader, limit: int) -> bytes | None:
+    """Read to the end, or return None as soon as there is more than the limit."""
+    parts: list[bytes] = []
+    size = 0
+    while part := await content.readany():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            return None
+    return b"".join(parts)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time" if not str(error) else f"no answer in time ({error})"
+    return str(error) or type(error).__name__

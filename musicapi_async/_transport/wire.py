@@ -1,0 +1,114 @@
+"""JSON and the cattrs converter: values to the wire and back.
+
+orjson is used when it is installed (extra ``speed``).
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, TypeVar
+
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, override
+
+from musicapi_async.results import Clip, Credits, LyricsDraft, LyricsDrafts
+from musicapi_async.results.clip import SUCCEEDED
+from musicapi_async.results.lenient import items, moment, number, tags, text
+
+__all__ = ["read_json", "read_result", "write_json"]
+
+T = TypeVar("T")
+
+try:
+    import orjson
+except ImportError:
+
+    def read_json(content: bytes) -> object:
+        """Read JSON; raises ValueError."""
+        found: object = json.loads(content)
+        return found
+
+    def write_json(value: object) -> bytes:
+        """Write compact JSON."""
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+else:
+
+    def read_json(content: bytes) -> object:
+        """Read JSON; raises ValueError."""
+        found: object = orjson.loads(content)
+        return found
+
+    def write_json(value: object) -> bytes:
+        """Write compact JSON."""
+        return orjson.dumps(value)
+
+
+def read_result(body: object, kind: type[T]) -> T:
+    """Structure a reply's value.
+
+    Raises ValueError, TypeError or KeyError when something the result cannot do without is missing.
+    """
+    return _converter.structure(body, kind)
+
+
+# Our name: the service's spellings of it, first found first taken.
+SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "model": ("mv",),
+    "tags": ("tags", "sound"),
+    "error": ("error_message", "error", "message"),
+}
+
+
+def _make_converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    for kind, read in ((str | None, text), (float | None, number), (datetime | None, moment)):
+        converter.register_structure_hook_func(
+            lambda found, kind=kind: found == kind,  # type: ignore[misc]  # bound to this turn of the loop
+            lambda value, _, read=read: read(value),  # type: ignore[misc]
+        )
+    as_it_is = override(struct_hook=lambda value, _: value)
+    read_clip = make_dict_structure_fn(
+        Clip, converter, tags=override(struct_hook=lambda value, _: tags(value)), raw=as_it_is
+    )
+    converter.register_structure_hook(Clip, lambda row, kind: read_clip(_clip_row(row), kind))
+    converter.register_structure_hook(Credits, lambda body, _: _credits(body))
+    converter.register_structure_hook(LyricsDrafts, lambda body, _: LyricsDrafts(_drafts(body)))
+    return converter
+
+
+def _clip_row(row: Mapping[str, object]) -> dict[str, object]:
+    """Put a service's clip under our names; while a clip runs its audio URL is a stream (decision 7)."""
+    found = dict(row)
+    for name, spellings in SPELLINGS.items():
+        found[name] = next((row[key] for key in spellings if row.get(key) is not None), None)
+    found["clip_id"] = text(row.get("clip_id")) or ""
+    found["raw"] = row
+    audio_url = text(row.get("audio_url")) or None
+    state = text(row.get("state")) or (SUCCEEDED if audio_url else None)
+    found["state"] = state
+    found["audio_url"], found["stream_url"] = (audio_url, None) if state == SUCCEEDED else (None, audio_url)
+    return found
+
+
+def _credits(body: object) -> Credits:
+    if not isinstance(body, Mapping):
+        raise TypeError("not an object")
+    inner = body.get("data")
+    source = inner if isinstance(inner, Mapping) else body
+    balance = number(source.get("credits"))
+    if balance is None:
+        raise ValueError("credits is missing")
+    return Credits(credits=balance, extra_credits=number(source.get("extra_credits")) or 0.0)
+
+
+def _drafts(body: object) -> tuple[LyricsDraft, ...]:
+    rows = items(body.get("results")) if isinstance(body, Mapping) else ()
+    drafts = tuple(
+        LyricsDraft(lyrics=lyrics, title=text(row.get("title"))) for row in rows if (lyrics := text(row.get("lyrics")))
+    )
+    if not drafts:
+        raise ValueError("results holds no lyrics")
+    return drafts
+
+
+_converter: Final = _make_converter()

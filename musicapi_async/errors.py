@@ -1,0 +1,341 @@
+"""Every error this package raises, one tree.
+
+::
+
+    MusicAPIError
+    ├── InvalidRequestError        a field is wrong: found by us before sending (status None), or a 400
+    ├── ConnectionFailedError      no reply; nothing was accepted: safe to repeat
+    ├── UncertainSubmissionError   a paid request may have been accepted
+    ├── APIStatusError             the service refused: status, type, message, request_id, body
+    │   ├── AuthenticationError        401
+    │   ├── PermissionDeniedError      403
+    │   │   ├── ModerationError            the text was refused
+    │   │   └── SubscriptionError          no active subscription
+    │   ├── InsufficientCreditsError   402, or 403 by its message
+    │   ├── NotFoundError              404, or 400 "task not found."
+    │   ├── RetiredError               410
+    │   ├── RateLimitError             429
+    │   └── ServerError                5xx
+    ├── UnreadableReplyError       a 2xx that is not what the contract says
+    ├── TaskFailedError            the service gave up on a task
+    ├── TaskTimeoutError           we stopped waiting; the task lives on (also a TimeoutError)
+    ├── DownloadError              a file could not be fetched or written
+    ├── WebhookVerificationError   an event was not signed by the holder of the secret
+    ├── BudgetExceededError        a bulk run reached its credit limit
+    └── ClientClosedError          the client was closed
+
+Each says what was attempted, on what, and what to do next. None holds the API key. All survive
+pickling: the raw arguments are the exception's ``args``, the sentence is made in ``__str__``.
+"""
+
+from datetime import datetime
+
+__all__ = [
+    "APIStatusError",
+    "AuthenticationError",
+    "BudgetExceededError",
+    "ClientClosedError",
+    "ConnectionFailedError",
+    "DownloadError",
+    "InsufficientCreditsError",
+    "InvalidRequestError",
+    "ModerationError",
+    "MusicAPIError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RetiredError",
+    "ServerError",
+    "SubscriptionError",
+    "TaskFailedError",
+    "TaskTimeoutError",
+    "UncertainSubmissionError",
+    "UnreadableReplyError",
+    "WebhookVerificationError",
+]
+
+
+class MusicAPIError(Exception):
+    """The base of every error of this package."""
+
+
+class InvalidRequestError(MusicAPIError, ValueError):
+    """A field of a request or a setting is wrong, or the service answered 400.
+
+    ``field``, ``value`` and ``limit`` are set when the fault was found before anything was sent
+    (then ``status`` is None); ``status``, ``request_id`` and ``body`` when the service found it.
+    A refused request costs nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        field: str | None = None,
+        value: object = None,
+        limit: object = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        body: object = None,
+    ) -> None:
+        super().__init__(message, field, value, limit, status, request_id, body)
+        self.message = message
+        self.field = field
+        self.value = value
+        self.limit = limit
+        self.status = status
+        self.request_id = request_id
+        self.body = body
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return self.message
+        return f"{self.message} (status {self.status}{_request_id_text(self.request_id)})"
+
+
+class ConnectionFailedError(MusicAPIError):
+    """No reply came, and nothing can have been accepted: the call is safe to repeat."""
+
+    def __init__(self, attempted: str, reason: str) -> None:
+        super().__init__(attempted, reason)
+        self.attempted = attempted
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.attempted}: {self.reason}; nothing was accepted, it is safe to try again"
+
+
+class UncertainSubmissionError(MusicAPIError):
+    """A paid request was sent and no answer tells whether the service accepted it.
+
+    It is not repeated: a repeat could be paid twice. Compare ``client.account.credits()`` with what
+    you had before, or look at the service's dashboard, before you send it again.
+
+    ``request`` is the request value, ``reason`` what was seen, ``when`` the time of sending (UTC).
+    """
+
+    def __init__(
+        self,
+        attempted: str,
+        request: object,
+        reason: str,
+        when: datetime,
+        status: int | None = None,
+        body: object = None,
+    ) -> None:
+        super().__init__(attempted, request, reason, when, status, body)
+        self.attempted = attempted
+        self.request = request
+        self.reason = reason
+        self.when = when
+        self.status = status
+        self.body = body
+
+    def __str__(self) -> str:
+        return (
+            f"{self.attempted} at {self.when:%Y-%m-%d %H:%M:%S %Z} may have been accepted and charged: {self.reason}; "
+            "it was not repeated. Compare your credits before you send it again"
+        )
+
+
+class APIStatusError(MusicAPIError):
+    """The service answered with an error: ``status``, ``type``, ``message``, ``request_id``, ``body``."""
+
+    advice = ""
+
+    def __init__(
+        self,
+        attempted: str,
+        status: int,
+        message: str,
+        type: str | None = None,
+        request_id: str | None = None,
+        body: object = None,
+    ) -> None:
+        super().__init__(attempted, status, message, type, request_id, body)
+        self.attempted = attempted
+        self.status = status
+        self.message = message
+        self.type = type
+        self.request_id = request_id
+        self.body = body
+
+    def __str__(self) -> str:
+        advice = f". {self.advice}" if self.advice else ""
+        return f"{self.attempted}: {self.message} (status {self.status}{_request_id_text(self.request_id)}){advice}"
+
+
+class AuthenticationError(APIStatusError):
+    """The key is missing, malformed or unknown (401)."""
+
+    advice = "Check the key given as MusicAPI(api_key=...) or in MUSICAPI_KEY, and that it belongs to this host"
+
+
+class PermissionDeniedError(APIStatusError):
+    """The service refuses this request (403)."""
+
+
+class ModerationError(PermissionDeniedError):
+    """Lyrics or a description were refused by moderation; ``offending`` is the text it named, if any."""
+
+    advice = "Change the text: the same request will be refused again"
+
+    @property
+    def offending(self) -> str | None:
+        """The part of the text the service objects to."""
+        before, quote, rest = self.message.partition("'")
+        return rest.rpartition("'")[0] or None if before and quote else None
+
+
+class SubscriptionError(PermissionDeniedError):
+    """The account has no active subscription (403)."""
+
+    advice = "Renew the subscription in the service's dashboard"
+
+
+class InsufficientCreditsError(APIStatusError):
+    """The account has too few credits for this request (402 or 403); nothing was charged."""
+
+    advice = "Buy credits in the service's dashboard; client.account.credits() shows the balance"
+
+
+class NotFoundError(APIStatusError):
+    """No such task or clip on this host (404, or 400 "task not found.")."""
+
+    advice = "Ids belong to one host and one account"
+
+
+class RetiredError(APIStatusError):
+    """The service no longer offers this operation (410)."""
+
+
+class RateLimitError(APIStatusError):
+    """Too many requests (429); ``retry_after`` is the wait in seconds the service asked for, if it did."""
+
+    def __init__(
+        self,
+        attempted: str,
+        status: int,
+        message: str,
+        type: str | None = None,
+        request_id: str | None = None,
+        body: object = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(attempted, status, message, type, request_id, body)
+        self.args = (*self.args, retry_after)
+        self.retry_after = retry_after
+
+
+class ServerError(APIStatusError):
+    """The service is in trouble (5xx)."""
+
+
+class UnreadableReplyError(MusicAPIError):
+    """A reply that should be good is not what the contract says; ``start`` holds its first bytes."""
+
+    def __init__(
+        self, attempted: str, status: int, reason: str, start: bytes = b"", request_id: str | None = None
+    ) -> None:
+        super().__init__(attempted, status, reason, start, request_id)
+        self.attempted = attempted
+        self.status = status
+        self.reason = reason
+        self.start = start
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        request_id = _request_id_text(self.request_id)
+        return f"{self.attempted}: {self.reason} (status {self.status}{request_id}); the reply begins {self.start!r}"
+
+
+class TaskFailedError(MusicAPIError):
+    """The service gave up on a task.
+
+    ``type`` is the service's word (``failed``, ``timeout``, ``forbidden``, ``api_error``); ``refunded`` is True when
+    the reply says the credits came back, None when it does not say (the service documents that they do).
+    """
+
+    def __init__(
+        self,
+        family: str,
+        task_id: str,
+        message: str,
+        type: str = "failed",
+        refunded: bool | None = None,  # noqa: FBT001 - by position, so that it pickles
+        status: int | None = None,
+        body: object = None,
+    ) -> None:
+        super().__init__(family, task_id, message, type, refunded, status, body)
+        self.family = family
+        self.task_id = task_id
+        self.message = message
+        self.type = type
+        self.refunded = refunded
+        self.status = status
+        self.body = body
+
+    def __str__(self) -> str:
+        refund = "its credits were refunded" if self.refunded else "failed tasks are refunded: check your credits"
+        return f"the service gave up on {self.family} task {self.task_id}: {self.message} ({self.type}); {refund}"
+
+
+class TaskTimeoutError(MusicAPIError, TimeoutError):
+    """We stopped waiting; the task is paid for and lives on: wait again, or take it up from ``task_id``."""
+
+    def __init__(self, family: str, task_id: str, waited: float, last_seen: str | None = None) -> None:
+        super().__init__(family, task_id, waited, last_seen)
+        self.family = family
+        self.task_id = task_id
+        self.waited = waited
+        self.last_seen = last_seen
+
+    def __str__(self) -> str:
+        seen = f", last seen {self.last_seen}" if self.last_seen else ""
+        return (
+            f"{self.family} task {self.task_id} is not finished after {self.waited:g} s{seen}; it is paid for and "
+            f"lives on: wait again, or take it up later with client.{self.family}.task({self.task_id!r})"
+        )
+
+
+class DownloadError(MusicAPIError):
+    """A file could not be fetched or written; nothing is left under its final name."""
+
+    def __init__(self, source: str, path: str | None, reason: str, status: int | None = None) -> None:
+        super().__init__(source, path, reason, status)
+        self.source = source
+        self.path = path
+        self.reason = reason
+        self.status = status
+
+    def __str__(self) -> str:
+        target = f" to {self.path}" if self.path else ""
+        return f"cannot download {self.source}{target}: {self.reason}"
+
+
+class WebhookVerificationError(MusicAPIError):
+    """A webhook's signature is missing, malformed, too old or wrong: do not trust the event."""
+
+
+class BudgetExceededError(MusicAPIError):
+    """A bulk run stopped creating songs because it reached its credit limit."""
+
+
+class ClientClosedError(MusicAPIError):
+    """The client was closed; a task that was waited for lives on and can be taken up from ``task_id``."""
+
+    def __init__(self, family: str | None = None, task_id: str | None = None) -> None:
+        super().__init__(family, task_id)
+        self.family = family
+        self.task_id = task_id
+
+    def __str__(self) -> str:
+        if self.task_id is None:
+            return "the client is closed: make a new one"
+        return (
+            f"the client was closed while {self.family} task {self.task_id} was waited for; it lives on: take it up "
+            f"with client.{self.family}.task({self.task_id!r}) on a new client"
+        )
+
+
+def _request_id_text(request_id: str | None) -> str:
+    return f", request id {request_id}" if request_id else ""

@@ -1,0 +1,92 @@
+"""A family's methods, made from its request classes.
+
+``submits`` and ``calls`` return plain functions (so that help(), inspect and autospec work by themselves), typed as
+protocols whose parameters come from the request class's own constructor.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast, overload
+
+import attrs
+
+from musicapi_async._operation import Request, TaskRequest
+from musicapi_async._tasks.task import Task
+from musicapi_async.results import Songs
+
+__all__ = ["Family", "TaskFamily", "calls", "submits"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Client(Protocol):
+    """What a family needs of its client."""
+
+    async def submit(self, request: TaskRequest[R], /) -> Task[R]:
+        """Start a task."""
+        ...
+
+    async def call(self, request: Request[R], /) -> R:
+        """Ask for an answer."""
+        ...
+
+    def resume(self, family: str, task_id: str, /) -> Task[Songs]:
+        """Take up a task."""
+        ...
+
+
+@attrs.frozen
+class Family:
+    """A group of operations, bound to a client."""
+
+    _client: Client
+
+    def __init_subclass__(cls) -> None:
+        """Name each method after the attribute it stands under."""
+        for name, value in vars(cls).items():
+            if hasattr(value, "request_class"):
+                value.__name__, value.__qualname__, value.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
+
+
+class TaskFamily(Family):
+    """A family whose operations are tasks."""
+
+    def task(self, task_id: str) -> Task[Songs]:
+        """Take a task up again from its id, from any process at any time; nothing is sent yet."""
+        return self._client.resume(type(self).__name__.lower(), task_id)
+
+
+class Method(Protocol[P, R_co]):
+    """A family's method: called on a family it takes the request's own parameters."""
+
+    def __call__(self, family: Family, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[object, None, R_co]:
+        """Make the request and send it."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type[Family], /) -> Self: ...
+    @overload
+    def __get__(
+        self, instance: Family, owner: type[Family] | None = None, /
+    ) -> Callable[P, Coroutine[object, None, R_co]]: ...
+
+
+def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Task[R]]:
+    """Make the method that starts this operation's task."""
+
+    async def method(self: Family, **fields: Any) -> Task[R]:
+        return await self._client.submit(build(**fields))
+
+    build = cast("type[TaskRequest[R]]", request_class)
+    return cast("Method[P, Task[R]]", build.document(method, Task[build.result]))  # type: ignore[name-defined]
+
+
+def calls(request_class: Callable[P, Request[R]]) -> Method[P, R]:
+    """Make the method that asks for this operation's answer."""
+
+    async def method(self: Family, **fields: Any) -> R:
+        return await self._client.call(build(**fields))
+
+    build = cast("type[Request[R]]", request_class)
+    return cast("Method[P, R]", build.document(method, build.result))

@@ -1,0 +1,48 @@
+"""Reading the service's loose values: what is not of the expected kind becomes None, never an error."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+__all__ = ["items", "moment", "number", "tags", "text"]
+
+
+def number(value: object) -> float | None:
+    """Read a number that may come as a string (``"104.88"``), be absent, or not be finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def text(value: object) -> str | None:
+    """Read a string; a number becomes its text."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def tags(value: object) -> str | None:
+    """Read tags that come as one string or as a list of strings."""
+    if isinstance(value, list):
+        return ", ".join(tag for tag in value if isinstance(tag, str))
+    return text(value)
+
+
+def moment(value: object) -> datetime | None:
+    """Read an ISO 8601 time as an aware datetime; one without a zone is taken as UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def items(value: object) -> tuple[Mapping[str, object], ...]:
+    """Read the objects of a list, leaving out what is not an object."""
+    return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()

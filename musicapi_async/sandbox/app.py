@@ -1,0 +1,227 @@
+"""The double as a web server: routes, keys, faults and files. Its memory is in ``state.py``."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from musicapi_async._operation import TaskRequest
+from musicapi_async._transport.wire import read_json
+from musicapi_async.sandbox import audio
+from musicapi_async.sandbox.checks import RefusedError, paths, request_of
+from musicapi_async.sandbox.faults import Fault, Faults
+from musicapi_async.sandbox.state import Account, Ending, SandboxTask, World
+
+__all__ = ["Sandbox"]
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+API: Final = "/api/v1"
+NO_CREDITS: Final = "The remaining credits are not enough. You can buy more one-time credit packs or subscribe."
+ACCOUNT: Final = web.RequestKey("account", Account)
+
+
+class Sandbox:
+    """The service on this machine: ``async with Sandbox() as sandbox`` serves it at ``sandbox.base_url``.
+
+    - ``seconds``: how long a song takes, about. ``seed``: of everything random. ``failure_rate``: of tasks, 0 to 1.
+    - ``credits``: what an account starts with. ``keys``: the keys that are known; any key is, where none are given.
+    - ``host``, ``port``: where it listens; loopback and a free port unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        *,
+        seconds: float = 3.0,
+        credits: float = 1000.0,
+        keys: tuple[str, ...] | None = None,
+        seed: int = 0,
+        failure_rate: float = 0.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._world = World(seconds=seconds, credits=credits, keys=keys, seed=seed, failure_rate=failure_rate)
+        self._faults = Faults()
+        self._host = host
+        self._port = port
+        self._ahead = 0.0
+        self._runner: web.AppRunner | None = None
+        self._folder: Path | None = None
+        self._making = asyncio.Lock()
+        self.requests: Counter[str] = Counter()
+        """How often each route was asked, faults included."""
+
+    @property
+    def base_url(self) -> str:
+        """The address to give to a client."""
+        return f"{self._origin}{API}"
+
+    @property
+    def accepted(self) -> tuple[SandboxTask, ...]:
+        """The tasks that were accepted and charged, in order."""
+        return tuple(self._world.tasks.values())
+
+    def account(self, key: str) -> Account:
+        """Return the account of a key, to look at or to change its balance."""
+        found = self._world.account(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def add_fault(self, route: str, *faults: Fault) -> None:
+        """Queue faults for a route, such as ``POST /sonic/create`` or ``GET /sonic/task/{task_id}``."""
+        self._faults.add(route, *faults)
+
+    def end_next(self, *endings: Ending) -> None:
+        """Say how the next tasks end; those after them end with songs."""
+        self._world.endings.extend(endings)
+
+    def advance(self, seconds: float) -> None:
+        """Let this much time pass for the tasks, at once."""
+        self._ahead += seconds
+
+    async def start(self) -> None:
+        """Listen."""
+        self._folder = Path(tempfile.mkdtemp(prefix="musicapi-sandbox-"))
+        app = web.Application(middlewares=[self._misbehave, self._check_key])
+        for method, path in sorted(paths()):
+            app.router.add_route(method, API + path, self._create if method == "POST" else self._credits)
+        for family in ("sonic", "riffusion"):
+            app.router.add_get(f"{API}/{family}/task/{{task_id}}", self._look)
+        app.router.add_get("/files/stream/{name}", self._file)
+        app.router.add_get("/files/{name}", self._file)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def aclose(self) -> None:
+        """Stop listening and remove the files that were made."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            self._folder = None
+
+    async def __aenter__(self) -> Self:
+        """Start it."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        await self.aclose()
+
+    @property
+    def _origin(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    @property
+    def _now(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def _file_url(self, name: str) -> str:
+        return f"{self._origin}/files/{name}"
+
+    @web.middleware
+    async def _misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        path = resource.canonical if resource is not None else request.path
+        route = f"{request.method} {path.removeprefix(API)}"
+        self.requests[route] += 1
+        fault = self._faults.take(route)
+        if fault is None:
+            return await handler(request)
+        await asyncio.sleep(fault.delay)
+        if fault.status is None and not fault.drop:
+            return await handler(request)
+        if fault.accepted:
+            await handler(request)
+        if fault.drop and request.transport is not None:
+            request.transport.abort()
+        if isinstance(fault.body, bytes):
+            return web.Response(status=fault.status or 200, body=fault.body, headers=fault.headers)
+        return web.json_response(fault.body, status=fault.status or 200, headers=fault.headers)
+
+    @web.middleware
+    async def _check_key(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.path.startswith(API):
+            return await handler(request)
+        header = request.headers.get("Authorization")
+        if header is None:
+            return _refusal(401, "Authorization header is missing.")
+        scheme, _, key = header.partition(" ")
+        if scheme != "Bearer" or not key or " " in key:
+            return _refusal(401, "Invalid authorization format.")
+        account = self._world.account(key)
+        if account is None:
+            return _refusal(401, "Invalid API key.")
+        request[ACCOUNT] = account
+        self._world.settle(self._now)
+        return await handler(request)
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.removeprefix(API)
+        try:
+            made = request_of(path, read_json(await request.read()))
+        except RefusedError as refused:
+            return _refusal(400, str(refused))
+        except ValueError:
+            return _refusal(400, "The request body should be JSON.")
+        price = self._world.price(made)
+        if not request[ACCOUNT].charge(price):
+            return _refusal(403, NO_CREDITS)
+        if not isinstance(made, TaskRequest):
+            return _lyrics(made.to_wire()["description"])
+        task = self._world.accept(made, path.split("/")[1], request[ACCOUNT], price, self._now)
+        return web.json_response({"message": "success", "task_id": task.task_id})
+
+    async def _credits(self, request: web.Request) -> web.StreamResponse:
+        account = request[ACCOUNT]
+        return web.json_response({"credits": account.credits, "extra_credits": account.extra_credits})
+
+    async def _look(self, request: web.Request) -> web.StreamResponse:
+        task = self._world.tasks.get(request.match_info["task_id"])
+        family = request.path.removeprefix(API).split("/")[1]
+        if task is None or task.family != family or task.account is not request[ACCOUNT]:
+            return _refusal(400, "task not found.")
+        status, body = self._world.look(task, self._now, self._file_url)
+        return web.json_response(body, status=status)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        clip_id, _, suffix = name.partition(".")
+        known = any(clip_id in task.clip_ids for task in self._world.tasks.values())
+        if not known or suffix not in {audio.AUDIO_SUFFIX, "png"} or self._folder is None:
+            return _refusal(404, "file not found.")
+        path = self._folder / name
+        async with self._making:
+            if not path.exists():
+                make = audio.cover if suffix == "png" else audio.tune
+                await asyncio.to_thread(lambda: path.write_bytes(make(clip_id)))
+        return web.FileResponse(path)
+
+
+def _refusal(status: int, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status)
+
+
+def _lyrics(description: object) -> web.Response:
+    title = " ".join(str(description).split()[:4]).title()
+    drafts = [
+        {"title": f"{title}{mark}", "lyrics": f"[Verse]\n{description}\n[Chorus]\n{title}, oh {title}"}
+        for mark in ("", " II")
+    ]
+    return web.json_response({"code": 200, "results": drafts, "message": "success"})

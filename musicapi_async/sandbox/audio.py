@@ -1,0 +1,84 @@
+"""Music and covers the sandbox makes itself: small, real, and different for every clip."""
+
+import importlib.util
+import io
+import math
+import random
+import struct
+import wave
+import zlib
+from array import array
+from typing import Final
+
+__all__ = ["AUDIO_SUFFIX", "SECONDS", "cover", "tune"]
+
+RATE: Final = 22050
+SECONDS: Final = 6.0
+BEATS_PER_SECOND: Final = 4
+PENTATONIC: Final = (0, 3, 5, 7, 10, 12)
+CHANNELS: Final = 1
+COVER_SIZE: Final = 96
+
+AUDIO_SUFFIX: Final = "mp3" if importlib.util.find_spec("lameenc") else "wav"
+"""MP3 where the optional encoder lameenc is installed, WAV elsewhere."""
+
+
+def tune(name: str) -> bytes:
+    """Make a short tune; the name decides its notes."""
+    samples = _samples(random.Random(name))  # noqa: S311 - music, not secrets
+    return _mp3(samples) if AUDIO_SUFFIX == "mp3" else _wav(samples)
+
+
+def cover(name: str) -> bytes:
+    """Make a square PNG; the name decides its colours."""
+    spread = random.Random(name)  # noqa: S311 - colours, not secrets
+    top, bottom = (tuple(spread.randrange(40, 230) for _ in range(3)) for _ in range(2))
+    rows = bytearray()
+    for row in range(COVER_SIZE):
+        share = row / COVER_SIZE
+        colour = bytes(round(a + (b - a) * share) for a, b in zip(top, bottom, strict=True))
+        rows += b"\0" + colour * COVER_SIZE
+    header = struct.pack(">IIBBBBB", COVER_SIZE, COVER_SIZE, 8, 2, 0, 0, 0)
+    chunks = (_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(bytes(rows))), _chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def _samples(spread: random.Random) -> "array[int]":
+    """Play one plucked note a beat from a pentatonic scale, over a held low one."""
+    root = 110 * 2 ** (spread.randrange(12) / 12)
+    beat = RATE // BEATS_PER_SECOND
+    samples = array("h")
+    for _ in range(int(SECONDS * BEATS_PER_SECOND)):
+        pitch = 2 * math.pi * root * 2 ** (spread.choice(PENTATONIC) / 12 + 1) / RATE
+        bass = 2 * math.pi * root / RATE
+        fade = -6.0 / beat
+        samples.extend(
+            int(14000 * math.sin(pitch * at) * math.exp(fade * at) + 5000 * math.sin(bass * at)) for at in range(beat)
+        )
+    return samples
+
+
+def _wav(samples: "array[int]") -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(CHANNELS)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes(samples.tobytes())
+    return file.getvalue()
+
+
+def _mp3(samples: "array[int]") -> bytes:
+    import lameenc  # noqa: PLC0415 - optional
+
+    encoder = lameenc.Encoder()
+    encoder.set_bit_rate(64)
+    encoder.set_in_sample_rate(RATE)
+    encoder.set_channels(CHANNELS)
+    encoder.set_quality(7)
+    encoder.silence()
+    return bytes(encoder.encode(samples.tobytes()) + encoder.flush())
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
