@@ -146,6 +146,10 @@ class MusicAPI:
         """
         return Run(self, requests, in_flight, timeout, self._shared.background)
 
+    def attach(self, task: Task[R]) -> Task[R]:
+        """Return the same task on this client: for one that came from a closed client or another event loop."""
+        return Task(task.id, task._rule, self._caller, self._shared.poller)
+
     def resume(self, family: str, task_id: str) -> Task[Songs]:
         """Take up a task of songs from its id; ``client.<family>.task(task_id)`` is the same."""
         return Task(task_id, TaskRule(family, TaskRequest.promised, Songs), self._caller, self._shared.poller)

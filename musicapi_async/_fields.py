@@ -35,21 +35,22 @@ def text_field(
     limit: Limit | None = None,
     choices: tuple[str, ...] = (),
     begins: str = "",
+    secret: bool = False,
 ) -> Any:
-    """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` if any, beginning with ``begins``."""
+    """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` if any, beginning with ``begins``.
+
+    A ``secret`` is not shown by repr(), nor is its value in an error.
+    """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and attribute.default is None:
             return
         name = attribute.name
         if not isinstance(value, str):
-            raise InvalidRequestError(
-                f"{name} must be text, not {type(value).__name__} ({value!r})", name, value, "text"
-            )
+            shown = type(value).__name__ if secret else repr(value)
+            raise InvalidRequestError(f"{name} is {shown}; it must be text", name, None if secret else value, "text")
         if not value.strip():
-            raise InvalidRequestError(
-                f"{name} is empty; the service needs some text", name, value, "at least 1 character"
-            )
+            raise InvalidRequestError(f"{name} is empty; the service needs some text", name, value, "not blank")
         if choices and value not in choices:
             known = " or ".join(map(repr, choices))
             raise InvalidRequestError(f"{name} is {value!r}; the service takes {known}", name, value, choices)
@@ -60,7 +61,7 @@ def text_field(
             message = f"{name} has {len(value)} characters; the service takes at most {most}"
             raise InvalidRequestError(message, name, value, most)
 
-    return attrs.field(default=default, validator=check, metadata={WIRE: wire})
+    return attrs.field(default=default, validator=check, repr=not secret, metadata={WIRE: wire})
 
 
 def number_field(

@@ -64,6 +64,13 @@ class Request(Generic[R_co]):
         names = {wire: name for name, wire in wire_names(cls).items()}
         return cls(**{names[wire]: value for wire, value in body.items() if wire in names and value is not None})
 
+    def __repr__(self) -> str:
+        """Show what is set, without secrets."""
+        fields: tuple[attrs.Attribute[Any], ...] = vars(type(self))["__attrs_attrs__"]
+        shown = [field for field in fields if field.repr and getattr(self, field.name) != field.default]
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
+        return f"{self.operation_name()}({values})"
+
     @classmethod
     def read(cls, body: object) -> R_co:
         """Structure the reply's JSON into this operation's result; raises ValueError, TypeError or KeyError."""
@@ -97,7 +104,7 @@ class TaskRequest(Request[R_co]):
 )
 def shared_fields(cls: RequestClass) -> RequestClass:
     """Declare fields that several operations have in common; the class itself is no operation."""
-    return attrs.frozen(kw_only=True)(cls)
+    return attrs.frozen(kw_only=True, repr=False)(cls)
 
 
 @dataclass_transform(
@@ -107,7 +114,7 @@ def operation(method: Method, path: str, **constants: object) -> Callable[[Reque
     """Declare a class as the operation at this path; ``constants`` are sent with every request of it."""
 
     def declare(cls: RequestClass) -> RequestClass:
-        made = attrs.frozen(kw_only=True, field_transformer=_required_first)(cls)
+        made = attrs.frozen(kw_only=True, repr=False, field_transformer=_required_first)(cls)
         made.method, made.path, made.constants = method, path, constants
         made.result = _result_of(made)
         made.__init__ = _checked(made)  # type: ignore[method-assign]  # the same signature, with our own errors

@@ -84,13 +84,13 @@ class Settings:
         Raises InvalidRequestError naming the setting that is wrong.
         """
         variables = os.environ if environment is None else environment
-        found: dict[str, object] = {"api_key": variables.get("MUSICAPI_KEY", "")}
+        found: dict[str, Any] = {"api_key": variables.get("MUSICAPI_KEY", "")}
         if url := variables.get("MUSICAPI_BASE_URL", "").strip():
             found["base_url"] = url
         if interval := variables.get("MUSICAPI_POLL_INTERVAL", "").strip():
             found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
         found.update((name, value) for name, value in given.items() if value is not None)
-        return cls(**found)  # type: ignore[arg-type]  # each value is checked by its field
+        return cls(**found)
 
 
 def _seconds(name: str, value: str) -> float:

@@ -36,9 +36,9 @@ class Waiting(Protocol):
 
     id: str
     family: str
-    accepted_at: float | None
+    _accepted_at: float | None
 
-    async def look(self, attempts: int | None = None) -> TaskState[Any]:
+    async def _look(self, attempts: int | None = None) -> TaskState[Any]:
         """Look once."""
         ...
 
@@ -74,7 +74,7 @@ class Poller:
         if entry is None:
             entry = self._entries[id(task)] = _Entry(task)
             now = asyncio.get_running_loop().time()
-            self._schedule.put(entry, self._schedule.first_look(now, task.accepted_at))
+            self._schedule.put(entry, self._schedule.first_look(now, task._accepted_at))
             self._arm()
         entry.listeners.append(listener)
 
@@ -116,7 +116,7 @@ class Poller:
 
     async def _look(self, entry: _Entry) -> None:
         try:
-            state = await entry.task.look(attempts=1)
+            state = await entry.task._look(attempts=1)
         except HICCUP_ERRORS as error:
             self._note_hiccup(entry, error)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is

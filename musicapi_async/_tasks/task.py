@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 from urllib.parse import quote
 
 from musicapi_async._operation import GET
@@ -23,14 +23,14 @@ class Task(Generic[R_co]):
     Keep the id: ``client.<family>.task(id)`` takes the task up again, from another process, next week.
     """
 
-    __slots__ = ("_caller", "_end", "_poller", "_rule", "accepted_at", "family", "id")
+    __slots__ = ("_accepted_at", "_caller", "_end", "_poller", "_rule", "family", "id")
 
     def __init__(
         self, task_id: str, rule: TaskRule[R_co], caller: Caller, poller: Poller, *, accepted_at: float | None = None
     ) -> None:
         self.id = _checked_id(task_id)
         self.family = rule.family
-        self.accepted_at = accepted_at
+        self._accepted_at = accepted_at
         """When it was accepted, by the event loop's clock; None for a task taken up from its id."""
         self._rule = rule
         self._caller = caller
@@ -53,11 +53,11 @@ class Task(Generic[R_co]):
         if state.error is not None:
             raise state.error
         # A finished state always carries its result.
-        return state.result  # type: ignore[return-value]
+        return cast("R_co", state.result)
 
     async def poll(self) -> TaskState[R_co]:
         """Look once, now. A failed task is told by the state, not raised."""
-        return await self.look()
+        return await self._look()
 
     async def updates(self) -> AsyncGenerator[TaskState[R_co], None]:
         """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end."""
@@ -88,7 +88,7 @@ class Task(Generic[R_co]):
         finally:
             self._poller.stop_listening(self, listener)
 
-    async def look(self, attempts: int | None = None) -> TaskState[R_co]:
+    async def _look(self, attempts: int | None = None) -> TaskState[R_co]:
         """Look once; ``attempts`` bounds the repetitions of a look that fails (the setting's by default)."""
         call = Call(method=GET, path=f"/{self.family}/task/{quote(self.id, safe='')}", attempts=attempts)
         state = await self._caller.ask(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))

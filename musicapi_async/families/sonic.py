@@ -40,7 +40,7 @@ class _Song(TaskRequest[Songs]):
     duration: int | None = number_field(default=None, least=10, most=360, whole=True)
     use_suno_cdn: bool = flag(default=False)
     webhook_url: str | None = text_field(default=None, limit=1024, begins="https://")
-    webhook_secret: str | None = text_field(default=None)
+    webhook_secret: str | None = text_field(default=None, secret=True)
 
 
 @operation(POST, "/sonic/create", task_type="create_music", custom_mode=True)

@@ -1,0 +1,191 @@
+"""MusicAPI, blocking."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import attrs
+
+import musicapi_async
+from musicapi_async import JSON, Clip, Request, SavedFile, Settings, Songs, TaskRequest
+from musicapi_sync._blocking import LoopThread, View
+from musicapi_sync._families import Account, Lyrics, Riffusion, Sonic
+from musicapi_sync._tasks import Run, Task, lives_on
+
+__all__ = ["MusicAPI"]
+
+R = TypeVar("R")
+
+
+class MusicAPI:
+    """A blocking client of the service: ``with MusicAPI() as client``.
+
+    It takes what ``musicapi_async.MusicAPI`` takes. Any number of threads may share one client; a notebook cell may use
+    it; a forked child starts anew by itself. Without ``with``, close it with ``close()``. It may not be called from an
+    ``atexit`` handler.
+
+    Raises InvalidRequestError when a setting is wrong or no key is given.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        max_requests: int | None = None,
+        max_attempts: int | None = None,
+        poll_interval: float | None = None,
+        max_reply_size: int | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name != "self"}
+        self._settings = Settings.load(**given)
+        self._view = View(LoopThread(self._settings), {})
+        self._is_view = False
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    @property
+    def sonic(self) -> Sonic:
+        """Songs from lyrics or a description, and what can be done with them."""
+        return Sonic(self)
+
+    @property
+    def riffusion(self) -> Riffusion:
+        """Songs with the time of every word; deprecated by the vendor."""
+        return Riffusion(self)
+
+    @property
+    def lyrics(self) -> Lyrics:
+        """Drafts of words for a song."""
+        return Lyrics(self)
+
+    @property
+    def account(self) -> Account:
+        """The account's balance."""
+        return Account(self)
+
+    def submit(self, request: TaskRequest[R]) -> Task[R]:
+        """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
+
+        Raises what ``musicapi_async.MusicAPI.submit`` raises.
+        """
+
+        def what_lives_on(task: musicapi_async.Task[R] | None) -> str:
+            if task is not None:
+                return lives_on(task)
+            return f"{request.operation_name()} may have been accepted and paid for: compare your credits"
+
+        return Task(self._view, self._view.call(lambda client, _: client.submit(request), what_lives_on))
+
+    def call(self, request: Request[R]) -> R:
+        """Ask for an answer that comes at once.
+
+        Raises what ``musicapi_async.MusicAPI.call`` raises.
+        """
+        return self._view.call(lambda client, _: client.call(request))
+
+    def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
+        """Start a task for every request, at most ``in_flight`` alive at once, and yield outcomes as they finish.
+
+        ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
+        """
+        return Run(self._view, requests, in_flight, timeout)
+
+    def resume(self, family: str, task_id: str) -> Task[Songs]:
+        """Take up a task of songs from its id; ``client.<family>.task(task_id)`` is the same."""
+
+        async def resume(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[Songs]:
+            return client.resume(family, task_id)
+
+        return Task(self._view, self._view.call(resume))
+
+    def attach(self, task: Task[R]) -> Task[R]:
+        """Return the same task on this client: for one that came from a closed client."""
+
+        async def attach(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[R]:
+            return client.attach(task._task)
+
+        return Task(self._view, self._view.call(attach))
+
+    def download(
+        self,
+        source: Clip | str,
+        path: str | os.PathLike[str],
+        *,
+        on_progress: Callable[[int, int | None], None] | None = None,
+    ) -> SavedFile:
+        """Write a clip's audio (or any file by its URL, such as ``clip.image_url``) to ``path``.
+
+        As ``musicapi_async.MusicAPI.download``; ``on_progress`` is called in the calling thread.
+
+        Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
+        """
+        return self._view.call(
+            lambda client, call: client.download(
+                source, path, on_progress=None if on_progress is None else call.ferry(on_progress)
+            )
+        )
+
+    def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
+        """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
+
+        Returns the reply's JSON object. Only a GET is taken for free and repeated.
+
+        Raises what ``musicapi_async.MusicAPI.request`` raises.
+        """
+        return self._view.call(lambda client, _: client.request(method, path, json=json))
+
+    def with_options(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Self:
+        """Return a view of this client with other settings on the same connections; closing a view does nothing."""
+        changes: dict[str, Any] = {
+            name: value for name, value in locals().items() if name != "self" and value is not None
+        }
+        view = object.__new__(type(self))
+        view._settings = attrs.evolve(self._settings, **changes)
+        view._view = View(self._view.loop, {**self._view.options, **changes})
+        view._is_view = True
+        return view
+
+    def close(self) -> None:
+        """Close the client: calls under way end with ClientClosedError, paid requests get their answers, sockets close.
+
+        May be called twice.
+        """
+        if not self._is_view:
+            self._view.loop.close()
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show the settings, without the key."""
+        return f"MusicAPI({self._settings!r})"
+
+    def __del__(self) -> None:
+        """Warn of a client that was used and not closed."""
+        view = getattr(self, "_view", None)
+        if view is not None and not self._is_view and view.loop.is_running:
+            warnings.warn(
+                "a MusicAPI client was not closed: use 'with', or close()", ResourceWarning, stacklevel=2, source=self
+            )

@@ -1,0 +1,108 @@
+"""The two packages hold the same names with the same signatures; only awaiting differs."""
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import pytest
+
+import musicapi_async
+import musicapi_sync
+
+# How an async name or annotation is called in the blocking package.
+NAMES = {
+    "aclose": "close",
+    "__aenter__": "__enter__",
+    "__aexit__": "__exit__",
+    "__aiter__": "__iter__",
+    "__anext__": "__next__",
+}
+ANNOTATIONS = (
+    (r"musicapi_async\._tasks\.(task|run)\.", "musicapi_sync._tasks."),
+    (r"collections\.abc\.AsyncGenerator\[(.*), None\]", r"collections.abc.Generator[\1, None, None]"),
+    # A blocking source can only be a blocking one.
+    (r"(collections\.abc\.Iterable\[.*?\]\]) \| collections\.abc\.AsyncIterable\[.*?\]\]", r"\1"),
+)
+MIRRORED = ("MusicAPI", "Outcome", "Run", "Task")
+FAMILIES = ("account", "lyrics", "riffusion", "sonic")
+
+
+def public(kind: type) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in vars(kind).items()
+        if not name.startswith("_") or name in NAMES or name in NAMES.values()
+    }
+
+
+def signature_of(value: object) -> str:
+    signature = str(inspect.signature(value)) if callable(value) else "(property or field)"
+    for pattern, replacement in ANNOTATIONS:
+        signature = re.sub(pattern, replacement, signature)
+    return signature
+
+
+def pairs() -> Iterator[tuple[type, type]]:
+    for name in MIRRORED:
+        yield getattr(musicapi_async, name), getattr(musicapi_sync, name)
+    for family in FAMILIES:
+        yield family_class(musicapi_async.MusicAPI, family), family_class(musicapi_sync.MusicAPI, family)
+
+
+def family_class(client: type, family: str) -> type:
+    found = inspect.get_annotations(getattr(client, family).fget, eval_str=True)["return"]
+    assert isinstance(found, type)
+    return found
+
+
+def test_both_packages_export_the_same_names() -> None:
+    assert musicapi_sync.__all__ == musicapi_async.__all__
+
+
+def test_what_is_not_mirrored_is_the_very_same() -> None:
+    for name in set(musicapi_async.__all__) - set(MIRRORED):
+        assert getattr(musicapi_sync, name) is getattr(musicapi_async, name)
+
+
+@pytest.mark.parametrize(("asynchronous", "blocking"), list(pairs()), ids=lambda kind: kind.__qualname__)
+def test_every_public_name_and_signature_is_mirrored(asynchronous: type, blocking: type) -> None:
+    theirs = {NAMES.get(name, name): signature_of(value) for name, value in public(asynchronous).items()}
+    ours = {name: signature_of(value) for name, value in public(blocking).items()}
+
+    assert ours == theirs
+    assert ours
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_operation_is_in_both_families(family: str) -> None:
+    lists = [
+        {
+            name: method.request_class
+            for name, method in vars(family_class(client, family)).items()
+            if hasattr(method, "request_class")
+        }
+        for client in (musicapi_async.MusicAPI, musicapi_sync.MusicAPI)
+    ]
+
+    assert lists[0] == lists[1]
+    assert lists[0]
+
+
+def test_every_operation_stands_in_a_family() -> None:
+    listed = {
+        method.request_class
+        for family in FAMILIES
+        for method in vars(family_class(musicapi_async.MusicAPI, family)).values()
+        if hasattr(method, "request_class")
+    }
+
+    assert listed == set(musicapi_async.operations())
+
+
+@pytest.mark.parametrize("client", [musicapi_async.MusicAPI, musicapi_sync.MusicAPI])
+def test_a_method_shows_its_requests_parameters_and_docstring(client: type) -> None:
+    method = vars(family_class(client, "sonic"))["create"]
+
+    assert method.__doc__ == musicapi_async.sonic.Create.__doc__
+    assert list(inspect.signature(method).parameters)[:2] == ["self", "lyrics"]
+    assert method.__qualname__ == "Sonic.create"

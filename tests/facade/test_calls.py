@@ -1,0 +1,147 @@
+"""The blocking client does what the async one does, from any thread."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from musicapi_async.sandbox import Fault, Sandbox
+from musicapi_sync import Credits, MusicAPI, Outcome, Songs, Task, errors, sonic
+
+LOOK = "GET /sonic/task/{task_id}"
+
+
+def test_a_song_end_to_end(client: MusicAPI, tmp_path: Path) -> None:
+    songs = client.sonic.describe(description="lofi rain").wait()
+
+    saved = client.download(songs[0], tmp_path / "rain")
+
+    assert isinstance(songs, Songs)
+    assert len(songs) == 2
+    assert saved.path.suffix == f".{saved.kind}"
+    assert saved.path.stat().st_size == saved.size > 1000
+
+
+def test_the_second_call_uses_the_first_ones_connection(client: MusicAPI) -> None:
+    assert client.account.credits() == client.account.credits() == Credits(credits=1000.0)
+
+
+def test_updates_end_with_the_last_state(client: MusicAPI) -> None:
+    statuses = [state.status for state in client.sonic.describe(description="rain").updates()]
+
+    assert statuses[-1] == "finished"
+    assert len(statuses) >= 2
+
+
+def test_a_broken_off_loop_over_updates_stops_the_looks(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    task = waiting_client.sonic.describe(description="rain")
+    for state in task.updates():
+        assert state.status == "waiting"
+        break
+    looks = slow.requests[LOOK]
+
+    # Ten calls take far longer than the poll interval.
+    waiting = threading.Event()
+    waiting.wait(0.2)
+
+    assert slow.requests[LOOK] <= looks + 1
+    assert task.poll().status == "waiting"
+
+
+def test_a_task_is_taken_up_from_its_id(client: MusicAPI) -> None:
+    task = client.sonic.create(lyrics="[Verse]\nla")
+
+    again = client.sonic.task(task.id)
+
+    assert again.wait() == task.wait()
+
+
+def test_a_run_yields_every_outcome(client: MusicAPI) -> None:
+    requests = [sonic.Describe(description=f"song {number}") for number in range(7)]
+
+    outcomes = list(client.run(requests, in_flight=3))
+
+    assert {outcome.request for outcome in outcomes} == set(requests)
+    assert all(isinstance(outcome, Outcome) and isinstance(outcome.task, Task) for outcome in outcomes)
+    assert all(outcome.result is not None and len(outcome.result) == 2 for outcome in outcomes)
+
+
+def test_a_run_takes_from_its_source_in_the_callers_thread_and_only_as_needed(client: MusicAPI) -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[sonic.Describe]:
+        number = 0
+        while True:
+            taken.append(threading.get_ident())
+            number += 1
+            yield sonic.Describe(description=f"song {number}")
+
+    run = client.run(endless(), in_flight=2)
+    next(run)
+    run.close()
+
+    assert set(taken) == {threading.get_ident()}
+    assert len(taken) <= 3
+
+
+def test_an_error_of_a_runs_source_comes_after_what_was_started(client: MusicAPI) -> None:
+    def source() -> Iterator[sonic.Describe]:
+        yield sonic.Describe(description="good")
+        yield sonic.Describe(description="x" * 401)
+
+    run = client.run(source(), in_flight=5)
+
+    assert next(run).error is None
+    with pytest.raises(errors.InvalidRequestError, match="401 characters; the service takes at most 400"):
+        next(run)
+
+
+def test_many_threads_share_one_client(client: MusicAPI) -> None:
+    with ThreadPoolExecutor(64) as threads:
+        found = list(threads.map(lambda _: client.account.credits(), range(256)))
+
+    assert found == [Credits(credits=1000.0)] * 256
+    assert [thread.name for thread in threading.enumerate()].count("musicapi-loop") == 1
+
+
+def test_a_view_shares_the_thread_and_has_its_own_settings(client: MusicAPI, served: Sandbox) -> None:
+    served.account("other-key").credits = 7
+
+    with client.with_options(api_key="other-key") as view:
+        assert view.account.credits().total == 7
+
+    assert client.account.credits().total == 1000
+    assert [thread.name for thread in threading.enumerate()].count("musicapi-loop") == 1
+
+
+def test_timeouts_are_the_cores(waiting_client: MusicAPI) -> None:
+    task = waiting_client.sonic.describe(description="rain")
+
+    with pytest.raises(errors.TaskTimeoutError, match=task.id) as caught:
+        task.wait(timeout=0.05)
+
+    assert isinstance(caught.value, TimeoutError)
+    assert task.poll().status == "waiting"
+
+
+def test_errors_are_the_same_classes(client: MusicAPI, served: Sandbox) -> None:
+    served.add_fault("POST /sonic/create", Fault(drop=True, accepted=True))
+
+    with pytest.raises(errors.UncertainSubmissionError):
+        client.sonic.describe(description="rain")
+
+    assert len(served.accepted) == 1
+
+
+def test_the_escape_hatch(client: MusicAPI) -> None:
+    assert client.request("GET", "/get-credits") == {"credits": 1000.0, "extra_credits": 0.0}
+
+
+def test_a_task_moves_to_another_client(client: MusicAPI, served: Sandbox) -> None:
+    task = client.sonic.describe(description="rain")
+    client.close()
+
+    with MusicAPI("facade-key", base_url=served.base_url, poll_interval=0.02) as other:
+        assert len(other.attach(task).wait()) == 2

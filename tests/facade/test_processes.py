@@ -1,0 +1,136 @@
+"""Forks and exits, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from musicapi_async.sandbox import Sandbox
+
+
+def run_script(script: str, sandbox: Sandbox) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **os.environ,
+        "MUSICAPI_BASE_URL": sandbox.base_url,
+        "MUSICAPI_KEY": "k",
+        "MUSICAPI_POLL_INTERVAL": "0.05",
+    }
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_parent_and_child_both_go_on_after_a_fork(served: Sandbox) -> None:
+    done = run_script(
+        """
+        import os
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+        task = client.sonic.describe(description="rain")
+        child = os.fork()
+        if child == 0:
+            print("child", len(task.wait()), client.account.credits().total, flush=True)
+            client.close()
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        print("parent", status, len(task.wait()), client.account.credits().total)
+        client.close()
+        """,
+        served,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["child 2 980.0", "parent 0 2 980.0"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_that_ends_normally_says_nothing(served: Sandbox) -> None:
+    done = run_script(
+        """
+        import multiprocessing
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+
+        def ask():
+            print("child", client.account.credits().total, flush=True)
+
+        if __name__ == "__main__":
+            print("parent", client.account.credits().total, flush=True)
+            process = multiprocessing.get_context("fork").Process(target=ask)
+            process.start()
+            process.join()
+            print("parent", process.exitcode, client.account.credits().total)
+            client.close()
+        """,
+        served,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["parent 1000.0", "child 1000.0", "parent 0 1000.0"]
+
+
+def test_leaving_without_closing_ends_the_process_cleanly(served: Sandbox) -> None:
+    done = run_script(
+        """
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+        print(client.account.credits().total)
+        """,
+        served,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1000.0\n", "")
+
+
+def test_a_call_after_the_exit_has_begun_is_our_own_error(served: Sandbox) -> None:
+    done = run_script(
+        """
+        import atexit
+        from musicapi_async.errors import ClientClosedError
+
+        def late():
+            try:
+                client.account.credits()
+            except ClientClosedError as error:
+                print("late:", error)
+
+        atexit.register(late)  # before the client's own, so it runs after it
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+        print(client.account.credits().total)
+        """,
+        served,
+    )
+
+    assert done.stdout.splitlines() == ["1000.0", "late: the client is closed: make a new one"]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_client_that_is_dropped_unclosed_warns(served: Sandbox) -> None:
+    done = run_script(
+        """
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+        client.account.credits()
+        del client
+        print("went on")
+        """,
+        served,
+    )
+
+    assert "ResourceWarning: a MusicAPI client was not closed" in done.stderr
+    assert "unclosed" not in done.stderr.lower()
+    assert done.stdout == "went on\n"

@@ -1,0 +1,177 @@
+"""What breaks other blocking facades over an event loop, one test each."""
+
+import asyncio
+import os
+import signal
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from musicapi_async.sandbox import Sandbox
+from musicapi_sync import MusicAPI, errors, sonic
+
+LOOK = "GET /sonic/task/{task_id}"
+
+
+class Exiting(os.PathLike[str]):
+    """A path that is evaluated on the loop's own thread, and ends the program there."""
+
+    def __fspath__(self) -> str:
+        raise SystemExit("from the loop")
+
+
+class Calling(os.PathLike[str]):
+    """A path that calls the client on the loop's own thread."""
+
+    def __init__(self, client: MusicAPI) -> None:
+        self._client = client
+
+    def __fspath__(self) -> str:
+        return repr(self._client.account.credits())
+
+
+def wait_until_looked_at(sandbox: Sandbox) -> None:
+    moment = threading.Event()
+    for _ in range(1000):
+        if sandbox.requests[LOOK]:
+            return
+        moment.wait(0.01)
+    pytest.fail("the task was never looked at")
+
+
+def test_system_exit_reaches_its_caller_and_nobody_else(client: MusicAPI, tmp_path: Path) -> None:
+    songs = client.sonic.describe(description="rain").wait()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(client.sonic.describe(description="snow").wait)
+
+        with pytest.raises(SystemExit, match="from the loop"):
+            client.download(songs[0], Exiting())
+
+        assert len(waiting.result()) == 2
+    assert client.download(songs[0], tmp_path / "rain").size > 0
+
+
+def test_a_call_from_the_loops_own_thread_is_an_error_at_once(client: MusicAPI) -> None:
+    songs = client.sonic.describe(description="rain").wait()
+
+    with pytest.raises(RuntimeError, match="own loop thread"):
+        client.download(songs[0], Calling(client))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends the signal to one thread")
+def test_ctrl_c_cancels_the_call_names_the_task_and_leaves_the_client_usable(
+    waiting_client: MusicAPI, slow: Sandbox
+) -> None:
+    task = waiting_client.sonic.describe(description="rain")
+    main_thread = threading.get_ident()
+
+    def interrupt() -> None:
+        wait_until_looked_at(slow)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        task.wait()
+    interrupting.join()
+
+    assert task.id in "\n".join(caught.value.__notes__)
+    assert f"client.sonic.task('{task.id}')" in caught.value.__notes__[0]
+    assert task.poll().status == "waiting"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends the signal to one thread")
+def test_ctrl_c_in_a_run_names_every_task_that_is_alive(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
+    main_thread = threading.get_ident()
+
+    def interrupt() -> None:
+        wait_until_looked_at(slow)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        next(run)
+    interrupting.join()
+
+    accepted = [task.task_id for task in slow.accepted]
+    assert len(accepted) == 3
+    assert all(task_id in caught.value.__notes__[0] for task_id in accepted)
+
+
+def test_closing_gives_calls_under_way_our_own_error(slow: Sandbox) -> None:
+    client = MusicAPI("key", base_url=slow.base_url, poll_interval=0.02)
+    task = client.sonic.describe(description="rain")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(task.wait)
+        wait_until_looked_at(slow)
+        client.close()
+
+        with pytest.raises(errors.ClientClosedError, match=task.id):
+            waiting.result()
+
+    client.close()
+    with pytest.raises(errors.ClientClosedError):
+        client.account.credits()
+    assert "musicapi-loop" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_callback_runs_in_the_callers_thread_and_may_call_the_client(client: MusicAPI, tmp_path: Path) -> None:
+    songs = client.sonic.describe(description="rain").wait()
+    seen: list[tuple[int, float]] = []
+
+    saved = client.download(
+        songs[0],
+        tmp_path / "rain",
+        on_progress=lambda done, _: seen.append((threading.get_ident(), client.account.credits().total + 0 * done)),
+    )
+
+    assert saved.size > 0
+    assert seen
+    assert {thread for thread, _ in seen} == {threading.get_ident()}
+
+
+def test_a_callback_that_raises_ends_the_download_and_leaves_no_half_file(client: MusicAPI, tmp_path: Path) -> None:
+    songs = client.sonic.describe(description="rain").wait()
+
+    def fail(done: int, total: int | None) -> None:
+        raise ZeroDivisionError(done, total)
+
+    with pytest.raises(ZeroDivisionError):
+        client.download(songs[0], tmp_path / "rain", on_progress=fail)
+
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert client.account.credits().total > 0
+
+
+def test_a_blocking_call_in_a_coroutine_works_and_warns(client: MusicAPI) -> None:
+    async def main() -> float:
+        return client.account.credits().total
+
+    with pytest.warns(RuntimeWarning, match="use musicapi_async with await here") as caught:
+        assert asyncio.run(main()) == 1000
+    assert caught[0].filename == __file__
+
+
+def test_a_blocking_call_in_a_notebook_cell_is_silent(client: MusicAPI) -> None:
+    """A notebook runs each cell inside a loop; its shell is the same class as the one here."""
+    shell_module = pytest.importorskip("IPython.core.interactiveshell")
+    shell = shell_module.InteractiveShell.instance()
+    shell.user_ns["client"] = client
+
+    async def run_cell() -> object:
+        cell = "import asyncio; asyncio.get_running_loop(); client.account.credits().total"
+        return await shell.run_cell_async(cell, transformed_cell=cell)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            outcome = asyncio.run(run_cell())
+    finally:
+        shell_module.InteractiveShell.clear_instance()
+
+    assert getattr(outcome, "result", None) == 1000

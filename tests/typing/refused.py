@@ -1,0 +1,27 @@
+"""Mistakes the type checkers must refuse: an ignore that is not needed is itself an error. Read by them, never run."""
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+import musicapi_async
+import musicapi_sync
+from musicapi_async import account, sonic
+
+
+async def asynchronous(client: musicapi_async.MusicAPI) -> None:
+    await client.sonic.create()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await client.sonic.create(lyric="...")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await client.sonic.create(lyrics=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.sonic.create("...")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await client.sonic.extend(clip=5, at=60)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.sonic.describe(mv="sonic-v6")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await client.submit(account.GetCredits())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.run([account.GetCredits()])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.sonic.create = client.sonic.describe  # type: ignore[misc, assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    sonic.Create(lyrics="...").lyrics = "other"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def blocking(client: musicapi_sync.MusicAPI) -> None:
+    client.sonic.create()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.sonic.create(lyric="...")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.sonic.create(lyrics=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.submit(account.GetCredits())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.account.credits().credits = 5  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
