@@ -232,6 +232,15 @@ class MusicAPI:
             )
 
 
+async def _end_all(workers: set[asyncio.Task[Any]]) -> None:
+    """Let workers hand over what they know, and cancel those that do not end by themselves."""
+    if workers:
+        _, stuck = await asyncio.wait(workers, timeout=1.0)
+        for worker in stuck:
+            worker.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+
+
 class _Shared:
     """What a client and its views have in common: sockets, the clock, and what is under way."""
 
@@ -270,7 +279,4 @@ class _Shared:
             pass
         finally:
             await self.session.aclose()
-            leftover = list(self.background)
-            for worker in leftover:
-                worker.cancel()
-            await asyncio.gather(*leftover, return_exceptions=True)
+            await _end_all(self.background)

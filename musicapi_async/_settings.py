@@ -1,5 +1,6 @@
 """How a client behaves: keyword, then environment, then default."""
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, Final, Self
@@ -49,8 +50,14 @@ def _clean_url(url: object) -> str:
 
 
 def _check_positive(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise InvalidRequestError(f"{attribute.name} is {value!r}; it must be above 0", attribute.name, value, "> 0")
+
+
+def _check_count(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        message = f"{attribute.name} is {value!r}; it must be a whole number of at least 1"
+        raise InvalidRequestError(message, attribute.name, value, ">= 1")
 
 
 @attrs.frozen(kw_only=True)
@@ -69,10 +76,10 @@ class Settings:
     base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=_clean_url, validator=_check_base_url)
     timeout: float = attrs.field(default=60.0, validator=_check_positive)
     connect_timeout: float = attrs.field(default=10.0, validator=_check_positive)
-    max_requests: int = attrs.field(default=100, validator=_check_positive)
-    max_attempts: int = attrs.field(default=4, validator=_check_positive)
+    max_requests: int = attrs.field(default=100, validator=_check_count)
+    max_attempts: int = attrs.field(default=4, validator=_check_count)
     poll_interval: float = attrs.field(default=15.0, validator=_check_positive)
-    max_reply_size: int = attrs.field(default=32 * 1024 * 1024, validator=_check_positive)
+    max_reply_size: int = attrs.field(default=32 * 1024 * 1024, validator=_check_count)
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: object) -> Self:

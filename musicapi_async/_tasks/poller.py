@@ -161,5 +161,4 @@ class Poller:
         if self._entries.get(id(entry.task)) is entry:
             del self._entries[id(entry.task)]
         self._schedule.discard(entry)
-        if not self._closed or self._timer is not None:
-            self._arm()
+        self._arm()

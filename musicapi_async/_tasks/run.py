@@ -9,7 +9,7 @@ import attrs
 
 from musicapi_async._operation import TaskRequest
 from musicapi_async._tasks.task import Task
-from musicapi_async.errors import InvalidRequestError, MusicAPIError
+from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError
 
 __all__ = ["Outcome", "Run"]
 
@@ -43,7 +43,7 @@ class Run(Generic[R]):
 
     At most ``in_flight`` tasks are alive at the service. Requests are taken from their source one by one, and only
     while somebody asks for the next outcome: leaving the loop stops the spending. Tasks alive then are in ``tasks``.
-    An error of the source is raised when every task that was started has been handed over.
+    An error of the source, or ClientClosedError, is raised when every task that was started has been handed over.
     """
 
     def __init__(
@@ -129,6 +129,11 @@ class Run(Generic[R]):
             task = await self._client.submit(request)
             self._alive[task.id] = task
             result = await task.wait(self._timeout)
+        except ClientClosedError as error:
+            # Nothing more can be started; of what was accepted the id is handed over.
+            self._source.stop(error)
+            if task is not None:
+                self._finished.append(Outcome(request=request, task=task, error=error))
         except MusicAPIError as error:
             self._finished.append(Outcome(request=request, task=task, error=error))
         else:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ Progress = Callable[[int, int | None], None]
 
 # One hop to a thread for each batch: small ones cost more in hops than in writing.
 BATCH: Final = 1024 * 1024
+# The end of "Mr. Brightside" or "v1.2" is not a suffix.
+SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 SAME_KIND: Final = {"jpg": "jpeg", "m4a": "mp4"}
 
 
@@ -117,7 +120,7 @@ def _final_name(target: Path, kind: str | None) -> Path:
     """Complete a name without a suffix; keep one with a suffix, and say so when it is another kind of file."""
     if kind is None:
         return target
-    if not target.suffix:
+    if not SUFFIX.fullmatch(target.suffix):
         return target.with_name(f"{target.name}.{kind}")
     if target.suffix.lower().lstrip(".") not in {kind, SAME_KIND.get(kind)}:
         logger.warning("%s is a %s file by its content", target, kind)

@@ -203,8 +203,7 @@ class Sandbox:
     async def _file(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         clip_id, _, suffix = name.partition(".")
-        known = any(clip_id in task.clip_ids for task in self._world.tasks.values())
-        if not known or suffix not in {audio.AUDIO_SUFFIX, "png"} or self._folder is None:
+        if clip_id not in self._world.clip_ids or suffix not in {audio.AUDIO_SUFFIX, "png"} or self._folder is None:
             return _refusal(404, "file not found.")
         path = self._folder / name
         async with self._making:

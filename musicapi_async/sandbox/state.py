@@ -79,7 +79,9 @@ class World:
     ) -> None:
         self.accounts: dict[str, Account] = {key: Account(credits) for key in keys or ()}
         self.tasks: dict[str, SandboxTask] = {}
+        self.clip_ids: set[str] = set()
         self.endings: list[Ending] = []
+        self._failing: list[SandboxTask] = []
         self._open_to_all = keys is None
         self._credits = credits
         self._seconds = seconds
@@ -114,15 +116,18 @@ class World:
             created_at=datetime.now(UTC),
         )
         self.tasks[task.task_id] = task
+        self.clip_ids.update(task.clip_ids)
+        if ending in BODY_FAILURES or ending == "all_failed":
+            self._failing.append(task)
         return task
 
     def settle(self, now: float) -> None:
         """Give back the credits of tasks that have failed by now."""
-        for task in self.tasks.values():
-            whole_failure = task.ending in BODY_FAILURES or task.ending == "all_failed"
-            if whole_failure and not task.refunded and task.share(now) >= 1:
+        for task in self._failing:
+            if task.share(now) >= 1:
                 task.refunded = True
                 task.account.credits += task.price
+        self._failing = [task for task in self._failing if not task.refunded]
 
     def look(self, task: SandboxTask, now: float, file_url: Callable[[str], str]) -> tuple[int, dict[str, object]]:
         """Return the status and the body of a look at a task."""

@@ -1,0 +1,45 @@
+"""Every code block of the README runs, against the sandbox."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from musicapi_async.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def command(language: str, code: str) -> list[str]:
+    if language == "python":
+        return [sys.executable, "-W", "error", "-c", code]
+    return ["sh", "-eu", "-c", code]
+
+
+def test_every_block_is_of_a_language_that_is_run() -> None:
+    assert {language for language, _ in BLOCKS} == {"python", "sh"}
+
+
+@pytest.mark.parametrize(("language", "code"), BLOCKS, ids=[code.splitlines()[0] for _, code in BLOCKS])
+async def test_a_block_of_the_readme_runs(language: str, code: str, tmp_path: Path) -> None:
+    is_make = code.startswith("make")
+    async with Sandbox(seconds=0.1) as sandbox:
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "MUSICAPI_KEY": "readme-key",
+            "MUSICAPI_BASE_URL": sandbox.base_url,
+            "MUSICAPI_POLL_INTERVAL": "0.05",
+            # This suite may itself be run by make: there, only see that the targets exist and what they would do.
+            "MAKEFLAGS": "n",
+        }
+        process = await anyio.run_process(
+            command(language, code), env=environment, cwd=ROOT if is_make else tmp_path, check=False
+        )
+
+    assert process.returncode == 0, process.stderr.decode()
+    assert is_make or language == "sh" or not process.stderr
