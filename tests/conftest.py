@@ -1,0 +1,30 @@
+"""Shared fixtures: the event loop, a sandbox, a client of it."""
+
+from collections.abc import AsyncIterator
+
+import hypothesis
+import pytest
+
+from musicapi_async import MusicAPI
+from musicapi_async.sandbox import Sandbox
+
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """Serve a sandbox whose songs take an hour, unless time is moved on with ``advance``."""
+    async with Sandbox(seconds=3600) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[MusicAPI]:
+    async with MusicAPI("test-key", base_url=sandbox.base_url, poll_interval=0.01) as client:
+        yield client

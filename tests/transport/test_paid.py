@@ -1,0 +1,175 @@
+"""A paid request is sent once, or the service certainly refused it; the server's count is the truth."""
+
+import json
+
+import pytest
+from scripted import Scripted, Step, cut, raw, reply, scripted, stall
+
+from musicapi_async import MusicAPI, errors, sonic
+
+ACCEPTED = reply(200, {"message": "success", "task_id": "t-1"})
+REQUEST = sonic.Describe(description="rain")
+
+
+def client_of(server: Scripted, **settings: float) -> MusicAPI:
+    return MusicAPI("secret-key", base_url=server.base_url, **settings)  # type: ignore[arg-type]  # numbers by name
+
+
+async def submit(server: Scripted, **settings: float) -> str:
+    async with client_of(server, **settings) as client:
+        return (await client.submit(REQUEST)).id
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (cut(), "disconnected"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"task_id\""), "not enough data"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Le"), ""),
+        (raw(b"garbage\r\n\r\n"), ""),
+        (stall(), "no answer in time"),
+        (reply(500, {"error": "Internal Server Error."}), "Internal Server Error"),
+        (reply(502, b"<html>bad gateway</html>"), "502"),
+        (reply(503, {"error": "maintenance"}), "maintenance"),
+        (reply(200, b"<html>hello</html>"), "not JSON"),
+        (reply(200, b'{"task_id": "t'), "not JSON"),
+        (reply(200, b""), "empty"),
+        (reply(200, ["t-1"]), "list"),
+        (reply(200, {"message": "success"}), "names no task"),
+        (reply(200, {"task_id": None}), "names no task"),
+        (reply(200, {"task_id": 7}), "names no task"),
+    ],
+)
+async def test_what_may_have_been_accepted_is_uncertain_and_sent_once(step: Step, reason: str) -> None:
+    async with scripted(step) as server:
+        with pytest.raises(errors.UncertainSubmissionError, match="may have been accepted") as caught:
+            await submit(server, timeout=0.3)
+
+        assert len(server.received) == 1
+    assert reason.lower() in caught.value.reason.lower()
+    assert caught.value.request == REQUEST
+    assert caught.value.when.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        reply(429, {"error": "Too many requests"}, {"Retry-After": "0"}),
+        reply(503, {"error": "server is busy"}),
+        reply(503, {"message": "too many concurrent tasks"}),
+    ],
+)
+async def test_what_was_refused_for_now_is_sent_again(refusal: Step) -> None:
+    async with scripted(refusal, ACCEPTED) as server:
+        assert await submit(server) == "t-1"
+
+        assert [json.loads(request.body) for request in server.received] == [REQUEST.to_wire()] * 2
+
+
+async def test_a_refusal_for_now_ends_after_the_attempts(caplog: pytest.LogCaptureFixture) -> None:
+    async with scripted(reply(429, {"error": "slow down"}, {"Retry-After": "0"})) as server:
+        with pytest.raises(errors.RateLimitError, match="slow down") as caught:
+            await submit(server, max_attempts=2)
+
+        assert len(server.received) == 2
+    assert caught.value.retry_after == 0
+    assert "secret-key" not in caplog.text
+
+
+async def test_a_wait_that_is_too_long_is_handed_to_the_caller() -> None:
+    async with scripted(reply(429, {"error": "slow down"}, {"Retry-After": "3600"})) as server:
+        with pytest.raises(errors.RateLimitError) as caught:
+            await submit(server)
+
+        assert len(server.received) == 1
+    assert caught.value.retry_after == 3600
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, {"error": "The title character length should be less than 80."}, errors.InvalidRequestError),
+        (401, {"error": "Invalid authorization format."}, errors.AuthenticationError),
+        (402, {"message": "insufficient_credits"}, errors.InsufficientCreditsError),
+        (403, {"error": "The remaining credits are not enough."}, errors.InsufficientCreditsError),
+        (403, {"error": "You do not have an active subscription."}, errors.SubscriptionError),
+        (403, {"error": "The lyrics contain copyrighted content: 'Yesterday'."}, errors.ModerationError),
+        (403, {"error": "No."}, errors.PermissionDeniedError),
+        (410, {"type": "endpoint_retired", "error": "gone"}, errors.RetiredError),
+        (302, {}, errors.APIStatusError),
+        (200, {"code": 403, "message": "The remaining credits are not enough."}, errors.InsufficientCreditsError),
+    ],
+)
+async def test_a_refusal_is_its_own_error_and_sent_once(status: int, body: object, error: type[Exception]) -> None:
+    async with scripted(reply(status, body)) as server:
+        with pytest.raises(error) as caught:
+            await submit(server)
+
+        assert len(server.received) == 1
+    assert type(caught.value) is error
+
+
+async def test_a_refused_connection_is_safe_to_repeat_and_ends() -> None:
+    async with scripted(ACCEPTED) as server:
+        pass
+    with pytest.raises(errors.ConnectionFailedError, match="nothing was accepted"):
+        await submit(server, max_attempts=2)
+
+
+async def test_every_paid_request_has_a_connection_of_its_own_and_looks_share_one() -> None:
+    looking = reply(202, {"type": "not_ready"})
+    async with scripted(ACCEPTED, ACCEPTED, looking) as server, client_of(server) as client:
+        first = await client.submit(REQUEST)
+        await client.submit(REQUEST)
+        await first.poll()
+        await first.poll()
+
+        connections = [request.connection for request in server.received]
+    assert len(set(connections[:2])) == 2
+    assert connections[2] == connections[3]
+    assert connections[2] not in connections[:2]
+
+
+async def test_a_paid_answer_at_once_is_guarded_too() -> None:
+    async with scripted(cut()) as server, client_of(server) as client:
+        with pytest.raises(errors.UncertainSubmissionError):
+            await client.lyrics.make(description="rain")
+
+        assert len(server.received) == 1
+
+
+async def test_the_request_is_the_contracts_json() -> None:
+    async with scripted(ACCEPTED) as server, client_of(server) as client:
+        await client.sonic.create(lyrics="[Verse]", title="Harbor", tags="sea shanty")
+
+        received = server.received[0]
+    assert (received.method, received.path) == ("POST", "/api/v1/sonic/create")
+    assert received.headers["authorization"] == "Bearer secret-key"
+    assert received.headers["content-type"] == "application/json"
+    assert json.loads(received.body) == {
+        "task_type": "create_music",
+        "custom_mode": True,
+        "mv": "sonic-v6",
+        "prompt": "[Verse]",
+        "title": "Harbor",
+        "tags": "sea shanty",
+        "use_suno_cdn": False,
+    }
+
+
+async def test_bad_input_is_refused_before_anything_is_sent() -> None:
+    async with scripted(ACCEPTED) as server, client_of(server) as client:
+        with pytest.raises(errors.InvalidRequestError, match="title has 81 characters; the service takes at most 80"):
+            await client.sonic.create(lyrics="la", title="x" * 81)
+
+        assert server.received == []
+
+
+async def test_a_redirect_is_not_followed_and_the_key_stays_here() -> None:
+    async with scripted(ACCEPTED) as elsewhere:
+        moved = reply(307, {}, {"Location": f"{elsewhere.base_url}/sonic/create"})
+        async with scripted(moved) as server:
+            with pytest.raises(errors.APIStatusError):
+                await submit(server)
+
+        assert elsewhere.received == []
