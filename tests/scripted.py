@@ -95,8 +95,8 @@ async def scripted(*steps: Step) -> AsyncIterator[Scripted]:
         handlers.add(task)
         try:
             await _converse(script, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client went away, or the test is over
         finally:
             handlers.discard(task)
             writer.close()

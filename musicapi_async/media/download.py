@@ -1,6 +1,7 @@
 """A file of the service to a file on disk: streamed, and under its final name only when it is whole."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -53,7 +54,7 @@ async def save(
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     file: BinaryIO | None = None
     try:
-        file = await run_sync(lambda: partial.open("xb"))
+        file = await run_sync(_open, target, partial)
         start, size = await _stream(session, url, target, file, on_progress)
         await run_sync(_seal, file)
         kind = kind_of(start)
@@ -125,6 +126,12 @@ def _final_name(target: Path, kind: str | None) -> Path:
     if target.suffix.lower().lstrip(".") not in {kind, SAME_KIND.get(kind)}:
         logger.warning("%s is a %s file by its content", target, kind)
     return target
+
+
+def _open(target: Path, partial: Path) -> BinaryIO:
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a directory; name a file in it")
+    return partial.open("xb")
 
 
 def _seal(file: BinaryIO) -> None:

@@ -1,0 +1,194 @@
+"""``client.run``: bounded, lazy, nothing dropped, and no spending after the loop is left."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from musicapi_async import MusicAPI, Outcome, Songs, errors, sonic
+from musicapi_async.sandbox import Fault, Sandbox
+
+CREATE = "POST /sonic/create"
+
+
+@pytest.fixture
+async def quick() -> AsyncIterator[Sandbox]:
+    async with Sandbox(seconds=0.05, credits=100_000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def quick_client(quick: Sandbox) -> AsyncIterator[MusicAPI]:
+    async with MusicAPI("k", base_url=quick.base_url, poll_interval=0.02) as client:
+        yield client
+
+
+def requests(count: int, taken: list[int] | None = None) -> Iterator[sonic.Describe]:
+    for number in range(count):
+        if taken is not None:
+            taken.append(number)
+        yield sonic.Describe(description=f"song {number}")
+
+
+async def in_flight(sandbox: Sandbox, count: int) -> None:
+    """Return when so many tasks were accepted."""
+    async with asyncio.timeout(5):
+        while len(sandbox.accepted) < count:
+            await asyncio.sleep(0.001)
+
+
+async def test_every_request_has_one_outcome(quick_client: MusicAPI, quick: Sandbox) -> None:
+    outcomes = [outcome async for outcome in quick_client.run(requests(40), in_flight=8)]
+
+    assert {outcome.request for outcome in outcomes} == set(requests(40))
+    assert all(outcome.result and len(outcome.result) == 2 for outcome in outcomes)
+    assert {outcome.task.id for outcome in outcomes if outcome.task} == {task.task_id for task in quick.accepted}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_never_more_tasks_alive_than_asked_for(client: MusicAPI, sandbox: Sandbox, count: int) -> None:
+    run = client.run(requests(50), in_flight=count)
+    asking = asyncio.create_task(anext(run))
+    await in_flight(sandbox, count)
+    await client.account.credits()
+
+    assert len(sandbox.accepted) == count
+    assert len(run.tasks) <= count
+    sandbox.advance(5000)
+    await asking
+    # More are started only while somebody asks.
+    assert len(sandbox.accepted) <= 2 * count
+
+
+async def test_a_million_requests_are_taken_one_by_one(quick_client: MusicAPI) -> None:
+    taken: list[int] = []
+    run = quick_client.run(requests(1_000_000, taken), in_flight=4)
+    for _ in range(10):
+        await anext(run)
+
+    assert len(taken) <= 10 + 4
+    await run.aclose()
+
+
+async def test_leaving_the_loop_stops_the_spending(quick_client: MusicAPI, quick: Sandbox) -> None:
+    async for _ in quick_client.run(requests(1000), in_flight=3):
+        break
+    spent = len(quick.accepted)
+
+    for _ in range(20):
+        await quick_client.account.credits()
+
+    assert spent <= 6
+    assert len(quick.accepted) == spent
+
+
+async def test_an_async_source(quick_client: MusicAPI) -> None:
+    owners: set[asyncio.Task[object] | None] = set()
+
+    async def source() -> AsyncIterator[sonic.Describe]:
+        for request in requests(9):
+            owners.add(asyncio.current_task())
+            await asyncio.sleep(0)
+            yield request
+
+    outcomes = [outcome async for outcome in quick_client.run(source(), in_flight=2)]
+
+    assert len(outcomes) == 9
+    assert len(owners) == 1
+
+
+async def test_outcomes_come_while_an_async_source_is_slow(quick_client: MusicAPI) -> None:
+    go_on = asyncio.Event()
+
+    async def source() -> AsyncIterator[sonic.Describe]:
+        yield sonic.Describe(description="first")
+        await go_on.wait()
+        yield sonic.Describe(description="second")
+
+    run = quick_client.run(source(), in_flight=5)
+    first = await anext(run)
+    go_on.set()
+    second = await anext(run)
+
+    assert [first.request.to_wire()["gpt_description_prompt"], second.request.to_wire()["gpt_description_prompt"]] == [
+        "first",
+        "second",
+    ]
+    with pytest.raises(StopAsyncIteration):
+        await anext(run)
+
+
+async def test_a_failure_is_an_outcome_and_ends_nothing(quick_client: MusicAPI, quick: Sandbox) -> None:
+    quick.end_next("songs", "failed")
+    quick.add_fault(CREATE, Fault(status=403, body={"error": "The song description needs moderation review."}))
+    quick.add_fault(CREATE, Fault(drop=True, accepted=True))
+
+    outcomes = [outcome async for outcome in quick_client.run(requests(6), in_flight=1)]
+
+    kinds = sorted(type(outcome.error).__name__ for outcome in outcomes if outcome.error)
+    assert kinds == ["ModerationError", "TaskFailedError", "UncertainSubmissionError"]
+    assert len(outcomes) == 6
+    assert all((outcome.result is None) != (outcome.error is None) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_an_error_of_the_source_comes_after_what_was_started(quick_client: MusicAPI, *, is_async: bool) -> None:
+    def source() -> Iterator[sonic.Describe]:
+        yield from requests(3)
+        raise ZeroDivisionError
+
+    async def async_source() -> AsyncIterator[sonic.Describe]:
+        for request in source():
+            yield request
+
+    outcomes: list[Outcome[Songs]] = []
+
+    async def gather() -> None:
+        async for outcome in quick_client.run(async_source() if is_async else source(), in_flight=5):
+            outcomes.append(outcome)  # noqa: PERF401 - the loop must be seen to raise
+
+    with pytest.raises(ZeroDivisionError):
+        await gather()
+
+    assert len(outcomes) == 3
+
+
+async def test_a_source_of_something_else_is_refused(quick_client: MusicAPI, quick: Sandbox) -> None:
+    run = quick_client.run(["rain"])  # type: ignore[list-item]
+
+    with pytest.raises(errors.InvalidRequestError, match="not 'rain'"):
+        await anext(run)
+
+    assert quick.accepted == ()
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, None])
+async def test_in_flight_is_a_whole_number(client: MusicAPI, count: int) -> None:
+    with pytest.raises(errors.InvalidRequestError, match="in_flight"):
+        client.run([], in_flight=count)
+
+
+async def test_closing_the_client_hands_over_what_is_alive(sandbox: Sandbox) -> None:
+    client = MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01)
+    run = client.run(requests(100), in_flight=3)
+    asking = asyncio.create_task(anext(run))
+    await in_flight(sandbox, 3)
+    await client.account.credits()
+    await client.aclose()
+    outcomes = [await asking]
+
+    with pytest.raises(errors.ClientClosedError):
+        while True:
+            outcomes.append(await anext(run))
+
+    assert {outcome.task.id for outcome in outcomes if outcome.task} == {task.task_id for task in sandbox.accepted}
+    assert all(isinstance(outcome.error, errors.ClientClosedError) for outcome in outcomes)
+    assert len(sandbox.accepted) == 3
+
+
+async def test_a_wait_that_is_too_long_is_an_outcome_with_its_task(client: MusicAPI) -> None:
+    (outcome,) = [outcome async for outcome in client.run(requests(1), timeout=0.05)]
+
+    assert isinstance(outcome.error, errors.TaskTimeoutError)
+    assert outcome.task is not None
+    assert outcome.error.task_id == outcome.task.id

@@ -1,0 +1,259 @@
+"""Waiting for a task: to its end, with an end, broken off, taken up again."""
+
+import asyncio
+
+import pytest
+from scripted import Step, cut, reply, scripted
+
+from musicapi_async import MusicAPI, Songs, errors
+from musicapi_async.sandbox import Fault, Sandbox
+
+LOOK = "GET /sonic/task/{task_id}"
+NOT_READY = reply(202, {"type": "not_ready", "error": "task not ready, please wait few seconds."})
+ONE_CLIP = {"clip_id": "c-1", "state": "succeeded", "audio_url": "https://files/1.mp3"}
+ONE = reply(200, {"code": 200, "data": [ONE_CLIP], "message": "success"})
+BOTH = reply(200, {"code": 200, "data": [ONE_CLIP, {**ONE_CLIP, "clip_id": "c-2"}], "message": "success"})
+
+
+async def looked_at(sandbox: Sandbox, times: int = 1) -> None:
+    """Return when the sandbox has been looked at so many more times."""
+    wanted = sandbox.requests[LOOK] + times
+    async with asyncio.timeout(5):
+        while sandbox.requests[LOOK] < wanted:
+            await asyncio.sleep(0.001)
+
+
+async def wait_for_scripted(*steps: Step, timeout: float = 5.0) -> tuple[Songs, int]:
+    async with scripted(*steps) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.005) as client:
+            songs = await client.sonic.task("t-1").wait(timeout)
+        return songs, len(server.received)
+
+
+async def test_waiting_ends_when_every_clip_is_done(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.create(lyrics="[Verse]\nla", title="Harbor")
+    waiting = asyncio.create_task(task.wait())
+    await looked_at(sandbox)
+    sandbox.advance(2400)  # clips run
+    await looked_at(sandbox, 2)
+    assert not waiting.done()
+    sandbox.advance(2400)
+
+    songs = await waiting
+
+    assert [song.title for song in songs] == ["Harbor", "Harbor"]
+    assert all(song.audio_url and song.duration == 6.0 and song.stream_url is None for song in songs)
+    assert await task.wait() == songs
+
+
+async def test_updates_tell_every_change(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    seen = []
+    async for state in task.updates():
+        seen.append((state.status, [clip.state for clip in state.clips]))
+        sandbox.advance(1300)
+
+    assert seen[0] == ("waiting", [])
+    assert ("running", ["running", "running"]) in seen
+    assert seen[-1] == ("finished", ["succeeded", "succeeded"])
+    assert len(seen) == len({str(state) for state in seen})
+
+
+async def test_a_running_clip_offers_a_stream_and_no_file(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    sandbox.advance(1800)
+
+    state = await task.poll()
+
+    assert state.status == "running"
+    assert all(clip.stream_url and clip.audio_url is None and clip.duration is None for clip in state.clips)
+    assert state.result is None
+
+
+async def test_a_task_is_taken_up_from_its_id_by_another_client(client: MusicAPI, sandbox: Sandbox) -> None:
+    task_id = (await client.sonic.describe(description="rain")).id
+    sandbox.advance(5000)
+
+    async with MusicAPI("test-key", base_url=sandbox.base_url) as other:
+        songs = await other.sonic.task(f" {task_id} ").wait()  # at once: no interval before the first look
+
+    assert len(songs) == 2
+
+
+async def test_a_timeout_names_the_task_and_leaves_it_alive(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+
+    with pytest.raises(errors.TaskTimeoutError, match=task.id) as caught:
+        await task.wait(timeout=0.05)
+
+    assert caught.value.last_seen == "waiting"
+    assert f"client.sonic.task('{task.id}')" in str(caught.value)
+    sandbox.advance(5000)
+    assert len(await task.wait()) == 2
+
+
+async def test_a_cancelled_wait_stops_the_looks(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    waiting = asyncio.create_task(task.wait())
+    await looked_at(sandbox)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    looks = sandbox.requests[LOOK]
+
+    await client.account.credits()
+    await asyncio.sleep(0.05)  # five poll intervals
+
+    assert sandbox.requests[LOOK] <= looks + 1
+    sandbox.advance(5000)
+    assert len(await task.wait()) == 2
+
+
+async def test_two_waiters_share_the_looks(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    first, second = asyncio.create_task(task.wait()), asyncio.create_task(task.wait())
+    await looked_at(sandbox)
+    first.cancel()
+    sandbox.advance(5000)
+
+    assert len(await second) == 2
+    assert first.cancelled()
+
+
+@pytest.mark.parametrize(
+    "hiccup",
+    [
+        Fault(status=500, body={"error": "Internal Server Error."}),
+        Fault(status=502, body=b"<html>"),
+        Fault(status=429, body={"error": "slow"}, headers={"Retry-After": "0"}),
+        Fault(status=200, body=b"half a re"),
+        Fault(drop=True),
+    ],
+)
+async def test_a_look_that_fails_does_not_end_the_wait(client: MusicAPI, sandbox: Sandbox, hiccup: Fault) -> None:
+    task = await client.sonic.describe(description="rain")
+    sandbox.advance(5000)
+    sandbox.add_fault(LOOK, *[hiccup] * 5)
+
+    assert len(await task.wait()) == 2
+
+
+async def test_looks_that_keep_failing_end_the_wait() -> None:
+    with pytest.raises(errors.ServerError):
+        await wait_for_scripted(reply(500, {"error": "Internal Server Error."}))
+
+
+@pytest.mark.parametrize("status", [200, 403, 500, 504])
+@pytest.mark.parametrize("kind", ["failed", "timeout", "forbidden", "api_error"])
+async def test_the_services_word_that_it_failed_ends_the_wait_at_once(status: int, kind: str) -> None:
+    async with scripted(NOT_READY, reply(status, {"type": kind, "error": "no luck"})) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.005) as client:
+            with pytest.raises(errors.TaskFailedError, match="no luck") as caught:
+                await client.sonic.task("t-1").wait()
+
+        assert len(server.received) == 2
+    assert (caught.value.task_id, caught.value.type, caught.value.status) == ("t-1", kind, status)
+
+
+@pytest.mark.parametrize("ending", ["failed", "timeout", "forbidden", "api_error", "all_failed"])
+async def test_a_failed_task_is_refunded(client: MusicAPI, sandbox: Sandbox, ending: str) -> None:
+    sandbox.end_next(ending)  # type: ignore[arg-type]  # one of the endings
+    task = await client.sonic.describe(description="rain")
+    assert (await client.account.credits()).total == 980
+    sandbox.advance(5000)
+
+    with pytest.raises(errors.TaskFailedError):
+        await task.wait()
+
+    assert (await client.account.credits()).total == 1000
+
+
+async def test_one_failed_clip_is_a_partial_result(client: MusicAPI, sandbox: Sandbox) -> None:
+    sandbox.end_next("partial")
+    task = await client.sonic.describe(description="rain")
+    sandbox.advance(5000)
+
+    songs = await task.wait()
+
+    assert [clip.state for clip in songs] == ["succeeded"]
+    assert [clip.error for clip in songs.failed] == ["The generation of this clip failed."]
+
+
+async def test_one_clip_where_two_were_promised_gets_a_few_more_looks() -> None:
+    songs, looks = await wait_for_scripted(ONE)
+
+    assert [song.clip_id for song in songs] == ["c-1"]
+    assert 2 <= looks <= 10
+
+
+async def test_the_second_clip_is_waited_for() -> None:
+    songs, looks = await wait_for_scripted(ONE, ONE, BOTH)
+
+    assert ([song.clip_id for song in songs], looks) == (["c-1", "c-2"], 3)
+
+
+async def test_an_unknown_task_ends_the_wait_at_once() -> None:
+    for status in (400, 404):
+        with pytest.raises(errors.NotFoundError, match=r"task not found\."):
+            await wait_for_scripted(reply(status, {"error": "task not found."}))
+
+
+async def test_a_wrong_key_ends_the_wait_at_once() -> None:
+    with pytest.raises(errors.AuthenticationError):
+        await wait_for_scripted(reply(401, {"error": "Invalid API key."}))
+
+
+async def test_a_task_of_another_shape_is_unreadable_and_not_a_crash() -> None:
+    async with scripted(reply(200, [1, 2])) as server, MusicAPI("k", base_url=server.base_url) as client:
+        with pytest.raises(errors.UnreadableReplyError):
+            await client.sonic.task("t-1").poll()
+
+
+@pytest.mark.parametrize("task_id", ["", "  ", ".", "..", None])
+async def test_an_id_that_is_none_is_refused(client: MusicAPI, task_id: str) -> None:
+    with pytest.raises(errors.InvalidRequestError, match="task_id"):
+        client.sonic.task(task_id)
+
+
+async def test_an_id_cannot_change_the_path() -> None:
+    async with scripted(NOT_READY) as server, MusicAPI("k", base_url=server.base_url) as client:
+        await client.sonic.task("../get-credits?x=1#y").poll()
+
+        assert server.received[0].path == "/api/v1/sonic/task/..%2Fget-credits%3Fx%3D1%23y"
+
+
+async def test_leaving_the_client_ends_the_waits_and_nothing_runs_on(sandbox: Sandbox) -> None:
+    before = asyncio.all_tasks()
+    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.005) as client:
+        task = await client.sonic.describe(description="rain")
+        waiting = asyncio.create_task(task.wait())
+        updates = task.updates()
+        await anext(updates)
+    with pytest.raises(errors.ClientClosedError, match=task.id):
+        await waiting
+    with pytest.raises(errors.ClientClosedError, match=task.id):
+        await anext(updates)
+    with pytest.raises(errors.ClientClosedError, match=task.id):
+        await task.wait()
+    await asyncio.sleep(0)
+
+    # The sandbox runs on this loop too: only its connection handlers may be there.
+    left = {running for running in asyncio.all_tasks() - before if "RequestHandler" not in repr(running)}
+    assert left == set()
+
+
+async def test_a_task_moves_to_another_client(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    await client.aclose()
+    sandbox.advance(5000)
+
+    async with MusicAPI("test-key", base_url=sandbox.base_url) as other:
+        assert len(await other.attach(task).wait()) == 2
+
+
+async def test_a_cut_connection_on_a_look_of_ones_own_is_repeated() -> None:
+    async with scripted(cut(), BOTH) as server, MusicAPI("k", base_url=server.base_url) as client:
+        state = await client.sonic.task("t-1").poll()
+
+    assert state.status == "finished"
+    assert state.is_done
