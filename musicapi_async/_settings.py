@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -18,9 +19,7 @@ DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 def _clean_key(key: str) -> str:
     """Strip what people paste along with a key: blanks, quotes, a ``Bearer`` prefix."""
     cleaned = key.strip().strip("\"'").strip()
-    if cleaned[:7].lower() == "bearer ":
-        cleaned = cleaned[7:].strip().strip("\"'")
-    return cleaned
+    return re.sub(r"(?i)^bearer(\s+|$)", "", cleaned).strip("\"'")
 
 
 def _check_key(_: object, __: object, key: str) -> None:
@@ -46,7 +45,7 @@ def _check_base_url(_: object, __: object, url: str) -> None:
 
 
 def _clean_url(url: object) -> str:
-    return str(url).strip().rstrip("/")
+    return re.sub(r"(?<=[^:/])/+$", "", str(url).strip())
 
 
 def _check_positive(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

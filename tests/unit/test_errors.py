@@ -1,0 +1,165 @@
+"""The tree of errors: drawn as it is, and whole after a journey through pickle."""
+
+import copy
+import inspect
+import pickle
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from musicapi_async import errors, sonic
+
+# One value for each parameter that an error takes.
+VALUES: dict[str, object] = {
+    "attempted": "POST /sonic/create",
+    "body": {"error": "No.", "code": [1, None]},
+    "family": "sonic",
+    "field": "title",
+    "last_seen": "running",
+    "limit": 80,
+    "message": "the lyrics contain copyrighted content: 'Don't Stop'.",
+    "path": "harbor.mp3",
+    "reason": "the server disconnected",
+    "refunded": True,
+    "request": sonic.Describe(description="rain"),
+    "request_id": "r-7",
+    "retry_after": 12.5,
+    "source": "https://files.example/1.mp3",
+    "start": b"<html>",
+    "status": 503,
+    "task_id": "t-1",
+    "type": "api_error",
+    "value": "x" * 81,
+    "waited": 600.0,
+    "when": datetime(2026, 11, 23, 8, 30, tzinfo=UTC),
+}
+
+
+def arguments_of(name: str) -> tuple[object, ...]:
+    """Give a value for every parameter of an error, or a sentence where it takes only that."""
+    return tuple(VALUES[parameter] for parameter in parameters_of(name)) or ("the signature is too old",)
+
+
+def parameters_of(name: str) -> list[str]:
+    """Name what an error takes; nothing for one that takes what every exception takes."""
+    init = getattr(errors, name).__init__
+    return list(inspect.signature(init).parameters)[1:] if inspect.isfunction(init) else []
+
+
+def make(name: str) -> errors.MusicAPIError:
+    error = getattr(errors, name)(*arguments_of(name))
+    assert isinstance(error, errors.MusicAPIError)
+    return error
+
+
+def drawn_parents(drawing: str) -> dict[str, str]:
+    """Read each error's parent from the drawing: the nearest one above that stands further left."""
+    above: dict[int, str] = {-1: "MusicAPIError"}
+    parents = {}
+    for branch in re.finditer(r"^ *(?P<trunk>[│ ]*)[├└]── (?P<name>\w+)", drawing, re.MULTILINE):
+        depth = len(branch["trunk"])
+        above = {place: name for place, name in above.items() if place < depth}
+        parents[branch["name"]] = above[max(above)]
+        above[depth] = branch["name"]
+    return parents
+
+
+def test_the_tree_is_as_drawn() -> None:
+    assert errors.__doc__ is not None
+    drawn = drawn_parents(errors.__doc__)
+
+    real = {
+        name: next(base.__name__ for base in getattr(errors, name).__mro__[1:] if base.__name__ in errors.__all__)
+        for name in errors.__all__
+        if name != "MusicAPIError"
+    }
+    assert drawn == real
+    assert len(real) == 20
+
+
+def test_every_error_class_of_the_module_is_exported() -> None:
+    classes = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
+
+    assert sorted(classes) == errors.__all__
+
+
+def test_errors_are_also_what_python_calls_them() -> None:
+    assert issubclass(errors.InvalidRequestError, ValueError)
+    assert issubclass(errors.TaskTimeoutError, TimeoutError)
+
+
+@pytest.mark.parametrize(
+    "travel",
+    [
+        copy.copy,
+        copy.deepcopy,
+        *(
+            lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - our own bytes
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ),
+    ],
+    ids=["copy", "deepcopy", *(f"pickle{protocol}" for protocol in range(pickle.HIGHEST_PROTOCOL + 1))],
+)
+@pytest.mark.parametrize("name", errors.__all__)
+def test_an_error_survives(name: str, travel: Callable[[errors.MusicAPIError], errors.MusicAPIError]) -> None:
+    error = make(name)
+
+    arrived = travel(error)
+
+    assert type(arrived) is type(error)
+    assert vars(arrived) == vars(error)
+    assert str(arrived) == str(error)
+    assert arrived.args == error.args
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_the_arguments_of_an_error_are_the_raw_ones(name: str) -> None:
+    assert make(name).args == arguments_of(name)
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_argument_can_be_read_by_its_name(name: str) -> None:
+    error = make(name)
+
+    assert vars(error) == {parameter: VALUES[parameter] for parameter in parameters_of(name)}
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("AuthenticationError", "MUSICAPI_KEY"),
+        ("ClientClosedError", "client.sonic.task('t-1')"),
+        ("ConnectionFailedError", "safe to try again"),
+        ("InsufficientCreditsError", "client.account.credits()"),
+        ("RateLimitError", "POST /sonic/create"),
+        ("ServerError", "request id r-7"),
+        ("TaskFailedError", "its credits were refunded"),
+        ("TaskTimeoutError", "client.sonic.task('t-1')"),
+        ("UncertainSubmissionError", "2026-11-23 08:30:00 UTC may have been accepted"),
+        ("UnreadableReplyError", "begins b'<html>'"),
+    ],
+)
+def test_an_error_says_what_to_do_next(name: str, sentence: str) -> None:
+    assert sentence in str(make(name))
+
+
+@pytest.mark.parametrize(
+    ("message", "offending"),
+    [
+        ("The lyrics contain copyrighted content: 'Yesterday'. Please use original lyrics.", "Yesterday"),
+        ("The lyrics contain inappropriate content: 'Don't Stop'.", "Don't Stop"),
+        ("The song description contains artist names: 'O'Brien' which is not allowed.", "O'Brien"),
+        ("The song description needs moderation review.", None),
+        ("", None),
+    ],
+)
+def test_moderation_names_the_offending_text(message: str, offending: str | None) -> None:
+    assert errors.ModerationError("POST /sonic/create", 403, message).offending == offending
+
+
+def test_a_failed_task_is_not_said_to_be_refunded_when_nobody_knows() -> None:
+    told = errors.TaskFailedError("sonic", "t-1", "no luck", refunded=False)
+
+    assert "were refunded" not in str(told)

@@ -1,0 +1,352 @@
+"""From status, headers and bytes to a value or a typed error."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musicapi_async import Credits, LyricsDrafts, Songs, TaskState, account, errors, lyrics
+from musicapi_async._tasks.state import TaskRule, read_state
+from musicapi_async._transport.replies import Reply, error_from, read_body, read_object, read_task_id, retry_after
+from musicapi_async._transport.retry import Kind, NoReplyError, Verdict, judge, wait_before
+
+RULE: TaskRule[Songs] = TaskRule("sonic", 2, Songs)
+
+
+def reply(status: int, body: object) -> Reply:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(status, {"x-request-id": "r-1"}, content)
+
+
+def look(status: int, body: object) -> TaskState[Songs]:
+    return read_state("t-1", RULE, "GET /sonic/task/t-1", reply(status, body))
+
+
+def error_of(status: int, body: object) -> errors.MusicAPIError:
+    answer = reply(status, body)
+    return error_from("POST /x", answer, read_body(answer))
+
+
+CREDITS, SUBSCRIPTION, MODERATION = errors.InsufficientCreditsError, errors.SubscriptionError, errors.ModerationError
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (400, "The 'mv' field is invalid. The model should be 'sonic-v3-5' or 'sonic-v4'.", errors.InvalidRequestError),
+        (400, "The title character length should be less than 80.", errors.InvalidRequestError),
+        (400, "description is required.", errors.InvalidRequestError),
+        (400, "missing task id.", errors.InvalidRequestError),
+        (400, "task not found.", errors.NotFoundError),
+        (404, "clip not found or has no lyrics", errors.NotFoundError),
+        (401, "Authorization header is missing.", errors.AuthenticationError),
+        (401, "Invalid authorization format.", errors.AuthenticationError),
+        (402, "payment required", CREDITS),
+        (403, "The remaining credits are not enough. You can buy more one-time credit packs or subscribe.", CREDITS),
+        (403, "You do not have an active subscription. Please check whether your renewal was successful.", SUBSCRIPTION),
+        (403, "The lyrics format is invalid. Please check and try again.", MODERATION),
+        (403, "The lyrics contain copyrighted content: 'x'. Please use original lyrics.", MODERATION),
+        (403, "The lyrics contain inappropriate content: 'x'.", MODERATION),
+        (403, "The song description needs moderation review.", MODERATION),
+        (403, "The song description contains artist names: 'x' which is not allowed.", MODERATION),
+        (403, "The song description contains producer tags: 'x' which is not allowed.", MODERATION),
+        (403, "API QPS limit exceeded", errors.PermissionDeniedError),
+        (410, "gone", errors.RetiredError),
+        (429, "slow down", errors.RateLimitError),
+        (500, "Internal Server Error.", errors.ServerError),
+        (502, "Provider did not return a job id", errors.ServerError),
+        (418, "no tea", errors.APIStatusError),
+    ],
+)
+@pytest.mark.parametrize("key", ["detail", "error", "message", "msg"])
+def test_the_contracts_error_table(status: int, message: str, kind: type[Exception], key: str) -> None:
+    error = error_of(status, {key: message})
+
+    assert type(error) is kind
+    assert message in str(error)
+    assert (error.status, error.request_id) == (status, "r-1")  # type: ignore[attr-defined]  # both kinds have them
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "kind"),
+    [
+        (400, "endpoint_retired", errors.RetiredError),
+        (500, "unauthorized", errors.AuthenticationError),
+        (400, "rate_limited", errors.RateLimitError),
+        (500, "not_found", errors.NotFoundError),
+        (500, "validation_error", errors.InvalidRequestError),
+    ],
+)
+def test_the_bodys_word_counts_more_than_the_status(status: int, word: str, kind: type[Exception]) -> None:
+    assert type(error_of(status, {"type": word, "error": "x"})) is kind
+
+
+def test_an_error_in_plain_text_is_shown() -> None:
+    assert "upstream is down" in str(error_of(502, b"upstream is down"))
+    assert "answered 502" in str(error_of(502, b""))
+
+
+@pytest.mark.parametrize(
+    ("body", "task_id"),
+    [
+        ({"task_id": "t"}, "t"),
+        ({"code": 200, "task_id": "t"}, "t"),
+        ({"data": {"task_id": "t"}}, "t"),
+        ({"code": "success", "data": "t"}, "t"),
+        ({"task_id": ""}, None),
+        ({"task_id": None, "data": []}, None),
+        ({"task_id": 5}, None),
+        ({}, None),
+    ],
+)
+def test_where_a_tasks_id_is(body: dict[str, object], task_id: str | None) -> None:
+    assert read_task_id(body) == task_id
+
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("5", 5),
+        ("0.5", 0.5),
+        ("-3", 0),
+        ("Sun, 22 Nov 2026 12:00:30 GMT", 30),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0),
+        ("Sun, 22 Nov 2026 12:00:30 -0000", 30),
+        ("soon", None),
+        ("nan", None),
+        ("", None),
+    ],
+)
+def test_retry_after_in_all_its_forms(value: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value}, NOW) == seconds
+
+
+def test_no_retry_after() -> None:
+    assert retry_after({}) is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "free", "paid"),
+    [
+        (errors.ConnectionFailedError("GET /x", "refused"), Verdict.REPEAT, Verdict.REPEAT),
+        (error_of(429, {"error": "slow"}), Verdict.REPEAT, Verdict.REPEAT),
+        (error_of(503, {"error": "server busy"}), Verdict.REPEAT, Verdict.REPEAT),
+        (error_of(503, {"error": "maintenance"}), Verdict.REPEAT, Verdict.UNCERTAIN),
+        (error_of(500, {"error": "busy"}), Verdict.REPEAT, Verdict.UNCERTAIN),
+        (NoReplyError("cut"), Verdict.REPEAT, Verdict.UNCERTAIN),
+        (errors.UnreadableReplyError("GET /x", 200, "not JSON"), Verdict.GIVE_UP, Verdict.UNCERTAIN),
+        (error_of(400, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
+        (error_of(401, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
+        (error_of(403, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
+        (error_of(410, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
+    ],
+)
+def test_what_may_be_repeated(failure: Exception, free: Verdict, paid: Verdict) -> None:
+    assert (judge(Kind.FREE, failure), judge(Kind.PAID, failure)) == (free, paid)
+
+
+@given(attempt=st.integers(1, 60), seed=st.integers(), asked=st.none() | st.floats(0, 120))
+def test_a_wait_is_bounded_and_never_shorter_than_asked(attempt: int, seed: int, asked: float | None) -> None:
+    failure = errors.RateLimitError("POST /x", 429, "slow", retry_after=asked)
+
+    wait = wait_before(attempt, failure, random.Random(seed))
+
+    assert wait is not None
+    assert (asked or 0) <= wait <= max(asked or 0, 8)
+
+
+def test_a_wait_over_two_minutes_is_handed_to_the_caller() -> None:
+    assert wait_before(1, errors.RateLimitError("POST /x", 429, "slow", retry_after=121), random.Random(0)) is None
+
+
+RUNNING = {"clip_id": "c", "state": "running", "audio_url": "https://stream/?item=c", "duration": None}
+DONE = {"clip_id": "c", "state": "succeeded", "audio_url": "https://file/c.mp3"}
+SILENT = {"clip_id": "c", "state": "succeeded", "audio_url": ""}
+BROKEN = {"clip_id": "c", "state": "failed", "error_message": "no luck"}
+
+
+def ok(*clips: object) -> dict[str, object]:
+    return {"code": 200, "data": list(clips), "message": "success"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (202, {"type": "not_ready", "error": "task not ready"}, "waiting"),
+        (200, {"type": "not_ready", "error": "task not ready"}, "waiting"),
+        (202, {}, "waiting"),
+        (200, ok(), "waiting"),
+        (200, {"code": 200, "message": "success"}, "waiting"),
+        (200, {"code": 200, "data": None}, "waiting"),
+        (200, {"status": "PENDING"}, "waiting"),
+        (200, ok(RUNNING, RUNNING), "running"),
+        (200, ok(DONE, RUNNING), "running"),
+        (200, ok({"clip_id": "c", "state": "dreaming"}, DONE), "running"),
+        (200, ok({"clip_id": "c"}, DONE), "running"),
+        (200, ok(DONE), "incomplete"),
+        (200, ok(DONE, SILENT), "incomplete"),
+        (200, ok(BROKEN), "incomplete"),
+        (200, ok(DONE, DONE), "finished"),
+        (200, {"data": [DONE, DONE]}, "finished"),
+        (200, ok({"clip_id": "c", "audio_url": "https://x"}, DONE), "finished"),
+        (200, ok(DONE, BROKEN), "finished"),
+        (200, ok(DONE, DONE, DONE), "finished"),
+        (200, ok(BROKEN, BROKEN), "failed"),
+        (200, {"status": "FAILED", "message": "refunded"}, "failed"),
+        (500, {"type": "failed", "error": "x"}, "failed"),
+        (502, {"type": "api_error", "message": "x", "already_refunded": True}, "failed"),
+        (400, {"message": "x", "already_refunded": True}, "failed"),
+        (504, {"error": "Task failed due to timeout. Credits were previously refunded."}, "failed"),
+    ],
+)
+def test_what_a_look_tells(status: int, body: object, expected: str) -> None:
+    state = look(status, body)
+
+    assert state.status == expected
+    assert (state.error is not None) == (expected == "failed" or body == ok(BROKEN))
+    assert (state.result is not None) == (expected == "finished" or (expected == "incomplete" and body != ok(BROKEN)))
+
+
+@pytest.mark.parametrize(
+    ("body", "refunded"),
+    [
+        ({"type": "failed", "error": "x"}, None),
+        ({"type": "failed", "already_refunded": True}, True),
+        ({"type": "failed", "refund_processed": False}, False),
+        ({"error": "Task failed due to timeout. Credits were previously refunded."}, True),
+    ],
+)
+def test_a_failure_says_whether_the_credits_came_back(body: object, refunded: bool | None) -> None:  # noqa: FBT001
+    error = look(504, body).error
+
+    assert error is not None
+    assert error.refunded is refunded
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (500, {"error": "Internal Server Error."}, errors.ServerError),
+        (504, {"error": "gateway timeout"}, errors.ServerError),
+        (400, {"error": "task not found."}, errors.NotFoundError),
+        (404, {"message": "no such task"}, errors.NotFoundError),
+        (410, {"type": "endpoint_retired"}, errors.RetiredError),
+        (200, b"<html>", errors.UnreadableReplyError),
+        (200, [DONE], errors.UnreadableReplyError),
+        (200, {"code": 401, "message": "bad key"}, errors.AuthenticationError),
+    ],
+)
+def test_what_tells_nothing_about_the_task_is_an_error(status: int, body: object, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        look(status, body)
+
+
+def test_good_and_failed_clips_are_told_apart() -> None:
+    state = look(200, ok(BROKEN, DONE))
+
+    assert state.result is not None
+    assert [clip.state for clip in state.result] == ["succeeded"]
+    assert [clip.error for clip in state.result.failed] == ["no luck"]
+    assert (len(state.result), state.result[0], state.result[:1]) == (1, state.clips[1], (state.clips[1],))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("104.88", 104.88), (104.88, 104.88), (179, 179.0), (None, None), ("nan", None), ("long", None), (True, None), ([], None)],
+)
+def test_durations(value: object, expected: float | None) -> None:
+    assert look(200, ok({**DONE, "duration": value})).clips[0].duration == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2025-10-12T13:13:02.488Z", datetime(2025, 10, 12, 13, 13, 2, 488000, tzinfo=UTC)),
+        ("2025-06-19T06:41:43.107472Z", datetime(2025, 6, 19, 6, 41, 43, 107472, tzinfo=UTC)),
+        ("2025-06-19T06:41:43", datetime(2025, 6, 19, 6, 41, 43, tzinfo=UTC)),
+        ("2025-06-19T08:41:43+02:00", datetime(2025, 6, 19, 6, 41, 43, tzinfo=UTC)),
+        ("yesterday", None),
+        (None, None),
+        (1750000000, None),
+    ],
+)
+def test_times_are_aware(value: object, expected: datetime | None) -> None:
+    found = look(200, ok({**DONE, "created_at": value})).clips[0].created_at
+
+    assert found == expected
+    assert found is None or found.utcoffset() is not None
+    assert found is None or found.utcoffset() in {timedelta(0), timedelta(hours=2)}
+
+
+def test_tags_unknown_keys_and_names() -> None:
+    row = {**DONE, "tags": ["pop", "dreamy"], "mv": "chirp-v5", "new_key": {"a": 1}, "title": 7}
+    clip = look(200, ok(row)).clips[0]
+
+    assert (clip.tags, clip.model, clip.title) == ("pop, dreamy", "chirp-v5", "7")
+    assert clip.raw["new_key"] == {"a": 1}
+
+
+def test_words_with_their_times() -> None:
+    timing = {"words": [{"text": "the", "start": 0.5, "end": "0.75", "line_index": 2}, {"text": None}, "odd", None]}
+    clip = look(200, ok({**DONE, "timestamp": timing})).clips[0]
+
+    assert [(word.text, word.start, word.end, word.line) for word in clip.words] == [("the", 0.5, 0.75, 2), ("", None, None, None)]
+    assert clip.words is clip.words
+    assert look(200, ok(DONE)).clips[0].words == ()
+    assert look(200, ok({**DONE, "timestamp": [1]})).clips[0].words == ()
+
+
+odd = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = (
+    "clip_id state title tags lyrics image_url audio_url video_url created_at duration mv sound timestamp error_message "
+    "type error message code data status already_refunded credits extra_credits results task_id"
+).split()
+objects = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=8), odd, max_size=10)
+clips = st.lists(objects, max_size=3)
+bodies = objects | st.builds(lambda body, data: {**body, "data": data}, objects, clips) | odd
+statuses = st.sampled_from([200, 202, 400, 403, 404, 500, 504])
+
+
+def content_of(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+@given(status=statuses, body=bodies)
+def test_any_look_is_a_state_or_our_own_error(status: int, body: object) -> None:
+    try:
+        state = read_state("t-1", RULE, "GET /x", Reply(status, {}, content_of(body)))
+    except errors.MusicAPIError as error:
+        assert status >= 400 or isinstance(error, errors.UnreadableReplyError) or '"code"' in json.dumps(body)
+        assert str(error)
+    else:
+        assert (state.status == "failed") <= (state.error is not None)
+        assert all(clip.words is not None for clip in state.clips)
+
+
+@given(body=bodies)
+def test_any_answer_is_a_value_or_unreadable(body: object) -> None:
+    for request, kind in ((account.GetCredits(), Credits), (lyrics.Make(description="rain"), LyricsDrafts)):
+        try:
+            found = request.read(read_object("GET /x", Reply(200, {}, content_of(body)), body))
+        except (errors.MusicAPIError, ValueError, TypeError, KeyError):
+            continue
+        assert isinstance(found, kind)
+
+
+@given(content=st.binary(max_size=60))
+def test_any_bytes_are_a_state_or_our_own_error(content: bytes) -> None:
+    try:
+        read_state("t-1", RULE, "GET /x", Reply(200, {}, content))
+    except errors.MusicAPIError as error:
+        assert str(error)

@@ -1,0 +1,194 @@
+"""Requests are checked when they are made: each limit on both sides of its edge."""
+
+import math
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musicapi_async import Clip, TaskRequest, errors, lyrics, operations, riffusion, sonic
+
+Kind = type[Any]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "name", "limit"),
+    [
+        (sonic.Create, {}, "lyrics", 5000),
+        (sonic.Create, {"model": "sonic-v4"}, "lyrics", 3000),
+        (sonic.Create, {"lyrics": "la"}, "title", 80),
+        (sonic.Create, {"lyrics": "la"}, "tags", 1000),
+        (sonic.Create, {"lyrics": "la", "model": "sonic-v3-5"}, "tags", 200),
+        (sonic.Create, {"lyrics": "la"}, "negative_tags", 200),
+        (sonic.Describe, {}, "description", 400),
+        (sonic.Extend, {"clip": "c", "at": 1}, "lyrics", 5000),
+        (riffusion.Create, {}, "lyrics", 3000),
+        (riffusion.Create, {}, "sound", 200),
+        (riffusion.Create, {}, "title", 80),
+        (riffusion.Describe, {}, "description", 200),
+        (lyrics.Make, {}, "description", 119),
+    ],
+)
+def test_texts_have_a_longest_length(kind: Kind, fields: Mapping[str, object], name: str, limit: int) -> None:
+    assert getattr(kind(**fields, **{name: "x" * limit}), name) == "x" * limit
+
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        kind(**fields, **{name: "x" * (limit + 1)})
+
+    assert str(caught.value) == f"{name} has {limit + 1} characters; the service takes at most {limit}"
+    assert (caught.value.field, caught.value.limit, caught.value.status) == (name, limit, None)
+    assert caught.value.value == "x" * (limit + 1)
+
+
+@pytest.mark.parametrize("name", ["style_weight", "weirdness"])
+def test_weights_are_from_0_to_1(name: str) -> None:
+    for good in (0, 0.5, 1, 1.0):
+        assert getattr(sonic.Create(lyrics="la", **{name: good}), name) == good  # type: ignore[arg-type]
+    for bad in (-0.01, 1.01, 1.2, math.nan, math.inf, "0.5", True):
+        with pytest.raises(errors.InvalidRequestError, match=f"{name} is {bad!r}.* from 0 to 1"):
+            sonic.Create(lyrics="la", **{name: bad})  # type: ignore[arg-type]
+
+
+def test_a_duration_is_whole_seconds_from_10_to_360() -> None:
+    for good in (10, 360):
+        assert sonic.Describe(description="rain", duration=good).duration == good
+    for bad in (9, 361, 60.5, "60"):
+        with pytest.raises(errors.InvalidRequestError, match="duration is .* a whole number from 10 to 360"):
+            sonic.Describe(description="rain", duration=bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("at", [-0.1, math.nan, "60", None])
+def test_a_continuation_begins_at_0_or_later(at: float) -> None:
+    assert sonic.Extend(clip="c", at=0).at == 0
+    with pytest.raises(errors.InvalidRequestError, match="at is .* of at least 0"):
+        sonic.Extend(clip="c", at=at)
+
+
+@pytest.mark.parametrize("blank", ["", "   ", "\n"])
+def test_a_blank_text_is_refused(blank: str) -> None:
+    for kind, name in ((sonic.Create, "lyrics"), (sonic.Describe, "description"), (lyrics.Make, "description")):
+        with pytest.raises(errors.InvalidRequestError, match=f"{name} is empty"):
+            kind(**{name: blank})
+
+
+@pytest.mark.parametrize("value", [5, b"la", ["la"], True])
+def test_a_text_is_text(value: object) -> None:
+    with pytest.raises(errors.InvalidRequestError, match="lyrics is .*; it must be text"):
+        sonic.Create(lyrics=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["true", 1, 0])
+def test_a_flag_is_true_or_false(value: object) -> None:
+    with pytest.raises(errors.InvalidRequestError, match="instrumental is .*; it must be True or False"):
+        sonic.Create(lyrics="la", instrumental=value)  # type: ignore[arg-type]
+
+
+def test_choices_and_addresses() -> None:
+    assert sonic.Create(lyrics="la", vocal_gender="f").vocal_gender == "f"
+    with pytest.raises(errors.InvalidRequestError, match="vocal_gender is 'female'; the service takes 'f' or 'm'"):
+        sonic.Create(lyrics="la", vocal_gender="female")
+    with pytest.raises(errors.InvalidRequestError, match="webhook_url is .* must begin with https://"):
+        sonic.Create(lyrics="la", webhook_url="http://x")
+    with pytest.raises(errors.InvalidRequestError, match="webhook_url has 1025 characters"):
+        sonic.Create(lyrics="la", webhook_url="https://".ljust(1025, "x"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("mv", "model"), ("prompt", "lyrics"), ("make_instrumental", "instrumental"), ("lyric", "lyrics"), ("titel", "title")],
+)
+def test_an_unknown_keyword_gets_a_hint(name: str, hint: str) -> None:
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        sonic.Create(**{"lyrics": "la", name: "x"})
+
+    assert str(caught.value) == f"sonic.create has no field {name}: did you mean {hint}?"
+    assert caught.value.field == name
+
+
+def test_a_keyword_like_nothing_gets_the_list() -> None:
+    with pytest.raises(errors.InvalidRequestError, match="it takes description"):
+        lyrics.Make(zzz="x")  # type: ignore[call-arg]
+
+
+def test_a_missing_keyword_is_named() -> None:
+    with pytest.raises(errors.InvalidRequestError, match=r"sonic\.extend needs at") as caught:
+        sonic.Extend(clip="c")  # type: ignore[call-arg]
+
+    assert caught.value.field == "at"
+
+
+def test_a_clip_or_its_id_is_taken_and_the_id_kept() -> None:
+    assert sonic.Extend(clip=Clip(clip_id="c-1"), at=60) == sonic.Extend(clip=" c-1 ", at=60)
+    assert sonic.Extend(clip="c-1", at=60).to_wire()["continue_clip_id"] == "c-1"
+    for bad in ("", " ", Clip(), None, 5):
+        with pytest.raises(errors.InvalidRequestError, match="clip is .*; it must be a Clip or a clip's id"):
+            sonic.Extend(clip=bad, at=60)  # type: ignore[arg-type]
+
+
+def test_what_is_not_set_is_not_sent() -> None:
+    assert sonic.Describe(description="rain").to_wire() == {
+        "task_type": "create_music",
+        "custom_mode": False,
+        "gpt_description_prompt": "rain",
+        "mv": "sonic-v6",
+        "use_suno_cdn": False,
+    }
+
+
+def test_requests_are_frozen_values() -> None:
+    request = sonic.Create(lyrics="la", webhook_secret="hush")
+    assert request == pickle.loads(pickle.dumps(request)) != sonic.Create(lyrics="lo")  # noqa: S301
+    assert len({request, sonic.Create(lyrics="la", webhook_secret="hush")}) == 1
+    assert repr(request) == "sonic.create(lyrics='la')"
+    with pytest.raises(AttributeError):
+        request.title = "x"  # type: ignore[misc]
+
+
+def test_operations_know_their_names() -> None:
+    assert [kind.operation_name() for kind in operations()] == [
+        "account.get_credits",
+        "lyrics.make",
+        "riffusion.create",
+        "riffusion.describe",
+        "sonic.create",
+        "sonic.describe",
+        "sonic.extend",
+    ]
+    assert {kind.operation_name() for kind in operations() if issubclass(kind, TaskRequest)} == {
+        "riffusion.create",
+        "riffusion.describe",
+        "sonic.create",
+        "sonic.describe",
+        "sonic.extend",
+    }
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=80).filter(str.strip)
+weights = st.floats(0, 1)
+
+
+@given(
+    fields=st.fixed_dictionaries(
+        {"lyrics": words},
+        optional={
+            "title": words,
+            "tags": words,
+            "model": words,
+            "instrumental": st.booleans(),
+            "auto_lyrics": st.booleans(),
+            "vocal_gender": st.sampled_from(["f", "m"]),
+            "style_weight": weights,
+            "weirdness": weights,
+            "duration": st.integers(10, 360),
+            "use_suno_cdn": st.booleans(),
+        },
+    )
+)
+def test_a_request_survives_the_wire(fields: dict[str, Any]) -> None:
+    request = sonic.Create(**fields)
+
+    assert sonic.Create.from_wire(request.to_wire()) == request
+    assert sonic.Create.from_wire({**request.to_wire(), "unknown": 1}) == request

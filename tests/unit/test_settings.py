@@ -1,0 +1,160 @@
+"""Settings: what is pasted along with a key goes, what is wrong is named, and the key is shown nowhere."""
+
+import math
+
+import attrs
+import pytest
+
+from musicapi_async import MusicAPI, Settings
+from musicapi_async.errors import InvalidRequestError
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "k-123",
+        "  k-123\n",
+        "Bearer k-123",
+        "bearer k-123",
+        "BEARER   k-123 ",
+        '"k-123"',
+        "'k-123'",
+        '"Bearer k-123"',
+        "Bearer 'k-123'",
+        " 'Bearer k-123' ",
+    ],
+)
+def test_what_is_pasted_along_with_a_key_is_stripped(pasted: str) -> None:
+    assert Settings(api_key=pasted).api_key == "k-123"
+
+
+@pytest.mark.parametrize("key", ["", "  ", '""', "Bearer ", None])
+def test_no_key_says_how_to_give_one(key: str | None) -> None:
+    with pytest.raises(InvalidRequestError, match="MUSICAPI_KEY") as caught:
+        Settings.load({}, api_key=key)
+
+    assert caught.value.field == "api_key"
+
+
+@pytest.mark.parametrize("key", ["k-schlüssel", "k-one two", "k-one\ntwo", "k-\x00", "k-\u200b1", "k-“1”"])
+def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(InvalidRequestError, match="copy it again") as caught:
+        Settings(api_key=key)
+
+    assert key not in repr(caught.value)
+    assert "k-" not in str(caught.value)
+    assert caught.value.value is None
+
+
+@pytest.mark.parametrize("key", [123, b"k-123", ["k-123"]])
+def test_a_key_that_is_no_text_is_refused(key: object) -> None:
+    with pytest.raises(InvalidRequestError, match="API key"):
+        Settings.load({}, api_key=key)
+
+
+def test_the_key_is_in_no_repr() -> None:
+    client = MusicAPI("k-secret", base_url="http://localhost:1")
+
+    shown = [repr(client), repr(client.settings), str(client.settings), repr(client.sonic), f"{client.account!r}"]
+
+    assert not [text for text in shown if "k-secret" in text]
+    assert "http://localhost:1" in shown[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.musicapi.ai/api/v1",
+        "localhost:8000",
+        "ftp://api.musicapi.ai",
+        "https://",
+        "https:///api",
+        "https://host/?a=1",
+        "https://host/#part",
+        "https://user@host/",
+        "https://user:word@host/",
+        "https://host:port/",
+        "https://host:99999/",
+        "https://[::1/",
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InvalidRequestError, match="base_url") as caught:
+        Settings(api_key="k", base_url=url)
+
+    assert caught.value.field == "base_url"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("http://localhost:8000/api/v1/", "http://localhost:8000/api/v1"),
+        (" https://api.musicapi.ai/api/v1\n", "https://api.musicapi.ai/api/v1"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_an_address_is_kept_without_its_last_slash(given: str, kept: str) -> None:
+    assert Settings(api_key="k", base_url=given).base_url == kept
+
+
+def test_a_keyword_goes_before_the_environment_before_the_default() -> None:
+    environment = {"MUSICAPI_KEY": "from-env", "MUSICAPI_BASE_URL": "https://env.example", "MUSICAPI_POLL_INTERVAL": "3"}
+
+    told = Settings.load(environment, api_key="told", base_url="https://told.example", poll_interval=2)
+    found = Settings.load(environment)
+    default = Settings.load({"MUSICAPI_KEY": "from-env", "MUSICAPI_BASE_URL": " ", "MUSICAPI_POLL_INTERVAL": ""})
+
+    assert (told.api_key, told.base_url, told.poll_interval) == ("told", "https://told.example", 2)
+    assert (found.api_key, found.base_url, found.poll_interval) == ("from-env", "https://env.example", 3)
+    assert (default.base_url, default.poll_interval) == ("https://api.musicapi.ai/api/v1", 15)
+
+
+def test_the_environment_is_read_when_the_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSICAPI_KEY", "Bearer from-env")
+    client = MusicAPI()
+    monkeypatch.delenv("MUSICAPI_KEY")
+
+    assert client.settings.api_key == "from-env"
+    with pytest.raises(InvalidRequestError, match="no API key"):
+        MusicAPI()
+
+
+def test_an_interval_that_is_no_number_names_the_variable() -> None:
+    with pytest.raises(InvalidRequestError, match="MUSICAPI_POLL_INTERVAL is 'soon'"):
+        Settings.load({"MUSICAPI_KEY": "k", "MUSICAPI_POLL_INTERVAL": "soon"})
+
+
+@pytest.mark.parametrize("name", ["timeout", "connect_timeout", "poll_interval"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "60"])
+def test_a_time_is_above_zero(name: str, value: object) -> None:
+    with pytest.raises(InvalidRequestError, match=name) as caught:
+        Settings.load({}, api_key="k", **{name: value})
+
+    assert (caught.value.field, caught.value.limit) == (name, "> 0")
+
+
+@pytest.mark.parametrize("name", ["max_requests", "max_attempts", "max_reply_size"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "4"])
+def test_a_count_is_at_least_one(name: str, value: object) -> None:
+    with pytest.raises(InvalidRequestError, match=name) as caught:
+        Settings.load({}, api_key="k", **{name: value})
+
+    assert (caught.value.field, caught.value.limit) == (name, ">= 1")
+
+
+def test_settings_are_frozen() -> None:
+    settings = Settings(api_key="k")
+
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        settings.timeout = 1.0  # type: ignore[misc]  # that is the point
+
+
+def test_a_view_has_its_own_settings_and_leaves_the_clients_alone() -> None:
+    client = MusicAPI("k", timeout=60, max_attempts=4)
+
+    view = client.with_options(timeout=5, api_key=" other ")
+
+    assert (view.settings.timeout, view.settings.api_key, view.settings.max_attempts) == (5, "other", 4)
+    assert (client.settings.timeout, client.settings.api_key) == (60, "k")
+    with pytest.raises(InvalidRequestError, match="timeout"):
+        client.with_options(timeout=0)
