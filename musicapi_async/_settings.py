@@ -16,8 +16,11 @@ __all__ = ["Settings"]
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
-def _clean_key(key: str) -> str:
+def _clean_key(key: object) -> str:
     """Strip what people paste along with a key: blanks, quotes, a ``Bearer`` prefix."""
+    if not isinstance(key, str):
+        message = f"the API key must be text, not {type(key).__name__}"
+        raise InvalidRequestError(message, "api_key", None, "text")
     cleaned = key.strip().strip("\"'").strip()
     return re.sub(r"(?i)^bearer(\s+|$)", "", cleaned).strip("\"'")
 
@@ -35,8 +38,12 @@ def _check_key(_: object, __: object, key: str) -> None:
 
 
 def _check_base_url(_: object, __: object, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no port, a bracket that does not close
+        is_whole = False
+    if not is_whole:
         message = f"base_url is {url!r}; it must begin with https:// (or http://) and name a host"
         raise InvalidRequestError(message, "base_url", url, "https://host/path")
     if parts.query or parts.fragment or parts.username:

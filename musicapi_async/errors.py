@@ -283,7 +283,9 @@ class TaskTimeoutError(MusicAPIError, TimeoutError):
     """We stopped waiting; the task is paid for and lives on: wait again, or take it up from ``task_id``."""
 
     def __init__(self, family: str, task_id: str, waited: float, last_seen: str | None = None) -> None:
-        super().__init__(family, task_id, waited, last_seen)
+        super().__init__()
+        # Set here: given to OSError's constructor they would be taken for an errno and a file name.
+        self.args = (family, task_id, waited, last_seen)
         self.family = family
         self.task_id = task_id
         self.waited = waited

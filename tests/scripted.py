@@ -1,7 +1,7 @@
 """A server that plays a script and counts what it received: the truth about what was sent.
 
-Each whole request takes the next step of the script (the last one for ever). A step is what is done with the connection:
-``reply(...)``, ``raw(...)``, ``cut()``, ``stall()``.
+Each whole request takes the next step of the script (the last one for ever). A step is what is done with the
+connection: ``reply(...)``, ``raw(...)``, ``cut()``, ``stall()``.
 """
 
 import asyncio
@@ -48,7 +48,11 @@ class Scripted:
 def reply(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Step:
     """Answer with JSON (or with bytes as they are) and keep the connection open."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(content)}", *(f"{k}: {v}" for k, v in (headers or {}).items())]
+    lines = [
+        f"HTTP/1.1 {status} X",
+        f"Content-Length: {len(content)}",
+        *(f"{k}: {v}" for k, v in (headers or {}).items()),
+    ]
     return raw("\r\n".join(lines).encode() + b"\r\n\r\n" + content, close=False)
 
 

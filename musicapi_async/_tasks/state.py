@@ -115,12 +115,14 @@ def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, objec
     kind = body.get("type")
     message = message_in(body)
     timed_out = message is not None and message.lower().startswith(FAILED_BY_TIMEOUT)
-    failed = kind in FAILURE_TYPES or body.get("already_refunded") is True or body.get("status") in FAILURE_WORDS
+    is_type = isinstance(kind, str) and kind in FAILURE_TYPES
+    word = body.get("status")
+    failed = is_type or body.get("already_refunded") is True or (isinstance(word, str) and word in FAILURE_WORDS)
     if not failed and not timed_out:
         return None
-    kind = kind if isinstance(kind, str) and kind in FAILURE_TYPES else "timeout" if timed_out else "failed"
+    told = str(kind) if is_type else "timeout" if timed_out else "failed"
     reason = message or "it gave no reason"
-    return TaskFailedError(family, task_id, reason, kind, _refund_in(body, reason), status, body)
+    return TaskFailedError(family, task_id, reason, told, _refund_in(body, reason), status, body)
 
 
 def _refund_in(body: Mapping[str, object], message: str) -> bool | None:

@@ -177,9 +177,12 @@ async def test_closing_the_client_hands_over_what_is_alive(sandbox: Sandbox) -> 
     await client.aclose()
     outcomes = [await asking]
 
+    async def gather_the_rest() -> None:
+        async for outcome in run:
+            outcomes.append(outcome)  # noqa: PERF401 - the loop must be seen to raise
+
     with pytest.raises(errors.ClientClosedError):
-        while True:
-            outcomes.append(await anext(run))
+        await gather_the_rest()
 
     assert {outcome.task.id for outcome in outcomes if outcome.task} == {task.task_id for task in sandbox.accepted}
     assert all(isinstance(outcome.error, errors.ClientClosedError) for outcome in outcomes)

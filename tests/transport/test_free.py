@@ -92,7 +92,7 @@ async def test_the_key_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     assert "secret-key" not in logged
 
 
-async def test_the_client_belongs_to_one_loop(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_client_belongs_to_one_loop() -> None:
     async with scripted(BALANCE) as server:
         client = client_of(server)
         await client.account.credits()

@@ -24,7 +24,7 @@ async def submit(server: Scripted, **settings: float) -> str:
     ("step", "reason"),
     [
         (cut(), "disconnected"),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"task_id\""), "not enough data"),
+        (raw(b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"task_id"'), "not enough data"),
         (raw(b"HTTP/1.1 200 OK\r\nContent-Le"), ""),
         (raw(b"garbage\r\n\r\n"), ""),
         (stall(), "no answer in time"),

@@ -47,7 +47,11 @@ CREDITS, SUBSCRIPTION, MODERATION = errors.InsufficientCreditsError, errors.Subs
         (401, "Invalid authorization format.", errors.AuthenticationError),
         (402, "payment required", CREDITS),
         (403, "The remaining credits are not enough. You can buy more one-time credit packs or subscribe.", CREDITS),
-        (403, "You do not have an active subscription. Please check whether your renewal was successful.", SUBSCRIPTION),
+        (
+            403,
+            "You do not have an active subscription. Please check whether your renewal was successful.",
+            SUBSCRIPTION,
+        ),
         (403, "The lyrics format is invalid. Please check and try again.", MODERATION),
         (403, "The lyrics contain copyrighted content: 'x'. Please use original lyrics.", MODERATION),
         (403, "The lyrics contain inappropriate content: 'x'.", MODERATION),
@@ -259,7 +263,16 @@ def test_good_and_failed_clips_are_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("104.88", 104.88), (104.88, 104.88), (179, 179.0), (None, None), ("nan", None), ("long", None), (True, None), ([], None)],
+    [
+        ("104.88", 104.88),
+        (104.88, 104.88),
+        (179, 179.0),
+        (None, None),
+        ("nan", None),
+        ("long", None),
+        (True, None),
+        ([], None),
+    ],
 )
 def test_durations(value: object, expected: float | None) -> None:
     assert look(200, ok({**DONE, "duration": value})).clips[0].duration == expected
@@ -297,7 +310,10 @@ def test_words_with_their_times() -> None:
     timing = {"words": [{"text": "the", "start": 0.5, "end": "0.75", "line_index": 2}, {"text": None}, "odd", None]}
     clip = look(200, ok({**DONE, "timestamp": timing})).clips[0]
 
-    assert [(word.text, word.start, word.end, word.line) for word in clip.words] == [("the", 0.5, 0.75, 2), ("", None, None, None)]
+    assert [(word.text, word.start, word.end, word.line) for word in clip.words] == [
+        ("the", 0.5, 0.75, 2),
+        ("", None, None, None),
+    ]
     assert clip.words is clip.words
     assert look(200, ok(DONE)).clips[0].words == ()
     assert look(200, ok({**DONE, "timestamp": [1]})).clips[0].words == ()
@@ -308,10 +324,9 @@ odd = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-KEYS = (
-    "clip_id state title tags lyrics image_url audio_url video_url created_at duration mv sound timestamp error_message "
-    "type error message code data status already_refunded credits extra_credits results task_id"
-).split()
+CLIP_KEYS = "clip_id state title tags lyrics image_url audio_url video_url created_at duration mv sound timestamp"
+REPLY_KEYS = "type error error_message message code data status already_refunded credits extra_credits results task_id"
+KEYS = f"{CLIP_KEYS} {REPLY_KEYS}".split()
 objects = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=8), odd, max_size=10)
 clips = st.lists(objects, max_size=3)
 bodies = objects | st.builds(lambda body, data: {**body, "data": data}, objects, clips) | odd

@@ -98,7 +98,13 @@ def test_choices_and_addresses() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("mv", "model"), ("prompt", "lyrics"), ("make_instrumental", "instrumental"), ("lyric", "lyrics"), ("titel", "title")],
+    [
+        ("mv", "model"),
+        ("prompt", "lyrics"),
+        ("make_instrumental", "instrumental"),
+        ("lyric", "lyrics"),
+        ("titel", "title"),
+    ],
 )
 def test_an_unknown_keyword_gets_a_hint(name: str, hint: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
@@ -166,7 +172,9 @@ def test_operations_know_their_names() -> None:
     }
 
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=80).filter(str.strip)
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=80).filter(
+    str.strip
+)
 weights = st.floats(0, 1)
 
 

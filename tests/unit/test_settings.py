@@ -98,7 +98,11 @@ def test_an_address_is_kept_without_its_last_slash(given: str, kept: str) -> Non
 
 
 def test_a_keyword_goes_before_the_environment_before_the_default() -> None:
-    environment = {"MUSICAPI_KEY": "from-env", "MUSICAPI_BASE_URL": "https://env.example", "MUSICAPI_POLL_INTERVAL": "3"}
+    environment = {
+        "MUSICAPI_KEY": "from-env",
+        "MUSICAPI_BASE_URL": "https://env.example",
+        "MUSICAPI_POLL_INTERVAL": "3",
+    }
 
     told = Settings.load(environment, api_key="told", base_url="https://told.example", poll_interval=2)
     found = Settings.load(environment)

@@ -1,0 +1,119 @@
+"""What an error reply becomes: by what its body says, then by its status."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musicapi_async import errors
+from musicapi_async._transport.replies import Reply, error_from, message_in, read_body, retry_after
+
+
+def refusal(status: int, body: object, headers: Mapping[str, str] | None = None) -> errors.MusicAPIError:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    reply = Reply(status, headers or {}, content)
+    return error_from("POST /sonic/create", reply, read_body(reply))
+
+
+@pytest.mark.parametrize("quoted", ["give me credit", "my subscription", "Not found", "CREDITS", "don't credit me"])
+def test_the_users_own_words_do_not_decide_what_a_refusal_is(quoted: str) -> None:
+    """Moderation quotes the text it refuses: a song about credits is not a matter of money."""
+    for text in ("The lyrics contain inappropriate content: '{}'.", "The lyrics contain copyrighted content: '{}'."):
+        error = refusal(403, {"error": text.format(quoted)})
+
+        assert type(error) is errors.ModerationError
+        assert error.offending == quoted
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind"),
+    [
+        ("validation_error", errors.InvalidRequestError),
+        ("bad_request", errors.InvalidRequestError),
+        ("unauthorized", errors.AuthenticationError),
+        ("not_found", errors.NotFoundError),
+        ("endpoint_retired", errors.RetiredError),
+        ("rate_limited", errors.RateLimitError),
+        ("upstream_error", errors.ServerError),
+    ],
+)
+def test_the_bodys_type_goes_before_the_status(type_: str, kind: type[errors.MusicAPIError]) -> None:
+    for status in (400, 403, 500):
+        error = refusal(status, {"type": type_, "error": "No."})
+
+        assert type(error) is kind
+        assert isinstance(error, (errors.APIStatusError, errors.InvalidRequestError))
+        assert error.status == status
+
+
+@pytest.mark.parametrize("type_", ["brand_new", 7, None, ["x"], {"y": 1}])
+def test_a_type_nobody_knows_leaves_it_to_the_status(type_: object) -> None:
+    assert type(refusal(401, {"type": type_, "error": "No."})) is errors.AuthenticationError
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"detail": "d", "error": "e", "message": "m"}, "d"),
+        ({"detail": None, "error": "", "message": "m"}, "m"),
+        ({"error": {"text": "inner"}, "msg": "outer"}, "outer"),
+        (b"Service Unavailable", "Service Unavailable"),
+        (b"<html>bad gateway</html>", "<html>bad gateway</html>"),
+        (b"\xff\xfe\x00", "\ufffd\ufffd"),
+        (b"", "the service answered 500"),
+        ([1], "the service answered 500"),
+        ({}, "the service answered 500"),
+    ],
+)
+def test_the_message_is_found_wherever_it_stands(body: object, message: str) -> None:
+    error = refusal(500, body)
+
+    assert isinstance(error, errors.ServerError)
+    assert error.message.startswith(message)
+
+
+def test_a_long_page_is_not_a_message() -> None:
+    error = refusal(500, b"<html>" + b"x" * 100_000)
+
+    assert len(str(error)) < 400
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "x-vercel-id", "cf-ray"])
+def test_the_services_id_is_kept(name: str) -> None:
+    error = refusal(500, {}, {name: "r-7"})
+
+    assert isinstance(error, errors.ServerError)
+    assert error.request_id == "r-7"
+    assert "request id r-7" in str(error)
+
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+
+
+@given(value=st.text(st.characters(codec="latin-1")) | st.from_regex(r"\w{3}, \d+ \w{3} \d+ [\d:]+ [+-]?\d+"))
+def test_no_retry_after_breaks_anything(value: str) -> None:
+    found = retry_after({"Retry-After": value}, NOW)
+
+    assert found is None or found >= 0
+
+
+@given(
+    status=st.integers(300, 599),
+    body=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(st.sampled_from(["type", "error", "message", "detail", "code", "x"]), inner)
+        ),
+    ),
+)
+def test_any_refusal_is_one_of_our_errors(status: int, body: object) -> None:
+    error = error_from("GET /get-credits", Reply(status, {}, b""), body)
+
+    assert isinstance(error, (errors.APIStatusError, errors.InvalidRequestError))
+    assert error.status == status
+    assert str(error).startswith("GET /get-credits: ")
+    assert message_in(body) is None or message_in(body) in str(error)  # type: ignore[operator]  # not None here
