@@ -42,7 +42,7 @@ def _check_base_url(_: object, __: object, url: str) -> None:
         parts = urlsplit(url)
         is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no port, a bracket that does not close
-        is_whole = False
+        parts, is_whole = urlsplit(""), False
     if not is_whole:
         message = f"base_url is {url!r}; it must begin with https:// (or http://) and name a host"
         raise InvalidRequestError(message, "base_url", url, "https://host/path")
@@ -100,9 +100,9 @@ class Settings:
         found: dict[str, Any] = {"api_key": variables.get("MUSICAPI_KEY", "")}
         if url := variables.get("MUSICAPI_BASE_URL", "").strip():
             found["base_url"] = url
-        if interval := variables.get("MUSICAPI_POLL_INTERVAL", "").strip():
-            found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
         found.update((name, value) for name, value in given.items() if value is not None)
+        if "poll_interval" not in found and (interval := variables.get("MUSICAPI_POLL_INTERVAL", "").strip()):
+            found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
         return cls(**found)
 
 

@@ -128,7 +128,8 @@ class _Tries(Generic[T]):
             if verdict is Verdict.REPEAT and self._count < self._caller.attempts(self._call):
                 wait = wait_before(self._count, failure, _spread)
                 if wait is not None:
-                    logger.info("%s failed (%s): again in %.1f s", self._call.attempted, failure, wait)
+                    reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)
+                    logger.info("%s failed (%s): again in %.1f s", self._call.attempted, reason, wait)
                     raise _RepeatError(failure, wait) from failure
             if verdict is Verdict.UNCERTAIN:
                 raise self._uncertain(failure, sent_at) from failure

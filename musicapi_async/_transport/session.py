@@ -153,4 +153,6 @@ async def _read_within(content: aiohttp.StreamReader, limit: int) -> bytes | Non
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time" if not str(error) else f"no answer in time ({error})"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
     return str(error) or type(error).__name__

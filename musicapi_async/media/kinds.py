@@ -17,6 +17,8 @@ _SIGNATURES: Final = (
     (8, b"WAVE", "wav"),
     (8, b"WEBP", "webp"),
     (4, b"ftypM4A", "m4a"),
+    (4, b"ftypavif", "avif"),
+    (4, b"ftypheic", "heic"),
     (4, b"ftyp", "mp4"),
 )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,8 @@ async def test_an_error_of_the_source_comes_after_what_was_started(quick_client:
 
 
 async def test_a_source_of_something_else_is_refused(quick_client: MusicAPI, quick: Sandbox) -> None:
-    run = quick_client.run(["rain"])  # type: ignore[list-item]
+    requests: list[Any] = ["rain"]
+    run = quick_client.run(requests)
 
     with pytest.raises(errors.InvalidRequestError, match="not 'rain'"):
         await anext(run)

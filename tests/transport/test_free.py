@@ -98,7 +98,7 @@ async def test_the_client_belongs_to_one_loop() -> None:
         await client.account.credits()
 
         def elsewhere() -> None:
-            asyncio.run(client.account.credits())  # type: ignore[arg-type]  # a coroutine
+            asyncio.run(client.account.credits())
 
         with pytest.raises(RuntimeError, match="another event loop"):
             await asyncio.to_thread(elsewhere)

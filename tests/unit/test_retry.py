@@ -21,4 +21,5 @@ def test_waits_are_spread() -> None:
     spread = random.Random(7)
     waits = [wait_before(4, NoReplyError("cut"), spread) or 0.0 for _ in range(1000)]
 
-    assert min(waits) < 1 < 7 < max(waits)
+    assert min(waits) < 1
+    assert max(waits) > 7

@@ -1,0 +1,17 @@
+"""``musicapi credits``: the account's balance."""
+
+import attrs
+
+from musicapi_async import MusicAPI
+from musicapi_async.cli.screen import Screen
+
+__all__ = ["show_credits"]
+
+
+async def show_credits(screen: Screen) -> None:
+    """Ask for the balance and show it."""
+    async with MusicAPI() as client:
+        balance = await client.account.credits()
+    screen.tell(attrs.asdict(balance) | {"total": balance.total})
+    screen.progress.stop()
+    screen.say(f"{balance.total:g} credits ({balance.credits:g} of the subscription, {balance.extra_credits:g} extra)")

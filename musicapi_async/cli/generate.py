@@ -1,0 +1,129 @@
+"""``musicapi generate``: pay for a task, once, and bring its songs home."""
+
+import asyncio
+import inspect
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from musicapi_async import MusicAPI, Songs, Task, TaskRequest, operations
+from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.files import make_folder
+from musicapi_async.cli.screen import Screen
+from musicapi_async.cli.task import Errand, left_alive, resume_command, run_errand
+from musicapi_async.errors import UncertainSubmissionError
+from musicapi_async.sandbox import Sandbox
+
+__all__ = ["Order", "families", "generate", "request_for"]
+
+ANSWER_GRACE: Final = 10.0
+"""Seconds that Ctrl-C waits for the answer to a paid request that is under way: it brings the id."""
+SANDBOX_SECONDS: Final = 3.0
+SANDBOX_POLL_INTERVAL: Final = 0.25
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """What is asked for: the request, the folder for its files, seconds to wait, and whether in the sandbox."""
+
+    request: TaskRequest[Songs]
+    out: Path
+    timeout: float
+    embedded: bool
+
+
+def families() -> list[str]:
+    """Return the families whose tasks become songs."""
+    return sorted({kind.operation_name().partition(".")[0] for kind in operations() if kind.result is Songs})
+
+
+def request_for(family: str, given: Mapping[str, object]) -> TaskRequest[Songs]:
+    """Make the family's request: from lyrics where they are given, else from a description.
+
+    Raises InvalidRequestError when a field is wrong, UsageError when the family has no such operation.
+    """
+    name = f"{family}.{'create' if 'lyrics' in given else 'describe'}"
+    found = next((kind for kind in operations() if kind.operation_name() == name), None)
+    if found is None or not issubclass(found, TaskRequest):
+        raise UsageError(f"there is no {name}: --family takes {' or '.join(families())}")
+    # The one family that has no tags calls the same thing sound.
+    names = inspect.signature(found).parameters
+    fields = {"sound" if name == "tags" and "sound" in names else name: value for name, value in given.items()}
+    request: TaskRequest[Any] = found(**fields)
+    return request
+
+
+async def generate(order: Order, screen: Screen) -> None:
+    """Submit the request, wait for its songs and write their files."""
+    async with _open_client(embedded=order.embedded) as client:
+        await asyncio.to_thread(make_folder, order.out)
+        task = await _submit(client, order.request, screen)
+        request = order.request.to_wire()
+        errand = Errand(task=task, out=order.out, timeout=order.timeout, request=request, embedded=order.embedded)
+        with left_alive(errand):
+            _announce(errand, screen)
+            await run_errand(client, errand, screen)
+
+
+@asynccontextmanager
+async def _open_client(*, embedded: bool) -> AsyncIterator[MusicAPI]:
+    if not embedded:
+        async with MusicAPI() as client:
+            yield client
+        return
+    # A seed of its own: two runs make different songs.
+    async with (
+        Sandbox(seconds=SANDBOX_SECONDS, seed=secrets.randbits(32)) as sandbox,
+        MusicAPI("sandbox", base_url=sandbox.base_url, poll_interval=SANDBOX_POLL_INTERVAL) as client,
+    ):
+        yield client
+
+
+async def _submit(client: MusicAPI, request: TaskRequest[Songs], screen: Screen) -> Task[Songs]:
+    """Submit; when stopped meanwhile, wait a little for the answer, so that a paid task is known by its id."""
+    sent_at = datetime.now(UTC)
+    sending = asyncio.ensure_future(client.submit(request))
+    try:
+        return await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        screen.warn(f"stopping: waiting up to {ANSWER_GRACE:g} s for the answer to the paid request")
+    try:
+        await asyncio.wait({sending}, timeout=ANSWER_GRACE)
+    except asyncio.CancelledError:
+        # Asked a second time: leave at once.
+        sending.cancel()
+    if not sending.done() or sending.cancelled():
+        sending.cancel()
+        attempted = f"{request.method} {request.path}"
+        raise UncertainSubmissionError(attempted, request, "stopped before the service answered", sent_at)
+    task = sending.result()
+    # The stop was only put off: it comes at the next await, when the id is known and kept.
+    if (current := asyncio.current_task()) is not None:
+        current.cancel()
+    return task
+
+
+def _announce(errand: Errand, screen: Screen) -> None:
+    """Say and keep the task's id before anything else happens: it is money."""
+    task = errand.task
+    screen.tell({"task_id": task.id, "family": task.family, "request": errand.request})
+    screen.say(f"{task.family} task {task.id} accepted{' by the embedded sandbox' if errand.embedded else ''}")
+    if errand.receipt is None:
+        return
+    try:
+        errand.receipt.write(
+            {
+                "task_id": task.id,
+                "family": task.family,
+                "accepted_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "request": errand.request,
+                "resume": resume_command(task, errand.out),
+            }
+        )
+    except OSError as error:
+        screen.warn(f"the task's id could not be written to {errand.out}: {error.strerror}")

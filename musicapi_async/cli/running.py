@@ -1,0 +1,67 @@
+"""Runs a command's coroutine: signals, errors, exit code."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from types import FrameType
+from typing import Final, TypeAlias
+
+import attrs
+
+from musicapi_async.cli.exits import explain
+from musicapi_async.cli.screen import Screen
+
+__all__ = ["SIGINT_EXIT", "Command", "fail", "run_command"]
+
+Command: TypeAlias = Callable[[Screen], Coroutine[object, None, None]]
+
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNAL_EXIT: Final = 128
+SIGINT_EXIT: Final = SIGNAL_EXIT + signal.SIGINT
+
+
+def run_command(command: Command, *, as_json: bool = False) -> int:
+    """Run a command to its end, show how it ended, and return the exit code."""
+    screen = Screen(as_json=as_json)
+    stops = _Stops()
+    try:
+        with screen:
+            asyncio.run(stops.watch(command, screen))
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a user gets a sentence, never a traceback
+        return fail(screen, error, SIGNAL_EXIT + stops.received if stops.received else None)
+    screen.close()
+    return 0
+
+
+def fail(screen: Screen, error: BaseException, code: int | None = None) -> int:
+    """Show why a command failed and return its exit code: the error's own, unless another is given."""
+    failure = explain(error)
+    if code is not None:
+        failure = attrs.evolve(failure, code=code)
+    screen.fail(failure)
+    screen.close()
+    return failure.code
+
+
+class _Stops:
+    """Turns SIGINT and SIGTERM into a cancellation, so that what is under way can be put in order."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    async def watch(self, command: Command, screen: Screen) -> None:
+        """Run the command; each signal cancels what it is doing then."""
+        loop = asyncio.get_running_loop()
+        working = asyncio.current_task()
+
+        def stop(number: int, _: FrameType | None) -> None:
+            self.received = number
+            if working is not None:
+                loop.call_soon_threadsafe(working.cancel)
+
+        before = {number: signal.signal(number, stop) for number in STOPPING}
+        try:
+            await command(screen)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

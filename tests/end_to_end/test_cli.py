@@ -1,0 +1,523 @@
+"""The ``musicapi`` command as a user meets it, against the sandbox.
+
+What needs a process of its own (signals, pipes, terminals) gets one; everything else calls the same ``main`` here.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from subprocess import PIPE
+from typing import IO, Any, Final, NamedTuple, TypeAlias
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from musicapi_async.cli import main
+from musicapi_async.sandbox import Fault, Sandbox
+
+KEY: Final = "mk-0123456789-never-shown"
+IDEA: Final = "a calm sea shanty"
+CREATE: Final = "POST /sonic/create"
+FILE: Final = "GET /files/{name}"
+TASK_ID: Final = "[0-9a-f]{8}-[0-9a-f-]{27}"
+AUDIO: Final = ".mp3" if importlib.util.find_spec("lameenc") else ".wav"
+LONG: Final = 60.0
+"""Seconds: longer than any test waits."""
+
+on_unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of Unix")
+
+
+class Finished(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+MusicAPI: TypeAlias = Callable[..., Finished]
+
+
+@contextmanager
+def served(seconds: float) -> Iterator[Sandbox]:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(Sandbox(seconds=seconds)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Serve a sandbox that is quick."""
+    with served(0.1) as quick:
+        yield quick
+
+
+@pytest.fixture
+def slow_sandbox() -> Iterator[Sandbox]:
+    """Serve a sandbox whose songs are ready when the test says so."""
+    with served(LONG) as slow:
+        yield slow
+
+
+def environment(sandbox: Sandbox | None, given: Mapping[str, str]) -> dict[str, str]:
+    # FORCE_COLOR is what CI sets; what is piped is no terminal all the same.
+    ours = {"MUSICAPI_KEY": KEY, "MUSICAPI_POLL_INTERVAL": "0.05", "FORCE_COLOR": "1"}
+    return ours | ({} if sandbox is None else {"MUSICAPI_BASE_URL": sandbox.base_url}) | dict(given)
+
+
+def checked(finished: Finished) -> Finished:
+    everything = finished.out + finished.err
+    assert KEY not in everything
+    assert "Traceback" not in everything
+    assert "Warning" not in everything
+    return finished
+
+
+@pytest.fixture
+def musicapi(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Finished]:
+    """Run the command in this process, in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, sandbox: Sandbox | None = None, **env: str) -> Finished:
+        monkeypatch.delenv("MUSICAPI_BASE_URL", raising=False)
+        for name, value in environment(sandbox, env).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["musicapi", *arguments])
+        capfd.readouterr()
+        code = main()
+        printed = capfd.readouterr()
+        return checked(Finished(code, printed.out, printed.err))
+
+    return run
+
+
+@contextmanager
+def started(
+    *arguments: str,
+    cwd: Path,
+    sandbox: Sandbox | None = None,
+    env: Mapping[str, str] | None = None,
+    terminal: int | None = None,
+    stdout: int = PIPE,
+    program: tuple[str, ...] = ("-m", "musicapi_async.cli"),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the command in a process of its own, which ends with the test at the latest."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MUSICAPI_", "PYTHON"))}
+    warnings = {"PYTHONWARNINGS": "error::ResourceWarning"}
+    with subprocess.Popen(
+        [sys.executable, *program, *arguments],
+        cwd=cwd,
+        env=kept | warnings | environment(sandbox, env or {}),
+        bufsize=0,  # what is read line by line must not keep more from what is read at the end
+        stdin=PIPE if terminal is None else terminal,
+        stdout=stdout if terminal is None else terminal,
+        stderr=PIPE if terminal is None else terminal,
+    ) as process:
+        guard = threading.Timer(LONG, process.kill)
+        guard.start()
+        try:
+            yield process
+        finally:
+            guard.cancel()
+            process.kill()
+
+
+def finish(process: subprocess.Popen[bytes], given: bytes | None = None) -> Finished:
+    out, err = process.communicate(given)
+    return checked(Finished(process.returncode, (out or b"").decode(), (err or b"").decode()))
+
+
+def line_with(text: str, stream: IO[bytes] | None) -> str:
+    assert stream is not None
+    return next(line for line in map(bytes.decode, stream) if text in line)
+
+
+def until(happened: Callable[[], object]) -> None:
+    limit = time.monotonic() + LONG
+    while not happened():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def suffixes_in(folder: Path) -> list[str]:
+    return sorted(path.suffix for path in folder.iterdir())
+
+
+def resume_in(text: str) -> list[str]:
+    """Take out of a sentence the command that takes a task up again."""
+    program, *arguments = shlex.split(text[text.index("musicapi task") :])
+    assert program == "musicapi"
+    return arguments
+
+
+def test_the_embedded_sandbox_makes_two_songs_without_key_or_network(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "folder"
+    nothing = {"MUSICAPI_KEY": "", "MUSICAPI_POLL_INTERVAL": "", "MUSICAPI_BASE_URL": "http://127.0.0.1:1"}
+    with started("generate", IDEA, "--sandbox", "--out", str(out), cwd=tmp_path, env=nothing) as process:
+        done = finish(process)
+    assert (done.code, done.err) == (0, "")
+    assert suffixes_in(out) == sorted([".json", AUDIO, ".png"] * 2)
+    assert all(f"{out / name}\n" in done.out for name in names_in(out))
+    for path in out.glob("*.json"):
+        about = json.loads(path.read_bytes())
+        assert about["task_id"] in done.out.splitlines()[0]
+        assert about["request"]["gpt_description_prompt"] == IDEA
+        assert about["clip"]["clip_id"] == about["raw"]["clip_id"]
+        assert about["clip"]["duration"] == 6.0
+        assert (out / about["files"]["audio"]).stat().st_size > 10_000
+        assert (out / about["files"]["cover"]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_piped_is_plain_lines_and_names_are_safe(slow_sandbox: Sandbox, tmp_path: Path) -> None:
+    title = 'CON: "a/b\\c" ..\x1b[31m\u6d77\u306e\u6b4c \N{MULTIPLE MUSICAL NOTES}.mp3'
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    with started("generate", IDEA, "--title", title, cwd=tmp_path, sandbox=slow_sandbox, env=ascii_only) as process:
+        first = line_with("", process.stdout)
+        slow_sandbox.advance(LONG / 2)
+        second = line_with(": running", process.stdout)
+        slow_sandbox.advance(2 * LONG)
+        done = finish(process)
+    assert (done.code, done.err) == (0, "")
+    assert re.fullmatch(rf"sonic task {TASK_ID} accepted\n", first)
+    assert all(line.isprintable() for line in (first + second + done.out).split("\n"))
+    assert len(names_in(tmp_path)) == 6
+    safe = r"CON-a-b-c-31m\u6d77\u306e\u6b4c-mp3-[0-9a-f]{8}(-cover)?\.\w+"
+    assert all(re.fullmatch(safe, name) for name in names_in(tmp_path))
+
+
+def test_json_is_one_object_and_nothing_else(sandbox: Sandbox, tmp_path: Path) -> None:
+    options = ("--title", "Harbor", "--tags", "sea shanty", "--model", "sonic-v6-mini", "--out", "songs", "--json")
+    with started("generate", "--lyrics", "-", *options, cwd=tmp_path, sandbox=sandbox) as process:
+        done = finish(process, "\ufeff[Verse]\nSalt on the rope\n".encode())
+    assert done.code == 0
+    assert done.told["task_id"] == sandbox.accepted[0].task_id
+    assert done.told["task_id"] in done.err
+    request = done.told["request"]
+    assert request["prompt"] == "[Verse]\nSalt on the rope\n"
+    assert [request[name] for name in ("title", "tags", "mv")] == ["Harbor", "sea shanty", "sonic-v6-mini"]
+    assert done.told["failed"] == []
+    assert [clip["state"] for clip in done.told["clips"]] == ["succeeded"] * 2
+    files = [path for clip in done.told["clips"] for path in clip["files"].values()]
+    assert sorted(files) == [str(Path("songs") / name) for name in names_in(tmp_path / "songs")]
+
+
+def test_lyrics_come_from_a_file_and_riffusion_sings_them(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "lyrics.txt").write_text("[Verse]\nSalt on the rope", encoding="utf-8")
+    options = ("--family", "riffusion", "--tags", "choir", "--instrumental", "--json")
+    done = musicapi("generate", "--lyrics", "lyrics.txt", *options, sandbox=sandbox)
+    assert done.code == 0
+    assert done.told["request"]["sound"] == "choir"
+    assert done.told["request"]["make_instrumental"] is True
+
+
+@on_unix
+def test_on_a_terminal_the_display_is_live(slow_sandbox: Sandbox, tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    env = {"TERM": "xterm", "COLUMNS": "100", "FORCE_COLOR": "", "PYTHONIOENCODING": "utf-8"}
+    arguments = ("generate", IDEA, "--out", "songs")
+    with started(*arguments, cwd=tmp_path, sandbox=slow_sandbox, env=env, terminal=slave) as process:
+        os.close(slave)
+        shown = read_until(b"accepted", master)
+        slow_sandbox.advance(LONG / 2)
+        shown += read_until(b"running", master)
+        slow_sandbox.advance(2 * LONG)
+        shown += read_until(None, master)
+        assert process.wait() == 0
+    os.close(master)
+    hidden, visible = "\x1b[?25l", "\x1b[?25h"
+    live, _, final = shown.decode().rpartition(visible)
+    assert hidden in live, "the cursor is hidden while the board is drawn"
+    assert hidden not in final, "and comes back"
+    assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in live
+    assert all(f"{Path('songs') / name}\r\n" in final for name in names_in(tmp_path / "songs"))
+
+
+def read_until(text: bytes | None, terminal: int) -> bytes:
+    """Read what a terminal shows up to a text, or to its end, which Linux tells by an error."""
+    shown = b""
+    with suppress(OSError):
+        while (text is None or text not in shown) and (part := os.read(terminal, 65536)):
+            shown += part
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "fault"),
+    [
+        (3, "MUSICAPI_KEY", Fault(status=401, body={"error": f"Invalid API key {KEY}."})),
+        (4, "subscription", Fault(status=403, body={"error": "You need a subscription."})),
+        (5, "moderation", Fault(status=403, body={"error": "Refused by moderation: 'harm'."})),
+        (5, "not for you", Fault(status=403, body={"error": "This is not for you."})),
+        (6, "gone", Fault(status=410, body={"error": "It is gone."})),
+        (7, "slow down", Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "9999"})),
+        (10, "may have been accepted", Fault(status=500)),
+    ],
+)
+def test_a_refusal_has_its_exit_code_and_one_sentence(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path, code: int, words: str, fault: Fault
+) -> None:
+    sandbox.add_fault(CREATE, fault, fault)
+    done = musicapi("generate", IDEA, sandbox=sandbox)
+    assert (done.code, done.out) == (code, "")
+    assert re.fullmatch(rf"musicapi: [^\n]*{words}[^\n]*\n", done.err)
+    told = musicapi("generate", IDEA, "--json", sandbox=sandbox)
+    assert told.told["error"]["code"] == told.code == code
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "arguments"),
+    [
+        (2, "title has 81 characters; the service takes at most 80", ("generate", IDEA, "--title", "x" * 81)),
+        (2, "it takes description, model", ("generate", IDEA, "--family", "riffusion", "--title", "Harbor")),
+        (2, "riffusion or sonic", ("generate", IDEA, "--family", "polka")),
+        (2, "riffusion or sonic", ("task", "some-id", "--family", "../account")),
+        (2, "--timeout", ("generate", IDEA, "--timeout", "nan")),
+        (2, "give an idea", ("generate",)),
+        (2, "not both", ("generate", IDEA, "--lyrics", "missing")),
+        (2, "cannot read", ("generate", "--lyrics", "missing")),
+        (2, "not UTF-8", ("generate", "--lyrics", "latin")),
+        (2, "--colour", ("generate", IDEA, "--colour", "red")),
+        (11, "cannot write", ("generate", IDEA, "--out", f"latin{os.sep}songs")),
+        (11, "cannot write", ("task", "some-id", "--download", f"latin{os.sep}songs")),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_sent(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path, code: int, words: str, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    done = musicapi(*arguments, sandbox=sandbox)
+    assert (done.code, done.out) == (code, "")
+    assert re.fullmatch(rf"musicapi: [^\n]*{words}[^\n]*\n", done.err)
+    told = musicapi(*arguments, "--json", sandbox=sandbox)
+    assert told.told["error"]["code"] == told.code == code
+    assert not sandbox.requests
+    assert names_in(tmp_path) == ["latin"]
+
+
+@pytest.mark.parametrize("command", [("generate", IDEA), ("credits",), ("task", "some-id")])
+def test_no_key(musicapi: MusicAPI, sandbox: Sandbox, command: tuple[str, ...]) -> None:
+    done = musicapi(*command, sandbox=sandbox, MUSICAPI_KEY="")
+    assert (done.code, done.out) == (3, "")
+    assert "MUSICAPI_KEY" in done.err
+    assert not sandbox.requests
+
+
+def test_too_few_credits(musicapi: MusicAPI, sandbox: Sandbox) -> None:
+    sandbox.account(KEY).credits = 3
+    done = musicapi("generate", IDEA, "--json", sandbox=sandbox)
+    assert done.code == done.told["error"]["code"] == 4
+    assert done.told["error"]["kind"] == "InsufficientCreditsError"
+    balance = musicapi("credits", sandbox=sandbox)
+    assert (balance.code, balance.out.split()[:2]) == (0, ["3", "credits"])
+
+
+def test_a_host_that_cannot_be_reached(musicapi: MusicAPI) -> None:
+    with served(0) as gone:
+        pass
+    done = musicapi("generate", IDEA, sandbox=gone)
+    assert done.code == 7
+    assert "nothing was accepted" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_task_that_fails_is_over(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.end_next("failed")
+    done = musicapi("generate", IDEA, sandbox=sandbox)
+    task_id = sandbox.accepted[0].task_id
+    assert done.code == 8
+    assert task_id in done.err
+    assert "musicapi task" not in done.err, "there is nothing to take up again"
+    assert names_in(tmp_path) == []
+    seen = musicapi("task", task_id, "--json", sandbox=sandbox)
+    assert (seen.code, seen.told["status"], seen.told["error"]["kind"]) == (8, "failed", "TaskFailedError")
+
+
+def test_a_timeout_leaves_a_task_that_the_named_command_takes_up(
+    musicapi: MusicAPI, slow_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    arguments = ("generate", IDEA, "--out", "my songs", "--timeout", "0.2", "--json")
+    done = musicapi(*arguments, sandbox=slow_sandbox)
+    task_id = slow_sandbox.accepted[0].task_id
+    assert done.code == done.told["error"]["code"] == 9
+    assert done.told["error"]["task_id"] == task_id
+    assert resume_in(done.told["error"]["resume"]) == resume_in(done.err)
+    (receipt,) = (tmp_path / "my songs").iterdir()
+    assert resume_in(json.loads(receipt.read_bytes())["resume"]) == resume_in(done.err)
+    elsewhere = musicapi(*resume_in(done.err), sandbox=slow_sandbox, MUSICAPI_KEY="another-account")
+    assert (elsewhere.code, receipt.exists()) == (6, True)
+    slow_sandbox.advance(2 * LONG)
+    again = musicapi(*resume_in(done.err), sandbox=slow_sandbox)
+    assert again.code == 0
+    assert suffixes_in(tmp_path / "my songs") == sorted([".json", AUDIO, ".png"] * 2), "the receipt has gone"
+    for _ in range(2):
+        for path in (tmp_path / "my songs").glob("*.json"):
+            request = json.loads(path.read_bytes())["request"]
+            assert request["gpt_description_prompt"] == IDEA, "what was asked for stays known"
+        assert musicapi(*resume_in(done.err), sandbox=slow_sandbox).code == 0
+    assert len(slow_sandbox.accepted) == 1
+
+
+def test_a_look_at_a_task(musicapi: MusicAPI, slow_sandbox: Sandbox) -> None:
+    musicapi("generate", IDEA, "--timeout", "0.1", sandbox=slow_sandbox)
+    task_id = slow_sandbox.accepted[0].task_id
+    waiting = musicapi("task", task_id, sandbox=slow_sandbox)
+    assert (waiting.code, waiting.out) == (0, f"sonic task {task_id}: waiting\n")
+    slow_sandbox.advance(LONG / 2)
+    running = musicapi("task", task_id, sandbox=slow_sandbox)
+    assert running.out.count("/files/stream/") == 2
+    slow_sandbox.advance(2 * LONG)
+    for arguments in (("task", task_id), ("task", task_id, "--wait")):
+        assert musicapi(*arguments, sandbox=slow_sandbox).out.count("/files/") == 2
+        assert len(musicapi(*arguments, "--json", sandbox=slow_sandbox).told["clips"]) == 2
+
+
+@pytest.mark.parametrize("more", [(), ("--wait",), ("--download", "songs")])
+def test_an_unknown_task(musicapi: MusicAPI, sandbox: Sandbox, more: tuple[str, ...]) -> None:
+    done = musicapi("task", "nowhere", *more, "--json", sandbox=sandbox)
+    assert done.code == 6
+    assert "not found" in done.err
+    assert "resume" not in done.told["error"]
+
+
+@on_unix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping_names_the_task(slow_sandbox: Sandbox, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    with started("generate", IDEA, "--out", "my songs", cwd=tmp_path, sandbox=slow_sandbox) as process:
+        line_with("accepted", process.stdout)
+        process.send_signal(number)
+        done = finish(process)
+    assert done.code == code
+    assert done.err.count("\n") == 1
+    task_id = slow_sandbox.accepted[0].task_id
+    assert resume_in(done.err) == ["task", task_id, "--family", "sonic", "--wait", "--download", "my songs"]
+
+
+@on_unix
+def test_stopping_while_the_paid_request_is_under_way_waits_for_its_id(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.add_fault(CREATE, Fault(delay=0.5))
+    with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
+        until(lambda: sandbox.requests[CREATE])
+        process.send_signal(signal.SIGINT)
+        done = finish(process)
+    assert done.code == done.told["error"]["code"] == 130
+    assert done.told["error"]["kind"] == "Stopped"
+    assert done.told["error"]["task_id"] == sandbox.accepted[0].task_id
+
+
+@on_unix
+def test_stopping_twice_leaves_at_once_and_says_what_is_in_doubt(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.add_fault(CREATE, Fault(delay=LONG))
+    with started("generate", IDEA, cwd=tmp_path, sandbox=sandbox) as process:
+        until(lambda: sandbox.requests[CREATE])
+        process.send_signal(signal.SIGINT)
+        line_with("stopping", process.stderr)
+        process.send_signal(signal.SIGINT)
+        done = finish(process)
+    assert done.code == 130
+    assert "may have been accepted" in done.err
+
+
+def test_one_clip_of_two(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.end_next("partial", "partial")
+    plain = musicapi("generate", IDEA, "--out", "songs", sandbox=sandbox)
+    assert plain.code == 0
+    assert "failed: The generation of this clip failed." in plain.err
+    assert "1 of 2 clips" in plain.out
+    assert suffixes_in(tmp_path / "songs") == sorted([".json", AUDIO, ".png"])
+    told = musicapi("generate", IDEA, "--json", sandbox=sandbox)
+    assert (told.code, len(told.told["clips"]), len(told.told["failed"])) == (0, 1, 1)
+
+
+def test_a_cover_that_is_missing_is_a_warning(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    # Both tunes are asked for first, then both covers.
+    sandbox.add_fault(FILE, Fault(delay=0.2), Fault(delay=0.2), Fault(status=404), Fault(status=404))
+    done = musicapi("generate", IDEA, sandbox=sandbox)
+    assert done.code == 0
+    assert done.err.count("warning: no cover for") == 2
+    assert suffixes_in(tmp_path) == sorted([".json", AUDIO] * 2)
+
+
+def test_audio_that_is_missing_is_an_error_and_can_be_fetched_again(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.add_fault(FILE, Fault(status=500))
+    done = musicapi("generate", IDEA, "--json", sandbox=sandbox)
+    assert done.code == done.told["error"]["code"] == 11
+    assert sorted("download_error" in clip for clip in done.told["clips"]) == [False, True]
+    assert suffixes_in(tmp_path).count(AUDIO) == 1
+    again = musicapi(*resume_in(done.told["error"]["resume"]), sandbox=sandbox)
+    assert again.code == 0
+    assert suffixes_in(tmp_path) == sorted([".json", AUDIO, ".png"] * 2)
+
+
+@on_unix
+def test_a_reader_that_goes_away_does_not_cost_the_songs(sandbox: Sandbox, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with started("generate", IDEA, cwd=tmp_path, sandbox=sandbox, stdout=writing) as process:
+        os.close(writing)
+        assert os.read(reading, 1)
+        os.close(reading)
+        done = finish(process)
+    assert (done.code, done.err) == (0, "")
+    assert len(names_in(tmp_path)) == 6
+
+
+@on_unix
+def test_the_sandbox_is_served_until_it_is_stopped(musicapi: MusicAPI, tmp_path: Path) -> None:
+    with started("sandbox", "--port", "0", "--seconds", "60", "--credits", "50", cwd=tmp_path) as server:
+        (base_url,) = re.findall(r"http://[\d.:]+/api/v1", line_with("the sandbox is at", server.stdout))
+        port = base_url.split(":")[2].partition("/")[0]
+        assert musicapi("generate", IDEA, "--timeout", "0.1", MUSICAPI_BASE_URL=base_url).code == 9
+        balance = musicapi("credits", "--json", MUSICAPI_BASE_URL=base_url)
+        assert balance.told == {"credits": 30.0, "extra_credits": 0.0, "total": 30.0}
+        taken = musicapi("sandbox", "--port", port)
+        assert (taken.code, taken.err.count("\n")) == (2, 1)
+        server.send_signal(signal.SIGINT)
+        done = finish(server)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_closed_output_does_not_cost_the_songs(
+    musicapi: MusicAPI, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert musicapi("generate", IDEA, sandbox=sandbox).code == 0
+    assert len(names_in(tmp_path)) == 6
+
+
+def test_help_tells_the_exit_codes(musicapi: MusicAPI) -> None:
+    for arguments in ((), ("--help",)):
+        done = musicapi(*arguments)
+        assert (done.code, done.err) == (0, "")
+        assert all(f"{code}  " in done.out for code in (*range(12), 130, 143))
+    assert re.fullmatch(r"musicapi-async \d+\.\d+\S*\n", musicapi("--version").out)
+
+
+@pytest.mark.parametrize("module", ["rich", "typer"])
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, module: str) -> None:
+    program = f"import sys; sys.modules[{module!r}] = None; from musicapi_async.cli import main; sys.exit(main())"
+    with started(cwd=tmp_path, program=("-c", program)) as process:
+        done = finish(process)
+    assert done == (1, "", f"musicapi: {module} is not installed: pip install 'musicapi-async[cli]'\n")
