@@ -5,6 +5,7 @@ that a connection the server closed while idle can never leave a payment in doub
 """
 
 import asyncio
+import os
 import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -154,5 +155,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time" if not str(error) else f"no answer in time ({error})"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or str(error.os_error)
+        # asyncio hides the system's own words ("Connection refused") behind a text of its own.
+        number = error.os_error.errno
+        return os.strerror(number) if number and number > 0 else str(error.os_error.strerror or error.os_error)
     return str(error) or type(error).__name__
