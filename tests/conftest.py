@@ -1,10 +1,12 @@
 """Shared fixtures: the event loop, a sandbox, a client of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import blockbuster
 import hypothesis
 import pytest
 
+import musicapi_async
 from musicapi_async import MusicAPI
 from musicapi_async.sandbox import Sandbox
 
@@ -15,6 +17,17 @@ hypothesis.settings.load_profile("steady")
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def never_blocking() -> Iterator[None]:
+    """Let a test fail when the package blocks the event loop: on files, sleeps, sockets, locks.
+
+    The sandbox and the command line may: they serve one user, and nothing is paid for there.
+    """
+    allowed = ["musicapi_async.sandbox", "musicapi_async.cli"]
+    with blockbuster.blockbuster_ctx(scanned_modules=musicapi_async, excluded_modules=allowed):
+        yield
 
 
 @pytest.fixture

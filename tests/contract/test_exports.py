@@ -1,0 +1,149 @@
+"""What users may touch: the exported names are there, and fully typed."""
+
+import asyncio
+import importlib
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import attrs
+import pytest
+
+import musicapi_async
+from musicapi_async import Request, Run, Songs, Task, TaskRequest, TaskState
+from musicapi_async.sandbox import Sandbox
+
+MODULES = (
+    "musicapi_async.errors",
+    "musicapi_async.families.account",
+    "musicapi_async.families.lyrics",
+    "musicapi_async.families.riffusion",
+    "musicapi_async.families.sonic",
+    "musicapi_async.media",
+    "musicapi_async.results",
+    "musicapi_async.sandbox",
+)
+# "A task of whatever" is a true type; a bare Any, or a dict of Any, would switch checking off for the caller.
+OF_WHATEVER = (Request, TaskRequest, Task, TaskState, asyncio.Task)
+
+
+def test_the_exports_are_the_public_names() -> None:
+    names = {
+        name for name, value in vars(musicapi_async).items() if name[0] != "_" and not isinstance(value, ModuleType)
+    }
+    modules = {name for name in musicapi_async.__all__ if isinstance(getattr(musicapi_async, name), ModuleType)}
+
+    assert names | modules == set(musicapi_async.__all__)
+    assert modules == {"account", "errors", "lyrics", "riffusion", "sonic"}
+    assert len(musicapi_async.__all__) == len(set(musicapi_async.__all__))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_modules_exports_exist(name: str) -> None:
+    module = importlib.import_module(name)
+
+    assert module.__all__
+    assert [export for export in module.__all__ if not hasattr(module, export)] == []
+
+
+def test_every_public_name_says_what_it_is() -> None:
+    undocumented = [
+        name
+        for name in musicapi_async.__all__
+        if inspect.isclass(value := getattr(musicapi_async, name)) or inspect.isroutine(value)
+        if not inspect.getdoc(value)
+    ]
+
+    assert undocumented == []
+
+
+def public_classes() -> list[type]:
+    classes = [value for name in musicapi_async.__all__ if inspect.isclass(value := getattr(musicapi_async, name))]
+    families = [
+        inspect.get_annotations(value.fget, eval_str=True)["return"]
+        for name, value in vars(musicapi_async.MusicAPI).items()
+        if isinstance(value, property) and value.fget and hasattr(musicapi_async, name)
+    ]
+    found_errors = [getattr(musicapi_async.errors, name) for name in musicapi_async.errors.__all__]
+    return [*classes, *families, *found_errors, *musicapi_async.operations(), Sandbox]
+
+
+def signatures_of(kind: type) -> Iterator[tuple[str, object]]:
+    """Yield every annotation that a caller of a class comes across, and where it stands."""
+    for name, value in vars(kind).items():
+        function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        is_public = name[0] != "_" or name in {"__init__", "__aenter__", "__anext__", "__getitem__"}
+        if is_public and inspect.isfunction(function):
+            hints = get_type_hints(function, vars(sys.modules[kind.__module__]))
+            for parameter, hint in hints.items():
+                yield f"{kind.__qualname__}.{name}({parameter})", hint
+    if attrs.has(kind):
+        hints = get_type_hints(kind)
+        yield from ((f"{kind.__qualname__}.{field.name}", hints[field.name]) for field in attrs.fields(kind))
+
+
+def mentions_any(hint: object) -> bool:
+    if get_origin(hint) in OF_WHATEVER:
+        return False
+    return hint is Any or any(mentions_any(part) for part in get_args(hint) if part is not ...)
+
+
+@pytest.mark.parametrize("kind", public_classes(), ids=lambda kind: kind.__qualname__)
+def test_no_any_in_a_public_signature(kind: type) -> None:
+    assert [place for place, hint in signatures_of(kind) if mentions_any(hint)] == []
+
+
+@pytest.mark.parametrize("kind", public_classes(), ids=lambda kind: kind.__qualname__)
+def test_every_public_parameter_is_annotated(kind: type) -> None:
+    bare = [
+        f"{name}({parameter})"
+        for name, value in vars(kind).items()
+        if name[0] != "_" and inspect.isfunction(value)
+        for parameter, told in inspect.signature(value).parameters.items()
+        if parameter != "self" and told.annotation is told.empty
+    ]
+
+    assert bare == []
+
+
+def test_any_is_found_where_it_stands() -> None:
+    """The two tests above can only be trusted if they find something."""
+
+    class Loose:
+        def method(self, value: dict[str, Any], task: Task[Any]) -> Any: ...
+
+    assert {place for place, hint in signatures_of(Loose) if mentions_any(hint)} == {
+        "test_any_is_found_where_it_stands.<locals>.Loose.method(value)",
+        "test_any_is_found_where_it_stands.<locals>.Loose.method(return)",
+    }
+    assert {place for place, _ in signatures_of(Run)} >= {"Run.tasks(return)", "Run.next(return)"}
+    assert ("Task.wait(timeout)", float | None) in set(signatures_of(Task))
+    assert len(list(signatures_of(musicapi_async.sonic.Create))) > 10
+    assert len(list(signatures_of(Songs))) > 3
+
+
+def test_the_functions_of_the_package_are_typed() -> None:
+    functions = [value for name in musicapi_async.__all__ if inspect.isfunction(value := getattr(musicapi_async, name))]
+
+    assert functions
+    for function in functions:
+        assert not any(mentions_any(hint) for hint in get_type_hints(function).values())
+
+
+def test_the_layers_hold() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    root = Path(__file__).parents[2]
+    done = subprocess.run([linter, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+def test_the_package_is_marked_as_typed() -> None:
+    for package in ("musicapi_async", "musicapi_sync"):
+        (folder,) = importlib.import_module(package).__path__
+        assert (Path(folder) / "py.typed").exists()

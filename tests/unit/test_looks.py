@@ -1,0 +1,170 @@
+"""What a look tells hangs together, whatever the service sends; and its values can be kept."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musicapi_async import Clip, Songs, TaskState, errors
+from musicapi_async._tasks.state import TaskRule, read_state, settled
+from musicapi_async._transport.replies import Reply
+
+RULE: TaskRule[Songs] = TaskRule("sonic", 2, Songs)
+URLS = ["", "https://files.example/1.mp3", "https://stream.example/?item=1"]
+
+
+def look(status: int, body: object) -> TaskState[Songs]:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_state("t-1", RULE, "GET /sonic/task/t-1", Reply(status, {}, content))
+
+
+# What the service may say of a clip: the keys and kinds of the contract, each also absent, null or spelt otherwise.
+rows = st.fixed_dictionaries(
+    {},
+    optional={
+        "clip_id": st.uuids().map(str) | st.integers() | st.none(),
+        "state": st.sampled_from(["pending", "running", "succeeded", "failed", "streaming", "complete", "", None]),
+        "audio_url": st.sampled_from([*URLS, None]),
+        "duration": st.floats() | st.integers() | st.floats().map(str) | st.none(),
+        "title": st.text() | st.none(),
+        "tags": st.text() | st.lists(st.text() | st.integers()) | st.none(),
+        "created_at": st.datetimes().map(lambda when: f"{when.isoformat()}Z") | st.text() | st.none(),
+        "error_message": st.text() | st.none(),
+        "timestamp": st.none()
+        | st.fixed_dictionaries({"words": st.lists(st.fixed_dictionaries({"text": st.text(), "start": st.floats()}))}),
+    },
+)
+bodies = st.fixed_dictionaries(
+    {"data": st.lists(rows, max_size=4)},
+    optional={"code": st.sampled_from([200, "200", "success", None]), "message": st.text(), "new": st.integers()},
+)
+
+
+@given(body=bodies)
+def test_what_a_look_tells_hangs_together(body: dict[str, Any]) -> None:
+    state = look(200, body)
+
+    assert len(state.clips) == len(body["data"])
+    assert state.is_done == (state.status in {"finished", "failed"})
+    assert (state.error is not None) <= all(clip.state == "failed" for clip in state.clips)
+    if state.status == "finished":
+        assert state.result is not None
+        assert len(state.result) + len(state.result.failed) == len(state.clips) >= 2
+        assert all(clip.audio_url for clip in state.result)
+    if state.status in {"waiting", "running"}:
+        assert (state.result, state.error) == (None, None)
+    for clip, row in zip(state.clips, body["data"], strict=True):
+        assert clip.audio_url is None or clip.state == "succeeded"
+        assert clip.audio_url is None or clip.stream_url is None
+        assert {clip.audio_url, clip.stream_url} - {None} == {row.get("audio_url")} - {None, ""}
+        assert clip.created_at is None or clip.created_at.utcoffset() is not None
+        assert clip.raw == row or "NaN" in json.dumps(row)
+
+
+@given(body=bodies)
+def test_what_is_settled_is_done(body: dict[str, Any]) -> None:
+    state = look(200, body)
+    last = settled(state)
+
+    assert last.is_done == (state.status in {"finished", "failed", "incomplete"})
+    assert (last == state) == (state.status != "incomplete")
+    if last.status == "finished":
+        assert last.result is not None
+
+
+@given(body=bodies)
+def test_what_was_looked_at_can_be_kept(body: dict[str, Any]) -> None:
+    for clip in look(200, body).clips:
+        words = clip.words
+        kept = pickle.loads(pickle.dumps(clip))  # noqa: S301 - our own bytes
+
+        assert kept == clip
+        assert hash(kept) == hash(clip)
+        # NaN is equal to nothing, itself included; what is read of it is None.
+        assert kept.words == words
+        assert kept.raw.keys() == clip.raw.keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Task failed due to timeout. Credits were previously refunded.",
+        b'"Task failed due to timeout. Credits were previously refunded."',
+        b'{"detail": "Task failed due to timeout. Credits were previously refunded."}',
+    ],
+)
+def test_a_task_that_timed_out_at_the_service_has_failed_however_it_is_said(text: bytes) -> None:
+    """Error bodies may be plain text (contract, 7.2)."""
+    state = look(504, text)
+
+    assert state.status == "failed"
+    assert state.error is not None
+    assert (state.error.type, state.error.refunded) == ("timeout", True)
+
+
+@pytest.mark.parametrize("key", ["title", "lyrics", "tags"])
+def test_half_a_letter_does_not_hide_a_song(key: str) -> None:
+    """A service that cuts a text at 80 UTF-16 units may cut an emoji in two; JSON can say that, UTF-8 cannot."""
+    half = "Rain \N{GUITAR}".encode("utf-16-le")[:-2].decode("utf-16-le", "surrogatepass")
+    row = {"clip_id": "c-1", "state": "succeeded", "audio_url": URLS[1], key: half}
+
+    state = look(200, {"code": 200, "data": [row, row]})
+
+    assert state.status == "finished"
+    found = getattr(state.clips[0], key)
+    assert found.startswith("Rain ")
+    assert found.encode().startswith(b"Rain ")  # it can be printed and written
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_none_does_not_hide_a_song(word: str) -> None:
+    row = json.dumps({"clip_id": "c-1", "state": "succeeded", "audio_url": URLS[1], "duration": "?"}).replace(
+        '"?"', word
+    )
+
+    state = look(200, f'{{"code": 200, "data": [{row}, {row}]}}'.encode())
+
+    assert [clip.duration for clip in state.clips] == [None, None]
+    assert state.status == "finished"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "FAILED", "data": [], "message": "upstream"},
+        {"status": "FAILURE", "message": "upstream"},
+        {"type": "failed", "message": "upstream", "data": [{"clip_id": "c-1", "state": "running"}]},
+    ],
+)
+def test_the_services_word_counts_more_than_its_clips(body: object) -> None:
+    for status in (200, 202, 400, 403, 500, 502):
+        state = look(status, body)
+
+        assert state.status == "failed"
+        assert state.error is not None
+        assert (state.error.message, state.error.status, state.error.body) == ("upstream", status, body)
+
+
+def test_every_clip_failed_is_a_failure_that_says_why() -> None:
+    broken = {"clip_id": "c-1", "state": "failed"}
+    state = look(200, {"data": [broken, {**broken, "error": "no luck"}]})
+
+    assert state.status == "failed"
+    assert isinstance(state.error, errors.TaskFailedError)
+    assert (state.error.message, state.error.type, state.error.refunded) == ("no luck", "failed", None)
+    assert len(state.clips) == 2
+
+
+def test_songs_are_a_sequence_of_what_can_be_played() -> None:
+    clips = [Clip(clip_id="1", state="succeeded"), Clip(clip_id="2", state="failed"), Clip(clip_id="3", state=None)]
+    songs = Songs.from_clips(clips)
+
+    assert [clip.clip_id for clip in songs] == ["1", "3"]
+    assert songs.failed == (clips[1],)
+    assert (songs[-1], clips[0] in songs, songs.index(clips[2])) == (clips[2], True, 1)
+    assert Songs.from_clips([]) == Songs()
+    assert not Songs()
+    assert pickle.loads(pickle.dumps(songs)) == songs  # noqa: S301 - our own bytes
