@@ -26,6 +26,8 @@ Limit: TypeAlias = int | Callable[[Any], int]
 """Characters at most, or a function from the request to them (limits that depend on the model)."""
 
 WIRE: Final = "wire"
+LARGEST: Final = 2**53
+"""No number is sent that a JSON reader may not hold exactly."""
 
 
 def text_field(
@@ -49,6 +51,9 @@ def text_field(
         if not isinstance(value, str):
             shown = type(value).__name__ if secret else repr(value)
             raise InvalidRequestError(f"{name} is {shown}; it must be text", name, None if secret else value, "text")
+        if not value.isascii() and not _can_be_sent(value):
+            message = f"{name} holds half a character (a lone surrogate)"
+            raise InvalidRequestError(message, name, None if secret else value, "valid Unicode")
         if not value.strip():
             raise InvalidRequestError(f"{name} is empty; the service needs some text", name, value, "not blank")
         if choices and value not in choices:
@@ -83,7 +88,7 @@ def number_field(
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise InvalidRequestError(f"{name} is {value!r}; it must be {wanted}{limits}", name, value, (least, most))
         # Written so that NaN, which compares false with everything, is refused.
-        if not ((least is None or value >= least) and (most is None or value <= most)):
+        if not (-LARGEST < value < LARGEST and (least is None or value >= least) and (most is None or value <= most)):
             raise InvalidRequestError(
                 f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (least, most)
             )
@@ -120,6 +125,14 @@ def clip_field(*, wire: str) -> Any:
 def wire_names(request_class: type) -> Mapping[str, str]:
     """Map each field of a request class to its wire name."""
     return {field.name: field.metadata.get(WIRE) or field.name for field in attrs.fields(request_class)}
+
+
+def _can_be_sent(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _range_text(least: float | None, most: float | None) -> str:

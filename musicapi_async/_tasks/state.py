@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 import attrs
 
 from musicapi_async._operation import TaskRequest
-from musicapi_async._transport.replies import Reply, message_in, read_body, read_object
+from musicapi_async._transport.replies import FIRST_BYTES, Reply, message_in, read_body, read_object
 from musicapi_async._transport.wire import read_result
 from musicapi_async.errors import TaskFailedError
 from musicapi_async.results import Clip
@@ -72,8 +72,9 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply)
     Raises the typed error of a reply that tells nothing about the task: a bare 5xx, an unknown id, no JSON.
     """
     parsed = read_body(reply)
-    if isinstance(parsed, Mapping) and (failure := _failure_in(task_id, rule.family, reply.status, parsed)):
-        return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=parsed)
+    told = parsed if isinstance(parsed, Mapping) else {"error": parsed or _start_of(reply)}
+    if failure := _failure_in(task_id, rule.family, reply.status, told):
+        return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=told)
     body = read_object(attempted, reply, parsed)
     rows = () if reply.status == NOT_READY or body.get("type") == "not_ready" else items(body.get("data"))
     clips = tuple(read_result(row, Clip) for row in rows)
@@ -123,6 +124,10 @@ def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, objec
     told = str(kind) if is_type else "timeout" if timed_out else "failed"
     reason = message or "it gave no reason"
     return TaskFailedError(family, task_id, reason, told, _refund_in(body, reason), status, body)
+
+
+def _start_of(reply: Reply) -> str:
+    return reply.content[:FIRST_BYTES].decode("utf-8", "replace")
 
 
 def _refund_in(body: Mapping[str, object], message: str) -> bool | None:

@@ -3,6 +3,7 @@
 The contract's rules: decision 6 (submit), 8 and 9 (running, failed), 11 (errors are classed by body first).
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,8 @@ from musicapi_async.results.lenient import number
 __all__ = ["Reply", "error_from", "message_in", "read_body", "read_object", "read_task_id", "retry_after", "unreadable"]
 
 FIRST_BYTES: Final = 200
+# The last two would change the path they are put into.
+NO_IDS: Final = ("", ".", "..")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
 # What a body's `type` says when the status says something else.
@@ -88,7 +91,7 @@ def read_task_id(body: Mapping[str, object]) -> str | None:
     data = body.get("data")
     nested = data.get("task_id") if isinstance(data, Mapping) else data
     found = body.get("task_id") or nested
-    return found if isinstance(found, str) and found.strip() else None
+    return found if isinstance(found, str) and found.strip() not in NO_IDS else None
 
 
 def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIError:
@@ -99,7 +102,7 @@ def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIErr
     kind = kind if isinstance(kind, str) else None
     message = message_in(body) or f"the service answered {reply.status}"
     effective = STATUS_BY_TYPE.get(kind or "", reply.status)
-    if effective == 400 and "not found" in message.lower():  # noqa: PLR2004
+    if effective == 400 and "not found" in _own_words(message):  # noqa: PLR2004
         effective = 404
     if effective == 400:  # noqa: PLR2004
         text = f"{attempted}: {message}"
@@ -136,10 +139,15 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 def _error_class(status: int, message: str) -> type[errors.APIStatusError]:
     if status in {402, 403}:
-        return _refusal_class(status, message.lower())
+        return _refusal_class(status, _own_words(message))
     if status in ERROR_BY_STATUS:
         return ERROR_BY_STATUS[status]
     return errors.ServerError if status >= 500 else errors.APIStatusError  # noqa: PLR2004
+
+
+def _own_words(message: str) -> str:
+    """Return the message without what it quotes: a song about credits is not a matter of money."""
+    return re.sub(r"'.*'", "''", message, flags=re.DOTALL).lower()
 
 
 def _refusal_class(status: int, message: str) -> type[errors.APIStatusError]:

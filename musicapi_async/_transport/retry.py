@@ -23,6 +23,7 @@ __all__ = ["Kind", "NoReplyError", "Verdict", "judge", "wait_before"]
 BUSY_WORDS: Final = ("busy", "concurrent")
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 8.0
+DOUBLINGS: Final = 10
 LONGEST_RETRY_AFTER: Final = 120.0
 """A longer Retry-After is handed to the caller as an error, rather than slept for less or longer."""
 
@@ -69,7 +70,7 @@ def wait_before(attempt: int, failure: Exception, spread: random.Random) -> floa
     asked = failure.retry_after if isinstance(failure, errors.RateLimitError) else None
     if asked is not None and asked > LONGEST_RETRY_AFTER:
         return None
-    return max(asked or 0.0, spread.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)))
+    return max(asked or 0.0, spread.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, DOUBLINGS))))
 
 
 def _is_refused_for_now(failure: Exception) -> bool:

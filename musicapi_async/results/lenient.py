@@ -19,16 +19,16 @@ def number(value: object) -> float | None:
 
 
 def text(value: object) -> str | None:
-    """Read a string; a number becomes its text."""
+    """Read a string; a number becomes its text, half a letter (a lone surrogate) a question mark."""
     if isinstance(value, str):
-        return value
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def tags(value: object) -> str | None:
     """Read tags that come as one string or as a list of strings."""
     if isinstance(value, list):
-        return ", ".join(tag for tag in value if isinstance(tag, str))
+        return text(", ".join(tag for tag in value if isinstance(tag, str)))
     return text(value)
 
 

@@ -1,0 +1,260 @@
+"""Leaving early, from whatever is under way: nothing runs on, nothing is asked any more, nothing is swallowed."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import pytest
+from scripted import Scripted, cut, reply, scripted
+
+from musicapi_async import MusicAPI, TaskRequest, errors, riffusion, sonic
+from musicapi_async.sandbox import Fault, Sandbox
+
+CREATE = "POST /sonic/create"
+LOOK = "GET /sonic/task/{task_id}"
+NOT_READY = reply(202, {"type": "not_ready"})
+
+
+def requests(count: int) -> Iterator[sonic.Describe]:
+    return (sonic.Describe(description=f"song {number}") for number in range(count))
+
+
+def ours(before: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:
+    """Return the tasks that came since; those of servers on this loop are not ours."""
+    return {
+        task
+        for task in asyncio.all_tasks() - before
+        if not ("RequestHandler" in repr(task) or "scripted" in repr(task))
+    }
+
+
+@pytest.fixture
+async def quick() -> AsyncIterator[Sandbox]:
+    async with Sandbox(seconds=0.05, credits=100_000) as sandbox:
+        yield sandbox
+
+
+async def seen(server: Scripted, count: int) -> None:
+    """Return when the server has read so many requests."""
+    async with asyncio.timeout(5):
+        while len(server.received) < count:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_closed_client_leaves_no_task_of_a_run_behind(quick: Sandbox) -> None:
+    async def source() -> AsyncIterator[sonic.Describe]:
+        for request in requests(100):
+            yield request
+
+    before = asyncio.all_tasks()
+    async with MusicAPI("k", base_url=quick.base_url, poll_interval=0.01) as client:
+        async for _ in client.run(source(), in_flight=3):
+            break
+    await asyncio.sleep(0)
+
+    assert ours(before) == set()
+
+
+async def test_a_closed_client_leaves_a_source_that_never_yields(quick: Sandbox) -> None:
+    closed = False
+
+    async def source() -> AsyncIterator[sonic.Describe]:
+        nonlocal closed
+        try:
+            yield sonic.Describe(description="the only one")
+            await asyncio.Event().wait()
+        finally:
+            closed = True
+
+    before = asyncio.all_tasks()
+    async with MusicAPI("k", base_url=quick.base_url, poll_interval=0.01) as client:
+        run = client.run(source(), in_flight=3)
+        assert (await anext(run)).error is None
+        asking = asyncio.create_task(anext(run))
+        await asyncio.sleep(0)
+    # Closing the client ends the run: whoever asks for more is told, and does not wait for ever.
+    async with asyncio.timeout(3):
+        with pytest.raises((errors.ClientClosedError, StopAsyncIteration)):
+            await asking
+    await asyncio.sleep(0)
+
+    assert ours(before) == set()
+    assert closed
+
+
+async def test_closing_a_run_ends_its_waits_and_not_its_tasks(client: MusicAPI, sandbox: Sandbox) -> None:
+    before = asyncio.all_tasks()
+    run = client.run(requests(10), in_flight=2)
+    asking = asyncio.create_task(anext(run))
+    while len(run.tasks) < 2:
+        await asyncio.sleep(0.001)
+    alive = run.tasks
+    asking.cancel()
+    await run.aclose()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    assert asking.cancelled()
+    assert ours(before) == set()
+    assert len(sandbox.accepted) == 2
+    sandbox.advance(5000)
+    assert [len(await task.wait()) for task in alive] == [2, 2]
+    with pytest.raises(StopAsyncIteration):
+        await anext(run)
+
+
+async def test_an_error_that_is_not_ours_is_not_swallowed_by_a_run(quick: Sandbox) -> None:
+    """A client that belongs to another event loop: every request fails, and the run must say so."""
+    client = MusicAPI("k", base_url=quick.base_url)
+
+    async def use_elsewhere() -> None:
+        with pytest.raises(errors.MusicAPIError):
+            await client.with_options(max_attempts=1, base_url="http://127.0.0.1:9").account.credits()
+        await client._shared.session.aclose()
+
+    await asyncio.to_thread(lambda: asyncio.run(use_elsewhere()))
+    client._shared.session.closed = False
+
+    with pytest.raises(RuntimeError, match="another event loop"):
+        await anext(client.run(requests(3), in_flight=1))
+
+
+async def test_a_cancelled_submit_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Its outcome is unknown, and nobody is left to whom an error could be given."""
+    never = asyncio.Event()
+
+    async def stall(_: asyncio.StreamWriter) -> bool:
+        await never.wait()
+        return False
+
+    async with scripted(stall) as server, MusicAPI("k", base_url=server.base_url) as client:
+        submitting = asyncio.create_task(client.sonic.create(lyrics="never logged"))
+        await seen(server, 1)
+        submitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submitting
+
+    assert "POST /sonic/create was cancelled under way: it may have been accepted" in caplog.text
+    assert "never logged" not in caplog.text
+
+
+async def test_updates_that_are_left_stop_looking(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    async with aclosing(task.updates()) as updates:
+        async for state in updates:
+            assert state.status == "waiting"
+            break
+    looks = sandbox.requests[LOOK]
+
+    for _ in range(20):
+        await client.account.credits()
+
+    assert sandbox.requests[LOOK] <= looks + 1
+
+
+async def test_updates_of_a_finished_task_tell_its_end_at_once(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    sandbox.advance(5000)
+    songs = await task.wait()
+    looks = sandbox.requests[LOOK]
+
+    states = [state async for state in task.updates()]
+
+    assert [(state.status, state.result) for state in states] == [("finished", songs)]
+    assert await task.wait(timeout=0.001) == songs
+    assert sandbox.requests[LOOK] == looks
+
+
+async def test_updates_of_a_failed_task_end_with_the_failure_and_do_not_raise(
+    client: MusicAPI, sandbox: Sandbox
+) -> None:
+    sandbox.end_next("failed")
+    task = await client.sonic.describe(description="rain")
+    sandbox.advance(5000)
+
+    states = [state async for state in task.updates()]
+
+    assert [state.status for state in states] == ["failed"]
+    with pytest.raises(errors.TaskFailedError, match=task.id):
+        await task.wait()
+    assert (await task.poll()).error is not None
+
+
+async def test_everyone_who_waits_hears_of_a_failure(client: MusicAPI, sandbox: Sandbox) -> None:
+    sandbox.end_next("failed")
+    task = await client.sonic.describe(description="rain")
+    waiting = [asyncio.create_task(task.wait()) for _ in range(5)]
+    await asyncio.sleep(0)
+    sandbox.advance(5000)
+
+    told = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert [type(one) for one in told] == [errors.TaskFailedError] * 5
+
+
+async def test_many_tasks_share_the_clock_and_few_connections() -> None:
+    done = {"clip_id": "c", "state": "succeeded", "audio_url": "https://files.example/c.mp3"}
+    finished = reply(200, {"data": [done, done]})
+    async with scripted(*[NOT_READY] * 200, finished) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.01, max_requests=10) as client:
+            tasks = [client.sonic.task(f"t-{number}") for number in range(100)]
+            found = await asyncio.gather(*(task.wait() for task in tasks))
+
+        assert len(found) == 100
+        assert server.connections <= 10
+        assert {request.path for request in server.received} == {
+            f"/api/v1/sonic/task/t-{number}" for number in range(100)
+        }
+
+
+async def test_looks_wait_as_long_as_the_service_asks_for() -> None:
+    slow_down = reply(429, {"error": "slow down"}, {"Retry-After": "3600"})
+    async with scripted(slow_down, NOT_READY) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.001) as client:
+            with pytest.raises(errors.TaskTimeoutError):
+                await client.sonic.task("t-1").wait(timeout=0.1)
+
+        assert len(server.received) == 1
+
+
+async def test_the_looks_that_may_fail_in_a_row_are_bounded() -> None:
+    async with scripted(cut()) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.001) as client:
+            with pytest.raises(errors.ConnectionFailedError, match="GET /sonic/task/t-1"):
+                await client.sonic.task("t-1").wait()
+
+        # Twenty hiccups are borne; the HTTP library sends a cut GET once more by itself.
+        assert 21 <= len(server.received) <= 42
+
+
+async def test_requests_of_several_kinds_share_a_run(quick: Sandbox) -> None:
+    mixed: list[TaskRequest[object]] = [
+        sonic.Describe(description="one"),
+        riffusion.Describe(description="two"),
+        sonic.Extend(clip="c-1", at=30),
+    ]
+    quick.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "0"}))
+    async with MusicAPI("k", base_url=quick.base_url, poll_interval=0.01) as client:
+        outcomes = [outcome async for outcome in client.run(mixed, in_flight=3)]
+
+    assert {outcome.request for outcome in outcomes} == set(mixed)
+    assert {outcome.task.family for outcome in outcomes if outcome.task} == {"sonic", "riffusion"}
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+
+
+async def test_a_run_of_nothing_is_over_at_once(client: MusicAPI) -> None:
+    assert [outcome async for outcome in client.run([])] == []
+    assert [outcome async for outcome in client.run(request for request in requests(0))] == []
+
+
+async def test_a_client_that_is_dropped_warns_and_one_that_was_never_used_does_not(quick: Sandbox) -> None:
+    unused = MusicAPI("k", base_url=quick.base_url)
+    del unused
+    gc.collect()
+
+    client = MusicAPI("k", base_url=quick.base_url)
+    await client.account.credits()
+    session = client._shared.session
+    with pytest.warns(ResourceWarning, match="was not closed"):
+        del client
+    await session.aclose()

@@ -1,0 +1,189 @@
+"""Replies no API should send, and what each must not lead to: a crash, a lost payment, a key in the wrong place."""
+
+import asyncio
+import gzip
+import json
+
+import pytest
+from scripted import Scripted, Step, cut, raw, reply, scripted
+
+from musicapi_async import Credits, MusicAPI, errors, sonic
+
+BALANCE = reply(200, {"credits": 50})
+ACCEPTED = reply(200, {"message": "success", "task_id": "t-1"})
+REQUEST = sonic.Describe(description="rain")
+
+
+def client_of(server: Scripted, **settings: int) -> MusicAPI:
+    return MusicAPI("secret-key", base_url=server.base_url, **settings)
+
+
+def packed(content: bytes) -> Step:
+    return reply(200, content, {"Content-Encoding": "gzip"})
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+BAD_REPLIES = {
+    "no gzip": packed(b"this is not gzip at all"),
+    "half a gzip": packed(gzip.compress(b'{"credits": 50}' * 1000)[:40]),
+    "half a chunk": raw(CHUNKED + b'f\r\n{"credits"'),
+    "no last chunk": raw(CHUNKED + b'f\r\n{"credits": 50}\r\n'),
+    "no chunk": raw(CHUNKED + b"zz\r\nhello\r\n"),
+    "no length": raw(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"),
+    "no status": raw(b"HTTP/1.1 abc OK\r\n\r\n"),
+    "endless header": raw(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n{}"),
+    "only a start": raw(b"HT"),
+    "another protocol": raw(b"220 smtp.example ESMTP\r\n"),
+}
+
+
+@pytest.mark.parametrize("step", BAD_REPLIES.values(), ids=BAD_REPLIES)
+async def test_a_paid_request_is_uncertain_and_sent_once(step: Step) -> None:
+    async with scripted(step) as server, client_of(server) as client:
+        with pytest.raises(errors.UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+
+        assert len(server.received) == 1
+    assert caught.value.reason
+    assert "secret-key" not in str(caught.value) + repr(caught.value) + repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("step", BAD_REPLIES.values(), ids=BAD_REPLIES)
+async def test_a_free_look_is_our_own_error(step: Step) -> None:
+    async with scripted(step) as server, client_of(server, max_attempts=1) as client:
+        with pytest.raises((errors.ConnectionFailedError, errors.UnreadableReplyError)):
+            await client.account.credits()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        packed(gzip.compress(b'{"credits": 50}')),
+        raw(CHUNKED + b'8\r\n{"credit\r\n7\r\ns": 50}\r\n0\r\n\r\n'),
+        raw(b'HTTP/1.0 200 OK\r\n\r\n{"credits": 50}'),
+        raw(b'HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"credits": 50}'),
+        reply(200, {"credits": 50}, {"Content-Type": "text/html; charset=latin-1"}),
+        reply(201, {"credits": 50}),
+    ],
+    ids=["gzip", "chunks", "HTTP/1.0", "early hints", "wrong type", "201"],
+)
+async def test_what_is_unusual_and_right_is_read(step: Step) -> None:
+    async with scripted(step) as server, client_of(server) as client:
+        assert await client.account.credits() == Credits(50.0)
+
+
+async def test_a_small_reply_cannot_grow_without_bound() -> None:
+    """A megabyte of gzip may hold a gigabyte."""
+    bomb = packed(gzip.compress(b" " * 50_000_000))
+    async with scripted(bomb) as server, client_of(server, max_reply_size=1_000_000) as client:
+        with pytest.raises(errors.UnreadableReplyError, match="larger than 1000000 bytes"):
+            await client.account.credits()
+
+
+async def test_a_paid_reply_that_is_too_large_is_uncertain() -> None:
+    large = reply(200, {"task_id": "t-1", "more": "x" * 2000})
+    async with scripted(large) as server, client_of(server, max_reply_size=1000) as client:
+        with pytest.raises(errors.UncertainSubmissionError, match="larger than 1000 bytes"):
+            await client.submit(REQUEST)
+
+        assert len(server.received) == 1
+
+
+async def test_a_paid_request_is_sent_once_over_a_connection_that_dies_while_it_is_written() -> None:
+    """The server reads the head alone and cuts: what it has read may be all it needs."""
+    heads = 0
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heads
+        await reader.readuntil(b"\r\n\r\n")
+        heads += 1
+        writer.transport.abort()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with MusicAPI("k", base_url=f"http://127.0.0.1:{port}") as client:
+            with pytest.raises(errors.UncertainSubmissionError):
+                await client.sonic.create(lyrics="la " * 1600)
+
+    assert heads == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed_with_the_key(status: int) -> None:
+    async with scripted(BALANCE) as elsewhere:
+        moved = reply(status, {}, {"Location": f"{elsewhere.base_url}/get-credits"})
+        async with scripted(moved) as server, client_of(server) as client:
+            with pytest.raises(errors.APIStatusError) as caught:
+                await client.account.credits()
+            with pytest.raises(errors.APIStatusError):
+                await client.request("GET", "/get-credits")
+
+        assert elsewhere.connections == 0
+    assert caught.value.status == status
+
+
+async def test_no_cookie_is_taken_or_sent() -> None:
+    biscuit = reply(200, {"credits": 50}, {"Set-Cookie": "session=1; Path=/"})
+    async with scripted(biscuit) as server, client_of(server) as client:
+        await client.account.credits()
+        await client.account.credits()
+
+        assert not [request for request in server.received if "cookie" in request.headers]
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_the_key_goes_to_no_proxy_of_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted(BALANCE) as proxy, scripted(BALANCE) as server:
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
+        async with client_of(server) as client:
+            await client.account.credits()
+
+        assert (proxy.connections, len(server.received)) == (0, 1)
+
+
+async def test_a_view_sends_its_own_key_to_its_own_host() -> None:
+    async with scripted(BALANCE) as first, scripted(BALANCE) as second, client_of(first) as client:
+        view = client.with_options(api_key="other-key", base_url=second.base_url)
+        await client.account.credits()
+        await view.account.credits()
+
+        assert [request.headers["authorization"] for request in first.received] == ["Bearer secret-key"]
+        assert [request.headers["authorization"] for request in second.received] == ["Bearer other-key"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"<html>down</html>", "not JSON"), (b'{"code": 200, "data', "not JSON"), (b"[]", "list")]
+)
+async def test_a_look_that_cannot_be_read_shows_its_beginning(content: bytes, reason: str) -> None:
+    async with scripted(reply(200, content, {"cf-ray": "r-9"})) as server, client_of(server) as client:
+        with pytest.raises(errors.UnreadableReplyError, match=reason) as caught:
+            await client.sonic.task("t-1").poll()
+
+    assert (caught.value.status, caught.value.start, caught.value.request_id) == (200, content, "r-9")
+    assert "GET /sonic/task/t-1" in str(caught.value)
+
+
+async def test_the_service_may_answer_before_it_has_read_everything() -> None:
+    early = reply(400, {"error": "The prompt character length should be less than 5000."})
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n")
+        await early(writer)
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with MusicAPI("k", base_url=f"http://127.0.0.1:{port}") as client:
+            with pytest.raises(errors.InvalidRequestError, match="less than 5000"):
+                await client.sonic.create(lyrics="la " * 1600)
+
+
+async def test_the_escape_hatch_repeats_a_get_and_never_a_post() -> None:
+    async with scripted(cut(), cut(), reply(200, {"new": 1})) as server, client_of(server) as client:
+        with pytest.raises(errors.UncertainSubmissionError):
+            await client.request("POST", "/sonic/new", json={"a": 1})
+        posts = [json.loads(request.body) for request in server.received]
+        found = await client.request("GET", "/sonic/new?page=2&after=%C3%A9")
+
+        assert (posts, found) == ([{"a": 1}], {"new": 1})
+        assert server.received[-1].path == "/api/v1/sonic/new?page=2&after=%C3%A9"
