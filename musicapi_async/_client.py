@@ -13,7 +13,7 @@ import attrs
 from musicapi_async._operation import GET, POST, Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.poller import Poller
-from musicapi_async._tasks.run import Run
+from musicapi_async._tasks.run import Background, Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.caller import Call, Caller
@@ -232,15 +232,6 @@ class MusicAPI:
             )
 
 
-async def _end_all(workers: set[asyncio.Task[Any]]) -> None:
-    """Let workers hand over what they know, and cancel those that do not end by themselves."""
-    if workers:
-        _, stuck = await asyncio.wait(workers, timeout=1.0)
-        for worker in stuck:
-            worker.cancel()
-        await asyncio.gather(*stuck, return_exceptions=True)
-
-
 class _Shared:
     """What a client and its views have in common: sockets, the clock, and what is under way."""
 
@@ -248,7 +239,7 @@ class _Shared:
         self.settings = settings
         self.session = Session(settings)
         self.poller = Poller(settings.poll_interval, max(1, settings.max_requests // 2))
-        self.background: set[asyncio.Task[Any]] = set()
+        self.background = Background()
         self._under_way = 0
         self._idle = asyncio.Event()
         self._closing = False
@@ -279,4 +270,4 @@ class _Shared:
             pass
         finally:
             await self.session.aclose()
-            await _end_all(self.background)
+            await self.background.end()

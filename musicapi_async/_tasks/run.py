@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Iterable, Iterator
-from typing import Any, Generic, Protocol, Self, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 import attrs
 
@@ -11,10 +11,13 @@ from musicapi_async._operation import TaskRequest
 from musicapi_async._tasks.task import Task
 from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError
 
-__all__ = ["Outcome", "Run"]
+__all__ = ["Background", "Outcome", "Run"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+
+HAND_OVER: Final = 1.0
+"""Seconds that the workers of a closing client have to hand over what they know."""
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +55,7 @@ class Run(Generic[R]):
         requests: Iterable[TaskRequest[R]] | AsyncIterable[TaskRequest[R]],
         in_flight: int,
         timeout: float | None,
-        background: set[asyncio.Task[Any]],
+        background: "Background",
     ) -> None:
         if isinstance(in_flight, bool) or not isinstance(in_flight, int) or in_flight < 1:
             message = f"in_flight is {in_flight!r}; it must be a whole number of at least 1"
@@ -62,8 +65,10 @@ class Run(Generic[R]):
         self._in_flight = in_flight
         self._background = background
         self._changed = asyncio.Event()
-        self._source = _Source(requests, self._changed)
+        self._source = _Source(requests, self._changed, background)
         self._workers: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self._alive: dict[str, Task[R]] = {}
         self._finished: deque[Outcome[R]] = deque()
 
@@ -80,7 +85,7 @@ class Run(Generic[R]):
     def start(self, request: TaskRequest[R]) -> None:
         """Start one more request now, besides those of the source; ``has_room`` tells whether it may be."""
         worker = asyncio.get_running_loop().create_task(self._work(_checked(request)))
-        for group in (self._workers, self._background):
+        for group in (self._workers, self._background.workers):
             group.add(worker)
             worker.add_done_callback(group.discard)
 
@@ -109,12 +114,15 @@ class Run(Generic[R]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Stop: nothing more is started, waiting ends. Tasks that are alive live on at the service."""
+        """Stop: nothing more is started, waiting ends; what is being paid for gets its answer.
+
+        Tasks that are alive live on at the service; ``tasks`` still names them.
+        """
+        self._is_closed = True
         await self._source.aclose()
-        workers = list(self._workers)
-        for worker in workers:
+        for worker in self._waiting:
             worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await asyncio.gather(*self._workers, return_exceptions=True)
 
     def _fill(self) -> None:
         while self.has_room and (request := self._source.take()) is not None:
@@ -128,22 +136,34 @@ class Run(Generic[R]):
         try:
             task = await self._client.submit(request)
             self._alive[task.id] = task
-            result = await task.wait(self._timeout)
+            outcome = await self._wait_for(request, task)
         except ClientClosedError as error:
             # Nothing more can be started; of what was accepted the id is handed over.
             self._source.stop(error)
-            if task is not None:
-                self._finished.append(Outcome(request=request, task=task, error=error))
+            outcome = None if task is None else Outcome(request=request, task=task, error=error)
         except MusicAPIError as error:
-            self._finished.append(Outcome(request=request, task=task, error=error))
-        else:
-            self._finished.append(Outcome(request=request, task=task, result=result))
+            outcome = Outcome(request=request, task=task, error=error)
+        except Exception as error:  # noqa: BLE001 - raised to whoever asks for the next outcome
+            self._source.stop(error)
+            outcome = None
         finally:
-            if task is not None:
-                self._alive.pop(task.id, None)
             # Here, not in a callback: whoever is woken now must find the room.
             self._workers -= {asyncio.current_task()}
             self._changed.set()
+        if outcome is not None:
+            self._finished.append(outcome)
+            self._alive.pop(task.id if task else "", None)
+
+    async def _wait_for(self, request: TaskRequest[R], task: Task[R]) -> Outcome[R] | None:
+        """Wait for the task, unless the run was closed meanwhile."""
+        worker = asyncio.current_task()
+        if self._is_closed or worker is None:
+            return None
+        self._waiting.add(worker)
+        try:
+            return Outcome(request=request, task=task, result=await task.wait(self._timeout))
+        finally:
+            self._waiting.discard(worker)
 
 
 def _checked(request: object) -> TaskRequest[Any]:
@@ -153,15 +173,38 @@ def _checked(request: object) -> TaskRequest[Any]:
     return request
 
 
+@attrs.define(eq=False)
+class Background:
+    """What the runs of a client have under way: ended with the client."""
+
+    workers: set[asyncio.Task[None]] = attrs.field(factory=set)
+    sources: "set[_Source[Any]]" = attrs.field(factory=set)
+
+    async def end(self) -> None:
+        """Take nothing more; let the workers hand over what they know, and cancel those that do not end."""
+        for source in tuple(self.sources):
+            source.stop(ClientClosedError())
+            await source.aclose()
+        if self.workers:
+            _, stuck = await asyncio.wait(self.workers, timeout=HAND_OVER)
+            for worker in stuck:
+                worker.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
+
+
 class _Source(Generic[R]):
     """The requests still to come, taken one at a time; an async source is read by one task of its own."""
 
     def __init__(
-        self, requests: Iterable[TaskRequest[R]] | AsyncIterable[TaskRequest[R]], changed: asyncio.Event
+        self,
+        requests: Iterable[TaskRequest[R]] | AsyncIterable[TaskRequest[R]],
+        changed: asyncio.Event,
+        background: Background,
     ) -> None:
         self._requests: Iterator[TaskRequest[R]] | AsyncIterable[TaskRequest[R]]
         self._requests = requests if isinstance(requests, AsyncIterable) else iter(requests)
         self._changed = changed
+        self._background = background
         self._wanted = asyncio.Event()
         self._pulled: TaskRequest[R] | None = None
         self._puller: asyncio.Task[None] | None = None
@@ -204,6 +247,7 @@ class _Source(Generic[R]):
         if request is None and not self._wanted.is_set():
             self._wanted.set()
             if self._puller is None:
+                self._background.sources.add(self)
                 self._puller = asyncio.get_running_loop().create_task(self._pull(requests))
         return request
 
@@ -218,4 +262,8 @@ class _Source(Generic[R]):
             self.error = error
         finally:
             self._exhausted = True
+            self._background.sources.discard(self)
             self._changed.set()
+            # Whoever opens a source closes it, also when it was left in the middle.
+            if isinstance(requests, AsyncGenerator):
+                await requests.aclose()

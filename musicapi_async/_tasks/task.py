@@ -1,9 +1,10 @@
 """A paid task: its id, looking at it, waiting for it."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncGenerator
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from musicapi_async._operation import GET
@@ -15,6 +16,9 @@ from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
 __all__ = ["Task"]
 
 R_co = TypeVar("R_co", covariant=True)
+
+# Quoting costs as much as the rest of building a look; the service's own ids need none.
+PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Task(Generic[R_co]):
@@ -90,7 +94,8 @@ class Task(Generic[R_co]):
 
     async def _look(self, attempts: int | None = None) -> TaskState[R_co]:
         """Look once; ``attempts`` bounds the repetitions of a look that fails (the setting's by default)."""
-        call = Call(method=GET, path=f"/{self.family}/task/{quote(self.id, safe='')}", attempts=attempts)
+        task_id = self.id if PLAIN_ID.fullmatch(self.id) else quote(self.id, safe="")
+        call = Call(method=GET, path=f"/{self.family}/task/{task_id}", attempts=attempts)
         state = await self._caller.ask(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))
         if state.is_done:
             self._end = state

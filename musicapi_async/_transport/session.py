@@ -45,6 +45,7 @@ class Session:
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.max_requests)
         self._open: dict[str, aiohttp.ClientSession] = {}
+        self._limits: dict[float, aiohttp.ClientTimeout] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
 
@@ -69,7 +70,10 @@ class Session:
         Raises ConnectionFailedError when nothing was sent, NoReplyError when something may have been.
         """
         http = self._http("paid" if fresh else "looks")
-        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=self._settings.connect_timeout)
+        limits = self._limits.get(timeout)
+        if limits is None:
+            limits = aiohttp.ClientTimeout(total=timeout, sock_connect=self._settings.connect_timeout)
+            self._limits[timeout] = limits
         async with self._slots:
             try:
                 async with http.request(

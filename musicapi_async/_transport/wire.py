@@ -56,24 +56,20 @@ def read_result(body: object, kind: type[T]) -> T:
     return _converter.structure(body, kind)
 
 
-# Our name: the service's spellings of it, first found first taken.
-SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
-    "model": ("mv",),
-    "tags": ("tags", "sound"),
-    "error": ("error_message", "error", "message"),
-}
-
-
 def _make_converter() -> Converter:
     converter = Converter(detailed_validation=False)
     for kind, read in ((str | None, text), (float | None, number), (datetime | None, moment)):
         converter.register_structure_hook_func(
             lambda found, kind=kind: found == kind,  # type: ignore[misc]  # bound to this turn of the loop
-            lambda value, _, read=read: read(value),  # type: ignore[misc]
+            lambda value, _, read=read: None if value is None else read(value),  # type: ignore[misc]
         )
     as_it_is = override(struct_hook=lambda value, _: value)
     read_clip = make_dict_structure_fn(
-        Clip, converter, tags=override(struct_hook=lambda value, _: tags(value)), raw=as_it_is
+        Clip,
+        converter,
+        tags=override(struct_hook=lambda value, _: tags(value)),
+        raw=as_it_is,
+        model=override(rename="mv"),
     )
     converter.register_structure_hook(Clip, lambda row, kind: read_clip(_clip_row(row), kind))
     converter.register_structure_hook(Credits, lambda body, _: _credits(body))
@@ -84,14 +80,17 @@ def _make_converter() -> Converter:
 def _clip_row(row: Mapping[str, object]) -> dict[str, object]:
     """Put a service's clip under our names; while a clip runs its audio URL is a stream (decision 7)."""
     found = dict(row)
-    for name, spellings in SPELLINGS.items():
-        found[name] = next((row[key] for key in spellings if row.get(key) is not None), None)
-    found["clip_id"] = text(row.get("clip_id")) or ""
-    found["raw"] = row
     audio_url = text(row.get("audio_url")) or None
     state = text(row.get("state")) or (SUCCEEDED if audio_url else None)
+    is_whole = state == SUCCEEDED
+    found["raw"] = row
+    found["clip_id"] = text(row.get("clip_id")) or ""
     found["state"] = state
-    found["audio_url"], found["stream_url"] = (audio_url, None) if state == SUCCEEDED else (None, audio_url)
+    found["audio_url"] = audio_url if is_whole else None
+    found["stream_url"] = None if is_whole else audio_url
+    # Riffusion calls its tags sound; the reason of a failure has no fixed name.
+    found["tags"] = row.get("sound") if row.get("tags") is None else row["tags"]
+    found["error"] = row.get("error_message") or row.get("error") or row.get("message")
     return found
 
 

@@ -1,5 +1,6 @@
 """A file of the service to a file on disk: streamed, and under its final name only when it is whole."""
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -7,9 +8,8 @@ import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
-import anyio
 import attrs
 from anyio.to_thread import run_sync
 
@@ -21,6 +21,8 @@ from musicapi_async.media.kinds import FIRST_BYTES, is_text, kind_of
 from musicapi_async.results import Clip
 
 __all__ = ["Progress", "SavedFile", "save"]
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes written so far and the bytes in all (None when the host does not tell)."""
@@ -50,30 +52,76 @@ async def save(
 ) -> SavedFile:
     """Fetch a clip's audio, or a URL, to a path; see ``MusicAPI.download``."""
     url = _url_of(source)
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    file: BinaryIO | None = None
+    partial = _PartialFile(url, Path(path))
     try:
-        file = await run_sync(_open, target, partial)
-        start, size = await _stream(session, url, target, file, on_progress)
-        await run_sync(_seal, file)
+        await partial.do(partial.open)
+        start, size = await _stream(session, url, partial, on_progress)
         kind = kind_of(start)
-        final = _final_name(target, kind)
-        await run_sync(os.replace, partial, final)
-    except OSError as error:
-        raise DownloadError(url, str(target), error.strerror or str(error)) from error
-    else:
+        final = _final_name(partial.target, kind)
+        await partial.do(partial.finish, final)
         return SavedFile(path=final, size=size, kind=kind)
     finally:
         # Cancelled or failed, nothing half may stay; after the rename there is nothing left to remove.
-        with anyio.CancelScope(shield=True):
-            if file is not None:
-                await run_sync(_discard, file, partial)
+        await partial.do(partial.discard)
 
 
-async def _stream(
-    session: Session, url: str, target: Path, file: BinaryIO, on_progress: Progress | None
-) -> tuple[bytes, int]:
+class _PartialFile:
+    """The file while it grows: beside its target, under a name of its own."""
+
+    def __init__(self, url: str, target: Path) -> None:
+        self.target = target
+        self._url = url
+        self._path = target.parent / f".{secrets.token_hex(8)}.part"
+        self._file: BinaryIO | None = None
+
+    async def do(self, function: Callable[..., T], *args: object) -> T:
+        """Run one of the functions below in a thread, and see it through: cancelled, it ends before the caller does."""
+        running = asyncio.ensure_future(run_sync(function, *args))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            while not running.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({running})
+            raise
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self.error(reason) from error
+
+    def error(self, reason: str, status: int | None = None) -> DownloadError:
+        """Make the error that names this file."""
+        return DownloadError(self._url, str(self.target), reason, status)
+
+    def open(self) -> None:
+        if self.target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a directory; name a file in it")
+        self._file = self._path.open("xb")
+
+    def write(self, content: bytes) -> None:
+        if self._file is not None:
+            self._file.write(content)
+
+    def finish(self, final: Path) -> None:
+        """Make sure that the bytes are on the disk before the name says so."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._path.replace(final)
+            self._file = None
+
+    def discard(self) -> None:
+        if self._file is not None:
+            # What cannot be closed or removed now (a full disk, a vanished folder) must not hide the error that led
+            # here.
+            with contextlib.suppress(OSError):
+                self._file.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+            self._file = None
+
+
+async def _stream(session: Session, url: str, partial: _PartialFile, on_progress: Progress | None) -> tuple[bytes, int]:
     """Copy the body to the file; return its first bytes and its size."""
     size = 0
     total: int | None = None
@@ -82,25 +130,25 @@ async def _stream(
     try:
         async with session.open_file(url) as reply:
             if reply.status != 200:  # noqa: PLR2004
-                raise DownloadError(url, str(target), f"its host answered {reply.status}", reply.status)
+                raise partial.error(f"its host answered {reply.status}", reply.status)
             total = reply.size
             async for chunk in reply.chunks:
                 if len(start) < FIRST_BYTES:
                     start += chunk[: FIRST_BYTES - len(start)]
                     if is_text(start):
-                        raise DownloadError(url, str(target), f"its host sent a text that begins {start!r}")
+                        raise partial.error(f"its host sent a text that begins {start!r}")
                 batch += chunk
                 size += len(chunk)
                 if len(batch) >= BATCH:
-                    await run_sync(file.write, bytes(batch))
+                    await partial.do(partial.write, bytes(batch))
                     batch.clear()
                     if on_progress is not None:
                         on_progress(size, total)
     except NoReplyError as error:
-        raise DownloadError(url, str(target), f"{error.reason}; {size} bytes had come") from error
+        raise partial.error(f"{error.reason}; {size} bytes had come") from error
     if not size:
-        raise DownloadError(url, str(target), "the file is empty")
-    await run_sync(file.write, bytes(batch))
+        raise partial.error("the file is empty")
+    await partial.do(partial.write, bytes(batch))
     if on_progress is not None:
         on_progress(size, total)
     return start, size
@@ -126,24 +174,3 @@ def _final_name(target: Path, kind: str | None) -> Path:
     if target.suffix.lower().lstrip(".") not in {kind, SAME_KIND.get(kind)}:
         logger.warning("%s is a %s file by its content", target, kind)
     return target
-
-
-def _open(target: Path, partial: Path) -> BinaryIO:
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "it is a directory; name a file in it")
-    return partial.open("xb")
-
-
-def _seal(file: BinaryIO) -> None:
-    """Make sure that the bytes are on the disk before the name says so."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
-
-
-def _discard(file: BinaryIO, partial: Path) -> None:
-    # What cannot be closed or removed now (a full disk, a vanished folder) must not hide the error that led here.
-    with contextlib.suppress(OSError):
-        file.close()
-    with contextlib.suppress(OSError):
-        partial.unlink(missing_ok=True)

@@ -1,14 +1,15 @@
 """Leaving early, from whatever is under way: nothing runs on, nothing is asked any more, nothing is swallowed."""
 
 import asyncio
-import gc
+import sys
+import textwrap
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
 import pytest
 from scripted import Scripted, cut, reply, scripted
 
-from musicapi_async import MusicAPI, TaskRequest, errors, riffusion, sonic
+from musicapi_async import MusicAPI, Outcome, Songs, TaskRequest, errors, riffusion, sonic
 from musicapi_async.sandbox import Fault, Sandbox
 
 CREATE = "POST /sonic/create"
@@ -103,20 +104,18 @@ async def test_closing_a_run_ends_its_waits_and_not_its_tasks(client: MusicAPI, 
         await anext(run)
 
 
-async def test_an_error_that_is_not_ours_is_not_swallowed_by_a_run(quick: Sandbox) -> None:
+async def test_an_error_that_is_not_ours_is_not_swallowed_by_a_run(client: MusicAPI, sandbox: Sandbox) -> None:
     """A client that belongs to another event loop: every request fails, and the run must say so."""
-    client = MusicAPI("k", base_url=quick.base_url)
+    await client.account.credits()
 
-    async def use_elsewhere() -> None:
-        with pytest.raises(errors.MusicAPIError):
-            await client.with_options(max_attempts=1, base_url="http://127.0.0.1:9").account.credits()
-        await client._shared.session.aclose()
-
-    await asyncio.to_thread(lambda: asyncio.run(use_elsewhere()))
-    client._shared.session.closed = False
+    async def run_elsewhere() -> None:
+        async for outcome in client.run(requests(3), in_flight=1):
+            raise AssertionError(outcome)
 
     with pytest.raises(RuntimeError, match="another event loop"):
-        await anext(client.run(requests(3), in_flight=1))
+        await asyncio.to_thread(lambda: asyncio.run(run_elsewhere()))
+
+    assert sandbox.accepted == ()
 
 
 async def test_a_cancelled_submit_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -228,14 +227,14 @@ async def test_the_looks_that_may_fail_in_a_row_are_bounded() -> None:
 
 
 async def test_requests_of_several_kinds_share_a_run(quick: Sandbox) -> None:
-    mixed: list[TaskRequest[object]] = [
+    mixed: list[TaskRequest[Songs]] = [
         sonic.Describe(description="one"),
         riffusion.Describe(description="two"),
         sonic.Extend(clip="c-1", at=30),
     ]
     quick.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "0"}))
     async with MusicAPI("k", base_url=quick.base_url, poll_interval=0.01) as client:
-        outcomes = [outcome async for outcome in client.run(mixed, in_flight=3)]
+        outcomes: list[Outcome[Songs]] = [outcome async for outcome in client.run(mixed, in_flight=3)]
 
     assert {outcome.request for outcome in outcomes} == set(mixed)
     assert {outcome.task.family for outcome in outcomes if outcome.task} == {"sonic", "riffusion"}
@@ -243,18 +242,29 @@ async def test_requests_of_several_kinds_share_a_run(quick: Sandbox) -> None:
 
 
 async def test_a_run_of_nothing_is_over_at_once(client: MusicAPI) -> None:
-    assert [outcome async for outcome in client.run([])] == []
+    nothing: list[TaskRequest[Songs]] = []
+
+    assert [outcome async for outcome in client.run(nothing)] == []
     assert [outcome async for outcome in client.run(request for request in requests(0))] == []
 
 
 async def test_a_client_that_is_dropped_warns_and_one_that_was_never_used_does_not(quick: Sandbox) -> None:
-    unused = MusicAPI("k", base_url=quick.base_url)
-    del unused
-    gc.collect()
+    script = """
+        import asyncio, gc, sys
+        from musicapi_async import MusicAPI
 
-    client = MusicAPI("k", base_url=quick.base_url)
-    await client.account.credits()
-    session = client._shared.session
-    with pytest.warns(ResourceWarning, match="was not closed"):
-        del client
-    await session.aclose()
+        async def main():
+            unused = MusicAPI("k", base_url=sys.argv[1])
+            client = MusicAPI("k", base_url=sys.argv[1])
+            await client.account.credits()
+            del client, unused
+            gc.collect()
+
+        asyncio.run(main())
+    """
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", textwrap.dedent(script), quick.base_url]
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, said = await process.communicate()
+
+    assert process.returncode == 0
+    assert said.count(b"ResourceWarning: a MusicAPI client was not closed") == 1
