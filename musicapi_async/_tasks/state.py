@@ -72,7 +72,7 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply)
     Raises the typed error of a reply that tells nothing about the task: a bare 5xx, an unknown id, no JSON.
     """
     parsed = read_body(reply)
-    told = parsed if isinstance(parsed, Mapping) else {"error": parsed or _start_of(reply)}
+    told = parsed if isinstance(parsed, dict) else {"error": parsed or _start_of(reply)}
     if failure := _failure_in(task_id, rule.family, reply.status, told):
         return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=told)
     body = read_object(attempted, reply, parsed)

@@ -98,7 +98,7 @@ def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIErr
     """Class a refusal: by what its body says, then by its status."""
     if body is None:
         body = reply.content[:FIRST_BYTES].decode("utf-8", "replace")
-    kind = body.get("type") if isinstance(body, Mapping) else None
+    kind = body.get("type") if isinstance(body, dict) else None
     kind = kind if isinstance(kind, str) else None
     message = message_in(body) or f"the service answered {reply.status}"
     effective = STATUS_BY_TYPE.get(kind or "", reply.status)
@@ -116,10 +116,11 @@ def message_in(body: object) -> str | None:
     """Find the sentence in an error body, whatever key this handler uses."""
     if isinstance(body, str):
         return body.strip()[:FIRST_BYTES] or None
-    if not isinstance(body, Mapping):
-        return None
-    found = (body.get(key) for key in MESSAGE_KEYS)
-    return next((value for value in found if isinstance(value, str) and value), None)
+    if isinstance(body, dict):
+        for key in MESSAGE_KEYS:
+            if isinstance(found := body.get(key), str) and found:
+                return found
+    return None
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
