@@ -239,7 +239,7 @@ class _Shared:
         self.settings = settings
         self.session = Session(settings)
         self.poller = Poller(settings.poll_interval, max(1, settings.max_requests // 2))
-        self.background = Background()
+        self.background = Background(self.session.in_the_air)
         self._under_way = 0
         self._idle = asyncio.Event()
         self._closing = False

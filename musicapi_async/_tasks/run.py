@@ -16,6 +16,8 @@ __all__ = ["Background", "Outcome", "Run"]
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
+ANSWERS: Final = 0.05
+"""Seconds between two looks at whether a paid request was answered, when a run is closed."""
 HAND_OVER: Final = 1.0
 """Seconds that the workers of a closing client have to hand over what they know."""
 
@@ -67,9 +69,8 @@ class Run(Generic[R]):
         self._changed = asyncio.Event()
         self._source = _Source(requests, self._changed, background)
         self._workers: set[asyncio.Task[None]] = set()
-        self._waiting: set[asyncio.Task[None]] = set()
-        self._is_closed = False
         self._alive: dict[str, Task[R]] = {}
+        self._is_closed = False
         self._finished: deque[Outcome[R]] = deque()
 
     @property
@@ -120,9 +121,7 @@ class Run(Generic[R]):
         """
         self._is_closed = True
         await self._source.aclose()
-        for worker in self._waiting:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._background.stop(self._workers)
 
     def _fill(self) -> None:
         while self.has_room and (request := self._source.take()) is not None:
@@ -133,10 +132,13 @@ class Run(Generic[R]):
 
     async def _work(self, request: TaskRequest[R]) -> None:
         task: Task[R] | None = None
+        outcome: Outcome[R] | None = None
         try:
             task = await self._client.submit(request)
             self._alive[task.id] = task
-            outcome = await self._wait_for(request, task)
+            if self._is_closed:
+                return
+            outcome = Outcome(request=request, task=task, result=await task.wait(self._timeout))
         except ClientClosedError as error:
             # Nothing more can be started; of what was accepted the id is handed over.
             self._source.stop(error)
@@ -154,17 +156,6 @@ class Run(Generic[R]):
             self._finished.append(outcome)
             self._alive.pop(task.id if task else "", None)
 
-    async def _wait_for(self, request: TaskRequest[R], task: Task[R]) -> Outcome[R] | None:
-        """Wait for the task, unless the run was closed meanwhile."""
-        worker = asyncio.current_task()
-        if self._is_closed or worker is None:
-            return None
-        self._waiting.add(worker)
-        try:
-            return Outcome(request=request, task=task, result=await task.wait(self._timeout))
-        finally:
-            self._waiting.discard(worker)
-
 
 def _checked(request: object) -> TaskRequest[Any]:
     if not isinstance(request, TaskRequest):
@@ -177,6 +168,8 @@ def _checked(request: object) -> TaskRequest[Any]:
 class Background:
     """What the runs of a client have under way: ended with the client."""
 
+    in_the_air: set[asyncio.Task[Any] | None]
+    """The tasks whose paid request is not answered yet."""
     workers: set[asyncio.Task[None]] = attrs.field(factory=set)
     sources: "set[_Source[Any]]" = attrs.field(factory=set)
 
@@ -190,6 +183,13 @@ class Background:
             for worker in stuck:
                 worker.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)
+
+    async def stop(self, workers: set[asyncio.Task[None]]) -> None:
+        """Cancel workers, but none while its paid request is in the air: the answer names what was paid for."""
+        while workers:
+            for worker in workers - self.in_the_air:
+                worker.cancel()
+            await asyncio.wait(workers, timeout=ANSWERS)
 
 
 class _Source(Generic[R]):

@@ -40,13 +40,12 @@ class Schedule(Generic[K]):
         turn = next(self._turns)
         self._turn[key] = turn
         heapq.heappush(self._heap, (due, turn, key))
+        self._drop_stale()
 
     def discard(self, key: K) -> None:
         """Forget a key; its place in the heap is given up when it comes up."""
         self._turn.pop(key, None)
-        if len(self._heap) > 2 * len(self._turn) + 64:
-            self._heap = [entry for entry in self._heap if self._turn.get(entry[2]) == entry[1]]
-            heapq.heapify(self._heap)
+        self._drop_stale()
 
     def take_due(self, now: float, most: int) -> list[K]:
         """Take out the keys that are due, the longest due first, at most this many."""
@@ -65,3 +64,9 @@ class Schedule(Generic[K]):
                 return due
             heapq.heappop(self._heap)
         return None
+
+    def _drop_stale(self) -> None:
+        """Rebuild the heap once most of it has been given up, so that it stays in proportion."""
+        if len(self._heap) > 2 * len(self._turn) + 64:
+            self._heap = [entry for entry in self._heap if self._turn.get(entry[2]) == entry[1]]
+            heapq.heapify(self._heap)

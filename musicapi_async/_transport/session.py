@@ -10,7 +10,8 @@ import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Final, NamedTuple
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -30,6 +31,19 @@ REDIRECTS: Final = 5
 USER_AGENT: Final = f"musicapi-async/{version('musicapi-async')} python/{platform.python_version()}"
 
 
+class Way:
+    """How far a request came: aiohttp tells it just before the first byte leaves."""
+
+    __slots__ = ("is_sent",)
+
+    def __init__(self) -> None:
+        self.is_sent = False
+
+
+async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx.is_sent = True
+
+
 class FileReply(NamedTuple):
     """A file on its way."""
 
@@ -47,6 +61,8 @@ class Session:
         self._open: dict[str, aiohttp.ClientSession] = {}
         self._limits: dict[float, aiohttp.ClientTimeout] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.in_the_air: set[asyncio.Task[Any] | None] = set()
+        """The tasks whose paid request may have reached the service and is not answered yet."""
         self.closed = False
 
     @property
@@ -69,15 +85,25 @@ class Session:
 
         Raises ConnectionFailedError when nothing was sent, NoReplyError when something may have been.
         """
-        http = self._http("paid" if fresh else "looks")
         limits = self._limits.get(timeout)
         if limits is None:
             limits = aiohttp.ClientTimeout(total=timeout, sock_connect=self._settings.connect_timeout)
             self._limits[timeout] = limits
+        way = Way()
         async with self._slots:
+            # Not before there is a slot: the client may be closed meanwhile.
+            http = self._http("paid" if fresh else "looks")
+            in_the_air = asyncio.current_task() if fresh else None
+            self.in_the_air.add(in_the_air)
             try:
                 async with http.request(
-                    method, url, headers=headers, data=body, timeout=limits, allow_redirects=False
+                    method,
+                    url,
+                    headers=headers,
+                    data=body,
+                    timeout=limits,
+                    allow_redirects=False,
+                    trace_request_ctx=way,
                 ) as response:
                     reply = Reply(response.status, response.headers, b"")
                     content = await _read_within(response.content, self._settings.max_reply_size)
@@ -85,10 +111,13 @@ class Session:
                         reason = f"the reply is larger than {self._settings.max_reply_size} bytes"
                         raise UnreadableReplyError(attempted, response.status, reason, b"", reply.request_id)
                     return reply._replace(content=content)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-                raise ConnectionFailedError(attempted, f"could not connect to {url.host}: {_reason(error)}") from error
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError) or (fresh and not way.is_sent):
+                    reason = f"could not connect to {url.host}: {_reason(error)}"
+                    raise ConnectionFailedError(attempted, reason) from error
                 raise NoReplyError(_reason(error)) from error
+            finally:
+                self.in_the_air.discard(in_the_air)
 
     @asynccontextmanager
     async def open_file(self, url: str) -> AsyncIterator["FileReply"]:
@@ -138,8 +167,14 @@ def _open_session(use: str) -> aiohttp.ClientSession:
         force_close=paid,
         keepalive_timeout=None if paid else KEEP_ALIVE,
     )
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_headers_sent.append(_note_sent)
     return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": USER_AGENT}
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": USER_AGENT},
+        # Looks may be sent twice: what tracing costs is saved there.
+        trace_configs=[tracing] if paid else None,
     )
 
 

@@ -100,7 +100,11 @@ class Sandbox:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError:
+            await self.aclose()
+            raise
         self._port = self._runner.addresses[0][1]
 
     async def aclose(self) -> None:
@@ -178,7 +182,7 @@ class Sandbox:
             made = request_of(path, read_json(await request.read()))
         except RefusedError as refused:
             return _refusal(400, str(refused))
-        except ValueError:
+        except (ValueError, RecursionError):
             return _refusal(400, "The request body should be JSON.")
         price = self._world.price(made)
         if not request[ACCOUNT].charge(price):

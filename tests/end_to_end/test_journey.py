@@ -1,6 +1,7 @@
 """Whole stories against the sandbox: what a user does from the first line to the last, and what it costs."""
 
 import asyncio
+import importlib.util
 import pickle
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -150,3 +151,18 @@ async def test_nothing_runs_on_after_the_last_line(service: Sandbox, tmp_path: P
 
     # The sandbox runs on this loop too: only its connection handlers may be there.
     assert [task for task in asyncio.all_tasks() - before if "RequestHandler" not in repr(task)] == []
+
+
+@pytest.mark.parametrize("anyio_backend", [pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")])
+@pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed")
+async def test_the_same_on_another_event_loop(service: Sandbox, tmp_path: Path) -> None:
+    assert type(asyncio.get_running_loop()).__module__.startswith("uvloop")
+    service.add_fault("GET /sonic/task/{task_id}", Fault(drop=True), Fault(status=500, body={"error": "boom"}))
+    async with client_of(service) as client:
+        outcomes = [one async for one in client.run([sonic.Describe(description="rain")] * 4, in_flight=2)]
+        first = outcomes[0].result
+        assert first is not None
+        saved = await client.download(first[0], tmp_path / "song")
+
+    assert [outcome.error for outcome in outcomes] == [None] * 4
+    assert saved.path.stat().st_size == saved.size > 1000

@@ -135,3 +135,33 @@ async def test_what_was_paid_for_is_in_the_log(client: MusicAPI, caplog: pytest.
 
     assert "POST /sonic/create: 200" in caplog.text
     assert not [word for word in ("test-key", "not for the log", "nor this") if word in caplog.text]
+
+
+async def test_nothing_is_paid_for_after_a_run_was_closed() -> None:
+    """A create that was told to come back later is not sent: nobody asked for it any more."""
+    later = reply(429, {"error": "slow down"}, {"Retry-After": "1"})
+    async with scripted(later, reply(200, {"task_id": "t-1"})) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.01) as client:
+            run = client.run(requests(10), in_flight=1)
+            asking = asyncio.create_task(anext(run))
+            await received(server, 1)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            async with asyncio.timeout(30):
+                await run.aclose()
+
+        assert len(server.received) == 1
+    assert run.tasks == ()
+
+
+async def test_closing_a_run_does_not_sit_out_a_long_wait_of_the_service() -> None:
+    later = reply(429, {"error": "slow down"}, {"Retry-After": "100"})
+    async with scripted(later) as server, MusicAPI("k", base_url=server.base_url, poll_interval=0.01) as client:
+        run = client.run(requests(10), in_flight=1)
+        asking = asyncio.create_task(anext(run))
+        await received(server, 1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+        async with asyncio.timeout(2):
+            await run.aclose()

@@ -1,6 +1,7 @@
 """Downloads that are cancelled at any moment, or aimed at places that cannot be: no half file stays, no odd error."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -163,3 +164,19 @@ def test_any_beginning_of_a_file_has_one_kind_or_none(start: bytes) -> None:
     assert kind_of(b"RIFF\x00\x00\x00\x00WAVE" + start) == "wav"
     assert is_text(b" \n<" + start)
     assert not is_text(b"\xff\xfb" + start)
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_cancelled_download_that_fails_as_well_says_nothing_of_it(
+    fetching: MusicAPI, tmp_path: Path, steps: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(10):
+        fetch = asyncio.create_task(fetching.download("http://127.0.0.1:9/song", tmp_path / "missing" / "song"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        fetch.cancel()
+        await asyncio.gather(fetch, return_exceptions=True)
+    del fetch
+    gc.collect()
+
+    assert "never retrieved" not in caplog.text
