@@ -83,7 +83,8 @@ class _PartialFile:
             while not running.done():
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait({running})
-            running.cancelled() or running.exception()  # an error it ended with is nobody's any more
+            if not running.cancelled():
+                running.exception()  # an error it ended with is nobody's any more
             raise
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
