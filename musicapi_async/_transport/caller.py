@@ -24,6 +24,7 @@ __all__ = ["Call", "Caller", "logger"]
 
 T = TypeVar("T")
 
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 logger: Final = logging.getLogger("musicapi")
 _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
@@ -112,11 +113,13 @@ class _Tries(Generic[T]):
         self._call = call
         self._read = read
         self._count = 0
+        self._sent_at = NEVER
 
     async def once(self) -> T:
         """Try once; raises _RepeatError when another try is due, else the error to hand to the user."""
         self._count += 1
-        sent_at = datetime.now(UTC)
+        if self._call.kind is Kind.PAID:
+            self._sent_at = datetime.now(UTC)
         try:
             return self._read(await self._caller.send(self._call))
         except asyncio.CancelledError:
@@ -132,17 +135,17 @@ class _Tries(Generic[T]):
                     logger.info("%s failed (%s): again in %.1f s", self._call.attempted, reason, wait)
                     raise _RepeatError(failure, wait) from failure
             if verdict is Verdict.UNCERTAIN:
-                raise self._uncertain(failure, sent_at) from failure
+                raise self._uncertain(failure) from failure
             if isinstance(failure, NoReplyError):
                 raise ConnectionFailedError(self._call.attempted, failure.reason) from failure
             raise
 
-    def _uncertain(self, failure: MusicAPIError | NoReplyError, sent_at: datetime) -> UncertainSubmissionError:
+    def _uncertain(self, failure: MusicAPIError | NoReplyError) -> UncertainSubmissionError:
         return UncertainSubmissionError(
             self._call.attempted,
             self._call.request,
             failure.reason if isinstance(failure, NoReplyError) else str(failure),
-            sent_at,
+            self._sent_at,
             getattr(failure, "status", None),
             getattr(failure, "body", None),
         )

@@ -182,7 +182,8 @@ async def _read_within(content: aiohttp.StreamReader, limit: int) -> bytes | Non
     """Read to the end, or return None as soon as there is more than the limit."""
     parts: list[bytes] = []
     size = 0
-    while part := await content.readany():
+    while not content.at_eof():
+        part = await content.readany()
         parts.append(part)
         size += len(part)
         if size > limit:

@@ -3,7 +3,9 @@
 orjson is used when it is installed (extra ``speed``).
 """
 
+import functools
 import json
+import operator
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, TypeVar
@@ -59,15 +61,12 @@ def read_result(body: object, kind: type[T]) -> T:
 def _make_converter() -> Converter:
     converter = Converter(detailed_validation=False)
     for kind, read in ((str | None, text), (float | None, number), (datetime | None, moment)):
-        converter.register_structure_hook_func(
-            lambda found, kind=kind: found == kind,  # type: ignore[misc]  # bound to this turn of the loop
-            lambda value, _, read=read: None if value is None else read(value),  # type: ignore[misc]
-        )
+        converter.register_structure_hook_func(functools.partial(operator.eq, kind), read)
     as_it_is = override(struct_hook=lambda value, _: value)
     read_clip = make_dict_structure_fn(
         Clip,
         converter,
-        tags=override(struct_hook=lambda value, _: tags(value)),
+        tags=override(struct_hook=tags),
         raw=as_it_is,
         model=override(rename="mv"),
     )
