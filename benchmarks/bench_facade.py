@@ -1,0 +1,76 @@
+"""A blocking call through ``musicapi_sync`` against the blocking HTTP clients people use, on 1 thread and on 8.
+
+The facade's call goes to the loop thread and back; one client is shared by all threads, as is each session.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Final
+
+import httpx
+import musicapi
+import requests
+from common import KEY, Contender, OnThreads, fake_service, interleaved, print_costs, print_title
+
+from musicapi_sync import MusicAPI
+
+ROUNDS: Final = 11
+REQUESTS: Final = 128
+THREADS: Final = (1, 8)
+BASELINE: Final = "requests"
+PATH: Final = "/get-credits"
+HEADERS: Final = {"Authorization": f"Bearer {KEY}"}
+
+
+@contextmanager
+def through_the_facade(base_url: str) -> Iterator[Callable[[], object]]:
+    with MusicAPI(KEY, base_url=base_url) as client:
+
+        def send() -> object:
+            return client.account.credits()
+
+        yield send
+
+
+@contextmanager
+def through_requests(base_url: str) -> Iterator[Callable[[], object]]:
+    with requests.Session() as session:
+        yield lambda: session.get(base_url + PATH, headers=HEADERS, timeout=60).json()
+
+
+@contextmanager
+def through_httpx(base_url: str) -> Iterator[Callable[[], object]]:
+    with httpx.Client() as client:
+        yield lambda: client.get(base_url + PATH, headers=HEADERS).json()
+
+
+@contextmanager
+def through_musicapi_sdk(base_url: str) -> Iterator[Callable[[], object]]:
+    client = musicapi.MusicAPI(KEY, base_url=base_url)
+    try:
+        yield client.credits.get
+    finally:
+        client.close()
+
+
+def contenders(base_url: str, stack: ExitStack) -> list[Contender]:
+    return [
+        OnThreads("musicapi_sync", through_the_facade(base_url), stack),
+        OnThreads(BASELINE, through_requests(base_url), stack),
+        OnThreads("httpx", through_httpx(base_url), stack),
+        OnThreads("musicapi-sdk", through_musicapi_sdk(base_url), stack),
+    ]
+
+
+def main() -> None:
+    with fake_service() as url:
+        costs = interleaved(
+            partial(contenders, f"{url}/account"), rounds=ROUNDS, requests=REQUESTS, concurrencies=THREADS
+        )
+    print_title("A blocking call")
+    print_costs(costs, baseline=BASELINE, concurrencies=THREADS, unit="{} thread(s)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""What the benchmarks share: a fake service in another process, contenders in interleaved rounds, a Markdown table.
+
+CPU time is what counts here: it is the same whether the other core is busy or not, nearly. Wall time is shown beside
+it. A ratio is taken within a round, where both contenders met the same machine; the table shows the median ratio and
+the middle half of all rounds.
+"""
+
+import asyncio
+import gc
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+KEY: Final = "a-key-of-forty-letters-as-the-service-has"
+MICROSECONDS: Final = 1e6
+MOST_THREADS: Final = 64
+
+
+def _reply(status: str, body: bytes) -> bytes:
+    # The headers a real reply carries are parsed too, so that nobody looks cheaper than they are.
+    lines = (
+        f"HTTP/1.1 {status}",
+        "Date: Thu, 01 Jan 2026 00:00:00 GMT",
+        "Content-Type: application/json; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "X-Request-Id: 0f8fad5b-d9cb-469f-a165-70867728950e",
+    )
+    return "\r\n".join((*lines, "", "")).encode() + body
+
+
+# Chosen by the first part of the request's path, so that every contender gets the same bytes under its own paths.
+REPLIES: Final[Mapping[bytes, bytes]] = {
+    b"not_ready": _reply("202 Accepted", b'{"type":"not_ready","message":"the task is not ready yet"}'),
+    b"running": _reply(
+        "200 OK",
+        b'{"code":200,"data":[{"clip_id":"26c9c592-0566-46cf-bb71-91ac1deaa7b5","state":"running","title":"Harbor",'
+        b'"tags":"sea shanty, calm","audio_url":"https://audio.test/26c9c592"}],"message":"success"}',
+    ),
+    b"account": _reply("200 OK", b'{"credits":1234.5,"extra_credits":10}'),
+}
+
+
+class _Service(asyncio.Protocol):
+    """Answers each GET of a kept connection with fixed bytes, at a fraction of what any client costs."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        *requests, self._received = (self._received + data).split(b"\r\n\r\n")
+        for request in requests:
+            self._transport.write(REPLIES[request.split(b"/", 2)[1]])
+
+
+async def serve() -> None:
+    """Serve on a free port, told on standard output, until standard input ends (so never longer than the parent)."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ended.set)
+    server = await loop.create_server(_Service, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await ended.wait()
+
+
+@contextmanager
+def fake_service() -> Iterator[str]:
+    """Start the service in a process of its own and yield its address."""
+    command = [sys.executable, __file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None  # noqa: S101 - for the type checker: both are pipes
+        assert process.stdout is not None  # noqa: S101
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.stdin.close()
+
+
+class Contender(Protocol):
+    """One way to send a request."""
+
+    name: str
+    share: float
+    """Which part of a round's requests it sends: less than 1 where they are slow, to keep a run short."""
+
+    def flood(self, requests: int, concurrency: int) -> None:
+        """Send this many requests, this many at a time."""
+        ...
+
+
+Sender: TypeAlias = Callable[[], Awaitable[object]]
+
+
+class OnALoop:
+    """A contender of coroutines, on an event loop of its own that lives through all rounds."""
+
+    def __init__(
+        self,
+        name: str,
+        sender: AbstractAsyncContextManager[Sender],
+        stack: ExitStack,
+        *,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        share: float = 1.0,
+    ) -> None:
+        self.name = name
+        self.share = share
+        self._runner = stack.enter_context(asyncio.Runner(loop_factory=loop_factory))
+        opened = AsyncExitStack()
+        self._send = self._runner.run(opened.enter_async_context(sender))
+        stack.callback(lambda: self._runner.run(opened.aclose()))
+
+    def flood(self, requests: int, concurrency: int) -> None:
+        """Send this many requests, this many at a time."""
+        self._runner.run(self._flood(requests, concurrency))
+
+    async def _flood(self, requests: int, concurrency: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(self._send_many(requests // concurrency))
+
+    async def _send_many(self, requests: int) -> None:
+        for _ in range(requests):
+            await self._send()
+
+
+class OnThreads:
+    """A contender of blocking calls, on threads that live through all rounds."""
+
+    def __init__(
+        self,
+        name: str,
+        sender: AbstractContextManager[Callable[[], object]],
+        stack: ExitStack,
+        *,
+        share: float = 1.0,
+    ) -> None:
+        self.name = name
+        self.share = share
+        self._send = stack.enter_context(sender)
+        self._threads = stack.enter_context(ThreadPoolExecutor(MOST_THREADS))
+
+    def flood(self, requests: int, concurrency: int) -> None:
+        """Send this many requests, this many at a time."""
+        if concurrency == 1:
+            self._send_many(requests)
+        else:
+            list(self._threads.map(self._send_many, [requests // concurrency] * concurrency))
+
+    def _send_many(self, requests: int) -> None:
+        for _ in range(requests):
+            self._send()
+
+
+class Cost(NamedTuple):
+    """What one request cost, in microseconds."""
+
+    cpu: float
+    wall: float
+
+
+Costs: TypeAlias = Mapping[tuple[str, int], Sequence[Cost]]
+"""What every turn cost, by contender and concurrency."""
+
+
+def cost_of(contender: Contender, requests: int, concurrency: int) -> Cost:
+    """Measure one contender's turn, after a warming-up that opens its connections."""
+    contender.flood(concurrency, concurrency)
+    requests = max(int(requests * contender.share), concurrency) // concurrency * concurrency
+    # Nobody pays for the garbage of the contender before.
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    contender.flood(requests, concurrency)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return Cost(cpu / requests * MICROSECONDS, wall / requests * MICROSECONDS)
+
+
+def interleaved(
+    open_contenders: Callable[[ExitStack], Sequence[Contender]],
+    *,
+    rounds: int,
+    requests: int,
+    concurrencies: Sequence[int],
+) -> Costs:
+    """Let everybody have one turn a round, each round beginning with another one; a first round is not counted.
+
+    Every concurrency gets contenders of its own: some clients walk through all their idle connections for each
+    request, and would pay for those of a higher concurrency.
+    """
+    costs: dict[tuple[str, int], list[Cost]] = {}
+    for concurrency in concurrencies:
+        with ExitStack() as stack:
+            contenders = deque(open_contenders(stack))
+            # What the contenders' modules hold is nobody's garbage: it is not walked through in anybody's turn.
+            gc.freeze()
+            for turn in range(rounds + 1):
+                for contender in contenders:
+                    cost = cost_of(contender, requests, concurrency)
+                    if turn:
+                        costs.setdefault((contender.name, concurrency), []).append(cost)
+                contenders.rotate()
+        gc.unfreeze()
+    return costs
+
+
+class Ratio(NamedTuple):
+    """How many times as much, over all rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def ratio(costs: Sequence[float], baseline: Sequence[float]) -> Ratio:
+    """Compare round by round: the median ratio, and where the middle half of them lies."""
+    low, median, high = statistics.quantiles([a / b for a, b in zip(costs, baseline, strict=True)], n=4)
+    return Ratio(median, low, high)
+
+
+def cpu_ratio(costs: Costs, name: str, baseline: str, concurrency: int) -> Ratio:
+    """Compare the CPU time of two contenders at one concurrency."""
+    return ratio([c.cpu for c in costs[name, concurrency]], [c.cpu for c in costs[baseline, concurrency]])
+
+
+def print_costs(costs: Costs, *, baseline: str, concurrencies: Sequence[int], unit: str) -> None:
+    """Print the table of ``interleaved``'s costs, cheapest in CPU first; ``unit`` holds ``{}`` for the concurrency."""
+    last = concurrencies[-1]
+    names = sorted({name for name, _ in costs}, key=lambda name: statistics.median(c.cpu for c in costs[name, last]))
+    heads = [f"{head}, {unit.format(n)}" for n in concurrencies for head in ("CPU µs", "ratio", "wall µs")]
+    rows = []
+    for name in names:
+        cells = [name]
+        for concurrency in concurrencies:
+            of_name = costs[name, concurrency]
+            cells.append(f"{statistics.median(c.cpu for c in of_name):.0f}")
+            cells.append(str(cpu_ratio(costs, name, baseline, concurrency)))
+            cells.append(f"{statistics.median(c.wall for c in of_name):.0f}")
+        rows.append(cells)
+    print_table(["a request through", *heads], rows)
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table: the first column is text, the others are numbers."""
+    print(f"\n| {' | '.join(heads)} |")
+    print(f"|---|{'---:|' * (len(heads) - 1)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def print_title(title: str) -> None:
+    """Print what was measured, when, and on what."""
+    system = f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} CPUs"
+    print(f"\n## {title}\n\n{datetime.now(UTC):%Y-%m-%d}, {system}")
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
