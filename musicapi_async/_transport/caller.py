@@ -1,6 +1,5 @@
 """One call with its repetitions: the only place that sleeps and sends again."""
 
-import asyncio
 import logging
 import random
 import time
@@ -16,7 +15,7 @@ from yarl import URL
 from musicapi_async._settings import Settings
 from musicapi_async._transport.replies import Reply
 from musicapi_async._transport.retry import Kind, NoReplyError, Verdict, judge, wait_before
-from musicapi_async._transport.session import Session
+from musicapi_async._transport.session import Session, logger
 from musicapi_async._transport.wire import write_json
 from musicapi_async.errors import ConnectionFailedError, MusicAPIError, UncertainSubmissionError
 
@@ -25,7 +24,6 @@ __all__ = ["Call", "Caller", "logger"]
 T = TypeVar("T")
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
-logger: Final = logging.getLogger("musicapi")
 _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
@@ -122,10 +120,6 @@ class _Tries(Generic[T]):
             self._sent_at = datetime.now(UTC)
         try:
             return self._read(await self._caller.send(self._call))
-        except asyncio.CancelledError:
-            if self._call.kind is Kind.PAID:
-                logger.warning("%s was cancelled under way: it may have been accepted", self._call.attempted)
-            raise
         except (MusicAPIError, NoReplyError) as failure:
             verdict = judge(self._call.kind, failure)
             if verdict is Verdict.REPEAT and self._count < self._caller.attempts(self._call):

@@ -5,6 +5,7 @@ that a connection the server closed while idle can never leave a payment in doub
 """
 
 import asyncio
+import logging
 import os
 import platform
 from collections.abc import AsyncIterator
@@ -21,7 +22,9 @@ from musicapi_async._transport.replies import Reply
 from musicapi_async._transport.retry import NoReplyError
 from musicapi_async.errors import ClientClosedError, ConnectionFailedError, UnreadableReplyError
 
-__all__ = ["FileReply", "Session"]
+__all__ = ["FileReply", "Session", "logger"]
+
+logger: Final = logging.getLogger("musicapi")
 
 # Above the gap between two looks, so that a lone waiter keeps its connection.
 KEEP_ALIVE: Final = 90.0
@@ -111,6 +114,10 @@ class Session:
                         reason = f"the reply is larger than {self._settings.max_reply_size} bytes"
                         raise UnreadableReplyError(attempted, response.status, reason, b"", reply.request_id)
                     return reply._replace(content=content)
+            except asyncio.CancelledError:
+                if fresh and way.is_sent:
+                    logger.warning("%s was cancelled after it was sent: it may have been accepted", attempted)
+                raise
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if isinstance(error, aiohttp.ClientConnectorError) or (fresh and not way.is_sent):
                     reason = f"could not connect to {url.host}: {_reason(error)}"

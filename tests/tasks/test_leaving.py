@@ -133,7 +133,7 @@ async def test_a_cancelled_submit_is_said_in_the_log(caplog: pytest.LogCaptureFi
         with pytest.raises(asyncio.CancelledError):
             await submitting
 
-    assert "POST /sonic/create was cancelled under way: it may have been accepted" in caplog.text
+    assert "POST /sonic/create was cancelled after it was sent: it may have been accepted" in caplog.text
     assert "never logged" not in caplog.text
 
 
@@ -224,6 +224,26 @@ async def test_the_looks_that_may_fail_in_a_row_are_bounded() -> None:
 
         # Twenty hiccups are borne; the HTTP library sends a cut GET once more by itself.
         assert 21 <= len(server.received) <= 42
+
+
+async def test_only_looks_that_fail_in_a_row_are_counted() -> None:
+    done = {"clip_id": "c", "state": "succeeded", "audio_url": "https://files.example/c.mp3"}
+    trouble = [*[reply(502, b"<html>")] * 15, NOT_READY]
+    async with scripted(*trouble * 3, reply(200, {"data": [done, done]})) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.001) as client:
+            songs = await client.sonic.task("t-1").wait()
+
+        assert len(server.received) == 3 * 16 + 1
+    assert len(songs) == 2
+
+
+async def test_a_look_of_ones_own_that_finds_the_end_is_the_end(client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    sandbox.advance(5000)
+    state = await task.poll()
+
+    assert await task.wait() == state.result
+    assert sandbox.requests[LOOK] == 1
 
 
 async def test_requests_of_several_kinds_share_a_run(quick: Sandbox) -> None:

@@ -84,6 +84,21 @@ async def test_a_paid_request_that_gets_no_answer_while_closing_is_uncertain() -
         assert len(server.received) == 1
 
 
+async def test_nothing_new_is_sent_while_a_client_closes() -> None:
+    async with scripted(stall()) as server:
+        client = MusicAPI("k", base_url=server.base_url, timeout=0.2)
+        submitting = asyncio.create_task(client.submit(sonic.Describe(description="rain")))
+        await seen(server, 1)
+        closing = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0)
+
+        with pytest.raises(errors.ClientClosedError):
+            await client.submit(sonic.Describe(description="snow"))
+        assert not closing.done()
+        await asyncio.gather(submitting, closing, return_exceptions=True)
+        assert len(server.received) == 1
+
+
 async def test_closing_while_closing_is_fine() -> None:
     async with scripted(BALANCE) as server:
         client = MusicAPI("k", base_url=server.base_url)

@@ -1,5 +1,6 @@
 """A paid request is sent once, or the service certainly refused it; the server's count is the truth."""
 
+import asyncio
 import json
 
 import pytest
@@ -173,3 +174,14 @@ async def test_a_redirect_is_not_followed_and_the_key_stays_here() -> None:
                 await submit(server)
 
         assert elsewhere.received == []
+
+
+async def test_a_create_that_is_cancelled_before_it_was_sent_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    async with scripted(ACCEPTED) as server, client_of(server) as client:
+        submitting = asyncio.create_task(client.submit(REQUEST))
+        await asyncio.sleep(0)
+        submitting.cancel()
+        await asyncio.gather(submitting, return_exceptions=True)
+
+        assert server.received == []
+    assert "may have been accepted" not in caplog.text

@@ -148,6 +148,15 @@ def test_the_services_word_counts_more_than_its_clips(body: object) -> None:
         assert (state.error.message, state.error.status, state.error.body) == ("upstream", status, body)
 
 
+def test_what_is_said_to_be_under_way_is_not_finished() -> None:
+    """202 means that the service is not done, whatever else it sends (decision 8)."""
+    done = {"clip_id": "c-1", "state": "succeeded", "audio_url": URLS[1]}
+
+    assert look(200, {"data": [done, done]}).status == "finished"
+    assert look(202, {"data": [done, done]}).status == "waiting"
+    assert look(200, {"type": "not_ready", "data": [done, done]}).status == "waiting"
+
+
 def test_every_clip_failed_is_a_failure_that_says_why() -> None:
     broken = {"clip_id": "c-1", "state": "failed"}
     state = look(200, {"data": [broken, {**broken, "error": "no luck"}]})
