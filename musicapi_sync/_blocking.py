@@ -127,7 +127,7 @@ class LoopThread:
         call = Call(function)
         portal, client = self._enter(call)
         try:
-            portal.start_task_soon(call.run, client)
+            _start_call(portal, call, client)
             call.drain()
         except BaseException as interruption:
             self._interrupt(portal, call)
@@ -157,6 +157,8 @@ class LoopThread:
                 portal.start_task_soon(call.cancel)
         finally:
             stack.close()
+            # The system gives a dead thread's number to new ones.
+            self._thread = None
 
     def forget(self) -> None:
         """After a fork, in the child: the thread is gone; keep its remains untouched and start anew when needed."""
@@ -218,6 +220,13 @@ class View:
             self._root = root
             self.client = root.with_options(**self.options) if self.options else root
         return self.client
+
+
+def _start_call(portal: BlockingPortal, call: Call[Any], client: musicapi_async.MusicAPI) -> None:
+    try:
+        portal.start_task_soon(call.run, client)
+    except RuntimeError:  # another thread has closed the client since
+        raise ClientClosedError from None
 
 
 async def _make_client(settings: musicapi_async.Settings) -> musicapi_async.MusicAPI:

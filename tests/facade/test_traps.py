@@ -120,6 +120,24 @@ def test_closing_gives_calls_under_way_our_own_error(slow: Sandbox) -> None:
     assert "musicapi-loop" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_closing_while_many_threads_call_gives_answers_or_our_own_error(served: Sandbox) -> None:
+    def ask(client: MusicAPI) -> type[BaseException] | None:
+        while True:
+            try:
+                client.account.credits()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is what this test is about
+                return type(error)
+
+    for _ in range(5):
+        client = MusicAPI("key", base_url=served.base_url, max_attempts=1)
+        client.account.credits()
+        with ThreadPoolExecutor(8) as threads:
+            asking = [threads.submit(ask, client) for _ in range(8)]
+            client.close()
+
+            assert {each.result() for each in asking} == {errors.ClientClosedError}
+
+
 def test_a_callback_runs_in_the_callers_thread_and_may_call_the_client(client: MusicAPI, tmp_path: Path) -> None:
     songs = client.sonic.describe(description="rain").wait()
     seen: list[tuple[int, float]] = []
