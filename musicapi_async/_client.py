@@ -20,6 +20,7 @@ from musicapi_async._transport.caller import Call, Caller
 from musicapi_async._transport.replies import Reply, read_body, read_object, read_task_id, unreadable
 from musicapi_async._transport.retry import Kind
 from musicapi_async._transport.session import Session
+from musicapi_async._transport.wire import check_json
 from musicapi_async.errors import ClientClosedError, InvalidRequestError
 from musicapi_async.families.account import Account
 from musicapi_async.families.lyrics import Lyrics
@@ -176,6 +177,7 @@ class MusicAPI:
         if method not in {GET, POST} or not path.startswith("/"):
             message = f"request() takes GET or POST and a path that begins with /, not {method!r} and {path!r}"
             raise InvalidRequestError(message, "path", path, "/...")
+        check_json("json", json)
         kind = Kind.FREE if method == GET else Kind.PAID
         call = Call(method=method, path=quote(path, safe="/?=&%~"), body=json, kind=kind, request=json)
 
@@ -260,6 +262,8 @@ class _Shared:
     async def aclose(self) -> None:
         """Close everything, in the order in which nothing is lost."""
         self._closing = True
+        # From here on nothing new is sent, nor what was told to come back later; what is in the air gets its answer.
+        self.session.closed = True
         try:
             await self.poller.aclose()
             if self._under_way:

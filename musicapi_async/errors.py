@@ -138,7 +138,10 @@ class UncertainSubmissionError(MusicAPIError):
 
 
 class APIStatusError(MusicAPIError):
-    """The service answered with an error: ``status``, ``type``, ``message``, ``request_id``, ``body``."""
+    """The service answered with an error: ``status``, ``type``, ``message``, ``request_id``, ``body``.
+
+    ``retry_after`` is the wait in seconds the service asked for, if it did.
+    """
 
     advice = ""
 
@@ -150,14 +153,16 @@ class APIStatusError(MusicAPIError):
         type: str | None = None,
         request_id: str | None = None,
         body: object = None,
+        retry_after: float | None = None,
     ) -> None:
-        super().__init__(attempted, status, message, type, request_id, body)
+        super().__init__(attempted, status, message, type, request_id, body, retry_after)
         self.attempted = attempted
         self.status = status
         self.message = message
         self.type = type
         self.request_id = request_id
         self.body = body
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         advice = f". {self.advice}" if self.advice else ""
@@ -209,21 +214,7 @@ class RetiredError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """Too many requests (429); ``retry_after`` is the wait in seconds the service asked for, if it did."""
-
-    def __init__(
-        self,
-        attempted: str,
-        status: int,
-        message: str,
-        type: str | None = None,
-        request_id: str | None = None,
-        body: object = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(attempted, status, message, type, request_id, body)
-        self.args = (*self.args, retry_after)
-        self.retry_after = retry_after
+    """Too many requests (429)."""
 
 
 class ServerError(APIStatusError):

@@ -1,5 +1,6 @@
 """What one look at a task tells: pure (contract, decisions 7 to 10)."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -132,4 +133,5 @@ def _start_of(reply: Reply) -> str:
 
 def _refund_in(body: Mapping[str, object], message: str) -> bool | None:
     told = next((value for key in REFUND_KEYS if isinstance(value := body.get(key), bool)), None)
-    return True if told is None and "refunded" in message.lower() else told
+    says_so = "refunded" in message.lower() and not re.search(r"\b(not|n't|never)\b.*refunded", message.lower())
+    return True if told is None and says_so else told

@@ -11,6 +11,7 @@ from musicapi_async._operation import GET
 from musicapi_async._tasks.poller import News, Poller
 from musicapi_async._tasks.state import TaskRule, TaskState, read_state
 from musicapi_async._transport.caller import Call, Caller
+from musicapi_async._transport.replies import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
 
 __all__ = ["Task"]
@@ -133,7 +134,7 @@ class Task(Generic[R_co]):
 
 
 def _checked_id(task_id: object) -> str:
-    if not isinstance(task_id, str) or not task_id.strip() or task_id.strip() in {".", ".."}:
+    if not isinstance(task_id, str) or not is_id(task_id):
         message = f"task_id is {task_id!r}; it must be the id the service gave"
         raise InvalidRequestError(message, "task_id", task_id, "an id")
     return task_id.strip()

@@ -13,10 +13,19 @@ from musicapi_async import errors
 from musicapi_async._transport.wire import read_json
 from musicapi_async.results.lenient import number
 
-__all__ = ["Reply", "error_from", "message_in", "read_body", "read_object", "read_task_id", "retry_after", "unreadable"]
+__all__ = [
+    "Reply",
+    "error_from",
+    "is_id",
+    "message_in",
+    "read_body",
+    "read_object",
+    "read_task_id",
+    "retry_after",
+    "unreadable",
+]
 
 FIRST_BYTES: Final = 200
-# The last two would change the path they are put into.
 NO_IDS: Final = ("", ".", "..")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
@@ -91,7 +100,12 @@ def read_task_id(body: Mapping[str, object]) -> str | None:
     data = body.get("data")
     nested = data.get("task_id") if isinstance(data, Mapping) else data
     found = body.get("task_id") or nested
-    return found if isinstance(found, str) and found.strip() not in NO_IDS else None
+    return found if isinstance(found, str) and is_id(found) else None
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text can be an id in a path: not blank, no dots that change the path, no half a letter."""
+    return text.strip() not in NO_IDS and text.encode("utf-8", "replace").decode() == text
 
 
 def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIError:
@@ -109,7 +123,7 @@ def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIErr
         return errors.InvalidRequestError(text, status=reply.status, request_id=reply.request_id, body=body)
     error = _error_class(effective, message)
     known = (attempted, reply.status, message, kind, reply.request_id, body)
-    return error(*known, retry_after(reply.headers)) if issubclass(error, errors.RateLimitError) else error(*known)
+    return error(*known, retry_after(reply.headers))
 
 
 def message_in(body: object) -> str | None:

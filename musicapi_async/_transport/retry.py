@@ -67,7 +67,7 @@ def wait_before(attempt: int, failure: Exception, spread: random.Random) -> floa
 
     A Retry-After is honoured in full; otherwise exponential with full jitter.
     """
-    asked = failure.retry_after if isinstance(failure, errors.RateLimitError) else None
+    asked = failure.retry_after if isinstance(failure, errors.APIStatusError) else None
     if asked is not None and asked > LONGEST_RETRY_AFTER:
         return None
     return max(asked or 0.0, spread.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, DOUBLINGS))))

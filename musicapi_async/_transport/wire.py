@@ -13,11 +13,12 @@ from typing import Final, TypeVar
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
+from musicapi_async.errors import InvalidRequestError
 from musicapi_async.results import Clip, Credits, LyricsDraft, LyricsDrafts
 from musicapi_async.results.clip import SUCCEEDED
 from musicapi_async.results.lenient import items, moment, number, tags, text
 
-__all__ = ["read_json", "read_result", "write_json"]
+__all__ = ["check_json", "read_json", "read_result", "write_json"]
 
 T = TypeVar("T")
 
@@ -48,6 +49,15 @@ else:
     def write_json(value: object) -> bytes:
         """Write compact JSON."""
         return orjson.dumps(value)
+
+
+def check_json(name: str, value: object) -> None:
+    """Raise InvalidRequestError for a value that JSON cannot hold, or that its readers would not agree on."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        write_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"{name} cannot be sent as JSON: {error}", name, value, "JSON") from error
 
 
 def read_result(body: object, kind: type[T]) -> T:

@@ -99,6 +99,34 @@ async def test_nothing_new_is_sent_while_a_client_closes() -> None:
         assert len(server.received) == 1
 
 
+async def test_what_was_told_to_come_back_later_is_not_sent_by_a_client_that_closes() -> None:
+    later = reply(429, {"error": "slow down"}, {"Retry-After": "1"})
+    async with scripted(later, reply(200, {"task_id": "t-1"})) as server:
+        client = MusicAPI("k", base_url=server.base_url)
+        submitting = asyncio.create_task(client.submit(sonic.Describe(description="rain")))
+        await seen(server, 1)
+        await client.aclose()
+
+        with pytest.raises((errors.ClientClosedError, errors.RateLimitError)):
+            await submitting
+        assert len(server.received) == 1
+
+
+async def test_what_was_cancelled_in_line_is_not_said_to_be_uncertain(caplog: pytest.LogCaptureFixture) -> None:
+    async with scripted(stall()) as server:
+        async with MusicAPI("k", base_url=server.base_url, max_requests=1) as client:
+            looking = asyncio.create_task(client.sonic.task("t-1").poll())
+            await seen(server, 1)
+            submitting = asyncio.create_task(client.submit(sonic.Describe(description="rain")))
+            await asyncio.sleep(0)
+            for task in (submitting, looking):
+                task.cancel()
+            await asyncio.gather(submitting, looking, return_exceptions=True)
+
+        assert len(server.received) == 1
+    assert "may have been accepted" not in caplog.text
+
+
 async def test_closing_while_closing_is_fine() -> None:
     async with scripted(BALANCE) as server:
         client = MusicAPI("k", base_url=server.base_url)

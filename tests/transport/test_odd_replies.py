@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+import math
+from typing import Any
 
 import pytest
 from scripted import Scripted, Step, cut, raw, reply, scripted
@@ -180,6 +182,37 @@ async def test_the_service_may_answer_before_it_has_read_everything() -> None:
         async with MusicAPI("k", base_url=f"http://127.0.0.1:{port}") as client:
             with pytest.raises(errors.InvalidRequestError, match="less than 5000"):
                 await client.sonic.create(lyrics="la " * 1600)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, math.inf, "half \ud83d", 10**30, {1, 2}, object()],
+    ids=["nan", "infinity", "half a letter", "too large", "a set", "an object"],
+)
+async def test_the_escape_hatch_sends_only_json(value: Any) -> None:
+    """Whichever JSON library is installed: what is no JSON is not sent, and not turned into something else."""
+    async with scripted(ACCEPTED) as server, client_of(server) as client:
+        with pytest.raises(errors.InvalidRequestError, match="JSON"):
+            await client.request("POST", "/sonic/new", json={"a": value})
+
+        assert server.received == []
+
+
+async def test_an_id_that_cannot_be_sent_is_refused() -> None:
+    async with scripted(ACCEPTED) as server, client_of(server) as client:
+        with pytest.raises(errors.InvalidRequestError, match="task_id"):
+            await client.sonic.task("half \ud83d").poll()
+
+        assert server.received == []
+
+
+async def test_a_busy_service_that_asks_for_a_long_wait_is_left_to_the_caller() -> None:
+    busy = reply(503, {"error": "server is busy"}, {"Retry-After": "3600"})
+    async with scripted(busy) as server, client_of(server) as client:
+        with pytest.raises(errors.ServerError, match="busy"):
+            await client.submit(REQUEST)
+
+        assert len(server.received) == 1
 
 
 async def test_the_escape_hatch_repeats_a_get_and_never_a_post() -> None:

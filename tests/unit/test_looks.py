@@ -148,6 +148,23 @@ def test_the_services_word_counts_more_than_its_clips(body: object) -> None:
         assert (state.error.message, state.error.status, state.error.body) == ("upstream", status, body)
 
 
+@pytest.mark.parametrize(
+    ("text", "refunded"),
+    [
+        ("Upstream failed. Credits were previously refunded.", True),
+        ("Upstream failed. Credits refunded.", True),
+        ("Upstream failed. The credits could not be refunded.", None),
+        ("Upstream failed. Credits were not refunded.", None),
+        ("Upstream failed.", None),
+    ],
+)
+def test_credits_are_only_said_to_be_back_when_they_are(text: str, refunded: object) -> None:
+    error = look(200, {"type": "failed", "error": text}).error
+
+    assert error is not None
+    assert error.refunded is refunded
+
+
 def test_what_is_said_to_be_under_way_is_not_finished() -> None:
     """202 means that the service is not done, whatever else it sends (decision 8)."""
     done = {"clip_id": "c-1", "state": "succeeded", "audio_url": URLS[1]}
