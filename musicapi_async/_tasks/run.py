@@ -9,7 +9,7 @@ import attrs
 
 from musicapi_async._operation import TaskRequest
 from musicapi_async._tasks.task import Task
-from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError
+from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError, TaskFailedError
 
 __all__ = ["Background", "Outcome", "Run"]
 
@@ -94,6 +94,8 @@ class Run(Generic[R]):
         """Return the next outcome, or None when nothing is left that was started."""
         while not self._finished:
             if not self._workers and not self._source.is_pulling:
+                if self._source.error is not None:
+                    raise self._source.error
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -110,8 +112,6 @@ class Run(Generic[R]):
         outcome = await self.next()
         if outcome is not None:
             return outcome
-        if self._source.error is not None:
-            raise self._source.error
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
@@ -154,7 +154,9 @@ class Run(Generic[R]):
             self._changed.set()
         if outcome is not None:
             self._finished.append(outcome)
-            self._alive.pop(task.id if task else "", None)
+            # A task we only stopped waiting for is alive, and must stay known by its id.
+            if task is not None and (outcome.error is None or isinstance(outcome.error, TaskFailedError)):
+                self._alive.pop(task.id, None)
 
 
 def _checked(request: object) -> TaskRequest[Any]:
