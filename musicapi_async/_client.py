@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import warnings
 from collections.abc import AsyncIterable, Coroutine, Iterable, Mapping
 from types import TracebackType
@@ -36,7 +37,7 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 
 CLOSING_GRACE: Final = 5.0
 """Seconds that a closing client waits for the answers to paid requests under way."""
-SHARED_SETTINGS: Final = ("max_requests", "poll_interval", "connect_timeout", "max_reply_size")
+FAMILY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class MusicAPI:
@@ -103,10 +104,7 @@ class MusicAPI:
         call = Call(method=request.method, path=request.path, body=request.to_wire(), kind=Kind.PAID, request=request)
 
         def read(reply: Reply) -> str:
-            task_id = read_task_id(read_object(call.attempted, reply, read_body(reply)))
-            if task_id is None:
-                raise unreadable(call.attempted, reply, "the reply names no task")
-            return task_id
+            return read_task_id(call.attempted, reply)
 
         task_id = await self._shared.track(self._caller.ask(call, read))
         accepted_at = asyncio.get_running_loop().time()
@@ -153,6 +151,9 @@ class MusicAPI:
 
     def resume(self, family: str, task_id: str) -> Task[Songs]:
         """Take up a task of songs from its id; ``client.<family>.task(task_id)`` is the same."""
+        if not FAMILY.fullmatch(family):
+            message = f"family is {family!r}; it must be the first part of a path, such as sonic"
+            raise InvalidRequestError(message, "family", family, "a word")
         return Task(task_id, TaskRule(family, TaskRequest.promised, Songs), self._caller, self._shared.poller)
 
     async def download(
@@ -174,9 +175,10 @@ class MusicAPI:
 
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
-        if method not in {GET, POST} or not path.startswith("/"):
-            message = f"request() takes GET or POST and a path that begins with /, not {method!r} and {path!r}"
-            raise InvalidRequestError(message, "path", path, "/...")
+        if method not in {GET, POST}:
+            raise InvalidRequestError(f"method is {method!r}; it must be GET or POST", "method", method, (GET, POST))
+        if not path.startswith("/"):
+            raise InvalidRequestError(f"path is {path!r}; it must begin with /", "path", path, "/...")
         check_json("json", json)
         kind = Kind.FREE if method == GET else Kind.PAID
         call = Call(method=method, path=quote(path, safe="/?=&%~"), body=json, kind=kind, request=json)
@@ -238,7 +240,6 @@ class _Shared:
     """What a client and its views have in common: sockets, the clock, and what is under way."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
         self.session = Session(settings)
         self.poller = Poller(settings.poll_interval, max(1, settings.max_requests // 2))
         self.background = Background(self.session.in_the_air)

@@ -40,8 +40,9 @@ def _check_key(_: object, __: object, key: str) -> None:
 def _check_base_url(_: object, __: object, url: str) -> None:
     try:
         parts = urlsplit(url)
-        is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no port, a bracket that does not close
+        host = (parts.hostname or "").encode("idna")
+        is_whole = parts.scheme in {"http", "https"} and bool(host) and parts.port != 0
+    except ValueError:  # a port that is no port, a bracket that does not close, a name that no resolver takes
         parts, is_whole = urlsplit(""), False
     if not is_whole:
         message = f"base_url is {url!r}; it must begin with https:// (or http://) and name a host"

@@ -222,7 +222,7 @@ class ServerError(APIStatusError):
 
 
 class UnreadableReplyError(MusicAPIError):
-    """A reply that should be good is not what the contract says; ``start`` holds its first bytes."""
+    """A reply that should be good is not what the contract says; ``start`` holds its beginning."""
 
     def __init__(
         self, attempted: str, status: int, reason: str, start: bytes = b"", request_id: str | None = None
@@ -236,7 +236,9 @@ class UnreadableReplyError(MusicAPIError):
 
     def __str__(self) -> str:
         request_id = _request_id_text(self.request_id)
-        return f"{self.attempted}: {self.reason} (status {self.status}{request_id}); the reply begins {self.start!r}"
+        return (
+            f"{self.attempted}: {self.reason} (status {self.status}{request_id}); the reply begins {self.start[:200]!r}"
+        )
 
 
 class TaskFailedError(MusicAPIError):

@@ -10,7 +10,9 @@ from typing import Any, Final, Protocol
 from musicapi_async._tasks.schedule import Schedule
 from musicapi_async._tasks.state import TaskState, settled
 from musicapi_async._transport.caller import logger
+from musicapi_async._transport.retry import LONGEST_RETRY_AFTER
 from musicapi_async.errors import (
+    APIStatusError,
     ClientClosedError,
     ConnectionFailedError,
     MusicAPIError,
@@ -130,7 +132,9 @@ class Poller:
             self._end(entry, error)
             return
         logger.info("a look at %s task %s failed (%s): looking again", entry.task.family, entry.task.id, error)
-        self._again(entry, error.retry_after if isinstance(error, RateLimitError) else None)
+        asked = error.retry_after if isinstance(error, APIStatusError) else None
+        # The looks are free, and a task that is paid for must not be lost sight of for a day.
+        self._again(entry, min(asked or 0.0, LONGEST_RETRY_AFTER))
 
     def _note_state(self, entry: _Entry, state: TaskState[Any]) -> None:
         entry.hiccups = 0
@@ -145,7 +149,7 @@ class Poller:
             listener(state)
         self._again(entry)
 
-    def _again(self, entry: _Entry, asked: float | None = None) -> None:
+    def _again(self, entry: _Entry, asked: float = 0.0) -> None:
         # Whoever waited may have left while the look was under way.
         if entry.listeners:
             now = asyncio.get_running_loop().time()

@@ -170,7 +170,7 @@ def _checked(request: object) -> TaskRequest[Any]:
 class Background:
     """What the runs of a client have under way: ended with the client."""
 
-    in_the_air: set[asyncio.Task[Any] | None]
+    in_the_air: set[asyncio.Task[Any]]
     """The tasks whose paid request is not answered yet."""
     workers: set[asyncio.Task[None]] = attrs.field(factory=set)
     sources: "set[_Source[Any]]" = attrs.field(factory=set)

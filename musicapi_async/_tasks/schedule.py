@@ -31,9 +31,9 @@ class Schedule(Generic[K]):
         """Return when to look first: an interval after the task was accepted; at once where that is not known."""
         return now if accepted_at is None else max(now, accepted_at + self._interval)
 
-    def next_look(self, now: float, asked: float | None = None) -> float:
+    def next_look(self, now: float, asked: float = 0.0) -> float:
         """Return when to look again; ``asked`` is the wait in seconds the service asked for."""
-        return now + max(self._interval, asked or 0.0)
+        return now + max(self._interval, asked)
 
     def put(self, key: K, due: float) -> None:
         """Schedule a key, instead of whatever was scheduled for it."""

@@ -24,6 +24,8 @@ NOT_READY: Final = 202
 FAILURE_TYPES: Final = frozenset({"failed", "timeout", "forbidden", "api_error"})
 FAILURE_WORDS: Final = frozenset({"FAILED", "FAILURE"})
 REFUND_KEYS: Final = ("already_refunded", "refund_processed")
+# Only close before the word: "it could not be made; its credits were refunded" says that they were.
+NOT_REFUNDED: Final = re.compile(r"(?:\bnot|\bnever|n\Wt)\s+(?:\w+\s+){0,3}refunded", re.IGNORECASE)
 FAILED_BY_TIMEOUT: Final = "task failed due to timeout"
 
 
@@ -133,5 +135,5 @@ def _start_of(reply: Reply) -> str:
 
 def _refund_in(body: Mapping[str, object], message: str) -> bool | None:
     told = next((value for key in REFUND_KEYS if isinstance(value := body.get(key), bool)), None)
-    says_so = "refunded" in message.lower() and not re.search(r"\b(not|n't|never)\b.*refunded", message.lower())
+    says_so = "refunded" in message.lower() and not NOT_REFUNDED.search(message)
     return True if told is None and says_so else told

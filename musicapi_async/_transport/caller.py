@@ -15,15 +15,14 @@ from yarl import URL
 from musicapi_async._settings import Settings
 from musicapi_async._transport.replies import Reply
 from musicapi_async._transport.retry import Kind, NoReplyError, Verdict, judge, wait_before
-from musicapi_async._transport.session import Session, logger
+from musicapi_async._transport.session import Session, Way, logger
 from musicapi_async._transport.wire import write_json
-from musicapi_async.errors import ConnectionFailedError, MusicAPIError, UncertainSubmissionError
+from musicapi_async.errors import ConnectionFailedError, MusicAPIError, UncertainSubmissionError, UnreadableReplyError
 
 __all__ = ["Call", "Caller", "logger"]
 
 T = TypeVar("T")
 
-NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
@@ -78,20 +77,14 @@ class Caller:
         """
         return cast("T", await _repeating(_Tries(self, call, read)))
 
-    async def send(self, call: Call) -> Reply:
-        """Send the call once and return its reply, whatever its status."""
+    async def send(self, call: Call, way: Way | None) -> Reply:
+        """Send the call once and return its reply, whatever its status; a paid one with a ``way``."""
         url = URL(self._settings.base_url + call.path, encoded=True)
         body = None if call.body is None else write_json(call.body)
         headers = self._looking if body is None else self._posting
         started = time.perf_counter()
         reply = await self._session.send(
-            call.attempted,
-            call.method,
-            url,
-            headers,
-            body,
-            timeout=self._settings.timeout,
-            fresh=call.kind is Kind.PAID,
+            call.attempted, call.method, url, headers, body, timeout=self._settings.timeout, way=way
         )
         if logger.isEnabledFor(logging.DEBUG):
             took = (time.perf_counter() - started) * 1000
@@ -111,15 +104,15 @@ class _Tries(Generic[T]):
         self._call = call
         self._read = read
         self._count = 0
-        self._sent_at = NEVER
+        self._way: Way | None = None
 
     async def once(self) -> T:
         """Try once; raises _RepeatError when another try is due, else the error to hand to the user."""
         self._count += 1
         if self._call.kind is Kind.PAID:
-            self._sent_at = datetime.now(UTC)
+            self._way = Way()
         try:
-            return self._read(await self._caller.send(self._call))
+            return self._read(await self._caller.send(self._call, self._way))
         except (MusicAPIError, NoReplyError) as failure:
             verdict = judge(self._call.kind, failure)
             if verdict is Verdict.REPEAT and self._count < self._caller.attempts(self._call):
@@ -135,13 +128,15 @@ class _Tries(Generic[T]):
             raise
 
     def _uncertain(self, failure: MusicAPIError | NoReplyError) -> UncertainSubmissionError:
+        sent_at = self._way.sent_at if self._way is not None else None
+        start = failure.start.decode("utf-8", "replace") if isinstance(failure, UnreadableReplyError) else None
         return UncertainSubmissionError(
             self._call.attempted,
             self._call.request,
             failure.reason if isinstance(failure, NoReplyError) else str(failure),
-            self._sent_at,
+            sent_at or datetime.now(UTC),
             getattr(failure, "status", None),
-            getattr(failure, "body", None),
+            getattr(failure, "body", start),
         )
 
 

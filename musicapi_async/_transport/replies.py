@@ -11,13 +11,14 @@ from typing import Final, NamedTuple
 
 from musicapi_async import errors
 from musicapi_async._transport.wire import read_json
-from musicapi_async.results.lenient import number
+from musicapi_async.results.lenient import number, text
 
 __all__ = [
     "Reply",
     "error_from",
     "is_id",
     "message_in",
+    "own_words",
     "read_body",
     "read_object",
     "read_task_id",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 FIRST_BYTES: Final = 200
+KEPT_BYTES: Final = 4000
+"""How much of a reply that cannot be read is kept for whoever looks into it."""
 NO_IDS: Final = ("", ".", "..")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
@@ -91,16 +94,24 @@ def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, obje
 
 def unreadable(attempted: str, reply: Reply, reason: str) -> errors.UnreadableReplyError:
     """Make the error of a good status with a body that is not what the contract says."""
-    start = reply.content[:FIRST_BYTES]
+    start = reply.content[:KEPT_BYTES]
     return errors.UnreadableReplyError(attempted, reply.status, reason, start, reply.request_id)
 
 
-def read_task_id(body: Mapping[str, object]) -> str | None:
-    """Find the task's id in the reply to a submit: ``task_id``, ``data.task_id``, or ``data`` itself."""
-    data = body.get("data")
-    nested = data.get("task_id") if isinstance(data, Mapping) else data
-    found = body.get("task_id") or nested
-    return found if isinstance(found, str) and is_id(found) else None
+def read_task_id(attempted: str, reply: Reply, *, is_bare: bool = False) -> str:
+    """Find the task's id in the reply to a submit: ``task_id``, ``data.task_id``, or (``is_bare``) ``data`` itself.
+
+    Whatever else a 2xx says: one that names a task was accepted. Raises as ``read_object`` when none is named.
+    """
+    body = read_body(reply)
+    if reply.is_success and isinstance(body, dict):
+        data = body.get("data")
+        nested = data.get("task_id") if isinstance(data, dict) else data if is_bare else None
+        found = text(body.get("task_id") or nested)
+        if found is not None and is_id(found):
+            return found
+    read_object(attempted, reply, body)
+    raise unreadable(attempted, reply, "the reply names no task")
 
 
 def is_id(text: str) -> bool:
@@ -116,7 +127,7 @@ def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIErr
     kind = kind if isinstance(kind, str) else None
     message = message_in(body) or f"the service answered {reply.status}"
     effective = STATUS_BY_TYPE.get(kind or "", reply.status)
-    if effective == 400 and "not found" in _own_words(message):  # noqa: PLR2004
+    if effective == 400 and "not found" in own_words(message):  # noqa: PLR2004
         effective = 404
     if effective == 400:  # noqa: PLR2004
         text = f"{attempted}: {message}"
@@ -154,15 +165,15 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 def _error_class(status: int, message: str) -> type[errors.APIStatusError]:
     if status in {402, 403}:
-        return _refusal_class(status, _own_words(message))
+        return _refusal_class(status, own_words(message))
     if status in ERROR_BY_STATUS:
         return ERROR_BY_STATUS[status]
     return errors.ServerError if status >= 500 else errors.APIStatusError  # noqa: PLR2004
 
 
-def _own_words(message: str) -> str:
+def own_words(message: str) -> str:
     """Return the message without what it quotes: a song about credits is not a matter of money."""
-    return re.sub(r"'.*'", "''", message, flags=re.DOTALL).lower()
+    return re.sub(r"'.*'|\".*\"", "''", message, flags=re.DOTALL).lower()
 
 
 def _refusal_class(status: int, message: str) -> type[errors.APIStatusError]:

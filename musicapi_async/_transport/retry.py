@@ -17,6 +17,7 @@ import random
 from typing import Final
 
 from musicapi_async import errors
+from musicapi_async._transport.replies import own_words
 
 __all__ = ["Kind", "NoReplyError", "Verdict", "judge", "wait_before"]
 
@@ -76,5 +77,6 @@ def wait_before(attempt: int, failure: Exception, spread: random.Random) -> floa
 def _is_refused_for_now(failure: Exception) -> bool:
     if isinstance(failure, errors.RateLimitError):
         return True
-    busy = isinstance(failure, errors.ServerError) and failure.status == 503  # noqa: PLR2004
-    return busy and any(word in str(failure).lower() for word in BUSY_WORDS)
+    if not isinstance(failure, errors.ServerError) or failure.status != 503:  # noqa: PLR2004
+        return False
+    return any(word in own_words(failure.message) for word in BUSY_WORDS)

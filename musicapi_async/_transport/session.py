@@ -10,6 +10,7 @@ import os
 import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
@@ -22,7 +23,7 @@ from musicapi_async._transport.replies import Reply
 from musicapi_async._transport.retry import NoReplyError
 from musicapi_async.errors import ClientClosedError, ConnectionFailedError, UnreadableReplyError
 
-__all__ = ["FileReply", "Session", "logger"]
+__all__ = ["FileReply", "Session", "Way", "logger"]
 
 logger: Final = logging.getLogger("musicapi")
 
@@ -31,20 +32,21 @@ KEEP_ALIVE: Final = 90.0
 DNS_CACHE: Final = 300
 FILES_AT_ONCE: Final = 32
 REDIRECTS: Final = 5
+NEVER_SENT: Final = (aiohttp.ClientConnectorError, UnicodeError)
 USER_AGENT: Final = f"musicapi-async/{version('musicapi-async')} python/{platform.python_version()}"
 
 
 class Way:
-    """How far a request came: aiohttp tells it just before the first byte leaves."""
+    """How far a paid request came: aiohttp tells it just before the first byte leaves."""
 
-    __slots__ = ("is_sent",)
+    __slots__ = ("sent_at",)
 
     def __init__(self) -> None:
-        self.is_sent = False
+        self.sent_at: datetime | None = None
 
 
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx.is_sent = True
+    context.trace_request_ctx.sent_at = datetime.now(UTC)
 
 
 class FileReply(NamedTuple):
@@ -64,7 +66,7 @@ class Session:
         self._open: dict[str, aiohttp.ClientSession] = {}
         self._limits: dict[float, aiohttp.ClientTimeout] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.in_the_air: set[asyncio.Task[Any] | None] = set()
+        self.in_the_air: set[asyncio.Task[Any]] = set()
         """The tasks whose paid request may have reached the service and is not answered yet."""
         self.closed = False
 
@@ -82,9 +84,9 @@ class Session:
         body: bytes | None,
         *,
         timeout: float,
-        fresh: bool,
+        way: Way | None = None,
     ) -> Reply:
-        """Send one request and read its whole reply.
+        """Send one request and read its whole reply; one with a ``way`` is paid for, and notes there how far it came.
 
         Raises ConnectionFailedError when nothing was sent, NoReplyError when something may have been.
         """
@@ -92,12 +94,12 @@ class Session:
         if limits is None:
             limits = aiohttp.ClientTimeout(total=timeout, sock_connect=self._settings.connect_timeout)
             self._limits[timeout] = limits
-        way = Way()
         async with self._slots:
             # Not before there is a slot: the client may be closed meanwhile.
-            http = self._http("paid" if fresh else "looks")
-            in_the_air = asyncio.current_task() if fresh else None
-            self.in_the_air.add(in_the_air)
+            http = self._http("looks" if way is None else "paid")
+            sender = asyncio.current_task()
+            if way is not None and sender is not None:
+                self.in_the_air.add(sender)
             try:
                 async with http.request(
                     method,
@@ -114,17 +116,21 @@ class Session:
                         reason = f"the reply is larger than {self._settings.max_reply_size} bytes"
                         raise UnreadableReplyError(attempted, response.status, reason, b"", reply.request_id)
                     return reply._replace(content=content)
-            except asyncio.CancelledError:
-                if fresh and way.is_sent:
-                    logger.warning("%s was cancelled after it was sent: it may have been accepted", attempted)
+            except asyncio.CancelledError as error:
+                if way is not None and way.sent_at is not None:
+                    note = f"{attempted} was cancelled after it was sent: it may have been accepted and charged"
+                    error.add_note(note)
+                    logger.warning(note)
                 raise
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                if isinstance(error, aiohttp.ClientConnectorError) or (fresh and not way.is_sent):
+            # UnicodeError: a name that the system's resolver cannot even be asked for.
+            except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+                if isinstance(error, NEVER_SENT) or (way is not None and way.sent_at is None):
                     reason = f"could not connect to {url.host}: {_reason(error)}"
                     raise ConnectionFailedError(attempted, reason) from error
                 raise NoReplyError(_reason(error)) from error
             finally:
-                self.in_the_air.discard(in_the_air)
+                if sender is not None:
+                    self.in_the_air.discard(sender)
 
     @asynccontextmanager
     async def open_file(self, url: str) -> AsyncIterator["FileReply"]:
@@ -138,7 +144,7 @@ class Session:
         try:
             async with self._http("files").get(url, timeout=limits, max_redirects=REDIRECTS) as response:
                 yield FileReply(response.status, response.content_length, response.content.iter_any())
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             raise NoReplyError(_reason(error)) from error
 
     async def aclose(self) -> None:

@@ -216,6 +216,28 @@ async def test_looks_wait_as_long_as_the_service_asks_for() -> None:
         assert len(server.received) == 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_service_that_asks_for_a_day_is_looked_at_after_two_minutes(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = {"clip_id": "c", "state": "succeeded", "audio_url": "https://files.example/c.mp3"}
+    slow_down = reply(status, {"error": "slow down"}, {"Retry-After": "86400"})
+    async with scripted(slow_down, reply(200, {"data": [done, done]})) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.001) as client:
+            waiting = asyncio.create_task(client.sonic.task("t-1").wait(timeout=None))
+            await seen(server, 1)
+            await client.sonic.task("t-2").poll()
+            assert len(server.received) == 2
+            loop = asyncio.get_running_loop()
+            now = loop.time
+            monkeypatch.setattr(loop, "time", lambda: now() + 121)
+            async with asyncio.timeout(5):
+                songs = await waiting
+
+        assert len(server.received) == 3
+    assert len(songs) == 2
+
+
 async def test_the_looks_that_may_fail_in_a_row_are_bounded() -> None:
     async with scripted(cut()) as server:
         async with MusicAPI("k", base_url=server.base_url, poll_interval=0.001) as client:

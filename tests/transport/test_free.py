@@ -69,7 +69,7 @@ async def test_a_reply_that_cannot_be_read(content: bytes, reason: str) -> None:
             await client.account.credits()
 
     assert caught.value.status == 200
-    assert caught.value.start == content[:200]
+    assert caught.value.start == content[:4000]
 
 
 async def test_a_reply_that_is_too_large_is_not_read_to_its_end() -> None:
@@ -173,8 +173,27 @@ async def test_the_escape_hatch_sends_what_it_is_given() -> None:
     assert found == {"data": {"new": [1]}}
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/x"), ("GET", "x"), ("GET", "https://elsewhere/x")])
-async def test_the_escape_hatch_refuses_what_it_cannot_send(method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("PUT", "/x", "method"),
+        ("get", "/x", "method"),
+        ("GET", "x", "path"),
+        ("GET", "https://elsewhere/x", "path"),
+    ],
+)
+async def test_the_escape_hatch_refuses_what_it_cannot_send(method: str, path: str, field: str) -> None:
     async with MusicAPI("k") as client:
-        with pytest.raises(errors.InvalidRequestError, match="path that begins with /"):
+        with pytest.raises(errors.InvalidRequestError, match=field) as caught:
             await client.request(method, path)
+
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("family", ["", "sonic/task", "../account", "sonic?x="])
+async def test_a_family_is_a_word(family: str) -> None:
+    async with MusicAPI("k") as client:
+        with pytest.raises(errors.InvalidRequestError, match="family is") as caught:
+            client.resume(family, "t-1")
+
+    assert caught.value.field == "family"

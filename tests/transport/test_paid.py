@@ -38,7 +38,9 @@ async def submit(server: Scripted, **settings: float) -> str:
         (reply(200, ["t-1"]), "list"),
         (reply(200, {"message": "success"}), "names no task"),
         (reply(200, {"task_id": None}), "names no task"),
-        (reply(200, {"task_id": 7}), "names no task"),
+        (reply(200, {"task_id": True}), "names no task"),
+        (reply(200, {"data": "come back later"}), "names no task"),
+        (reply(503, {"error": "Could not make 'Busy Streets' or 'Concurrent Hearts'"}), "Busy Streets"),
     ],
 )
 async def test_what_may_have_been_accepted_is_uncertain_and_sent_once(step: Step, reason: str) -> None:
@@ -50,6 +52,49 @@ async def test_what_may_have_been_accepted_is_uncertain_and_sent_once(step: Step
     assert reason.lower() in caught.value.reason.lower()
     assert caught.value.request == REQUEST
     assert caught.value.when.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "task_id"),
+    [
+        ({"task_id": 7}, "7"),
+        ({"code": 429, "task_id": "t-1"}, "t-1"),
+        ({"code": 503, "message": "server is busy", "data": {"task_id": "t-1"}}, "t-1"),
+    ],
+)
+async def test_an_id_is_a_paid_task_whatever_stands_beside_it(body: object, task_id: str) -> None:
+    async with scripted(reply(200, body)) as server:
+        assert await submit(server) == task_id
+        assert len(server.received) == 1
+
+
+async def test_what_came_back_is_in_the_error() -> None:
+    content = b'{"id_of_the_job": "t-1", "rest": "' + b"." * 1000
+    async with scripted(reply(200, content)) as server:
+        with pytest.raises(errors.UncertainSubmissionError) as caught:
+            await submit(server)
+
+    assert str(caught.value.body).startswith('{"id_of_the_job": "t-1"')
+    assert len(str(caught.value)) < 500
+
+
+async def test_the_time_of_an_uncertain_request_is_that_of_its_sending() -> None:
+    async with scripted(stall()) as server, client_of(server, max_requests=1, timeout=0.2) as client:
+        first, second = await asyncio.gather(client.submit(REQUEST), client.submit(REQUEST), return_exceptions=True)
+
+    assert isinstance(first, errors.UncertainSubmissionError)
+    assert isinstance(second, errors.UncertainSubmissionError)
+    assert (second.when - first.when).total_seconds() >= 0.2
+
+
+async def test_a_time_limit_round_a_create_says_what_it_left_behind() -> None:
+    async with scripted(stall()) as server, client_of(server) as client:
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.2):
+                await client.submit(REQUEST)
+
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+    assert "may have been accepted" in caught.value.__cause__.__notes__[0]
 
 
 @pytest.mark.parametrize(

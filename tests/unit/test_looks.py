@@ -155,6 +155,9 @@ def test_the_services_word_counts_more_than_its_clips(body: object) -> None:
         ("Upstream failed. Credits refunded.", True),
         ("Upstream failed. The credits could not be refunded.", None),
         ("Upstream failed. Credits were not refunded.", None),
+        ("Upstream failed. Credits weren't refunded.", None),
+        ("Credits have never yet been refunded for this.", None),
+        ("The song could not be made; its credits have been refunded.", True),
         ("Upstream failed.", None),
     ],
 )

@@ -100,15 +100,31 @@ def test_an_error_in_plain_text_is_shown() -> None:
         ({"task_id": "t"}, "t"),
         ({"code": 200, "task_id": "t"}, "t"),
         ({"data": {"task_id": "t"}}, "t"),
-        ({"code": "success", "data": "t"}, "t"),
-        ({"task_id": ""}, None),
-        ({"task_id": None, "data": []}, None),
-        ({"task_id": 5}, None),
-        ({}, None),
+        ({"task_id": 5}, "5"),
+        ({"code": 503, "task_id": "t"}, "t"),
     ],
 )
-def test_where_a_tasks_id_is(body: dict[str, object], task_id: str | None) -> None:
-    assert read_task_id(body) == task_id
+def test_where_a_tasks_id_is(body: dict[str, object], task_id: str) -> None:
+    assert read_task_id("POST /x", reply(200, body)) == task_id
+
+
+def test_an_id_that_is_the_data_itself_is_only_taken_where_the_contract_says_so() -> None:
+    bare = reply(200, {"code": "success", "data": "t"})
+
+    assert read_task_id("POST /studio/create", bare, is_bare=True) == "t"
+    with pytest.raises(errors.UnreadableReplyError, match="names no task"):
+        read_task_id("POST /x", bare)
+
+
+@pytest.mark.parametrize("body", [{"task_id": ""}, {"task_id": None, "data": []}, {"task_id": True}, {}])
+def test_a_reply_that_names_no_task(body: dict[str, object]) -> None:
+    with pytest.raises(errors.UnreadableReplyError, match="names no task"):
+        read_task_id("POST /x", reply(200, body))
+
+
+def test_a_refusal_names_no_task_even_where_it_has_an_id() -> None:
+    with pytest.raises(errors.RateLimitError):
+        read_task_id("POST /x", Reply(429, {}, b'{"task_id": "t"}'))
 
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -76,6 +76,8 @@ def test_the_key_is_in_no_repr() -> None:
         "https://host:port/",
         "https://host:99999/",
         "https://[::1/",
+        "https://api..musicapi.ai/",
+        f"https://{64 * 'a'}.example/",
     ],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
