@@ -65,10 +65,11 @@ class MusicAPI:
         given = {name: value for name, value in locals().items() if name != "self"}
         self._set_up(Settings.load(**given), None)
 
-    def _set_up(self, settings: Settings, shared: "_Shared | None") -> None:
+    def _set_up(self, settings: Settings, root: "MusicAPI | None") -> None:
         self._settings = settings
-        self._is_view = shared is not None
-        self._shared = shared or _Shared(settings)
+        # A view keeps its root: dropped, it would warn of connections that are still in use.
+        self._root = root
+        self._shared: _Shared = _Shared(settings) if root is None else root._shared
         self._caller = Caller(settings, self._shared.session)
 
     @property
@@ -196,10 +197,13 @@ class MusicAPI:
         timeout: float | None = None,
         max_attempts: int | None = None,
     ) -> Self:
-        """Return a view of this client with other settings on the same connections; closing a view does nothing."""
+        """Return a view of this client with other settings on the same connections.
+
+        Closing a view does nothing: keep the client it came from, and close that.
+        """
         changes = {name: value for name, value in locals().items() if name != "self" and value is not None}
         view = object.__new__(type(self))
-        view._set_up(attrs.evolve(self._settings, **changes), self._shared)
+        view._set_up(attrs.evolve(self._settings, **changes), self._root or self)
         return view
 
     async def aclose(self) -> None:
@@ -207,8 +211,12 @@ class MusicAPI:
 
         May be called twice.
         """
-        if not self._is_view:
+        if self._root is None:
             await self._shared.aclose()
+
+    async def _answered(self, sender: asyncio.Task[Any]) -> None:
+        """Return when the sender has no paid request in the air; for the facade, which may be interrupted."""
+        await self._shared.background.answered(sender)
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -227,7 +235,7 @@ class MusicAPI:
     def __del__(self) -> None:
         """Warn of a client that was used and not closed."""
         shared = getattr(self, "_shared", None)
-        if shared is not None and not self._is_view and shared.session.is_open:
+        if shared is not None and self._root is None and shared.session.is_open:
             warnings.warn(
                 "a MusicAPI client was not closed: use 'async with', or aclose()",
                 ResourceWarning,

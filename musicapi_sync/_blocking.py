@@ -8,91 +8,25 @@ import asyncio
 import atexit
 import inspect
 import os
-import queue
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack
-from typing import Any, Final, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 import attrs
-from anyio import CancelScope
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import musicapi_async
 from musicapi_async.errors import ClientClosedError
+from musicapi_sync._call import Call
 
-__all__ = ["Call", "LoopThread", "View"]
+__all__ = ["LoopThread", "View"]
 
 T = TypeVar("T")
-P = ParamSpec("P")
-
-Event = Callable[[], None]
-
-SETTLE: Final = 5.0
-"""Seconds that an interrupted call may take to clean up."""
-# On Windows a blocked thread does not notice Ctrl-C; it looks up this often.
-LOOK_UP: Final = 0.2 if sys.platform == "win32" else None
-
-
-class Call(Generic[T]):
-    """One call on its way through the loop; events for the caller's thread come out of its queue."""
-
-    def __init__(self, function: "Callable[[musicapi_async.MusicAPI, Call[T]], Awaitable[T]]") -> None:
-        self.result: T | None = None
-        self.error: BaseException | None = None
-        self._function = function
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._scope: CancelScope | None = None
-        self._is_cancelled = False
-
-    async def run(self, client: musicapi_async.MusicAPI) -> None:
-        """Run on the loop; never raises."""
-        try:
-            with CancelScope() as self._scope:
-                if self._is_cancelled:
-                    self._scope.cancel()
-                self.error = asyncio.CancelledError()
-                self.result = await self._function(client, self)
-                self.error = None
-        except BaseException as error:  # noqa: BLE001 - the loop must survive SystemExit; the caller gets it
-            self.error = error
-        finally:
-            self._events.put(None)
-
-    def cancel(self) -> None:
-        """Cancel the call; on the loop."""
-        self._is_cancelled = True
-        if self._scope is not None:
-            self._scope.cancel()
-
-    def ferry(self, callback: Callable[P, object]) -> Callable[P, None]:
-        """Make a function for the loop that has the callback run in the caller's thread."""
-
-        def ferried(*args: P.args, **kwargs: P.kwargs) -> None:
-            self._events.put(lambda: (callback(*args, **kwargs), None)[1])
-
-        return ferried
-
-    def drain(self) -> None:
-        """Run the call's events in this thread until the call has ended."""
-        while True:
-            try:
-                event = self._events.get(timeout=LOOK_UP)
-            except queue.Empty:
-                continue
-            if event is None:
-                return
-            event()
-
-    def settle(self) -> None:
-        """Give a cancelled call a moment to end, without running its events."""
-        try:
-            while self._events.get(timeout=SETTLE) is not None:
-                pass
-        except queue.Empty:
-            pass
 
 
 class LoopThread:
@@ -102,13 +36,11 @@ class LoopThread:
         self._settings = settings
         self._closed = False
         self._reset()
+        _all.add(self)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._stack = ExitStack()
-        self._portal: BlockingPortal | None = None
-        self._client: musicapi_async.MusicAPI | None = None
-        self._thread: int | None = None
+        self._loop: _Loop | None = None
         self._calls: set[Call[Any]] = set()
 
     def call(
@@ -118,21 +50,22 @@ class LoopThread:
     ) -> T:
         """Run a coroutine function on the loop and return its result.
 
-        When the call is interrupted (Ctrl-C, or a callback that raises) it is cancelled, and ``what_lives_on`` says in
-        a sentence what goes on at the service; the sentence becomes a note on the exception.
+        When the call is interrupted (Ctrl-C, or a callback that raises) it is cancelled, but not while its paid request
+        is unanswered; ``what_lives_on`` says in a sentence what goes on at the service: a note on the exception.
         """
-        if threading.get_ident() == self._thread:
+        if self._loop is not None and threading.get_ident() == self._loop.thread:
             raise RuntimeError("a blocking call from the client's own loop thread would wait for itself for ever")
         _warn_of_running_loop()
         call = Call(function)
-        portal, client = self._enter(call)
+        loop = self._enter(call)
         try:
-            _start_call(portal, call, client)
+            _start_call(loop, call)
             call.drain()
         except BaseException as interruption:
-            self._interrupt(portal, call)
-            if note := what_lives_on(call.result):
-                interruption.add_note(note)
+            _interrupt(loop, call)
+            for note in (what_lives_on(call.result), *call.notes()):
+                if note:
+                    interruption.add_note(note)
             raise
         finally:
             self._calls.discard(call)
@@ -146,54 +79,89 @@ class LoopThread:
         """Close the client and end the thread; calls under way get ClientClosedError. May be called twice."""
         with self._lock:
             self._closed = True
-            portal, client, stack = self._portal, self._client, self._stack
-            self._portal = None
-        if portal is None or client is None:
+            # Taken away: the system gives a dead thread's number to new ones.
+            loop, self._loop = self._loop, None
+        if loop is None:
             return
         _running.discard(self)
         try:
-            portal.call(client.aclose)
+            loop.portal.call(loop.client.aclose)
             for call in tuple(self._calls):
-                portal.start_task_soon(call.cancel)
+                loop.portal.start_task_soon(call.cancel)
         finally:
-            stack.close()
-            # The system gives a dead thread's number to new ones.
-            self._thread = None
+            loop.stack.close()
 
     def forget(self) -> None:
         """After a fork, in the child: the thread is gone; keep its remains untouched and start anew when needed."""
-        _remains.append((self._stack, self._portal, self._client, self._calls))
+        _remains.append((self._loop, self._calls))
         self._reset()
 
     @property
     def is_running(self) -> bool:
         """True between the first call and the closing."""
-        return self._portal is not None
+        return self._loop is not None
 
-    def _enter(self, call: Call[Any]) -> tuple[BlockingPortal, musicapi_async.MusicAPI]:
+    def _enter(self, call: Call[Any]) -> "_Loop":
         with self._lock:
             if self._closed:
                 raise ClientClosedError
-            if self._portal is None or self._client is None:
-                self._start()
-            assert self._portal is not None  # noqa: S101 - for the type checker: just started
-            assert self._client is not None  # noqa: S101
+            if self._loop is None:
+                self._loop = _start_loop(self._settings)
+                _running.add(self)
             self._calls.add(call)
-            return self._portal, self._client
+            return self._loop
 
-    def _start(self) -> None:
-        self._portal = self._stack.enter_context(start_blocking_portal("asyncio", name="musicapi-loop"))
-        self._thread = self._portal.call(threading.get_ident)
-        # Built inside the loop, so that nothing in it belongs to another one.
-        self._client = self._portal.call(_make_client, self._settings)
-        _running.add(self)
 
-    def _interrupt(self, portal: BlockingPortal, call: Call[Any]) -> None:
+@attrs.frozen
+class _Loop:
+    """A running loop thread: the way into it, its client, its number, and what ends it."""
+
+    portal: BlockingPortal
+    client: musicapi_async.MusicAPI
+    thread: int
+    stack: ExitStack
+
+    @classmethod
+    def open(cls, settings: musicapi_async.Settings) -> Self:
+        with ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal("asyncio", name="musicapi-loop"))
+            # Built inside the loop, so that nothing in it belongs to another one.
+            client = portal.call(_make_client, settings)
+            return cls(portal, client, portal.call(threading.get_ident), stack.pop_all())
+
+
+def _start_loop(settings: musicapi_async.Settings) -> _Loop:
+    """Start a loop thread from a thread of its own: a Ctrl-C here would hang or leak what is half begun."""
+    started: Future[_Loop] = Future()
+
+    def start() -> None:
         try:
-            portal.start_task_soon(call.cancel)
-        except RuntimeError:  # the portal has stopped meanwhile, and the call with it
-            return
-        call.settle()
+            with _starting:
+                started.set_result(_Loop.open(settings))
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
+            started.set_exception(error)
+
+    threading.Thread(target=start, name="musicapi-start", daemon=True).start()
+    try:
+        return started.result()
+    except BaseException:
+        started.add_done_callback(_end_loop)
+        raise
+
+
+def _end_loop(started: "Future[_Loop]") -> None:
+    if started.exception() is None:
+        started.result().stack.close()
+
+
+def _interrupt(loop: _Loop, call: Call[Any]) -> None:
+    try:
+        loop.portal.start_task_soon(call.stop, loop.client)
+        if not call.settle():
+            loop.portal.start_task_soon(call.cancel)
+            call.settle()
+    except RuntimeError:  # the portal has stopped meanwhile, and the call with it
+        return
 
 
 class View:
@@ -222,9 +190,9 @@ class View:
         return self.client
 
 
-def _start_call(portal: BlockingPortal, call: Call[Any], client: musicapi_async.MusicAPI) -> None:
+def _start_call(loop: _Loop, call: Call[Any]) -> None:
     try:
-        portal.start_task_soon(call.run, client)
+        loop.portal.start_task_soon(call.run, loop.client)
     except RuntimeError:  # another thread has closed the client since
         raise ClientClosedError from None
 
@@ -258,6 +226,11 @@ def _frames_to_the_user() -> int:
 
 
 _running: Final[set[LoopThread]] = set()
+# Also those that are just being started by another thread when this one forks.
+_all: "Final[weakref.WeakSet[LoopThread]]" = weakref.WeakSet()
+# Held by whoever starts a loop, and by whoever forks: modules are imported on the way, and a child that was forked in
+# the middle of an import would wait for it for ever.
+_starting: Final = threading.RLock()
 # What a forked child inherited: never to be finalised, since its sockets are the parent's.
 _remains: Final[list[object]] = []
 
@@ -268,11 +241,12 @@ def _close_all() -> None:
 
 
 def _forget_all() -> None:
-    for thread in tuple(_running):
+    _starting.release()
+    for thread in tuple(_all):
         thread.forget()
     _running.clear()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_forget_all)

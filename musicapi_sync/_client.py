@@ -44,7 +44,7 @@ class MusicAPI:
         given = {name: value for name, value in locals().items() if name != "self"}
         self._settings = Settings.load(**given)
         self._view = View(LoopThread(self._settings), {})
-        self._is_view = False
+        self._root: MusicAPI | None = None
 
     @property
     def settings(self) -> Settings:
@@ -77,10 +77,8 @@ class MusicAPI:
         Raises what ``musicapi_async.MusicAPI.submit`` raises.
         """
 
-        def what_lives_on(task: musicapi_async.Task[R] | None) -> str:
-            if task is not None:
-                return lives_on(task)
-            return f"{request.operation_name()} may have been accepted and paid for: compare your credits"
+        def what_lives_on(task: musicapi_async.Task[R] | None) -> str | None:
+            return None if task is None else lives_on(task)
 
         return Task(self._view, self._view.call(lambda client, _: client.submit(request), what_lives_on))
 
@@ -150,14 +148,18 @@ class MusicAPI:
         timeout: float | None = None,
         max_attempts: int | None = None,
     ) -> Self:
-        """Return a view of this client with other settings on the same connections; closing a view does nothing."""
+        """Return a view of this client with other settings on the same connections.
+
+        Closing a view does nothing: keep the client it came from, and close that.
+        """
         changes: dict[str, Any] = {
             name: value for name, value in locals().items() if name != "self" and value is not None
         }
         view = object.__new__(type(self))
         view._settings = attrs.evolve(self._settings, **changes)
         view._view = View(self._view.loop, {**self._view.options, **changes})
-        view._is_view = True
+        # A view keeps its root: dropped, it would warn of connections that are still in use.
+        view._root = self._root or self
         return view
 
     def close(self) -> None:
@@ -165,7 +167,7 @@ class MusicAPI:
 
         May be called twice.
         """
-        if not self._is_view:
+        if self._root is None:
             self._view.loop.close()
 
     def __enter__(self) -> Self:
@@ -185,7 +187,7 @@ class MusicAPI:
     def __del__(self) -> None:
         """Warn of a client that was used and not closed."""
         view = getattr(self, "_view", None)
-        if view is not None and not self._is_view and view.loop.is_running:
+        if view is not None and self._root is None and view.loop.is_running:
             warnings.warn(
                 "a MusicAPI client was not closed: use 'with', or close()", ResourceWarning, stacklevel=2, source=self
             )

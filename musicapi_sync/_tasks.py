@@ -1,5 +1,6 @@
 """Tasks and runs that block; what they do is done by the async ones."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import Any, Generic, Self, TypeVar
@@ -10,6 +11,7 @@ import musicapi_async
 from musicapi_async import TaskRequest, TaskState
 from musicapi_async.errors import ClientClosedError, MusicAPIError
 from musicapi_sync._blocking import View
+from musicapi_sync._call import SETTLE
 
 __all__ = ["Outcome", "Run", "Task", "lives_on"]
 
@@ -54,10 +56,14 @@ class Task(Generic[R_co]):
         async def start(client: musicapi_async.MusicAPI, _: object) -> AsyncGenerator[TaskState[R_co], None]:
             return self._on(client).updates()
 
+        async def step(client: musicapi_async.MusicAPI, _: object) -> TaskState[R_co] | None:
+            _check_process(client, self._client)
+            return await anext(states, None)
+
         states = self._view.call(start)
         try:
             while True:
-                state = self._view.call(lambda *_: anext(states, None), lambda _: lives_on(self._task))
+                state = self._view.call(step, lambda _: lives_on(self._task))
                 if state is None:
                     return
                 yield state
@@ -91,13 +97,15 @@ class Outcome(Generic[R_co]):
 class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``for outcome in client.run(requests, in_flight=50)``.
 
-    At most ``in_flight`` tasks are alive at the service. Requests are taken from their source in the caller's thread,
-    and only while somebody asks for the next outcome: leaving the loop stops the spending. Tasks alive then are in
-    ``tasks``. An error of the source is raised when every task that was started has been handed over.
+    At most ``in_flight`` tasks are waited for at once. Requests are taken from their source in the caller's thread, and
+    only while somebody asks for the next outcome: leaving the loop stops the taking. A request taken before may still
+    wait for a repetition and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not handed
+    over is in ``tasks``. An error of the source is raised when every task that was started has been handed over.
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
         async def start(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Run[R]:
+            self._client = client
             return client.run((), in_flight=in_flight, timeout=timeout)
 
         self._view = view
@@ -108,7 +116,7 @@ class Run(Generic[R]):
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are alive at the service now."""
+        """The tasks that are paid for and alive, or whose outcome was not handed over yet; also after the closing."""
         return tuple(Task(self._view, task) for task in self._run.tasks)
 
     @property
@@ -117,16 +125,25 @@ class Run(Generic[R]):
         return self._run.has_room
 
     def start(self, request: TaskRequest[R]) -> None:
-        """Start one more request now, besides those of the source; ``has_room`` tells whether it may be."""
+        """Start one more request now, besides those of the source; ``has_room`` tells whether it may be.
 
-        async def start(*_: object) -> None:
+        Raises RuntimeError when the run was closed.
+        """
+
+        async def start(client: musicapi_async.MusicAPI, _: object) -> None:
+            _check_process(client, self._client)
             self._run.start(request)
 
-        self._view.call(start)
+        self._view.call(start, self._stop)
 
     def next(self) -> Outcome[R] | None:
         """Return the next outcome, or None when nothing is left that was started."""
-        outcome = self._view.call(lambda *_: self._run.next(), lambda _: self._what_lives_on())
+
+        async def take(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Outcome[R] | None:
+            _check_process(client, self._client)
+            return await self._run.next()
+
+        outcome = self._view.call(take, self._stop)
         if outcome is None:
             return None
         task = None if outcome.task is None else Task(self._view, outcome.task)
@@ -148,8 +165,17 @@ class Run(Generic[R]):
 
     def close(self) -> None:
         """Stop: nothing more is started, waiting ends. Tasks that are alive live on at the service."""
+        self._close(None)
+
+    def _close(self, patience: float | None) -> None:
         self._exhausted = True
-        self._view.call(lambda *_: self._run.aclose())
+
+        async def close(client: musicapi_async.MusicAPI, _: object) -> None:
+            _check_process(client, self._client)
+            async with asyncio.timeout(patience):
+                await self._run.aclose()
+
+        self._view.call(close)
 
     def _fill(self) -> None:
         while not self._exhausted and self._run.has_room:
@@ -163,12 +189,21 @@ class Run(Generic[R]):
                 self._exhausted = True
                 self._source_error = error
 
-    def _what_lives_on(self) -> str | None:
+    def _stop(self, _: object) -> str | None:
+        """End the run that was interrupted, and say what it leaves at the service."""
+        with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
+            self._close(SETTLE)
         alive = self._run.tasks
         if not alive:
             return None
         names = ", ".join(f"{task.family} {task.id}" for task in alive)
         return f"paid for and alive at the service: {names}; take each up with client.<family>.task(id)"
+
+
+def _check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:
+    """Refuse what was begun in the parent of this process: its loop is not here."""
+    if now is not then:
+        raise RuntimeError("this was begun before the process forked: go on in the parent, or take the tasks up by id")
 
 
 def lives_on(task: musicapi_async.Task[Any]) -> str:

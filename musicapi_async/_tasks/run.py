@@ -9,6 +9,7 @@ import attrs
 
 from musicapi_async._operation import TaskRequest
 from musicapi_async._tasks.task import Task
+from musicapi_async._transport.caller import logger
 from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError, TaskFailedError
 
 __all__ = ["Background", "Outcome", "Run"]
@@ -46,8 +47,9 @@ class Client(Protocol):
 class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``async for outcome in client.run(requests, in_flight=50)``.
 
-    At most ``in_flight`` tasks are alive at the service. Requests are taken from their source one by one, and only
-    while somebody asks for the next outcome: leaving the loop stops the spending. Tasks alive then are in ``tasks``.
+    At most ``in_flight`` tasks are waited for at once. Requests are taken from their source one by one, and only while
+    somebody asks for the next outcome: leaving the loop stops the taking. A request taken before may still wait for a
+    repetition and be sent: ``aclose()`` stops that too. What was paid for and not handed over is in ``tasks``.
     An error of the source, or ClientClosedError, is raised when every task that was started has been handed over.
     """
 
@@ -75,8 +77,9 @@ class Run(Generic[R]):
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are alive at the service now."""
-        return tuple(self._alive.values())
+        """The tasks that are paid for and alive, or whose outcome was not handed over yet."""
+        waiting = {outcome.task.id: outcome.task for outcome in self._finished if outcome.task is not None}
+        return tuple({**self._alive, **waiting}.values())
 
     @property
     def has_room(self) -> bool:
@@ -84,11 +87,18 @@ class Run(Generic[R]):
         return len(self._workers) + len(self._finished) < self._in_flight
 
     def start(self, request: TaskRequest[R]) -> None:
-        """Start one more request now, besides those of the source; ``has_room`` tells whether it may be."""
+        """Start one more request now, besides those of the source; ``has_room`` tells whether it may be.
+
+        Raises RuntimeError when the run was closed.
+        """
+        if self._is_closed:
+            raise RuntimeError("this run was closed: start another one")
         worker = asyncio.get_running_loop().create_task(self._work(_checked(request)))
         for group in (self._workers, self._background.workers):
             group.add(worker)
             worker.add_done_callback(group.discard)
+        # Also of one that was cancelled before its first step whoever asks must hear.
+        worker.add_done_callback(lambda _: self._changed.set())
 
     async def next(self) -> Outcome[R] | None:
         """Return the next outcome, or None when nothing is left that was started."""
@@ -142,6 +152,8 @@ class Run(Generic[R]):
         except ClientClosedError as error:
             # Nothing more can be started; of what was accepted the id is handed over.
             self._source.stop(error)
+            if task is not None:
+                logger.warning("%s task %s is paid for and lives on: its client was closed", task.family, task.id)
             outcome = None if task is None else Outcome(request=request, task=task, error=error)
         except MusicAPIError as error:
             outcome = Outcome(request=request, task=task, error=error)
@@ -186,6 +198,11 @@ class Background:
                 worker.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)
 
+    async def answered(self, sender: asyncio.Task[Any]) -> None:
+        """Return when the sender has no paid request in the air."""
+        while sender in self.in_the_air:
+            await asyncio.wait({sender}, timeout=ANSWERS)
+
     async def stop(self, workers: set[asyncio.Task[None]]) -> None:
         """Cancel workers, but none while its paid request is in the air: the answer names what was paid for."""
         while workers:
@@ -211,6 +228,7 @@ class _Source(Generic[R]):
         self._pulled: TaskRequest[R] | None = None
         self._puller: asyncio.Task[None] | None = None
         self._exhausted = False
+        self._is_closed = False
         self.error: BaseException | None = None
 
     @property
@@ -239,7 +257,7 @@ class _Source(Generic[R]):
 
     async def aclose(self) -> None:
         """Take nothing more, and end the task that reads an async source."""
-        self._exhausted = True
+        self._exhausted = self._is_closed = True
         if self._puller is not None:
             self._puller.cancel()
             await asyncio.gather(self._puller, return_exceptions=True)
@@ -260,7 +278,10 @@ class _Source(Generic[R]):
                 self._wanted.clear()
                 self._changed.set()
                 await self._wanted.wait()
-        except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
+        except (Exception, asyncio.CancelledError) as error:
+            # Cancelled by us, it just ends; a source that ends by a cancellation of its own is not exhausted.
+            if self._is_closed:
+                raise
             self.error = error
         finally:
             self._exhausted = True

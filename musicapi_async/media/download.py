@@ -17,7 +17,7 @@ from musicapi_async._transport.caller import logger
 from musicapi_async._transport.retry import NoReplyError
 from musicapi_async._transport.session import Session
 from musicapi_async.errors import DownloadError
-from musicapi_async.media.kinds import FIRST_BYTES, is_text, kind_of
+from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, is_text, kind_of
 from musicapi_async.results import Clip
 
 __all__ = ["Progress", "SavedFile", "save"]
@@ -31,7 +31,6 @@ Progress = Callable[[int, int | None], None]
 BATCH: Final = 1024 * 1024
 # The end of "Mr. Brightside" or "v1.2" is not a suffix.
 SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
-SAME_KIND: Final = {"jpg": "jpeg", "m4a": "mp4"}
 
 
 @attrs.frozen
@@ -52,7 +51,7 @@ async def save(
 ) -> SavedFile:
     """Fetch a clip's audio, or a URL, to a path; see ``MusicAPI.download``."""
     url = _url_of(source)
-    partial = _PartialFile(url, Path(path))
+    partial = _PartialFile(url, Path(path), is_media=isinstance(source, Clip))
     try:
         await partial.do(partial.open)
         start, size = await _stream(session, url, partial, on_progress)
@@ -68,9 +67,10 @@ async def save(
 class _PartialFile:
     """The file while it grows: beside its target, under a name of its own."""
 
-    def __init__(self, url: str, target: Path) -> None:
+    def __init__(self, url: str, target: Path, *, is_media: bool) -> None:
         self.target = target
         self._url = url
+        self._is_media = is_media or target.suffix.lower().lstrip(".") in KINDS
         self._path = target.parent / f".{secrets.token_hex(8)}.part"
         self._file: BinaryIO | None = None
 
@@ -93,6 +93,11 @@ class _PartialFile:
     def error(self, reason: str, status: int | None = None) -> DownloadError:
         """Make the error that names this file."""
         return DownloadError(self._url, str(self.target), reason, status)
+
+    def check(self, start: bytes) -> None:
+        """Refuse an error page that came with a 200; whoever asks for a text by its URL and name gets it."""
+        if self._is_media and is_text(start):
+            raise self.error(f"its host sent a text that begins {start!r}")
 
     def open(self) -> None:
         if self.target.is_dir():
@@ -137,8 +142,8 @@ async def _stream(session: Session, url: str, partial: _PartialFile, on_progress
             async for chunk in reply.chunks:
                 if len(start) < FIRST_BYTES:
                     start += chunk[: FIRST_BYTES - len(start)]
-                    if is_text(start):
-                        raise partial.error(f"its host sent a text that begins {start!r}")
+                    if len(start) == FIRST_BYTES:
+                        partial.check(start)
                 batch += chunk
                 size += len(chunk)
                 if len(batch) >= BATCH:
@@ -150,6 +155,7 @@ async def _stream(session: Session, url: str, partial: _PartialFile, on_progress
         raise partial.error(f"{error.reason}; {size} bytes had come") from error
     if not size:
         raise partial.error("the file is empty")
+    partial.check(start)
     await partial.do(partial.write, bytes(batch))
     if on_progress is not None:
         on_progress(size, total)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["FIRST_BYTES", "is_text", "kind_of"]
+__all__ = ["FIRST_BYTES", "KINDS", "SAME_KIND", "is_text", "kind_of"]
 
 FIRST_BYTES: Final = 16
 
@@ -22,6 +22,10 @@ _SIGNATURES: Final = (
     (4, b"ftyp", "mp4"),
 )
 
+SAME_KIND: Final = {"jpg": "jpeg", "m4a": "mp4"}
+KINDS: Final = frozenset(kind for _, _, kind in _SIGNATURES) | frozenset(SAME_KIND.values())
+"""The suffixes of media files; a text under such a name is an error page."""
+
 
 def kind_of(start: bytes) -> str | None:
     """Return the usual file name suffix (without a dot) of a file that begins like this, or None."""
@@ -33,4 +37,7 @@ def kind_of(start: bytes) -> str | None:
 
 def is_text(start: bytes) -> bool:
     """Tell whether a file begins like a page or an error text rather than like music."""
-    return start.lstrip()[:1] in {b"<", b"{", b"["}
+    if not start or kind_of(start) is not None:
+        return False
+    # A letter of several bytes may be cut at the end.
+    return start.decode("utf-8", "ignore").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()

@@ -1,6 +1,7 @@
 """Forks and exits, each in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -134,3 +135,114 @@ def test_a_client_that_is_dropped_unclosed_warns(served: Sandbox) -> None:
     assert "ResourceWarning: a MusicAPI client was not closed" in done.stderr
     assert "unclosed" not in done.stderr.lower()
     assert done.stdout == "went on\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_is_told_what_belongs_to_its_parent(served: Sandbox) -> None:
+    done = run_script(
+        """
+        import os
+        from musicapi_sync import MusicAPI, sonic
+
+        client = MusicAPI()
+        run = client.run([sonic.Describe(description=f"song {n}") for n in range(3)], in_flight=1)
+        next(run)
+        updates = client.sonic.describe(description="rain").updates()
+        next(updates)
+        child = os.fork()
+        if child == 0:
+            for begun in (run, updates):
+                try:
+                    next(begun)
+                except RuntimeError as error:
+                    print(error, flush=True)
+            print(client.account.credits().total > 0, flush=True)
+            client.close()
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        print("parent", status, len(list(run)), list(updates)[-1].status)
+        client.close()
+        """,
+        served,
+    )
+
+    assert done.stderr == ""
+    told = "this was begun before the process forked: go on in the parent, or take the tasks up by id"
+    assert done.stdout.splitlines() == [told, told, "True", "parent 0 2 finished"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_while_another_thread_makes_the_first_call(served: Sandbox) -> None:
+    done = run_script(
+        """
+        import os, threading
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+        for _ in range(20):
+            client = MusicAPI()
+            calling = threading.Thread(target=client.account.credits)
+            calling.start()
+            child = os.fork()
+            if child == 0:
+                client.account.credits()
+                client.close()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            calling.join()
+            client.close()
+        print("done")
+        """,
+        served,
+    )
+
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="sends itself a signal")
+def test_ctrl_c_at_any_moment_of_the_first_call_leaves_no_thread(served: Sandbox) -> None:
+    done = run_script(
+        """
+        import signal, threading, time
+        from musicapi_sync import MusicAPI
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, interrupt)
+        interrupted = 0
+        for n in range(40):
+            client = MusicAPI()
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0003 * (n + 1))
+                client.account.credits()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            client.close()
+        until = time.monotonic() + 5
+        while threading.active_count() > 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        print(interrupted > 0, [thread.name for thread in threading.enumerate()])
+        """,
+        served,
+    )
+
+    assert (done.stdout, done.stderr) == ("True ['MainThread']\n", "")
+
+
+def test_a_view_keeps_its_client(served: Sandbox) -> None:
+    done = run_script(
+        """
+        import gc
+        from musicapi_sync import MusicAPI
+
+        view = MusicAPI().with_options(timeout=5)
+        gc.collect()
+        print(view.account.credits().total > 0)
+        view.account.credits()
+        """,
+        served,
+    )
+
+    assert (done.stdout, done.returncode) == ("True\n", 0)

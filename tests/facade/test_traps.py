@@ -5,15 +5,20 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from musicapi_async.sandbox import Sandbox
+from musicapi_async.sandbox import Fault, Sandbox
 from musicapi_sync import MusicAPI, errors, sonic
 
+CREATE = "POST /sonic/create"
 LOOK = "GET /sonic/task/{task_id}"
+
+NEEDS_SIGNALS = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends the signal to one thread")
 
 
 class Exiting(os.PathLike[str]):
@@ -42,6 +47,24 @@ def wait_until_looked_at(sandbox: Sandbox) -> None:
     pytest.fail("the task was never looked at")
 
 
+@contextmanager
+def interrupted_when(is_time: Callable[[], bool]) -> Iterator[pytest.ExceptionInfo[KeyboardInterrupt]]:
+    """Press Ctrl-C, as it were, when it is time; and catch what comes of it."""
+    main_thread = threading.get_ident()
+
+    def interrupt() -> None:
+        moment = threading.Event()
+        while not is_time():
+            moment.wait(0.005)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt, daemon=True)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        yield caught
+    interrupting.join()
+
+
 def test_system_exit_reaches_its_caller_and_nobody_else(client: MusicAPI, tmp_path: Path) -> None:
     songs = client.sonic.describe(description="rain").wait()
     with ThreadPoolExecutor(1) as threads:
@@ -61,46 +84,92 @@ def test_a_call_from_the_loops_own_thread_is_an_error_at_once(client: MusicAPI) 
         client.download(songs[0], Calling(client))
 
 
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends the signal to one thread")
+@NEEDS_SIGNALS
 def test_ctrl_c_cancels_the_call_names_the_task_and_leaves_the_client_usable(
     waiting_client: MusicAPI, slow: Sandbox
 ) -> None:
     task = waiting_client.sonic.describe(description="rain")
-    main_thread = threading.get_ident()
-
-    def interrupt() -> None:
-        wait_until_looked_at(slow)
-        signal.pthread_kill(main_thread, signal.SIGINT)
-
-    interrupting = threading.Thread(target=interrupt)
-    interrupting.start()
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with interrupted_when(lambda: slow.requests[LOOK] > 0) as caught:
         task.wait()
-    interrupting.join()
 
     assert task.id in "\n".join(caught.value.__notes__)
     assert f"client.sonic.task('{task.id}')" in caught.value.__notes__[0]
     assert task.poll().status == "waiting"
 
 
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends the signal to one thread")
+@NEEDS_SIGNALS
 def test_ctrl_c_in_a_run_names_every_task_that_is_alive(waiting_client: MusicAPI, slow: Sandbox) -> None:
     run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
-    main_thread = threading.get_ident()
-
-    def interrupt() -> None:
-        wait_until_looked_at(slow)
-        signal.pthread_kill(main_thread, signal.SIGINT)
-
-    interrupting = threading.Thread(target=interrupt)
-    interrupting.start()
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with interrupted_when(lambda: slow.requests[LOOK] > 0) as caught:
         next(run)
-    interrupting.join()
 
     accepted = [task.task_id for task in slow.accepted]
     assert len(accepted) == 3
     assert all(task_id in caught.value.__notes__[0] for task_id in accepted)
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_while_a_create_is_in_the_air_names_the_task(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    slow.add_fault(CREATE, Fault(delay=0.5))
+    with interrupted_when(lambda: slow.requests[CREATE] > 0) as caught:
+        waiting_client.sonic.describe(description="rain")
+
+    (accepted,) = slow.accepted
+    assert accepted.task_id in caught.value.__notes__[0]
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_in_a_run_names_what_is_in_the_air(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    for _ in range(3):
+        slow.add_fault(CREATE, Fault(delay=0.5))
+    run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
+    with interrupted_when(lambda: slow.requests[CREATE] == 3) as caught:
+        next(run)
+
+    assert len(slow.accepted) == 3
+    assert all(task.task_id in caught.value.__notes__[0] for task in slow.accepted)
+    assert {task.id for task in run.tasks} == {task.task_id for task in slow.accepted}
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize("use", ["lyrics", "request", "submit"])
+def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
+    waiting_client: MusicAPI, slow: Sandbox, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicapi_sync._call.SETTLE", 0.1)
+    route = {"lyrics": "POST /sonic/lyrics", "request": "POST /sonic/lyrics", "submit": CREATE}[use]
+    slow.add_fault(route, Fault(delay=60))
+    with interrupted_when(lambda: slow.requests[route] > 0) as caught:
+        if use == "lyrics":
+            waiting_client.lyrics.make(description="rain")
+        elif use == "request":
+            waiting_client.request("POST", "/sonic/lyrics", json={"description": "rain"})
+        else:
+            waiting_client.sonic.describe(description="rain")
+
+    assert f"{route} was cancelled after it was sent: it may have been accepted" in caught.value.__notes__[0]
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_before_the_first_byte_says_nothing_of_money(served: Sandbox) -> None:
+    served.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "60"}))
+    with MusicAPI("key", base_url=served.base_url) as client:
+        with interrupted_when(lambda: served.requests[CREATE] > 0) as caught:
+            client.sonic.describe(description="rain")
+
+        assert not getattr(caught.value, "__notes__", ())
+        assert client.account.credits().total == 1000
+
+
+def test_the_tasks_of_a_run_are_known_after_the_client_is_closed(slow: Sandbox) -> None:
+    client = MusicAPI("key", base_url=slow.base_url, poll_interval=0.02)
+    run = client.run([sonic.Describe(description=f"song {n}") for n in range(2)], in_flight=2)
+    for n in range(2):
+        run.start(sonic.Describe(description=f"song {n}"))
+    wait_until_looked_at(slow)
+    client.close()
+
+    assert {task.id for task in run.tasks} == {task.task_id for task in slow.accepted}
 
 
 def test_closing_gives_calls_under_way_our_own_error(slow: Sandbox) -> None:

@@ -197,3 +197,86 @@ async def test_a_wait_that_is_too_long_is_an_outcome_with_its_task(client: Music
     assert isinstance(outcome.error, errors.TaskTimeoutError)
     assert outcome.task is not None
     assert outcome.error.task_id == outcome.task.id
+
+
+async def test_what_was_not_handed_over_is_still_known(sandbox: Sandbox) -> None:
+    """Closed client or left loop: every task that was paid for is an outcome or in ``tasks``."""
+    client = MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01)
+    run = client.run(requests(100), in_flight=3)
+    asking = asyncio.create_task(anext(run))
+    await in_flight(sandbox, 3)
+    sandbox.advance(5000)
+    handed_over = await asking
+    await in_flight(sandbox, 3)
+    await client.aclose()
+
+    known = {task.id for task in run.tasks} | {handed_over.task.id if handed_over.task else ""}
+    assert known == {task.task_id for task in sandbox.accepted}
+
+
+async def test_closing_the_client_names_what_a_run_leaves_behind(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
+        run = client.run(requests(100), in_flight=2)
+        asking = asyncio.create_task(anext(run))
+        await in_flight(sandbox, 2)
+    await asking
+
+    assert all(f"sonic task {task.task_id} is paid for and lives on" in caplog.text for task in sandbox.accepted)
+    assert {task.id for task in run.tasks} <= {task.task_id for task in sandbox.accepted}
+
+
+async def test_a_closed_run_starts_nothing(client: MusicAPI, sandbox: Sandbox) -> None:
+    run = client.run(requests(0))
+    await run.aclose()
+
+    with pytest.raises(RuntimeError, match="run was closed"):
+        run.start(sonic.Describe(description="one more"))
+
+    assert sandbox.accepted == ()
+
+
+async def test_whoever_asks_hears_of_a_run_that_is_closed_at_once(client: MusicAPI) -> None:
+    run = client.run(requests(0))
+    run.start(sonic.Describe(description="cancelled before its first step"))
+    asking = asyncio.create_task(run.next())
+    closing = asyncio.create_task(run.aclose())
+    async with asyncio.timeout(3):
+        await closing
+        outcome = await asking
+
+    assert outcome is None
+
+
+async def test_a_source_that_is_cancelled_is_not_taken_for_exhausted(quick_client: MusicAPI) -> None:
+    async def source() -> AsyncIterator[sonic.Describe]:
+        yield sonic.Describe(description="the only one")
+        raise asyncio.CancelledError
+
+    outcomes: list[Outcome[Songs]] = []
+
+    async def gather() -> None:
+        async for outcome in quick_client.run(source(), in_flight=1):
+            outcomes.append(outcome)  # noqa: PERF401 - the loop must be seen to raise
+
+    with pytest.raises(asyncio.CancelledError):
+        await gather()
+
+    assert [outcome.error for outcome in outcomes] == [None]
+
+
+async def test_an_error_nobody_expects_ends_the_run_that_was_started_by_hand(
+    quick_client: MusicAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``next()`` alone must say it too: the facade fills the run itself."""
+    run = quick_client.run(requests(0))
+
+    def no_memory(_: object) -> dict[str, object]:
+        raise MemoryError
+
+    monkeypatch.setattr(sonic.Describe, "to_wire", no_memory)
+    run.start(sonic.Describe(description="rain"))
+
+    with pytest.raises(MemoryError):
+        await run.next()

@@ -62,6 +62,26 @@ async def test_the_kind_is_told_by_the_first_bytes(
     assert saved.path.read_bytes() == content
 
 
+@pytest.mark.parametrize("name", ["song.lrc", "cover.svg", "words.json", "notes"])
+async def test_a_text_that_is_asked_for_by_its_address_is_written(
+    fetching: MusicAPI, tmp_path: Path, name: str
+) -> None:
+    async with scripted(reply(200, b"[00:01.00] rain")) as server:
+        saved = await fetching.download(f"{server.base_url}/{name}", tmp_path / name)
+
+    assert saved.path.read_bytes() == b"[00:01.00] rain"
+
+
+async def test_a_text_in_the_place_of_a_clips_audio_is_refused_whatever_its_name(
+    fetching: MusicAPI, tmp_path: Path
+) -> None:
+    async with scripted(reply(200, b"This link has expired.")) as server:
+        with pytest.raises(errors.DownloadError, match="sent a text"):
+            await fetching.download(clip_at(f"{server.base_url}/song"), tmp_path / "song")
+
+    assert os.listdir(tmp_path) == []
+
+
 async def test_a_name_of_another_kind_is_kept_and_said(
     fetching: MusicAPI, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -77,6 +97,8 @@ async def test_a_name_of_another_kind_is_kept_and_said(
         (reply(404, b"gone"), "answered 404"),
         (reply(200, b"<html>not here</html>"), "sent a text"),
         (reply(200, b'{"error": "expired"}'), "sent a text"),
+        (reply(200, b"This link has expired."), "sent a text"),
+        (reply(200, "Zu spät".encode()), "sent a text"),
         (reply(200, b""), "empty"),
         (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + MP3), "5003 bytes had come"),
         (cut(), "0 bytes had come"),

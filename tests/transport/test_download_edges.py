@@ -162,8 +162,13 @@ def test_any_beginning_of_a_file_has_one_kind_or_none(start: bytes) -> None:
     assert kind is None or kind.isalnum()
     assert kind_of(b"ID3" + start) == "mp3"
     assert kind_of(b"RIFF\x00\x00\x00\x00WAVE" + start) == "wav"
-    assert is_text(b" \n<" + start)
     assert not is_text(b"\xff\xfb" + start)
+    assert not (is_text(start) and kind)
+
+
+@given(start=st.text(st.characters(exclude_categories=["C", "Z"]), min_size=FIRST_BYTES))
+def test_any_text_is_a_text_wherever_it_is_cut(start: str) -> None:
+    assert is_text(f"~{start}".encode()[:FIRST_BYTES])
 
 
 @pytest.mark.parametrize("steps", range(8))

@@ -1,0 +1,108 @@
+"""One call on its way through the loop thread, and back to the thread that made it."""
+
+import asyncio
+import queue
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, ParamSpec, TypeVar
+
+from anyio import CancelScope
+
+import musicapi_async
+from musicapi_async.errors import UncertainSubmissionError
+
+__all__ = ["SETTLE", "Call"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+Event = Callable[[], None]
+
+SETTLE: Final = 5.0
+"""Seconds that an interrupted call may take to clean up."""
+# On Windows a blocked thread does not notice Ctrl-C; it looks up this often.
+LOOK_UP: Final = 0.2 if sys.platform == "win32" else None
+
+
+class Call(Generic[T]):
+    """One call on its way through the loop; events for the caller's thread come out of its queue."""
+
+    def __init__(self, function: "Callable[[musicapi_async.MusicAPI, Call[T]], Awaitable[T]]") -> None:
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self._function = function
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._scope: CancelScope | None = None
+        self._runner: asyncio.Task[Any] | None = None
+        self._is_cancelled = False
+
+    async def run(self, client: musicapi_async.MusicAPI) -> None:
+        """Run on the loop; never raises."""
+        self._runner = asyncio.current_task()
+        try:
+            with CancelScope() as self._scope:
+                if self._is_cancelled:
+                    self._scope.cancel()
+                self.error = asyncio.CancelledError()
+                self.error = await self._reach_end(client)
+        except BaseException as error:  # noqa: BLE001 - the loop must survive SystemExit; the caller gets it
+            self.error = error
+        finally:
+            self._events.put(None)
+
+    async def _reach_end(self, client: musicapi_async.MusicAPI) -> BaseException | None:
+        try:
+            self.result = await self._function(client, self)
+        except asyncio.CancelledError as error:
+            # The scope swallows it, and it may tell of money.
+            self.error = error
+            raise
+        return None
+
+    def cancel(self) -> None:
+        """Cancel the call; on the loop."""
+        self._is_cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def stop(self, client: musicapi_async.MusicAPI) -> None:
+        """Cancel the call, but not while its paid request is in the air: the answer names what was paid for."""
+        if self._runner is not None:
+            await client._answered(self._runner)
+        self.cancel()
+
+    def ferry(self, callback: Callable[P, object]) -> Callable[P, None]:
+        """Make a function for the loop that has the callback run in the caller's thread."""
+
+        def ferried(*args: P.args, **kwargs: P.kwargs) -> None:
+            self._events.put(lambda: (callback(*args, **kwargs), None)[1])
+
+        return ferried
+
+    def drain(self) -> None:
+        """Run the call's events in this thread until the call has ended."""
+        while True:
+            try:
+                event = self._events.get(timeout=LOOK_UP)
+            except queue.Empty:
+                continue
+            if event is None:
+                return
+            event()
+
+    def settle(self) -> bool:
+        """Give a call that is being stopped a moment to end, without running its events; tell whether it has."""
+        until = time.monotonic() + SETTLE
+        try:
+            while self._events.get(timeout=max(0.0, until - time.monotonic())) is not None:
+                pass
+        except queue.Empty:
+            return False
+        return True
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the end of an interrupted call tells of money."""
+        if isinstance(self.error, UncertainSubmissionError):
+            return (str(self.error),)
+        return tuple(getattr(self.error, "__notes__", ()))
