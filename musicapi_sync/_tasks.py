@@ -109,6 +109,7 @@ class Run(Generic[R]):
             return client.run((), in_flight=in_flight, timeout=timeout)
 
         self._view = view
+        self._client: musicapi_async.MusicAPI | None = None
         self._run = view.call(start)
         self._requests = iter(requests)
         self._exhausted = False

@@ -176,7 +176,8 @@ def test_a_method_shows_its_fields(method: str, shown: str) -> None:
     assert {one.kind for one in signature.parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
     assert inspect.iscoroutinefunction(found)
     page = pydoc.plain(pydoc.render_doc(found))
-    assert shown in page
+    # Newer Pythons give a long signature a line for each parameter.
+    assert shown in " ".join(page.split())
     assert found.__doc__ in inspect.cleandoc(page) or found.__doc__.splitlines()[0] in page
 
 
