@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 
 demo: .venv/.installed
 	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
@@ -17,6 +17,9 @@ check: .venv/.dev
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pyright
+
+docs: .venv/.installed
+	$(BIN)/python docs/make_reference.py
 
 bench: .venv/.bench
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done

@@ -1,47 +1,103 @@
 """The Python SDK for MusicAPI (musicapi.ai): songs from lyrics or an idea, async first.
 
-Start at ``MusicAPI``. Requests live in the families (``sonic``, ``riffusion``, ``lyrics``, ``account``), what comes
-back in the results (``Clip``, ``Songs``, ...), what goes wrong in ``errors``. ``musicapi_sync`` is the same, blocking.
+Start at ``MusicAPI``. Requests live in the families (``sonic``, ``producer``, ``lyrics``, ...), what comes back in the
+results (``Clip``, ``Songs``, ...), what goes wrong in ``errors``. ``musicapi_sync`` is the same, blocking.
 """
 
 import logging
 
 from musicapi_async import errors
 from musicapi_async._client import JSON, MusicAPI
-from musicapi_async._fields import ClipOrId
-from musicapi_async._operation import Request, TaskRequest, operations
+from musicapi_async._clip_fields import ClipOrId
+from musicapi_async._operation import operations
+from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task
-from musicapi_async.families import account, lyrics, riffusion, sonic
+from musicapi_async.families import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
 from musicapi_async.media import SavedFile
-from musicapi_async.results import Clip, Credits, LyricsDraft, LyricsDrafts, Songs, Word
+from musicapi_async.results import (
+    AlignedLyrics,
+    Batch,
+    BatchTask,
+    Bpm,
+    Clip,
+    Credits,
+    DownloadFile,
+    DownloadFiles,
+    ExtendedSong,
+    ExtendedSongs,
+    LyricsDraft,
+    LyricsDrafts,
+    Midi,
+    MidiInstrument,
+    Note,
+    Persona,
+    ReplacedSection,
+    ReplacedSections,
+    SharedSong,
+    Songs,
+    Stem,
+    Stems,
+    Step,
+    UploadedClip,
+    UpsampledTags,
+    Voice,
+    Vox,
+    Word,
+)
 
 __all__ = [
     "JSON",
+    "AlignedLyrics",
+    "Batch",
+    "BatchTask",
+    "Bpm",
     "Clip",
     "ClipOrId",
     "Credits",
+    "DownloadFile",
+    "DownloadFiles",
+    "ExtendedSong",
+    "ExtendedSongs",
     "LyricsDraft",
     "LyricsDrafts",
+    "Midi",
+    "MidiInstrument",
     "MusicAPI",
+    "Note",
     "Outcome",
+    "Persona",
+    "ReplacedSection",
+    "ReplacedSections",
     "Request",
     "Run",
     "SavedFile",
     "Settings",
+    "SharedSong",
     "Songs",
+    "Stem",
+    "Stems",
+    "Step",
     "Task",
     "TaskRequest",
     "TaskState",
+    "UploadedClip",
+    "UpsampledTags",
+    "Voice",
+    "Vox",
     "Word",
     "account",
     "errors",
     "lyrics",
+    "nuro",
     "operations",
+    "producer",
     "riffusion",
     "sonic",
+    "studio",
+    "suno",
 ]
 
 logging.getLogger("musicapi").addHandler(logging.NullHandler())

@@ -2,42 +2,48 @@
 
 import asyncio
 import os
-import re
 import warnings
-from collections.abc import AsyncIterable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias, TypeVar
-from urllib.parse import quote
+from typing import Any, Self, TypeAlias, TypeVar
+from urllib.parse import quote, urlencode
 
 import attrs
 
-from musicapi_async._operation import GET, POST, Request, TaskRequest
+from musicapi_async._lifetime import Shared
+from musicapi_async._request import GET, POST, Request, TaskRequest
 from musicapi_async._settings import Settings
-from musicapi_async._tasks.poller import Poller
-from musicapi_async._tasks.run import Background, Run
+from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.caller import Call, Caller
-from musicapi_async._transport.replies import Reply, read_body, read_object, read_task_id, unreadable
+from musicapi_async._transport.reading import read_result, read_uploaded
+from musicapi_async._transport.replies import (
+    Reply,
+    is_not_ready,
+    read_body,
+    read_object,
+    read_task_id,
+    unreadable,
+)
 from musicapi_async._transport.retry import Kind
-from musicapi_async._transport.session import Session
 from musicapi_async._transport.wire import check_json
-from musicapi_async.errors import ClientClosedError, InvalidRequestError
+from musicapi_async.errors import InvalidRequestError, NotReadyError
 from musicapi_async.families.account import Account
 from musicapi_async.families.lyrics import Lyrics
+from musicapi_async.families.nuro import Nuro
+from musicapi_async.families.producer import Producer
 from musicapi_async.families.riffusion import Riffusion
 from musicapi_async.families.sonic import Sonic
+from musicapi_async.families.studio import Studio
+from musicapi_async.families.suno import Suno
 from musicapi_async.media.download import Progress, SavedFile, save
-from musicapi_async.results import Clip, Songs
+from musicapi_async.results import Clip, UploadedClip
 
 __all__ = ["JSON", "MusicAPI"]
 
 R = TypeVar("R")
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
-
-CLOSING_GRACE: Final = 5.0
-"""Seconds that a closing client waits for the answers to paid requests under way."""
-FAMILY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class MusicAPI:
@@ -69,7 +75,7 @@ class MusicAPI:
         self._settings = settings
         # A view keeps its root: dropped, it would warn of connections that are still in use.
         self._root = root
-        self._shared: _Shared = _Shared(settings) if root is None else root._shared
+        self._shared: Shared = Shared(settings) if root is None else root._shared
         self._caller = Caller(settings, self._shared.session)
 
     @property
@@ -83,9 +89,29 @@ class MusicAPI:
         return Sonic(self)
 
     @property
+    def producer(self) -> Producer:
+        """One song for each request, made from a sound, from lyrics, or from another clip."""
+        return Producer(self)
+
+    @property
     def riffusion(self) -> Riffusion:
         """Songs with the time of every word; deprecated by the vendor."""
         return Riffusion(self)
+
+    @property
+    def nuro(self) -> Nuro:
+        """Songs with a voice, and instrumentals; retired on some hosts."""
+        return Nuro(self)
+
+    @property
+    def studio(self) -> Studio:
+        """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
+        return Studio(self)
+
+    @property
+    def suno(self) -> Suno:
+        """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+        return Suno(self)
 
     @property
     def lyrics(self) -> Lyrics:
@@ -102,33 +128,41 @@ class MusicAPI:
 
         Raises UncertainSubmissionError when nobody can tell whether it was accepted, and the typed error of a refusal.
         """
-        call = Call(method=request.method, path=request.path, body=request.to_wire(), kind=Kind.PAID, request=request)
+        _check_starts_task("request", type(request), request)
+        call = _call(request, request.path, request.to_wire(), Kind.PAID)
 
-        def read(reply: Reply) -> str:
-            return read_task_id(call.attempted, reply)
+        def read(reply: Reply) -> tuple[str, UploadedClip | None]:
+            task_id = read_task_id(call.attempted, reply, is_bare=request.is_bare)
+            body = read_body(reply)
+            return task_id, read_uploaded(body) if isinstance(body, dict) else None
 
-        task_id = await self._shared.track(self._caller.ask(call, read))
-        accepted_at = asyncio.get_running_loop().time()
-        return Task(task_id, TaskRule.of(type(request)), self._caller, self._shared.poller, accepted_at=accepted_at)
+        task_id, uploaded = await self._shared.track(self._caller.ask(call, read))
+        rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
+        return Task(task_id, rule, self._caller, self._shared.poller, accepted_at=now, uploaded=uploaded)
 
     async def call(self, request: Request[R]) -> R:
-        """Ask for an answer that comes at once.
+        """Ask for an answer that comes at once, or as soon as the service has prepared it.
 
-        Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted.
+        Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted;
+        NotReadyError when a file is not prepared within three minutes.
         """
         if isinstance(request, TaskRequest):
             message = f"{request.operation_name()} starts a task: give it to submit()"
             raise InvalidRequestError(message, "request", request, "a request that answers at once")
-        free = request.method == GET
-        body = None if free else request.to_wire()
-        kind = Kind.FREE if free else Kind.PAID
-        call = Call(method=request.method, path=request.path, body=body, kind=kind, request=request)
+        sent = request.to_wire()
+        if request.method == GET:
+            query = f"?{urlencode(sent)}" if sent else ""
+            call = _call(request, request.path + query, None, Kind.FREE)
+        else:
+            call = _call(request, request.path, sent, Kind.PAID)
 
         def read(reply: Reply) -> R:
             found = read_object(call.attempted, reply, read_body(reply))
+            if request.is_prepared and is_not_ready(reply, found):
+                raise NotReadyError(call.attempted)
             try:
-                return request.read(found)
-            except (ValueError, TypeError, KeyError) as error:
+                return read_result(found, request.result)
+            except ValueError as error:
                 raise unreadable(call.attempted, reply, f"the reply is not what it should be: {error}") from error
 
         return await self._shared.track(self._caller.ask(call, read))
@@ -140,7 +174,7 @@ class MusicAPI:
         in_flight: int = 10,
         timeout: float | None = 600.0,
     ) -> Run[R]:
-        """Start a task for every request, at most ``in_flight`` alive at once, and yield outcomes as they finish.
+        """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
         ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
         """
@@ -148,14 +182,15 @@ class MusicAPI:
 
     def attach(self, task: Task[R]) -> Task[R]:
         """Return the same task on this client: for one that came from a closed client or another event loop."""
-        return Task(task.id, task._rule, self._caller, self._shared.poller)
+        return Task(task.id, task._rule, self._caller, self._shared.poller, uploaded=task.uploaded)
 
-    def resume(self, family: str, task_id: str) -> Task[Songs]:
-        """Take up a task of songs from its id; ``client.<family>.task(task_id)`` is the same."""
-        if not FAMILY.fullmatch(family):
-            message = f"family is {family!r}; it must be the first part of a path, such as sonic"
-            raise InvalidRequestError(message, "family", family, "a word")
-        return Task(task_id, TaskRule(family, TaskRequest.promised, Songs), self._caller, self._shared.poller)
+    def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
+        """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
+
+        For songs ``client.<family>.task(task_id)`` is the same.
+        """
+        _check_starts_task("operation", operation, operation)
+        return Task(task_id, TaskRule.of(operation), self._caller, self._shared.poller)
 
     async def download(
         self, source: Clip | str, path: str | os.PathLike[str], *, on_progress: Progress | None = None
@@ -244,43 +279,19 @@ class MusicAPI:
             )
 
 
-class _Shared:
-    """What a client and its views have in common: sockets, the clock, and what is under way."""
+def _check_starts_task(name: str, kind: object, value: object) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, TaskRequest)):
+        message = f"{name} is {value!r}, which starts no task: submit() and resume() take those, call() the others"
+        raise InvalidRequestError(message, name, value, "such as sonic.Create")
 
-    def __init__(self, settings: Settings) -> None:
-        self.session = Session(settings)
-        self.poller = Poller(settings.poll_interval, max(1, settings.max_requests // 2))
-        self.background = Background(self.session.in_the_air)
-        self._under_way = 0
-        self._idle = asyncio.Event()
-        self._closing = False
 
-    async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, so that closing can wait for its answer."""
-        if self._closing:
-            calling.close()
-            raise ClientClosedError
-        self._under_way += 1
-        try:
-            return await calling
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
-
-    async def aclose(self) -> None:
-        """Close everything, in the order in which nothing is lost."""
-        self._closing = True
-        # From here on nothing new is sent, nor what was told to come back later; what is in the air gets its answer.
-        self.session.closed = True
-        try:
-            await self.poller.aclose()
-            if self._under_way:
-                self._idle.clear()
-                async with asyncio.timeout(CLOSING_GRACE):
-                    await self._idle.wait()
-        except TimeoutError:
-            pass
-        finally:
-            await self.session.aclose()
-            await self.background.end()
+def _call(request: Request[Any], path: str, body: dict[str, object] | None, kind: Kind) -> Call:
+    return Call(
+        method=request.method,
+        path=path,
+        body=body,
+        kind=kind,
+        request=request,
+        seconds=request.seconds,
+        instead=request.instead,
+    )

@@ -6,28 +6,52 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.results import Clip
 
 __all__ = [
-    "ClipOrId",
+    "WIRE",
     "Limit",
-    "clip_field",
-    "clip_id",
+    "Wire",
+    "can_be_sent",
+    "check_order",
+    "fields_of",
     "flag",
+    "is_iterable",
     "number_field",
+    "parts_field",
+    "seed_field",
     "text_field",
+    "texts_field",
     "wire_names",
+    "wire_of",
 ]
-
-ClipOrId: TypeAlias = Clip | str
-"""A clip, or its id; a request keeps the id."""
 
 Limit: TypeAlias = int | Callable[[Any], int]
 """Characters at most, or a function from the request to them (limits that depend on the model)."""
 
 WIRE: Final = "wire"
+PAIR: Final = 2
+MANY: Final = 8
 LARGEST: Final = 2**53
 """No number is sent that a JSON reader may not hold exactly."""
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@attrs.frozen(kw_only=True)
+class Wire:
+    """How a field is sent and what is said of it: its wire name (dots lead into objects), its limits in words."""
+
+    name: str | None = None
+    doc: str = ""
+    limits: str = ""
+    write: Callable[[Any], Any] = _same
+    """From the field's value to JSON."""
+    read: Callable[[Any], Any] = _same
+    """From JSON to what the constructor takes."""
+    has_twin: bool = False
+    last: int = 0
 
 
 def text_field(
@@ -36,37 +60,65 @@ def text_field(
     wire: str | None = None,
     limit: Limit | None = None,
     choices: tuple[str, ...] = (),
-    begins: str = "",
+    begins: tuple[str, ...] = (),
     secret: bool = False,
+    last: int = 0,
+    doc: str = "",
 ) -> Any:
-    """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` if any, beginning with ``begins``.
+    """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` or with one of ``begins``, if any.
 
-    A ``secret`` is not shown by repr(), nor is its value in an error.
+    A ``secret`` is not shown by repr(), nor is its value in an error; those with a higher ``last`` stand further back.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and attribute.default is None:
             return
         name = attribute.name
-        if not isinstance(value, str):
-            shown = type(value).__name__ if secret else repr(value)
-            raise InvalidRequestError(f"{name} is {shown}; it must be text", name, None if secret else value, "text")
-        if not value.isascii() and not _can_be_sent(value):
-            message = f"{name} holds half a character (a lone surrogate)"
-            raise InvalidRequestError(message, name, None if secret else value, "valid Unicode")
-        if not value.strip():
-            raise InvalidRequestError(f"{name} is empty; the service needs some text", name, value, "not blank")
-        if choices and value not in choices:
-            known = " or ".join(map(repr, choices))
-            raise InvalidRequestError(f"{name} is {value!r}; the service takes {known}", name, value, choices)
-        if not value.startswith(begins):
-            raise InvalidRequestError(f"{name} is {value!r}; it must begin with {begins}", name, value, begins)
+        text = _checked_text(name, value, secret=secret)
+        if choices and text not in choices:
+            known = _listed(choices)
+            raise InvalidRequestError(f"{name} is {text!r}; the service takes {known}", name, text, choices)
+        if begins and not text.startswith(begins):
+            message = f"{name} is {text!r}; it must begin with {' or '.join(begins)}"
+            raise InvalidRequestError(message, name, text, begins)
         most = limit(request) if callable(limit) else limit
-        if most is not None and len(value) > most:
-            message = f"{name} has {len(value)} characters; the service takes at most {most}"
-            raise InvalidRequestError(message, name, value, most)
+        if most is not None and len(text) > most:
+            message = f"{name} has {len(text)} characters; the service takes at most {most}"
+            raise InvalidRequestError(message, name, None if secret else text, most)
 
-    return attrs.field(default=default, validator=check, repr=not secret, metadata={WIRE: wire})
+    limits = [f"at most {limit} characters"] if isinstance(limit, int) else []
+    limits += [_briefly(choices)] if choices else []
+    limits += [f"begins with {' or '.join(begins)}"] if begins else []
+    known = Wire(name=wire, doc=doc, limits=", ".join(limits), last=last)
+    return attrs.field(default=default, validator=check, repr=not secret, metadata={WIRE: known})
+
+
+def texts_field(
+    *,
+    wire: str,
+    choices: tuple[str, ...],
+    default: tuple[str, ...] | None,
+    most: int | None = None,
+    doc: str = "",
+) -> Any:
+    """Declare one to ``most`` of ``choices``, each once; None only where it is the default."""
+    most = len(choices) if most is None else most
+
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value is None and default is None:
+            return
+        name = attribute.name
+        if not isinstance(value, tuple) or not 1 <= len(value) <= most or len(set(map(repr, value))) < len(value):
+            message = f"{name} is {value!r}; the service takes 1 to {most} different ones"
+            raise InvalidRequestError(message, name, value, (1, most))
+        for text in value:
+            if text not in choices:
+                message = f"{name} holds {text!r}; the service takes {_listed(choices)}"
+                raise InvalidRequestError(message, name, text, choices)
+
+    limits = f"1 to {most} of {_briefly(choices)}"
+    known = Wire(name=wire, doc=doc, limits=limits, write=list)
+    return attrs.field(default=default, converter=_as_tuple, validator=check, metadata={WIRE: known})
 
 
 def number_field(
@@ -76,6 +128,7 @@ def number_field(
     least: float | None = None,
     most: float | None = None,
     whole: bool = False,
+    doc: str = "",
 ) -> Any:
     """Declare a number from ``least`` to ``most``, both included."""
     wanted = "a whole number" if whole else "a number"
@@ -93,10 +146,22 @@ def number_field(
                 f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (least, most)
             )
 
-    return attrs.field(default=default, validator=check, metadata={WIRE: wire})
+    known = Wire(name=wire, doc=doc, limits=f"{wanted}{limits}" if whole or limits else "")
+    return attrs.field(default=default, validator=check, metadata={WIRE: known})
 
 
-def flag(*, default: bool | None, wire: str | None = None) -> Any:
+def seed_field(*, default: None, doc: str = "") -> Any:
+    """Declare a seed: a whole number, or a text as the service told it."""
+
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        is_number = isinstance(value, int) and not isinstance(value, bool) and -LARGEST < value < LARGEST
+        if value is not None and not is_number:
+            _checked_text(attribute.name, value, wanted="a whole number or text")
+
+    return attrs.field(default=default, validator=check, metadata={WIRE: Wire(doc=doc)})
+
+
+def flag(*, default: bool | None, wire: str | None = None, last: int = 0, doc: str = "") -> Any:
     """Declare a real boolean: the service refuses strings."""
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -104,35 +169,96 @@ def flag(*, default: bool | None, wire: str | None = None) -> Any:
             name = attribute.name
             raise InvalidRequestError(f"{name} is {value!r}; it must be True or False", name, value, "True or False")
 
-    return attrs.field(default=default, validator=check, metadata={WIRE: wire})
+    return attrs.field(default=default, validator=check, metadata={WIRE: Wire(name=wire, doc=doc, last=last)})
 
 
-def clip_id(value: ClipOrId) -> str:
-    """Take a clip or its id; return the id."""
-    found: object = value.clip_id if isinstance(value, Clip) else value
-    if not isinstance(found, str) or not found.strip():
-        raise InvalidRequestError(
-            f"clip is {value!r}; it must be a Clip or a clip's id", "clip", value, "a Clip or an id"
-        )
-    return found.strip()
+def parts_field(
+    *,
+    wire: str,
+    read: Callable[[Any], Any],
+    write: Callable[[Any], Any],
+    most: int,
+    default: Any = attrs.NOTHING,
+    doc: str,
+) -> Any:
+    """Declare 1 to ``most`` values of a kind of their own; ``read`` makes or checks each, ``write`` makes it JSON."""
+
+    def convert(value: Any) -> Any:
+        return tuple(read(part) for part in value) if is_iterable(value) else value
+
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value is None and default is None:
+            return
+        if not isinstance(value, tuple) or not 1 <= len(value) <= most:
+            held = f"holds {len(value)}" if isinstance(value, tuple) else f"is {value!r}"
+            message = f"{attribute.name} {held}; the service takes 1 to {most}"
+            raise InvalidRequestError(message, attribute.name, value, (1, most))
+
+    known = Wire(name=wire, doc=doc, limits=f"1 to {most}", write=lambda parts: [write(part) for part in parts])
+    return attrs.field(default=default, converter=convert, validator=check, metadata={WIRE: known})
 
 
-def clip_field(*, wire: str) -> Any:
-    """Declare a source clip; the request keeps its id."""
-    return attrs.field(converter=clip_id, metadata={WIRE: wire})
+def check_order(start: float | None, end: float | None) -> None:
+    """Raise InvalidRequestError unless ``end`` is behind ``start``."""
+    if start is not None and end is not None and end <= start:
+        message = f"end is {end!r}; it must be behind start, which is {start!r}"
+        raise InvalidRequestError(message, "end", end, f"> {start}")
+
+
+def fields_of(request_class: type) -> "tuple[attrs.Attribute[Any], ...]":
+    """Return the fields of a request class."""
+    found: tuple[attrs.Attribute[Any], ...] = attrs.fields(request_class)
+    return found
+
+
+def wire_of(field: "attrs.Attribute[Any]") -> Wire:
+    """Return how a field is sent."""
+    found = field.metadata[WIRE]
+    assert isinstance(found, Wire)  # noqa: S101 - for the type checker: only the functions above declare fields
+    return found
 
 
 def wire_names(request_class: type) -> Mapping[str, str]:
     """Map each field of a request class to its wire name."""
-    return {field.name: field.metadata.get(WIRE) or field.name for field in attrs.fields(request_class)}
+    return {field.name: wire_of(field).name or field.name for field in fields_of(request_class)}
 
 
-def _can_be_sent(value: str) -> bool:
+def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str = "text") -> str:
+    shown = None if secret else value
+    if not isinstance(value, str):
+        told = type(value).__name__ if secret else repr(value)
+        raise InvalidRequestError(f"{name} is {told}; it must be {wanted}", name, shown, wanted)
+    if not value.isascii() and not can_be_sent(value):
+        raise InvalidRequestError(f"{name} holds half a character (a lone surrogate)", name, shown, "valid Unicode")
+    if not value.strip():
+        raise InvalidRequestError(f"{name} is empty; the service needs some text", name, value, "not blank")
+    return value
+
+
+def can_be_sent(value: str) -> bool:
+    """Tell whether a text is whole Unicode: half a letter has no bytes."""
     try:
         value.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if is_iterable(value) else value
+
+
+def is_iterable(value: object) -> bool:
+    """Tell whether a value holds several ones; a text is one."""
+    return hasattr(value, "__iter__") and not isinstance(value, (str, bytes, Mapping))
+
+
+def _listed(choices: tuple[str, ...]) -> str:
+    return " or ".join(map(repr, choices)) if len(choices) <= PAIR else ", ".join(map(repr, choices))
+
+
+def _briefly(choices: tuple[str, ...]) -> str:
+    return _listed(choices) if len(choices) <= MANY else f"{len(choices)} words, from {choices[0]!r} to {choices[-1]!r}"
 
 
 def _range_text(least: float | None, most: float | None) -> str:

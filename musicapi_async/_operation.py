@@ -1,106 +1,52 @@
-"""Requests as values: one class is everything there is to know about an operation.
+"""Operations: one request class is everything there is to know about each.
 
-``@operation(POST, "/sonic/create", task_type="create_music")`` makes a frozen, keyword-only, checked value of a class
-whose base tells what comes back: ``Request[Credits]`` answers at once, ``TaskRequest[Songs]`` starts a task.
+``@operation(POST, "/sonic/create", ..., task_type="create_music")`` makes a frozen, keyword-only, checked value of a
+class whose base tells what comes back: ``Request[Credits]`` answers at once, ``TaskRequest[Songs]`` starts a task.
 """
 
 import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, Generic, Literal, TypeVar, dataclass_transform, get_args, get_origin
+from typing import Any, TypeVar, dataclass_transform, get_args, get_origin
 
 import attrs
 
-from musicapi_async._fields import clip_field, flag, number_field, text_field, wire_names
-from musicapi_async._transport.wire import read_result
+from musicapi_async._clip_fields import clip_field, clips_field
+from musicapi_async._fields import (
+    fields_of,
+    flag,
+    number_field,
+    parts_field,
+    seed_field,
+    text_field,
+    texts_field,
+    wire_names,
+    wire_of,
+)
+from musicapi_async._request import Method, Request, dig
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["GET", "POST", "Request", "TaskRequest", "operation", "operations", "shared_fields"]
+__all__ = ["operation", "operation_at", "operations", "shared_fields"]
 
-R_co = TypeVar("R_co", covariant=True)
-F = TypeVar("F", bound=Callable[..., object])
 RequestClass = TypeVar("RequestClass", bound="type[Request[Any]]")
-
-Method = Literal["GET", "POST"]
-GET: Final = "GET"
-POST: Final = "POST"
 
 _known: "list[type[Request[Any]]]" = []
 
 
-class Request(Generic[R_co]):
-    """One call of the service, checked when it is made and not sent yet: ``client.call(request)`` sends it.
-
-    Raises InvalidRequestError, naming the field, the value and the limit, when a field is wrong or unknown.
-    """
-
-    __slots__ = ()
-
-    method: ClassVar[Method]
-    path: ClassVar[str]
-    constants: ClassVar[Mapping[str, object]]
-    """What the class sends besides its fields, such as ``task_type``."""
-    result: ClassVar[type]
-    """The class of what comes back."""
-
-    @classmethod
-    def operation_name(cls) -> str:
-        """Return the operation's name, such as ``sonic.describe``."""
-        words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)
-        return f"{cls.__module__.rpartition('.')[2]}.{words.lstrip('_')}"
-
-    def to_wire(self) -> dict[str, object]:
-        """Return the JSON object that is sent: the contract's names, without what is not set."""
-        values = ((wire, getattr(self, name)) for name, wire in wire_names(type(self)).items())
-        return {**self.constants, **{wire: value for wire, value in values if value is not None}}
-
-    @classmethod
-    def from_wire(cls, body: Mapping[str, object]) -> "Request[R_co]":
-        """Make the request from the JSON object it is sent as; other keys are ignored.
-
-        Raises InvalidRequestError when the object does not make a valid request.
-        """
-        names = {wire: name for name, wire in wire_names(cls).items()}
-        return cls(**{names[wire]: value for wire, value in body.items() if wire in names and value is not None})
-
-    def __repr__(self) -> str:
-        """Show what is set, without secrets."""
-        fields: tuple[attrs.Attribute[Any], ...] = vars(type(self))["__attrs_attrs__"]
-        shown = [field for field in fields if field.repr and getattr(self, field.name) != field.default]
-        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
-        return f"{self.operation_name()}({values})"
-
-    @classmethod
-    def read(cls, body: object) -> R_co:
-        """Structure the reply's JSON into this operation's result; raises ValueError, TypeError or KeyError."""
-        found: R_co = read_result(body, cls.result)
-        return found
-
-    @classmethod
-    def document(cls, function: F, returns: object) -> F:
-        """Give a function this request's parameters and docstring, so that help() and inspect see them."""
-        signature = inspect.signature(cls)
-        own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        parameters = [own, *signature.parameters.values()]
-        function.__doc__ = cls.__doc__
-        function.__annotations__ = {p.name: p.annotation for p in parameters[1:]} | {"return": returns}
-        vars(function)["__signature__"] = signature.replace(parameters=parameters, return_annotation=returns)
-        vars(function)["request_class"] = cls
-        return function
-
-
-class TaskRequest(Request[R_co]):
-    """A paid request that starts a task: ``client.submit(request)`` sends it, once."""
-
-    __slots__ = ()
-
-    promised: ClassVar[int] = 2
-    """How many clips the operation promises; fewer means that the task is not finished yet."""
-
-
 @dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=(clip_field, flag, number_field, text_field)
+    frozen_default=True,
+    kw_only_default=True,
+    field_specifiers=(
+        clip_field,
+        clips_field,
+        flag,
+        number_field,
+        parts_field,
+        seed_field,
+        text_field,
+        texts_field,
+    ),
 )
 def shared_fields(cls: RequestClass) -> RequestClass:
     """Declare fields that several operations have in common; the class itself is no operation."""
@@ -108,16 +54,41 @@ def shared_fields(cls: RequestClass) -> RequestClass:
 
 
 @dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=(clip_field, flag, number_field, text_field)
+    frozen_default=True,
+    kw_only_default=True,
+    field_specifiers=(
+        clip_field,
+        clips_field,
+        flag,
+        number_field,
+        parts_field,
+        seed_field,
+        text_field,
+        texts_field,
+    ),
 )
-def operation(method: Method, path: str, **constants: object) -> Callable[[RequestClass], RequestClass]:
-    """Declare a class as the operation at this path; ``constants`` are sent with every request of it."""
+def operation(
+    method: Method,
+    path: str,
+    *,
+    credits: float | None,
+    as_of: str,
+    source: str,
+    uploaded: str = "",
+    **constants: object,
+) -> Callable[[RequestClass], RequestClass]:
+    """Declare a class as the operation at this path; ``constants`` are sent with every request of it.
+
+    ``uploaded`` is the ``task_type`` for an uploaded clip; the others are described at ``Request``.
+    """
 
     def declare(cls: RequestClass) -> RequestClass:
         made = attrs.frozen(kw_only=True, repr=False, field_transformer=_required_first)(cls)
-        made.method, made.path, made.constants = method, path, constants
+        made.method, made.path, made.constants, made.uploaded = method, path, constants, uploaded
+        made.credits, made.as_of, made.source = credits, as_of, source
         made.result = _result_of(made)
         made.__init__ = _checked(made)  # type: ignore[method-assign]  # the same signature, with our own errors
+        made.__doc__ = _described(made)
         _known.append(made)
         return made
 
@@ -129,8 +100,36 @@ def operations() -> "tuple[type[Request[Any]], ...]":
     return tuple(_known)
 
 
+def operation_at(method: str, path: str, body: Mapping[str, object]) -> "type[Request[Any]] | None":
+    """Return the operation a body is meant for: of those at this path the one of whose constants it has most."""
+    here = [kind for kind in operations() if (kind.method, kind.path) == (method, path)]
+    meant = [kind for kind in here if _has(body, kind)]
+    return max(meant, key=lambda kind: len(kind.constants), default=None)
+
+
+def _has(body: Mapping[str, object], kind: "type[Request[Any]]") -> bool:
+    told = {"task_type": "create_music", **body}
+    if "custom_mode" not in body:
+        told["custom_mode"] = kind.constants.get("custom_mode")
+    if kind.uploaded and told["task_type"] == kind.uploaded:
+        told["task_type"] = kind.constants.get("task_type")
+    return all(dig(told, name) == value for name, value in kind.constants.items())
+
+
+def _described(cls: "type[Request[Any]]") -> str:
+    """Complete a request class's docstring by what its fields and its declaration say."""
+    lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
+    for field in fields_of(cls):
+        wire = wire_of(field)
+        told = "; ".join(part for part in (wire.doc, wire.limits) if part)
+        lines.append(f"- ``{field.name}``: {told}." if told else f"- ``{field.name}``.")
+    costs = "Free" if cls.credits == 0 else f"Costs {cls.credits:g} credits as of {cls.as_of}" if cls.credits else ""
+    costs = costs or "What it costs is not documented"
+    return "\n".join([*lines, "", f"{costs}. Contract: {cls.source}."])
+
+
 def _required_first(_: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
-    return sorted(fields, key=lambda field: field.default is not attrs.NOTHING)
+    return sorted(fields, key=lambda field: (field.default is not attrs.NOTHING, wire_of(field).last))
 
 
 def _result_of(cls: "type[Request[Any]]") -> type:
@@ -143,6 +142,8 @@ def _result_of(cls: "type[Request[Any]]") -> type:
 def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
     """Wrap the constructor so that an unknown or a missing keyword is our own error, with a hint."""
     build: Callable[..., None] = cls.__init__
+    # What a caller may give, not what a converter happens to be annotated with.
+    build.__annotations__ = {field.name: field.type for field in fields_of(cls)} | {"return": None}
     names = wire_names(cls)
     required = {
         name for name, parameter in inspect.signature(cls).parameters.items() if parameter.default is parameter.empty

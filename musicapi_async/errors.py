@@ -17,6 +17,7 @@
     │   ├── RateLimitError             429
     │   └── ServerError                5xx
     ├── UnreadableReplyError       a 2xx that is not what the contract says
+    ├── NotReadyError              a file is still being prepared; ask again (also a TimeoutError)
     ├── TaskFailedError            the service gave up on a task
     ├── TaskTimeoutError           we stopped waiting; the task lives on (also a TimeoutError)
     ├── DownloadError              a file could not be fetched or written
@@ -42,6 +43,7 @@ __all__ = [
     "ModerationError",
     "MusicAPIError",
     "NotFoundError",
+    "NotReadyError",
     "PermissionDeniedError",
     "RateLimitError",
     "RetiredError",
@@ -210,7 +212,30 @@ class NotFoundError(APIStatusError):
 
 
 class RetiredError(APIStatusError):
-    """The service no longer offers this operation (410)."""
+    """The service no longer offers this operation (410); ``instead`` names what to use, where we know it."""
+
+    def __init__(
+        self,
+        attempted: str,
+        status: int,
+        message: str,
+        type: str | None = None,
+        request_id: str | None = None,
+        body: object = None,
+        retry_after: float | None = None,
+        instead: str = "",
+    ) -> None:
+        super().__init__(attempted, status, message, type, request_id, body, retry_after)
+        self.args = (*self.args, instead)
+        self.instead = instead
+
+    def towards(self, instead: str) -> "RetiredError":
+        """Return the same error with what to use instead."""
+        known = (self.attempted, self.status, self.message, self.type, self.request_id, self.body, self.retry_after)
+        return RetiredError(*known, instead)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. Use {self.instead}" if self.instead else super().__str__()
 
 
 class RateLimitError(APIStatusError):
@@ -239,6 +264,20 @@ class UnreadableReplyError(MusicAPIError):
         return (
             f"{self.attempted}: {self.reason} (status {self.status}{request_id}); the reply begins {self.start[:200]!r}"
         )
+
+
+class NotReadyError(MusicAPIError, TimeoutError):
+    """A file is still being prepared after ``waited`` seconds of asking; what was paid for goes on: ask again."""
+
+    def __init__(self, attempted: str, waited: float = 0.0) -> None:
+        super().__init__()
+        # Set here: given to OSError's constructor they would be taken for an errno and a file name.
+        self.args = (attempted, waited)
+        self.attempted = attempted
+        self.waited = waited
+
+    def __str__(self) -> str:
+        return f"{self.attempted}: still being prepared after {self.waited:g} s; ask again later"
 
 
 class TaskFailedError(MusicAPIError):

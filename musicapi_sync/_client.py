@@ -9,9 +9,9 @@ from typing import Any, Self, TypeVar
 import attrs
 
 import musicapi_async
-from musicapi_async import JSON, Clip, Request, SavedFile, Settings, Songs, TaskRequest
+from musicapi_async import JSON, Clip, Request, SavedFile, Settings, TaskRequest
 from musicapi_sync._blocking import LoopThread, View
-from musicapi_sync._families import Account, Lyrics, Riffusion, Sonic
+from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._tasks import Run, Task, lives_on
 
 __all__ = ["MusicAPI"]
@@ -57,9 +57,29 @@ class MusicAPI:
         return Sonic(self)
 
     @property
+    def producer(self) -> Producer:
+        """One song for each request, made from a sound, from lyrics, or from another clip."""
+        return Producer(self)
+
+    @property
     def riffusion(self) -> Riffusion:
         """Songs with the time of every word; deprecated by the vendor."""
         return Riffusion(self)
+
+    @property
+    def nuro(self) -> Nuro:
+        """Songs with a voice, and instrumentals; retired on some hosts."""
+        return Nuro(self)
+
+    @property
+    def studio(self) -> Studio:
+        """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
+        return Studio(self)
+
+    @property
+    def suno(self) -> Suno:
+        """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+        return Suno(self)
 
     @property
     def lyrics(self) -> Lyrics:
@@ -90,17 +110,20 @@ class MusicAPI:
         return self._view.call(lambda client, _: client.call(request))
 
     def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
-        """Start a task for every request, at most ``in_flight`` alive at once, and yield outcomes as they finish.
+        """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
         ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
         """
         return Run(self._view, requests, in_flight, timeout)
 
-    def resume(self, family: str, task_id: str) -> Task[Songs]:
-        """Take up a task of songs from its id; ``client.<family>.task(task_id)`` is the same."""
+    def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
+        """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
 
-        async def resume(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[Songs]:
-            return client.resume(family, task_id)
+        For songs ``client.<family>.task(task_id)`` is the same.
+        """
+
+        async def resume(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[R]:
+            return client.resume(operation, task_id)
 
         return Task(self._view, self._view.call(resume))
 

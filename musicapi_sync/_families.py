@@ -4,14 +4,26 @@ The lists are those of ``musicapi_async.families``; a test holds them against ea
 """
 
 from collections.abc import Callable
-from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 import attrs
 
-from musicapi_async import Request, Songs, TaskRequest, account, lyrics, riffusion, sonic
+from musicapi_async import (
+    Request,
+    Songs,
+    TaskRequest,
+    account,
+    lyrics,
+    nuro,
+    producer,
+    riffusion,
+    sonic,
+    studio,
+    suno,
+)
 from musicapi_sync._tasks import Task
 
-__all__ = ["Account", "Lyrics", "Riffusion", "Sonic"]
+__all__ = ["Account", "Lyrics", "Nuro", "Producer", "Riffusion", "Sonic", "Studio", "Suno"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +41,7 @@ class Client(Protocol):
         """Ask for an answer."""
         ...
 
-    def resume(self, family: str, task_id: str, /) -> Task[Songs]:
+    def resume(self, operation: type[TaskRequest[R]], task_id: str, /) -> Task[R]:
         """Take up a task."""
         ...
 
@@ -48,11 +60,16 @@ class Family:
 
 
 class TaskFamily(Family):
-    """A family whose operations are tasks."""
+    """A family whose operations are tasks; ``songs`` is the one whose tasks ``task()`` takes them for."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]]
 
     def task(self, task_id: str) -> Task[Songs]:
-        """Take a task up again from its id, from any process at any time; nothing is sent yet."""
-        return self._client.resume(type(self).__name__.lower(), task_id)
+        """Take a task of songs up again from its id, from any process at any time; nothing is sent yet.
+
+        For a task of something else, say what: ``client.resume(sonic.BasicStems, task_id)``.
+        """
+        return self._client.resume(self.songs, task_id)
 
 
 class Method(Protocol[P, R_co]):
@@ -91,16 +108,95 @@ def calls(request_class: Callable[P, Request[R]]) -> Method[P, R]:
 class Sonic(TaskFamily):
     """Songs from lyrics or a description, and what can be done with them."""
 
+    songs: ClassVar[type[TaskRequest[Songs]]] = sonic.Create
+
     create: Final = submits(sonic.Create)
     describe: Final = submits(sonic.Describe)
     extend: Final = submits(sonic.Extend)
+    concat: Final = submits(sonic.Concat)
+    cover: Final = submits(sonic.Cover)
+    persona_song: Final = submits(sonic.PersonaSong)
+    add_vocals: Final = submits(sonic.AddVocals)
+    add_instrumental: Final = submits(sonic.AddInstrumental)
+    upload_cover: Final = submits(sonic.UploadCover)
+    upload_extend: Final = submits(sonic.UploadExtend)
+    sample: Final = submits(sonic.Sample)
+    mashup: Final = submits(sonic.Mashup)
+    replace_section: Final = submits(sonic.ReplaceSection)
+    stems: Final = submits(sonic.BasicStems)
+    full_stems: Final = submits(sonic.FullStems)
+    create_voice: Final = submits(sonic.CreateVoice)
+    upload: Final = calls(sonic.Upload)
+    persona: Final = calls(sonic.CreatePersona)
+    aligned_lyrics: Final = calls(sonic.AlignLyrics)
+    bpm: Final = calls(sonic.GetBpm)
+    vox: Final = calls(sonic.GetVox)
+    wav: Final = calls(sonic.GetWav)
+    midi: Final = calls(sonic.GetMidi)
+    download: Final = calls(sonic.Download)
+    upsample_tags: Final = calls(sonic.UpsampleTags)
+    batch: Final = calls(sonic.SubmitBatch)
+    get_batch: Final = calls(sonic.GetBatch)
+
+
+class Producer(TaskFamily):
+    """One song for each request, made from a sound, from lyrics, or from another clip."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]] = producer.Create
+
+    create: Final = submits(producer.Create)
+    extend: Final = submits(producer.Extend)
+    replace: Final = submits(producer.Replace)
+    cover: Final = submits(producer.Cover)
+    upload: Final = submits(producer.Upload)
+    download: Final = submits(producer.Download)
 
 
 class Riffusion(TaskFamily):
     """Songs with the time of every word; deprecated by the vendor."""
 
+    songs: ClassVar[type[TaskRequest[Songs]]] = riffusion.Create
+
     create: Final = submits(riffusion.Create)
     describe: Final = submits(riffusion.Describe)
+    extend: Final = submits(riffusion.Extend)
+    cover: Final = submits(riffusion.Cover)
+    replace_section: Final = submits(riffusion.ReplaceSection)
+    swap_sound: Final = submits(riffusion.SwapSound)
+    swap_vocals: Final = submits(riffusion.SwapVocals)
+    upload: Final = calls(riffusion.Upload)
+
+
+class Nuro(TaskFamily):
+    """Songs with a voice, and instrumentals; retired on some hosts."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]] = nuro.Vocal
+
+    vocal: Final = submits(nuro.Vocal)
+    instrumental: Final = submits(nuro.Instrumental)
+    instrumental_v2: Final = submits(nuro.InstrumentalV2)
+
+
+class Studio(TaskFamily):
+    """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]] = studio.Create
+
+    create: Final = submits(studio.Create)
+    describe: Final = submits(studio.Describe)
+    instrumental: Final = submits(studio.Instrumental)
+    extend: Final = submits(studio.Extend)
+
+
+class Suno(TaskFamily):
+    """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]] = suno.Create
+
+    create: Final = submits(suno.Create)
+    describe: Final = submits(suno.Describe)
+    make_lyrics: Final = submits(suno.MakeLyrics)
+    get_song: Final = calls(suno.GetSong)
 
 
 class Lyrics(Family):

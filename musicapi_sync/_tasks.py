@@ -26,11 +26,13 @@ class Task(Generic[R_co]):
     Ctrl-C, a wait ends and the task lives on; the exception's note names it.
     """
 
-    __slots__ = ("_client", "_task", "_view", "family", "id")
+    __slots__ = ("_client", "_task", "_view", "family", "id", "uploaded")
 
     def __init__(self, view: View, task: musicapi_async.Task[R_co]) -> None:
         self.id = task.id
         self.family = task.family
+        self.uploaded = task.uploaded
+        """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
         self._view = view
         self._task = task
         self._client = view.client
@@ -104,12 +106,13 @@ class Run(Generic[R]):
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
+        self._client: musicapi_async.MusicAPI | None = None
+
         async def start(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Run[R]:
             self._client = client
             return client.run((), in_flight=in_flight, timeout=timeout)
 
         self._view = view
-        self._client: musicapi_async.MusicAPI | None = None
         self._run = view.call(start)
         self._requests = iter(requests)
         self._exhausted = False

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 import attrs
 
-from musicapi_async._operation import TaskRequest
+from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.caller import logger
 from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError, TaskFailedError

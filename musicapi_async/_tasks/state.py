@@ -2,27 +2,27 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from musicapi_async._operation import TaskRequest
-from musicapi_async._transport.replies import FIRST_BYTES, Reply, message_in, read_body, read_object
-from musicapi_async._transport.wire import read_result
-from musicapi_async.errors import TaskFailedError
-from musicapi_async.results import Clip
-from musicapi_async.results.clip import FAILED, SUCCEEDED
-from musicapi_async.results.lenient import items
+from musicapi_async._request import TaskRequest
+from musicapi_async._tasks.shapes import Seen, Status, see
+from musicapi_async._transport.replies import FIRST_BYTES, Reply, is_not_ready, message_in, read_body, read_object
+from musicapi_async.errors import InvalidRequestError, TaskFailedError
+from musicapi_async.results import Clip, Songs
+from musicapi_async.results.clip import FAILED
 
 __all__ = ["Status", "TaskRule", "TaskState", "read_state", "settled"]
 
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-Status = Literal["waiting", "running", "incomplete", "finished", "failed"]
-
-NOT_READY: Final = 202
 FAILURE_TYPES: Final = frozenset({"failed", "timeout", "forbidden", "api_error"})
 FAILURE_WORDS: Final = frozenset({"FAILED", "FAILURE"})
+INNER_FAILURE_WORDS: Final = FAILURE_WORDS | {"ERROR"}
+INNER: Final = ("data", "handledData")
+NOTHING: Final[Mapping[str, object]] = {}
 REFUND_KEYS: Final = ("already_refunded", "refund_processed")
 # Only close before the word: "it could not be made; its credits were refunded" says that they were.
 NOT_REFUNDED: Final = re.compile(r"(?:\bnot|\bnever|n\Wt)\s+(?:\w+\s+){0,3}refunded", re.IGNORECASE)
@@ -57,16 +57,18 @@ class TaskState(Generic[R_co]):
 
 @attrs.frozen
 class TaskRule(Generic[R_co]):
-    """How tasks of an operation are looked at: where, for how many clips, and what they become."""
+    """How tasks of an operation are looked at: for how many clips of what, where, and what to use instead of it."""
 
     family: str
     promised: int
     result: "type[Any]"
+    look: str
+    instead: str = ""
 
     @classmethod
     def of(cls, request: type[TaskRequest[R_co]]) -> "TaskRule[R_co]":
-        """Return the rule of an operation: its family is the first part of its path."""
-        return cls(family=request.path.split("/")[1], promised=request.promised, result=request.result)
+        """Return the rule of an operation."""
+        return cls(request.family(), request.promised, request.result, request.look_path(), request.instead)
 
 
 def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply) -> TaskState[R_co]:
@@ -79,11 +81,14 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply)
     if failure := _failure_in(task_id, rule.family, reply.status, told):
         return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=told)
     body = read_object(attempted, reply, parsed)
-    rows = () if reply.status == NOT_READY or body.get("type") == "not_ready" else items(body.get("data"))
-    clips = tuple(read_result(row, Clip) for row in rows)
-    status = _status_of(clips, rule.promised)
-    state: TaskState[R_co] = TaskState(task_id=task_id, family=rule.family, status=status, clips=clips, raw=body)
-    return _with_result(state, rule) if status in {"incomplete", "finished"} else state
+    if rule.result is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
+        message = f"{rule.family} task {task_id} made a voice: client.resume(sonic.CreateVoice, {task_id!r})"
+        raise InvalidRequestError(message, "task_id", task_id, "a task of songs")
+    seen = Seen("waiting") if is_not_ready(reply, body) else see(rule.result, rule.promised, body)
+    state: TaskState[R_co] = TaskState(
+        task_id=task_id, family=rule.family, status=seen.status, clips=seen.clips, raw=body
+    )
+    return _with_result(state, seen.result) if seen.status in {"incomplete", "finished"} else state
 
 
 def settled(state: TaskState[R_co]) -> TaskState[R_co]:
@@ -93,23 +98,13 @@ def settled(state: TaskState[R_co]) -> TaskState[R_co]:
     )
 
 
-def _status_of(clips: tuple[Clip, ...], promised: int) -> Status:
-    if not clips:
-        return "waiting"
-    if not all(clip.is_done for clip in clips):
-        return "running"
-    whole = len(clips) >= promised and all(clip.audio_url for clip in clips if clip.state == SUCCEEDED)
-    return "finished" if whole else "incomplete"
-
-
-def _with_result(state: TaskState[R_co], rule: TaskRule[R_co]) -> TaskState[R_co]:
+def _with_result(state: TaskState[R], result: R) -> TaskState[R]:
     """Add the result; where every clip failed, the failure (decision 9)."""
-    if any(clip.state != FAILED for clip in state.clips):
-        result: R_co = rule.result.from_clips(state.clips)
+    if not state.clips or any(clip.state != FAILED for clip in state.clips):
         return attrs.evolve(state, result=result)
     reason = next((clip.error for clip in state.clips if clip.error), "every clip failed")
     error = TaskFailedError(
-        rule.family, state.task_id, reason, "failed", _refund_in(state.raw, reason), None, state.raw
+        state.family, state.task_id, reason, "failed", _refund_in(state.raw, reason), None, state.raw
     )
     return attrs.evolve(state, status="failed" if state.status == "finished" else "incomplete", error=error)
 
@@ -118,15 +113,23 @@ def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, objec
     """Find the service's word that it gave up, in a body of any status."""
     kind = body.get("type")
     message = message_in(body)
-    timed_out = message is not None and message.lower().startswith(FAILED_BY_TIMEOUT)
+    # Studio tells of its task inside, under one of two names.
+    inside = next((inner for name in INNER if isinstance(inner := body.get(name), dict)), NOTHING)
     is_type = isinstance(kind, str) and kind in FAILURE_TYPES
-    word = body.get("status")
-    failed = is_type or body.get("already_refunded") is True or (isinstance(word, str) and word in FAILURE_WORDS)
-    if not failed and not timed_out:
+    timed_out = message is not None and message[:4].lower() == "task" and message.lower().startswith(FAILED_BY_TIMEOUT)
+    fail_reason = inside.get("fail_reason")
+    # Outside, "error" is also what a gateway says of itself.
+    by_word = _word(body) in FAILURE_WORDS or _word(inside) in INNER_FAILURE_WORDS
+    if not (is_type or timed_out or by_word or fail_reason or body.get("already_refunded") is True):
         return None
     told = str(kind) if is_type else "timeout" if timed_out else "failed"
-    reason = message or "it gave no reason"
+    reason = (str(fail_reason) if fail_reason else None) or message_in(inside) or message or "it gave no reason"
     return TaskFailedError(family, task_id, reason, told, _refund_in(body, reason), status, body)
+
+
+def _word(place: Mapping[str, object]) -> str:
+    word = place.get("status")
+    return word.upper() if isinstance(word, str) else ""
 
 
 def _start_of(reply: Reply) -> str:

@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator
 from typing import Final, Generic, TypeVar, cast
 from urllib.parse import quote
 
-from musicapi_async._operation import GET
+from musicapi_async._request import GET
 from musicapi_async._tasks.poller import News, Poller
 from musicapi_async._tasks.state import TaskRule, TaskState, read_state
 from musicapi_async._transport.caller import Call, Caller
 from musicapi_async._transport.replies import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
+from musicapi_async.results import UploadedClip
 
 __all__ = ["Task"]
 
@@ -28,13 +29,22 @@ class Task(Generic[R_co]):
     Keep the id: ``client.<family>.task(id)`` takes the task up again, from another process, next week.
     """
 
-    __slots__ = ("_accepted_at", "_caller", "_end", "_poller", "_rule", "family", "id")
+    __slots__ = ("_accepted_at", "_caller", "_end", "_poller", "_rule", "family", "id", "uploaded")
 
     def __init__(
-        self, task_id: str, rule: TaskRule[R_co], caller: Caller, poller: Poller, *, accepted_at: float | None = None
+        self,
+        task_id: str,
+        rule: TaskRule[R_co],
+        caller: Caller,
+        poller: Poller,
+        *,
+        accepted_at: float | None = None,
+        uploaded: UploadedClip | None = None,
     ) -> None:
         self.id = _checked_id(task_id)
         self.family = rule.family
+        self.uploaded = uploaded
+        """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
         self._accepted_at = accepted_at
         """When it was accepted, by the event loop's clock; None for a task taken up from its id."""
         self._rule = rule
@@ -96,7 +106,8 @@ class Task(Generic[R_co]):
     async def _look(self, attempts: int | None = None) -> TaskState[R_co]:
         """Look once; ``attempts`` bounds the repetitions of a look that fails (the setting's by default)."""
         task_id = self.id if PLAIN_ID.fullmatch(self.id) else quote(self.id, safe="")
-        call = Call(method=GET, path=f"/{self.family}/task/{task_id}", attempts=attempts)
+        rule = self._rule
+        call = Call(method=GET, path=f"{rule.look}/{task_id}", attempts=attempts, instead=rule.instead)
         state = await self._caller.ask(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))
         if state.is_done:
             self._end = state

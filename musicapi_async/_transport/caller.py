@@ -1,5 +1,6 @@
 """One call with its repetitions: the only place that sleeps and sends again."""
 
+import asyncio
 import logging
 import random
 import time
@@ -17,12 +18,22 @@ from musicapi_async._transport.replies import Reply
 from musicapi_async._transport.retry import Kind, NoReplyError, Verdict, judge, wait_before
 from musicapi_async._transport.session import Session, Way, logger
 from musicapi_async._transport.wire import write_json
-from musicapi_async.errors import ConnectionFailedError, MusicAPIError, UncertainSubmissionError, UnreadableReplyError
+from musicapi_async.errors import (
+    ConnectionFailedError,
+    MusicAPIError,
+    NotReadyError,
+    RetiredError,
+    UncertainSubmissionError,
+    UnreadableReplyError,
+)
 
 __all__ = ["Call", "Caller", "logger"]
 
 T = TypeVar("T")
 
+PREPARING_GAP: Final = 3.0
+"""Seconds between two requests for a file that is being prepared; the contract's advice (4.14)."""
+PREPARING_LIMIT: Final = 180.0
 _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
@@ -38,6 +49,10 @@ class Call:
     """The request value, for the error that says it is uncertain."""
     attempts: int | None = None
     """Tries at most; None for the setting's."""
+    seconds: float = 0.0
+    """The least time limit of each try."""
+    instead: str = ""
+    """What to use when the service has retired this."""
 
     @property
     def attempted(self) -> str:
@@ -84,7 +99,7 @@ class Caller:
         headers = self._looking if body is None else self._posting
         started = time.perf_counter()
         reply = await self._session.send(
-            call.attempted, call.method, url, headers, body, timeout=self._settings.timeout, way=way
+            call.attempted, call.method, url, headers, body, timeout=max(self._settings.timeout, call.seconds), way=way
         )
         if logger.isEnabledFor(logging.DEBUG):
             took = (time.perf_counter() - started) * 1000
@@ -104,6 +119,7 @@ class _Tries(Generic[T]):
         self._call = call
         self._read = read
         self._count = 0
+        self._started = asyncio.get_running_loop().time()
         self._way: Way | None = None
 
     async def once(self) -> T:
@@ -113,6 +129,10 @@ class _Tries(Generic[T]):
             self._way = Way()
         try:
             return self._read(await self._caller.send(self._call, self._way))
+        except NotReadyError as failure:
+            raise self._again_or_late(failure) from failure
+        except RetiredError as failure:
+            raise failure.towards(self._call.instead) from failure
         except (MusicAPIError, NoReplyError) as failure:
             verdict = judge(self._call.kind, failure)
             if verdict is Verdict.REPEAT and self._count < self._caller.attempts(self._call):
@@ -126,6 +146,14 @@ class _Tries(Generic[T]):
             if isinstance(failure, NoReplyError):
                 raise ConnectionFailedError(self._call.attempted, failure.reason) from failure
             raise
+
+    def _again_or_late(self, failure: NotReadyError) -> Exception:
+        """Ask again for what is being prepared: that is free, and no failed attempt."""
+        waited = asyncio.get_running_loop().time() - self._started
+        if waited + PREPARING_GAP > PREPARING_LIMIT:
+            return NotReadyError(failure.attempted, round(waited, 1))
+        self._count = 0
+        return _RepeatError(failure, PREPARING_GAP)
 
     def _uncertain(self, failure: MusicAPIError | NoReplyError) -> UncertainSubmissionError:
         sent_at = self._way.sent_at if self._way is not None else None

@@ -17,6 +17,7 @@ __all__ = [
     "Reply",
     "error_from",
     "is_id",
+    "is_not_ready",
     "message_in",
     "own_words",
     "read_body",
@@ -26,9 +27,11 @@ __all__ = [
     "unreadable",
 ]
 
+NOT_READY: Final = 202
 FIRST_BYTES: Final = 200
 KEPT_BYTES: Final = 4000
 """How much of a reply that cannot be read is kept for whoever looks into it."""
+BAD_REQUEST: Final = 400
 NO_IDS: Final = ("", ".", "..")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
@@ -92,6 +95,11 @@ def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, obje
     return body
 
 
+def is_not_ready(reply: Reply, body: Mapping[str, object]) -> bool:
+    """Tell whether a successful reply says that there is nothing to hand over yet (decision 8)."""
+    return reply.status == NOT_READY or body.get("type") == "not_ready"
+
+
 def unreadable(attempted: str, reply: Reply, reason: str) -> errors.UnreadableReplyError:
     """Make the error of a good status with a body that is not what the contract says."""
     start = reply.content[:KEPT_BYTES]
@@ -110,8 +118,23 @@ def read_task_id(attempted: str, reply: Reply, *, is_bare: bool = False) -> str:
         found = text(body.get("task_id") or nested)
         if found is not None and is_id(found):
             return found
-    read_object(attempted, reply, body)
+    told = read_object(attempted, reply, body)
+    if told.get("failed_step"):
+        raise _failed_step(attempted, reply, told)
     raise unreadable(attempted, reply, "the reply names no task")
+
+
+def _failed_step(attempted: str, reply: Reply, body: Mapping[str, object]) -> errors.MusicAPIError:
+    """Make the error of a one-shot upload that ended at one of its steps: nothing was started."""
+    name = text(body["failed_step"])
+    steps = body.get("steps")
+    step = steps.get(name) if isinstance(steps, dict) else None
+    reason = message_in(step) or message_in(body) or "it gave no reason"
+    upload = steps.get("upload") if isinstance(steps, dict) else None
+    clip_id = text(upload.get("clip_id")) if isinstance(upload, dict) and name != "upload" else None
+    kept = f" (the audio was uploaded, and can be used, as clip {clip_id})" if clip_id else ""
+    told = {**body, "detail": f"the step {name} failed: {reason}{kept}"}
+    return error_from(attempted, reply._replace(status=BAD_REQUEST), told)
 
 
 def is_id(text: str) -> bool:
@@ -127,9 +150,9 @@ def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIErr
     kind = kind if isinstance(kind, str) else None
     message = message_in(body) or f"the service answered {reply.status}"
     effective = STATUS_BY_TYPE.get(kind or "", reply.status)
-    if effective == 400 and "not found" in own_words(message):  # noqa: PLR2004
+    if effective == BAD_REQUEST and "not found" in own_words(message):
         effective = 404
-    if effective == 400:  # noqa: PLR2004
+    if effective == BAD_REQUEST:
         text = f"{attempted}: {message}"
         return errors.InvalidRequestError(text, status=reply.status, request_id=reply.request_id, body=body)
     error = _error_class(effective, message)

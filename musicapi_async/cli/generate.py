@@ -27,6 +27,11 @@ SANDBOX_SECONDS: Final = 3.0
 SANDBOX_POLL_INTERVAL: Final = 0.25
 
 
+def families() -> list[str]:
+    """Return the families whose tasks become songs."""
+    return sorted({kind.family() for kind in operations() if kind.result is Songs})
+
+
 @attrs.frozen(kw_only=True)
 class Order:
     """What is asked for: the request, the folder for its files, seconds to wait, and whether in the sandbox."""
@@ -37,20 +42,19 @@ class Order:
     embedded: bool
 
 
-def families() -> list[str]:
-    """Return the families whose tasks become songs."""
-    return sorted({kind.operation_name().partition(".")[0] for kind in operations() if kind.result is Songs})
-
-
 def request_for(family: str, given: Mapping[str, object]) -> TaskRequest[Songs]:
     """Make the family's request: from lyrics where they are given, else from a description.
 
     Raises InvalidRequestError when a field is wrong, UsageError when the family has no such operation.
     """
-    name = f"{family}.{'create' if 'lyrics' in given else 'describe'}"
+    verb = "create" if "lyrics" in given else "describe"
+    name = f"{family}.{verb}"
     found = next((kind for kind in operations() if kind.operation_name() == name), None)
     if found is None or not issubclass(found, TaskRequest):
-        raise UsageError(f"there is no {name}: --family takes {' or '.join(families())}")
+        those = " or ".join(
+            sorted(kind.family() for kind in operations() if kind.operation_name().endswith(f".{verb}"))
+        )
+        raise UsageError(f"there is no {name}: --family takes {those}")
     # The one family that has no tags calls the same thing sound.
     names = inspect.signature(found).parameters
     fields = {"sound" if name == "tags" and "sound" in names else name: value for name, value in given.items()}

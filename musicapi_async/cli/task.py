@@ -16,6 +16,7 @@ from musicapi_async.cli.exits import LeftAliveError
 from musicapi_async.cli.files import Receipt, make_folder
 from musicapi_async.cli.progress import minutes, name_of
 from musicapi_async.cli.screen import Screen
+from musicapi_async.families._family import TaskFamily
 
 __all__ = ["Errand", "left_alive", "look", "resume_command", "run_errand", "take_up"]
 
@@ -72,7 +73,7 @@ async def take_up(task_id: str, family: str, out: Path | None, timeout: float, s
     async with MusicAPI() as client:
         if out is not None:
             await asyncio.to_thread(make_folder, out)
-        task = client.resume(family, task_id)
+        task = _task_of(client, family, task_id)
         kept = {} if out is None else Receipt(out, task.id).read()
         request = kept.get("request")
         errand = Errand(task=task, out=out, timeout=timeout, request=request if isinstance(request, Mapping) else None)
@@ -85,13 +86,18 @@ async def take_up(task_id: str, family: str, out: Path | None, timeout: float, s
 async def look(task_id: str, family: str, screen: Screen) -> None:
     """Look at a task once and show it; raises its error when it has failed."""
     async with MusicAPI() as client:
-        state = await client.resume(family, task_id).poll()
+        state = await _task_of(client, family, task_id).poll()
     clips = [fields_of(clip) for clip in state.clips]
     screen.tell({"task_id": state.task_id, "family": family, "status": state.status, "clips": clips})
     screen.say(f"{family} task {state.task_id}: {state.status}")
     screen.rows([_clip_row(clip) for clip in state.clips])
     if state.error is not None:
         raise state.error
+
+
+def _task_of(client: MusicAPI, family: str, task_id: str) -> Task[Songs]:
+    found: TaskFamily = getattr(client, family)
+    return found.task(task_id)
 
 
 async def run_errand(client: MusicAPI, errand: Errand, screen: Screen) -> None:

@@ -5,11 +5,11 @@ protocols whose parameters come from the request class's own constructor.
 """
 
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 import attrs
 
-from musicapi_async._operation import Request, TaskRequest
+from musicapi_async._request import Request, TaskRequest
 from musicapi_async._tasks.task import Task
 from musicapi_async.results import Songs
 
@@ -31,7 +31,7 @@ class Client(Protocol):
         """Ask for an answer."""
         ...
 
-    def resume(self, family: str, task_id: str, /) -> Task[Songs]:
+    def resume(self, operation: type[TaskRequest[R]], task_id: str, /) -> Task[R]:
         """Take up a task."""
         ...
 
@@ -46,15 +46,21 @@ class Family:
         """Name each method after the attribute it stands under."""
         for name, value in vars(cls).items():
             if hasattr(value, "request_class"):
+                value.request_class.called = name
                 value.__name__, value.__qualname__, value.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
 
 
 class TaskFamily(Family):
-    """A family whose operations are tasks."""
+    """A family whose operations are tasks; ``songs`` is the one whose tasks ``task()`` takes them for."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]]
 
     def task(self, task_id: str) -> Task[Songs]:
-        """Take a task up again from its id, from any process at any time; nothing is sent yet."""
-        return self._client.resume(type(self).__name__.lower(), task_id)
+        """Take a task of songs up again from its id, from any process at any time; nothing is sent yet.
+
+        For a task of something else, say what: ``client.resume(sonic.BasicStems, task_id)``.
+        """
+        return self._client.resume(self.songs, task_id)
 
 
 class Method(Protocol[P, R_co]):

@@ -6,19 +6,17 @@ Contract: docs.musicapi.ai/lyrics-generation, ``POST /sonic/lyrics``.
 from typing import Final
 
 from musicapi_async._fields import text_field
-from musicapi_async._operation import POST, Request, operation
+from musicapi_async._operation import operation
+from musicapi_async._request import POST, Request
 from musicapi_async.families._family import Family, calls
 from musicapi_async.results import LyricsDrafts
 
 __all__ = ["Make"]
 
 
-@operation(POST, "/sonic/lyrics")
+@operation(POST, "/sonic/lyrics", credits=2, as_of="2026-05-01", source="docs.musicapi.ai/lyrics-generation")
 class Make(Request[LyricsDrafts]):
-    """Write two drafts of lyrics from a description of at most 119 characters, in the description's language.
-
-    It costs credits, so it is never repeated when it may have been accepted.
-    """
+    """Write two drafts of lyrics from a description, in the description's language."""
 
     description: str = text_field(limit=119)
 

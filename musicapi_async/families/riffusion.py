@@ -3,49 +3,175 @@
 Contract: docs.musicapi.ai "riffusion(Deprecated)", ``POST /riffusion/create`` and ``GET /riffusion/task/{task_id}``.
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
-from musicapi_async._fields import flag, text_field
-from musicapi_async._operation import POST, TaskRequest, operation
-from musicapi_async.families._family import TaskFamily, submits
-from musicapi_async.results import Songs
+from musicapi_async._clip_fields import ClipOrId, clip_field
+from musicapi_async._fields import check_order, flag, number_field, text_field
+from musicapi_async._operation import operation, shared_fields
+from musicapi_async._request import POST, Request, TaskRequest
+from musicapi_async.families._family import TaskFamily, calls, submits
+from musicapi_async.families._shared import UPLOAD_SECONDS, WEB
+from musicapi_async.results import Songs, UploadedClip
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "Create", "Describe"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "MODELS",
+    "Cover",
+    "Create",
+    "Describe",
+    "Extend",
+    "ReplaceSection",
+    "SwapSound",
+    "SwapVocals",
+    "Upload",
+]
 
 DEFAULT_MODEL: Final = "FUZZ-1.1 Pro"
 MODELS: Final = ("FUZZ-1.1 Pro", "FUZZ-1.1", "FUZZ-1.0 Pro", "FUZZ-1.0")
+PATH: Final = "/riffusion/create"
+PAGE: Final = "docs.musicapi.ai/riffusion-instructions"
+AS_OF: Final = "2025-06-19"
+EITHER: Final = "a generated or an uploaded clip, or an id"
 
 
-@operation(POST, "/riffusion/create", task_type="create_music", custom_mode=True)
-class Create(TaskRequest[Songs]):
-    """Make two songs from your lyrics, with the time of every word. Deprecated by the vendor: prefer ``sonic.create``.
+@shared_fields
+class _Song(TaskRequest[Songs]):
+    instead = "client.sonic"
 
-    - ``lyrics``: at most 3000 characters; may be left out for an instrumental. ``sound``: style, voice and genre, at
-      most 200. ``title``: at most 80. ``model``: one of ``riffusion.MODELS``.
+    model: str = text_field(
+        last=1, default=DEFAULT_MODEL, wire="mv", doc="one of ``riffusion.MODELS``, or another id it knows"
+    )
 
-    Raises InvalidRequestError before anything is sent; RetiredError when the service no longer offers it.
-    """
+
+@shared_fields
+class _Changed(_Song):
+    clip: ClipOrId = clip_field(wire="continue_clip_id", has_twin=True, doc=EITHER)
+    lyrics: str = text_field(limit=3000)
+    sound: str = text_field(limit=200, doc="style, voice and genre, or what is to change")
+    title: str | None = text_field(default=None, limit=80)
+
+
+@shared_fields
+class _Varied(_Changed):
+    vocal_variation: float | None = number_field(default=None, least=0, most=1)
+
+
+@operation(POST, PATH, credits=12, as_of=AS_OF, source=PAGE, task_type="create_music", custom_mode=True)
+class Create(_Song):
+    """Make two songs from your lyrics, with word timings. Deprecated by the vendor: prefer ``sonic.create``."""
 
     lyrics: str | None = text_field(default=None, limit=3000)
-    sound: str | None = text_field(default=None, limit=200)
+    sound: str | None = text_field(default=None, limit=200, doc="style, voice and genre")
     title: str | None = text_field(default=None, limit=80)
-    model: str = text_field(default=DEFAULT_MODEL, wire="mv")
-    instrumental: bool = flag(default=False, wire="make_instrumental")
+    instrumental: bool = flag(default=False, wire="make_instrumental", doc="no voice")
 
 
-@operation(POST, "/riffusion/create", task_type="create_music", custom_mode=False)
-class Describe(TaskRequest[Songs]):
-    """Make two songs from a description of at most 200 characters. Deprecated by the vendor: prefer ``sonic.describe``.
-
-    Raises InvalidRequestError before anything is sent; RetiredError when the service no longer offers it.
-    """
+@operation(POST, PATH, credits=12, as_of=AS_OF, source=PAGE, task_type="create_music", custom_mode=False)
+class Describe(_Song):
+    """Make two songs from a description. Deprecated by the vendor: prefer ``sonic.describe``."""
 
     description: str = text_field(wire="prompt", limit=200)
-    model: str = text_field(default=DEFAULT_MODEL, wire="mv")
+
+
+@operation(
+    POST,
+    PATH,
+    credits=12,
+    as_of=AS_OF,
+    source="docs.musicapi.ai/riffusion-extend-music",
+    task_type="extend_music",
+    uploaded="extend_upload_music",
+    custom_mode=True,
+)
+class Extend(_Changed):
+    """Continue a clip from ``at`` on. Deprecated by the vendor: prefer ``sonic.extend``."""
+
+    at: float = number_field(wire="continue_at", least=0, doc="seconds from the clip's beginning")
+
+
+@operation(
+    POST,
+    PATH,
+    credits=12,
+    as_of=AS_OF,
+    source=PAGE,
+    task_type="cover_music",
+    uploaded="cover_upload_music",
+    custom_mode=True,
+)
+class Cover(_Varied):
+    """Make two covers of a clip. Deprecated by the vendor: prefer ``sonic.cover``."""
+
+
+@operation(
+    POST,
+    PATH,
+    credits=12,
+    as_of=AS_OF,
+    source=PAGE,
+    task_type="replace_music",
+    uploaded="replace_upload_music",
+    custom_mode=True,
+)
+class ReplaceSection(_Changed):
+    """Make a section of a clip anew. Deprecated by the vendor: prefer ``sonic.replace_section``."""
+
+    start: float = number_field(wire="replace_start_time", least=0, doc="seconds")
+    end: float = number_field(wire="replace_end_time", least=0, doc="seconds, behind ``start``")
+
+    def __attrs_post_init__(self) -> None:
+        """Check what depends on two fields."""
+        check_order(self.start, self.end)
+
+
+@operation(
+    POST,
+    PATH,
+    credits=12,
+    as_of=AS_OF,
+    source=PAGE,
+    task_type="swap_music_sound",
+    uploaded="swap_upload_music_sound",
+    custom_mode=True,
+)
+class SwapSound(_Varied):
+    """Keep a clip's voice and change its sound, as ``sound`` says. Deprecated by the vendor."""
+
+
+@operation(
+    POST,
+    PATH,
+    credits=12,
+    as_of=AS_OF,
+    source="docs.musicapi.ai/riffusion-swap-music-vocals",
+    task_type="swap_music_vocals",
+    uploaded="swap_upload_music_vocals",
+    custom_mode=True,
+)
+class SwapVocals(_Varied):
+    """Keep a clip's sound and change its voice, as ``sound`` says. Deprecated by the vendor."""
+
+
+@operation(POST, "/riffusion/upload", credits=2, as_of=AS_OF, source="docs.musicapi.ai/api-314451567")
+class Upload(Request[UploadedClip]):
+    """Bring your own audio to the service, for the other operations here. Deprecated by the vendor."""
+
+    seconds = UPLOAD_SECONDS
+    instead = "client.sonic.upload"
+
+    url: str = text_field(begins=WEB, doc="a public, direct address of an audio file")
 
 
 class Riffusion(TaskFamily):
     """Songs with the time of every word; deprecated by the vendor."""
 
+    songs: ClassVar[type[TaskRequest[Songs]]] = Create
+
     create: Final = submits(Create)
     describe: Final = submits(Describe)
+    extend: Final = submits(Extend)
+    cover: Final = submits(Cover)
+    replace_section: Final = submits(ReplaceSection)
+    swap_sound: Final = submits(SwapSound)
+    swap_vocals: Final = submits(SwapVocals)
+    upload: Final = calls(Upload)

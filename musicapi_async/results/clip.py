@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Final, Self, overload
+from typing import Final, Self
 
 import attrs
 
 from musicapi_async.results.lenient import items, number, text
+from musicapi_async.results.several import Several
 
 __all__ = ["FAILED", "SUCCEEDED", "Clip", "Songs", "Word"]
 
@@ -75,7 +76,7 @@ class Clip:
 
 
 @attrs.frozen
-class Songs(Sequence[Clip]):
+class Songs(Several[Clip]):
     """The finished clips of a task, in the service's order: usually two.
 
     It is a sequence of the clips that can be played. Clips that failed beside a good one are in ``failed``.
@@ -92,17 +93,8 @@ class Songs(Sequence[Clip]):
             failed=tuple(clip for clip in clips if clip.state == FAILED),
         )
 
-    @overload
-    def __getitem__(self, index: int) -> Clip: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Clip, ...]: ...
-    def __getitem__(self, index: int | slice) -> Clip | tuple[Clip, ...]:
-        """Return the clip at this place."""
-        return self.clips[index]
-
-    def __len__(self) -> int:
-        """Return how many clips can be played."""
-        return len(self.clips)
+    def _items(self) -> tuple[Clip, ...]:
+        return self.clips
 
 
 def _word(row: Mapping[str, object]) -> Word:

@@ -1,11 +1,10 @@
-"""What the operations that answer at once return."""
-
-from collections.abc import Sequence
-from typing import overload
+"""What the smaller operations return."""
 
 import attrs
 
-__all__ = ["Credits", "LyricsDraft", "LyricsDrafts"]
+from musicapi_async.results.several import Several
+
+__all__ = ["Batch", "BatchTask", "Credits", "Persona", "SharedSong", "UpsampledTags", "Voice"]
 
 
 @attrs.frozen
@@ -22,27 +21,54 @@ class Credits:
 
 
 @attrs.frozen
-class LyricsDraft:
-    """One draft of lyrics, with section tags such as ``[Verse]``."""
+class Persona:
+    """A persona made from a clip; its ``persona_id`` goes to ``sonic.persona_song``."""
 
-    lyrics: str
-    title: str | None = None
+    persona_id: str
 
 
 @attrs.frozen
-class LyricsDrafts(Sequence[LyricsDraft]):
-    """The drafts the service wrote, usually two."""
+class Voice:
+    """A voice made from a recording; its ``persona_id`` goes to ``sonic.persona_song``."""
 
-    drafts: tuple[LyricsDraft, ...] = ()
+    persona_id: str
+    name: str | None = None
 
-    @overload
-    def __getitem__(self, index: int) -> LyricsDraft: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[LyricsDraft, ...]: ...
-    def __getitem__(self, index: int | slice) -> LyricsDraft | tuple[LyricsDraft, ...]:
-        """Return the draft at this place."""
-        return self.drafts[index]
 
-    def __len__(self) -> int:
-        """Return how many drafts there are."""
-        return len(self.drafts)
+@attrs.frozen
+class UpsampledTags:
+    """Style tags, written out."""
+
+    tags: str
+
+
+@attrs.frozen(kw_only=True)
+class SharedSong:
+    """What a share link leads to."""
+
+    audio_url: str | None = None
+    video_url: str | None = None
+    image_url: str | None = None
+    title: str | None = None
+    author: str | None = None
+    tags: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class BatchTask:
+    """What became of one item of a batch: the ``task_id`` it was accepted as, or the ``error`` it was refused with."""
+
+    task_id: str | None = None
+    error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Batch(Several[BatchTask]):
+    """Tasks that were submitted together, in the order of the items: ``client.sonic.task(item.task_id)`` for each."""
+
+    batch_id: str
+    submitted: int | None = None
+    tasks: tuple[BatchTask, ...] = ()
+
+    def _items(self) -> tuple[BatchTask, ...]:
+        return self.tasks

@@ -8,22 +8,30 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiohttp import web
 
-from musicapi_async._operation import TaskRequest
+from musicapi_async._request import Request, TaskRequest
 from musicapi_async._transport.wire import read_json
+from musicapi_async.families import sonic
+from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox import audio
-from musicapi_async.sandbox.checks import RefusedError, paths, request_of
+from musicapi_async.sandbox.answers import accepted, answer, is_paid_once, is_prepared
+from musicapi_async.sandbox.checks import RefusedError, look_paths, paths, request_of
 from musicapi_async.sandbox.faults import Fault, Faults
-from musicapi_async.sandbox.state import Account, Ending, SandboxTask, World
+from musicapi_async.sandbox.looks import look
+from musicapi_async.sandbox.state import Account, Ending, SandboxTask, World, clip_in
 
 __all__ = ["Sandbox"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 API: Final = "/api/v1"
+BATCH: Final = "/sonic/batch"
+MOST_ITEMS: Final = 10
+SAME_LOOK: Final = {"/suno/clip": "/sonic/task"}
+"""Legacy addresses of the same thing (contract, sonic 4.21)."""
 NO_CREDITS: Final = "The remaining credits are not enough. You can buy more one-time credit packs or subscribe."
 ACCOUNT: Final = web.RequestKey("account", Account)
 
@@ -91,10 +99,11 @@ class Sandbox:
         """Listen."""
         self._folder = Path(tempfile.mkdtemp(prefix="musicapi-sandbox-"))
         app = web.Application(middlewares=[self._misbehave, self._check_key])
+        own = {"/get-credits": self._credits, "/sonic/batch": self._batch}
         for method, path in sorted(paths()):
-            app.router.add_route(method, API + path, self._create if method == "POST" else self._credits)
-        for family in ("sonic", "riffusion"):
-            app.router.add_get(f"{API}/{family}/task/{{task_id}}", self._look)
+            app.router.add_route(method, API + path, self._post if method == "POST" else own[path])
+        for path in look_paths():
+            app.router.add_get(f"{API}{path}/{{task_id}}", self._look)
         app.router.add_get("/files/stream/{name}", self._file)
         app.router.add_get("/files/{name}", self._file)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -176,21 +185,76 @@ class Sandbox:
         self._world.settle(self._now)
         return await handler(request)
 
-    async def _create(self, request: web.Request) -> web.StreamResponse:
+    async def _post(self, request: web.Request) -> web.StreamResponse:
         path = request.path.removeprefix(API)
         try:
-            made = request_of(path, read_json(await request.read()))
+            body = read_json(await request.read())
+            if path == BATCH:
+                return self._submit_batch(body, request[ACCOUNT])
+            made = request_of(path, body)
+            self._check_clip(made)
         except RefusedError as refused:
-            return _refusal(400, str(refused))
+            return _refusal(refused.status, str(refused))
         except (ValueError, RecursionError):
             return _refusal(400, "The request body should be JSON.")
-        price = self._world.price(made)
-        if not request[ACCOUNT].charge(price):
-            return _refusal(403, NO_CREDITS)
-        if not isinstance(made, TaskRequest):
-            return _lyrics(made.to_wire()["description"])
-        task = self._world.accept(made, path.split("/")[1], request[ACCOUNT], price, self._now)
-        return web.json_response({"message": "success", "task_id": task.task_id})
+        return self._serve(made, request[ACCOUNT])
+
+    def _serve(self, made: Request[Any], account: Account) -> web.StreamResponse:
+        is_paid = is_paid_once(made) and self._world.is_asked_again(account, made)
+        if not is_paid and not account.charge(made.credits or 0.0):
+            # Only this one says it with a 402 (contract, sonic 4.7).
+            return _refusal(402 if isinstance(made, sonic.CreateVoice) else 403, NO_CREDITS)
+        if isinstance(made, TaskRequest):
+            return web.json_response(accepted(self._world.accept(made, account, self._now), self._world))
+        is_there = not is_paid_once(made) or self._world.prepare(account, made, self._now)
+        if is_prepared(made) and not is_there:
+            return web.json_response({"type": "not_ready", "error": "still preparing, please retry."}, status=202)
+        return web.json_response(answer(made, self._world, self._file_url))
+
+    def _check_clip(self, made: Request[Any]) -> None:
+        """Refuse a clip of the wrong kind where the double knows better, and an unknown one where the contract does."""
+        clip = clip_in(made)
+        told = clip.clip_id if isinstance(clip, UploadedClip) else clip
+        if told is None:
+            return
+        is_known, is_uploaded = self._world.knows_clip(told), told in self._world.uploaded
+        if not is_known and not made.path.endswith("/create"):
+            raise RefusedError("clip not found.", 404)
+        if is_uploaded and isinstance(made, sonic.AlignLyrics):
+            raise RefusedError("clip not found or has no lyrics", 404)
+        only_uploaded = isinstance(made, (sonic.AddVocals, sonic.AddInstrumental))
+        takes_uploaded = isinstance(clip, UploadedClip) or only_uploaded
+        if is_known and (made.uploaded or only_uploaded) and is_uploaded != takes_uploaded:
+            raise RefusedError("The 'task_type' field is invalid for this clip.")
+
+    def _submit_batch(self, body: object, account: Account) -> web.StreamResponse:
+        items = body.get("items") if isinstance(body, dict) else None
+        if not isinstance(items, list) or not 1 <= len(items) <= MOST_ITEMS:
+            raise RefusedError("The 'items' field should hold 1 to 10 items.")
+        tasks: list[dict[str, object]] = []
+        for index, item in enumerate(items):
+            try:
+                made = request_of("/sonic/create", item)
+            except RefusedError as refused:
+                tasks.append({"index": index, "error": str(refused)})
+                continue
+            if isinstance(made, TaskRequest) and account.charge(made.credits or 0.0):
+                tasks.append({"index": index, "task_id": self._world.accept(made, account, self._now).task_id})
+            else:
+                tasks.append({"index": index, "error": NO_CREDITS})
+        batch_id = self._world.new_id()
+        submitted = [str(task["task_id"]) for task in tasks if "task_id" in task]
+        self._world.batches[batch_id] = submitted
+        told = {"message": "success", "batch_id": batch_id, "submitted": len(submitted), "tasks": tasks}
+        return web.json_response(told)
+
+    async def _batch(self, request: web.Request) -> web.StreamResponse:
+        batch_id = request.query.get("batch_id", "")
+        if batch_id not in self._world.batches:
+            return _refusal(404, "batch not found.")
+        task_ids = self._world.batches[batch_id]
+        tasks = [{"index": index, "task_id": task_id} for index, task_id in enumerate(task_ids)]
+        return web.json_response({"message": "success", "batch_id": batch_id, "submitted": len(tasks), "tasks": tasks})
 
     async def _credits(self, request: web.Request) -> web.StreamResponse:
         account = request[ACCOUNT]
@@ -198,33 +262,24 @@ class Sandbox:
 
     async def _look(self, request: web.Request) -> web.StreamResponse:
         task = self._world.tasks.get(request.match_info["task_id"])
-        family = request.path.removeprefix(API).split("/")[1]
-        if task is None or task.family != family or task.account is not request[ACCOUNT]:
+        path = request.path.removeprefix(API).rpartition("/")[0]
+        if task is None or task.look_path != SAME_LOOK.get(path, path) or task.account is not request[ACCOUNT]:
             return _refusal(400, "task not found.")
-        status, body = self._world.look(task, self._now, self._file_url)
+        status, body = look(task, task.share(self._now), self._file_url)
         return web.json_response(body, status=status)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         clip_id, _, suffix = name.partition(".")
-        if clip_id not in self._world.clip_ids or suffix not in {audio.AUDIO_SUFFIX, "png"} or self._folder is None:
+        make = audio.MAKERS.get(suffix)
+        if not self._world.knows_clip(clip_id) or make is None or self._folder is None:
             return _refusal(404, "file not found.")
         path = self._folder / name
         async with self._making:
             if not path.exists():
-                make = audio.cover if suffix == "png" else audio.tune
                 await asyncio.to_thread(lambda: path.write_bytes(make(clip_id)))
         return web.FileResponse(path)
 
 
 def _refusal(status: int, message: str) -> web.Response:
     return web.json_response({"error": message}, status=status)
-
-
-def _lyrics(description: object) -> web.Response:
-    title = " ".join(str(description).split()[:4]).title()
-    drafts = [
-        {"title": f"{title}{mark}", "lyrics": f"[Verse]\n{description}\n[Chorus]\n{title}, oh {title}"}
-        for mark in ("", " II")
-    ]
-    return web.json_response({"code": 200, "results": drafts, "message": "success"})

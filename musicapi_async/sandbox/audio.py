@@ -8,9 +8,10 @@ import struct
 import wave
 import zlib
 from array import array
+from collections.abc import Callable, Mapping
 from typing import Final
 
-__all__ = ["AUDIO_SUFFIX", "SECONDS", "cover", "tune"]
+__all__ = ["AUDIO_SUFFIX", "MAKERS", "SECONDS"]
 
 RATE: Final = 22050
 SECONDS: Final = 6.0
@@ -23,13 +24,24 @@ AUDIO_SUFFIX: Final = "mp3" if importlib.util.find_spec("lameenc") else "wav"
 """MP3 where the optional encoder lameenc is installed, WAV elsewhere."""
 
 
-def tune(name: str) -> bytes:
+def _tune_mp3(name: str) -> bytes:
+    return _mp3(_samples(random.Random(name)))  # noqa: S311 - music, not secrets
+
+
+def _tune_wav(name: str) -> bytes:
     """Make a short tune; the name decides its notes."""
-    samples = _samples(random.Random(name))  # noqa: S311 - music, not secrets
-    return _mp3(samples) if AUDIO_SUFFIX == "mp3" else _wav(samples)
+    return _wav(_samples(random.Random(name)))  # noqa: S311 - music, not secrets
 
 
-def cover(name: str) -> bytes:
+def _midi(name: str) -> bytes:
+    """Make a MIDI file of a few notes; the name decides them."""
+    spread = random.Random(name)  # noqa: S311 - music, not secrets
+    pitches = [60 + spread.choice(PENTATONIC) for _ in range(8)]
+    events = b"".join(bytes((0, 0x90, pitch, 100, 96, 0x80, pitch, 0)) for pitch in pitches) + b"\x00\xff\x2f\x00"
+    return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 96) + b"MTrk" + struct.pack(">I", len(events)) + events
+
+
+def _cover(name: str) -> bytes:
     """Make a square PNG; the name decides its colours."""
     spread = random.Random(name)  # noqa: S311 - colours, not secrets
     top, bottom = (tuple(spread.randrange(40, 230) for _ in range(3)) for _ in range(2))
@@ -82,3 +94,12 @@ def _mp3(samples: "array[int]") -> bytes:
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+MAKERS: Final[Mapping[str, Callable[[str], bytes]]] = {
+    "wav": _tune_wav,
+    "png": _cover,
+    "mid": _midi,
+    **({"mp3": _tune_mp3} if AUDIO_SUFFIX == "mp3" else {}),
+}
+"""What makes a file, by its suffix."""

@@ -4,23 +4,43 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from musicapi_async._fields import wire_names
-from musicapi_async._operation import Request, operations
+from musicapi_async._operation import operation_at, operations
+from musicapi_async._request import Request, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families import account, lyrics, riffusion, sonic
+from musicapi_async.families import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
 
-__all__ = ["RefusedError", "operations_at", "paths", "request_of"]
+__all__ = ["RefusedError", "look_paths", "paths", "request_of"]
 
-DEFAULT_TASK_TYPE: Final = "create_music"
 MODELS: Final = {"sonic": sonic.MODELS, "riffusion": riffusion.MODELS}
 MODEL_PREFIXES: Final = {"sonic": ("sonic-", "chirp-"), "riffusion": ("FUZZ-",)}
 # Retired ids are still accepted; this one was refused in a live run (contract, sonic 3).
 REFUSED_MODELS: Final = ("sonic-v4-5-all",)
-FAMILIES: Final = (account, lyrics, riffusion, sonic)
+# Task types that do without a mode (contract, sonic 4.1).
+NO_MODE: Final = ("concat_music", "remaster", "add_vocals", "add_instrumental")
+RETIRED: Final = ("music_variation", "swap_music_vocals", "swap_music_sound")
+"""Producer's task types that answer 410 (contract, producer 5.1)."""
+# Other spellings the service takes, by family (contract, sonic 4.1 and producer 5.1).
+ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
+    "sonic": {"lyrics": "prompt"},
+    "producer": {
+        "starts": "starts_at",
+        "ends": "ends_at",
+        "lyrics_text": "lyrics",
+        "cover_strength": "strength",
+    },
+}
+SAME_PATH: Final = {"/suno/create": "/sonic/create"}
+"""Legacy addresses of the same thing (contract, sonic 4.21)."""
+FAMILIES: Final = (account, lyrics, nuro, producer, riffusion, sonic, studio, suno)
 """The modules whose operations the sandbox offers; importing them is what makes them known."""
 
 
 class RefusedError(Exception):
-    """A request the service answers 400 to; the text is the service's."""
+    """A request the service refuses; the text is the service's."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def paths() -> frozenset[tuple[str, str]]:
@@ -28,45 +48,65 @@ def paths() -> frozenset[tuple[str, str]]:
     return frozenset((kind.method, kind.path) for kind in operations())
 
 
-def operations_at(method: str, path: str) -> list[type[Request[Any]]]:
-    """Return the operations that share an endpoint."""
-    return [kind for kind in operations() if (kind.method, kind.path) == (method, path)]
+def look_paths() -> frozenset[str]:
+    """Return the paths under which tasks are looked at."""
+    return frozenset(kind.look_path() for kind in operations() if issubclass(kind, TaskRequest))
 
 
 def request_of(path: str, body: object) -> Request[Any]:
     """Make the request a POST's body stands for; raises RefusedError."""
     if not isinstance(body, Mapping):
         raise RefusedError("The request body should be a JSON object.")
-    kind = _class_of(path, body)
+    path = SAME_PATH.get(path, path)
+    family = path.split("/")[1]
+    told = _in_todays_words(family, body)
+    kind = _class_of(family, path, told)
     if "mv" in wire_names(kind).values():
-        _check_model(path.split("/")[1], body.get("mv"))
+        _check_model(family, told.get("mv"))
     try:
-        return kind.from_wire(body)
+        request = kind.from_wire(told)
     except InvalidRequestError as error:
         raise RefusedError(_in_the_words_of_the_service(kind, error)) from error
-
-
-def _class_of(path: str, body: Mapping[str, object]) -> type[Request[Any]]:
-    candidates = operations_at("POST", path)
-    if not any(kind.constants for kind in candidates):
-        return candidates[0]
-    task_type = body.get("task_type") or DEFAULT_TASK_TYPE
-    candidates = [kind for kind in candidates if kind.constants.get("task_type") == task_type]
-    if not candidates:
-        raise RefusedError("The 'task_type' field is invalid.")
-    mode = body.get("custom_mode", "lyrics" in body if path.startswith("/riffusion/") else None)
-    if "custom_mode" in candidates[0].constants and not isinstance(mode, bool):
-        raise RefusedError("The 'custom_mode' field should be boolean.")
-    matching = [kind for kind in candidates if kind.constants.get("custom_mode") in {None, mode}]
-    if not matching:
+    mode = request.to_wire().get("custom_mode")
+    if mode is not None and told.get("custom_mode", mode) is not mode:
         raise RefusedError("The 'custom_mode' field is invalid.")
-    return matching[0]
+    return request
+
+
+def _in_todays_words(family: str, body: Mapping[str, object]) -> dict[str, object]:
+    aliases = ALIASES.get(family, {})
+    renamed = {aliases[name]: value for name, value in body.items() if name in aliases}
+    return {**renamed, **{name: value for name, value in body.items() if name not in aliases}}
+
+
+def _class_of(family: str, path: str, body: dict[str, object]) -> type[Request[Any]]:
+    task_type = body.get("task_type")
+    if family == "producer" and task_type in RETIRED:
+        raise RefusedError(f"The task type '{task_type}' has been retired.", 410)
+    if path.endswith("/create") and family == "riffusion":
+        body.setdefault("custom_mode", "lyrics" in body)
+    needs_mode = family in {"sonic", "riffusion"} and path.endswith("/create") and task_type not in NO_MODE
+    kind = operation_at("POST", path, body)
+    if needs_mode and not isinstance(body.get("custom_mode"), bool) and (kind or _is_known(path, task_type)):
+        raise RefusedError("The 'custom_mode' field should be boolean.")
+    if kind is None:
+        field = "custom_mode" if _is_known(path, task_type) else "task_type"
+        raise RefusedError(f"The '{field}' field is invalid.")
+    return kind
+
+
+def _is_known(path: str, task_type: object) -> bool:
+    here = [kind for kind in operations() if kind.path == path]
+    return task_type is None or any(task_type in [kind.constants.get("task_type"), kind.uploaded] for kind in here)
 
 
 def _check_model(family: str, model: object) -> None:
     if model is None and family == "riffusion":
         return
-    known = isinstance(model, str) and model.startswith(MODEL_PREFIXES[family])
+    prefixes = MODEL_PREFIXES.get(family)
+    if prefixes is None:
+        return
+    known = isinstance(model, str) and model.startswith(prefixes)
     if not known or model in REFUSED_MODELS:
         models = " or ".join(f"'{name}'" for name in MODELS[family])
         raise RefusedError(f"The 'mv' field is invalid. The model should be {models}.")
@@ -76,7 +116,7 @@ def _in_the_words_of_the_service(kind: type[Request[Any]], error: InvalidRequest
     field = wire_names(kind).get(error.field or "", error.field)
     if error.value is None:
         return f"{field} is required." if field == "description" else f"The '{field}' field is required."
-    if isinstance(error.limit, int):
+    if isinstance(error.limit, int) and isinstance(error.value, str):
         # The documented limit of a description is 119, and the service's text says "less than 120".
         less_than = error.limit + 1 if field == "description" else error.limit
         return f"The {field} character length should be less than {less_than}."

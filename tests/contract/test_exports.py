@@ -21,8 +21,12 @@ MODULES = (
     "musicapi_async.errors",
     "musicapi_async.families.account",
     "musicapi_async.families.lyrics",
+    "musicapi_async.families.nuro",
+    "musicapi_async.families.producer",
     "musicapi_async.families.riffusion",
     "musicapi_async.families.sonic",
+    "musicapi_async.families.studio",
+    "musicapi_async.families.suno",
     "musicapi_async.media",
     "musicapi_async.results",
     "musicapi_async.sandbox",
@@ -38,7 +42,7 @@ def test_the_exports_are_the_public_names() -> None:
     modules = {name for name in musicapi_async.__all__ if isinstance(getattr(musicapi_async, name), ModuleType)}
 
     assert names | modules == set(musicapi_async.__all__)
-    assert modules == {"account", "errors", "lyrics", "riffusion", "sonic"}
+    assert modules == {"errors", *(kind.family() for kind in musicapi_async.operations())}
     assert len(musicapi_async.__all__) == len(set(musicapi_async.__all__))
 
 

@@ -24,7 +24,7 @@ ANNOTATIONS = (
     (r"(collections\.abc\.Iterable\[.*?\]\]) \| collections\.abc\.AsyncIterable\[.*?\]\]", r"\1"),
 )
 MIRRORED = ("MusicAPI", "Outcome", "Run", "Task")
-FAMILIES = ("account", "lyrics", "riffusion", "sonic")
+FAMILIES = ("account", "lyrics", "nuro", "producer", "riffusion", "sonic", "studio", "suno")
 
 
 def public(kind: type) -> dict[str, object]:

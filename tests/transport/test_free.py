@@ -188,12 +188,3 @@ async def test_the_escape_hatch_refuses_what_it_cannot_send(method: str, path: s
             await client.request(method, path)
 
     assert caught.value.field == field
-
-
-@pytest.mark.parametrize("family", ["", "sonic/task", "../account", "sonic?x="])
-async def test_a_family_is_a_word(family: str) -> None:
-    async with MusicAPI("k") as client:
-        with pytest.raises(errors.InvalidRequestError, match="family is") as caught:
-            client.resume(family, "t-1")
-
-    assert caught.value.field == "family"

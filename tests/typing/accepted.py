@@ -6,7 +6,30 @@ from typing import assert_type
 
 import musicapi_async
 import musicapi_sync
-from musicapi_async import Clip, Credits, LyricsDrafts, SavedFile, Songs, TaskState, riffusion, sonic
+from musicapi_async import (
+    AlignedLyrics,
+    Batch,
+    Clip,
+    Credits,
+    DownloadFile,
+    DownloadFiles,
+    ExtendedSongs,
+    LyricsDrafts,
+    Midi,
+    ReplacedSections,
+    SavedFile,
+    SharedSong,
+    Songs,
+    Stem,
+    Stems,
+    TaskState,
+    UploadedClip,
+    Voice,
+    Word,
+    nuro,
+    riffusion,
+    sonic,
+)
 
 
 async def asynchronous(clip: Clip) -> None:
@@ -33,6 +56,34 @@ async def asynchronous(clip: Clip) -> None:
             assert_type(outcome.result, Songs | None)
 
 
+async def every_kind_of_result(clip: Clip, client: musicapi_async.MusicAPI) -> None:
+    uploaded = await client.sonic.upload(url="https://example.org/a.mp3")
+    assert_type(uploaded, UploadedClip)
+    assert_type(await client.sonic.extend(clip=uploaded, at=0.1, description="strings"), musicapi_async.Task[Songs])
+    assert_type(await (await client.sonic.stems(clip=clip)).wait(), Stems)
+    assert_type((await (await client.sonic.full_stems(clip="id")).wait())[0], Stem)
+    assert_type(await (await client.sonic.replace_section(clip=clip, start=1, end=2.5)).wait(), ReplacedSections)
+    extending = await client.sonic.upload_extend(url="https://example.org/a.mp3", auto_concat=True)
+    assert_type(extending.uploaded, UploadedClip | None)
+    assert_type((await extending.wait())[0].full, Clip | None)
+    assert_type(await (await client.sonic.create_voice(url="https://example.org/a.mp3")).wait(), Voice)
+    assert_type(await client.sonic.midi(clip=clip), Midi)
+    assert_type(await client.sonic.wav(clip=clip), DownloadFile)
+    assert_type(await client.sonic.download(clip=clip, formats=["wav"]), DownloadFiles)
+    assert_type((await client.sonic.aligned_lyrics(clip=clip))[0], Word)
+    assert_type(await client.sonic.batch(items=[sonic.Describe(description="rain")]), Batch)
+    assert_type(await client.sonic.mashup(clips=(clip, "id"), lyrics="la"), musicapi_async.Task[Songs])
+    assert_type(await (await client.producer.upload(url="https://example.org/a.mp3")).wait(), UploadedClip)
+    assert_type(await (await client.producer.download(clip=clip, format="wav")).wait(), DownloadFiles)
+    segments = [nuro.Segment("intro", 30), nuro.Segment("outro", 10)]
+    assert_type(await client.nuro.instrumental_v2(description="calm", segments=segments), musicapi_async.Task[Songs])
+    assert_type(await client.nuro.instrumental(description="calm", moods=["calm"]), musicapi_async.Task[Songs])
+    assert_type(await (await client.suno.make_lyrics(description="rain")).wait(), LyricsDrafts)
+    assert_type(await client.suno.get_song(share_link="https://suno.com/s/1"), SharedSong)
+    assert_type(client.resume(sonic.BasicStems, "id"), musicapi_async.Task[Stems])
+    assert_type(sonic.Describe(description="rain").replace(title="Rain"), sonic.Describe)
+
+
 async def from_an_async_source(requests: AsyncIterator[sonic.Create]) -> None:
     async with musicapi_async.MusicAPI("key", base_url="https://localhost", timeout=5) as client:
         async for outcome in client.run(requests):
@@ -46,6 +97,13 @@ def blocking(clip: Clip) -> None:
         assert_type(task.wait(), Songs)
         assert_type(task.wait()[0], Clip)
         assert_type(client.sonic.extend(clip=clip, at=60).wait(), Songs)
+        assert_type(client.sonic.stems(clip=clip).wait(), Stems)
+        assert_type(client.sonic.upload_extend(url="https://example.org/a.mp3").wait(), ExtendedSongs)
+        assert_type(client.sonic.aligned_lyrics(clip=clip), AlignedLyrics)
+        assert_type(client.producer.create(sound="piano"), musicapi_sync.Task[Songs])
+        assert_type(client.riffusion.swap_sound(clip=clip, lyrics="la", sound="jazz"), musicapi_sync.Task[Songs])
+        assert_type(client.studio.extend(tags="jazz", clip=clip), musicapi_sync.Task[Songs])
+        assert_type(client.resume(sonic.CreateVoice, "id").wait(), Voice)
         assert_type(client.account.credits(), Credits)
         assert_type(client.lyrics.make(description="rain"), LyricsDrafts)
         assert_type(client.submit(sonic.Describe(description="rain")), musicapi_sync.Task[Songs])

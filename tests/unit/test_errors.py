@@ -17,6 +17,7 @@ VALUES: dict[str, object] = {
     "body": {"error": "No.", "code": [1, None]},
     "family": "sonic",
     "field": "title",
+    "instead": "client.sonic",
     "last_seen": "running",
     "limit": 80,
     "message": "the lyrics contain copyrighted content: 'Don't Stop'.",
@@ -76,7 +77,7 @@ def test_the_tree_is_as_drawn() -> None:
         if name != "MusicAPIError"
     }
     assert drawn == real
-    assert len(real) == 20
+    assert len(real) == 21
 
 
 def test_every_error_class_of_the_module_is_exported() -> None:
@@ -88,6 +89,7 @@ def test_every_error_class_of_the_module_is_exported() -> None:
 def test_errors_are_also_what_python_calls_them() -> None:
     assert issubclass(errors.InvalidRequestError, ValueError)
     assert issubclass(errors.TaskTimeoutError, TimeoutError)
+    assert issubclass(errors.NotReadyError, TimeoutError)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async import Clip, Songs, TaskState, errors
+from musicapi_async import Clip, Songs, TaskState, errors, sonic
 from musicapi_async._tasks.state import TaskRule, read_state, settled
 from musicapi_async._transport.replies import Reply
 
-RULE: TaskRule[Songs] = TaskRule("sonic", 2, Songs)
+RULE: TaskRule[Songs] = TaskRule.of(sonic.Create)
 URLS = ["", "https://files.example/1.mp3", "https://stream.example/?item=1"]
 
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async import Credits, LyricsDrafts, Songs, TaskState, account, errors, lyrics
+from musicapi_async import Credits, LyricsDrafts, Songs, TaskState, account, errors, lyrics, sonic
 from musicapi_async._tasks.state import TaskRule, read_state
+from musicapi_async._transport.reading import read_result
 from musicapi_async._transport.replies import Reply, error_from, read_body, read_object, read_task_id, retry_after
 from musicapi_async._transport.retry import Kind, NoReplyError, Verdict, judge, wait_before
 
-RULE: TaskRule[Songs] = TaskRule("sonic", 2, Songs)
+RULE: TaskRule[Songs] = TaskRule.of(sonic.Create)
 
 
 def reply(status: int, body: object) -> Reply:
@@ -369,7 +370,7 @@ def test_any_look_is_a_state_or_our_own_error(status: int, body: object) -> None
 def test_any_answer_is_a_value_or_unreadable(body: object) -> None:
     for request, kind in ((account.GetCredits(), Credits), (lyrics.Make(description="rain"), LyricsDrafts)):
         try:
-            found = request.read(read_object("GET /x", Reply(200, {}, content_of(body)), body))
+            found: object = read_result(read_object("GET /x", Reply(200, {}, content_of(body)), body), request.result)
         except (errors.MusicAPIError, ValueError, TypeError, KeyError):
             continue
         assert isinstance(found, kind)

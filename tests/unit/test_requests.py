@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async import Clip, TaskRequest, errors, lyrics, operations, riffusion, sonic
+from musicapi_async import Clip, errors, lyrics, operations, riffusion, sonic
 
 Kind = type[Any]
 
@@ -159,21 +159,19 @@ def test_requests_are_frozen_values() -> None:
 
 
 def test_operations_know_their_names() -> None:
-    assert [kind.operation_name() for kind in operations()] == [
-        "account.get_credits",
-        "lyrics.make",
-        "riffusion.create",
-        "riffusion.describe",
-        "sonic.create",
-        "sonic.describe",
-        "sonic.extend",
-    ]
-    assert {kind.operation_name() for kind in operations() if issubclass(kind, TaskRequest)} == {
-        "riffusion.create",
-        "riffusion.describe",
-        "sonic.create",
-        "sonic.describe",
-        "sonic.extend",
+    names = [kind.operation_name() for kind in operations()]
+
+    assert len(names) == len(set(names))
+    assert {"account.credits", "sonic.create", "sonic.full_stems", "nuro.instrumental_v2"} <= set(names)
+    assert {kind.family() for kind in operations()} == {
+        "account",
+        "lyrics",
+        "nuro",
+        "producer",
+        "riffusion",
+        "sonic",
+        "studio",
+        "suno",
     }
 
 

@@ -1,0 +1,68 @@
+"""The fields of requests that name clips."""
+
+from typing import Any, TypeAlias
+
+import attrs
+
+from musicapi_async._fields import WIRE, Wire, can_be_sent, is_iterable
+from musicapi_async.errors import InvalidRequestError
+from musicapi_async.results import Clip, UploadedClip
+
+__all__ = ["ClipOrId", "clip_field", "clips_field"]
+
+ClipOrId: TypeAlias = Clip | UploadedClip | str
+"""A clip, an uploaded clip, or an id of a clip; a request keeps the id, and whether it is known to be uploaded."""
+
+
+def clip_field(
+    *,
+    wire: str,
+    default: Any = attrs.NOTHING,
+    has_twin: bool = False,
+    only_uploaded: bool = False,
+    doc: str = "the clip, or its id",
+) -> Any:
+    """Declare a source clip, of which the id is kept.
+
+    With ``has_twin`` it is also kept whether the clip was uploaded: the service has another task type for those. With
+    ``only_uploaded`` a clip that is known to be the service's own is refused.
+    """
+
+    def convert(value: Any) -> str | UploadedClip | None:
+        if only_uploaded and isinstance(value, Clip):
+            message = f"clip is {value.clip_id!r}, which the service made; this takes uploaded clips (sonic.upload)"
+            raise InvalidRequestError(message, "clip", value.clip_id, "an UploadedClip")
+        if value is None and default is None:
+            return None
+        clip_id = _clip_id(value)
+        return UploadedClip(clip_id) if has_twin and isinstance(value, UploadedClip) else clip_id
+
+    known = Wire(name=wire, doc=doc, write=_plain_id, has_twin=has_twin)
+    return attrs.field(default=default, converter=convert, metadata={WIRE: known})
+
+
+def clips_field(*, wire: str, count: int, doc: str) -> Any:
+    """Declare exactly ``count`` source clips."""
+
+    def convert(value: Any) -> tuple[str, ...]:
+        found = tuple(value) if is_iterable(value) else ()
+        if len(found) != count:
+            message = f"clips is {value!r}; the service takes exactly {count} clips"
+            raise InvalidRequestError(message, "clips", value, count)
+        return tuple(_clip_id(clip) for clip in found)
+
+    known = Wire(name=wire, doc=doc, limits=f"exactly {count}", write=list)
+    return attrs.field(converter=convert, metadata={WIRE: known})
+
+
+def _clip_id(value: object) -> str:
+    found: object = value if isinstance(value, str) else getattr(value, "clip_id", None)
+    if not isinstance(found, str) or not found.strip() or not can_be_sent(found):
+        raise InvalidRequestError(
+            f"clip is {value!r}; it must be a Clip or a clip's id", "clip", value, "a Clip or an id"
+        )
+    return found.strip()
+
+
+def _plain_id(value: str | UploadedClip) -> str:
+    return value.clip_id if isinstance(value, UploadedClip) else value

@@ -1,0 +1,152 @@
+"""Requests as values: what every request is and can do. Operations are declared with ``_operation.operation``."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
+
+import attrs
+
+from musicapi_async._fields import fields_of, wire_names, wire_of
+from musicapi_async.results import UploadedClip
+
+__all__ = ["GET", "POST", "Method", "Request", "TaskRequest", "dig"]
+
+R_co = TypeVar("R_co", covariant=True)
+F = TypeVar("F", bound=Callable[..., object])
+
+Method = Literal["GET", "POST"]
+GET: Final = "GET"
+POST: Final = "POST"
+
+
+class Request(Generic[R_co]):
+    """One call of the service, checked when it is made and not sent yet: ``client.call(request)`` sends it.
+
+    Raises InvalidRequestError, naming the field, the value and the limit, when a field is wrong or unknown.
+    """
+
+    __slots__ = ()
+
+    method: ClassVar[Method]
+    path: ClassVar[str]
+    constants: ClassVar[Mapping[str, object]]
+    """What the class sends besides its fields, such as ``task_type``; dots lead into objects."""
+    uploaded: ClassVar[str] = ""
+    """The ``task_type`` for a clip that was uploaded, where the service wants another one."""
+    result: ClassVar[type]
+    """The class of what comes back."""
+    credits: ClassVar[float | None]
+    """What the service's pages said it costs, ``as_of`` a date: for people to read, never for a decision."""
+    as_of: ClassVar[str]
+    source: ClassVar[str]
+    """Where the contract of this operation was read."""
+    called: ClassVar[str] = "?"
+    """The name of its method; the family's list gives it."""
+    instead: ClassVar[str] = ""
+    """What to use when the service has retired this operation."""
+    is_prepared: ClassVar[bool] = False
+    """True where the service answers 202 while it prepares, and asking again is free."""
+    seconds: ClassVar[float] = 0.0
+    """The least time limit of this call: some take longer than others."""
+
+    @classmethod
+    def operation_name(cls) -> str:
+        """Return the operation's name: that of its method, such as ``sonic.describe``."""
+        return f"{cls.family()}.{cls.called}"
+
+    @classmethod
+    def family(cls) -> str:
+        """Return the name of the family it belongs to, such as ``sonic``."""
+        _, _, rest = cls.__module__.partition(".families.")
+        return rest.partition(".")[0]
+
+    def to_wire(self) -> dict[str, object]:
+        """Return the JSON object that is sent: the contract's names, without what is not set."""
+        sent: dict[str, object] = {}
+        for name, value in self.constants.items():
+            _put(sent, name, value)
+        for field in fields_of(type(self)):
+            value, wire = getattr(self, field.name), wire_of(field)
+            if value is not None:
+                _put(sent, wire.name or field.name, wire.write(value))
+            if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
+                sent["task_type"] = self.uploaded
+        return sent
+
+    @classmethod
+    def from_wire(cls, body: Mapping[str, object]) -> "Request[R_co]":
+        """Make the request from the JSON object it is sent as; other keys are ignored.
+
+        Raises InvalidRequestError when the object does not make a valid request.
+        """
+        is_uploaded = bool(cls.uploaded) and body.get("task_type") == cls.uploaded
+        given: dict[str, object] = {}
+        for field in fields_of(cls):
+            wire = wire_of(field)
+            value = dig(body, wire.name or field.name)
+            if wire.has_twin and is_uploaded and isinstance(value, str):
+                value = UploadedClip(value)
+            # Clients send empty texts for what is not set.
+            if value is not None and not (value == "" and field.default is None):
+                given[field.name] = value
+        return cls(**given)
+
+    def replace(self, **changes: object) -> Self:
+        """Return the same request with some fields changed, checked anew."""
+        return type(self)(**{**{name: getattr(self, name) for name in wire_names(type(self))}, **changes})
+
+    def __repr__(self) -> str:
+        """Show what is set, without secrets."""
+        fields: tuple[attrs.Attribute[Any], ...] = vars(type(self))["__attrs_attrs__"]
+        shown = [field for field in fields if field.repr and getattr(self, field.name) != field.default]
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
+        return f"{self.operation_name()}({values})"
+
+    @classmethod
+    def document(cls, function: F, returns: object) -> F:
+        """Give a function this request's parameters and docstring, so that help() and inspect see them."""
+        signature = inspect.signature(cls)
+        own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = [own, *signature.parameters.values()]
+        function.__doc__ = cls.__doc__
+        function.__annotations__ = {p.name: p.annotation for p in parameters[1:]} | {"return": returns}
+        vars(function)["__signature__"] = signature.replace(parameters=parameters, return_annotation=returns)
+        vars(function)["request_class"] = cls
+        return function
+
+
+class TaskRequest(Request[R_co]):
+    """A paid request that starts a task: ``client.submit(request)`` sends it, once."""
+
+    __slots__ = ()
+
+    promised: ClassVar[int] = 2
+    """How many clips the operation promises; fewer means that the task is not finished yet."""
+    look: ClassVar[str] = ""
+    """The path under which its tasks are looked at; that of its family unless told otherwise."""
+    is_bare: ClassVar[bool] = False
+    """True where the reply's ``data`` is the task's id itself."""
+
+    @classmethod
+    def look_path(cls) -> str:
+        """Return the path under which its tasks are looked at."""
+        return cls.look or f"/{cls.family()}/task"
+
+
+def _put(body: dict[str, object], name: str, value: object) -> None:
+    """Set a value under a name whose dots lead into objects."""
+    head, dot, rest = name.partition(".")
+    if not dot:
+        body[head] = value
+        return
+    inner = body.setdefault(head, {})
+    assert isinstance(inner, dict)  # noqa: S101 - for the type checker: made here
+    _put(inner, rest, value)
+
+
+def dig(body: Mapping[str, object], name: str) -> object:
+    """Return the value under a name whose dots lead into objects; None when it is not there."""
+    found: object = body
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

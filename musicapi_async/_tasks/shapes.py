@@ -1,0 +1,217 @@
+"""What a look shows of a result: pure, one function for each kind of result (contract, decisions 7, 8 and 18)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+from musicapi_async._transport.reading import read_clip, read_result
+from musicapi_async.results import (
+    Clip,
+    DownloadFiles,
+    ExtendedSong,
+    ExtendedSongs,
+    LyricsDraft,
+    LyricsDrafts,
+    ReplacedSection,
+    ReplacedSections,
+    Songs,
+    Stem,
+    Stems,
+    UploadedClip,
+    Voice,
+)
+from musicapi_async.results.clip import FAILED, SUCCEEDED
+from musicapi_async.results.lenient import items, text
+
+__all__ = ["Seen", "Status", "see"]
+
+Status = Literal["waiting", "running", "incomplete", "finished", "failed"]
+Body = Mapping[str, object]
+
+RUNNING_WORDS: Final = frozenset({"PENDING", "RUNNING", "QUEUED", "SUBMITTED", "NOT_START", "IN_PROGRESS"})
+DONE: Final = ("finished", "incomplete")
+PAIRED: Final = ("replaced", "extended")
+
+
+class Seen(NamedTuple):
+    """A look's clips, how far they are, and the result where there is one."""
+
+    status: Status
+    clips: tuple[Clip, ...] = ()
+    result: Any = None
+
+
+def see(kind: type, promised: int, body: Body) -> Seen:
+    """Read a successful look at a task of this kind of result."""
+    return SHAPES[kind](body, promised)
+
+
+def _songs(body: Body, promised: int) -> Seen:
+    clips = tuple(map(_song, _rows(body)))
+    status = _status_of(clips, promised)
+    # Most looks find a song under way: a result is only made of what is done.
+    return Seen(status, clips, Songs.from_clips(clips) if status in DONE else None)
+
+
+def _stems(body: Body, promised: int) -> Seen:
+    clips = tuple(map(read_clip, _rows(body)))
+    stems = tuple(Stem(_stem_name(clip), clip) for clip in clips if clip.state != FAILED)
+    return Seen(_status_of(clips, promised), clips, Stems(stems))
+
+
+def _replaced(body: Body, promised: int) -> Seen:
+    pairs = [_pair(row) for row in _rows(body)]
+    seen = _by_pairs(pairs, promised)
+    made = tuple(ReplacedSection(part, full) for part, full in pairs if part.state != FAILED)
+    return seen._replace(result=ReplacedSections(made))
+
+
+def _extended(body: Body, promised: int) -> Seen:
+    pairs = [_pair(row) for row in _rows(body)]
+    seen = _by_pairs(pairs, promised)
+    made = tuple(ExtendedSong(part, full) for part, full in pairs if part.state != FAILED)
+    return seen._replace(result=ExtendedSongs(made))
+
+
+def _voice(body: Body, _: int) -> Seen:
+    data = body.get("data")
+    if not isinstance(data, Mapping) or not text(data.get("persona_id")):
+        return Seen("waiting")
+    return Seen("finished", result=read_result(body, Voice))
+
+
+def _uploaded(body: Body, _: int) -> Seen:
+    rows = _single_rows(body)
+    clips = tuple(map(read_clip, rows))
+    found = next((clip for clip in clips if clip.clip_id and clip.state in {SUCCEEDED, None}), None)
+    if found is None or _is_running(body.get("status")):
+        return _failed_or_waiting(clips)
+    return Seen("finished", result=UploadedClip(found.clip_id))
+
+
+def _files(body: Body, _: int) -> Seen:
+    rows = _single_rows(body)
+    clips = tuple(map(read_clip, rows))
+    if not clips or any(clip.state != SUCCEEDED for clip in clips):
+        return _failed_or_waiting(clips)
+    return Seen("finished", result=read_result({"data": list(rows)}, DownloadFiles))
+
+
+def _written(body: Body, _: int) -> Seen:
+    data = body.get("data")
+    row = data if isinstance(data, Mapping) else {}
+    lyrics = text(row.get("text"))
+    if not lyrics or _is_running(row.get("status")):
+        return Seen("waiting")
+    return Seen("finished", result=LyricsDrafts((LyricsDraft(lyrics, text(row.get("title"))),)))
+
+
+SHAPES: Final[Mapping[type, Callable[[Body, int], Seen]]] = {
+    DownloadFiles: _files,
+    ExtendedSongs: _extended,
+    LyricsDrafts: _written,
+    ReplacedSections: _replaced,
+    Songs: _songs,
+    Stems: _stems,
+    UploadedClip: _uploaded,
+    Voice: _voice,
+}
+
+
+def _rows(body: Body) -> tuple[Body, ...]:
+    """Find the clips of a reply: a list, Studio's nested songs, or Nuro's flat object."""
+    data = body.get("data")
+    if isinstance(data, list):
+        rows = items(data)
+        return tuple({**row, "state": "running"} for row in rows) if _is_running(body.get("status")) else rows
+    for outer in (data, body.get("handledData")):
+        inner = outer.get("data") if isinstance(outer, Mapping) else None
+        if isinstance(outer, Mapping) and isinstance(inner, Mapping) and (songs := items(inner.get("songs"))):
+            return tuple(_studio_row(row, outer) for row in songs)
+    if "data" not in body and "status" in body and "audio_url" in body:
+        return ({**body, "clip_id": body.get("task_id"), "state": _lowered(body.get("status"))},)
+    return ()
+
+
+def _single_rows(body: Body) -> tuple[Body, ...]:
+    """Find the rows of a reply whose ``data`` may also be the one row itself."""
+    data = body.get("data")
+    return _rows({**body, "data": [data]}) if isinstance(data, Mapping) else _rows(body)
+
+
+def _failed_or_waiting(clips: tuple[Clip, ...]) -> Seen:
+    """Tell a task that has nothing to show: its rows failed, or it is still at work."""
+    return Seen("finished", clips) if clips and all(clip.state == FAILED for clip in clips) else Seen("waiting")
+
+
+def _studio_row(row: Body, task: Body) -> Body:
+    """Put a Studio song under the common names; its path is empty while it is made.
+
+    The task's word counts where it says one: a song without a path in a task that succeeded is waited for a little.
+    """
+    path = text(row.get("song_path"))
+    status = text(task.get("status"))
+    is_done = bool(path) if status is None else status.upper() == "SUCCESS"
+    return {
+        **row,
+        "clip_id": row.get("id"),
+        "audio_url": path,
+        "image_url": row.get("image_path"),
+        "state": SUCCEEDED if is_done else "running",
+    }
+
+
+def _pair(row: Body) -> tuple[Clip, Clip | None]:
+    """Read a new part with the whole song; the song is None where it was not asked for, or is not there yet."""
+    name = next((name for name in PAIRED if isinstance(row.get(name), Mapping)), None)
+    if name is None:
+        return read_clip(row), None
+    part, full = row[name], row.get("full")
+    assert isinstance(part, Mapping)  # noqa: S101 - for the type checker: looked at above
+    if isinstance(full, Mapping):
+        return read_clip(part), read_clip(full)
+    # Where the key is there and empty, the parts are still being joined.
+    return read_clip(part), Clip(state="running") if "full" in row else None
+
+
+def _song(row: Body) -> Clip:
+    """Read a song; of a part with its whole song, taken up as a song from its id, the whole one."""
+    if not any(name in row for name in PAIRED):
+        return read_clip(row)
+    part, full = _pair(row)
+    return part if full is None else full
+
+
+def _by_pairs(pairs: list[tuple[Clip, Clip | None]], promised: int) -> Seen:
+    parts = tuple(part for part, _ in pairs)
+    whole = tuple(full for part, full in pairs if full is not None and part.state != FAILED)
+    status = _status_of(parts, promised)
+    if status in DONE and not all(full.is_done for full in whole):
+        status = "running"
+    return Seen(status, (*parts, *(full for full in whole if full.clip_id)))
+
+
+def _status_of(clips: tuple[Clip, ...], promised: int) -> Status:
+    if not clips:
+        return "waiting"
+    if not all(clip.is_done for clip in clips):
+        return "running"
+    whole = len(clips) >= promised and all(clip.audio_url for clip in clips if clip.state == SUCCEEDED)
+    return "finished" if whole else "incomplete"
+
+
+def _stem_name(clip: Clip) -> str:
+    """Return a stem's own word, or what its title ends with: ``Harbor (Vocals)``, ``Harbor - Vocals``."""
+    if word := text(clip.raw.get("stem_type")):
+        return word
+    title = (clip.title or "").strip()
+    if title.endswith(")") and "(" in title:
+        return title[title.rindex("(") + 1 : -1].strip()
+    return title.rpartition(" - ")[2]
+
+
+def _is_running(word: object) -> bool:
+    return isinstance(word, str) and word.upper() in RUNNING_WORDS
+
+
+def _lowered(word: object) -> object:
+    return word.lower() if isinstance(word, str) else word

@@ -1,0 +1,246 @@
+"""From a reply's JSON to a result: pure, lenient, one function for each result.
+
+What a result cannot do without raises ValueError when it is missing; everything else is None then.
+"""
+
+import functools
+import operator
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar, cast
+
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, override
+
+from musicapi_async.results import (
+    AlignedLyrics,
+    Batch,
+    BatchTask,
+    Bpm,
+    Clip,
+    Credits,
+    DownloadFile,
+    DownloadFiles,
+    LyricsDraft,
+    LyricsDrafts,
+    Midi,
+    MidiInstrument,
+    Note,
+    Persona,
+    SharedSong,
+    Step,
+    UploadedClip,
+    UpsampledTags,
+    Voice,
+    Vox,
+    Word,
+)
+from musicapi_async.results.clip import SUCCEEDED
+from musicapi_async.results.lenient import items, moment, number, tags, text
+from musicapi_async.results.lyrics import aligned
+
+__all__ = ["read_clip", "read_result", "read_uploaded"]
+
+T = TypeVar("T")
+Body = Mapping[str, object]
+
+
+def read_result(body: Body, kind: type[T]) -> T:
+    """Read a reply's object as a result of this kind; raises ValueError when something essential is missing."""
+    return cast("T", READERS[kind](body))
+
+
+def read_clip(row: Body) -> Clip:
+    """Put a service's clip under our names; while a clip runs its audio URL is a stream (decision 7)."""
+    found = dict(row)
+    audio_url = text(row.get("audio_url")) or None
+    state = text(row.get("state")) or (SUCCEEDED if audio_url else None)
+    is_whole = state == SUCCEEDED
+    found["raw"] = row
+    found["clip_id"] = text(row.get("clip_id")) or ""
+    found["state"] = state
+    found["audio_url"] = audio_url if is_whole else None
+    found["stream_url"] = None if is_whole else audio_url
+    # Riffusion calls its tags sound; the reason of a failure has no fixed name.
+    found["tags"] = row.get("sound") if row.get("tags") is None else row["tags"]
+    # Producer has been seen to leave out a letter.
+    found["lyrics"] = row.get("lyric") if row.get("lyrics") is None else row["lyrics"]
+    found["error"] = row.get("error_message") or row.get("error") or row.get("message")
+    return _structure_clip(found, Clip)
+
+
+def read_uploaded(body: Body) -> UploadedClip | None:
+    """Read what a one-shot upload tells of its steps; None where there are none."""
+    told = body.get("steps")
+    rows = {name: row for name, row in told.items() if isinstance(row, Mapping)} if isinstance(told, Mapping) else {}
+    steps = tuple(
+        Step(
+            name=str(name),
+            success=found if isinstance(found := row.get("success"), bool) else None,
+            clip_id=text(row.get("clip_id")),
+            task_id=text(row.get("task_id")),
+            error=text(row.get("error")),
+        )
+        for name, row in rows.items()
+    )
+    clip_id = next((step.clip_id for step in steps if step.name == "upload" and step.clip_id), None)
+    return UploadedClip(clip_id, steps) if clip_id else None
+
+
+def _inner(body: Body) -> Body:
+    data = body.get("data")
+    return data if isinstance(data, Mapping) else body
+
+
+def _needed(row: Body, *names: str) -> str:
+    found = next((value for name in names if (value := text(row.get(name)))), None)
+    if not found:
+        raise ValueError(f"{names[0]} is missing")
+    return found
+
+
+def _needed_number(row: Body, name: str) -> float:
+    found = number(row.get(name))
+    if found is None:
+        raise ValueError(f"{name} is missing")
+    return found
+
+
+def _credits(body: Body) -> Credits:
+    row = _inner(body)
+    return Credits(_needed_number(row, "credits"), number(row.get("extra_credits")) or 0.0)
+
+
+def _drafts(body: Body) -> LyricsDrafts:
+    rows = items(body.get("results"))
+    drafts = tuple(
+        LyricsDraft(lyrics=lyrics, title=text(row.get("title"))) for row in rows if (lyrics := text(row.get("lyrics")))
+    )
+    if not drafts:
+        raise ValueError("results holds no lyrics")
+    return LyricsDrafts(drafts)
+
+
+def _aligned(body: Body) -> AlignedLyrics:
+    rows = _inner(body).get("alignment")
+    if not isinstance(rows, list):
+        raise ValueError("alignment is missing")  # noqa: TRY004 - it is what comes over the wire
+    return aligned(
+        Word(word, number(row.get("start_s")), number(row.get("end_s")))
+        for row in items(rows)
+        if (word := text(row.get("word")))
+    )
+
+
+def _bpm(body: Body) -> Bpm:
+    row = _inner(body)
+    average = _needed_number(row, "avg_bpm")
+    return Bpm(average=average, highest=number(row.get("max_bpm")), lowest=number(row.get("min_bpm")))
+
+
+def _midi(body: Body) -> Midi:
+    row = _inner(body)
+    url = text(row.get("midi_url")) or None
+    instruments = tuple(
+        MidiInstrument(name=text(one.get("name")) or "", notes=_notes(one.get("notes")))
+        for one in items(row.get("instruments"))
+    )
+    if url is None and not instruments:
+        raise ValueError("midi_url is missing")
+    return Midi(url=url, instruments=instruments)
+
+
+def _notes(rows: object) -> tuple[Note, ...]:
+    read = ((row, number(row.get("pitch")), number(row.get("start")), number(row.get("end"))) for row in items(rows))
+    return tuple(
+        Note(pitch=int(pitch), start=start, end=end, velocity=number(row.get("velocity")))
+        for row, pitch, start, end in read
+        if pitch is not None and start is not None and end is not None
+    )
+
+
+def _vox(body: Body) -> Vox:
+    row = _inner(body)
+    return Vox(
+        vox_audio_id=_needed(row, "vox_audio_id"),
+        status=text(row.get("status")),
+        clip_id=text(row.get("source_clip_id")),
+        start=number(row.get("vocal_start_s")),
+        end=number(row.get("vocal_end_s")),
+    )
+
+
+def _files(body: Body) -> DownloadFiles:
+    rows = items(_inner(body).get("files")) or items(body.get("data"))
+    files = tuple(
+        DownloadFile(url, text(row.get("format")))
+        for row in rows
+        if (url := next((found for name in URL_NAMES if (found := text(row.get(name)))), None))
+    )
+    if not files:
+        raise ValueError("files is missing")
+    return DownloadFiles(files)
+
+
+def _shared_song(body: Body) -> SharedSong:
+    row = _inner(body)
+    if not any(text(row.get(name)) for name in ("audio_url", "video_url", "song_title")):
+        raise ValueError("audio_url is missing")
+    return SharedSong(
+        audio_url=text(row.get("audio_url")),
+        video_url=text(row.get("video_url")),
+        image_url=text(row.get("cover_image")),
+        title=text(row.get("song_title")),
+        author=text(row.get("song_author")),
+        tags=tags(row.get("music_styles")),
+    )
+
+
+def _batch(body: Body) -> Batch:
+    row = body if body.get("batch_id") else _inner(body)
+    told = row.get("tasks") or row.get("items") or body.get("data")
+    rows = told if isinstance(told, list) else []
+    submitted = number(row.get("submitted"))
+    return Batch(
+        batch_id=_needed(row, "batch_id"),
+        submitted=None if submitted is None else int(submitted),
+        tasks=tuple(map(_batch_task, rows)),
+    )
+
+
+def _batch_task(row: object) -> BatchTask:
+    if not isinstance(row, Mapping):
+        return BatchTask(task_id=text(row) or None)
+    task_id = text(row.get("task_id")) or None
+    reason = next((found for name in ("error", "detail", "message") if (found := text(row.get(name)))), None)
+    return BatchTask(task_id=task_id, error=None if task_id else reason)
+
+
+def _make_clip_reader() -> Callable[[Body, type[Clip]], Clip]:
+    converter = Converter(detailed_validation=False)
+    for kind, read in ((str | None, text), (float | None, number), (datetime | None, moment)):
+        converter.register_structure_hook_func(functools.partial(operator.eq, kind), read)
+    as_it_is = override(struct_hook=lambda value, _: value)
+    return make_dict_structure_fn(
+        Clip, converter, tags=override(struct_hook=tags), raw=as_it_is, model=override(rename="mv")
+    )
+
+
+URL_NAMES: Final = ("file_url", "url", "audio_url", "wav_url")
+READERS: Final[Mapping[type, Callable[[Body], Any]]] = {
+    AlignedLyrics: _aligned,
+    Batch: _batch,
+    Bpm: _bpm,
+    Credits: _credits,
+    DownloadFile: lambda body: DownloadFile(_needed(_inner(body), "wav_url", "url"), "wav"),
+    DownloadFiles: _files,
+    LyricsDrafts: _drafts,
+    Midi: _midi,
+    Persona: lambda body: Persona(_needed(_inner(body) if "persona_id" not in body else body, "persona_id")),
+    SharedSong: _shared_song,
+    UploadedClip: lambda body: UploadedClip(_needed(_inner(body) if "clip_id" not in body else body, "clip_id")),
+    UpsampledTags: lambda body: UpsampledTags(_needed(_inner(body), "upsampled_tags")),
+    Voice: lambda body: Voice(_needed(_inner(body), "persona_id"), text(_inner(body).get("name"))),
+    Vox: _vox,
+}
+_structure_clip: Final = _make_clip_reader()

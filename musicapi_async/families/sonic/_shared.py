@@ -1,0 +1,83 @@
+"""Fields that sonic's operations have in common, from the few to the many."""
+
+from typing import Any, Final, TypeVar
+
+from musicapi_async._fields import flag, number_field, text_field
+from musicapi_async._operation import shared_fields
+from musicapi_async.errors import InvalidRequestError
+from musicapi_async.families._shared import Reported
+
+__all__ = ["CDN", "DEFAULT_MODEL", "MODELS", "Guided", "Made", "Song", "Styled", "lyrics_limit"]
+
+R = TypeVar("R")
+
+DEFAULT_MODEL: Final = "sonic-v6"
+MODELS: Final = ("sonic-v6", "sonic-v6-wild", "sonic-v6-mini")
+"""The models known today; the service's list is open, and older ids are accepted and rendered by v6."""
+
+SMALL_MODELS: Final = ("sonic-v4", "sonic-v3-5", "chirp-v4", "chirp-v3-5")
+CDN: Final = "which host serves the files; some hosts of the service refuse a request without it"
+
+
+def lyrics_limit(request: Any) -> int:
+    """Return how many characters of lyrics the model takes."""
+    return 3000 if request.model in SMALL_MODELS else 5000
+
+
+def _tags_limit(request: Any) -> int:
+    return 200 if request.model in SMALL_MODELS else 1000
+
+
+@shared_fields
+class Made(Reported[R]):
+    """A task that a model works on."""
+
+    model: str = text_field(
+        last=1, default=DEFAULT_MODEL, wire="mv", doc="one of ``sonic.MODELS``, or another id it knows"
+    )
+
+
+@shared_fields
+class Styled(Made[R]):
+    """A task whose sound can be described."""
+
+    title: str | None = text_field(default=None, limit=80)
+    tags: str | None = text_field(
+        default=None, limit=_tags_limit, doc="styles, comma-separated; at most 1000 characters, 200 on v4 and v3-5"
+    )
+    negative_tags: str | None = text_field(default=None, limit=200, doc="styles to avoid")
+    vocal_gender: str | None = text_field(default=None, choices=("f", "m"), doc="v4-5 and newer")
+    style_weight: float | None = number_field(default=None, least=0, most=1)
+    weirdness: float | None = number_field(default=None, wire="weirdness_constraint", least=0, most=1)
+
+
+@shared_fields
+class Song(Styled[R]):
+    """A task that makes a song."""
+
+    instrumental: bool | None = flag(default=None, wire="make_instrumental", doc="no voice")
+
+
+@shared_fields
+class Guided(Song[R]):
+    """A song by its lyrics or by a description; which of them decides the service's ``custom_mode``."""
+
+    lyrics: str | None = text_field(
+        default=None,
+        wire="prompt",
+        limit=lyrics_limit,
+        doc="with section tags such as ``[Verse]``; at most 5000 characters, 3000 on v4 and v3-5",
+    )
+    description: str | None = text_field(
+        default=None, wire="gpt_description_prompt", limit=400, doc="instead of lyrics: the service writes them"
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse lyrics and a description together: the service would drop one of them unsaid."""
+        if self.lyrics is not None and self.description is not None:
+            message = "description is given besides lyrics; the service takes one of them"
+            raise InvalidRequestError(message, "description", self.description, "lyrics or description")
+
+    def to_wire(self) -> dict[str, object]:
+        """Return the JSON object that is sent, with the mode that follows from what is given."""
+        return {**super().to_wire(), "custom_mode": self.description is None}

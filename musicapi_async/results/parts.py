@@ -1,0 +1,72 @@
+"""Clips that belong together: the stems of a song, and a new part with the whole song it was put into."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from musicapi_async.results.clip import Clip
+from musicapi_async.results.several import Several
+
+__all__ = ["ExtendedSong", "ExtendedSongs", "ReplacedSection", "ReplacedSections", "Stem", "Stems"]
+
+
+@attrs.frozen
+class Stem:
+    """One part of a song by itself; ``name`` is the service's word, such as ``vocals`` or ``Backing Vocals``."""
+
+    name: str
+    clip: Clip
+
+
+@attrs.frozen
+class Stems(Several[Stem]):
+    """The stems of a song, in the service's order; how many there are (2, 4, 12, 24) is up to the service."""
+
+    stems: tuple[Stem, ...] = ()
+
+    @property
+    def by_name(self) -> Mapping[str, Clip]:
+        """The clips under their names in lower case; of two with one name, the first."""
+        found: dict[str, Clip] = {}
+        for stem in self.stems:
+            found.setdefault(stem.name.lower(), stem.clip)
+        return found
+
+    def _items(self) -> tuple[Stem, ...]:
+        return self.stems
+
+
+@attrs.frozen
+class ReplacedSection:
+    """A section that was made anew; with ``auto_concat`` also the ``full`` song with the section in its place."""
+
+    replaced: Clip
+    full: Clip | None = None
+
+
+@attrs.frozen
+class ReplacedSections(Several[ReplacedSection]):
+    """The versions of a replaced section, in the service's order."""
+
+    sections: tuple[ReplacedSection, ...] = ()
+
+    def _items(self) -> tuple[ReplacedSection, ...]:
+        return self.sections
+
+
+@attrs.frozen
+class ExtendedSong:
+    """A continuation; with ``auto_concat`` also the ``full`` song from its beginning."""
+
+    extended: Clip
+    full: Clip | None = None
+
+
+@attrs.frozen
+class ExtendedSongs(Several[ExtendedSong]):
+    """The versions of a continuation, in the service's order."""
+
+    songs: tuple[ExtendedSong, ...] = ()
+
+    def _items(self) -> tuple[ExtendedSong, ...]:
+        return self.songs

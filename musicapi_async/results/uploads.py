@@ -1,0 +1,28 @@
+"""What was brought from outside: clips made from one's own audio."""
+
+import attrs
+
+__all__ = ["Step", "UploadedClip"]
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """One step of a one-shot upload, such as ``upload`` or ``extend``: what it made, or the ``error`` it ended with."""
+
+    name: str
+    success: bool | None = None
+    clip_id: str | None = None
+    task_id: str | None = None
+    error: str | None = None
+
+
+@attrs.frozen
+class UploadedClip:
+    """A clip that was uploaded, not made by the service.
+
+    Given to an operation as its ``clip`` it picks the service's variant for uploads by itself. Make one from an id you
+    kept: ``UploadedClip("...")``. ``steps`` are those of a one-shot upload (``sonic.upload_extend`` and the like).
+    """
+
+    clip_id: str
+    steps: tuple[Step, ...] = ()
