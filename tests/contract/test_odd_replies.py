@@ -1,0 +1,111 @@
+"""Recorded replies with values missing, null, of another type, or too many: read, or refused by our own error."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from musicapi_async import Request, TaskRequest, TaskState, errors, operations
+from musicapi_async._tasks.state import TaskRule, read_state
+from musicapi_async._transport.reading import read_result, read_uploaded
+from musicapi_async._transport.replies import Reply, read_object, read_task_id
+
+GOLDEN = Path(__file__).parent / "golden"
+OPERATIONS: dict[str, type[Request[Any]]] = {kind.operation_name(): kind for kind in operations()}
+ODD: list[object] = [
+    None,
+    "",
+    "7",
+    "104.88",
+    "NaN",
+    0,
+    -1,
+    1e300,
+    True,
+    [],
+    [[]],
+    {},
+    "pending",
+    "\ud800",
+    {"a": [None]},
+]
+
+
+def recorded(part: str) -> list[tuple[str, int, object]]:
+    return [
+        (file.stem, case["status"], case["body"])
+        for file in sorted(GOLDEN.glob("*.json"))
+        for case in json.loads(file.read_text(encoding="utf-8")).get(part, [])
+    ]
+
+
+def spoiled(value: object, spread: random.Random, depth: int = 0) -> object:
+    """Return the value with some of its parts left out, put in another type, or added to."""
+    if depth and spread.random() < 0.15:
+        return spread.choice(ODD)
+    if isinstance(value, dict):
+        kept = {name: spoiled(one, spread, depth + 1) for name, one in value.items() if spread.random() > 0.1}
+        return {**kept, "extra": spread.choice(ODD)} if spread.random() < 0.3 else kept
+    if isinstance(value, list):
+        parts = [spoiled(one, spread, depth + 1) for one in value if spread.random() > 0.1]
+        return [*parts, spread.choice(ODD)] if spread.random() < 0.2 else parts
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and spread.random() < 0.3:
+        return str(value)
+    return value
+
+
+def as_reply(status: int, body: object) -> Reply:
+    return Reply(status, {}, json.dumps(body).encode())
+
+
+def by_operation(part: str) -> list[Any]:
+    names = sorted({name for name, _, _ in recorded(part)})
+    return [pytest.param(name, [case for case in recorded(part) if case[0] == name], id=name) for name in names]
+
+
+@pytest.mark.parametrize(("name", "cases"), by_operation("answers"))
+@given(spread=st.randoms(use_true_random=False))
+@settings(max_examples=60)
+def test_an_answer_is_read_or_refused(name: str, cases: list[tuple[str, int, object]], spread: random.Random) -> None:
+    kind = OPERATIONS[name]
+    _, status, recorded_body = spread.choice(cases)
+    body = spoiled(recorded_body, spread)
+    reply = as_reply(status, body)
+
+    try:
+        if issubclass(kind, TaskRequest):
+            assert read_task_id("POST /x", reply, is_bare=kind.is_bare)
+            if isinstance(body, dict):
+                read_uploaded(body)
+        else:
+            found = read_object("POST /x", reply, body)
+            assert isinstance(read_result(found, kind.result), kind.result)
+    except errors.MusicAPIError as error:
+        assert str(error)
+    except ValueError as error:
+        # The client makes it an UnreadableReplyError, or an uncertain submission where it was paid for.
+        assert type(error) is ValueError
+        assert "missing" in str(error) or "holds no" in str(error)
+
+
+@pytest.mark.parametrize(("name", "cases"), by_operation("looks"))
+@given(spread=st.randoms(use_true_random=False))
+@settings(max_examples=60)
+def test_a_look_is_read_or_refused(name: str, cases: list[tuple[str, int, object]], spread: random.Random) -> None:
+    kind = OPERATIONS[name]
+    assert issubclass(kind, TaskRequest)
+    _, status, recorded_body = spread.choice(cases)
+    body = spoiled(recorded_body, spread)
+
+    try:
+        state: TaskState[Any] = read_state("t-1", TaskRule.of(kind), "GET /x", as_reply(status, body))
+    except errors.MusicAPIError as error:
+        assert str(error)
+        return
+    assert (state.status == "failed") <= (state.error is not None)
+    assert (state.status == "finished") <= isinstance(state.result, kind.result)
+    assert all(clip.words is not None for clip in state.clips)
