@@ -1,0 +1,141 @@
+"""Write ``docs/reference.md`` from the classes: ``make docs``. A test holds the page against them."""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+import musicapi_async
+from musicapi_async import MusicAPI, Request, TaskRequest, errors, results
+from musicapi_async._fields import fields_of, wire_of
+
+PAGE: Final = Path(__file__).with_name("reference.md")
+FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
+OPENING: Final = """\
+# Reference
+
+Every operation, result and error. Made from the classes by `make docs`: change those, not this page.
+
+Each operation is a method of the client, `await client.sonic.create(lyrics=...)` (without `await` in `musicapi_sync`),
+and a request value of its own, `sonic.Create(lyrics=...)`, for `client.submit`, `client.call` and `client.run`. What
+starts a task returns a `Task`; `await task.wait()` gives its result. A clip is given as a `Clip`, an `UploadedClip` or
+an id. Prices are what the service's pages said at the date beside them: your balance is the truth.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), errors_part()]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def operations_of(family: str) -> list[type[Request[Any]]]:
+    """Return a family's operations in the order of its methods."""
+    listed = vars(type(getattr(MusicAPI("reference"), family)))
+    return [method.request_class for method in listed.values() if hasattr(method, "request_class")]
+
+
+def contents() -> str:
+    """List every operation, a row for each family."""
+    links = {
+        family: ", ".join(f"[{kind.called}](#{anchor(kind)})" for kind in operations_of(family)) for family in FAMILIES
+    }
+    rows = [f"| [{family}](#{family}) | {listed} |" for family, listed in links.items()]
+    return "\n".join(["| family | operations |", "|---|---|", *rows, ""])
+
+
+def anchor(kind: type[Request[Any]]) -> str:
+    """Return where an operation's heading is."""
+    return kind.operation_name().replace(".", "")
+
+
+def family_part(family: str) -> str:
+    """Describe a family and its operations."""
+    module = importlib.import_module(f"musicapi_async.families.{family}")
+    parts = [f"## {family}", "", markdown(inspect.getdoc(module) or ""), ""]
+    for kind in operations_of(family):
+        parts += operation_part(kind)
+    return "\n".join(parts)
+
+
+def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
+    """Describe an operation: what it does, its fields, its price, where it goes."""
+    summary, _, rest = (kind.__doc__ or "").partition("\n- ``")
+    closing = (rest or summary).rstrip().rpartition("\n\n")[2]
+    gives = f"Task[{kind.result.__name__}]" if issubclass(kind, TaskRequest) else kind.result.__name__
+    yield f"### {kind.operation_name()}"
+    yield ""
+    yield markdown(summary.removesuffix(closing).strip())
+    yield ""
+    yield f"`client.{kind.operation_name()}(...)` → `{gives}`; the request is `{kind.family()}.{kind.__name__}`."
+    yield ""
+    if fields := fields_of(kind):
+        yield "| field | sent as | type | default | limits and meaning |"
+        yield "|---|---|---|---|---|"
+        yield from map(field_row, fields)
+        yield ""
+    constants = "".join(f", `{name}: {value!r}`" for name, value in kind.constants.items())
+    uploaded = f" (`{kind.uploaded!r}` for an uploaded clip)" if kind.uploaded else ""
+    yield f"`{kind.method} {kind.path}`{constants}{uploaded}. {closing}"
+    yield ""
+
+
+def field_row(field: "attrs.Attribute[Any]") -> str:
+    """Describe a field in a row of a table."""
+    wire = wire_of(field)
+    default = "required" if field.default is attrs.NOTHING else "" if field.default is None else f"`{field.default!r}`"
+    told = "; ".join(part for part in (wire.doc, wire.limits) if part)
+    cells = (f"`{field.name}`", f"`{wire.name or field.name}`", type_text(field.type), default, markdown(told))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def type_text(kind: object) -> str:
+    """Name a type as a user would."""
+    text = kind if isinstance(kind, str) else str(kind) if getattr(kind, "__args__", None) else kind.__name__  # type: ignore[attr-defined]  # a class
+    text = re.sub(r"(?:\w+\.)+(\w+)", r"\1", text)
+    return f"`{text.replace('Clip | UploadedClip | str', 'ClipOrId').replace(' | None', '')}`"
+
+
+def results_part() -> str:
+    """Describe every result."""
+    parts = ["## Results", "", markdown(inspect.getdoc(results) or ""), ""]
+    for name in results.__all__:
+        kind = getattr(results, name)
+        fields = ", ".join(f"`{field.name}`" for field in attrs.fields(kind) if field.name != "raw")
+        parts += [f"### {name}", "", markdown(inspect.getdoc(kind) or ""), "", f"Fields: {fields}.", ""]
+    return "\n".join(parts)
+
+
+def errors_part() -> str:
+    """Show the tree of errors as it is drawn in their module."""
+    doc = inspect.getdoc(errors) or ""
+    before, _, rest = doc.partition("::\n\n")
+    tree, _, after = rest.partition("\n\nEach says")
+    return "\n".join(
+        [
+            "## Errors",
+            "",
+            markdown(before.strip()),
+            "",
+            "```text",
+            inspect.cleandoc(tree),
+            "```",
+            "",
+            f"Each says{after}",
+        ]
+    )
+
+
+def markdown(text: str) -> str:
+    """Turn double backticks into single ones."""
+    return text.replace("``", "`")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{len(musicapi_async.operations())} operations in {PAGE}\n")
+    PAGE.write_text(page(), encoding="utf-8")
