@@ -116,6 +116,7 @@ class Sonic(TaskFamily):
     concat: Final = submits(sonic.Concat)
     cover: Final = submits(sonic.Cover)
     persona_song: Final = submits(sonic.PersonaSong)
+    remaster: Final = submits(sonic.Remaster)
     add_vocals: Final = submits(sonic.AddVocals)
     add_instrumental: Final = submits(sonic.AddInstrumental)
     upload_cover: Final = submits(sonic.UploadCover)

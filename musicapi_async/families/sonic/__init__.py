@@ -27,6 +27,7 @@ from musicapi_async.families.sonic.songs import (
     Describe,
     Extend,
     PersonaSong,
+    Remaster,
 )
 from musicapi_async.families.sonic.tools import (
     FORMATS,
@@ -68,6 +69,7 @@ __all__ = [
     "GetWav",
     "Mashup",
     "PersonaSong",
+    "Remaster",
     "ReplaceSection",
     "Sample",
     "SubmitBatch",
@@ -89,6 +91,7 @@ class Sonic(TaskFamily):
     concat: Final = submits(Concat)
     cover: Final = submits(Cover)
     persona_song: Final = submits(PersonaSong)
+    remaster: Final = submits(Remaster)
     add_vocals: Final = submits(AddVocals)
     add_instrumental: Final = submits(AddInstrumental)
     upload_cover: Final = submits(UploadCover)

@@ -10,7 +10,7 @@ from musicapi_async._fields import check_order, flag, number_field, text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST
 from musicapi_async.families._shared import Reported
-from musicapi_async.families.sonic._shared import CDN, Guided, Song, Styled, lyrics_limit
+from musicapi_async.families.sonic._shared import CDN, Guided, Made, Song, Styled, lyrics_limit
 from musicapi_async.results import Songs
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Describe",
     "Extend",
     "PersonaSong",
+    "Remaster",
 ]
 
 PAGE: Final = "docs.musicapi.ai/concat-music (POST /sonic/create)"
@@ -112,6 +113,17 @@ class PersonaSong(Guided[Songs]):
 
     persona_id: str = text_field(doc="from ``sonic.persona`` or ``sonic.create_voice``")
     duration: int | None = number_field(default=None, least=10, most=360, whole=True, doc=LENGTH)
+    use_suno_cdn: bool = flag(default=False, last=2, doc=CDN)
+
+
+@operation(POST, "/sonic/create", credits=15, as_of="2026-10-07", source=PAGE, task_type="remaster")
+class Remaster(Made[Songs]):
+    """Make a clip sound better, without other words or another melody; the clip should be at most 24 hours old."""
+
+    clip: ClipOrId = clip_field(wire="continue_clip_id")
+    variation: str | None = text_field(
+        default=None, wire="variation_category", choices=("subtle", "normal", "high"), doc="documented for v5"
+    )
     use_suno_cdn: bool = flag(default=False, last=2, doc=CDN)
 
 
