@@ -187,6 +187,9 @@ def _by_pairs(pairs: list[tuple[Clip, Clip | None]], promised: int) -> Seen:
     status = _status_of(parts, promised)
     if status in DONE and not all(full.is_done for full in whole):
         status = "running"
+    elif status == "finished" and whole:
+        # The parts are there, and the whole songs: each is to have its file.
+        status = _status_of(whole, len(whole))
     return Seen(status, (*parts, *(full for full in whole if full.clip_id)))
 
 

@@ -32,6 +32,7 @@ FIRST_BYTES: Final = 200
 KEPT_BYTES: Final = 4000
 """How much of a reply that cannot be read is kept for whoever looks into it."""
 BAD_REQUEST: Final = 400
+FORBIDDEN: Final = 403
 NO_IDS: Final = ("", ".", "..")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
@@ -89,9 +90,9 @@ def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, obje
         raise error_from(attempted, reply, body)
     if not isinstance(body, dict):
         raise unreadable(attempted, reply, _what_is_wrong(reply, body))
-    code = body.get("code")
-    if isinstance(code, int) and code >= 400:  # noqa: PLR2004 - an error that was sent with a 2xx
-        raise error_from(attempted, reply._replace(status=code), body)
+    code = number(body.get("code"))
+    if code is not None and code >= 400:  # noqa: PLR2004 - an error that was sent with a 2xx
+        raise error_from(attempted, reply._replace(status=int(code)), body)
     return body
 
 
@@ -126,15 +127,9 @@ def read_task_id(attempted: str, reply: Reply, *, is_bare: bool = False) -> str:
 
 def _failed_step(attempted: str, reply: Reply, body: Mapping[str, object]) -> errors.MusicAPIError:
     """Make the error of a one-shot upload that ended at one of its steps: nothing was started."""
-    name = text(body["failed_step"])
-    steps = body.get("steps")
-    step = steps.get(name) if isinstance(steps, dict) else None
-    reason = message_in(step) or message_in(body) or "it gave no reason"
-    upload = steps.get("upload") if isinstance(steps, dict) else None
-    clip_id = text(upload.get("clip_id")) if isinstance(upload, dict) and name != "upload" else None
-    kept = f" (the audio was uploaded, and can be used, as clip {clip_id})" if clip_id else ""
-    told = {**body, "detail": f"the step {name} failed: {reason}{kept}"}
-    return error_from(attempted, reply._replace(status=BAD_REQUEST), told)
+    kind = _refusal_class(reply.status, own_words(message_in(body) or ""))
+    status = BAD_REQUEST if kind is errors.PermissionDeniedError else FORBIDDEN
+    return error_from(attempted, reply, body, status)
 
 
 def is_id(text: str) -> bool:
@@ -142,14 +137,14 @@ def is_id(text: str) -> bool:
     return text.strip() not in NO_IDS and text.encode("utf-8", "replace").decode() == text
 
 
-def error_from(attempted: str, reply: Reply, body: object) -> errors.MusicAPIError:
-    """Class a refusal: by what its body says, then by its status."""
+def error_from(attempted: str, reply: Reply, body: object, status: int | None = None) -> errors.MusicAPIError:
+    """Class a refusal: by what its body says, then by its status, or by the one it should have."""
     if body is None:
         body = reply.content[:FIRST_BYTES].decode("utf-8", "replace")
     kind = body.get("type") if isinstance(body, dict) else None
     kind = kind if isinstance(kind, str) else None
     message = message_in(body) or f"the service answered {reply.status}"
-    effective = STATUS_BY_TYPE.get(kind or "", reply.status)
+    effective = STATUS_BY_TYPE.get(kind or "", status or reply.status)
     if effective == BAD_REQUEST and "not found" in own_words(message):
         effective = 404
     if effective == BAD_REQUEST:
@@ -164,11 +159,22 @@ def message_in(body: object) -> str | None:
     """Find the sentence in an error body, whatever key this handler uses."""
     if isinstance(body, str):
         return body.strip()[:FIRST_BYTES] or None
-    if isinstance(body, dict):
-        for key in MESSAGE_KEYS:
-            if isinstance(found := body.get(key), str) and found:
-                return found
-    return None
+    if not isinstance(body, dict):
+        return None
+    if body.get("failed_step") and (told := _told_by_step(body)):
+        return told
+    return next((found for key in MESSAGE_KEYS if isinstance(found := body.get(key), str) and found), None)
+
+
+def _told_by_step(body: Mapping[str, object]) -> str | None:
+    """Say at which step a one-shot upload ended, why, and what is left of it."""
+    name, steps = text(body["failed_step"]), body.get("steps")
+    step = steps.get(name) if isinstance(steps, dict) else None
+    upload = steps.get("upload") if isinstance(steps, dict) else None
+    clip_id = text(upload.get("clip_id")) if isinstance(upload, dict) and name != "upload" else None
+    reason = message_in(step) or next((found for key in MESSAGE_KEYS if (found := text(body.get(key)))), None)
+    kept = f" (the audio was uploaded, and can be used, as clip {clip_id})" if clip_id else ""
+    return f"the step {name} failed: {reason or 'it gave no reason'}{kept}"
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

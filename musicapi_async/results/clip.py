@@ -79,7 +79,8 @@ class Clip:
 class Songs(Several[Clip]):
     """The finished clips of a task, in the service's order: usually two.
 
-    It is a sequence of the clips that can be played. Clips that failed beside a good one are in ``failed``.
+    It is a sequence of the clips that did not fail; one whose file never came has no ``audio_url``. Clips that failed
+    beside a good one are in ``failed``.
     """
 
     clips: tuple[Clip, ...] = ()

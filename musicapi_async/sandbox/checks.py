@@ -117,8 +117,8 @@ def _in_the_words_of_the_service(kind: type[Request[Any]], error: InvalidRequest
     if error.value is None:
         return f"{field} is required." if field == "description" else f"The '{field}' field is required."
     if isinstance(error.limit, int) and isinstance(error.value, str):
-        # The documented limit of a description is 119, and the service's text says "less than 120".
-        less_than = error.limit + 1 if field == "description" else error.limit
+        # The documented limit of a description is 119, of a name 79, and the text says "less than 120", "less than 80".
+        less_than = error.limit + 1 if field in {"description", "name"} else error.limit
         return f"The {field} character length should be less than {less_than}."
     if error.limit == "True or False":
         return f"The '{field}' field should be boolean."

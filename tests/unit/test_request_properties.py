@@ -111,7 +111,8 @@ def made_without(kind: type[Request[Any]], left_out: str, needed: set[str]) -> s
     name, signature = kind.operation_name(), inspect.signature(kind).parameters
     required = {field for field, one in signature.items() if one.default is one.empty} | needed
     # A sample needs its clip or its address; of what else is given besides, lyrics are enough.
-    fields = set(signature) - {left_out} - ({"description"} - required if name == "sonic.sample" else set())
+    without = {left_out, "auto_lyrics"} if left_out == "lyrics" else {left_out}
+    fields = set(signature) - without - ({"description"} - required if name == "sonic.sample" else set())
     strategies = {field: FIELDS.get(f"{name}.{field}", FIELDS[field]) for field in sorted(fields)}
     return st.fixed_dictionaries(
         {field: one for field, one in strategies.items() if field in required},

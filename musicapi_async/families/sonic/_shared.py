@@ -7,7 +7,7 @@ from musicapi_async._operation import shared_fields
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families._shared import Reported
 
-__all__ = ["CDN", "DEFAULT_MODEL", "MODELS", "Guided", "Made", "Song", "Styled", "lyrics_limit"]
+__all__ = ["CDN", "DEFAULT_MODEL", "MODELS", "Drafted", "Guided", "Made", "Song", "Styled", "lyrics_limit"]
 
 R = TypeVar("R")
 
@@ -77,7 +77,19 @@ class Guided(Song[R]):
         if self.lyrics is not None and self.description is not None:
             message = "description is given besides lyrics; the service takes one of them"
             raise InvalidRequestError(message, "description", self.description, "lyrics or description")
+        if self.description is not None and getattr(self, "auto_lyrics", None):
+            message = "auto_lyrics goes with lyrics; with a description the service writes them anyway"
+            raise InvalidRequestError(message, "auto_lyrics", value=True, limit="lyrics")
 
     def to_wire(self) -> dict[str, object]:
         """Return the JSON object that is sent, with the mode that follows from what is given."""
         return {**super().to_wire(), "custom_mode": self.description is None}
+
+
+@shared_fields
+class Drafted(Guided[R]):
+    """A guided song whose lyrics may be a draft."""
+
+    auto_lyrics: bool | None = flag(
+        default=None, doc="``lyrics`` is a description, from which the service writes the lyrics"
+    )

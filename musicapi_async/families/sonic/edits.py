@@ -9,7 +9,7 @@ from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families._shared import UPLOAD_SECONDS, WEB, Reported
-from musicapi_async.families.sonic._shared import Guided, Styled
+from musicapi_async.families.sonic._shared import Drafted, Guided, Styled
 from musicapi_async.results import ExtendedSongs, ReplacedSections, Songs, Stems, Voice
 
 __all__ = [
@@ -52,7 +52,7 @@ class UploadExtend(Guided[ExtendedSongs]):
 
 
 @operation(POST, "/sonic/sample", credits=15, as_of="2026-07-15", source="docs.musicapi.ai/sample-this-song")
-class Sample(Guided[Songs]):
+class Sample(Drafted[Songs]):
     """Make two songs around a piece of a clip or of your own audio: give ``clip`` or ``url``."""
 
     seconds = UPLOAD_SECONDS
@@ -64,7 +64,6 @@ class Sample(Guided[Songs]):
     tags: str | None = text_field(default=None, limit=200, doc="styles, comma-separated")
     instrumental: bool = flag(default=False, wire="make_instrumental", doc="no voice")
     audio_weight: float | None = number_field(default=None, least=0, most=1, doc="closeness to the source")
-    auto_lyrics: bool | None = flag(default=None, doc="``lyrics`` is a description")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -76,13 +75,12 @@ class Sample(Guided[Songs]):
 
 
 @operation(POST, "/sonic/mashup", credits=15, as_of="2026-07-15", source="docs.musicapi.ai/mashup")
-class Mashup(Guided[Songs]):
+class Mashup(Drafted[Songs]):
     """Make two songs out of two clips."""
 
     clips: Sequence[ClipOrId] = clips_field(wire="mashup_clip_ids", count=2, doc="two clips, or their ids")
     tags: str | None = text_field(default=None, limit=200, doc="styles, comma-separated")
     audio_weight: float | None = number_field(default=None, least=0, most=1, doc="closeness to the sources")
-    auto_lyrics: bool | None = flag(default=None, doc="``lyrics`` is a description")
 
 
 @operation(POST, "/sonic/replace-section", credits=10, as_of="2026-09-03", source="docs.musicapi.ai/api-413625810")

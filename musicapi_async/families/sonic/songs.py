@@ -10,7 +10,7 @@ from musicapi_async._fields import check_order, flag, number_field, text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST
 from musicapi_async.families._shared import Reported
-from musicapi_async.families.sonic._shared import CDN, Guided, Made, Song, Styled, lyrics_limit
+from musicapi_async.families.sonic._shared import CDN, Drafted, Made, Song, Styled, lyrics_limit
 from musicapi_async.results import Songs
 
 __all__ = [
@@ -67,12 +67,11 @@ class Describe(Song[Songs]):
     task_type="extend_music",
     uploaded="extend_upload_music",
 )
-class Extend(Guided[Songs]):
+class Extend(Drafted[Songs]):
     """Continue a clip from ``at`` on; the two results are the continuations alone: ``sonic.concat`` joins them."""
 
     clip: ClipOrId = clip_field(wire="continue_clip_id", has_twin=True, doc="a generated or an uploaded clip, or an id")
     at: float = number_field(wire="continue_at", least=0, doc="seconds from the clip's beginning; 0.1 suits uploads")
-    auto_lyrics: bool | None = flag(default=None, doc="``lyrics`` is a description")
     duration: int | None = number_field(default=None, least=10, most=360, whole=True, doc=LENGTH)
     use_suno_cdn: bool = flag(default=False, last=2, doc=CDN)
 
@@ -96,7 +95,7 @@ class Concat(Reported[Songs]):
     task_type="cover_music",
     uploaded="cover_upload_music",
 )
-class Cover(Guided[Songs]):
+class Cover(Drafted[Songs]):
     """Make two covers of a clip, in another style or with other words."""
 
     clip: ClipOrId = clip_field(wire="continue_clip_id", has_twin=True, doc="a generated or an uploaded clip, or an id")
@@ -108,7 +107,7 @@ class Cover(Guided[Songs]):
 
 
 @operation(POST, "/sonic/create", credits=15, as_of="2026-07-15", source=PAGE, task_type="persona_music")
-class PersonaSong(Guided[Songs]):
+class PersonaSong(Drafted[Songs]):
     """Make two songs with the voice of a persona."""
 
     persona_id: str = text_field(doc="from ``sonic.persona`` or ``sonic.create_voice``")

@@ -58,7 +58,7 @@ class Upload(Request[UploadedClip]):
 class CreatePersona(Request[Persona]):
     """Make a persona of a clip's voice, for ``sonic.persona_song``."""
 
-    name: str = text_field(limit=80)
+    name: str = text_field(limit=79)
     clip: ClipOrId = clip_field(wire="clip_id")
     description: str | None = text_field(default=None, wire="describe")
     styles: str | None = text_field(default=None, limit=2000)
