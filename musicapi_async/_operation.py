@@ -50,7 +50,8 @@ _known: "list[type[Request[Any]]]" = []
 )
 def shared_fields(cls: RequestClass) -> RequestClass:
     """Declare fields that several operations have in common; the class itself is no operation."""
-    return attrs.frozen(kw_only=True, repr=False)(cls)
+    # What is only inherited needs no methods of its own: making them is most of what an import costs.
+    return attrs.frozen(kw_only=True, repr=False, eq=False, init=False)(cls)
 
 
 @dataclass_transform(
@@ -83,7 +84,7 @@ def operation(
     """
 
     def declare(cls: RequestClass) -> RequestClass:
-        made = attrs.frozen(kw_only=True, repr=False, field_transformer=_required_first)(cls)
+        made = attrs.frozen(kw_only=True, repr=False, eq=False, field_transformer=_required_first)(cls)
         made.method, made.path, made.constants, made.uploaded = method, path, constants, uploaded
         made.credits, made.as_of, made.source = credits, as_of, source
         made.result = _result_of(made)

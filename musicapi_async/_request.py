@@ -95,6 +95,16 @@ class Request(Generic[R_co]):
         """Return the same request with some fields changed, checked anew."""
         return type(self)(**{**{name: getattr(self, name) for name in wire_names(type(self))}, **changes})
 
+    def __eq__(self, other: object) -> bool:
+        """Compare by kind and by every field; here, not made for each class: that would double what an import costs."""
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in wire_names(type(self)))
+
+    def __hash__(self) -> int:
+        """Hash by kind and by every field."""
+        return hash((type(self), *(getattr(self, name) for name in wire_names(type(self)))))
+
     def __repr__(self) -> str:
         """Show what is set, without secrets."""
         fields: tuple[attrs.Attribute[Any], ...] = vars(type(self))["__attrs_attrs__"]

@@ -175,7 +175,7 @@ def _pair(row: Body) -> tuple[Clip, Clip | None]:
 
 def _song(row: Body) -> Clip:
     """Read a song; of a part with its whole song, taken up as a song from its id, the whole one."""
-    if not any(name in row for name in PAIRED):
+    if "replaced" not in row and "extended" not in row:
         return read_clip(row)
     part, full = _pair(row)
     return part if full is None else full

@@ -119,7 +119,8 @@ class _Tries(Generic[T]):
         self._call = call
         self._read = read
         self._count = 0
-        self._started = asyncio.get_running_loop().time()
+        self._asked_at: float | None = None
+        """When something was first said to be still prepared, by the event loop's clock."""
         self._way: Way | None = None
 
     async def once(self) -> T:
@@ -149,7 +150,9 @@ class _Tries(Generic[T]):
 
     def _again_or_late(self, failure: NotReadyError) -> Exception:
         """Ask again for what is being prepared: that is free, and no failed attempt."""
-        waited = asyncio.get_running_loop().time() - self._started
+        now = asyncio.get_running_loop().time()
+        self._asked_at = now if self._asked_at is None else self._asked_at
+        waited = now - self._asked_at
         if waited + PREPARING_GAP > PREPARING_LIMIT:
             return NotReadyError(failure.attempted, round(waited, 1))
         self._count = 0

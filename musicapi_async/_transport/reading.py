@@ -3,14 +3,8 @@
 What a result cannot do without raises ValueError when it is missing; everything else is None then.
 """
 
-import functools
-import operator
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Final, TypeVar, cast
-
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, override
 
 from musicapi_async.results import (
     AlignedLyrics,
@@ -51,22 +45,32 @@ def read_result(body: Body, kind: type[T]) -> T:
 
 
 def read_clip(row: Body) -> Clip:
-    """Put a service's clip under our names; while a clip runs its audio URL is a stream (decision 7)."""
-    found = dict(row)
-    audio_url = text(row.get("audio_url")) or None
-    state = text(row.get("state")) or (SUCCEEDED if audio_url else None)
+    """Put a service's clip under our names; while a clip runs its audio URL is a stream (decision 7).
+
+    Written out, since most looks read two: going through a converter takes half as long again.
+    """
+    get = row.get
+    audio_url = text(get("audio_url")) or None
+    state = text(get("state")) or (SUCCEEDED if audio_url else None)
     is_whole = state == SUCCEEDED
-    found["raw"] = row
-    found["clip_id"] = text(row.get("clip_id")) or ""
-    found["state"] = state
-    found["audio_url"] = audio_url if is_whole else None
-    found["stream_url"] = None if is_whole else audio_url
-    # Riffusion calls its tags sound; the reason of a failure has no fixed name.
-    found["tags"] = row.get("sound") if row.get("tags") is None else row["tags"]
-    # Producer has been seen to leave out a letter.
-    found["lyrics"] = row.get("lyric") if row.get("lyrics") is None else row["lyrics"]
-    found["error"] = row.get("error_message") or row.get("error") or row.get("message")
-    return _structure_clip(found, Clip)
+    return Clip(
+        clip_id=text(get("clip_id")) or "",
+        title=text(get("title")),
+        state=state,
+        audio_url=audio_url if is_whole else None,
+        stream_url=None if is_whole else audio_url,
+        image_url=text(get("image_url")),
+        video_url=text(get("video_url")),
+        # Producer has been seen to leave out a letter; riffusion calls its tags sound.
+        lyrics=text(get("lyric") if get("lyrics") is None else row["lyrics"]),
+        tags=tags(get("sound") if get("tags") is None else row["tags"]),
+        duration=number(get("duration")),
+        created_at=moment(get("created_at")),
+        model=text(get("mv")),
+        # The reason of a failure has no fixed name.
+        error=text(get("error_message") or get("error") or get("message")),
+        raw=row,
+    )
 
 
 def read_uploaded(body: Body) -> UploadedClip | None:
@@ -216,16 +220,6 @@ def _batch_task(row: object) -> BatchTask:
     return BatchTask(task_id=task_id, error=None if task_id else reason)
 
 
-def _make_clip_reader() -> Callable[[Body, type[Clip]], Clip]:
-    converter = Converter(detailed_validation=False)
-    for kind, read in ((str | None, text), (float | None, number), (datetime | None, moment)):
-        converter.register_structure_hook_func(functools.partial(operator.eq, kind), read)
-    as_it_is = override(struct_hook=lambda value, _: value)
-    return make_dict_structure_fn(
-        Clip, converter, tags=override(struct_hook=tags), raw=as_it_is, model=override(rename="mv")
-    )
-
-
 URL_NAMES: Final = ("file_url", "url", "audio_url", "wav_url")
 READERS: Final[Mapping[type, Callable[[Body], Any]]] = {
     AlignedLyrics: _aligned,
@@ -243,4 +237,3 @@ READERS: Final[Mapping[type, Callable[[Body], Any]]] = {
     Voice: lambda body: Voice(_needed(_inner(body), "persona_id"), text(_inner(body).get("name"))),
     Vox: _vox,
 }
-_structure_clip: Final = _make_clip_reader()
