@@ -38,7 +38,7 @@ from musicapi_async.families.sonic import Sonic
 from musicapi_async.families.studio import Studio
 from musicapi_async.families.suno import Suno
 from musicapi_async.media.download import Progress, SavedFile, save
-from musicapi_async.results import Clip, UploadedClip
+from musicapi_async.results import Clip, DownloadFile, UploadedClip
 
 __all__ = ["JSON", "MusicAPI"]
 
@@ -157,9 +157,10 @@ class MusicAPI:
             call = _call(request, request.path, sent, Kind.PAID)
 
         def read(reply: Reply) -> R:
-            found = read_object(call.attempted, reply, read_body(reply))
-            if request.is_prepared and is_not_ready(reply, found):
+            body = read_body(reply)
+            if request.is_prepared and is_not_ready(reply, body):
                 raise NotReadyError(call.attempted)
+            found = read_object(call.attempted, reply, body)
             try:
                 return read_result(found, request.result)
             except ValueError as error:
@@ -193,9 +194,9 @@ class MusicAPI:
         return Task(task_id, TaskRule.of(operation), self._caller, self._shared.poller)
 
     async def download(
-        self, source: Clip | str, path: str | os.PathLike[str], *, on_progress: Progress | None = None
+        self, source: Clip | DownloadFile | str, path: str | os.PathLike[str], *, on_progress: Progress | None = None
     ) -> SavedFile:
-        """Write a clip's audio (or any file by its URL, such as ``clip.image_url``) to ``path``.
+        """Write a clip's audio, a prepared file, or any file by its URL (such as ``clip.image_url``) to ``path``.
 
         The file appears under its name only when it is whole. A path without a suffix gets the one its content asks
         for. ``on_progress(done, total)`` is called with bytes. The API key is not sent to the file's host.

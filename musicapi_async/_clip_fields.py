@@ -49,17 +49,18 @@ def clips_field(*, wire: str, count: int, doc: str) -> Any:
         if len(found) != count:
             message = f"clips is {value!r}; the service takes exactly {count} clips"
             raise InvalidRequestError(message, "clips", value, count)
-        return tuple(_clip_id(clip) for clip in found)
+        return tuple(_clip_id(clip, "clips") for clip in found)
 
     known = Wire(name=wire, doc=doc, limits=f"exactly {count}", write=list)
     return attrs.field(converter=convert, metadata={WIRE: known})
 
 
-def _clip_id(value: object) -> str:
+def _clip_id(value: object, name: str = "clip") -> str:
     found: object = value if isinstance(value, str) else getattr(value, "clip_id", None)
     if not isinstance(found, str) or not found.strip() or not can_be_sent(found):
+        verb = "is" if name == "clip" else "holds"
         raise InvalidRequestError(
-            f"clip is {value!r}; it must be a Clip or a clip's id", "clip", value, "a Clip or an id"
+            f"{name} {verb} {value!r}; it must be a Clip or a clip's id", name, value, "a Clip or an id"
         )
     return found.strip()
 

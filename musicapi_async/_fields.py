@@ -48,8 +48,6 @@ class Wire:
     limits: str = ""
     write: Callable[[Any], Any] = _same
     """From the field's value to JSON."""
-    read: Callable[[Any], Any] = _same
-    """From JSON to what the constructor takes."""
     has_twin: bool = False
     last: int = 0
 

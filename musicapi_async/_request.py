@@ -74,7 +74,7 @@ class Request(Generic[R_co]):
         return sent
 
     @classmethod
-    def from_wire(cls, body: Mapping[str, object]) -> "Request[R_co]":
+    def from_wire(cls, body: Mapping[str, object]) -> Self:
         """Make the request from the JSON object it is sent as; other keys are ignored.
 
         Raises InvalidRequestError when the object does not make a valid request.

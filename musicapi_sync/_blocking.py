@@ -62,7 +62,13 @@ class LoopThread:
             _start_call(loop, call)
             call.drain()
         except BaseException as interruption:
-            _interrupt(loop, call)
+            try:
+                _interrupt(loop, call)
+            except BaseException as again:
+                # Interrupted twice: nobody waits for the answer any more, so the log must have it.
+                call.orphan(what_lives_on)
+                again.add_note("the call may have been accepted and paid for: what comes of it will be in the log")
+                raise
             for note in (what_lives_on(call.result), *call.notes()):
                 if note:
                     interruption.add_note(note)

@@ -1,6 +1,7 @@
 """One call on its way through the loop thread, and back to the thread that made it."""
 
 import asyncio
+import logging
 import queue
 import sys
 import time
@@ -16,6 +17,8 @@ __all__ = ["SETTLE", "Call"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+logger: Final = logging.getLogger("musicapi")
 
 Event = Callable[[], None]
 
@@ -36,6 +39,8 @@ class Call(Generic[T]):
         self._scope: CancelScope | None = None
         self._runner: asyncio.Task[Any] | None = None
         self._is_cancelled = False
+        self._has_ended = False
+        self._what_lives_on: Callable[[T | None], str | None] | None = None
 
     async def run(self, client: musicapi_async.MusicAPI) -> None:
         """Run on the loop; never raises."""
@@ -49,6 +54,8 @@ class Call(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - the loop must survive SystemExit; the caller gets it
             self.error = error
         finally:
+            self._has_ended = True
+            self._tell_the_log()
             self._events.put(None)
 
     async def _reach_end(self, client: musicapi_async.MusicAPI) -> BaseException | None:
@@ -71,6 +78,18 @@ class Call(Generic[T]):
         if self._runner is not None:
             await client._answered(self._runner)
         self.cancel()
+
+    def orphan(self, what_lives_on: Callable[[T | None], str | None]) -> None:
+        """Have the log told what comes of the call: its caller has left."""
+        self._what_lives_on = what_lives_on
+        if self._has_ended:
+            self._tell_the_log()
+
+    def _tell_the_log(self) -> None:
+        if self._what_lives_on is not None:
+            for note in (self._what_lives_on(self.result), *self.notes()):
+                if note:
+                    logger.warning("after an interruption: %s", note)
 
     def ferry(self, callback: Callable[P, object]) -> Callable[P, None]:
         """Make a function for the loop that has the callback run in the caller's thread."""

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import attrs
 
 import musicapi_async
-from musicapi_async import JSON, Clip, Request, SavedFile, Settings, TaskRequest
+from musicapi_async import JSON, Clip, DownloadFile, Request, SavedFile, Settings, TaskRequest
 from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._tasks import Run, Task, lives_on
@@ -17,6 +17,11 @@ from musicapi_sync._tasks import Run, Task, lives_on
 __all__ = ["MusicAPI"]
 
 R = TypeVar("R")
+
+
+def _answered(found: object) -> str | None:
+    """Keep what an interrupted call was paid for: ids of tasks, of a clip, of a persona."""
+    return None if found is None else f"the service had answered: {found!r}"
 
 
 class MusicAPI:
@@ -107,7 +112,7 @@ class MusicAPI:
 
         Raises what ``musicapi_async.MusicAPI.call`` raises.
         """
-        return self._view.call(lambda client, _: client.call(request))
+        return self._view.call(lambda client, _: client.call(request), _answered)
 
     def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
@@ -137,12 +142,12 @@ class MusicAPI:
 
     def download(
         self,
-        source: Clip | str,
+        source: Clip | DownloadFile | str,
         path: str | os.PathLike[str],
         *,
         on_progress: Callable[[int, int | None], None] | None = None,
     ) -> SavedFile:
-        """Write a clip's audio (or any file by its URL, such as ``clip.image_url``) to ``path``.
+        """Write a clip's audio, a prepared file, or any file by its URL (such as ``clip.image_url``) to ``path``.
 
         As ``musicapi_async.MusicAPI.download``; ``on_progress`` is called in the calling thread.
 
@@ -161,7 +166,7 @@ class MusicAPI:
 
         Raises what ``musicapi_async.MusicAPI.request`` raises.
         """
-        return self._view.call(lambda client, _: client.request(method, path, json=json))
+        return self._view.call(lambda client, _: client.request(method, path, json=json), _answered)
 
     def with_options(
         self,

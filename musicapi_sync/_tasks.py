@@ -193,11 +193,12 @@ class Run(Generic[R]):
                 self._exhausted = True
                 self._source_error = error
 
-    def _stop(self, _: object) -> str | None:
-        """End the run that was interrupted, and say what it leaves at the service."""
+    def _stop(self, taken: object) -> str | None:
+        """End the run that was interrupted, and say what it leaves at the service; ``taken`` reached nobody."""
         with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
             self._close(SETTLE)
-        alive = self._run.tasks
+        last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
+        alive = self._run.tasks if last is None else (*self._run.tasks, last)
         if not alive:
             return None
         names = ", ".join(f"{task.family} {task.id}" for task in alive)
@@ -212,6 +213,8 @@ def _check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI |
 
 def lives_on(task: musicapi_async.Task[Any]) -> str:
     """Say that a task goes on without us."""
+    uploaded = f"; the audio was uploaded as clip {task.uploaded.clip_id}" if task.uploaded else ""
     return (
         f"{task.family} task {task.id} is paid for and lives on: take it up with client.{task.family}.task({task.id!r})"
+        f"{uploaded}"
     )

@@ -27,7 +27,9 @@ __all__ = ["Seen", "Status", "see"]
 Status = Literal["waiting", "running", "incomplete", "finished", "failed"]
 Body = Mapping[str, object]
 
-RUNNING_WORDS: Final = frozenset({"PENDING", "RUNNING", "QUEUED", "SUBMITTED", "NOT_START", "IN_PROGRESS"})
+RUNNING_WORDS: Final = frozenset(
+    {"PENDING", "RUNNING", "QUEUED", "SUBMITTED", "NOT_START", "IN_PROGRESS", "PROCESSING", "STREAMING"}
+)
 DONE: Final = ("finished", "incomplete")
 PAIRED: Final = ("replaced", "extended")
 
@@ -75,7 +77,7 @@ def _extended(body: Body, promised: int) -> Seen:
 def _voice(body: Body, _: int) -> Seen:
     data = body.get("data")
     if not isinstance(data, Mapping) or not text(data.get("persona_id")):
-        return Seen("waiting")
+        return _failed_or_waiting(tuple(map(read_clip, _single_rows(body))))
     return Seen("finished", result=read_result(body, Voice))
 
 
@@ -83,7 +85,7 @@ def _uploaded(body: Body, _: int) -> Seen:
     rows = _single_rows(body)
     clips = tuple(map(read_clip, rows))
     found = next((clip for clip in clips if clip.clip_id and clip.state in {SUCCEEDED, None}), None)
-    if found is None or _is_running(body.get("status")):
+    if found is None or any(_is_running(row.get("status")) for row in rows):
         return _failed_or_waiting(clips)
     return Seen("finished", result=UploadedClip(found.clip_id))
 
@@ -91,9 +93,14 @@ def _uploaded(body: Body, _: int) -> Seen:
 def _files(body: Body, _: int) -> Seen:
     rows = _single_rows(body)
     clips = tuple(map(read_clip, rows))
-    if not clips or any(clip.state != SUCCEEDED for clip in clips):
+    if not rows or any(
+        _is_running(row.get("state")) or clip.state == FAILED for row, clip in zip(rows, clips, strict=True)
+    ):
         return _failed_or_waiting(clips)
-    return Seen("finished", result=read_result({"data": list(rows)}, DownloadFiles))
+    try:
+        return Seen("finished", result=read_result({"data": list(rows)}, DownloadFiles))
+    except ValueError:  # the rows are there, their addresses are not
+        return Seen("waiting")
 
 
 def _written(body: Body, _: int) -> Seen:
@@ -123,6 +130,8 @@ def _rows(body: Body) -> tuple[Body, ...]:
     if isinstance(data, list):
         rows = items(data)
         return tuple({**row, "state": "running"} for row in rows) if _is_running(body.get("status")) else rows
+    if isinstance(data, Mapping) and text(data.get("clip_id")):
+        return _rows({**body, "data": [data]})
     for outer in (data, body.get("handledData")):
         inner = outer.get("data") if isinstance(outer, Mapping) else None
         if isinstance(outer, Mapping) and isinstance(inner, Mapping) and (songs := items(inner.get("songs"))):
@@ -150,7 +159,7 @@ def _studio_row(row: Body, task: Body) -> Body:
     """
     path = text(row.get("song_path"))
     status = text(task.get("status"))
-    is_done = bool(path) if status is None else status.upper() == "SUCCESS"
+    is_done = status.upper() == "SUCCESS" if status else bool(path)
     return {
         **row,
         "clip_id": row.get("id"),

@@ -8,7 +8,15 @@ import attrs
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.shapes import Seen, Status, see
-from musicapi_async._transport.replies import FIRST_BYTES, Reply, is_not_ready, message_in, read_body, read_object
+from musicapi_async._transport.replies import (
+    FIRST_BYTES,
+    NOT_READY,
+    Reply,
+    is_not_ready,
+    message_in,
+    read_body,
+    read_object,
+)
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
@@ -80,7 +88,7 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply)
     told = parsed if isinstance(parsed, dict) else {"error": parsed or _start_of(reply)}
     if failure := _failure_in(task_id, rule.family, reply.status, told):
         return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=told)
-    body = read_object(attempted, reply, parsed)
+    body = told if reply.status == NOT_READY else read_object(attempted, reply, parsed)
     if rule.result is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
         message = f"{rule.family} task {task_id} made a voice: client.resume(sonic.CreateVoice, {task_id!r})"
         raise InvalidRequestError(message, "task_id", task_id, "a task of songs")
@@ -114,7 +122,7 @@ def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, objec
     kind = body.get("type")
     message = message_in(body)
     # Studio tells of its task inside, under one of two names.
-    inside = next((inner for name in INNER if isinstance(inner := body.get(name), dict)), NOTHING)
+    inside = next((inner for name in INNER if isinstance(inner := body.get(name), dict) and inner), NOTHING)
     is_type = isinstance(kind, str) and kind in FAILURE_TYPES
     timed_out = message is not None and message[:4].lower() == "task" and message.lower().startswith(FAILED_BY_TIMEOUT)
     fail_reason = inside.get("fail_reason")

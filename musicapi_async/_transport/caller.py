@@ -23,6 +23,7 @@ from musicapi_async.errors import (
     MusicAPIError,
     NotReadyError,
     RetiredError,
+    ServerError,
     UncertainSubmissionError,
     UnreadableReplyError,
 )
@@ -135,7 +136,8 @@ class _Tries(Generic[T]):
         except RetiredError as failure:
             raise failure.towards(self._call.instead) from failure
         except (MusicAPIError, NoReplyError) as failure:
-            verdict = judge(self._call.kind, failure)
+            # Asking again for what is being prepared is free, and may be repeated.
+            verdict = judge(self._call.kind if self._asked_at is None else Kind.FREE, failure)
             if verdict is Verdict.REPEAT and self._count < self._caller.attempts(self._call):
                 wait = wait_before(self._count, failure, _spread)
                 if wait is not None:
@@ -144,19 +146,24 @@ class _Tries(Generic[T]):
                     raise _RepeatError(failure, wait) from failure
             if verdict is Verdict.UNCERTAIN:
                 raise self._uncertain(failure) from failure
+            if self._asked_at is not None and isinstance(failure, (NoReplyError, ConnectionFailedError, ServerError)):
+                # It was accepted before, and goes on: this is no failure of it.
+                raise NotReadyError(self._call.attempted, self._waited()) from failure
             if isinstance(failure, NoReplyError):
                 raise ConnectionFailedError(self._call.attempted, failure.reason) from failure
             raise
 
     def _again_or_late(self, failure: NotReadyError) -> Exception:
         """Ask again for what is being prepared: that is free, and no failed attempt."""
-        now = asyncio.get_running_loop().time()
-        self._asked_at = now if self._asked_at is None else self._asked_at
-        waited = now - self._asked_at
-        if waited + PREPARING_GAP > PREPARING_LIMIT:
-            return NotReadyError(failure.attempted, round(waited, 1))
+        if self._asked_at is None:
+            self._asked_at = asyncio.get_running_loop().time()
+        if self._waited() + PREPARING_GAP > PREPARING_LIMIT:
+            return NotReadyError(failure.attempted, self._waited())
         self._count = 0
         return _RepeatError(failure, PREPARING_GAP)
+
+    def _waited(self) -> float:
+        return round(asyncio.get_running_loop().time() - (self._asked_at or 0.0), 1)
 
     def _uncertain(self, failure: MusicAPIError | NoReplyError) -> UncertainSubmissionError:
         sent_at = self._way.sent_at if self._way is not None else None

@@ -203,20 +203,24 @@ def _shared_song(body: Body) -> SharedSong:
 def _batch(body: Body) -> Batch:
     row = body if body.get("batch_id") else _inner(body)
     told = row.get("tasks") or row.get("items") or body.get("data")
-    rows = told if isinstance(told, list) else []
+    rows = told if isinstance(told, list) else list(told.values()) if isinstance(told, Mapping) else []
     submitted = number(row.get("submitted"))
     return Batch(
         batch_id=_needed(row, "batch_id"),
         submitted=None if submitted is None else int(submitted),
         tasks=tuple(map(_batch_task, rows)),
+        raw=body,
     )
 
 
 def _batch_task(row: object) -> BatchTask:
     if not isinstance(row, Mapping):
         return BatchTask(task_id=text(row) or None)
-    task_id = text(row.get("task_id")) or None
-    reason = next((found for name in ("error", "detail", "message") if (found := text(row.get(name)))), None)
+    # The keys of an item are not documented (contract, sonic 8).
+    task_id = text(row.get("task_id")) or text(_inner(row).get("task_id")) or text(row.get("id")) or None
+    error = row.get("error")
+    told = error if isinstance(error, Mapping) else row
+    reason = next((found for name in ("error", "detail", "message") if (found := text(told.get(name)))), None)
     return BatchTask(task_id=task_id, error=None if task_id else reason)
 
 

@@ -96,9 +96,10 @@ def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, obje
     return body
 
 
-def is_not_ready(reply: Reply, body: Mapping[str, object]) -> bool:
-    """Tell whether a successful reply says that there is nothing to hand over yet (decision 8)."""
-    return reply.status == NOT_READY or body.get("type") == "not_ready"
+def is_not_ready(reply: Reply, body: object) -> bool:
+    """Tell whether a reply is a success that has nothing to hand over yet (decision 8)."""
+    said_so = isinstance(body, dict) and body.get("type") == "not_ready"
+    return reply.status == NOT_READY or (reply.is_success and said_so)
 
 
 def unreadable(attempted: str, reply: Reply, reason: str) -> errors.UnreadableReplyError:
@@ -117,7 +118,8 @@ def read_task_id(attempted: str, reply: Reply, *, is_bare: bool = False) -> str:
         data = body.get("data")
         nested = data.get("task_id") if isinstance(data, dict) else data if is_bare else None
         found = text(body.get("task_id") or nested)
-        if found is not None and is_id(found):
+        # Where the data is the id, a sentence in its place is none.
+        if found is not None and is_id(found) and not (is_bare and " " in found.strip()):
             return found
     told = read_object(attempted, reply, body)
     if told.get("failed_step"):

@@ -8,6 +8,7 @@ could not connect         repeat              repeat
 other 5xx                 repeat              uncertain
 no reply, cut reply       repeat              uncertain
 unreadable 2xx            give up             uncertain
+408, 409, 499, ...        give up             uncertain
 any other refusal         give up             give up
 ========================  ==================  ====================
 """
@@ -22,6 +23,8 @@ from musicapi_async._transport.replies import own_words
 __all__ = ["Kind", "NoReplyError", "Verdict", "judge", "wait_before"]
 
 BUSY_WORDS: Final = ("busy", "concurrent")
+REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 422, 429})
+"""What certainly was not accepted (real-world, 9)."""
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 8.0
 DOUBLINGS: Final = 10
@@ -58,7 +61,7 @@ def judge(kind: Kind, failure: Exception) -> Verdict:
         return Verdict.REPEAT
     if isinstance(failure, (NoReplyError, errors.ServerError)):
         return Verdict.REPEAT if kind is Kind.FREE else Verdict.UNCERTAIN
-    if isinstance(failure, errors.UnreadableReplyError) and kind is Kind.PAID:
+    if kind is Kind.PAID and (isinstance(failure, errors.UnreadableReplyError) or _is_doubtful(failure)):
         return Verdict.UNCERTAIN
     return Verdict.GIVE_UP
 
@@ -72,6 +75,13 @@ def wait_before(attempt: int, failure: Exception, spread: random.Random) -> floa
     if asked is not None and asked > LONGEST_RETRY_AFTER:
         return None
     return max(asked or 0.0, spread.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, DOUBLINGS))))
+
+
+def _is_doubtful(failure: Exception) -> bool:
+    """Tell whether a 4xx may come from a gateway that gave up on a request the service is working on."""
+    if not isinstance(failure, errors.APIStatusError):
+        return False
+    return 400 <= failure.status < 500 and failure.status not in REFUSED  # noqa: PLR2004 - the definition of 4xx
 
 
 def _is_refused_for_now(failure: Exception) -> bool:

@@ -4,12 +4,12 @@ Contract: docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GE
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from musicapi_async._clip_fields import ClipOrId, clip_field
 from musicapi_async._fields import flag, number_field, text_field
 from musicapi_async._operation import operation, shared_fields
-from musicapi_async._request import POST, Request, TaskRequest
+from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families._family import TaskFamily, submits
 from musicapi_async.results import Songs
@@ -91,7 +91,7 @@ class Extend(_Song):
         return {**sent, "lyrics_type": kind}
 
     @classmethod
-    def from_wire(cls, body: Mapping[str, object]) -> Request[Songs]:
+    def from_wire(cls, body: Mapping[str, object]) -> Self:
         """Make the request from the JSON object it is sent as."""
         return super().from_wire({**body, "instrumental": body.get("lyrics_type") == "instrumental"})
 

@@ -18,7 +18,7 @@ from musicapi_async._transport.retry import NoReplyError
 from musicapi_async._transport.session import Session
 from musicapi_async.errors import DownloadError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, is_text, kind_of
-from musicapi_async.results import Clip
+from musicapi_async.results import Clip, DownloadFile
 
 __all__ = ["Progress", "SavedFile", "save"]
 
@@ -47,11 +47,11 @@ class SavedFile(os.PathLike[str]):
 
 
 async def save(
-    session: Session, source: Clip | str, path: str | os.PathLike[str], on_progress: Progress | None
+    session: Session, source: Clip | DownloadFile | str, path: str | os.PathLike[str], on_progress: Progress | None
 ) -> SavedFile:
     """Fetch a clip's audio, or a URL, to a path; see ``MusicAPI.download``."""
     url = _url_of(source)
-    partial = _PartialFile(url, Path(path), is_media=isinstance(source, Clip))
+    partial = _PartialFile(url, Path(path), is_media=not isinstance(source, str))
     try:
         await partial.do(partial.open)
         start, size = await _stream(session, url, partial, on_progress)
@@ -162,7 +162,9 @@ async def _stream(session: Session, url: str, partial: _PartialFile, on_progress
     return start, size
 
 
-def _url_of(source: Clip | str) -> str:
+def _url_of(source: Clip | DownloadFile | str) -> str:
+    if isinstance(source, DownloadFile):
+        source = source.url
     if isinstance(source, Clip):
         if source.audio_url is None:
             state = source.state or "unknown"

@@ -1,5 +1,7 @@
 """What the smaller operations return."""
 
+from collections.abc import Mapping
+
 import attrs
 
 from musicapi_async.results.several import Several
@@ -64,11 +66,15 @@ class BatchTask:
 
 @attrs.frozen(kw_only=True)
 class Batch(Several[BatchTask]):
-    """Tasks that were submitted together, in the order of the items: ``client.sonic.task(item.task_id)`` for each."""
+    """Tasks that were submitted together, in the order of the items: ``client.sonic.task(item.task_id)`` for each.
+
+    ``raw`` is the service's reply: what its items look like is not documented.
+    """
 
     batch_id: str
     submitted: int | None = None
     tasks: tuple[BatchTask, ...] = ()
+    raw: Mapping[str, object] = attrs.field(factory=dict, repr=False, eq=False)
 
     def _items(self) -> tuple[BatchTask, ...]:
         return self.tasks

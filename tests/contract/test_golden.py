@@ -66,7 +66,7 @@ def plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     if (fields := getattr(type(value), "__attrs_attrs__", None)) is not None:
-        return {field.name: plain(getattr(value, field.name)) for field in fields}
+        return {field.name: plain(getattr(value, field.name)) for field in fields if field.name != "raw"}
     return [plain(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 

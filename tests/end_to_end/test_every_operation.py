@@ -168,7 +168,7 @@ async def test_lyrics_are_timed_in_the_same_words(client: MusicAPI) -> None:
 
 async def test_every_file_can_be_fetched(client: MusicAPI, tmp_path: Any) -> None:
     song, _ = await material(client)
-    wav = await client.download((await client.sonic.wav(clip=song)).url, tmp_path / "song")
+    wav = await client.download(await client.sonic.wav(clip=song), tmp_path / "song")
     cover = await client.download(song.image_url or "", tmp_path / "cover")
 
     assert (wav.kind, cover.kind) == ("wav", "png")

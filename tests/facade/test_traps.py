@@ -132,6 +132,42 @@ def test_ctrl_c_in_a_run_names_what_is_in_the_air(waiting_client: MusicAPI, slow
 
 
 @NEEDS_SIGNALS
+def test_ctrl_c_in_a_batch_names_its_tasks(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    slow.add_fault("POST /sonic/batch", Fault(delay=0.5))
+    with interrupted_when(lambda: slow.requests["POST /sonic/batch"] > 0) as caught:
+        waiting_client.sonic.batch(items=[sonic.Describe(description=f"song {n}") for n in range(3)])
+
+    assert len(slow.accepted) == 3
+    assert all(task.task_id in caught.value.__notes__[0] for task in slow.accepted)
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_pressed_twice_leaves_the_task_in_the_log(
+    waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow.add_fault(CREATE, Fault(delay=1))
+    main_thread, moment = threading.get_ident(), threading.Event()
+
+    def interrupt() -> None:
+        while not slow.requests[CREATE]:
+            moment.wait(0.005)
+        for _ in range(2):
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            moment.wait(0.2)
+
+    interrupting = threading.Thread(target=interrupt, daemon=True)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        waiting_client.sonic.describe(description="rain")
+    interrupting.join()
+    waiting_client.close()
+
+    (accepted,) = slow.accepted
+    assert "in the log" in caught.value.__notes__[0]
+    assert f"sonic task {accepted.task_id} is paid for" in caplog.text
+
+
+@NEEDS_SIGNALS
 @pytest.mark.parametrize("use", ["lyrics", "request", "submit"])
 def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
     waiting_client: MusicAPI, slow: Sandbox, use: str, monkeypatch: pytest.MonkeyPatch

@@ -31,6 +31,8 @@ async def submit(server: Scripted, **settings: float) -> str:
         (stall(), "no answer in time"),
         (reply(500, {"error": "Internal Server Error."}), "Internal Server Error"),
         (reply(502, b"<html>bad gateway</html>"), "502"),
+        (reply(408, {"error": "request timeout at the gateway"}), "gateway"),
+        (reply(499, b""), "499"),
         (reply(503, {"error": "maintenance"}), "maintenance"),
         (reply(200, b"<html>hello</html>"), "not JSON"),
         (reply(200, b'{"task_id": "t'), "not JSON"),

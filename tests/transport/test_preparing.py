@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import attrs
 import pytest
-from scripted import Scripted, cut, reply, scripted
+from scripted import Scripted, Step, cut, reply, scripted
 
 from musicapi_async import DownloadFile, MusicAPI, errors
 from musicapi_async.sandbox import Fault, Sandbox
@@ -73,14 +73,25 @@ async def test_it_is_not_asked_for_ever(clock: Clock) -> None:
     assert 2 <= len(server.received) <= 61
 
 
-async def test_a_lost_answer_to_one_of_the_requests_is_uncertain(clock: Clock) -> None:
-    async with scripted(PREPARING, cut()) as server, client_of(server) as client:
+@pytest.mark.parametrize("hiccup", [cut(), reply(502, b"<html>")])
+async def test_a_hiccup_on_the_way_is_no_end(clock: Clock, hiccup: Step) -> None:
+    """What was accepted once is free to ask for again."""
+    async with scripted(PREPARING, hiccup, reply(200, MIDI)) as server, client_of(server) as client:
         asking = asyncio.create_task(client.sonic.midi(clip="c-1"))
         await clock.run(1, asking)
 
-        with pytest.raises(errors.UncertainSubmissionError):
+        assert asking.result().url
+    assert len(server.received) == 3
+
+
+async def test_a_service_that_goes_away_meanwhile_has_taken_nothing_back(clock: Clock) -> None:
+    async with scripted(reply(202, b""), cut()) as server, client_of(server) as client:
+        asking = asyncio.create_task(client.sonic.midi(clip="c-1"))
+        await clock.run(1, asking)
+
+        with pytest.raises(errors.NotReadyError):
             await asking
-    assert len(server.received) == 2
+    assert len(server.received) == 5
 
 
 async def test_closing_the_client_ends_the_asking(clock: Clock) -> None:

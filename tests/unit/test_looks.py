@@ -197,3 +197,8 @@ def test_songs_are_a_sequence_of_what_can_be_played() -> None:
     assert Songs.from_clips([]) == Songs()
     assert not Songs()
     assert pickle.loads(pickle.dumps(songs)) == songs  # noqa: S301 - our own bytes
+
+
+def test_a_202_without_json_is_a_task_under_way() -> None:
+    assert look(202, b"<html>please wait</html>").status == "waiting"
+    assert look(202, b"").status == "waiting"

@@ -145,8 +145,9 @@ def _item(value: Any) -> TaskRequest[Songs]:
     kind = operation_at(POST, CREATE, value) if isinstance(value, Mapping) else None
     request = value if kind is None else kind.from_wire(value)
     if not isinstance(request, TaskRequest) or request.path != CREATE:
-        message = f"items holds {value!r}; a batch takes requests of {CREATE}, such as sonic.Create(...)"
-        raise InvalidRequestError(message, "items", value, "requests")
+        # Not the value itself: it may hold a webhook's secret.
+        message = f"items holds a {type(value).__name__} that is no request of {CREATE}, such as sonic.Create(...)"
+        raise InvalidRequestError(message, "items", type(value).__name__, "requests")
     return request
 
 
