@@ -89,8 +89,7 @@ def field_row(field: "attrs.Attribute[Any]") -> str:
     """Describe a field in a row of a table."""
     wire = wire_of(field)
     default = "required" if field.default is attrs.NOTHING else "" if field.default is None else f"`{field.default!r}`"
-    told = "; ".join(part for part in (wire.doc, wire.limits) if part)
-    cells = (f"`{field.name}`", f"`{wire.name or field.name}`", type_text(field.type), default, markdown(told))
+    cells = (f"`{field.name}`", f"`{wire.name or field.name}`", type_text(field.type), default, markdown(wire.told))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

@@ -132,8 +132,8 @@ class MusicAPI:
         call = _call(request, request.path, request.to_wire(), Kind.PAID)
 
         def read(reply: Reply) -> tuple[str, UploadedClip | None]:
-            task_id = read_task_id(call.attempted, reply, is_bare=request.is_bare)
             body = read_body(reply)
+            task_id = read_task_id(call.attempted, reply, body, is_bare=request.is_bare)
             return task_id, read_uploaded(body) if isinstance(body, dict) else None
 
         task_id, uploaded = await self._shared.track(self._caller.ask(call, read))

@@ -51,6 +51,11 @@ class Wire:
     has_twin: bool = False
     last: int = 0
 
+    @property
+    def told(self) -> str:
+        """What a reader is told of the field: its meaning, then its limits."""
+        return "; ".join(part for part in (self.doc, self.limits) if part)
+
 
 def text_field(
     *,

@@ -121,11 +121,12 @@ def _described(cls: "type[Request[Any]]") -> str:
     """Complete a request class's docstring by what its fields and its declaration say."""
     lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
     for field in fields_of(cls):
-        wire = wire_of(field)
-        told = "; ".join(part for part in (wire.doc, wire.limits) if part)
+        told = wire_of(field).told
         lines.append(f"- ``{field.name}``: {told}." if told else f"- ``{field.name}``.")
-    costs = "Free" if cls.credits == 0 else f"Costs {cls.credits:g} credits as of {cls.as_of}" if cls.credits else ""
-    costs = costs or "What it costs is not documented"
+    if cls.credits is None:
+        costs = "What it costs is not documented"
+    else:
+        costs = f"Costs {cls.credits:g} credits as of {cls.as_of}" if cls.credits else "Free"
     return "\n".join([*lines, "", f"{costs}. Contract: {cls.source}."])
 
 

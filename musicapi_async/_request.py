@@ -2,9 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
-
-import attrs
+from typing import ClassVar, Final, Generic, Literal, Self, TypeVar
 
 from musicapi_async._fields import fields_of, wire_names, wire_of
 from musicapi_async.results import UploadedClip
@@ -97,17 +95,20 @@ class Request(Generic[R_co]):
 
     def __eq__(self, other: object) -> bool:
         """Compare by kind and by every field; here, not made for each class: that would double what an import costs."""
-        if type(self) is not type(other):
+        if not isinstance(other, Request) or type(self) is not type(other):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in wire_names(type(self)))
+        return self._values() == other._values()
 
     def __hash__(self) -> int:
         """Hash by kind and by every field."""
-        return hash((type(self), *(getattr(self, name) for name in wire_names(type(self)))))
+        return hash((type(self), self._values()))
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, field.name) for field in fields_of(type(self)))
 
     def __repr__(self) -> str:
         """Show what is set, without secrets."""
-        fields: tuple[attrs.Attribute[Any], ...] = vars(type(self))["__attrs_attrs__"]
+        fields = fields_of(type(self))
         shown = [field for field in fields if field.repr and getattr(self, field.name) != field.default]
         values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
         return f"{self.operation_name()}({values})"

@@ -1,6 +1,7 @@
 """What a look shows of a result: pure, one function for each kind of result (contract, decisions 7, 8 and 18)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from musicapi_async._transport.reading import read_clip, read_result
@@ -60,18 +61,12 @@ def _stems(body: Body, promised: int) -> Seen:
     return Seen(_status_of(clips, promised), clips, Stems(stems))
 
 
-def _replaced(body: Body, promised: int) -> Seen:
+def _joined(
+    part_of: Callable[[Clip, Clip | None], Any], all_of: Callable[[Any], Any], body: Body, promised: int
+) -> Seen:
     pairs = [_pair(row) for row in _rows(body)]
-    seen = _by_pairs(pairs, promised)
-    made = tuple(ReplacedSection(part, full) for part, full in pairs if part.state != FAILED)
-    return seen._replace(result=ReplacedSections(made))
-
-
-def _extended(body: Body, promised: int) -> Seen:
-    pairs = [_pair(row) for row in _rows(body)]
-    seen = _by_pairs(pairs, promised)
-    made = tuple(ExtendedSong(part, full) for part, full in pairs if part.state != FAILED)
-    return seen._replace(result=ExtendedSongs(made))
+    made = tuple(part_of(part, full) for part, full in pairs if part.state != FAILED)
+    return _by_pairs(pairs, promised)._replace(result=all_of(made))
 
 
 def _voice(body: Body, _: int) -> Seen:
@@ -114,9 +109,9 @@ def _written(body: Body, _: int) -> Seen:
 
 SHAPES: Final[Mapping[type, Callable[[Body, int], Seen]]] = {
     DownloadFiles: _files,
-    ExtendedSongs: _extended,
+    ExtendedSongs: partial(_joined, ExtendedSong, ExtendedSongs),
     LyricsDrafts: _written,
-    ReplacedSections: _replaced,
+    ReplacedSections: partial(_joined, ReplacedSection, ReplacedSections),
     Songs: _songs,
     Stems: _stems,
     UploadedClip: _uploaded,

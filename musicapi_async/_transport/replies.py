@@ -108,12 +108,11 @@ def unreadable(attempted: str, reply: Reply, reason: str) -> errors.UnreadableRe
     return errors.UnreadableReplyError(attempted, reply.status, reason, start, reply.request_id)
 
 
-def read_task_id(attempted: str, reply: Reply, *, is_bare: bool = False) -> str:
+def read_task_id(attempted: str, reply: Reply, body: object, *, is_bare: bool = False) -> str:
     """Find the task's id in the reply to a submit: ``task_id``, ``data.task_id``, or (``is_bare``) ``data`` itself.
 
     Whatever else a 2xx says: one that names a task was accepted. Raises as ``read_object`` when none is named.
     """
-    body = read_body(reply)
     if reply.is_success and isinstance(body, dict):
         data = body.get("data")
         nested = data.get("task_id") if isinstance(data, dict) else data if is_bare else None
@@ -163,18 +162,20 @@ def message_in(body: object) -> str | None:
         return body.strip()[:FIRST_BYTES] or None
     if not isinstance(body, dict):
         return None
-    if body.get("failed_step") and (told := _told_by_step(body)):
-        return told
+    return _told_by_step(body) if body.get("failed_step") else _sentence_in(body)
+
+
+def _sentence_in(body: Mapping[str, object]) -> str | None:
     return next((found for key in MESSAGE_KEYS if isinstance(found := body.get(key), str) and found), None)
 
 
-def _told_by_step(body: Mapping[str, object]) -> str | None:
+def _told_by_step(body: Mapping[str, object]) -> str:
     """Say at which step a one-shot upload ended, why, and what is left of it."""
     name, steps = text(body["failed_step"]), body.get("steps")
     step = steps.get(name) if isinstance(steps, dict) else None
     upload = steps.get("upload") if isinstance(steps, dict) else None
     clip_id = text(upload.get("clip_id")) if isinstance(upload, dict) and name != "upload" else None
-    reason = message_in(step) or next((found for key in MESSAGE_KEYS if (found := text(body.get(key)))), None)
+    reason = message_in(step) or _sentence_in(body)
     kept = f" (the audio was uploaded, and can be used, as clip {clip_id})" if clip_id else ""
     return f"the step {name} failed: {reason or 'it gave no reason'}{kept}"
 

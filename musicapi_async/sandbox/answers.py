@@ -8,26 +8,19 @@ from musicapi_async.families import lyrics, riffusion, sonic, suno
 from musicapi_async.sandbox.audio import AUDIO_SUFFIX, SECONDS
 from musicapi_async.sandbox.state import SandboxTask, World, lyrics_of, word_timings
 
-__all__ = ["accepted", "answer", "is_paid_once", "is_prepared"]
+__all__ = ["accepted", "answer", "takes_a_while"]
 
 Body = dict[str, object]
 FileUrl = Callable[[str], str]
 
 PREPARED: Final = (sonic.GetMidi, sonic.Download)
 """What takes a while: 202 until then."""
-PAID_ONCE: Final = (*PREPARED, sonic.AlignLyrics)
-"""What is free to ask for again (contract, sonic 2)."""
 SCALE: Final = (60, 63, 65, 67, 70, 72)
 
 
-def is_prepared(request: Request[Any]) -> bool:
+def takes_a_while(request: Request[Any]) -> bool:
     """Tell whether what is asked for takes a while to prepare."""
     return isinstance(request, PREPARED)
-
-
-def is_paid_once(request: Request[Any]) -> bool:
-    """Tell whether only the first of several requests for this is paid for."""
-    return isinstance(request, PAID_ONCE)
 
 
 def answer(request: Request[Any], world: World, file_url: FileUrl) -> Body:

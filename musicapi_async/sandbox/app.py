@@ -17,7 +17,7 @@ from musicapi_async._transport.wire import read_json
 from musicapi_async.families import sonic
 from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox import audio
-from musicapi_async.sandbox.answers import accepted, answer, is_paid_once, is_prepared
+from musicapi_async.sandbox.answers import accepted, answer, takes_a_while
 from musicapi_async.sandbox.checks import RefusedError, look_paths, paths, request_of
 from musicapi_async.sandbox.faults import Fault, Faults
 from musicapi_async.sandbox.looks import look
@@ -200,14 +200,14 @@ class Sandbox:
         return self._serve(made, request[ACCOUNT])
 
     def _serve(self, made: Request[Any], account: Account) -> web.StreamResponse:
-        is_paid = is_paid_once(made) and self._world.is_asked_again(account, made)
+        is_paid = made.is_prepared and self._world.is_asked_again(account, made)
         if not is_paid and not account.charge(made.credits or 0.0):
             # Only this one says it with a 402 (contract, sonic 4.7).
             return _refusal(402 if isinstance(made, sonic.CreateVoice) else 403, NO_CREDITS)
         if isinstance(made, TaskRequest):
             return web.json_response(accepted(self._world.accept(made, account, self._now), self._world))
-        is_there = not is_paid_once(made) or self._world.prepare(account, made, self._now)
-        if is_prepared(made) and not is_there:
+        is_there = not made.is_prepared or self._world.prepare(account, made, self._now)
+        if takes_a_while(made) and not is_there:
             return web.json_response({"type": "not_ready", "error": "still preparing, please retry."}, status=202)
         return web.json_response(answer(made, self._world, self._file_url))
 

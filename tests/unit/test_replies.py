@@ -106,26 +106,27 @@ def test_an_error_in_plain_text_is_shown() -> None:
     ],
 )
 def test_where_a_tasks_id_is(body: dict[str, object], task_id: str) -> None:
-    assert read_task_id("POST /x", reply(200, body)) == task_id
+    assert read_task_id("POST /x", reply(200, body), body) == task_id
 
 
 def test_an_id_that_is_the_data_itself_is_only_taken_where_the_contract_says_so() -> None:
-    bare = reply(200, {"code": "success", "data": "t"})
+    body = {"code": "success", "data": "t"}
+    bare = reply(200, body)
 
-    assert read_task_id("POST /studio/create", bare, is_bare=True) == "t"
+    assert read_task_id("POST /studio/create", bare, body, is_bare=True) == "t"
     with pytest.raises(errors.UnreadableReplyError, match="names no task"):
-        read_task_id("POST /x", bare)
+        read_task_id("POST /x", bare, body)
 
 
 @pytest.mark.parametrize("body", [{"task_id": ""}, {"task_id": None, "data": []}, {"task_id": True}, {}])
 def test_a_reply_that_names_no_task(body: dict[str, object]) -> None:
     with pytest.raises(errors.UnreadableReplyError, match="names no task"):
-        read_task_id("POST /x", reply(200, body))
+        read_task_id("POST /x", reply(200, body), body)
 
 
 def test_a_refusal_names_no_task_even_where_it_has_an_id() -> None:
     with pytest.raises(errors.RateLimitError):
-        read_task_id("POST /x", Reply(429, {}, b'{"task_id": "t"}'))
+        read_task_id("POST /x", reply(429, {"task_id": "t"}), {"task_id": "t"})
 
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
