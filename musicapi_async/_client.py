@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import ssl
 import warnings
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
@@ -16,7 +17,7 @@ from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
-from musicapi_async._transport.caller import Call, Caller
+from musicapi_async._transport.caller import Call
 from musicapi_async._transport.reading import read_result, read_uploaded
 from musicapi_async._transport.replies import (
     Reply,
@@ -28,7 +29,7 @@ from musicapi_async._transport.replies import (
 )
 from musicapi_async._transport.retry import Kind
 from musicapi_async._transport.wire import check_json
-from musicapi_async.errors import InvalidRequestError, NotReadyError
+from musicapi_async.errors import InvalidRequestError, NotReadyError, UncertainSubmissionError
 from musicapi_async.families.account import Account
 from musicapi_async.families.lyrics import Lyrics
 from musicapi_async.families.nuro import Nuro
@@ -63,10 +64,18 @@ class MusicAPI:
         base_url: str | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,
-        max_requests: int | None = None,
+        read_timeout: float | None = None,
+        total_timeout: float | None = None,
         max_attempts: int | None = None,
+        max_requests: int | None = None,
+        create_rate: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
+        proxy: str | None = None,
+        trust_env: bool | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        allow_private_addresses: bool | None = None,
+        on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name != "self"}
         self._set_up(Settings.load(**given), None)
@@ -76,7 +85,7 @@ class MusicAPI:
         # A view keeps its root: dropped, it would warn of connections that are still in use.
         self._root = root
         self._shared: Shared = Shared(settings) if root is None else root._shared
-        self._caller = Caller(settings, self._shared.session)
+        self._caller = self._shared.caller(settings)
 
     @property
     def settings(self) -> Settings:
@@ -152,7 +161,7 @@ class MusicAPI:
         sent = request.to_wire()
         if request.method == GET:
             query = f"?{urlencode(sent)}" if sent else ""
-            call = _call(request, request.path + query, None, Kind.FREE)
+            call = _call(request, request.path + query, None, Kind.LOOK)
         else:
             call = _call(request, request.path, sent, Kind.PAID)
 
@@ -203,7 +212,7 @@ class MusicAPI:
 
         Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
         """
-        return await save(self._shared.session, source, path, on_progress)
+        return await save(self._shared.files, source, path, on_progress)
 
     async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
@@ -217,7 +226,7 @@ class MusicAPI:
         if not path.startswith("/"):
             raise InvalidRequestError(f"path is {path!r}; it must begin with /", "path", path, "/...")
         check_json("json", json)
-        kind = Kind.FREE if method == GET else Kind.PAID
+        kind = Kind.LOOK if method == GET else Kind.PAID
         call = Call(method=method, path=quote(path, safe="/?=&%~"), body=json, kind=kind, request=json)
 
         def read(reply: Reply) -> Mapping[str, Any]:
@@ -231,11 +240,17 @@ class MusicAPI:
         api_key: str | None = None,
         base_url: str | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        total_timeout: float | None = None,
         max_attempts: int | None = None,
+        max_reply_size: int | None = None,
+        on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> Self:
         """Return a view of this client with other settings on the same connections.
 
-        Closing a view does nothing: keep the client it came from, and close that.
+        What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
+        does nothing: keep the client it came from, and close that.
         """
         changes = {name: value for name, value in locals().items() if name != "self" and value is not None}
         view = object.__new__(type(self))
@@ -271,7 +286,7 @@ class MusicAPI:
     def __del__(self) -> None:
         """Warn of a client that was used and not closed."""
         shared = getattr(self, "_shared", None)
-        if shared is not None and self._root is None and shared.session.is_open:
+        if shared is not None and self._root is None and shared.connections.is_open:
             warnings.warn(
                 "a MusicAPI client was not closed: use 'async with', or aclose()",
                 ResourceWarning,

@@ -7,6 +7,10 @@ from typing import Any, Final, TypeVar
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.run import Background
+from musicapi_async._transport.caller import Caller
+from musicapi_async._transport.connections import Connections
+from musicapi_async._transport.files import Files
+from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.session import Session
 from musicapi_async.errors import ClientClosedError
 
@@ -22,39 +26,60 @@ class Shared:
     """What a client and its views have in common: sockets, the clock, and what is under way."""
 
     def __init__(self, settings: Settings) -> None:
-        self.session = Session(settings)
+        self.connections = Connections(settings)
+        self.files = Files(settings, self.connections)
         self.poller = Poller(settings.poll_interval, max(1, settings.max_requests // 2))
-        self.background = Background(self.session.in_the_air)
-        self._under_way = 0
-        self._idle = asyncio.Event()
+        self._session = Session(settings, self.connections)
+        self.background = Background(self._session.in_the_air)
+        self._ledgers: dict[tuple[str, str], Ledger] = {}
+        self._calling: set[asyncio.Task[Any]] = set()
         self._closing = False
 
+    def caller(self, settings: Settings) -> Caller:
+        """Return a caller under these settings; what is known of an account is shared by all who use its key."""
+        ledger = self._ledgers.setdefault((settings.base_url, settings.api_key), Ledger())
+        return Caller(settings, self._session, ledger)
+
     async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, so that closing can wait for its answer."""
+        """Await a call, so that closing can wait for its answer, or end it."""
         if self._closing:
             calling.close()
             raise ClientClosedError
-        self._under_way += 1
+        caller = asyncio.current_task()
+        assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
+        self._calling.add(caller)
         try:
             return await calling
+        except asyncio.CancelledError:
+            if caller in self._calling:
+                raise
+            # It was the closing, and nobody else, that ended it.
+            caller.uncancel()
+            raise ClientClosedError from None
         finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
+            self._calling.discard(caller)
 
     async def aclose(self) -> None:
         """Close everything, in the order in which nothing is lost."""
         self._closing = True
         # From here on nothing new is sent, nor what was told to come back later; what is in the air gets its answer.
-        self.session.closed = True
+        self.connections.closed = True
         try:
             await self.poller.aclose()
-            if self._under_way:
-                self._idle.clear()
-                async with asyncio.timeout(CLOSING_GRACE):
-                    await self._idle.wait()
+            async with asyncio.timeout(CLOSING_GRACE):
+                await asyncio.gather(*map(self.background.answered, tuple(self._session.in_the_air)))
         except TimeoutError:
             pass
         finally:
-            await self.session.aclose()
+            self._end_calls()
+            await self.connections.aclose()
             await self.background.end()
+
+    def _end_calls(self) -> None:
+        """End what is asleep before a repetition, or waits for its turn, or for the answer to a free look.
+
+        A paid request without an answer is not cancelled: it ends as uncertain when its socket is closed.
+        """
+        for caller in self._calling - self._session.in_the_air:
+            self._calling.discard(caller)
+            caller.cancel()

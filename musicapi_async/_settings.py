@@ -3,16 +3,18 @@
 import math
 import os
 import re
-from collections.abc import Mapping
-from typing import Any, Final, Self
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 
-from musicapi_async.errors import InvalidRequestError
+from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
 __all__ = ["Settings"]
 
+Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
@@ -67,26 +69,78 @@ def _check_count(_: object, attribute: "attrs.Attribute[Any]", value: object) ->
         raise InvalidRequestError(message, attribute.name, value, ">= 1")
 
 
+def _check_proxy(_: object, __: object, proxy: str | None) -> None:
+    # The address may hold a password: it is neither shown nor kept.
+    try:
+        is_whole = proxy is None or (urlsplit(proxy).scheme in {"http", "https"} and bool(urlsplit(proxy).hostname))
+    except (ValueError, AttributeError, TypeError):
+        is_whole = False
+    if not is_whole:
+        raise InvalidRequestError(
+            "proxy must be an address such as http://host:3128", "proxy", None, "http://host:port"
+        )
+
+
+def _check_context(_: object, __: object, context: Any) -> None:
+    if context is not None and not isinstance(context, ssl.SSLContext):
+        message = f"ssl_context must be an ssl.SSLContext, not {type(context).__name__}"
+        raise InvalidRequestError(message, "ssl_context", None, "ssl.SSLContext")
+
+
+def _check_hook(_: object, __: object, hook: Any) -> None:
+    if hook is not None and not callable(hook):
+        message = f"on_uncertain must be a function that takes an UncertainSubmissionError, not {hook!r}"
+        raise InvalidRequestError(message, "on_uncertain", hook, "a function")
+
+
+def _check_flag(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, bool):
+        message = f"{attribute.name} is {value!r}; it must be True or False"
+        raise InvalidRequestError(message, attribute.name, value, (True, False))
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """Everything that can be set on a client; times are seconds.
 
     - ``api_key``: sent to the API's own host alone. A pasted ``Bearer`` prefix, quotes and blanks are stripped.
     - ``base_url``: the service's address, or a sandbox's.
-    - ``timeout``: for one request and its reply; ``connect_timeout``: for one connection.
-    - ``max_requests``: requests in flight at once. ``max_attempts``: tries of a request that may be repeated.
+    - ``timeout``: for one try, from connecting to the reply's last byte; uploads get at least 120.
+      ``connect_timeout``: for one connection. ``read_timeout``: the longest silence between two bytes, of a file too.
+    - ``max_attempts``: tries of a request that may be repeated. ``total_timeout``: no try begins later than this after
+      the first (waiting for a turn under ``create_rate`` is not counted).
+    - ``max_requests``: requests in flight at once.
+    - ``create_rate``: paid requests a second, at most. Unset, they are not held back before the service says 429; then
+      they go out at its documented rate, one in 3 seconds, and slowly faster while all goes well. A 429 makes all of
+      them wait, with or without a rate.
     - ``poll_interval``: between two looks at a task; the service advises 15 to 25.
     - ``max_reply_size``: bytes of one reply; a larger one is refused.
+    - ``proxy``: an address such as ``http://user:password@host:3128``, for everything. ``trust_env``: without a
+      ``proxy``, whether the environment's (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used, except for this machine itself.
+    - ``ssl_context``: for an authority or a client certificate of your own.
+    - ``allow_private_addresses``: whether files may be fetched from addresses that are not public. Those of the API's
+      own host always may.
+    - ``on_uncertain``: called with the UncertainSubmissionError of every paid request of which nobody can tell whether
+      it was accepted: those that raise it, and those that were cancelled after they were sent. It runs in the client's
+      event loop (of musicapi_sync: in its thread) and must not block.
     """
 
     api_key: str = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
     base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=_clean_url, validator=_check_base_url)
     timeout: float = attrs.field(default=60.0, validator=_check_positive)
     connect_timeout: float = attrs.field(default=10.0, validator=_check_positive)
-    max_requests: int = attrs.field(default=100, validator=_check_count)
+    read_timeout: float = attrs.field(default=60.0, validator=_check_positive)
+    total_timeout: float = attrs.field(default=300.0, validator=_check_positive)
     max_attempts: int = attrs.field(default=4, validator=_check_count)
+    max_requests: int = attrs.field(default=100, validator=_check_count)
+    create_rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     poll_interval: float = attrs.field(default=15.0, validator=_check_positive)
     max_reply_size: int = attrs.field(default=32 * 1024 * 1024, validator=_check_count)
+    proxy: str | None = attrs.field(default=None, repr=False, validator=_check_proxy)
+    trust_env: bool = attrs.field(default=True, validator=_check_flag)
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)
+    allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
+    on_uncertain: Hook | None = attrs.field(default=None, repr=False, validator=_check_hook)
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: object) -> Self:

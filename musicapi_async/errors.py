@@ -109,10 +109,12 @@ class ConnectionFailedError(MusicAPIError):
 class UncertainSubmissionError(MusicAPIError):
     """A paid request was sent and no answer tells whether the service accepted it.
 
-    It is not repeated: a repeat could be paid twice. Compare ``client.account.credits()`` with what
-    you had before, or look at the service's dashboard, before you send it again.
+    It is not repeated: a repeat could be paid twice. ``await client.look_into(error)`` compares the balance with the
+    last one that was asked for; the service's dashboard knows for certain.
 
-    ``request`` is the request value, ``reason`` what was seen, ``when`` the time of sending (UTC).
+    ``request`` is the request value, ``reason`` what was seen, ``when`` the time of sending (UTC), ``status`` and
+    ``body`` what was answered, if anything; ``balance`` are the credits this client last saw by itself being asked
+    (``client.account.credits()``), at ``balance_at``.
     """
 
     def __init__(
@@ -123,19 +125,23 @@ class UncertainSubmissionError(MusicAPIError):
         when: datetime,
         status: int | None = None,
         body: object = None,
+        balance: float | None = None,
+        balance_at: datetime | None = None,
     ) -> None:
-        super().__init__(attempted, request, reason, when, status, body)
+        super().__init__(attempted, request, reason, when, status, body, balance, balance_at)
         self.attempted = attempted
         self.request = request
         self.reason = reason
         self.when = when
         self.status = status
         self.body = body
+        self.balance = balance
+        self.balance_at = balance_at
 
     def __str__(self) -> str:
         return (
             f"{self.attempted} at {self.when:%Y-%m-%d %H:%M:%S %Z} may have been accepted and charged: {self.reason}; "
-            "it was not repeated. Compare your credits before you send it again"
+            "it was not repeated. Compare your credits (client.look_into(error)) before you send it again"
         )
 
 

@@ -204,7 +204,7 @@ def _start_call(loop: _Loop, call: Call[Any]) -> None:
 
 
 async def _make_client(settings: musicapi_async.Settings) -> musicapi_async.MusicAPI:
-    return musicapi_async.MusicAPI(**attrs.asdict(settings))
+    return musicapi_async.MusicAPI(**attrs.asdict(settings, recurse=False))
 
 
 def _warn_of_running_loop() -> None:

@@ -1,6 +1,7 @@
 """MusicAPI, blocking."""
 
 import os
+import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -10,6 +11,7 @@ import attrs
 
 import musicapi_async
 from musicapi_async import JSON, Clip, DownloadFile, Request, SavedFile, Settings, TaskRequest
+from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._tasks import Run, Task, lives_on
@@ -41,10 +43,18 @@ class MusicAPI:
         base_url: str | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,
-        max_requests: int | None = None,
+        read_timeout: float | None = None,
+        total_timeout: float | None = None,
         max_attempts: int | None = None,
+        max_requests: int | None = None,
+        create_rate: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
+        proxy: str | None = None,
+        trust_env: bool | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        allow_private_addresses: bool | None = None,
+        on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name != "self"}
         self._settings = Settings.load(**given)
@@ -174,11 +184,17 @@ class MusicAPI:
         api_key: str | None = None,
         base_url: str | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        total_timeout: float | None = None,
         max_attempts: int | None = None,
+        max_reply_size: int | None = None,
+        on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> Self:
         """Return a view of this client with other settings on the same connections.
 
-        Closing a view does nothing: keep the client it came from, and close that.
+        What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
+        does nothing: keep the client it came from, and close that.
         """
         changes: dict[str, Any] = {
             name: value for name, value in locals().items() if name != "self" and value is not None

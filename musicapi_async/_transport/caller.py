@@ -14,9 +14,10 @@ import backoff
 from yarl import URL
 
 from musicapi_async._settings import Settings
-from musicapi_async._transport.replies import Reply
-from musicapi_async._transport.retry import Kind, NoReplyError, Verdict, judge, wait_before
-from musicapi_async._transport.session import Session, Way, logger
+from musicapi_async._transport.ledger import Ledger
+from musicapi_async._transport.replies import Reply, unreadable
+from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, fault_of, judge, wait_before
+from musicapi_async._transport.session import Sent, Session, Terms, Way, logger
 from musicapi_async._transport.wire import write_json
 from musicapi_async.errors import (
     ConnectionFailedError,
@@ -45,7 +46,7 @@ class Call:
     method: str
     path: str
     body: Mapping[str, object] | None = attrs.field(default=None, repr=False)
-    kind: Kind = Kind.FREE
+    kind: Kind = Kind.LOOK
     request: object = attrs.field(default=None, repr=False)
     """The request value, for the error that says it is uncertain."""
     attempts: int | None = None
@@ -79,11 +80,13 @@ def _waits() -> Generator[float, Any, None]:  # backoff sends it each _RepeatErr
 class Caller:
     """Sends calls under one set of settings; any number of callers share a session."""
 
-    def __init__(self, settings: Settings, session: Session) -> None:
-        self._settings = settings
-        self._session = session
+    def __init__(self, settings: Settings, session: Session, ledger: Ledger) -> None:
+        self.settings = settings
+        self.session = session
+        self.ledger = ledger
         self._looking = {"Authorization": f"Bearer {settings.api_key}", "Accept": "application/json"}
         self._posting = {**self._looking, "Content-Type": "application/json"}
+        self._terms: dict[float, Terms] = {}
 
     async def ask(self, call: Call, read: Callable[[Reply], T]) -> T:
         """Send the call, repeating what may be repeated, and return what ``read`` makes of the reply.
@@ -95,21 +98,30 @@ class Caller:
 
     async def send(self, call: Call, way: Way | None) -> Reply:
         """Send the call once and return its reply, whatever its status; a paid one with a ``way``."""
-        url = URL(self._settings.base_url + call.path, encoded=True)
+        url = URL(self.settings.base_url + call.path, encoded=True)
         body = None if call.body is None else write_json(call.body)
-        headers = self._looking if body is None else self._posting
+        sent = Sent(self._looking if body is None else self._posting, body)
+        terms = self._terms.get(call.seconds)
+        if terms is None:
+            terms = self._terms[call.seconds] = self.session.terms(self.settings, call.seconds)
         started = time.perf_counter()
-        reply = await self._session.send(
-            call.attempted, call.method, url, headers, body, timeout=max(self._settings.timeout, call.seconds), way=way
-        )
+        if way is None:
+            reply = await self.session.look(call.attempted, call.method, url, sent, terms)
+        else:
+            reply = await self.session.pay(call.attempted, url, sent, terms, way)
         if logger.isEnabledFor(logging.DEBUG):
             took = (time.perf_counter() - started) * 1000
             logger.debug("%s: %d in %.0f ms, request id %s", call.attempted, reply.status, took, reply.request_id)
         return reply
 
-    def attempts(self, call: Call) -> int:
-        """Return how often the call may be tried."""
-        return call.attempts or self._settings.max_attempts
+    def report(self, error: UncertainSubmissionError) -> None:
+        """Tell the hook of an uncertain request; one that fails must not hide what it is told."""
+        self.ledger.uncertain += 1
+        if self.settings.on_uncertain is not None:
+            try:
+                self.settings.on_uncertain(error)
+            except Exception:  # noqa: BLE001
+                logger.exception("on_uncertain failed on: %s", error)
 
 
 class _Tries(Generic[T]):
@@ -120,38 +132,89 @@ class _Tries(Generic[T]):
         self._call = call
         self._read = read
         self._count = 0
+        self._began: float | None = None
+        """When the first try was begun, by the event loop's clock; later, by as much as was waited for turns."""
         self._asked_at: float | None = None
-        """When something was first said to be still prepared, by the event loop's clock."""
+        """When something was first said to be still prepared."""
         self._way: Way | None = None
+        self._turn = 0.0
 
     async def once(self) -> T:
         """Try once; raises _RepeatError when another try is due, else the error to hand to the user."""
         self._count += 1
-        if self._call.kind is Kind.PAID:
-            self._way = Way()
         try:
-            return self._read(await self._caller.send(self._call, self._way))
+            result = await self._send_and_read()
         except NotReadyError as failure:
             raise self._again_or_late(failure) from failure
-        except RetiredError as failure:
-            raise failure.towards(self._call.instead) from failure
-        except (MusicAPIError, NoReplyError) as failure:
-            # Asking again for what is being prepared is free, and may be repeated.
-            verdict = judge(self._call.kind if self._asked_at is None else Kind.FREE, failure)
-            if verdict is Verdict.REPEAT and self._count < self._caller.attempts(self._call):
-                wait = wait_before(self._count, failure, _spread)
-                if wait is not None:
-                    reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)
-                    logger.info("%s failed (%s): again in %.1f s", self._call.attempted, reason, wait)
-                    raise _RepeatError(failure, wait) from failure
-            if verdict is Verdict.UNCERTAIN:
-                raise self._uncertain(failure) from failure
-            if self._asked_at is not None and isinstance(failure, (NoReplyError, ConnectionFailedError, ServerError)):
-                # It was accepted before, and goes on: this is no failure of it.
-                raise NotReadyError(self._call.attempted, self._waited()) from failure
-            if isinstance(failure, NoReplyError):
-                raise ConnectionFailedError(self._call.attempted, failure.reason) from failure
+        except (MusicAPIError, BrokenError) as failure:
+            raise self._consequence(failure) from failure
+        except BaseException as end:
+            if self._way is not None and self._way.sent_at is not None:
+                self._tell_cut_off(end)
             raise
+        self._caller.session.budget.earn()
+        if self._is_paid:
+            self._caller.ledger.accepted += 1
+            self._caller.session.pacer.accepted()
+        return result
+
+    @property
+    def _is_paid(self) -> bool:
+        # Asking again for what is being prepared is free, and may be repeated.
+        return self._call.kind is Kind.PAID and self._asked_at is None
+
+    async def _send_and_read(self) -> T:
+        await self._begin()
+        reply = await self._caller.send(self._call, self._way)
+        try:
+            return self._read(reply)
+        except MusicAPIError:
+            raise
+        except Exception as fault:
+            # A fault of ours must not lose what was paid for: the error shows the reply.
+            raise unreadable(self._call.attempted, reply, f"it cannot be read: {fault!r}") from fault
+
+    async def _begin(self) -> None:
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        self._way = None
+        if self._is_paid:
+            self._turn = await self._caller.session.pacer.turn()
+            self._way = Way()
+        waited = clock() - asked
+        self._began = clock() if self._began is None else self._began + waited
+
+    def _consequence(self, failure: MusicAPIError | BrokenError) -> Exception:
+        """Return what is to be raised: _RepeatError, or the error for the user."""
+        verdict = judge(Kind.PAID if self._is_paid else Kind.LOOK, failure)
+        if self._is_paid and fault_of(failure) in {Fault.RATE_LIMITED, Fault.BUSY}:
+            self._caller.session.pacer.refused(self._turn, getattr(failure, "retry_after", None))
+        wait = self._wait(failure) if verdict is Verdict.REPEAT else None
+        if wait is not None:
+            reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)
+            logger.info("%s failed (%s): again in %.1f s", self._call.attempted, reason, wait)
+            return _RepeatError(failure, wait)
+        if verdict is Verdict.UNCERTAIN:
+            uncertain = self._uncertain(failure)
+            self._caller.report(uncertain)
+            return uncertain
+        if self._asked_at is not None and isinstance(failure, (BrokenError, ServerError)):
+            # It was accepted before, and goes on: this is no failure of it.
+            return NotReadyError(self._call.attempted, self._waited())
+        if isinstance(failure, BrokenError):
+            return ConnectionFailedError(self._call.attempted, failure.reason)
+        return failure.towards(self._call.instead) if isinstance(failure, RetiredError) else failure
+
+    def _wait(self, failure: Exception) -> float | None:
+        """Return the seconds before the next try, or None when there is to be none."""
+        settings = self._caller.settings
+        wait = wait_before(self._count, failure, _spread)
+        if wait is None or self._count >= (self._call.attempts or settings.max_attempts):
+            return None
+        spent = asyncio.get_running_loop().time() - (self._began or 0.0)
+        if spent + wait > settings.total_timeout or not self._caller.session.budget.spend(failure):
+            return None
+        return wait
 
     def _again_or_late(self, failure: NotReadyError) -> Exception:
         """Ask again for what is being prepared: that is free, and no failed attempt."""
@@ -165,17 +228,27 @@ class _Tries(Generic[T]):
     def _waited(self) -> float:
         return round(asyncio.get_running_loop().time() - (self._asked_at or 0.0), 1)
 
-    def _uncertain(self, failure: MusicAPIError | NoReplyError) -> UncertainSubmissionError:
+    def _uncertain(self, failure: Exception) -> UncertainSubmissionError:
         sent_at = self._way.sent_at if self._way is not None else None
         start = failure.start.decode("utf-8", "replace") if isinstance(failure, UnreadableReplyError) else None
+        ledger = self._caller.ledger
         return UncertainSubmissionError(
             self._call.attempted,
             self._call.request,
-            failure.reason if isinstance(failure, NoReplyError) else str(failure),
+            failure.reason if isinstance(failure, BrokenError) else str(failure),
             sent_at or datetime.now(UTC),
             getattr(failure, "status", None),
             getattr(failure, "body", start),
+            ledger.balance,
+            ledger.seen_at,
         )
+
+    def _tell_cut_off(self, end: BaseException) -> None:
+        """Report a paid request whose caller was cancelled, or otherwise ended, while it was under way."""
+        uncertain = self._uncertain(BrokenError(Fault.CUT, "it was cancelled after it was sent"))
+        end.add_note(str(uncertain))
+        logger.warning("%s", uncertain)
+        self._caller.report(uncertain)
 
 
 async def _try(tries: _Tries[Any]) -> object:

@@ -1,30 +1,20 @@
-"""What may be repeated, and when: pure (contract, decisions 10 and 12).
-
-========================  ==================  ====================
-what happened             free look           paid request
-========================  ==================  ====================
-could not connect         repeat              repeat
-429, 503 that says busy   repeat              repeat
-other 5xx                 repeat              uncertain
-no reply, cut reply       repeat              uncertain
-unreadable 2xx            give up             uncertain
-408, 409, 499, ...        give up             uncertain
-any other refusal         give up             give up
-========================  ==================  ====================
-"""
+"""What may be repeated, when, and how often: pure (contract, decisions 10 and 12; docs/retries.md shows the table)."""
 
 import enum
 import random
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from musicapi_async import errors
 from musicapi_async._transport.replies import own_words
 
-__all__ = ["Kind", "NoReplyError", "Verdict", "judge", "wait_before"]
+__all__ = ["RULES", "BrokenError", "Budget", "Fault", "Kind", "Rule", "Verdict", "fault_of", "judge", "wait_before"]
 
 BUSY_WORDS: Final = ("busy", "concurrent")
 REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 422, 429})
 """What certainly was not accepted (real-world, 9)."""
+LATE: Final = frozenset({403, 404})
+"""What a file's host says of a file that it does not have yet."""
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 8.0
 DOUBLINGS: Final = 10
@@ -33,10 +23,11 @@ LONGEST_RETRY_AFTER: Final = 120.0
 
 
 class Kind(enum.Enum):
-    """What a repetition would cost."""
+    """What is asked for, which decides what a repetition would cost."""
 
-    PAID = "paid"
-    FREE = "free"
+    PAID = "paid request"
+    LOOK = "free look"
+    FILE = "file"
 
 
 class Verdict(enum.Enum):
@@ -47,23 +38,95 @@ class Verdict(enum.Enum):
     UNCERTAIN = "uncertain"
 
 
-class NoReplyError(Exception):
-    """The request may have been sent and no whole reply came; the caller turns it into a public error."""
+class Fault(enum.Enum):
+    """What went wrong, in words for the table in the docs."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    UNREACHABLE = "connection refused, or no way to the host"
+    DNS = "the host's name is not known"
+    PROXY = "the proxy cannot be reached, or refuses"
+    CONNECT_TIMEOUT = "timeout while connecting"
+    TLS = "TLS: the certificate or the handshake is refused"
+    CUT = "written, then the connection breaks"
+    TIMEOUT = "written, then no whole answer in time"
+    RATE_LIMITED = "429"
+    BUSY = "503 that says busy or concurrent"
+    TROUBLE = "any other 5xx"
+    DOUBTFUL = "408, 409, 499: perhaps a gateway that gave up waiting"
+    UNREADABLE = "2xx that cannot be read, or names no task"
+    LATE = "403 or 404 (of a file: perhaps not there yet)"
+    REFUSAL = "any other refusal"
+
+    @property
+    def is_before_sending(self) -> bool:
+        """True when no byte of the request can have left."""
+        return self in BEFORE_SENDING
+
+
+BEFORE_SENDING: Final = frozenset({Fault.UNREACHABLE, Fault.DNS, Fault.PROXY, Fault.CONNECT_TIMEOUT, Fault.TLS})
+
+
+class Rule(NamedTuple):
+    """The verdicts on one fault, by what was asked for."""
+
+    paid: Verdict
+    look: Verdict
+    file: Verdict
+
+
+_again, _end, _unsure = Verdict.REPEAT, Verdict.GIVE_UP, Verdict.UNCERTAIN
+
+RULES: Final[Mapping[Fault, Rule]] = {
+    Fault.UNREACHABLE: Rule(_again, _again, _again),
+    Fault.DNS: Rule(_again, _again, _again),
+    Fault.PROXY: Rule(_again, _again, _again),
+    Fault.CONNECT_TIMEOUT: Rule(_again, _again, _again),
+    Fault.TLS: Rule(_end, _end, _end),
+    Fault.CUT: Rule(_unsure, _again, _again),
+    Fault.TIMEOUT: Rule(_unsure, _again, _again),
+    Fault.RATE_LIMITED: Rule(_again, _again, _again),
+    Fault.BUSY: Rule(_again, _again, _again),
+    Fault.TROUBLE: Rule(_unsure, _again, _again),
+    Fault.DOUBTFUL: Rule(_unsure, _end, _end),
+    Fault.UNREADABLE: Rule(_unsure, _end, _end),
+    Fault.LATE: Rule(_end, _end, _again),
+    Fault.REFUSAL: Rule(_end, _end, _end),
+}
+
+
+class BrokenError(Exception):
+    """No whole reply came; it never leaves the transport: the caller turns it into a public error."""
+
+    def __init__(self, fault: Fault, reason: str) -> None:
+        super().__init__(fault, reason)
+        self.fault = fault
         self.reason = reason
 
 
 def judge(kind: Kind, failure: Exception) -> Verdict:
     """Decide what a failure means for a request of this kind."""
-    if isinstance(failure, errors.ConnectionFailedError) or _is_refused_for_now(failure):
-        return Verdict.REPEAT
-    if isinstance(failure, (NoReplyError, errors.ServerError)):
-        return Verdict.REPEAT if kind is Kind.FREE else Verdict.UNCERTAIN
-    if kind is Kind.PAID and (isinstance(failure, errors.UnreadableReplyError) or _is_doubtful(failure)):
-        return Verdict.UNCERTAIN
-    return Verdict.GIVE_UP
+    rule = RULES[fault_of(failure)]
+    return {Kind.PAID: rule.paid, Kind.LOOK: rule.look, Kind.FILE: rule.file}[kind]
+
+
+def fault_of(failure: Exception) -> Fault:
+    """Return the row of the table that a failure belongs to."""
+    if isinstance(failure, BrokenError):
+        return failure.fault
+    if isinstance(failure, errors.UnreadableReplyError):
+        return Fault.UNREADABLE
+    return _fault_by_status(failure) if isinstance(failure, errors.APIStatusError) else Fault.REFUSAL
+
+
+def _fault_by_status(refusal: errors.APIStatusError) -> Fault:
+    if isinstance(refusal, errors.RateLimitError):
+        return Fault.RATE_LIMITED
+    if isinstance(refusal, errors.ServerError):
+        is_busy = refusal.status == 503 and any(word in own_words(refusal.message) for word in BUSY_WORDS)  # noqa: PLR2004
+        return Fault.BUSY if is_busy else Fault.TROUBLE
+    if refusal.status in LATE:
+        return Fault.LATE
+    is_doubtful = 400 <= refusal.status < 500 and refusal.status not in REFUSED  # noqa: PLR2004 - the definition of 4xx
+    return Fault.DOUBTFUL if is_doubtful else Fault.REFUSAL
 
 
 def wait_before(attempt: int, failure: Exception, spread: random.Random) -> float | None:
@@ -77,16 +140,29 @@ def wait_before(attempt: int, failure: Exception, spread: random.Random) -> floa
     return max(asked or 0.0, spread.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, DOUBLINGS))))
 
 
-def _is_doubtful(failure: Exception) -> bool:
-    """Tell whether a 4xx may come from a gateway that gave up on a request the service is working on."""
-    if not isinstance(failure, errors.APIStatusError):
-        return False
-    return 400 <= failure.status < 500 and failure.status not in REFUSED  # noqa: PLR2004 - the definition of 4xx
+class Budget:
+    """How many repetitions a client can afford: a service that is down gets little more than what it is asked once.
 
+    Each repetition costs one; each request that succeeds earns a tenth. What a living service refuses for now (429,
+    busy) costs nothing: those are paced.
+    """
 
-def _is_refused_for_now(failure: Exception) -> bool:
-    if isinstance(failure, errors.RateLimitError):
+    FULL: Final = 50.0
+    EARNED: Final = 0.1
+    FREE_OF_CHARGE: Final = frozenset({Fault.RATE_LIMITED, Fault.BUSY})
+
+    def __init__(self) -> None:
+        self._left = self.FULL
+
+    def earn(self) -> None:
+        """Count a request that succeeded."""
+        self._left = min(self.FULL, self._left + self.EARNED)
+
+    def spend(self, failure: Exception) -> bool:
+        """Pay for a repetition; False when there is nothing left to pay with."""
+        if fault_of(failure) in self.FREE_OF_CHARGE:
+            return True
+        if self._left < 1:
+            return False
+        self._left -= 1
         return True
-    if not isinstance(failure, errors.ServerError) or failure.status != 503:  # noqa: PLR2004
-        return False
-    return any(word in own_words(failure.message) for word in BUSY_WORDS)

@@ -14,8 +14,8 @@ import attrs
 from anyio.to_thread import run_sync
 
 from musicapi_async._transport.caller import logger
-from musicapi_async._transport.retry import NoReplyError
-from musicapi_async._transport.session import Session
+from musicapi_async._transport.files import Files
+from musicapi_async._transport.retry import BrokenError
 from musicapi_async.errors import DownloadError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, is_text, kind_of
 from musicapi_async.results import Clip, DownloadFile
@@ -47,14 +47,14 @@ class SavedFile(os.PathLike[str]):
 
 
 async def save(
-    session: Session, source: Clip | DownloadFile | str, path: str | os.PathLike[str], on_progress: Progress | None
+    files: Files, source: Clip | DownloadFile | str, path: str | os.PathLike[str], on_progress: Progress | None
 ) -> SavedFile:
     """Fetch a clip's audio, or a URL, to a path; see ``MusicAPI.download``."""
     url = _url_of(source)
     partial = _PartialFile(url, Path(path), is_media=not isinstance(source, str))
     try:
         await partial.do(partial.open)
-        start, size = await _stream(session, url, partial, on_progress)
+        start, size = await _stream(files, url, partial, on_progress)
         kind = kind_of(start)
         final = _final_name(partial.target, kind)
         await partial.do(partial.finish, final)
@@ -128,14 +128,14 @@ class _PartialFile:
             self._file = None
 
 
-async def _stream(session: Session, url: str, partial: _PartialFile, on_progress: Progress | None) -> tuple[bytes, int]:
+async def _stream(files: Files, url: str, partial: _PartialFile, on_progress: Progress | None) -> tuple[bytes, int]:
     """Copy the body to the file; return its first bytes and its size."""
     size = 0
     total: int | None = None
     batch = bytearray()
     start = b""
     try:
-        async with session.open_file(url) as reply:
+        async with files.open(url) as reply:
             if reply.status != 200:  # noqa: PLR2004
                 raise partial.error(f"its host answered {reply.status}", reply.status)
             total = reply.size
@@ -151,7 +151,7 @@ async def _stream(session: Session, url: str, partial: _PartialFile, on_progress
                     batch.clear()
                     if on_progress is not None:
                         on_progress(size, total)
-    except NoReplyError as error:
+    except BrokenError as error:
         raise partial.error(f"{error.reason}; {size} bytes had come") from error
     if not size:
         raise partial.error("the file is empty")

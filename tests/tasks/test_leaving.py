@@ -133,7 +133,7 @@ async def test_a_cancelled_submit_is_said_in_the_log(caplog: pytest.LogCaptureFi
         with pytest.raises(asyncio.CancelledError):
             await submitting
 
-    assert "POST /sonic/create was cancelled after it was sent: it may have been accepted" in caplog.text
+    assert "may have been accepted and charged: it was cancelled after it was sent" in caplog.text
     assert "never logged" not in caplog.text
 
 

@@ -16,7 +16,7 @@ ACCEPTED = reply(200, {"message": "success", "task_id": "t-1"})
 REQUEST = sonic.Describe(description="rain")
 
 
-def client_of(server: Scripted, **settings: int) -> MusicAPI:
+def client_of(server: Scripted, **settings: Any) -> MusicAPI:
     return MusicAPI("secret-key", base_url=server.base_url, **settings)
 
 

@@ -14,6 +14,8 @@ from musicapi_async import errors, sonic
 # One value for each parameter that an error takes.
 VALUES: dict[str, object] = {
     "attempted": "POST /sonic/create",
+    "balance": 100.0,
+    "balance_at": datetime(2026, 11, 23, 8, 0, tzinfo=UTC),
     "body": {"error": "No.", "code": [1, None]},
     "family": "sonic",
     "field": "title",

@@ -13,7 +13,7 @@ from musicapi_async import Credits, LyricsDrafts, Songs, TaskState, account, err
 from musicapi_async._tasks.state import TaskRule, read_state
 from musicapi_async._transport.reading import read_result
 from musicapi_async._transport.replies import Reply, error_from, read_body, read_object, read_task_id, retry_after
-from musicapi_async._transport.retry import Kind, NoReplyError, Verdict, judge, wait_before
+from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, judge, wait_before
 
 RULE: TaskRule[Songs] = TaskRule.of(sonic.Create)
 
@@ -157,12 +157,12 @@ def test_no_retry_after() -> None:
 @pytest.mark.parametrize(
     ("failure", "free", "paid"),
     [
-        (errors.ConnectionFailedError("GET /x", "refused"), Verdict.REPEAT, Verdict.REPEAT),
+        (BrokenError(Fault.UNREACHABLE, "refused"), Verdict.REPEAT, Verdict.REPEAT),
         (error_of(429, {"error": "slow"}), Verdict.REPEAT, Verdict.REPEAT),
         (error_of(503, {"error": "server busy"}), Verdict.REPEAT, Verdict.REPEAT),
         (error_of(503, {"error": "maintenance"}), Verdict.REPEAT, Verdict.UNCERTAIN),
         (error_of(500, {"error": "busy"}), Verdict.REPEAT, Verdict.UNCERTAIN),
-        (NoReplyError("cut"), Verdict.REPEAT, Verdict.UNCERTAIN),
+        (BrokenError(Fault.CUT, "cut"), Verdict.REPEAT, Verdict.UNCERTAIN),
         (errors.UnreadableReplyError("GET /x", 200, "not JSON"), Verdict.GIVE_UP, Verdict.UNCERTAIN),
         (error_of(400, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
         (error_of(401, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
@@ -171,7 +171,7 @@ def test_no_retry_after() -> None:
     ],
 )
 def test_what_may_be_repeated(failure: Exception, free: Verdict, paid: Verdict) -> None:
-    assert (judge(Kind.FREE, failure), judge(Kind.PAID, failure)) == (free, paid)
+    assert (judge(Kind.LOOK, failure), judge(Kind.PAID, failure)) == (free, paid)
 
 
 @given(attempt=st.integers(1, 60), seed=st.integers(), asked=st.none() | st.floats(0, 120))
