@@ -7,30 +7,18 @@ import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
-from urllib.parse import quote, urlencode
 
 import attrs
 
+from musicapi_async._exchanges import answering, plain, submitting
 from musicapi_async._lifetime import Shared
-from musicapi_async._request import GET, POST, Request, TaskRequest
+from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
-from musicapi_async._transport.caller import Call
-from musicapi_async._transport.reading import read_result, read_uploaded
-from musicapi_async._transport.replies import (
-    Reply,
-    is_not_ready,
-    read_body,
-    read_object,
-    read_task_id,
-    unreadable,
-)
-from musicapi_async._transport.retry import Kind
-from musicapi_async._transport.wire import check_json
-from musicapi_async.errors import InvalidRequestError, NotReadyError, UncertainSubmissionError
-from musicapi_async.families.account import Account
+from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
+from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.families.lyrics import Lyrics
 from musicapi_async.families.nuro import Nuro
 from musicapi_async.families.producer import Producer
@@ -39,7 +27,7 @@ from musicapi_async.families.sonic import Sonic
 from musicapi_async.families.studio import Studio
 from musicapi_async.families.suno import Suno
 from musicapi_async.media.download import Progress, SavedFile, save
-from musicapi_async.results import Clip, DownloadFile, UploadedClip
+from musicapi_async.results import Clip, Credits, DownloadFile, Evidence
 
 __all__ = ["JSON", "MusicAPI"]
 
@@ -138,14 +126,8 @@ class MusicAPI:
         Raises UncertainSubmissionError when nobody can tell whether it was accepted, and the typed error of a refusal.
         """
         _check_starts_task("request", type(request), request)
-        call = _call(request, request.path, request.to_wire(), Kind.PAID)
-
-        def read(reply: Reply) -> tuple[str, UploadedClip | None]:
-            body = read_body(reply)
-            task_id = read_task_id(call.attempted, reply, body, is_bare=request.is_bare)
-            return task_id, read_uploaded(body) if isinstance(body, dict) else None
-
-        task_id, uploaded = await self._shared.track(self._caller.ask(call, read))
+        task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request)))
+        self._caller.ledger.unfinished += 1
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
         return Task(task_id, rule, self._caller, self._shared.poller, accepted_at=now, uploaded=uploaded)
 
@@ -158,24 +140,10 @@ class MusicAPI:
         if isinstance(request, TaskRequest):
             message = f"{request.operation_name()} starts a task: give it to submit()"
             raise InvalidRequestError(message, "request", request, "a request that answers at once")
-        sent = request.to_wire()
-        if request.method == GET:
-            query = f"?{urlencode(sent)}" if sent else ""
-            call = _call(request, request.path + query, None, Kind.LOOK)
-        else:
-            call = _call(request, request.path, sent, Kind.PAID)
-
-        def read(reply: Reply) -> R:
-            body = read_body(reply)
-            if request.is_prepared and is_not_ready(reply, body):
-                raise NotReadyError(call.attempted)
-            found = read_object(call.attempted, reply, body)
-            try:
-                return read_result(found, request.result)
-            except ValueError as error:
-                raise unreadable(call.attempted, reply, f"the reply is not what it should be: {error}") from error
-
-        return await self._shared.track(self._caller.ask(call, read))
+        answer = await self._shared.track(self._caller.ask(*answering(request)))
+        if isinstance(answer, Credits):
+            self._caller.ledger.see(answer.total)
+        return answer
 
     def run(
         self,
@@ -221,18 +189,27 @@ class MusicAPI:
 
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
-        if method not in {GET, POST}:
-            raise InvalidRequestError(f"method is {method!r}; it must be GET or POST", "method", method, (GET, POST))
-        if not path.startswith("/"):
-            raise InvalidRequestError(f"path is {path!r}; it must begin with /", "path", path, "/...")
-        check_json("json", json)
-        kind = Kind.LOOK if method == GET else Kind.PAID
-        call = Call(method=method, path=quote(path, safe="/?=&%~"), body=json, kind=kind, request=json)
+        return dict(await self._shared.track(self._caller.ask(*plain(method, path, json))))
 
-        def read(reply: Reply) -> Mapping[str, Any]:
-            return read_object(call.attempted, reply, read_body(reply))
+    async def look_into(self, error: UncertainSubmissionError) -> Evidence:
+        """Ask for the balance and set it against the last one that was asked for before an uncertain request.
 
-        return dict(await self._shared.track(self._caller.ask(call, read)))
+        Ask for ``client.account.credits()`` before you spend, so that there is something to compare with; and give the
+        service a minute: it may still be at work on the request. Nothing here is ever done by itself.
+
+        Raises what ``account.credits()`` raises.
+        """
+        credits = await self._shared.track(self._caller.ask(*answering(GetCredits())))
+        ledger = self._caller.ledger
+        is_same = ledger.seen_at is not None and ledger.seen_at == error.balance_at
+        return Evidence(
+            before=error.balance,
+            before_at=error.balance_at,
+            after=credits.total,
+            accepted=ledger.accepted if is_same else None,
+            uncertain=ledger.uncertain if is_same else None,
+            unfinished=ledger.unfinished + ledger.failed if is_same else None,
+        )
 
     def with_options(
         self,
@@ -299,15 +276,3 @@ def _check_starts_task(name: str, kind: object, value: object) -> None:
     if not (isinstance(kind, type) and issubclass(kind, TaskRequest)):
         message = f"{name} is {value!r}, which starts no task: submit() and resume() take those, call() the others"
         raise InvalidRequestError(message, name, value, "such as sonic.Create")
-
-
-def _call(request: Request[Any], path: str, body: dict[str, object] | None, kind: Kind) -> Call:
-    return Call(
-        method=request.method,
-        path=path,
-        body=body,
-        kind=kind,
-        request=request,
-        seconds=request.seconds,
-        instead=request.instead,
-    )

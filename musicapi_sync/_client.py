@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import attrs
 
 import musicapi_async
-from musicapi_async import JSON, Clip, DownloadFile, Request, SavedFile, Settings, TaskRequest
+from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Settings, TaskRequest
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
@@ -177,6 +177,13 @@ class MusicAPI:
         Raises what ``musicapi_async.MusicAPI.request`` raises.
         """
         return self._view.call(lambda client, _: client.request(method, path, json=json), _answered)
+
+    def look_into(self, error: UncertainSubmissionError) -> Evidence:
+        """Ask for the balance and set it against the last one that was asked for before an uncertain request.
+
+        See ``musicapi_async.MusicAPI.look_into``.
+        """
+        return self._view.call(lambda client, _: client.look_into(error))
 
     def with_options(
         self,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import blockbuster
 import hypothesis
 import pytest
+from clock import Clock, driven
 
 import musicapi_async
 from musicapi_async import MusicAPI
@@ -41,3 +42,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 async def client(sandbox: Sandbox) -> AsyncIterator[MusicAPI]:
     async with MusicAPI("test-key", base_url=sandbox.base_url, poll_interval=0.01) as client:
         yield client
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clock]:
+    async with driven(monkeypatch) as clock:
+        yield clock

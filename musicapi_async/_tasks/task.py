@@ -99,7 +99,7 @@ class Task(Generic[R_co]):
                     if news != last:
                         yield news
                     last = news
-            self._end = last
+            self._note_end(last)
         finally:
             self._poller.stop_listening(self, listener)
 
@@ -110,8 +110,14 @@ class Task(Generic[R_co]):
         call = Call(method=GET, path=f"{rule.look}/{task_id}", attempts=attempts, instead=rule.instead)
         state = await self._caller.ask(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))
         if state.is_done:
-            self._end = state
+            self._note_end(state)
         return state
+
+    def _note_end(self, state: TaskState[R_co]) -> None:
+        if self._end is None and self._accepted_at is not None:
+            # It will give no credits back any more: who looks into an uncertain request wants to know.
+            self._caller.ledger.end(is_failed=state.error is not None)
+        self._end = state
 
     async def _wait_for_end(self, timeout: float | None) -> TaskState[R_co]:
         loop = asyncio.get_running_loop()
@@ -134,14 +140,14 @@ class Task(Generic[R_co]):
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                self._end = await end
+                self._note_end(await end)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise TaskTimeoutError(self.family, self.id, round(loop.time() - started, 1), last_seen) from None
         finally:
             self._poller.stop_listening(self, listener)
-        return self._end
+        return end.result()
 
 
 def _checked_id(task_id: object) -> str:

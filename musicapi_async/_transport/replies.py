@@ -34,6 +34,7 @@ KEPT_BYTES: Final = 4000
 BAD_REQUEST: Final = 400
 FORBIDDEN: Final = 403
 NO_IDS: Final = ("", ".", "..")
+REFUND_KEYS: Final = ("already_refunded", "refund_processed")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
 # What a body's `type` says when the status says something else.
@@ -93,6 +94,8 @@ def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, obje
     code = number(body.get("code"))
     if code is not None and code >= 400:  # noqa: PLR2004 - an error that was sent with a 2xx
         raise error_from(attempted, reply._replace(status=int(code)), body)
+    if _is_refunded(body):
+        raise error_from(attempted, reply, body)
     return body
 
 
@@ -116,7 +119,7 @@ def read_task_id(attempted: str, reply: Reply, body: object, *, is_bare: bool = 
     if reply.is_success and isinstance(body, dict):
         data = body.get("data")
         nested = data.get("task_id") if isinstance(data, dict) else data if is_bare else None
-        found = text(body.get("task_id") or nested)
+        found = text(body.get("task_id") or nested or _id_in_steps(body))
         # Where the data is the id, a sentence in its place is none.
         if found is not None and is_id(found) and not (is_bare and " " in found.strip()):
             return found
@@ -124,6 +127,19 @@ def read_task_id(attempted: str, reply: Reply, body: object, *, is_bare: bool = 
     if told.get("failed_step"):
         raise _failed_step(attempted, reply, told)
     raise unreadable(attempted, reply, "the reply names no task")
+
+
+def _id_in_steps(body: Mapping[str, object]) -> object:
+    """Find the task among the steps of a one-shot upload that names it nowhere else."""
+    steps = body.get("steps")
+    found = (
+        [step.get("task_id") for step in steps.values() if isinstance(step, dict)] if isinstance(steps, dict) else []
+    )
+    return None if body.get("failed_step") else next(filter(None, found), None)
+
+
+def _is_refunded(body: object) -> bool:
+    return isinstance(body, dict) and any(body.get(key) is True for key in REFUND_KEYS)
 
 
 def _failed_step(attempted: str, reply: Reply, body: Mapping[str, object]) -> errors.MusicAPIError:
@@ -151,7 +167,8 @@ def error_from(attempted: str, reply: Reply, body: object, status: int | None = 
     if effective == BAD_REQUEST:
         text = f"{attempted}: {message}"
         return errors.InvalidRequestError(text, status=reply.status, request_id=reply.request_id, body=body)
-    error = _error_class(effective, message)
+    # What was given back is a refusal, and no doubt is left, whatever the status.
+    error = errors.APIStatusError if _is_refunded(body) else _error_class(effective, message)
     known = (attempted, reply.status, message, kind, reply.request_id, body)
     return error(*known, retry_after(reply.headers))
 

@@ -1,6 +1,7 @@
 """What comes back: plain frozen values that hold no client, so they pickle, compare and travel."""
 
 from musicapi_async.results.clip import Clip, Songs, Word
+from musicapi_async.results.evidence import Evidence
 from musicapi_async.results.files import DownloadFile, DownloadFiles
 from musicapi_async.results.lyrics import AlignedLyrics, LyricsDraft, LyricsDrafts
 from musicapi_async.results.music import Bpm, Midi, MidiInstrument, Note, Vox
@@ -17,6 +18,7 @@ __all__ = [
     "Credits",
     "DownloadFile",
     "DownloadFiles",
+    "Evidence",
     "ExtendedSong",
     "ExtendedSongs",
     "LyricsDraft",

@@ -1,10 +1,9 @@
 """A file that takes a while: asked for again until it is there, paid for once, within a time limit."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import attrs
 import pytest
+from clock import Clock
 from scripted import Scripted, Step, cut, reply, scripted
 
 from musicapi_async import DownloadFile, MusicAPI, errors
@@ -12,29 +11,6 @@ from musicapi_async.sandbox import Fault, Sandbox
 
 PREPARING = reply(202, {"type": "not_ready", "error": "still preparing"})
 MIDI = {"data": {"midi_url": "https://files.example/1.mid", "instruments": []}}
-
-
-@attrs.define
-class Clock:
-    """The event loop's clock, which a test can move on."""
-
-    ahead: float = 0.0
-
-    async def run(self, step: float, waiting: "asyncio.Task[object]") -> None:
-        """Let time pass in steps until the waiting one is done."""
-        async with asyncio.timeout(3600):
-            while not waiting.done():
-                self.ahead += step
-                await asyncio.sleep(0.005)
-
-
-@pytest.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clock]:
-    loop, clock = asyncio.get_running_loop(), Clock()
-    now = loop.time
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "time", lambda: now() + clock.ahead)
-        yield clock
 
 
 def client_of(server: Scripted) -> MusicAPI:

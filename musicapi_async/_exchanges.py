@@ -1,0 +1,107 @@
+"""From a request to what is sent for it, and from the reply to what is handed over: pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+from musicapi_async._request import GET, POST, Request, TaskRequest
+from musicapi_async._transport.caller import Call
+from musicapi_async._transport.reading import read_result, read_uploaded
+from musicapi_async._transport.replies import (
+    Reply,
+    is_not_ready,
+    read_body,
+    read_object,
+    read_task_id,
+    unreadable,
+)
+from musicapi_async._transport.retry import Kind
+from musicapi_async._transport.wire import check_json
+from musicapi_async.errors import InvalidRequestError, NotReadyError
+from musicapi_async.results import Batch, Persona, UploadedClip
+
+__all__ = ["answering", "plain", "submitting"]
+
+R = TypeVar("R")
+
+BOUGHT: Final = (Batch, Persona, UploadedClip)
+"""Results that are ids of what was made: with one in the reply it was made, whatever else the reply says."""
+
+
+def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[str, UploadedClip | None]]]:
+    """Return how a task is started, and what reads its id (and the clip a one-shot upload made on its way)."""
+    call = _call(request, request.path, request.to_wire(), Kind.PAID)
+
+    def read(reply: Reply) -> tuple[str, UploadedClip | None]:
+        body = read_body(reply)
+        task_id = read_task_id(call.attempted, reply, body, is_bare=request.is_bare)
+        return task_id, read_uploaded(body) if isinstance(body, dict) else None
+
+    return call, read
+
+
+def answering(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
+    """Return how something is asked for, and what reads the answer."""
+    sent = request.to_wire()
+    if request.method == GET:
+        query = f"?{urlencode(sent)}" if sent else ""
+        call = _call(request, request.path + query, None, Kind.LOOK)
+    else:
+        call = _call(request, request.path, sent, Kind.PAID)
+
+    def read(reply: Reply) -> R:
+        body = read_body(reply)
+        if request.is_prepared and is_not_ready(reply, body):
+            raise NotReadyError(call.attempted)
+        try:
+            found = read_object(call.attempted, reply, body)
+        except Exception:
+            if (bought := _bought(request, reply, body)) is not None:
+                return bought
+            raise
+        try:
+            return read_result(found, request.result)
+        except ValueError as error:
+            raise unreadable(call.attempted, reply, f"the reply is not what it should be: {error}") from error
+
+    return call, read
+
+
+def plain(method: str, path: str, json: Mapping[str, Any] | None) -> tuple[Call, Callable[[Reply], Mapping[str, Any]]]:
+    """Return how an endpoint we do not know is called, and what reads its reply's object.
+
+    Raises InvalidRequestError when it cannot be sent.
+    """
+    if method not in {GET, POST}:
+        raise InvalidRequestError(f"method is {method!r}; it must be GET or POST", "method", method, (GET, POST))
+    if not path.startswith("/"):
+        raise InvalidRequestError(f"path is {path!r}; it must begin with /", "path", path, "/...")
+    check_json("json", json)
+    kind = Kind.LOOK if method == GET else Kind.PAID
+    call = Call(method=method, path=quote(path, safe="/?=&%~"), body=json, kind=kind, request=json)
+    return call, lambda reply: read_object(call.attempted, reply, read_body(reply))
+
+
+def _bought(request: Request[R], reply: Reply, body: object) -> R | None:
+    """Find what was made, and must be paid for, in a reply that otherwise speaks of an error."""
+    is_bought = request.result in BOUGHT
+    if not (is_bought and reply.is_success and isinstance(body, dict)):
+        return None
+    try:
+        result: Any = read_result(body, request.result)
+    except ValueError:
+        return None
+    is_empty = isinstance(result, Batch) and not any(task.task_id for task in result)
+    return None if is_empty else result
+
+
+def _call(request: Request[Any], path: str, body: dict[str, object] | None, kind: Kind) -> Call:
+    return Call(
+        method=request.method,
+        path=path,
+        body=body,
+        kind=kind,
+        request=request,
+        seconds=request.seconds,
+        instead=request.instead,
+    )

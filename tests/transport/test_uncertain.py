@@ -1,0 +1,257 @@
+"""What nobody can tell is told in full: to the caller, or, when it has left, to the hook and the log."""
+
+import asyncio
+import logging
+import pickle
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from scripted import Scripted, Step, cut, reply, scripted, stall
+
+from musicapi_async import MusicAPI, errors, sonic
+from musicapi_async.errors import UncertainSubmissionError
+from musicapi_async.sandbox import Fault, Sandbox
+
+REQUEST = sonic.Describe(description="rain")
+CREATE = "POST /sonic/create"
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def reporting(heard: list[UncertainSubmissionError], step: Step) -> AsyncIterator[tuple[Scripted, MusicAPI]]:
+    async with scripted(step) as server, MusicAPI("k", base_url=server.base_url, on_uncertain=heard.append) as client:
+        yield server, client
+
+
+@pytest.mark.parametrize("step", [cut(), reply(500, {"error": "oops"}), reply(200, b"<html>")])
+async def test_the_hook_hears_what_the_caller_hears(step: Step) -> None:
+    heard: list[UncertainSubmissionError] = []
+    async with reporting(heard, step) as (_, client):
+        with pytest.raises(UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+
+    assert heard == [caught.value]
+    assert heard[0].request == REQUEST
+
+
+# Cancelled at any step of its way: what the server received whole is what the hook has heard of.
+@pytest.mark.parametrize("turns", range(40))
+async def test_a_create_cancelled_at_any_point_is_unsent_reported_or_known(turns: int, sandbox: Sandbox) -> None:
+    heard: list[UncertainSubmissionError] = []
+    async with MusicAPI("k", base_url=sandbox.base_url, on_uncertain=heard.append) as client:
+        creating = asyncio.create_task(client.submit(REQUEST))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        creating.cancel()
+        (end,) = await asyncio.gather(creating, return_exceptions=True)
+        known = isinstance(end, asyncio.CancelledError) is False
+        await client.account.credits()
+
+        if known:
+            assert heard == []
+        elif sandbox.accepted:
+            assert [error.request for error in heard] == [REQUEST]
+        # Nothing is left half open: the client goes on.
+        assert (await client.submit(sonic.Describe(description="sun"))).id == sandbox.accepted[-1].task_id
+
+
+async def test_a_cancelled_create_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[UncertainSubmissionError] = []
+    async with (
+        scripted(stall()) as server,
+        MusicAPI("k", base_url=server.base_url, on_uncertain=heard.append) as client,
+    ):
+        creating = asyncio.create_task(client.submit(REQUEST))
+        await until(lambda: bool(server.received))
+        creating.cancel()
+        (end,) = await asyncio.gather(creating, return_exceptions=True)
+
+    assert isinstance(end, asyncio.CancelledError)
+    assert [(error.request, error.reason) for error in heard] == [(REQUEST, "it was cancelled after it was sent")]
+    assert "may have been accepted and charged" in caplog.text
+    assert pickle.loads(pickle.dumps(heard[0])).request == REQUEST  # noqa: S301 - our own
+
+
+async def test_closing_a_client_whose_create_is_never_answered_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("musicapi_async._lifetime.CLOSING_GRACE", 0.05)
+    heard: list[UncertainSubmissionError] = []
+    async with scripted(stall()) as server:
+        client = MusicAPI("k", base_url=server.base_url, on_uncertain=heard.append)
+        creating = asyncio.create_task(client.submit(REQUEST))
+        await until(lambda: bool(server.received))
+        await client.aclose()
+        with pytest.raises(UncertainSubmissionError):
+            await creating
+
+    assert [error.request for error in heard] == [REQUEST]
+
+
+async def test_a_hook_that_fails_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_: UncertainSubmissionError) -> None:
+        raise RuntimeError("the disk is full")
+
+    async with scripted(cut()) as server, MusicAPI("k", base_url=server.base_url, on_uncertain=broken) as client:
+        with pytest.raises(UncertainSubmissionError):
+            await client.submit(REQUEST)
+
+    assert "the disk is full" in caplog.text
+
+
+async def test_a_view_may_have_a_hook_of_its_own() -> None:
+    heard: list[UncertainSubmissionError] = []
+    async with scripted(cut()) as server, MusicAPI("k", base_url=server.base_url) as client:
+        with pytest.raises(UncertainSubmissionError):
+            await client.with_options(on_uncertain=heard.append).submit(REQUEST)
+
+    assert len(heard) == 1
+
+
+async def test_a_free_look_is_never_uncertain() -> None:
+    heard: list[UncertainSubmissionError] = []
+    async with (
+        scripted(stall()) as server,
+        MusicAPI("k", base_url=server.base_url, on_uncertain=heard.append) as client,
+    ):
+        asking = asyncio.create_task(client.account.credits())
+        await until(lambda: bool(server.received))
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "failed", "error": "no GPU", "already_refunded": True},
+        {"code": 500, "message": "no GPU", "already_refunded": True},
+    ],
+)
+@pytest.mark.parametrize("status", [200, 500])
+async def test_what_was_refunded_at_once_is_no_riddle(status: int, body: object) -> None:
+    async with scripted(reply(status, body)) as server, MusicAPI("k", base_url=server.base_url) as client:
+        with pytest.raises(errors.APIStatusError, match="no GPU") as caught:
+            await client.submit(REQUEST)
+
+        assert len(server.received) == 1
+    assert type(caught.value) is errors.APIStatusError
+
+
+async def test_a_task_that_only_a_step_names_is_known() -> None:
+    answer = reply(200, {"message": "success", "steps": {"upload": {"clip_id": "c-1"}, "cover": {"task_id": "t-7"}}})
+    async with scripted(answer) as server, MusicAPI("k", base_url=server.base_url) as client:
+        task = await client.sonic.upload_cover(url="https://files.example/a.mp3", lyrics="la", tags="folk")
+
+    assert task.id == "t-7"
+    assert task.uploaded is not None
+    assert task.uploaded.clip_id == "c-1"
+
+
+async def test_what_a_batch_started_is_known_even_when_the_rest_was_refused() -> None:
+    told = {
+        "code": 403,
+        "message": "not enough credits",
+        "batch_id": "b-1",
+        "tasks": [{"task_id": "t-1"}, {"error": "no"}],
+    }
+    async with scripted(reply(200, told)) as server, MusicAPI("k", base_url=server.base_url) as client:
+        batch = await client.sonic.batch(items=[REQUEST, REQUEST])
+
+    assert [task.task_id for task in batch] == ["t-1", None]
+
+
+async def test_a_fault_of_ours_does_not_lose_the_reply() -> None:
+    endless = reply(200, b'{"task_id": ' + b"9" * 5000 + b"}")  # Python refuses to make a number's text of it
+    async with scripted(endless) as server, MusicAPI("k", base_url=server.base_url) as client:
+        with pytest.raises(UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+
+    assert str(caught.value.body).startswith('{"task_id": 999')
+
+
+async def test_without_an_earlier_balance_there_is_no_evidence() -> None:
+    async with Sandbox(credits=100) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
+        sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
+        with pytest.raises(UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+        evidence = await client.look_into(caught.value)
+
+    assert (caught.value.balance, evidence.spent, evidence.verdict) == (None, None, "unclear")
+    assert evidence.after < 100
+
+
+@pytest.mark.parametrize(("accepted", "verdict"), [(True, "charged"), (False, "not charged")])
+async def test_the_balance_tells_whether_it_was_paid_for(accepted: bool, verdict: str) -> None:  # noqa: FBT001
+    async with Sandbox(credits=100) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
+        await client.account.credits()
+        sandbox.add_fault(CREATE, Fault(drop=True, accepted=accepted))
+        with pytest.raises(UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+        looked = sandbox.requests["GET /get-credits"]
+        evidence = await client.look_into(caught.value)
+
+    # Only by being asked, never behind the user's back.
+    assert looked == 1
+    assert caught.value.balance == 100
+    assert caught.value.balance_at is not None
+    assert (evidence.verdict, evidence.before, evidence.accepted, evidence.uncertain) == (verdict, 100, 0, 1)
+    assert evidence.spent == (100 - evidence.after)
+    assert (evidence.spent > 0) is accepted
+
+
+async def test_where_others_were_paid_for_too_the_balance_tells_nothing(sandbox: Sandbox) -> None:
+    async with MusicAPI("k", base_url=sandbox.base_url) as client:
+        await client.account.credits()
+        await client.submit(REQUEST)
+        sandbox.add_fault(CREATE, Fault(drop=True))
+        with pytest.raises(UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+        evidence = await client.look_into(caught.value)
+
+    assert (evidence.verdict, evidence.accepted) == ("unclear", 1)
+
+
+async def test_an_older_task_that_may_still_be_refunded_makes_the_balance_unclear(sandbox: Sandbox) -> None:
+    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
+        sandbox.end_next("failed")
+        older = await client.submit(REQUEST)
+        await client.account.credits()
+        sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
+        with pytest.raises(UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+        sandbox.advance(4000)
+        evidence = await client.look_into(caught.value)
+        with pytest.raises(errors.TaskFailedError):
+            await older.wait()
+
+    # What it cost came back from the other: equal balances would lie.
+    assert (evidence.spent, evidence.verdict) == (0, "unclear")
+
+
+async def test_finished_tasks_do_not_blur_the_evidence(sandbox: Sandbox) -> None:
+    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
+        older = await client.submit(REQUEST)
+        sandbox.advance(4000)
+        await older.wait()
+        await client.account.credits()
+        sandbox.add_fault(CREATE, Fault(drop=True))
+        with pytest.raises(UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+
+        assert (await client.look_into(caught.value)).verdict == "not charged"
+
+
+async def test_the_hook_is_asked_for_as_a_function() -> None:
+    with pytest.raises(errors.InvalidRequestError, match="on_uncertain must be a function"):
+        MusicAPI("k", on_uncertain="print")  # type: ignore[arg-type]  # what is refused
+
+
+@pytest.fixture(autouse=True)
+def _logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "musicapi")
