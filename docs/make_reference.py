@@ -11,26 +11,47 @@ from typing import Any, Final
 import attrs
 
 import musicapi_async
-from musicapi_async import MusicAPI, Request, TaskRequest, errors, results
+from musicapi_async import MusicAPI, Request, Settings, TaskRequest, errors, results
 from musicapi_async._fields import fields_of, wire_of
+from musicapi_async._transport.retry import RULES, Fault, Kind
 
 PAGE: Final = Path(__file__).with_name("reference.md")
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
 OPENING: Final = """\
 # Reference
 
-Every operation, result and error. Made from the classes by `make docs`: change those, not this page.
+Every operation, result, error and setting. Made from the classes by `make docs`: change those, not this page.
 
 Each operation is a method of the client, `await client.sonic.create(lyrics=...)` (without `await` in `musicapi_sync`),
 and a request value of its own, `sonic.Create(lyrics=...)`, for `client.submit`, `client.call` and `client.run`. What
 starts a task returns a `Task`; `await task.wait()` gives its result. A clip is given as a `Clip`, an `UploadedClip` or
 an id. Prices are what the service's pages said at the date beside them: your balance is the truth.
 """
+RETRIES: Final = """\
+## What is repeated
+
+One table decides, by what was asked for and by what went wrong. *Paid request* is every POST, *free look* every GET
+(and asking again for a file that is being prepared), *file* a download. Whether bytes of a paid request can have left
+is told by the HTTP library's tracing, on a connection that is used for this request alone.
+
+- *repeat*: up to `max_attempts` tries, none later than `total_timeout` after the first, with full jitter (up to 1, 2,
+  4, then 8 seconds). A `Retry-After`, in seconds or as a date, is waited for in full; one above two minutes is handed
+  to you as the error it came with. All repetitions of a client draw on one budget: 50 at first, a tenth back for each
+  success.
+- A 429 or a busy 503 to a paid request costs nothing of the budget, and makes all paid requests of the client wait.
+- *uncertain*: `UncertainSubmissionError`, and `on_uncertain` is called. It is never sent again.
+- *give up*: the typed error of what happened. Nothing was accepted.
+
+A task that is waited for is looked at again after anything that may be repeated, and after a reply that cannot be read,
+up to 20 times in a row; so is one the service does not know yet, in the first minute. What the service itself says of
+the task ends the wait at once, whatever the status it says it with.
+"""
 
 
 def page() -> str:
     """Return the whole page."""
-    parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), errors_part()]
+    parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), errors_part(), retries_part()]
+    parts.append(settings_part())
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -128,6 +149,22 @@ def errors_part() -> str:
             f"Each says{after}",
         ]
     )
+
+
+def retries_part() -> str:
+    """Show the table of what is repeated, as the rules are written."""
+    rows = [f"| {fault.value} | {' | '.join(verdict.value for verdict in RULES[fault])} |" for fault in Fault]
+    kinds = " | ".join(kind.value for kind in Kind)
+    return "\n".join([RETRIES, f"| what happened | {kinds} |", "|---|---|---|---|", *rows, ""])
+
+
+def settings_part() -> str:
+    """Describe every setting."""
+    text = markdown(inspect.getdoc(Settings) or "")
+    defaults = ", ".join(
+        f"`{field.name}={field.default!r}`" for field in attrs.fields(Settings) if field.name != "api_key"
+    )
+    return "\n".join(["## Settings", "", text, "", f"Defaults: {defaults}.", ""])
 
 
 def markdown(text: str) -> str:

@@ -10,14 +10,12 @@ from typing import Any, Final, Protocol
 from musicapi_async._tasks.schedule import Schedule
 from musicapi_async._tasks.state import TaskState, settled
 from musicapi_async._transport.caller import logger
-from musicapi_async._transport.retry import LONGEST_RETRY_AFTER
+from musicapi_async._transport.retry import LONGEST_RETRY_AFTER, Kind, Verdict, judge
 from musicapi_async.errors import (
     APIStatusError,
     ClientClosedError,
     ConnectionFailedError,
-    MusicAPIError,
-    RateLimitError,
-    ServerError,
+    NotFoundError,
     UnreadableReplyError,
 )
 
@@ -27,7 +25,8 @@ HICCUPS: Final = 20
 """Looks in a row that may fail without telling anything about the task, before the waiters are told."""
 GRACE_LOOKS: Final = 4
 """Further looks at a task whose clips are all done but fewer than promised, or without a file (decision 7)."""
-HICCUP_ERRORS: Final = (ConnectionFailedError, RateLimitError, ServerError, UnreadableReplyError)
+NOT_KNOWN_YET: Final = 60.0
+"""Seconds in which the service may not know a task yet that it has just accepted."""
 
 News = TaskState[Any] | BaseException
 Listener = Callable[[News], None]
@@ -119,14 +118,15 @@ class Poller:
     async def _look(self, entry: _Entry) -> None:
         try:
             state = await entry.task._look(attempts=1)
-        except HICCUP_ERRORS as error:
-            self._note_hiccup(entry, error)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            self._end(entry, error)
+            if _is_hiccup(error, entry.task._accepted_at):
+                self._note_hiccup(entry, error)
+            else:
+                self._end(entry, error)
         else:
             self._note_state(entry, state)
 
-    def _note_hiccup(self, entry: _Entry, error: MusicAPIError) -> None:
+    def _note_hiccup(self, entry: _Entry, error: Exception) -> None:
         entry.hiccups += 1
         if entry.hiccups > HICCUPS:
             self._end(entry, error)
@@ -166,3 +166,11 @@ class Poller:
             del self._entries[id(entry.task)]
         self._schedule.discard(entry)
         self._arm()
+
+
+def _is_hiccup(error: Exception, accepted_at: float | None) -> bool:
+    """Tell whether a look failed in a way that says nothing about the task."""
+    if isinstance(error, NotFoundError) and accepted_at is not None:
+        return asyncio.get_running_loop().time() - accepted_at < NOT_KNOWN_YET
+    is_unread = isinstance(error, (ConnectionFailedError, UnreadableReplyError))
+    return is_unread or judge(Kind.LOOK, error) is Verdict.REPEAT

@@ -1,4 +1,4 @@
-"""What may be repeated, when, and how often: pure (contract, decisions 10 and 12; docs/retries.md shows the table)."""
+"""What may be repeated, when, how often: pure (contract, decisions 10 and 12; docs/reference.md has the table)."""
 
 import enum
 import random
@@ -86,7 +86,7 @@ RULES: Final[Mapping[Fault, Rule]] = {
     Fault.RATE_LIMITED: Rule(_again, _again, _again),
     Fault.BUSY: Rule(_again, _again, _again),
     Fault.TROUBLE: Rule(_unsure, _again, _again),
-    Fault.DOUBTFUL: Rule(_unsure, _end, _end),
+    Fault.DOUBTFUL: Rule(_unsure, _again, _again),
     Fault.UNREADABLE: Rule(_unsure, _end, _end),
     Fault.LATE: Rule(_end, _end, _again),
     Fault.REFUSAL: Rule(_end, _end, _end),

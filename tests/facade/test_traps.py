@@ -188,6 +188,29 @@ def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
 
 
 @NEEDS_SIGNALS
+def test_ctrl_c_on_an_unanswered_create_reaches_the_hook(slow: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("musicapi_sync._call.SETTLE", 0.1)
+    slow.add_fault(CREATE, Fault(delay=60))
+    heard: list[errors.UncertainSubmissionError] = []
+    with MusicAPI("k", base_url=slow.base_url, on_uncertain=heard.append) as client:
+        with interrupted_when(lambda: slow.requests[CREATE] > 0):
+            client.sonic.describe(description="rain")
+
+        assert client.account.credits().total > 0
+    assert [error.request for error in heard] == [sonic.Describe(description="rain")]
+
+
+def test_the_evidence_is_the_same(served: Sandbox) -> None:
+    with MusicAPI("k", base_url=served.base_url) as client:
+        client.account.credits()
+        served.add_fault(CREATE, Fault(drop=True))
+        with pytest.raises(errors.UncertainSubmissionError) as caught:
+            client.sonic.describe(description="rain")
+
+        assert client.look_into(caught.value).verdict == "not charged"
+
+
+@NEEDS_SIGNALS
 def test_ctrl_c_before_the_first_byte_says_nothing_of_money(served: Sandbox) -> None:
     served.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "60"}))
     with MusicAPI("key", base_url=served.base_url) as client:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from clock import Clock
 from scripted import Step, cut, reply, scripted
 
 from musicapi_async import MusicAPI, Songs, errors
@@ -127,6 +128,8 @@ async def test_two_waiters_share_the_looks(client: MusicAPI, sandbox: Sandbox) -
         Fault(status=502, body=b"<html>"),
         Fault(status=429, body={"error": "slow"}, headers={"Retry-After": "0"}),
         Fault(status=200, body=b"half a re"),
+        Fault(status=408, body={"error": "timeout at the gateway"}),
+        Fault(status=400, body={"error": "task not found."}),
         Fault(drop=True),
     ],
 )
@@ -190,6 +193,20 @@ async def test_the_second_clip_is_waited_for() -> None:
     songs, looks = await wait_for_scripted(ONE, ONE, BOTH)
 
     assert ([song.clip_id for song in songs], looks) == (["c-1", "c-2"], 3)
+
+
+async def test_a_task_that_stays_unknown_ends_the_wait_after_a_minute(
+    client: MusicAPI, sandbox: Sandbox, clock: Clock
+) -> None:
+    sandbox.add_fault(LOOK, *[Fault(status=404, body={"error": "task not found."})] * 1000)
+    task = await client.sonic.describe(description="rain")
+    began = asyncio.get_running_loop().time()
+    unknown = asyncio.create_task(task.wait())
+    await clock.run(10, unknown)
+
+    with pytest.raises(errors.NotFoundError):
+        await unknown
+    assert asyncio.get_running_loop().time() - began >= 60
 
 
 async def test_an_unknown_task_ends_the_wait_at_once() -> None:
