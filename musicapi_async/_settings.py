@@ -122,7 +122,7 @@ class Settings:
       own host always may.
     - ``on_uncertain``: called with the UncertainSubmissionError of every paid request of which nobody can tell whether
       it was accepted: those that raise it, and those that were cancelled after they were sent. It runs in the client's
-      event loop (of musicapi_sync: in its thread) and must not block.
+      event loop (of musicapi_sync: in its thread) and must be quick.
     """
 
     api_key: str = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
