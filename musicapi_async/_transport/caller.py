@@ -145,6 +145,7 @@ class _Tries(Generic[T]):
         try:
             result = await self._send_and_read()
         except NotReadyError as failure:
+            self._note_accepted()
             raise self._again_or_late(failure) from failure
         except (MusicAPIError, BrokenError) as failure:
             raise self._consequence(failure) from failure
@@ -153,10 +154,13 @@ class _Tries(Generic[T]):
                 self._tell_cut_off(end)
             raise
         self._caller.session.budget.earn()
+        self._note_accepted()
+        return result
+
+    def _note_accepted(self) -> None:
         if self._is_paid:
             self._caller.ledger.accepted += 1
             self._caller.session.pacer.accepted()
-        return result
 
     @property
     def _is_paid(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import os
 import platform
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
@@ -75,11 +75,12 @@ class Connections:
             self._proxies[key] = _proxy_for(url, self._settings)
         return self._proxies[key]
 
-    def aclose(self) -> Awaitable[object]:
+    async def aclose(self) -> None:
         """Close every session; may be called twice."""
         self.closed = True
-        sessions, self._open = tuple(self._open.values()), {}
-        return asyncio.gather(*(session.close() for session in sessions))
+        while self._open:
+            _, session = self._open.popitem()
+            await session.close()
 
 
 def break_of(error: BaseException, host: str | None, *, was_sent: bool | None) -> BrokenError:

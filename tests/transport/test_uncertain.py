@@ -217,6 +217,25 @@ async def test_where_others_were_paid_for_too_the_balance_tells_nothing(sandbox:
     assert (evidence.verdict, evidence.accepted) == ("unclear", 1)
 
 
+async def test_what_was_paid_and_is_being_prepared_counts(sandbox: Sandbox) -> None:
+    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
+        song = await client.submit(REQUEST)
+        sandbox.advance(4000)
+        clip = (await song.wait())[0]
+        await client.account.credits()
+        preparing = asyncio.create_task(client.sonic.midi(clip=clip))
+        await until(lambda: sandbox.requests["POST /sonic/midi"] > 0)
+        sandbox.advance(4000)
+        sandbox.add_fault(CREATE, Fault(drop=True))
+        with pytest.raises(UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+        evidence = await client.look_into(caught.value)
+        preparing.cancel()
+        await asyncio.gather(preparing, return_exceptions=True)
+
+    assert (evidence.verdict, evidence.accepted) == ("unclear", 1)
+
+
 async def test_an_older_task_that_may_still_be_refunded_makes_the_balance_unclear(sandbox: Sandbox) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         sandbox.end_next("failed")
