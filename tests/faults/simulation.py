@@ -1,0 +1,190 @@
+"""A day on which everything goes wrong: users, restarts and outages in front of a sandbox, and the account of it.
+
+Run it with other seeds: ``PYTHONPATH=tests python -m faults.simulation --seeds 20 --steps 3000``.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+from faults.book import Book, Findings
+from faults.proxy import FaultProxy
+from faults.users import Scene, User
+from faults.weather import Fault, Weather
+
+from musicapi_async import MusicAPI, Songs, Task, errors
+from musicapi_async.sandbox import Sandbox
+
+__all__ = ["Day", "live_through"]
+
+KEY: Final = "a-key"
+CREDITS: Final = 1e9
+USERS: Final = 40
+A_SONG: Final = 0.4
+"""Seconds."""
+PATIENCE: Final = 0.4
+"""Seconds a client gives each exchange: what stalls takes as long."""
+THE_END: Final = 60.0
+ODD_ENDINGS: Final = ("partial", "one_clip", "all_failed", "timeout", "forbidden", "api_error")
+LEAST_SHARE: Final = 0.1
+"""Of the paid requests: with fewer faults a day means nothing."""
+
+Maker = Callable[..., MusicAPI]
+
+
+@attrs.frozen(kw_only=True)
+class Day:
+    """How a day went."""
+
+    seed: int
+    actions: int
+    restarts: int
+    outages: int
+    posts: int
+    injected: Counter[tuple[str, Fault]]
+    findings: Findings
+    left: tuple[str, ...]
+    """What was still there when all was closed: connections, tasks of the event loop."""
+
+    @property
+    def is_calm(self) -> bool:
+        """True when too little went wrong to show anything."""
+        paid = {fault: count for (where, fault), count in self.injected.items() if where != "GET"}
+        return sum(paid.values()) < LEAST_SHARE * self.posts or len(paid) < len(Fault)
+
+    @property
+    def wrong(self) -> dict[str, object]:
+        """What must not be, and is."""
+        return (
+            self.findings.wrong | ({"left": self.left} if self.left else {}) | ({"calm": True} if self.is_calm else {})
+        )
+
+    def __str__(self) -> str:
+        found, faults = self.findings, sum(self.injected.values())
+        return (
+            f"seed {self.seed}: {self.actions} actions, {found.requests} requests, {faults} faults injected, "
+            f"{self.restarts} restarts, {self.outages} outages\n"
+            f"  accepted {found.accepted}, duplicates {found.duplicates}, lost {found.lost}, "
+            f"uncertain {found.uncertain} (of which accepted {found.uncertain_accepted})\n"
+            f"  ended with songs {found.songs}, failed {found.failed}, unfinished {found.unfinished}; "
+            f"credits charged {found.charged:.0f}, refunded {found.refunded:.0f}, unaccounted {found.missing:.0f}\n"
+            f"  wrong: {self.wrong or 'nothing'}"
+        )
+
+
+async def live_through(seed: int, steps: int, make: Maker = MusicAPI, share: float = 0.3) -> Day:
+    """Let the users do this many things with clients made by ``make``, then hold their book against the server's.
+
+    ``share`` is that of the paid requests that meet a fault; of the looks it is half as many.
+    """
+    before = asyncio.all_tasks()
+    weather = Weather(seed=seed, paid=share, looks=share / 2)
+    book = Book()
+    async with Sandbox(seconds=A_SONG, credits=CREDITS, keys=(KEY,), seed=seed, failure_rate=0.05) as sandbox:
+        sandbox.end_next(*ODD_ENDINGS)
+        async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), weather) as proxy:
+
+            def client() -> MusicAPI:
+                return make(
+                    KEY,
+                    base_url=proxy.base_url,
+                    timeout=PATIENCE,
+                    poll_interval=0.05,
+                    create_rate=1000.0,
+                    on_uncertain=book.report,
+                )
+
+            scene = Scene(client(), book)
+            restarts, outages = await _live(scene, client, proxy, random.Random(f"{seed} fate"), seed, steps)
+            await scene.client.aclose()
+            # What was on its way is served before anybody counts.
+            left = await _left(proxy)
+            scene.note_runs()
+            weather.clear()
+            async with client() as last:
+                await asyncio.gather(*(_see_end(last, book, task_id) for task_id in book.tasks.keys() - book.ended))
+                balance = (await last.account.credits()).total
+            left += await _left(proxy)
+            account = sandbox.account(KEY)
+            if balance != account.credits:
+                left += (f"a balance of {balance}, not {account.credits}",)
+            findings = book.audit(sandbox.accepted, account, CREDITS)
+            posts = sum(count for route, count in sandbox.requests.items() if route.startswith("POST"))
+    left += tuple(map(repr, asyncio.all_tasks() - before))
+    return Day(
+        seed=seed,
+        actions=scene.actions,
+        restarts=restarts,
+        outages=outages,
+        posts=posts,
+        injected=weather.injected,
+        findings=findings,
+        left=left,
+    )
+
+
+async def _live(
+    scene: Scene, client: Callable[[], MusicAPI], proxy: FaultProxy, fate: random.Random, seed: int, steps: int
+) -> tuple[int, int]:
+    """Let the users live, while clients are closed and made anew and the service is down now and then."""
+    users = [User(scene, f"{seed} user {number}") for number in range(USERS)]
+    living = asyncio.gather(*(user.live(steps // USERS) for user in users))
+    restarts = outages = 0
+    while not living.done():
+        await asyncio.wait({living}, timeout=fate.uniform(0.1, 0.6))
+        if fate.random() < 0.4:
+            outages += 1
+            async with proxy.down():
+                await asyncio.wait({living}, timeout=fate.uniform(0, 0.05))
+        else:
+            restarts += 1
+            old, scene.client = scene.client, client()
+            # A closing that is interrupted is begun again.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(fate.choice((0.001, 0.05, None))):
+                    await old.aclose()
+            await old.aclose()
+    await living
+    return restarts, outages
+
+
+async def _see_end(client: MusicAPI, book: Book, task_id: str) -> None:
+    """Take a task up by its id and wait for its end: no id that was handed out may be useless."""
+    task: Task[Songs] = getattr(client, book.tasks[task_id]).task(task_id)
+    try:
+        book.end(task_id, await task.wait(THE_END))
+    except errors.MusicAPIError as error:
+        book.catch(error)
+
+
+async def _left(proxy: FaultProxy) -> tuple[str, ...]:
+    try:
+        await proxy.drained()
+    except TimeoutError:
+        return (f"{proxy.connections} connections",)
+    return ()
+
+
+def main() -> None:
+    """Live through several days, and end with 1 when anything went wrong."""
+    parser = argparse.ArgumentParser(description="Simulate days on which everything goes wrong.")
+    parser.add_argument("--seeds", type=int, default=5, help="how many days")
+    parser.add_argument("--steps", type=int, default=3000, help="what users do on each")
+    parser.add_argument("--first", type=int, default=random.randrange(10**6), help="the first seed")
+    given = parser.parse_args()
+    is_wrong = False
+    for seed in range(given.first, given.first + given.seeds):
+        day = asyncio.run(live_through(seed, given.steps))
+        print(day, flush=True)  # noqa: T201 - this is a script as well
+        is_wrong |= bool(day.wrong)
+    sys.exit(is_wrong)
+
+
+if __name__ == "__main__":
+    main()
