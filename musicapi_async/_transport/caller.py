@@ -94,7 +94,13 @@ class Caller:
         Raises the typed error of whatever went wrong; UncertainSubmissionError when a paid request may have been
         accepted.
         """
-        return cast("T", await _repeating(_Tries(self, call, read)))
+        tries = _Tries(self, call, read)
+        try:
+            return await tries.once()
+        except _RepeatError as due:
+            tries.due = due
+        # Not before it is needed: passing through costs more than the rest of a call.
+        return cast("T", await _repeating(tries))
 
     async def send(self, call: Call, way: Way | None) -> Reply:
         """Send the call once and return its reply, whatever its status; a paid one with a ``way``."""
@@ -138,6 +144,8 @@ class _Tries(Generic[T]):
         """When something was first said to be still prepared."""
         self._way: Way | None = None
         self._turn = 0.0
+        self.due: _RepeatError | None = None
+        """A repetition that is due, and was not waited for yet."""
 
     async def once(self) -> T:
         """Try once; raises _RepeatError when another try is due, else the error to hand to the user."""
@@ -256,6 +264,9 @@ class _Tries(Generic[T]):
 
 
 async def _try(tries: _Tries[Any]) -> object:
+    due, tries.due = tries.due, None
+    if due is not None:
+        raise due
     return await tries.once()
 
 

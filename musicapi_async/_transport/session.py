@@ -75,10 +75,12 @@ class Session:
 
     def terms(self, settings: Settings, seconds: float) -> Terms:
         """Return the terms under these settings, with at least these seconds for the answer."""
+        total, silence = max(settings.timeout, seconds), max(settings.read_timeout, seconds)
         timeout = aiohttp.ClientTimeout(
-            total=max(settings.timeout, seconds),
+            total=total,
             sock_connect=settings.connect_timeout,
-            sock_read=max(settings.read_timeout, seconds),
+            # A limit that cannot be reached would still cost a timer for each request.
+            sock_read=silence if silence < total else None,
         )
         return Terms(timeout, settings.max_reply_size, self._connections.proxy(URL(settings.base_url)))
 
