@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench soak simulate clean
 
 demo: .venv/.installed
 	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
@@ -23,6 +23,12 @@ docs: .venv/.installed
 
 bench: .venv/.bench
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+soak: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python benchmarks/soak.py
+
+simulate: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python -m faults.simulation --seeds 20 --steps 5000
 
 clean:
 	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
