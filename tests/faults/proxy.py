@@ -155,8 +155,10 @@ async def _play(
             await reader.read()  # until the client has had enough
         case Fault.HALF_HEAD_AFTER:
             writer.write(reply[: draw.randrange(1, reply.index(END))])
-        case Fault.HALF_BODY_AFTER:
+        case Fault.HALF_BODY_AFTER | Fault.STALLED_HALF_AFTER:
             writer.write(reply[: draw.randrange(reply.index(END) + len(END), len(reply))])
+            if fault is Fault.STALLED_HALF_AFTER:
+                await reader.read()
         case Fault.GARBAGE_AFTER:
             writer.write(GARBAGE)
         case Fault.DRIPPED_AFTER:

@@ -25,6 +25,7 @@ class Fault(enum.Enum):
     CUT_AFTER = "served, then reset instead of a reply"
     STALLED_BEFORE = "no answer for ever; the server never sees it"
     STALLED_AFTER = "served, and no answer for ever"
+    STALLED_HALF_AFTER = "served, half a reply, and no more for ever"
     HALF_HEAD_AFTER = "served, half a head, closed"
     HALF_BODY_AFTER = "served, half a reply, closed"
     GARBAGE_AFTER = "served, and answered with what is no HTTP"
@@ -45,7 +46,7 @@ class Fault(enum.Enum):
 
 
 UNREAD: Final = (Fault.CLOSED_UNREAD, Fault.TORN)
-STALLS: Final = (Fault.STALLED_BEFORE, Fault.STALLED_AFTER)
+STALLS: Final = (Fault.STALLED_BEFORE, Fault.STALLED_AFTER, Fault.STALLED_HALF_AFTER)
 """They take as long as the client's patience: fewer of them."""
 WEIGHTS: Final = {fault: 0.4 if fault in STALLS else 1.0 for fault in Fault if fault not in UNREAD}
 
