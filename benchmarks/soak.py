@@ -214,9 +214,10 @@ def print_account(samples: Sequence[Sample], tally: Tally, counted: dict[str, An
     at = [samples[round(part * (len(samples) - 1))] for part in (WARM_UP, 0.5, 1)]
     print_title(f"{IN_FLIGHT} tasks in flight for {samples[-1].seconds / 60:.1f} minutes, faults on {SHARE:.0%}")
     units = {"traced": MEGABYTE, "resident": MEGABYTE, "handles": 1, "tasks": 1}
+    words = ("Python objects, MB", "process, MB", "sockets and files", "event loop tasks")
     rows = [
-        [name, *(f"{getattr(sample, name) / unit:.2f}" for sample in at), f"{getattr(grown, name) / unit:+.2f}"]
-        for name, unit in units.items()
+        [word, *(f"{getattr(sample, name) / unit:.2f}" for sample in at), f"{getattr(grown, name) / unit:+.2f}"]
+        for word, (name, unit) in zip(words, units.items(), strict=True)
     ]
     print_table(["of the client", "after the warming-up", "half way", "at the end", "growth, fitted"], rows)
     print(f"\n{counted['requests']} requests, {counted['faults']} faults; outcomes: {dict(tally.outcomes)}; ", end="")

@@ -174,8 +174,10 @@ async def _play(
 async def _drip(reply: bytes, writer: asyncio.StreamWriter) -> None:
     part = max(1, len(reply) // 20)
     for start in range(0, len(reply), part):
+        if writer.is_closing():
+            return
         writer.write(reply[start : start + part])
-        await writer.drain()  # raises once the client has left
+        await writer.drain()
         await asyncio.sleep(0.001)
 
 
