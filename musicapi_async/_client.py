@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+import sys
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
@@ -57,6 +58,7 @@ class MusicAPI:
         max_attempts: int | None = None,
         max_requests: int | None = None,
         create_rate: float | None = None,
+        poll_price: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
         proxy: str | None = None,
@@ -129,7 +131,9 @@ class MusicAPI:
         task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request)))
         self._caller.ledger.unfinished += 1
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
-        return Task(task_id, rule, self._caller, self._shared.poller, accepted_at=now, uploaded=uploaded)
+        return Task(
+            task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded
+        )
 
     async def call(self, request: Request[R]) -> R:
         """Ask for an answer that comes at once, or as soon as the service has prepared it.
@@ -276,3 +280,8 @@ def _check_starts_task(name: str, kind: object, value: object) -> None:
     if not (isinstance(kind, type) and issubclass(kind, TaskRequest)):
         message = f"{name} is {value!r}, which starts no task: submit() and resume() take those, call() the others"
         raise InvalidRequestError(message, name, value, "such as sonic.Create")
+
+
+def _kind_of(request: TaskRequest[Any]) -> str:
+    """Name what takes about as long: an operation, with its model."""
+    return sys.intern(f"{request.operation_name()} {getattr(request, 'model', None) or ''}")

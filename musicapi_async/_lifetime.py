@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.run import Background
+from musicapi_async._tasks.timing import Timing
 from musicapi_async._transport.caller import Caller
 from musicapi_async._transport.connections import Connections
 from musicapi_async._transport.files import Files
@@ -28,7 +29,7 @@ class Shared:
     def __init__(self, settings: Settings) -> None:
         self.connections = Connections(settings)
         self.files = Files(settings, self.connections)
-        self.poller = Poller(settings.poll_interval, max(1, settings.max_requests // 2))
+        self.poller = Poller(Timing(settings.poll_interval, settings.poll_price), max(1, settings.max_requests // 2))
         self._session = Session(settings, self.connections)
         self.background = Background(self._session.in_the_air)
         self._ledgers: dict[tuple[str, str], Ledger] = {}

@@ -113,7 +113,10 @@ class Settings:
     - ``create_rate``: paid requests a second, at most. Unset, they are not held back before the service says 429; then
       they go out at its documented rate, one in 3 seconds, and slowly faster while all goes well. A 429 makes all of
       them wait, with or without a rate.
-    - ``poll_interval``: between two looks at a task; the service advises 15 to 25.
+    - ``poll_price``: how many seconds of waiting one look at a task is worth. The schedule learns how long tasks of an
+      operation and model take, looks first when a finish is plausible, and then where it is likely: with 1 about as
+      often as every 15 seconds, and sooner. Higher looks less often. ``poll_interval`` fixes the gap between two looks
+      instead (the service advises 15 to 25); a sandbox with quick songs wants a small one.
     - ``max_reply_size``: bytes of one reply; a larger one is refused.
     - ``proxy``: an address such as ``http://user:password@host:3128``, for everything. ``trust_env``: without a
       ``proxy``, whether the environment's (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used, except for this machine itself.
@@ -134,7 +137,8 @@ class Settings:
     max_attempts: int = attrs.field(default=4, validator=_check_count)
     max_requests: int = attrs.field(default=100, validator=_check_count)
     create_rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
-    poll_interval: float = attrs.field(default=15.0, validator=_check_positive)
+    poll_price: float = attrs.field(default=1.0, validator=_check_positive)
+    poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     max_reply_size: int = attrs.field(default=32 * 1024 * 1024, validator=_check_count)
     proxy: str | None = attrs.field(default=None, repr=False, validator=_check_proxy)
     trust_env: bool = attrs.field(default=True, validator=_check_flag)

@@ -48,6 +48,7 @@ class MusicAPI:
         max_attempts: int | None = None,
         max_requests: int | None = None,
         create_rate: float | None = None,
+        poll_price: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
         proxy: str | None = None,

@@ -1,14 +1,17 @@
 """The one clock of a client: looks at every waiting task when its time has come.
 
-A waiting task is an entry in the schedule, not a coroutine that sleeps; one timer is armed for the next due time.
+A waiting task is an entry in a wheel, not a coroutine that sleeps, and has no timer of its own: one is armed for the
+slot that is due next.
 """
 
 import asyncio
-from collections.abc import Callable
+import math
+import random
 from typing import Any, Final, Protocol
 
-from musicapi_async._tasks.schedule import Schedule
 from musicapi_async._tasks.state import TaskState, settled
+from musicapi_async._tasks.timing import Stage, Timing
+from musicapi_async._tasks.wheel import Wheel
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.retry import LONGEST_RETRY_AFTER, Kind, Verdict, judge
 from musicapi_async.errors import (
@@ -16,20 +19,40 @@ from musicapi_async.errors import (
     ClientClosedError,
     ConnectionFailedError,
     NotFoundError,
+    RateLimitError,
     UnreadableReplyError,
 )
 
-__all__ = ["Poller", "Waiting"]
+__all__ = ["Listener", "News", "Poller", "Waiting"]
 
 HICCUPS: Final = 20
 """Looks in a row that may fail without telling anything about the task, before the waiters are told."""
-GRACE_LOOKS: Final = 4
-"""Further looks at a task whose clips are all done but fewer than promised, or without a file (decision 7)."""
 NOT_KNOWN_YET: Final = 60.0
 """Seconds in which the service may not know a task yet that it has just accepted."""
+GRACE_LOOKS: Final = 4
+"""Further looks at a task whose clips are all done but fewer than promised, or without a file (decision 7)."""
+TICK: Final = 0.1
+"""Looks are taken together that are due within so many seconds: one by one they cost twice as much."""
+AT_ONCE: Final = 200.0
+"""Looks a second that many tasks, taken up again together, may ask for."""
+NEVER: Final = math.inf
 
 News = TaskState[Any] | BaseException
-Listener = Callable[[News], None]
+
+
+class Listener(Protocol):
+    """Who wants to know of a task."""
+
+    deadline: float
+    """When it gives up, by the event loop's clock."""
+
+    def hear(self, news: News, /) -> None:
+        """Take a state of the task, or the error that ends the looking."""
+        ...
+
+    def expire(self) -> None:
+        """Give up."""
+        ...
 
 
 class Waiting(Protocol):
@@ -37,6 +60,7 @@ class Waiting(Protocol):
 
     id: str
     family: str
+    _kind: str
     _accepted_at: float | None
 
     async def _look(self, attempts: int | None = None) -> TaskState[Any]:
@@ -47,73 +71,139 @@ class Waiting(Protocol):
 class _Entry:
     """One task that is waited for."""
 
-    __slots__ = ("grace", "hiccups", "listeners", "task")
+    __slots__ = ("began", "grace", "hiccups", "listeners", "look_at", "seen", "slot", "stage", "task")
 
-    def __init__(self, task: Waiting) -> None:
+    def __init__(self, task: Waiting, look_at: float, began: float) -> None:
         self.task = task
-        self.listeners: list[Listener] = []
+        self.listeners: tuple[Listener, ...] = ()
+        self.look_at = look_at
+        """When to look; never while a look is under way."""
+        self.stage: Stage = "waiting"
+        self.began = began
+        """When its stage began, by the event loop's clock."""
+        self.seen = 0.0
+        """Seconds from the stage's beginning to the last look that found it unfinished."""
         self.hiccups = 0
         self.grace = 0
+        self.slot: int | None = None
 
 
 class Poller:
     """Looks at tasks as long as somebody listens, a bounded number at once."""
 
-    def __init__(self, interval: float, looks_at_once: int) -> None:
-        self._schedule: Schedule[_Entry] = Schedule(interval)
+    def __init__(self, timing: Timing, looks_at_once: int) -> None:
+        self._timing = timing
+        self._wheel: Wheel[_Entry] = Wheel(min(TICK, (timing.interval or 1) / 4))
         self._entries: dict[int, _Entry] = {}
+        self._due: dict[_Entry, None] = {}
+        """Those whose time has come, in its order, while as many looks are under way as may be."""
         self._looks: set[asyncio.Task[None]] = set()
         self._looks_at_once = looks_at_once
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
+        self._paused_until = 0.0
         self._closed = False
 
     def listen(self, task: Waiting, listener: Listener) -> None:
-        """Call the listener with every state of the task, and with the error that ends the looking."""
+        """Tell the listener of every state of the task, and of the error that ends the looking."""
         if self._closed:
             raise ClientClosedError(task.family, task.id)
         entry = self._entries.get(id(task))
         if entry is None:
-            entry = self._entries[id(task)] = _Entry(task)
-            now = asyncio.get_running_loop().time()
-            self._schedule.put(entry, self._schedule.first_look(now, task._accepted_at))
-            self._arm()
-        entry.listeners.append(listener)
+            entry = self._entries[id(task)] = self._new_entry(task)
+        entry.listeners += (listener,)
+        self._place(entry)
+        self._arm()
 
     def stop_listening(self, task: Waiting, listener: Listener) -> None:
         """Forget the listener, and the task when nobody else listens."""
         entry = self._entries.get(id(task))
-        if entry is None or listener not in entry.listeners:
-            return
-        entry.listeners.remove(listener)
-        if not entry.listeners:
-            self._drop(entry)
+        if entry is not None and listener in entry.listeners:
+            self._leave(entry, listener)
 
     async def aclose(self) -> None:
         """End all looking; every listener is told that the client was closed."""
         self._closed = True
         for entry in list(self._entries.values()):
             self._end(entry, ClientClosedError(entry.task.family, entry.task.id))
+        if self._timer is not None:
+            self._timer.cancel()
         looks = list(self._looks)
         for look in looks:
             look.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
 
+    def _new_entry(self, task: Waiting) -> _Entry:
+        now = asyncio.get_running_loop().time()
+        if task._accepted_at is None:
+            # Nobody knows how long it has been waiting: look now, but not at thousands of them in one breath.
+            look_at = now + random.random() * len(self._entries) / AT_ONCE  # noqa: S311 - nothing secret
+            return _Entry(task, look_at, now - self._timing.usual)
+        gap = self._timing.gap(task._kind, "waiting", 0.0)
+        return _Entry(task, max(now, task._accepted_at + gap), task._accepted_at)
+
+    def _leave(self, entry: _Entry, listener: Listener) -> None:
+        entry.listeners = tuple(other for other in entry.listeners if other is not listener)
+        if not entry.listeners:
+            self._drop(entry)
+
+    def _place(self, entry: _Entry) -> None:
+        """Put an entry where the next thing is due for it: a look, or a listener's deadline."""
+        due = min([entry.look_at, *(listener.deadline for listener in entry.listeners)])
+        if due == NEVER:
+            self._wheel.discard(entry)
+        else:
+            self._wheel.put(entry, due)
+
     def _arm(self) -> None:
+        due = self._wheel.next_due()
+        if due is None or due >= self._timer_at:
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        due = self._schedule.next_due()
-        if due is not None and len(self._looks) < self._looks_at_once:
-            self._timer = asyncio.get_running_loop().call_at(due, self._look_at_due)
+        self._timer_at = due
+        self._timer = asyncio.get_running_loop().call_at(due, self._wake)
 
-    def _look_at_due(self) -> None:
-        loop = asyncio.get_running_loop()
-        for entry in self._schedule.take_due(loop.time(), self._looks_at_once - len(self._looks)):
-            look = loop.create_task(self._look(entry))
-            self._looks.add(look)
-            look.add_done_callback(self._looks.discard)
-            look.add_done_callback(lambda _: self._arm())
+    def _wake(self) -> None:
+        self._timer, self._timer_at = None, NEVER
+        now = asyncio.get_running_loop().time()
+        for entry in self._wheel.take_due(now):
+            for listener in entry.listeners:
+                if listener.deadline <= now:
+                    self._leave(entry, listener)
+                    listener.expire()
+            if not entry.listeners:
+                continue
+            if entry.look_at <= now:
+                self._due[entry] = None
+                entry.look_at = NEVER
+            self._place(entry)
+        self._look_at_due(now)
         self._arm()
+
+    def _look_at_due(self, now: float) -> None:
+        if now < self._paused_until:
+            self._put_off(now)
+        while self._due and len(self._looks) < self._looks_at_once:
+            entry = next(iter(self._due))
+            del self._due[entry]
+            look = asyncio.get_running_loop().create_task(self._look(entry))
+            self._looks.add(look)
+            look.add_done_callback(self._after_look)
+
+    def _after_look(self, look: asyncio.Task[None]) -> None:
+        self._looks.discard(look)
+        if not self._closed:
+            self._look_at_due(asyncio.get_running_loop().time())
+            self._arm()
+
+    def _put_off(self, now: float) -> None:
+        """Have all that is due wait until the service wants to be asked again, and then not come all at once."""
+        for entry in self._due:
+            late = random.random() * len(self._due) / AT_ONCE  # noqa: S311 - nothing secret
+            entry.look_at = max(now, self._paused_until) + late
+            self._place(entry)
+        self._due.clear()
 
     async def _look(self, entry: _Entry) -> None:
         try:
@@ -132,40 +222,65 @@ class Poller:
             self._end(entry, error)
             return
         logger.info("a look at %s task %s failed (%s): looking again", entry.task.family, entry.task.id, error)
-        asked = error.retry_after if isinstance(error, APIStatusError) else None
         # The looks are free, and a task that is paid for must not be lost sight of for a day.
-        self._again(entry, min(asked or 0.0, LONGEST_RETRY_AFTER))
+        asked = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, LONGEST_RETRY_AFTER)
+        if isinstance(error, RateLimitError):
+            self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + asked)
+        self._again(entry, asked)
 
     def _note_state(self, entry: _Entry, state: TaskState[Any]) -> None:
         entry.hiccups = 0
+        now = asyncio.get_running_loop().time()
         if state.status == "incomplete":
             entry.grace += 1
             if entry.grace > GRACE_LOOKS:
                 state = settled(state)
         if state.is_done:
+            self._learn(entry, now)
             self._end(entry, state)
             return
-        for listener in tuple(entry.listeners):
-            listener(state)
+        stage = stage_of(state)
+        if stage != entry.stage:
+            entry.stage, entry.began = stage, now
+        entry.seen = now - entry.began
+        for listener in entry.listeners:
+            listener.hear(state)
         self._again(entry)
+
+    def _learn(self, entry: _Entry, now: float) -> None:
+        kind, accepted_at = entry.task._kind, entry.task._accepted_at
+        if accepted_at is None:
+            return
+        self._timing.learn(kind, entry.stage, entry.seen, now - entry.began)
+        if entry.stage != "waiting":
+            self._timing.learn(kind, "waiting", entry.began + entry.seen - accepted_at, now - accepted_at)
 
     def _again(self, entry: _Entry, asked: float = 0.0) -> None:
         # Whoever waited may have left while the look was under way.
         if entry.listeners:
             now = asyncio.get_running_loop().time()
-            self._schedule.put(entry, self._schedule.next_look(now, asked))
+            gap = self._timing.gap(entry.task._kind, entry.stage, now - entry.began)
+            entry.look_at = now + max(gap, asked)
+            self._place(entry)
 
     def _end(self, entry: _Entry, news: News) -> None:
-        listeners, entry.listeners = entry.listeners, []
+        listeners, entry.listeners = entry.listeners, ()
         self._drop(entry)
         for listener in listeners:
-            listener(news)
+            listener.hear(news)
 
     def _drop(self, entry: _Entry) -> None:
         if self._entries.get(id(entry.task)) is entry:
             del self._entries[id(entry.task)]
-        self._schedule.discard(entry)
-        self._arm()
+        self._due.pop(entry, None)
+        self._wheel.discard(entry)
+
+
+def stage_of(state: TaskState[Any]) -> Stage:
+    """Tell how far a task is by what can be seen of it."""
+    if any(clip.is_done for clip in state.clips):
+        return "partial"
+    return "streaming" if any(clip.stream_url for clip in state.clips) else "waiting"
 
 
 def _is_hiccup(error: Exception, accepted_at: float | None) -> bool:

@@ -1,8 +1,8 @@
 """A paid task: its id, looking at it, waiting for it."""
 
 import asyncio
+import math
 import re
-from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Final, Generic, TypeVar, cast
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from musicapi_async.results import UploadedClip
 
 __all__ = ["Task"]
 
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 # Quoting costs as much as the rest of building a look; the service's own ids need none.
@@ -29,7 +30,7 @@ class Task(Generic[R_co]):
     Keep the id: ``client.<family>.task(id)`` takes the task up again, from another process, next week.
     """
 
-    __slots__ = ("_accepted_at", "_caller", "_end", "_poller", "_rule", "family", "id", "uploaded")
+    __slots__ = ("_accepted_at", "_caller", "_end", "_kind", "_poller", "_rule", "family", "id", "uploaded")
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Task(Generic[R_co]):
         caller: Caller,
         poller: Poller,
         *,
+        kind: str = "",
         accepted_at: float | None = None,
         uploaded: UploadedClip | None = None,
     ) -> None:
@@ -47,6 +49,8 @@ class Task(Generic[R_co]):
         """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
         self._accepted_at = accepted_at
         """When it was accepted, by the event loop's clock; None for a task taken up from its id."""
+        self._kind = kind
+        """What started it, for the schedule that learns: tasks of a kind take about as long."""
         self._rule = rule
         self._caller = caller
         self._poller = poller
@@ -76,24 +80,15 @@ class Task(Generic[R_co]):
 
     async def updates(self) -> AsyncGenerator[TaskState[R_co], None]:
         """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end."""
-        inbox: deque[News] = deque()
-        arrived = asyncio.Event()
-
-        def listener(news: News) -> None:
-            inbox.append(news)
-            arrived.set()
-
         if self._end is not None:
             yield self._end
             return
+        inbox: _Inbox[R_co] = _Inbox()
         last: TaskState[R_co] | None = None
-        self._poller.listen(self, listener)
+        self._poller.listen(self, inbox)
         try:
             while last is None or not last.is_done:
-                await arrived.wait()
-                arrived.clear()
-                while inbox:
-                    news = inbox.popleft()
+                for news in await inbox.take():
                     if isinstance(news, BaseException):
                         raise news
                     if news != last:
@@ -101,7 +96,7 @@ class Task(Generic[R_co]):
                     last = news
             self._note_end(last)
         finally:
-            self._poller.stop_listening(self, listener)
+            self._poller.stop_listening(self, inbox)
 
     async def _look(self, attempts: int | None = None) -> TaskState[R_co]:
         """Look once; ``attempts`` bounds the repetitions of a look that fails (the setting's by default)."""
@@ -120,34 +115,72 @@ class Task(Generic[R_co]):
         self._end = state
 
     async def _wait_for_end(self, timeout: float | None) -> TaskState[R_co]:
-        loop = asyncio.get_running_loop()
-        end: asyncio.Future[TaskState[R_co]] = loop.create_future()
-        last_seen: str | None = None
-
-        def listener(news: News) -> None:
-            nonlocal last_seen
-            if isinstance(news, BaseException):
-                if not end.done():
-                    end.set_exception(news)
-            elif news.is_done:
-                if not end.done():
-                    end.set_result(news)
-            else:
-                last_seen = news.status
-
-        started = loop.time()
-        self._poller.listen(self, listener)
-        limit = asyncio.timeout(timeout)
+        waiter: _Waiter[R_co] = _Waiter(self, timeout)
+        self._poller.listen(self, waiter)
         try:
-            async with limit:
-                self._note_end(await end)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise TaskTimeoutError(self.family, self.id, round(loop.time() - started, 1), last_seen) from None
+            state = await waiter.end
         finally:
-            self._poller.stop_listening(self, listener)
-        return end.result()
+            self._poller.stop_listening(self, waiter)
+            if waiter.end.done() and not waiter.end.cancelled():
+                waiter.end.exception()  # cancelled in the same moment, nobody else would look at it
+        self._note_end(state)
+        return state
+
+
+class _Waiter(Generic[R]):
+    """Waits for the end of a task, until a deadline."""
+
+    __slots__ = ("_last_seen", "_started", "_task", "deadline", "end")
+
+    def __init__(self, task: Task[R], timeout: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.end: asyncio.Future[TaskState[R]] = loop.create_future()
+        self._task = task
+        self._started = loop.time()
+        self._last_seen: str | None = None
+        self.deadline = math.inf if timeout is None else self._started + timeout
+
+    def hear(self, news: News) -> None:
+        """Remember what was last seen; the end ends the waiting."""
+        if self.end.done():
+            return
+        if isinstance(news, BaseException):
+            self.end.set_exception(news)
+        elif news.is_done:
+            self.end.set_result(news)
+        else:
+            self._last_seen = news.status
+
+    def expire(self) -> None:
+        """End the waiting; the task lives on."""
+        if not self.end.done():
+            waited = round(self.end.get_loop().time() - self._started, 1)
+            self.end.set_exception(TaskTimeoutError(self._task.family, self._task.id, waited, self._last_seen))
+
+
+class _Inbox(Generic[R]):
+    """Keeps what was heard of a task until it is taken."""
+
+    deadline = math.inf
+
+    def __init__(self) -> None:
+        self._heard: list[News] = []
+        self._arrived = asyncio.Event()
+
+    def hear(self, news: News) -> None:
+        """Keep the news."""
+        self._heard.append(news)
+        self._arrived.set()
+
+    def expire(self) -> None:
+        """Never called: it has no deadline."""
+
+    async def take(self) -> list[News]:
+        """Wait for news, and return all there are."""
+        await self._arrived.wait()
+        self._arrived.clear()
+        heard, self._heard = self._heard, []
+        return heard
 
 
 def _checked_id(task_id: object) -> str:

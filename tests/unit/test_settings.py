@@ -112,7 +112,7 @@ def test_a_keyword_goes_before_the_environment_before_the_default() -> None:
 
     assert (told.api_key, told.base_url, told.poll_interval) == ("told", "https://told.example", 2)
     assert (found.api_key, found.base_url, found.poll_interval) == ("from-env", "https://env.example", 3)
-    assert (default.base_url, default.poll_interval) == ("https://api.musicapi.ai/api/v1", 15)
+    assert (default.base_url, default.poll_interval) == ("https://api.musicapi.ai/api/v1", None)
 
 
 def test_the_environment_is_read_when_the_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

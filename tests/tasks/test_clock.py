@@ -1,0 +1,141 @@
+"""The one clock: looks when they are worth it, in the open, with no herd, and deadlines of their own."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from clock import Clock
+from scripted import Step, reply, scripted
+
+from musicapi_async import MusicAPI, errors
+from musicapi_async.sandbox import Sandbox
+
+LOOK = "GET /sonic/task/{task_id}"
+RUNNING = reply(200, {"data": [{"clip_id": "c", "state": "running"}]})
+
+
+async def test_the_first_look_is_held_until_a_finish_is_plausible(clock: Clock) -> None:
+    async with Sandbox(seconds=100) as sandbox, MusicAPI("k", base_url=sandbox.base_url, timeout=3600) as client:
+        first_looks = []
+        for _ in range(15):
+            before, began = sandbox.requests[LOOK], clock.ahead
+            task = await client.sonic.describe(description="rain")
+            waiting = asyncio.create_task(task.wait())
+            while sandbox.requests[LOOK] == before:
+                sandbox.advance(0.5)
+                clock.ahead += 0.5
+                await asyncio.sleep(0.002)
+            first_looks.append(clock.ahead - began)
+            while not waiting.done():
+                sandbox.advance(0.5)
+                clock.ahead += 0.5
+                await asyncio.sleep(0.002)
+            assert len(await waiting) == 2
+
+    # Guessed at first; songs of 85 to 115 seconds, after a few of them.
+    assert 20 < first_looks[0] < 50
+    assert 55 < first_looks[-1] < 100
+
+
+async def test_what_is_seen_of_a_task_tells_when_to_look_again(clock: Clock) -> None:
+    """A service whose second clip is there three seconds after the first, at very different times."""
+    loop = asyncio.get_running_loop()
+    done = {"clip_id": "c", "state": "succeeded", "audio_url": "https://files.example/c.mp3"}
+    accepted_at, takes = 0.0, 60.0
+    halves: list[float] = []
+    gaps: list[float] = []
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        nonlocal accepted_at
+        if server.received[-1].method == "POST":
+            accepted_at = loop.time()
+            return await reply(200, {"task_id": "t-1"})(writer)
+        age = loop.time() - accepted_at
+        if halves:
+            gaps.append(loop.time() - halves.pop())
+        if age < takes:
+            return await reply(202, {"type": "not_ready"})(writer)
+        if age < takes + 3:
+            halves.append(loop.time())
+            return await reply(200, {"data": [done, {"clip_id": "d", "state": "running"}]})(writer)
+        return await reply(200, {"data": [done, done]})(writer)
+
+    async with scripted(step) as server, MusicAPI("k", base_url=server.base_url, timeout=3600) as client:
+        for number in range(20):
+            takes = 40.0 + number * 37 % 120
+            halves.clear()
+            waiting = asyncio.create_task((await client.sonic.describe(description="rain")).wait())
+            await clock.run(1, waiting)
+
+    assert len(gaps) >= 3
+    assert max(gaps[-3:]) < 7
+
+
+async def test_waits_end_by_their_own_deadline_while_others_go_on(clock: Clock) -> None:
+    async with scripted(RUNNING) as server, MusicAPI("k", base_url=server.base_url, timeout=3600) as client:
+        task = client.sonic.task("t-1")
+        began = asyncio.get_running_loop().time()
+        patient, hasty = asyncio.create_task(task.wait(timeout=300)), asyncio.create_task(task.wait(timeout=20))
+        await clock.run(0.5, hasty)
+        assert 20 <= asyncio.get_running_loop().time() - began < 23
+        assert not patient.done()
+        await clock.run(0.5, patient)
+
+        assert 300 <= asyncio.get_running_loop().time() - began < 303
+    for waiting, limit in ((hasty, 20), (patient, 300)):
+        with pytest.raises(errors.TaskTimeoutError, match="last seen running") as caught:
+            await waiting
+        assert caught.value.waited == pytest.approx(limit, abs=2)
+
+
+async def test_a_wait_ends_in_time_while_a_look_is_under_way(clock: Clock) -> None:
+    async def never(_: asyncio.StreamWriter) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    async with scripted(never) as server, MusicAPI("k", base_url=server.base_url, timeout=3600) as client:
+        waiting = asyncio.create_task(client.sonic.task("t-1").wait(timeout=30))
+        began = asyncio.get_running_loop().time()
+        await clock.run(1, waiting)
+
+        assert asyncio.get_running_loop().time() - began < 33
+    with pytest.raises(errors.TaskTimeoutError):
+        await waiting
+
+
+def noting(times: list[float], first: Step | None = None) -> Step:
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        times.append(asyncio.get_running_loop().time())
+        if first is not None and len(times) == 1:
+            return await first(writer)
+        return await RUNNING(writer)
+
+    return step
+
+
+async def test_tasks_taken_up_again_together_do_not_come_as_a_herd(clock: Clock) -> None:
+    times: list[float] = []
+    async with scripted(noting(times)) as server, MusicAPI("k", base_url=server.base_url) as client:
+        waits = [asyncio.create_task(client.sonic.task(f"t-{n}").wait(timeout=12)) for n in range(1000)]
+        await clock.run(0.1, asyncio.gather(*waits, return_exceptions=True))
+
+    first = times[:1000]
+    assert len(times) >= 1000
+    # 200 a second, not all in the first breath.
+    assert max(sum(start <= at < start + 1 for at in first) for start in first[::50]) < 400
+    assert first[-1] - first[0] > 3
+
+
+async def test_a_429_to_a_look_holds_all_looks_back_and_lets_them_go_one_by_one(clock: Clock) -> None:
+    times: list[float] = []
+    slow_down = reply(429, {"error": "slow down"}, {"Retry-After": "60"})
+    async with scripted(noting(times, slow_down)) as server, MusicAPI("k", base_url=server.base_url) as client:
+        waits = [asyncio.create_task(client.sonic.task(f"t-{n}").wait(timeout=90)) for n in range(400)]
+        await clock.run(0.1, asyncio.gather(*waits, return_exceptions=True))
+
+    told = times[0]
+    later = sorted(at for at in times if at > told + 2)
+    assert later[0] - told >= 59.9
+    # Those that stood in line come back spread, not in one breath.
+    assert max(sum(start <= at < start + 0.5 for at in later) for start in later[::20]) < 250
+    assert max(after - before for before, after in pairwise(later)) < 31
