@@ -1,17 +1,35 @@
 """A server that plays a script and counts what it received: the truth about what was sent.
 
 Each whole request takes the next step of the script (the last one for ever). A step is what is done with the
-connection: ``reply(...)``, ``raw(...)``, ``cut()``, ``stall()``.
+connection: ``reply(...)``, ``raw(...)``, ``cut()``, ``stall()``, ``trickle(...)``, ``endless(...)``,
+``close_when(...)``. ``hang_up(...)`` does not wait for a whole request: a connection that is accepted while it is next
+takes it.
 """
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import attrs
 
-__all__ = ["Received", "Scripted", "cut", "raw", "reply", "scripted", "stall"]
+__all__ = [
+    "HangUp",
+    "Received",
+    "Scripted",
+    "Step",
+    "close_when",
+    "cut",
+    "endless",
+    "half_head",
+    "hang_up",
+    "raw",
+    "reply",
+    "scripted",
+    "stall",
+    "trickle",
+]
 
 Step = Callable[[asyncio.StreamWriter], Awaitable[bool]]
 """Answers one request; returns whether the connection stays open."""
@@ -28,18 +46,40 @@ class Received:
     connection: int
 
 
+@attrs.frozen
+class HangUp:
+    """Read at most so many bytes of whatever comes, then reset the connection (or close it, having read nothing)."""
+
+    after: int
+
+    async def __call__(self, writer: asyncio.StreamWriter) -> bool:
+        """Cut a connection that was kept alive until now, and has sent a whole request."""
+        writer.transport.abort()
+        return False
+
+
 @attrs.define
 class Scripted:
     """What the server was told and what it saw."""
 
     steps: list[Step]
     received: list[Received] = attrs.field(factory=list)
+    begun: list[bytes] = attrs.field(factory=list)
+    """What was read of requests that were not read to their end."""
     connections: int = 0
+    closed: int = 0
     port: int = 0
+    host: str = "127.0.0.1"
+    scheme: str = "http"
+
+    @property
+    def origin(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/v1"
+        return f"{self.origin}/api/v1"
 
     def next_step(self) -> Step:
         return self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
@@ -47,13 +87,7 @@ class Scripted:
 
 def reply(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Step:
     """Answer with JSON (or with bytes as they are) and keep the connection open."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [
-        f"HTTP/1.1 {status} X",
-        f"Content-Length: {len(content)}",
-        *(f"{k}: {v}" for k, v in (headers or {}).items()),
-    ]
-    return raw("\r\n".join(lines).encode() + b"\r\n\r\n" + content, close=False)
+    return raw(_message(status, body, headers), close=False)
 
 
 def raw(content: bytes, *, close: bool = True) -> Step:
@@ -63,6 +97,49 @@ def raw(content: bytes, *, close: bool = True) -> Step:
         writer.write(content)
         await writer.drain()
         return not close
+
+    return step
+
+
+def half_head(*, close: bool = True) -> Step:
+    """Send half a header, and then nothing or the end."""
+    return raw(b"HTTP/1.1 200 OK\r\nContent-Le", close=close)
+
+
+def trickle(start: bytes, more: bytes, every: float) -> Step:
+    """Send a start, and then a little more again and again, so many seconds apart."""
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        writer.write(start)
+        while True:
+            writer.write(more)
+            await writer.drain()
+            await asyncio.sleep(every)
+
+    return step
+
+
+def endless(start: bytes, more: bytes) -> Step:
+    """Send a start, and then more for as long as anybody reads it."""
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        writer.write(start)
+        while True:
+            writer.write(more)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    return step
+
+
+def close_when(idle: asyncio.Event, status: int, body: object = None) -> Step:
+    """Answer as if the connection were kept alive, and close it when it has been idle for long enough."""
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        writer.write(_message(status, body, None))
+        await writer.drain()
+        await idle.wait()
+        return False
 
     return step
 
@@ -77,6 +154,11 @@ def cut() -> Step:
     return step
 
 
+def hang_up(after: int = 0) -> Step:
+    """Close a new connection before anything is read, or reset it after so many bytes of the request."""
+    return HangUp(after)
+
+
 def stall() -> Step:
     """Never answer."""
 
@@ -88,9 +170,9 @@ def stall() -> Step:
 
 
 @asynccontextmanager
-async def scripted(*steps: Step) -> AsyncIterator[Scripted]:
-    """Serve a script on a free port of loopback."""
-    script = Scripted(list(steps))
+async def scripted(*steps: Step, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> AsyncIterator[Scripted]:
+    """Serve a script on a free port of loopback (``::1`` for IPv6), with TLS where a context is given."""
+    script = Scripted(list(steps), host=host, scheme="http" if tls is None else "https")
     handlers: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,8 +186,9 @@ async def scripted(*steps: Step) -> AsyncIterator[Scripted]:
         finally:
             handlers.discard(task)
             writer.close()
+            script.closed += 1
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, host, 0, ssl=tls)
     script.port = server.sockets[0].getsockname()[1]
     try:
         yield script
@@ -119,6 +202,9 @@ async def scripted(*steps: Step) -> AsyncIterator[Scripted]:
 async def _converse(script: Scripted, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     script.connections += 1
     connection = script.connections
+    if isinstance(script.steps[0], HangUp):
+        await _hang_up(script, reader, writer)
+        return
     is_open = True
     while is_open:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -128,3 +214,21 @@ async def _converse(script: Scripted, reader: asyncio.StreamReader, writer: asyn
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         script.received.append(Received(method, path, headers, body, connection))
         is_open = await script.next_step()(writer)
+
+
+async def _hang_up(script: Scripted, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    step = script.next_step()
+    assert isinstance(step, HangUp)
+    if step.after:
+        script.begun.append(await reader.readexactly(step.after))
+        writer.transport.abort()
+
+
+def _message(status: int, body: object, headers: Mapping[str, str] | None) -> bytes:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [
+        f"HTTP/1.1 {status} X",
+        f"Content-Length: {len(content)}",
+        *(f"{k}: {v}" for k, v in (headers or {}).items()),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
