@@ -20,6 +20,7 @@ from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, f
 from musicapi_async._transport.session import Sent, Session, Terms, Way, logger
 from musicapi_async._transport.wire import write_json
 from musicapi_async.errors import (
+    ClientClosedError,
     ConnectionFailedError,
     MusicAPIError,
     NotReadyError,
@@ -201,6 +202,8 @@ class _Tries(Generic[T]):
         verdict = judge(Kind.PAID if self._is_paid else Kind.LOOK, failure)
         if self._is_paid and fault_of(failure) in {Fault.RATE_LIMITED, Fault.BUSY}:
             self._caller.session.pacer.refused(self._turn, getattr(failure, "retry_after", None))
+        if verdict is Verdict.REPEAT and self._caller.session.is_closed:
+            return ClientClosedError()
         wait = self._wait(failure) if verdict is Verdict.REPEAT else None
         if wait is not None:
             reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)

@@ -41,6 +41,8 @@ class Connections:
         self._open: dict[str, aiohttp.ClientSession] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._proxies: dict[tuple[str, str | None], URL | None] = {}
+        self.arriving: set[aiohttp.StreamReader] = set()
+        """The replies that are being read."""
         self.closed = False
 
     @property
@@ -81,6 +83,9 @@ class Connections:
         while self._open:
             _, session = self._open.popitem()
             await session.close()
+        # Whoever reads a reply is not woken by that.
+        for content in self.arriving:
+            content.set_exception(aiohttp.ClientConnectionError("the client was closed"))
 
 
 def break_of(error: BaseException, host: str | None, *, was_sent: bool | None) -> BrokenError:

@@ -73,6 +73,11 @@ class Session:
         self.in_the_air: set[asyncio.Task[Any]] = set()
         """The tasks whose paid request may have reached the service and is not answered yet."""
 
+    @property
+    def is_closed(self) -> bool:
+        """True when nothing can be sent any more."""
+        return self._connections.closed
+
     def terms(self, settings: Settings, seconds: float) -> Terms:
         """Return the terms under these settings, with at least these seconds for the answer."""
         total, silence = max(settings.timeout, seconds), max(settings.read_timeout, seconds)
@@ -92,7 +97,7 @@ class Session:
         async with self._slots:
             # Not before there is a slot: the client may be closed meanwhile.
             http = self._connections.session("looks", _open_for_looks)
-            return await _exchange(http, attempted, method, url, sent, terms, None)
+            return await self._exchange(http, attempted, method, url, sent, terms, None)
 
     async def pay(self, attempted: str, url: URL, sent: Sent, terms: Terms, way: Way) -> Reply:
         """Post a request that costs money and read its whole reply; the ``way`` notes how far it came.
@@ -105,33 +110,56 @@ class Session:
             assert sender is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
             self.in_the_air.add(sender)
             try:
-                return await _exchange(http, attempted, "POST", url, sent, terms, way)
+                return await self._exchange(http, attempted, "POST", url, sent, terms, way)
             finally:
                 self.in_the_air.discard(sender)
 
+    async def _exchange(
+        self,
+        http: aiohttp.ClientSession,
+        attempted: str,
+        method: str,
+        url: URL,
+        sent: Sent,
+        terms: Terms,
+        way: Way | None,
+    ) -> Reply:
+        try:
+            async with http.request(
+                method,
+                url,
+                headers=sent.headers,
+                data=sent.body,
+                timeout=terms.timeout,
+                allow_redirects=False,
+                proxy=terms.proxy,
+                trace_request_ctx=way,
+            ) as response:
+                reply = Reply(response.status, response.headers, b"")
+                content = await self._read_within(response.content, terms.reply_size)
+                if content is None:
+                    reason = f"the reply is larger than {terms.reply_size} bytes"
+                    raise UnreadableReplyError(attempted, response.status, reason, b"", reply.request_id)
+                return reply._replace(content=content)
+        # RuntimeError: the client was closed in this moment.
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
+            raise break_of(error, url.host, was_sent=None if way is None else way.sent_at is not None) from error
 
-async def _exchange(
-    http: aiohttp.ClientSession, attempted: str, method: str, url: URL, sent: Sent, terms: Terms, way: Way | None
-) -> Reply:
-    try:
-        async with http.request(
-            method,
-            url,
-            headers=sent.headers,
-            data=sent.body,
-            timeout=terms.timeout,
-            allow_redirects=False,
-            proxy=terms.proxy,
-            trace_request_ctx=way,
-        ) as response:
-            reply = Reply(response.status, response.headers, b"")
-            content = await _read_within(response.content, terms.reply_size)
-            if content is None:
-                reason = f"the reply is larger than {terms.reply_size} bytes"
-                raise UnreadableReplyError(attempted, response.status, reason, b"", reply.request_id)
-            return reply._replace(content=content)
-    except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
-        raise break_of(error, url.host, was_sent=None if way is None else way.sent_at is not None) from error
+    async def _read_within(self, content: aiohttp.StreamReader, limit: int) -> bytes | None:
+        """Read to the end, or return None as soon as there is more than the limit."""
+        parts: list[bytes] = []
+        size = 0
+        self._connections.arriving.add(content)
+        try:
+            while not content.at_eof():
+                part = await content.readany()
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    return None
+        finally:
+            self._connections.arriving.discard(content)
+        return b"".join(parts)
 
 
 def _open_for_looks(common: Mapping[str, Any]) -> aiohttp.ClientSession:
@@ -149,16 +177,3 @@ def _open_for_paid(common: Mapping[str, Any]) -> aiohttp.ClientSession:
         headers=HEADERS,
         trace_configs=[tracing],
     )
-
-
-async def _read_within(content: aiohttp.StreamReader, limit: int) -> bytes | None:
-    """Read to the end, or return None as soon as there is more than the limit."""
-    parts: list[bytes] = []
-    size = 0
-    while not content.at_eof():
-        part = await content.readany()
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            return None
-    return b"".join(parts)

@@ -32,10 +32,7 @@ async def drip(writer: asyncio.StreamWriter) -> bool:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_half_a_reply_is_not_waited_for_after_closing(way: str, request: pytest.FixtureRequest) -> None:
-    if way == "poll":
-        reason = "a look of poll() is not ended by closing, and aiohttp does not wake who reads its reply"
-        request.applymarker(pytest.mark.xfail(reason=reason, raises=TimeoutError))
+async def test_half_a_reply_is_not_waited_for_after_closing(way: str) -> None:
     async with scripted(half) as server:
         client = MusicAPI("k", base_url=server.base_url, timeout=20)
         asking = asyncio.ensure_future(WAYS[way](client))
@@ -49,7 +46,23 @@ async def test_half_a_reply_is_not_waited_for_after_closing(way: str, request: p
             await asyncio.wait_for(asking, timeout=1)
 
 
-@pytest.mark.xfail(reason="aiohttp's RuntimeError('Connection closed.') is handed to the caller", raises=RuntimeError)
+async def test_half_an_answer_to_a_paid_request_ends_as_uncertain_when_the_grace_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("musicapi_async._lifetime.CLOSING_GRACE", 0.05)
+    async with scripted(half) as server:
+        client = MusicAPI("k", base_url=server.base_url, timeout=20)
+        asking = asyncio.ensure_future(client.sonic.describe(description="rain"))
+        async with asyncio.timeout(5):
+            while not server.received:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        await client.aclose()
+
+        with pytest.raises(errors.UncertainSubmissionError, match="the client was closed"):
+            await asyncio.wait_for(asking, timeout=1)
+
+
 async def test_a_reply_that_is_arriving_ends_as_our_own_error() -> None:
     async with scripted(drip) as server:
         for turns in range(40, 64):

@@ -86,7 +86,7 @@ async def test_the_time_of_an_uncertain_request_is_that_of_its_sending() -> None
 
     assert isinstance(first, errors.UncertainSubmissionError)
     assert isinstance(second, errors.UncertainSubmissionError)
-    assert (second.when - first.when).total_seconds() >= 0.2
+    assert (second.when - first.when).total_seconds() >= 0.1
 
 
 async def test_a_time_limit_round_a_create_says_what_it_left_behind() -> None:
