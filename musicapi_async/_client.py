@@ -180,11 +180,13 @@ class MusicAPI:
         """Write a clip's audio, a prepared file, or any file by its URL (such as ``clip.image_url``) to ``path``.
 
         The file appears under its name only when it is whole. A path without a suffix gets the one its content asks
-        for. ``on_progress(done, total)`` is called with bytes. The API key is not sent to the file's host.
+        for. ``on_progress(done, total)`` is called with bytes; a download that breaks off is repeated from its start,
+        so ``done`` may go back. The API key is not sent to the file's host, and a host with an address that is not
+        public is refused (``allow_private_addresses``; through a proxy only addresses in the URL itself are).
 
         Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
         """
-        return await save(self._shared.files, source, path, on_progress)
+        return await self._shared.track(save(self._shared.files, self._settings, source, path, on_progress))
 
     async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.

@@ -28,9 +28,9 @@ class Shared:
 
     def __init__(self, settings: Settings) -> None:
         self.connections = Connections(settings)
-        self.files = Files(settings, self.connections)
         self.poller = Poller(Timing(settings.poll_interval, settings.poll_price), max(1, settings.max_requests // 2))
         self._session = Session(settings, self.connections)
+        self.files = Files(self.connections, self._session.budget)
         self.background = Background(self._session.in_the_air)
         self._ledgers: dict[tuple[str, str], Ledger] = {}
         self._calling: set[asyncio.Task[Any]] = set()

@@ -1,20 +1,19 @@
-"""One call with its repetitions: the only place that sleeps and sends again."""
+"""One call with its repetitions: what becomes of each failure."""
 
 import asyncio
 import logging
 import random
 import time
-import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 import attrs
-import backoff
 from yarl import URL
 
 from musicapi_async._settings import Settings
 from musicapi_async._transport.ledger import Ledger
+from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, unreadable
 from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, fault_of, judge, wait_before
 from musicapi_async._transport.session import Sent, Session, Terms, Way, logger
@@ -63,21 +62,6 @@ class Call:
         return f"{self.method} {self.path}"
 
 
-class _RepeatError(Exception):
-    """Carries a failure that may be repeated, and how long to wait before."""
-
-    def __init__(self, failure: Exception, wait: float) -> None:
-        super().__init__(failure, wait)
-        self.failure = failure
-        self.wait = wait
-
-
-def _waits() -> Generator[float, Any, None]:  # backoff sends it each _RepeatError
-    asked = yield 0.0
-    while True:
-        asked = yield asked.wait
-
-
 class Caller:
     """Sends calls under one set of settings; any number of callers share a session."""
 
@@ -98,10 +82,10 @@ class Caller:
         tries = _Tries(self, call, read)
         try:
             return await tries.once()
-        except _RepeatError as due:
+        except RepeatError as due:
             tries.due = due
         # Not before it is needed: passing through costs more than the rest of a call.
-        return cast("T", await _repeating(tries))
+        return cast("T", await repeating(tries))
 
     async def send(self, call: Call, way: Way | None) -> Reply:
         """Send the call once and return its reply, whatever its status; a paid one with a ``way``."""
@@ -145,11 +129,11 @@ class _Tries(Generic[T]):
         """When something was first said to be still prepared."""
         self._way: Way | None = None
         self._turn = 0.0
-        self.due: _RepeatError | None = None
+        self.due: RepeatError | None = None
         """A repetition that is due, and was not waited for yet."""
 
     async def once(self) -> T:
-        """Try once; raises _RepeatError when another try is due, else the error to hand to the user."""
+        """Try once; raises RepeatError when another try is due, else the error to hand to the user."""
         self._count += 1
         try:
             result = await self._send_and_read()
@@ -198,7 +182,7 @@ class _Tries(Generic[T]):
         self._began = clock() if self._began is None else self._began + waited
 
     def _consequence(self, failure: MusicAPIError | BrokenError) -> Exception:
-        """Return what is to be raised: _RepeatError, or the error for the user."""
+        """Return what is to be raised: RepeatError, or the error for the user."""
         verdict = judge(Kind.PAID if self._is_paid else Kind.LOOK, failure)
         if self._is_paid and fault_of(failure) in {Fault.RATE_LIMITED, Fault.BUSY}:
             self._caller.session.pacer.refused(self._turn, getattr(failure, "retry_after", None))
@@ -208,7 +192,7 @@ class _Tries(Generic[T]):
         if wait is not None:
             reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)
             logger.info("%s failed (%s): again in %.1f s", self._call.attempted, reason, wait)
-            return _RepeatError(failure, wait)
+            return RepeatError(failure, wait)
         if verdict is Verdict.UNCERTAIN:
             uncertain = self._uncertain(failure)
             self._caller.report(uncertain)
@@ -238,7 +222,7 @@ class _Tries(Generic[T]):
         if self._waited() + PREPARING_GAP > PREPARING_LIMIT:
             return NotReadyError(failure.attempted, self._waited())
         self._count = 0
-        return _RepeatError(failure, PREPARING_GAP)
+        return RepeatError(failure, PREPARING_GAP)
 
     def _waited(self) -> float:
         return round(asyncio.get_running_loop().time() - (self._asked_at or 0.0), 1)
@@ -264,17 +248,3 @@ class _Tries(Generic[T]):
         end.add_note(str(uncertain))
         logger.warning("%s", uncertain)
         self._caller.report(uncertain)
-
-
-async def _try(tries: _Tries[Any]) -> object:
-    due, tries.due = tries.due, None
-    if due is not None:
-        raise due
-    return await tries.once()
-
-
-with warnings.catch_warnings():
-    # backoff calls asyncio.iscoroutinefunction, deprecated since Python 3.14, when it decorates.
-    warnings.filterwarnings("ignore", message=".*iscoroutinefunction.*", category=DeprecationWarning)
-    # The rules are ours (retry.py); backoff sleeps and sends again. Built once: building costs more than calling.
-    _repeating = backoff.on_exception(_waits, _RepeatError, jitter=None, logger=None)(_try)

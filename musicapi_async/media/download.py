@@ -13,10 +13,11 @@ from typing import BinaryIO, Final, TypeVar
 import attrs
 from anyio.to_thread import run_sync
 
+from musicapi_async._settings import Settings
 from musicapi_async._transport.caller import logger
-from musicapi_async._transport.files import Files
-from musicapi_async._transport.retry import BrokenError
-from musicapi_async.errors import DownloadError
+from musicapi_async._transport.files import FileReply, Files
+from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, is_text, kind_of
 from musicapi_async.results import Clip, DownloadFile
 
@@ -25,7 +26,10 @@ __all__ = ["Progress", "SavedFile", "save"]
 T = TypeVar("T")
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes written so far and the bytes in all (None when the host does not tell)."""
+"""Called with the bytes written so far and the bytes in all (None when the host does not tell).
+
+A download that breaks off begins again: the bytes written so far may go back.
+"""
 
 # One hop to a thread for each batch: small ones cost more in hops than in writing.
 BATCH: Final = 1024 * 1024
@@ -47,18 +51,22 @@ class SavedFile(os.PathLike[str]):
 
 
 async def save(
-    files: Files, source: Clip | DownloadFile | str, path: str | os.PathLike[str], on_progress: Progress | None
+    files: Files,
+    settings: Settings,
+    source: Clip | DownloadFile | str,
+    path: str | os.PathLike[str],
+    on_progress: Progress | None,
 ) -> SavedFile:
     """Fetch a clip's audio, or a URL, to a path; see ``MusicAPI.download``."""
     url = _url_of(source)
     partial = _PartialFile(url, Path(path), is_media=not isinstance(source, str))
     try:
         await partial.do(partial.open)
-        start, size = await _stream(files, url, partial, on_progress)
+        start = await _fetch(files, settings, url, partial, on_progress)
         kind = kind_of(start)
         final = _final_name(partial.target, kind)
         await partial.do(partial.finish, final)
-        return SavedFile(path=final, size=size, kind=kind)
+        return SavedFile(path=final, size=partial.size, kind=kind)
     finally:
         # Cancelled or failed, nothing half may stay; after the rename there is nothing left to remove.
         await partial.do(partial.discard)
@@ -73,6 +81,8 @@ class _PartialFile:
         self._is_media = is_media or target.suffix.lower().lstrip(".") in KINDS
         self._path = target.parent / f".{secrets.token_hex(8)}.part"
         self._file: BinaryIO | None = None
+        self.size = 0
+        """The bytes that came, of this try."""
 
     async def do(self, function: Callable[..., T], *args: object) -> T:
         """Run one of the functions below in a thread, and see it through: cancelled, it ends before the caller does."""
@@ -104,6 +114,11 @@ class _PartialFile:
             raise IsADirectoryError(errno.EISDIR, "it is a directory; name a file in it")
         self._file = self._path.open("xb")
 
+    def empty(self) -> None:
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
+
     def write(self, content: bytes) -> None:
         if self._file is not None:
             self._file.write(content)
@@ -128,38 +143,44 @@ class _PartialFile:
             self._file = None
 
 
-async def _stream(files: Files, url: str, partial: _PartialFile, on_progress: Progress | None) -> tuple[bytes, int]:
-    """Copy the body to the file; return its first bytes and its size."""
-    size = 0
-    total: int | None = None
+async def _fetch(
+    files: Files, settings: Settings, url: str, partial: _PartialFile, on_progress: Progress | None
+) -> bytes:
+    """Copy the body to the file, from its start again when it breaks off; return its first bytes."""
+    try:
+        return await files.fetch(settings, url, lambda reply: _copy(reply, partial, on_progress))
+    except BrokenError as error:
+        came = f"; {partial.size} bytes had come" if error.fault in {Fault.CUT, Fault.TIMEOUT} else ""
+        raise partial.error(error.reason + came) from error
+    except (APIStatusError, InvalidRequestError) as error:
+        raise partial.error(f"its host answered {error.status}", error.status) from error
+
+
+async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress | None) -> bytes:
+    if partial.size:
+        partial.size = 0
+        await partial.do(partial.empty)
     batch = bytearray()
     start = b""
-    try:
-        async with files.open(url) as reply:
-            if reply.status != 200:  # noqa: PLR2004
-                raise partial.error(f"its host answered {reply.status}", reply.status)
-            total = reply.size
-            async for chunk in reply.chunks:
-                if len(start) < FIRST_BYTES:
-                    start += chunk[: FIRST_BYTES - len(start)]
-                    if len(start) == FIRST_BYTES:
-                        partial.check(start)
-                batch += chunk
-                size += len(chunk)
-                if len(batch) >= BATCH:
-                    await partial.do(partial.write, bytes(batch))
-                    batch.clear()
-                    if on_progress is not None:
-                        on_progress(size, total)
-    except BrokenError as error:
-        raise partial.error(f"{error.reason}; {size} bytes had come") from error
-    if not size:
+    async for chunk in reply.chunks:
+        if len(start) < FIRST_BYTES:
+            start += chunk[: FIRST_BYTES - len(start)]
+            if len(start) == FIRST_BYTES:
+                partial.check(start)
+        batch += chunk
+        partial.size += len(chunk)
+        if len(batch) >= BATCH:
+            await partial.do(partial.write, bytes(batch))
+            batch.clear()
+            if on_progress is not None:
+                on_progress(partial.size, reply.size)
+    if not partial.size:
         raise partial.error("the file is empty")
     partial.check(start)
     await partial.do(partial.write, bytes(batch))
     if on_progress is not None:
-        on_progress(size, total)
-    return start, size
+        on_progress(partial.size, reply.size)
+    return start
 
 
 def _url_of(source: Clip | DownloadFile | str) -> str:

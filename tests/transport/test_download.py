@@ -19,7 +19,7 @@ WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + b"\x01" * 100
 
 @pytest.fixture
 async def fetching() -> AsyncIterator[MusicAPI]:
-    async with MusicAPI("secret-key", base_url="http://127.0.0.1:9/api/v1", timeout=0.5) as client:
+    async with MusicAPI("secret-key", base_url="http://127.0.0.1:9/api/v1", read_timeout=0.5, max_attempts=1) as client:
         yield client
 
 
@@ -215,7 +215,7 @@ async def test_a_full_disk_is_a_clear_error_and_leaves_no_file(tmp_path: Path) -
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
         async def main():
-            async with MusicAPI("k") as client:
+            async with MusicAPI("k", base_url=sys.argv[1]) as client:
                 try:
                     await client.download(sys.argv[1], sys.argv[2])
                 except errors.DownloadError as error:
