@@ -9,8 +9,9 @@ import math
 import random
 from typing import Any, Final, Protocol
 
+from musicapi_async._tasks.shapes import Stage
 from musicapi_async._tasks.state import TaskState, settled
-from musicapi_async._tasks.timing import Stage, Timing
+from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.wheel import Wheel
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.retry import LONGEST_RETRY_AFTER, Kind, Verdict, judge
@@ -29,8 +30,6 @@ HICCUPS: Final = 20
 """Looks in a row that may fail without telling anything about the task, before the waiters are told."""
 NOT_KNOWN_YET: Final = 60.0
 """Seconds in which the service may not know a task yet that it has just accepted."""
-GRACE_LOOKS: Final = 4
-"""Further looks at a task whose clips are all done but fewer than promised, or without a file (decision 7)."""
 TICK: Final = 0.1
 """Looks are taken together that are due within so many seconds: one by one they cost twice as much."""
 AT_ONCE: Final = 200.0
@@ -231,15 +230,15 @@ class Poller:
     def _note_state(self, entry: _Entry, state: TaskState[Any]) -> None:
         entry.hiccups = 0
         now = asyncio.get_running_loop().time()
-        if state.status == "incomplete":
+        if state._seen.grace is not None:
             entry.grace += 1
-            if entry.grace > GRACE_LOOKS:
+            if entry.grace > state._seen.grace:
                 state = settled(state)
         if state.is_done:
             self._learn(entry, now)
             self._end(entry, state)
             return
-        stage = stage_of(state)
+        stage = state._seen.stage
         if stage != entry.stage:
             entry.stage, entry.began = stage, now
         entry.seen = now - entry.began
@@ -274,13 +273,6 @@ class Poller:
             del self._entries[id(entry.task)]
         self._due.pop(entry, None)
         self._wheel.discard(entry)
-
-
-def stage_of(state: TaskState[Any]) -> Stage:
-    """Tell how far a task is by what can be seen of it."""
-    if any(clip.is_done for clip in state.clips):
-        return "partial"
-    return "streaming" if any(clip.stream_url for clip in state.clips) else "waiting"
 
 
 def _is_hiccup(error: Exception, accepted_at: float | None) -> bool:

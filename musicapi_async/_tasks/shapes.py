@@ -1,10 +1,10 @@
 """What a look shows of a result: pure, one function for each kind of result (contract, decisions 7, 8 and 18)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, TypeAlias
 
-from musicapi_async._transport.reading import read_clip, read_result
+from musicapi_async._transport.reading import read_clip, read_result, state_and_url
 from musicapi_async.results import (
     Clip,
     DownloadFiles,
@@ -23,24 +23,75 @@ from musicapi_async.results import (
 from musicapi_async.results.clip import FAILED, SUCCEEDED
 from musicapi_async.results.lenient import items, text
 
-__all__ = ["Seen", "Status", "see"]
+__all__ = ["Seen", "Stage", "Status", "see"]
 
 Status = Literal["waiting", "running", "incomplete", "finished", "failed"]
+Stage = Literal["waiting", "streaming", "partial"]
+"""What is seen of a task: nothing yet, something to listen to while it is made, or a clip that is done."""
 Body = Mapping[str, object]
+Told: TypeAlias = tuple[str | None, str | None]
+"""A clip's state and address."""
 
 RUNNING_WORDS: Final = frozenset(
     {"PENDING", "RUNNING", "QUEUED", "SUBMITTED", "NOT_START", "IN_PROGRESS", "PROCESSING", "STREAMING"}
 )
 DONE: Final = ("finished", "incomplete")
+ENDS: Final = (SUCCEEDED, FAILED)
+GRACE_LOOKS: Final = 4
+"""Further looks at a task whose clips are all done but fewer than promised, or without a file (decision 7)."""
+JOINING_LOOKS: Final = 12
 PAIRED: Final = ("replaced", "extended")
 
 
-class Seen(NamedTuple):
-    """A look's clips, how far they are, and the result where there is one."""
+class Seen:
+    """How far a task is; its clips, and the result where there is one, are read when somebody wants them.
 
-    status: Status
-    clips: tuple[Clip, ...] = ()
-    result: Any = None
+    Most looks find a song under way, and nobody looks at its clips.
+    """
+
+    __slots__ = ("_clips", "_read", "_result", "grace", "stage", "status")
+
+    def __init__(
+        self,
+        status: Status,
+        clips: tuple[Clip, ...] = (),
+        result: Any = None,
+        *,
+        stage: Stage | None = None,
+        grace: int | None = None,
+        read: Callable[[], tuple[tuple[Clip, ...], Any]] | None = None,
+    ) -> None:
+        self.status = status
+        self.grace = GRACE_LOOKS if status == "incomplete" and grace is None else grace
+        """Further looks it is worth; then what is there is handed over. None while it is plainly under way."""
+        self.stage: Stage = stage or _stage_of(map(_told, clips))
+        self._clips = clips
+        self._result = result
+        self._read = read
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """What is there of the clips."""
+        self._see()
+        return self._clips
+
+    @property
+    def result(self) -> Any:
+        """What the task made; None while it is under way."""
+        self._see()
+        return self._result
+
+    def __reduce__(self) -> tuple[Callable[..., "Seen"], tuple[Any, ...]]:
+        """Pickle what was read, not the reader."""
+        return _seen, (self.status, self.clips, self.result, self.stage, self.grace)
+
+    def _see(self) -> None:
+        if self._read is not None:
+            (self._clips, self._result), self._read = self._read(), None
+
+
+def _seen(status: Status, clips: tuple[Clip, ...], result: Any, stage: Stage, grace: int | None) -> Seen:
+    return Seen(status, clips, result, stage=stage, grace=grace)
 
 
 def see(kind: type, promised: int, body: Body) -> Seen:
@@ -49,24 +100,42 @@ def see(kind: type, promised: int, body: Body) -> Seen:
 
 
 def _songs(body: Body, promised: int) -> Seen:
-    clips = tuple(map(_song, _rows(body)))
-    status = _status_of(clips, promised)
-    # Most looks find a song under way: a result is only made of what is done.
-    return Seen(status, clips, Songs.from_clips(clips) if status in DONE else None)
+    rows = [_song(row) for row in _rows(body)]
+    told = [state_and_url(row) for row in rows]
+    status = _status_of(told, promised)
+
+    def read() -> tuple[tuple[Clip, ...], Songs | None]:
+        clips = tuple(map(read_clip, rows))
+        return clips, Songs.from_clips(clips) if status in DONE else None
+
+    return Seen(status, stage=_stage_of(told), read=read)
 
 
 def _stems(body: Body, promised: int) -> Seen:
     clips = tuple(map(read_clip, _rows(body)))
     stems = tuple(Stem(_stem_name(clip), clip) for clip in clips if clip.state != FAILED)
-    return Seen(_status_of(clips, promised), clips, Stems(stems))
+    return Seen(_status_of(list(map(_told, clips)), promised), clips, Stems(stems, _failed(clips)))
 
 
 def _joined(
-    part_of: Callable[[Clip, Clip | None], Any], all_of: Callable[[Any], Any], body: Body, promised: int
+    part_of: Callable[[Clip, Clip | None], Any],
+    all_of: Callable[[Any, tuple[Clip, ...]], Any],
+    body: Body,
+    promised: int,
 ) -> Seen:
     pairs = [_pair(row) for row in _rows(body)]
-    made = tuple(part_of(part, full) for part, full in pairs if part.state != FAILED)
-    return _by_pairs(pairs, promised)._replace(result=all_of(made))
+    made = (part_of(part, full if full and full.clip_id else None) for part, full in pairs if part.state != FAILED)
+    whole = [full for part, full in pairs if full is not None and part.state != FAILED]
+    parts, fulls = [_told(part) for part, _ in pairs], list(map(_told, whole))
+    clips = (*(part for part, _ in pairs), *(full for full in whole if full.clip_id))
+    status, grace = _status_of(parts, promised), None
+    if status in DONE and not all(state in ENDS for state, _ in fulls):
+        # The parts are there; joining them takes a while, and may never come to an end.
+        status, grace = "running", JOINING_LOOKS
+    elif status == "finished" and whole:
+        # The parts are there, and the whole songs: each is to have its file.
+        status = _status_of(fulls, len(whole))
+    return Seen(status, clips, all_of(tuple(made), _failed(part for part, _ in pairs)), grace=grace)
 
 
 def _voice(body: Body, _: int) -> Seen:
@@ -177,33 +246,41 @@ def _pair(row: Body) -> tuple[Clip, Clip | None]:
     return read_clip(part), Clip(state="running") if "full" in row else None
 
 
-def _song(row: Body) -> Clip:
-    """Read a song; of a part with its whole song, taken up as a song from its id, the whole one."""
+def _song(row: Body) -> Body:
+    """Find a song's row; of a part with its whole song, taken up as a song from its id, the whole one."""
     if "replaced" not in row and "extended" not in row:
-        return read_clip(row)
-    part, full = _pair(row)
-    return part if full is None else full
+        return row
+    part = next((found for name in PAIRED if isinstance(found := row.get(name), Mapping)), row)
+    full = row.get("full", part)
+    return full if isinstance(full, Mapping) else {"state": "running"}
 
 
-def _by_pairs(pairs: list[tuple[Clip, Clip | None]], promised: int) -> Seen:
-    parts = tuple(part for part, _ in pairs)
-    whole = tuple(full for part, full in pairs if full is not None and part.state != FAILED)
-    status = _status_of(parts, promised)
-    if status in DONE and not all(full.is_done for full in whole):
-        status = "running"
-    elif status == "finished" and whole:
-        # The parts are there, and the whole songs: each is to have its file.
-        status = _status_of(whole, len(whole))
-    return Seen(status, (*parts, *(full for full in whole if full.clip_id)))
+def _failed(clips: Iterable[Clip]) -> tuple[Clip, ...]:
+    return tuple(clip for clip in clips if clip.state == FAILED)
 
 
-def _status_of(clips: tuple[Clip, ...], promised: int) -> Status:
-    if not clips:
+def _told(clip: Clip) -> Told:
+    return clip.state, clip.audio_url or clip.stream_url
+
+
+def _status_of(told: Sequence[Told], promised: int) -> Status:
+    if not told:
         return "waiting"
-    if not all(clip.is_done for clip in clips):
+    if not all(state in ENDS for state, _ in told):
         return "running"
-    whole = len(clips) >= promised and all(clip.audio_url for clip in clips if clip.state == SUCCEEDED)
+    whole = len(told) >= promised and all(url for state, url in told if state == SUCCEEDED)
     return "finished" if whole else "incomplete"
+
+
+def _stage_of(told: Iterable[Told]) -> Stage:
+    """Tell how far a task is by what can be seen of its clips."""
+    stage: Stage = "waiting"
+    for state, url in told:
+        if state in ENDS:
+            return "partial"
+        if url:
+            stage = "streaming"
+    return stage
 
 
 def _stem_name(clip: Clip) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
@@ -31,6 +31,7 @@ FAILURE_WORDS: Final = frozenset({"FAILED", "FAILURE"})
 INNER_FAILURE_WORDS: Final = FAILURE_WORDS | {"ERROR"}
 INNER: Final = ("data", "handledData")
 NOTHING: Final[Mapping[str, object]] = {}
+NOTHING_SEEN: Final = Seen("waiting")
 REFUND_KEYS: Final = ("already_refunded", "refund_processed")
 # Only close before the word: "it could not be made; its credits were refunded" says that they were.
 NOT_REFUNDED: Final = re.compile(r"(?:\bnot|\bnever|n\Wt)\s+(?:\w+\s+){0,3}refunded", re.IGNORECASE)
@@ -52,10 +53,20 @@ class TaskState(Generic[R_co]):
     task_id: str
     family: str
     status: Status
-    clips: tuple[Clip, ...] = ()
-    result: R_co | None = None
     error: TaskFailedError | None = None
-    raw: Mapping[str, object] = attrs.field(factory=dict, repr=False, eq=False)
+    raw: Mapping[str, object] = attrs.field(factory=dict, repr=False, hash=False)
+    _seen: Seen = attrs.field(default=NOTHING_SEEN, repr=False, eq=False)
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """What is there of the clips."""
+        return self._seen.clips
+
+    @property
+    def result(self) -> R_co | None:
+        """What the task made."""
+        is_there = self.error is None and self.status in {"incomplete", "finished"}
+        return cast("R_co | None", self._seen.result) if is_there else None
 
     @property
     def is_done(self) -> bool:
@@ -92,24 +103,22 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply)
     if rule.result is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
         message = f"{rule.family} task {task_id} made a voice: client.resume(sonic.CreateVoice, {task_id!r})"
         raise InvalidRequestError(message, "task_id", task_id, "a task of songs")
-    seen = Seen("waiting") if is_not_ready(reply, body) else see(rule.result, rule.promised, body)
-    state: TaskState[R_co] = TaskState(
-        task_id=task_id, family=rule.family, status=seen.status, clips=seen.clips, raw=body
-    )
-    return _with_result(state, seen.result) if seen.status in {"incomplete", "finished"} else state
+    seen = NOTHING_SEEN if is_not_ready(reply, body) else see(rule.result, rule.promised, body)
+    state: TaskState[R_co] = TaskState(task_id=task_id, family=rule.family, status=seen.status, raw=body, seen=seen)
+    return _or_failed(state) if seen.status in {"incomplete", "finished"} else state
 
 
 def settled(state: TaskState[R_co]) -> TaskState[R_co]:
-    """Take an incomplete state as final: hand over what is there."""
-    return (
-        attrs.evolve(state, status="failed" if state.error else "finished") if state.status == "incomplete" else state
-    )
+    """Take a state as final that nothing more will come of: hand over what is there."""
+    if state._seen.grace is None:
+        return state
+    return attrs.evolve(state, status="failed" if state.error else "finished")
 
 
-def _with_result(state: TaskState[R], result: R) -> TaskState[R]:
-    """Add the result; where every clip failed, the failure (decision 9)."""
+def _or_failed(state: TaskState[R]) -> TaskState[R]:
+    """Return the state; where every clip failed, the failure (decision 9)."""
     if not state.clips or any(clip.state != FAILED for clip in state.clips):
-        return attrs.evolve(state, result=result)
+        return state
     reason = next((clip.error for clip in state.clips if clip.error), "every clip failed")
     error = TaskFailedError(
         state.family, state.task_id, reason, "failed", _refund_in(state.raw, reason), None, state.raw

@@ -2,14 +2,12 @@
 
 import random
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from musicapi_async._tasks.durations import Durations
+from musicapi_async._tasks.shapes import Stage
 
-__all__ = ["GUESSES", "LONGEST_GAP", "SHORTEST_GAP", "SPREAD", "Stage", "Timing"]
-
-Stage = Literal["waiting", "streaming", "partial"]
-"""What was last seen of a task: nothing yet, something to listen to while it is made, or one clip that is done."""
+__all__ = ["GUESSES", "LONGEST_GAP", "SHORTEST_GAP", "SPREAD", "Timing"]
 
 GUESSES: Final[Mapping[Stage, tuple[float, float]]] = {
     "waiting": (75.0, 0.5),

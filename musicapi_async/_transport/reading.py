@@ -33,7 +33,7 @@ from musicapi_async.results.clip import SUCCEEDED
 from musicapi_async.results.lenient import items, moment, number, tags, text
 from musicapi_async.results.lyrics import aligned
 
-__all__ = ["read_clip", "read_result", "read_uploaded"]
+__all__ = ["read_clip", "read_result", "read_uploaded", "state_and_url"]
 
 T = TypeVar("T")
 Body = Mapping[str, object]
@@ -50,8 +50,7 @@ def read_clip(row: Body) -> Clip:
     Written out, since most looks read two: going through a converter takes half as long again.
     """
     get = row.get
-    audio_url = text(get("audio_url")) or None
-    state = text(get("state")) or (SUCCEEDED if audio_url else None)
+    state, audio_url = state_and_url(row)
     is_whole = state == SUCCEEDED
     return Clip(
         clip_id=text(get("clip_id")) or "",
@@ -71,6 +70,12 @@ def read_clip(row: Body) -> Clip:
         error=text(get("error_message") or get("error") or get("message")),
         raw=row,
     )
+
+
+def state_and_url(row: Body) -> tuple[str | None, str | None]:
+    """Read how far a clip is, and the address of its file or its stream; with a file and no word it has succeeded."""
+    audio_url = text(row.get("audio_url")) or None
+    return text(row.get("state")) or (SUCCEEDED if audio_url else None), audio_url
 
 
 def read_uploaded(body: Body) -> UploadedClip | None:

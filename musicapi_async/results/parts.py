@@ -20,9 +20,13 @@ class Stem:
 
 @attrs.frozen
 class Stems(Several[Stem]):
-    """The stems of a song, in the service's order; how many there are (2, 4, 12, 24) is up to the service."""
+    """The stems of a song, in the service's order; how many there are (2, 4, 12, 24) is up to the service.
+
+    Clips that failed are in ``failed``.
+    """
 
     stems: tuple[Stem, ...] = ()
+    failed: tuple[Clip, ...] = ()
 
     @property
     def by_name(self) -> Mapping[str, Clip]:
@@ -46,9 +50,10 @@ class ReplacedSection:
 
 @attrs.frozen
 class ReplacedSections(Several[ReplacedSection]):
-    """The versions of a replaced section, in the service's order."""
+    """The versions of a replaced section, in the service's order; sections that failed are in ``failed``."""
 
     sections: tuple[ReplacedSection, ...] = ()
+    failed: tuple[Clip, ...] = ()
 
     def _items(self) -> tuple[ReplacedSection, ...]:
         return self.sections
@@ -64,9 +69,10 @@ class ExtendedSong:
 
 @attrs.frozen
 class ExtendedSongs(Several[ExtendedSong]):
-    """The versions of a continuation, in the service's order."""
+    """The versions of a continuation, in the service's order; continuations that failed are in ``failed``."""
 
     songs: tuple[ExtendedSong, ...] = ()
+    failed: tuple[Clip, ...] = ()
 
     def _items(self) -> tuple[ExtendedSong, ...]:
         return self.songs

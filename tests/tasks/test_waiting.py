@@ -1,12 +1,13 @@
 """Waiting for a task: to its end, with an end, broken off, taken up again."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from clock import Clock
 from scripted import Step, cut, reply, scripted
 
-from musicapi_async import MusicAPI, Songs, errors
+from musicapi_async import MusicAPI, Songs, TaskRequest, errors, sonic
 from musicapi_async.sandbox import Fault, Sandbox
 
 LOOK = "GET /sonic/task/{task_id}"
@@ -193,6 +194,28 @@ async def test_the_second_clip_is_waited_for() -> None:
     songs, looks = await wait_for_scripted(ONE, ONE, BOTH)
 
     assert ([song.clip_id for song in songs], looks) == (["c-1", "c-2"], 3)
+
+
+@pytest.mark.parametrize("operation", [sonic.BasicStems, sonic.ReplaceSection, sonic.UploadExtend])
+async def test_a_part_that_failed_is_told_beside_the_others(operation: type[TaskRequest[Any]]) -> None:
+    good = {"clip_id": "c-1", "state": "succeeded", "audio_url": "https://files.example/1.mp3", "title": "Sea (Bass)"}
+    bad = {"clip_id": "c-2", "state": "failed", "error_message": "no luck"}
+    async with scripted(reply(200, {"data": [good, bad]})) as server, MusicAPI("k", base_url=server.base_url) as client:
+        parts = await client.resume(operation, "t-1").wait()
+
+    assert len(parts) == 1
+    assert [(clip.clip_id, clip.error) for clip in parts.failed] == [("c-2", "no luck")]
+
+
+async def test_a_song_that_is_never_joined_is_handed_over_without_the_whole() -> None:
+    part = {"clip_id": "c-1", "state": "succeeded", "audio_url": "https://files.example/1.mp3"}
+    async with scripted(reply(200, {"data": [{"replaced": part, "full": None}] * 2})) as server:
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.001) as client:
+            sections = await client.resume(sonic.ReplaceSection, "t-1").wait()
+
+        # Joining takes longer than a file that is late: more looks than for those.
+        assert 10 <= len(server.received) <= 20
+    assert [(section.replaced.clip_id, section.full) for section in sections] == [("c-1", None)] * 2
 
 
 async def test_a_task_that_stays_unknown_ends_the_wait_after_a_minute(
