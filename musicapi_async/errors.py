@@ -318,22 +318,28 @@ class TaskFailedError(MusicAPIError):
 
 
 class TaskTimeoutError(MusicAPIError, TimeoutError):
-    """We stopped waiting; the task is paid for and lives on: wait again, or take it up from ``task_id``."""
+    """We stopped waiting; the task is paid for and lives on: wait again, or take it up from ``task_id``.
 
-    def __init__(self, family: str, task_id: str, waited: float, last_seen: str | None = None) -> None:
+    ``resumption`` is how, as it is written in Python.
+    """
+
+    def __init__(
+        self, family: str, task_id: str, waited: float, last_seen: str | None = None, resumption: str | None = None
+    ) -> None:
         super().__init__()
         # Set here: given to OSError's constructor they would be taken for an errno and a file name.
-        self.args = (family, task_id, waited, last_seen)
+        self.args = (family, task_id, waited, last_seen, resumption)
         self.family = family
         self.task_id = task_id
         self.waited = waited
         self.last_seen = last_seen
+        self.resumption = resumption or f"client.{family}.task({task_id!r})"
 
     def __str__(self) -> str:
         seen = f", last seen {self.last_seen}" if self.last_seen else ""
         return (
             f"{self.family} task {self.task_id} is not finished after {self.waited:g} s{seen}; it is paid for and "
-            f"lives on: wait again, or take it up later with client.{self.family}.task({self.task_id!r})"
+            f"lives on: wait again, or take it up later with {self.resumption}"
         )
 
 
@@ -361,19 +367,23 @@ class BudgetExceededError(MusicAPIError):
 
 
 class ClientClosedError(MusicAPIError):
-    """The client was closed; a task that was waited for lives on and can be taken up from ``task_id``."""
+    """The client was closed; a task that was waited for lives on and can be taken up from ``task_id``.
 
-    def __init__(self, family: str | None = None, task_id: str | None = None) -> None:
-        super().__init__(family, task_id)
+    ``resumption`` is how, as it is written in Python.
+    """
+
+    def __init__(self, family: str | None = None, task_id: str | None = None, resumption: str | None = None) -> None:
+        super().__init__(family, task_id, resumption)
         self.family = family
         self.task_id = task_id
+        self.resumption = resumption or f"client.{family}.task({task_id!r})"
 
     def __str__(self) -> str:
         if self.task_id is None:
             return "the client is closed: make a new one"
         return (
             f"the client was closed while {self.family} task {self.task_id} was waited for; it lives on: take it up "
-            f"with client.{self.family}.task({self.task_id!r}) on a new client"
+            f"with {self.resumption} on a new client"
         )
 
 

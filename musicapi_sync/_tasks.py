@@ -22,7 +22,7 @@ R_co = TypeVar("R_co", covariant=True)
 class Task(Generic[R_co]):
     """A task of the service, paid for, known by its ``id``.
 
-    Keep the id: ``client.<family>.task(id)`` takes the task up again, from another process, next week. Interrupted by
+    Keep the id: it takes the task up again, from another process, next week, as ``resumption`` says. Interrupted by
     Ctrl-C, a wait ends and the task lives on; the exception's note names it.
     """
 
@@ -40,6 +40,11 @@ class Task(Generic[R_co]):
     def __repr__(self) -> str:
         """Show the family and the id."""
         return repr(self._task)
+
+    @property
+    def resumption(self) -> str:
+        """How the task is taken up again, as it is written in Python."""
+        return self._task.resumption
 
     def wait(self, timeout: float | None = 600.0) -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
@@ -201,8 +206,7 @@ class Run(Generic[R]):
         alive = self._run.tasks if last is None else (*self._run.tasks, last)
         if not alive:
             return None
-        names = ", ".join(f"{task.family} {task.id}" for task in alive)
-        return f"paid for and alive at the service: {names}; take each up with client.<family>.task(id)"
+        return f"paid for and alive at the service: {', '.join(task.resumption for task in alive)}"
 
 
 def _check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:
@@ -214,7 +218,4 @@ def _check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI |
 def lives_on(task: musicapi_async.Task[Any]) -> str:
     """Say that a task goes on without us."""
     uploaded = f"; the audio was uploaded as clip {task.uploaded.clip_id}" if task.uploaded else ""
-    return (
-        f"{task.family} task {task.id} is paid for and lives on: take it up with client.{task.family}.task({task.id!r})"
-        f"{uploaded}"
-    )
+    return f"{task.family} task {task.id} is paid for and lives on: take it up with {task.resumption}{uploaded}"

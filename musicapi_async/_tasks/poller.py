@@ -62,6 +62,11 @@ class Waiting(Protocol):
     _kind: str
     _accepted_at: float | None
 
+    @property
+    def resumption(self) -> str:
+        """How it is taken up again."""
+        ...
+
     async def _look(self, attempts: int | None = None) -> TaskState[Any]:
         """Look once."""
         ...
@@ -106,7 +111,7 @@ class Poller:
     def listen(self, task: Waiting, listener: Listener) -> None:
         """Tell the listener of every state of the task, and of the error that ends the looking."""
         if self._closed:
-            raise ClientClosedError(task.family, task.id)
+            raise ClientClosedError(task.family, task.id, task.resumption)
         entry = self._entries.get(id(task))
         if entry is None:
             entry = self._entries[id(task)] = self._new_entry(task)
@@ -124,7 +129,8 @@ class Poller:
         """End all looking; every listener is told that the client was closed."""
         self._closed = True
         for entry in list(self._entries.values()):
-            self._end(entry, ClientClosedError(entry.task.family, entry.task.id))
+            task = entry.task
+            self._end(entry, ClientClosedError(task.family, task.id, task.resumption))
         if self._timer is not None:
             self._timer.cancel()
         looks = list(self._looks)

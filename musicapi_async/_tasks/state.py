@@ -82,12 +82,29 @@ class TaskRule(Generic[R_co]):
     promised: int
     result: "type[Any]"
     look: str
-    instead: str = ""
+    instead: str
+    called: str
+    """The request class as users write it."""
 
     @classmethod
     def of(cls, request: type[TaskRequest[R_co]]) -> "TaskRule[R_co]":
-        """Return the rule of an operation."""
-        return cls(request.family(), request.promised, request.result, request.look_path(), request.instead)
+        """Return the rule of an operation; its tasks share it."""
+        rule = _rules.get(request)
+        if rule is None:
+            family = request.family()
+            called = f"{family}.{request.__name__}"
+            rule = cls(family, request.promised, request.result, request.look_path(), request.instead, called)
+            _rules[request] = rule
+        return cast("TaskRule[R_co]", rule)
+
+    def resumption(self, task_id: str) -> str:
+        """Write how a task is taken up again."""
+        if self.result is Songs:
+            return f"client.{self.family}.task({task_id!r})"
+        return f"client.resume({self.called}, {task_id!r})"
+
+
+_rules: Final[dict[type[TaskRequest[Any]], TaskRule[Any]]] = {}
 
 
 def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply) -> TaskState[R_co]:

@@ -27,7 +27,7 @@ PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 class Task(Generic[R_co]):
     """A task of the service, paid for, known by its ``id``.
 
-    Keep the id: ``client.<family>.task(id)`` takes the task up again, from another process, next week.
+    Keep the id: it takes the task up again, from another process, next week, as ``resumption`` says.
     """
 
     __slots__ = ("_accepted_at", "_caller", "_end", "_kind", "_poller", "_rule", "family", "id", "uploaded")
@@ -59,6 +59,11 @@ class Task(Generic[R_co]):
     def __repr__(self) -> str:
         """Show the family and the id."""
         return f"Task(family={self.family!r}, id={self.id!r})"
+
+    @property
+    def resumption(self) -> str:
+        """How the task is taken up again, as it is written in Python."""
+        return self._rule.resumption(self.id)
 
     async def wait(self, timeout: float | None = 600.0) -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
@@ -155,7 +160,8 @@ class _Waiter(Generic[R]):
         """End the waiting; the task lives on."""
         if not self.end.done():
             waited = round(self.end.get_loop().time() - self._started, 1)
-            self.end.set_exception(TaskTimeoutError(self._task.family, self._task.id, waited, self._last_seen))
+            task = self._task
+            self.end.set_exception(TaskTimeoutError(task.family, task.id, waited, self._last_seen, task.resumption))
 
 
 class _Inbox(Generic[R]):

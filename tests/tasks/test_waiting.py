@@ -7,7 +7,7 @@ import pytest
 from clock import Clock
 from scripted import Step, cut, reply, scripted
 
-from musicapi_async import MusicAPI, Songs, TaskRequest, errors, sonic
+from musicapi_async import MusicAPI, Songs, TaskRequest, errors, producer, sonic, suno
 from musicapi_async.sandbox import Fault, Sandbox
 
 LOOK = "GET /sonic/task/{task_id}"
@@ -194,6 +194,34 @@ async def test_the_second_clip_is_waited_for() -> None:
     songs, looks = await wait_for_scripted(ONE, ONE, BOTH)
 
     assert ([song.clip_id for song in songs], looks) == (["c-1", "c-2"], 3)
+
+
+@pytest.mark.parametrize(
+    ("operation", "resumption"),
+    [
+        (sonic.Create, "client.sonic.task('t-1')"),
+        (sonic.BasicStems, "client.resume(sonic.BasicStems, 't-1')"),
+        (suno.MakeLyrics, "client.resume(suno.MakeLyrics, 't-1')"),
+        (producer.Download, "client.resume(producer.Download, 't-1')"),
+    ],
+)
+async def test_an_end_of_waiting_says_how_to_go_on(operation: type[TaskRequest[Any]], resumption: str) -> None:
+    async with scripted(NOT_READY) as server:
+        client = MusicAPI("k", base_url=server.base_url)
+        task = client.resume(operation, "t-1")
+        with pytest.raises(errors.TaskTimeoutError) as late:
+            await task.wait(timeout=0.01)
+        waiting = asyncio.create_task(task.wait())
+        while len(server.received) < 2:
+            await asyncio.sleep(0)
+        await client.aclose()
+        with pytest.raises(errors.ClientClosedError) as closed:
+            await waiting
+
+        assert resumption in str(late.value)
+        assert resumption in str(closed.value)
+        names = {"client": client, "sonic": sonic, "suno": suno, "producer": producer}
+        assert eval(resumption, names).id == "t-1"  # noqa: S307 - what it says can be run
 
 
 @pytest.mark.parametrize("operation", [sonic.BasicStems, sonic.ReplaceSection, sonic.UploadExtend])
