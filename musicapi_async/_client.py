@@ -67,6 +67,8 @@ class MusicAPI:
         allow_private_addresses: bool | None = None,
         on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> None:
+        # A traceback that shows locals must not show these.
+        api_key, proxy = Settings.hidden(api_key), Settings.hidden(proxy)
         given = {name: value for name, value in locals().items() if name != "self"}
         self._set_up(Settings.load(**given), None)
 
@@ -235,6 +237,7 @@ class MusicAPI:
         What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
         does nothing: keep the client it came from, and close that.
         """
+        api_key = Settings.hidden(api_key)
         changes = {name: value for name, value in locals().items() if name != "self" and value is not None}
         view = object.__new__(type(self))
         view._set_up(attrs.evolve(self._settings, **changes), self._root or self)
@@ -264,7 +267,8 @@ class MusicAPI:
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""
-        return f"MusicAPI({self._settings!r})"
+        # A client whose settings were refused has none, and shows in the traceback.
+        return f"MusicAPI({getattr(self, '_settings', None)!r})"
 
     def __del__(self) -> None:
         """Warn of a client that was used and not closed."""

@@ -12,10 +12,29 @@ import attrs
 
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
-__all__ = ["Settings"]
+__all__ = ["Secret", "Settings"]
 
 Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
+VARIABLES: Final = {
+    "api_key": "MUSICAPI_KEY",
+    "base_url": "MUSICAPI_BASE_URL",
+    "poll_interval": "MUSICAPI_POLL_INTERVAL",
+}
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
+
+
+class Secret(str):
+    """Text for those who use it, and dots for those who look: in reprs, and in tracebacks that show locals."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "'...'"
+
+
+def _hidden(value: str | None) -> str | None:
+    return Secret(value) if isinstance(value, str) else value  # what is no text is refused later
 
 
 def _clean_key(key: object) -> str:
@@ -24,7 +43,7 @@ def _clean_key(key: object) -> str:
         message = f"the API key must be text, not {type(key).__name__}"
         raise InvalidRequestError(message, "api_key", None, "text")
     cleaned = key.strip().strip("\"'").strip()
-    return re.sub(r"(?i)^bearer(\s+|$)", "", cleaned).strip("\"'")
+    return Secret(re.sub(r"(?i)^bearer(\s+|$)", "", cleaned).strip("\"'"))
 
 
 def _check_key(_: object, __: object, key: str) -> None:
@@ -140,7 +159,7 @@ class Settings:
     poll_price: float = attrs.field(default=1.0, validator=_check_positive)
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     max_reply_size: int = attrs.field(default=32 * 1024 * 1024, validator=_check_count)
-    proxy: str | None = attrs.field(default=None, repr=False, validator=_check_proxy)
+    proxy: str | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
@@ -155,14 +174,23 @@ class Settings:
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
-        variables = os.environ if environment is None else environment
-        found: dict[str, Any] = {"api_key": variables.get("MUSICAPI_KEY", "")}
-        if url := variables.get("MUSICAPI_BASE_URL", "").strip():
-            found["base_url"] = url
+        found = _from_environment(environment)
         found.update((name, value) for name, value in given.items() if value is not None)
-        if "poll_interval" not in found and (interval := variables.get("MUSICAPI_POLL_INTERVAL", "").strip()):
+        if given.get("poll_interval") is None and (interval := found.get("poll_interval")):
             found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
         return cls(**found)
+
+    @staticmethod
+    def hidden(value: str | None) -> str | None:
+        """Return the same text in a form that no repr shows, nor a traceback with locals."""
+        return _hidden(value)
+
+
+def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the settings that the environment holds; apart, so that no frame that can fail holds all of it."""
+    variables = os.environ if environment is None else environment
+    found = {name: variables.get(variable, "").strip() for name, variable in VARIABLES.items()}
+    return {name: value for name, value in found.items() if value} | {"api_key": Secret(found["api_key"])}
 
 
 def _seconds(name: str, value: str) -> float:

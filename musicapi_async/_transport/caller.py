@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar, cast
 import attrs
 from yarl import URL
 
-from musicapi_async._settings import Settings
+from musicapi_async._settings import Secret, Settings
 from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, unreadable
@@ -69,7 +69,7 @@ class Caller:
         self.settings = settings
         self.session = session
         self.ledger = ledger
-        self._looking = {"Authorization": f"Bearer {settings.api_key}", "Accept": "application/json"}
+        self._looking = {"Authorization": Secret(f"Bearer {settings.api_key}"), "Accept": "application/json"}
         self._posting = {**self._looking, "Content-Type": "application/json"}
         self._terms: dict[float, Terms] = {}
 

@@ -1,24 +1,26 @@
 """The HTTP library's sessions: opened on first use, in one event loop, each kind of traffic with its own."""
 
 import asyncio
-import ipaddress
 import os
 import platform
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
-from musicapi_async._settings import Settings
+from musicapi_async._settings import Secret, Settings
+from musicapi_async._transport.addresses import is_this_machine
 from musicapi_async._transport.retry import BrokenError, Fault
-from musicapi_async.errors import ClientClosedError
+from musicapi_async.errors import ClientClosedError, InvalidRequestError
 
-__all__ = ["USER_AGENT", "Connections", "break_of"]
+__all__ = ["USER_AGENT", "Connections", "Route", "break_of"]
 
 DNS_CACHE: Final = 300
+LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
 USER_AGENT: Final = f"musicapi-async/{version('musicapi-async')} python/{platform.python_version()}"
 
 # From the special to the general: the first that fits is taken.
@@ -33,6 +35,17 @@ FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], Fault], ...]] = (
 )
 
 
+class Route(NamedTuple):
+    """The proxy on the way to a host, if any, and its login, apart: what it is asked, or what goes with each request.
+
+    A proxy reads requests to http:// hosts itself; to https:// hosts it is asked for a tunnel.
+    """
+
+    proxy: URL | None = None
+    asked_with: Mapping[str, str] | None = None
+    sent_along: Mapping[str, str] | None = None
+
+
 class Connections:
     """The sessions of one kind of traffic each, by name; they belong to the event loop that first used them."""
 
@@ -40,7 +53,7 @@ class Connections:
         self._settings = settings
         self._open: dict[str, aiohttp.ClientSession] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._proxies: dict[tuple[str, str | None], URL | None] = {}
+        self._routes: dict[tuple[str, str | None], Route] = {}
         self.arriving: set[aiohttp.StreamReader] = set()
         """The replies that are being read."""
         self.closed = False
@@ -70,12 +83,15 @@ class Connections:
             self._open[use] = make({"ttl_dns_cache": DNS_CACHE, "ssl": True if context is None else context})
         return self._open[use]
 
-    def proxy(self, url: URL) -> URL | None:
-        """Return the proxy for an address: the setting's, or the environment's; never for this machine itself."""
+    def route(self, url: URL) -> Route:
+        """Return the way to an address: by the setting's proxy, or the environment's; never to this machine itself.
+
+        Raises InvalidRequestError when the environment names something that cannot be one.
+        """
         key = (url.scheme, url.host)
-        if key not in self._proxies:
-            self._proxies[key] = _proxy_for(url, self._settings)
-        return self._proxies[key]
+        if key not in self._routes:
+            self._routes[key] = _route_to(url, self._settings)
+        return self._routes[key]
 
     async def aclose(self) -> None:
         """Close every session; may be called twice."""
@@ -96,7 +112,21 @@ def break_of(error: BaseException, host: str | None, *, was_sent: bool | None) -
     if was_sent is False and not fault.is_before_sending:
         fault = Fault.CONNECT_TIMEOUT if fault is Fault.TIMEOUT else Fault.UNREACHABLE
     reason = _reason(error)
+    _take_frames(error)
     return BrokenError(fault, f"could not connect to {host}: {reason}" if fault.is_before_sending else reason)
+
+
+def _take_frames(error: BaseException | None) -> None:
+    """Forget the HTTP library's frames: some of their locals hold the headers, and the key, as plain bytes.
+
+    What the user was handling when he called is at the end of the chain, and stays as it is.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+        first = None if error is None else error.__traceback__
+        if first is not None and first.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in LIBRARIES:
+            return
 
 
 def _reason(error: BaseException) -> str:
@@ -109,19 +139,25 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _proxy_for(url: URL, settings: Settings) -> URL | None:
-    if url.host is None or _is_this_machine(url.host):
-        return None
-    if settings.proxy is not None:
-        return URL(settings.proxy)
-    if not settings.trust_env or proxy_bypass(url.host):
-        return None
-    found = getproxies().get(url.scheme) or getproxies().get("all")
-    return URL(found) if found else None
-
-
-def _is_this_machine(host: str) -> bool:
+def _route_to(url: URL, settings: Settings) -> Route:
+    if url.host is None or is_this_machine(url.host):
+        return Route()
+    found = settings.proxy
+    if found is None and settings.trust_env and not proxy_bypass(url.host):
+        found = Secret(getproxies().get(url.scheme) or getproxies().get("all") or "")
+    if not found:
+        return Route()
     try:
-        return ipaddress.ip_address(host).is_loopback
+        proxy = URL(found if "://" in found else f"http://{found}")
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        proxy = URL()
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        # The address may hold a password: it is not shown.
+        message = "the environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is no address such as http://host:3128"
+        raise InvalidRequestError(message, "trust_env", None, "http://host:port, or trust_env=False")
+    bare = proxy.with_user(None)
+    if proxy.user is None:
+        return Route(bare)
+    told = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+    login = {"Proxy-Authorization": Secret(f"Basic {told}")}
+    return Route(bare, asked_with=login) if url.scheme == "https" else Route(bare, sent_along=login)

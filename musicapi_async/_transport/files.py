@@ -85,11 +85,18 @@ class Files:
         )
         for _ in range(REDIRECTS + 1):
             _check(address, settings)
-            proxy = self.connections.proxy(address)
-            is_open = proxy is not None or _may_be_private(address, settings)
+            route = self.connections.route(address)
+            is_open = route.proxy is not None or _may_be_private(address, settings)
             http = self.connections.session("open files" if is_open else "files", _open_session if is_open else _guard)
             try:
-                response = await http.get(address, timeout=limits, allow_redirects=False, proxy=proxy)
+                response = await http.get(
+                    address,
+                    headers=route.sent_along,
+                    timeout=limits,
+                    allow_redirects=False,
+                    proxy=route.proxy,
+                    proxy_headers=route.asked_with,
+                )
                 if response.status not in MOVED or not (location := response.headers.get("Location")):
                     return response
                 response.close()

@@ -16,7 +16,7 @@ import attrs
 from yarl import URL
 
 from musicapi_async._settings import Settings
-from musicapi_async._transport.connections import USER_AGENT, Connections, break_of
+from musicapi_async._transport.connections import USER_AGENT, Connections, Route, break_of
 from musicapi_async._transport.pacing import Pacer
 from musicapi_async._transport.replies import Reply
 from musicapi_async._transport.retry import Budget
@@ -29,6 +29,8 @@ logger: Final = logging.getLogger("musicapi")
 # Above the gap between two looks, so that a lone waiter keeps its connection.
 KEEP_ALIVE: Final = 90.0
 HEADERS: Final = {"User-Agent": USER_AGENT}
+SHORTEST_KEY: Final = 16
+"""A shorter key is left where it is: it could be a part of ordinary words."""
 
 
 class Way:
@@ -53,11 +55,11 @@ class Sent(NamedTuple):
 
 @attrs.frozen
 class Terms:
-    """The bounds of one exchange, and the proxy it goes through."""
+    """The bounds of one exchange, and the way it takes."""
 
     timeout: aiohttp.ClientTimeout
     reply_size: int
-    proxy: URL | None
+    route: Route
 
 
 class Session:
@@ -87,7 +89,7 @@ class Session:
             # A limit that cannot be reached would still cost a timer for each request.
             sock_read=silence if silence < total else None,
         )
-        return Terms(timeout, settings.max_reply_size, self._connections.proxy(URL(settings.base_url)))
+        return Terms(timeout, settings.max_reply_size, self._connections.route(URL(settings.base_url)))
 
     async def look(self, attempted: str, method: str, url: URL, sent: Sent, terms: Terms) -> Reply:
         """Send a request that is free and read its whole reply.
@@ -124,15 +126,17 @@ class Session:
         terms: Terms,
         way: Way | None,
     ) -> Reply:
+        route = terms.route
         try:
             async with http.request(
                 method,
                 url,
-                headers=sent.headers,
+                headers=sent.headers if route.sent_along is None else {**sent.headers, **route.sent_along},
                 data=sent.body,
                 timeout=terms.timeout,
                 allow_redirects=False,
-                proxy=terms.proxy,
+                proxy=route.proxy,
+                proxy_headers=route.asked_with,
                 trace_request_ctx=way,
             ) as response:
                 reply = Reply(response.status, response.headers, b"")
@@ -140,7 +144,7 @@ class Session:
                 if content is None:
                     reason = f"the reply is larger than {terms.reply_size} bytes"
                     raise UnreadableReplyError(attempted, response.status, reason, b"", reply.request_id)
-                return reply._replace(content=content)
+                return reply._replace(content=_without_key(content, sent.headers))
         # RuntimeError: the client was closed in this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
             raise break_of(error, url.host, was_sent=None if way is None else way.sent_at is not None) from error
@@ -160,6 +164,12 @@ class Session:
         finally:
             self._connections.arriving.discard(content)
         return b"".join(parts)
+
+
+def _without_key(content: bytes, headers: Mapping[str, str]) -> bytes:
+    """Take the key out of a reply that repeats it: replies go into errors, logs and files."""
+    key = headers["Authorization"].removeprefix("Bearer ").encode()
+    return content.replace(key, b"[the key]") if len(key) >= SHORTEST_KEY and key in content else content
 
 
 def _open_for_looks(common: Mapping[str, Any]) -> aiohttp.ClientSession:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from musicapi_async import Clip
+from musicapi_async.cli.exits import hide_key
 
 __all__ = ["Receipt", "json_text", "make_folder", "read_json", "stems", "write_json"]
 
@@ -53,7 +54,7 @@ def json_text(value: object, *, ascii_only: bool = False) -> str:
 def write_json(path: Path, value: object) -> None:
     """Write JSON so that it is there whole or not at all; raises OSError."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    text = json_text(value) + "\n"
+    text = hide_key(json_text(value)) + "\n"
     try:
         # A lone surrogate (the service's JSON may hold one) becomes the escape it came as.
         partial.write_bytes(text.encode("utf-8", "backslashreplace"))

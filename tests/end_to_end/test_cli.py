@@ -452,7 +452,7 @@ def test_one_clip_of_two(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -
 
 def test_a_cover_that_is_missing_is_a_warning(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     # Both tunes are asked for first, then both covers.
-    sandbox.add_fault(FILE, Fault(delay=0.2), Fault(delay=0.2), Fault(status=404), Fault(status=404))
+    sandbox.add_fault(FILE, Fault(delay=0.2), Fault(delay=0.2), Fault(status=410), Fault(status=410))
     done = musicapi("generate", IDEA, sandbox=sandbox)
     assert done.code == 0
     assert done.err.count("warning: no cover for") == 2
@@ -462,7 +462,7 @@ def test_a_cover_that_is_missing_is_a_warning(musicapi: MusicAPI, sandbox: Sandb
 def test_audio_that_is_missing_is_an_error_and_can_be_fetched_again(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    sandbox.add_fault(FILE, Fault(status=500))
+    sandbox.add_fault(FILE, Fault(status=410))  # what is not there for good; a 404 is asked for again
     done = musicapi("generate", IDEA, "--json", sandbox=sandbox)
     assert done.code == done.told["error"]["code"] == 11
     assert sorted("download_error" in clip for clip in done.told["clips"]) == [False, True]

@@ -1,0 +1,346 @@
+"""The key and a proxy's password are in no log, repr, error, traceback, pickle or file, whatever happens."""
+
+import asyncio
+import base64
+import io
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import aiohttp
+import pytest
+from scripted import Scripted, Step, cut, half_head, hang_up, raw, reply, scripted, stall
+
+import musicapi_async
+import musicapi_sync
+from musicapi_async import Clip, MusicAPI, errors, sonic
+from musicapi_async.sandbox import Sandbox
+
+KEY: Final = "sk-d41d8cd98f00b204e9800998ecf8427e"
+PASSWORD: Final = "pass-5f4dcc3b5aa765d61d8327deb882cf99"
+SECRETS: Final = (
+    KEY,
+    PASSWORD,
+    base64.b64encode(f"user:{PASSWORD}".encode()).decode(),
+    base64.b64encode(f"Bearer {KEY}".encode()).decode(),
+)
+REQUEST: Final = sonic.Describe(description="rain")
+OK: Final = b"HTTP/1.1 200 OK\r\n"
+MP3: Final = b"ID3" + b"\x00" * 500
+ECHO: Final = {"error": f"unknown key {KEY}", "headers": {"Authorization": f"Bearer {KEY}"}}
+
+STEPS: Final[dict[str, Step]] = {
+    "success": reply(200, {"credits": 50, "task_id": "t-1"}),
+    "echo": reply(200, {"credits": 50, "task_id": "t-1", "echo": ECHO}),
+    "unreadable echo": reply(200, f"you sent Authorization: Bearer {KEY}".encode()),
+    **{f"refusal {status}": reply(status, ECHO) for status in (400, 401, 402, 403, 404, 410, 418, 429, 500, 503)},
+    "failed task": reply(200, {"code": 200, "type": "failed", "error": f"no {KEY}", "data": []}),
+    "no task": reply(200, {}),
+    "cut": cut(),
+    "refused": hang_up(),
+    "half read": hang_up(50),
+    "half a header": half_head(),
+    "half a body": raw(OK + b"Content-Length: 999\r\n\r\n{"),
+    "bad header": raw(OK + b"X: " + b"x" * 99_999 + b"\r\n\r\n"),
+    "no HTTP": raw(b"220 smtp.example\r\n\r\n"),
+    "silence": stall(),
+}
+
+
+class Heard:
+    """All that could be written down, as one text."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    def note(self, value: object) -> None:
+        self.stream.write(f"{value!r}\n{value}\n")
+
+    def note_error(self, error: BaseException) -> None:
+        self.note(error)
+        self.note([getattr(error, "__notes__", None), error.args, vars(error)])
+        told = traceback.TracebackException(type(error), error, _without_ours(error), capture_locals=True)
+        self.stream.write("".join(told.format(chain=True)))
+        # The traceback shows either the cause or the context, and locals are cut short nowhere: look at all of it.
+        for one in _chain(error):
+            self.note(one)
+            for frame, _ in traceback.walk_tb(one.__traceback__):
+                if frame.f_code.co_filename != __file__:
+                    self.stream.write("".join(map(_shown, frame.f_locals.values())))
+        if isinstance(error, musicapi_async.errors.MusicAPIError):
+            self.stream.write(repr(pickle.dumps(error, 0)))
+
+    def assert_clean(self) -> None:
+        text = self.stream.getvalue()
+        assert len(text) > 100
+        for secret in SECRETS:
+            at = text.find(secret)
+            assert at == -1, text[max(0, at - 700) : at + 100]
+
+
+def _without_ours(error: BaseException) -> TracebackType | None:
+    """Leave out the frames of the test: a user's own hold what the user puts there."""
+    found = error.__traceback__
+    while found is not None and found.tb_frame.f_code.co_filename == __file__:
+        found = found.tb_next
+    return found
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r}\n"
+    except AttributeError:
+        return ""  # a client in the making
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    queue: list[BaseException | None] = [error]
+    while queue:
+        one = queue.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            queue += [one.__cause__, one.__context__]
+    return found
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Any:
+    heard = Heard()
+    handler = logging.StreamHandler(heard.stream)
+    names = ("musicapi", "asyncio", "aiohttp", "backoff", "concurrent", "anyio", "")
+    before = [(logger, logger.level) for logger in map(logging.getLogger, names)]
+    for logger, _ in before:
+        logger.setLevel(logging.DEBUG)
+    logging.getLogger().addHandler(handler)
+    monkeypatch.setattr("musicapi_async._transport.retry.FIRST_WAIT", 0.001)
+    yield heard
+    logging.getLogger().removeHandler(handler)
+    for logger, level in before:
+        logger.setLevel(level)
+
+
+@asynccontextmanager
+async def client_of(server: Scripted, heard: Heard, **settings: Any) -> AsyncIterator[MusicAPI]:
+    asyncio.get_running_loop().set_debug(True)
+    given = {"timeout": 0.4, "max_attempts": 2, "create_rate": 1000, **settings}
+    async with MusicAPI(KEY, base_url=server.base_url, on_uncertain=heard.note_error, **given) as client:
+        heard.note([client, client.settings, client.account, client.sonic, vars(client)])
+        yield client
+    asyncio.get_running_loop().set_debug(False)
+
+
+async def attempt(heard: Heard, what: Callable[[], Awaitable[object]]) -> None:
+    try:
+        result = await what()
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each is looked through
+        heard.note_error(error)
+    else:
+        heard.note(result)
+        if not isinstance(result, musicapi_async.Task):
+            heard.stream.write(repr(pickle.dumps(result, 0)))
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+async def test_whatever_is_answered(step: Step, heard: Heard) -> None:
+    async with scripted(step) as server, client_of(server, heard) as client:
+        await attempt(heard, client.account.credits)
+        await attempt(heard, lambda: client.submit(REQUEST))
+        await attempt(heard, lambda: client.sonic.task("t-1").poll())
+        await attempt(heard, lambda: client.request("POST", "/x", json={"a": 1}))
+
+        assert {request.headers["authorization"] for request in server.received} <= {f"Bearer {KEY}"}
+    heard.assert_clean()
+
+
+# A file's host does not know the key, so it cannot repeat it.
+@pytest.mark.parametrize("name", [name for name in STEPS if "echo" not in name and "failed" not in name])
+async def test_whatever_becomes_of_a_file(name: str, heard: Heard, tmp_path: Path) -> None:
+    step = reply(int(name[-3:]), b"") if name.startswith("refusal") else STEPS[name]
+    async with scripted(step) as server, client_of(server, heard, read_timeout=0.3) as client:
+        clip = Clip(clip_id="c", state="succeeded", audio_url=f"{server.base_url}/song")
+        await attempt(heard, lambda: client.download(clip, tmp_path / "song"))
+        await attempt(heard, lambda: client.download(f"{server.base_url}/song", tmp_path / "song"))
+
+        assert not [request for request in server.received if "authorization" in request.headers]
+    for path in tmp_path.iterdir():
+        heard.note(path.read_bytes())
+    heard.assert_clean()
+
+
+@pytest.mark.parametrize("turns", range(0, 30, 2))
+async def test_whenever_it_is_cancelled(turns: int, heard: Heard) -> None:
+    async with scripted(stall()) as server, client_of(server, heard) as client:
+        for what in (client.account.credits, lambda: client.submit(REQUEST)):
+            running = asyncio.create_task(what())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            heard.note([running, running.get_stack()])
+            running.cancel()
+            (end,) = await asyncio.gather(running, return_exceptions=True)
+            assert isinstance(end, BaseException)
+            heard.note_error(end)
+    heard.assert_clean()
+
+
+async def test_a_connection_that_closes_while_the_head_is_written(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The HTTP library's frames then hold the whole head, as bytes."""
+
+    def closing(_: object, chunk: bytes) -> None:
+        raise aiohttp.ClientConnectionResetError(f"Cannot write {len(chunk)} bytes to closing transport")
+
+    monkeypatch.setattr("aiohttp.http_writer.StreamWriter._write", closing)
+    monkeypatch.setattr("aiohttp.http_writer.StreamWriter._writelines", closing)
+    async with scripted(stall()) as server, client_of(server, heard) as client:
+        await attempt(heard, client.account.credits)
+        await attempt(heard, lambda: client.submit(REQUEST))
+    heard.assert_clean()
+
+
+async def test_what_the_user_was_handling_keeps_its_traceback() -> None:
+    async with MusicAPI(KEY, base_url="http://127.0.0.1:9", max_attempts=1) as client:
+        try:
+            int("the user's own trouble")
+        except ValueError as own:
+            with pytest.raises(errors.ConnectionFailedError) as caught:
+                await client.account.credits()
+
+            assert own in _chain(caught.value)
+            assert own.__traceback__ is not None
+
+
+@pytest.mark.parametrize("package", [musicapi_async, musicapi_sync])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": -1},
+        {"base_url": "x"},
+        {"on_uncertain": 3},
+        {"api_key": f"{KEY} {KEY}"},
+        {"proxy": f"user:{PASSWORD}@host"},
+        {"trust_env": 3},
+        {},
+    ],
+)
+async def test_whatever_setting_is_wrong(
+    package: Any, wrong: dict[str, Any], heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSICAPI_KEY", KEY)
+    if not wrong:
+        monkeypatch.setenv("MUSICAPI_POLL_INTERVAL", "often")
+    given = {"api_key": KEY, "proxy": f"http://user:{PASSWORD}@127.0.0.1:9", **wrong}
+    for settings in (given, {name: value for name, value in given.items() if name != "api_key"}):
+        try:
+            package.MusicAPI(**settings)
+        except errors.InvalidRequestError as error:
+            heard.note_error(error)
+    heard.assert_clean()
+
+
+async def test_a_view_with_another_key(heard: Heard) -> None:
+    async with MusicAPI("other", trust_env=False) as client:
+        with pytest.raises(errors.InvalidRequestError) as caught:
+            client.with_options(api_key=KEY, timeout=-1)
+        heard.note_error(caught.value)
+        heard.note([client.with_options(api_key=KEY), client.with_options(api_key=KEY).settings])
+    heard.assert_clean()
+
+
+async def test_the_key_is_still_the_key() -> None:
+    async with MusicAPI(KEY, proxy=f"http://user:{PASSWORD}@host:1") as client:
+        assert client.settings.api_key == KEY
+        assert f"{client.settings.api_key}" == KEY
+        assert str(client.settings.proxy) == f"http://user:{PASSWORD}@host:1"
+
+
+@pytest.mark.parametrize("status", [200, 407, 502])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("by", ["proxy", "environment"])
+async def test_a_proxys_password(
+    status: int, scheme: str, by: str, heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scripted(reply(status, {"credits": 50})) as server:
+        proxy = f"http://user:{PASSWORD}@127.0.0.1:{server.port}"
+        if by == "environment":
+            monkeypatch.setenv(f"{scheme}_proxy", proxy)
+        settings: dict[str, Any] = {"proxy": proxy} if by == "proxy" else {}
+        url = f"{scheme}://api.example/api/v1"
+        async with MusicAPI(KEY, base_url=url, max_attempts=1, timeout=0.5, **settings) as client:
+            heard.note([client, client.settings])
+            await attempt(heard, client.account.credits)
+            await attempt(heard, lambda: client.submit(REQUEST))
+            await attempt(heard, lambda: client.download(f"{url}/song", tmp_path / "song"))
+
+        assert {request.headers["proxy-authorization"] for request in server.received} == {f"Basic {SECRETS[2]}"}
+    heard.assert_clean()
+
+
+async def test_a_proxy_that_is_not_there(heard: Heard, tmp_path: Path) -> None:
+    proxy = f"http://user:{PASSWORD}@127.0.0.1:9"
+    async with MusicAPI(KEY, base_url="https://api.example", proxy=proxy, max_attempts=1) as client:
+        await attempt(heard, client.account.credits)
+        await attempt(heard, lambda: client.submit(REQUEST))
+        await attempt(heard, lambda: client.download("https://files.example/song", tmp_path / "song"))
+    heard.assert_clean()
+
+
+def test_the_blocking_package(heard: Heard) -> None:
+    with musicapi_sync.MusicAPI(KEY, base_url="http://127.0.0.1:9", max_attempts=1) as client:
+        heard.note([client, client.settings, vars(client)])
+        for what in (client.account.credits, lambda: client.submit(REQUEST)):
+            with pytest.raises(errors.ConnectionFailedError) as caught:
+                what()
+            heard.note_error(caught.value)
+    heard.assert_clean()
+
+
+CRASH: Final = """
+    import sys
+    import musicapi_async.cli.generate as generate
+    from musicapi_async.cli import main
+
+    def crash(*_):
+        raise RuntimeError("a deliberate crash, with " + KEY)
+
+    KEY = __import__("os").environ["MUSICAPI_KEY"]
+    if sys.argv[1] == "crash":
+        generate._announce = crash
+        sys.argv[1:2] = []
+    sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("how", ["well", "crash", "refused", "json"])
+async def test_the_command_line(how: str, heard: Heard, tmp_path: Path) -> None:
+    async with Sandbox(seconds=0) as sandbox:
+        if how == "refused":
+            fault = musicapi_async.sandbox.Fault(status=401, body=ECHO)
+            sandbox.add_fault("POST /sonic/create", fault, fault)
+        words = [*(["crash"] if how == "crash" else []), "generate", "rain", "--out", str(tmp_path)]
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-X", "dev", "-c", textwrap.dedent(CRASH), *words, *(["--json"] if how == "json" else [])],
+            env={**os.environ, "MUSICAPI_KEY": KEY, "MUSICAPI_BASE_URL": sandbox.base_url, "PYTHONASYNCIODEBUG": "1"}
+            | {"MUSICAPI_POLL_INTERVAL": "0.05"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    heard.note([done.stdout, done.stderr])
+    for path in tmp_path.rglob("*"):
+        heard.note(path)
+        heard.stream.write(path.read_bytes().decode("latin-1"))
+    assert (done.returncode == 0) == (how in {"well", "json"}), done
+    assert "Traceback" not in done.stderr
+    heard.assert_clean()
