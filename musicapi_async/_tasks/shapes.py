@@ -101,14 +101,15 @@ def see(kind: type, promised: int, body: Body) -> Seen:
 
 def _songs(body: Body, promised: int) -> Seen:
     rows = [_song(row) for row in _rows(body)]
-    told = [state_and_url(row) for row in rows]
+    told = list(map(state_and_url, rows))
     status = _status_of(told, promised)
 
-    def read() -> tuple[tuple[Clip, ...], Songs | None]:
-        clips = tuple(map(read_clip, rows))
-        return clips, Songs.from_clips(clips) if status in DONE else None
+    return Seen(status, stage=_stage_of(told), read=partial(_read_songs, rows, status))
 
-    return Seen(status, stage=_stage_of(told), read=read)
+
+def _read_songs(rows: Iterable[Body], status: Status) -> tuple[tuple[Clip, ...], Songs | None]:
+    clips = tuple(map(read_clip, rows))
+    return clips, Songs.from_clips(clips) if status in DONE else None
 
 
 def _stems(body: Body, promised: int) -> Seen:
@@ -266,8 +267,9 @@ def _told(clip: Clip) -> Told:
 def _status_of(told: Sequence[Told], promised: int) -> Status:
     if not told:
         return "waiting"
-    if not all(state in ENDS for state, _ in told):
-        return "running"
+    for state, _ in told:
+        if state not in ENDS:
+            return "running"
     whole = len(told) >= promised and all(url for state, url in told if state == SUCCEEDED)
     return "finished" if whole else "incomplete"
 

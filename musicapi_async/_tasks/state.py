@@ -34,6 +34,10 @@ NOTHING: Final[Mapping[str, object]] = {}
 NOTHING_SEEN: Final = Seen("waiting")
 REFUND_KEYS: Final = ("already_refunded", "refund_processed")
 # Only close before the word: "it could not be made; its credits were refunded" says that they were.
+REST: Final = frozenset({"status", "already_refunded", "data", "handledData"})
+TELLING: Final = REST - {"data"} | {"type", "error", "detail", "msg"}
+"""Where a look can tell of a failure, besides its message and its data."""
+QUIET: Final = (None, "success")
 NOT_REFUNDED: Final = re.compile(r"(?:\bnot|\bnever|n\Wt)\s+(?:\w+\s+){0,3}refunded", re.IGNORECASE)
 FAILED_BY_TIMEOUT: Final = "task failed due to timeout"
 
@@ -146,6 +150,11 @@ def _or_failed(state: TaskState[R]) -> TaskState[R]:
 def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, object]) -> TaskFailedError | None:
     """Find the service's word that it gave up, in a body of any status."""
     kind = body.get("type")
+    # Most looks need not be searched.
+    if kind == "not_ready" and REST.isdisjoint(body):
+        return None
+    if TELLING.isdisjoint(body) and body.get("message") in QUIET and not isinstance(body.get("data"), dict):
+        return None
     message = message_in(body)
     # Studio tells of its task inside, under one of two names.
     inside = next((inner for name in INNER if isinstance(inner := body.get(name), dict) and inner), NOTHING)

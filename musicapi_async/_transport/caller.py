@@ -39,7 +39,7 @@ PREPARING_LIMIT: Final = 180.0
 _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True, eq=False)
 class Call:
     """One exchange to be had: what to send, what a repetition would cost, and what to say when it fails."""
 
@@ -96,10 +96,7 @@ class Caller:
         if terms is None:
             terms = self._terms[call.seconds] = self.session.terms(self.settings, call.seconds)
         started = time.perf_counter()
-        if way is None:
-            reply = await self.session.look(call.attempted, call.method, url, sent, terms)
-        else:
-            reply = await self.session.pay(call.attempted, url, sent, terms, way)
+        reply = await self.session.send(call.attempted, call.method, url, sent, terms, way)
         if logger.isEnabledFor(logging.DEBUG):
             took = (time.perf_counter() - started) * 1000
             logger.debug("%s: %d in %.0f ms, request id %s", call.attempted, reply.status, took, reply.request_id)
@@ -141,7 +138,10 @@ class _Tries(Generic[T]):
             self._note_accepted()
             raise self._again_or_late(failure) from failure
         except (MusicAPIError, BrokenError) as failure:
-            raise self._consequence(failure) from failure
+            consequence = self._consequence(failure)
+            if consequence is failure:
+                raise
+            raise consequence from failure
         except BaseException as end:
             if self._way is not None and self._way.sent_at is not None:
                 self._tell_cut_off(end)
@@ -161,7 +161,14 @@ class _Tries(Generic[T]):
         return self._call.kind is Kind.PAID and self._asked_at is None
 
     async def _send_and_read(self) -> T:
-        await self._begin()
+        now = asyncio.get_running_loop().time()
+        if self._began is None:
+            self._began = now
+        self._way = None
+        if self._is_paid:
+            self._turn = await self._caller.session.pacer.turn()
+            self._began += self._turn - now
+            self._way = Way()
         reply = await self._caller.send(self._call, self._way)
         try:
             return self._read(reply)
@@ -170,16 +177,6 @@ class _Tries(Generic[T]):
         except Exception as fault:
             # A fault of ours must not lose what was paid for: the error shows the reply.
             raise unreadable(self._call.attempted, reply, f"it cannot be read: {fault!r}") from fault
-
-    async def _begin(self) -> None:
-        clock = asyncio.get_running_loop().time
-        asked = clock()
-        self._way = None
-        if self._is_paid:
-            self._turn = await self._caller.session.pacer.turn()
-            self._way = Way()
-        waited = clock() - asked
-        self._began = clock() if self._began is None else self._began + waited
 
     def _consequence(self, failure: MusicAPIError | BrokenError) -> Exception:
         """Return what is to be raised: RepeatError, or the error for the user."""

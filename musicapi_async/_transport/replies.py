@@ -27,6 +27,7 @@ __all__ = [
     "unreadable",
 ]
 
+OK: Final = 200
 NOT_READY: Final = 202
 FIRST_BYTES: Final = 200
 KEPT_BYTES: Final = 4000
@@ -34,7 +35,6 @@ KEPT_BYTES: Final = 4000
 BAD_REQUEST: Final = 400
 FORBIDDEN: Final = 403
 NO_IDS: Final = ("", ".", "..")
-REFUND_KEYS: Final = ("already_refunded", "refund_processed")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
 # What a body's `type` says when the status says something else.
@@ -91,8 +91,9 @@ def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, obje
         raise error_from(attempted, reply, body)
     if not isinstance(body, dict):
         raise unreadable(attempted, reply, _what_is_wrong(reply, body))
-    code = number(body.get("code"))
-    if code is not None and code >= 400:  # noqa: PLR2004 - an error that was sent with a 2xx
+    told = body.get("code")
+    code = None if told is None or told == OK else number(told)
+    if code is not None and code >= BAD_REQUEST:  # an error that was sent with a 2xx
         raise error_from(attempted, reply._replace(status=int(code)), body)
     if _is_refunded(body):
         raise error_from(attempted, reply, body)
@@ -139,7 +140,7 @@ def _id_in_steps(body: Mapping[str, object]) -> object:
 
 
 def _is_refunded(body: object) -> bool:
-    return isinstance(body, dict) and any(body.get(key) is True for key in REFUND_KEYS)
+    return isinstance(body, dict) and (body.get("already_refunded") is True or body.get("refund_processed") is True)
 
 
 def _failed_step(attempted: str, reply: Reply, body: Mapping[str, object]) -> errors.MusicAPIError:

@@ -91,28 +91,25 @@ class Session:
         )
         return Terms(timeout, settings.max_reply_size, self._connections.route(URL(settings.base_url)))
 
-    async def look(self, attempted: str, method: str, url: URL, sent: Sent, terms: Terms) -> Reply:
-        """Send a request that is free and read its whole reply.
+    async def send(
+        self, attempted: str, method: str, url: URL, sent: Sent, terms: Terms, way: Way | None = None
+    ) -> Reply:
+        """Send one request and read its whole reply; one with a ``way`` is paid for, and notes there how far it came.
 
         Raises BrokenError when no whole reply came.
         """
-        async with self._slots:
-            # Not before there is a slot: the client may be closed meanwhile.
-            http = self._connections.session("looks", _open_for_looks)
-            return await self._exchange(http, attempted, method, url, sent, terms, None)
-
-    async def pay(self, attempted: str, url: URL, sent: Sent, terms: Terms, way: Way) -> Reply:
-        """Post a request that costs money and read its whole reply; the ``way`` notes how far it came.
-
-        Raises BrokenError when no whole reply came.
-        """
+        if way is None:
+            async with self._slots:
+                # Not before there is a slot: the client may be closed meanwhile.
+                http = self._connections.session("looks", _open_for_looks)
+                return await self._exchange(http, attempted, method, url, sent, terms, None)
         async with self._paid_slots, self._slots:
             http = self._connections.session("paid", _open_for_paid)
             sender = asyncio.current_task()
             assert sender is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
             self.in_the_air.add(sender)
             try:
-                return await self._exchange(http, attempted, "POST", url, sent, terms, way)
+                return await self._exchange(http, attempted, method, url, sent, terms, way)
             finally:
                 self.in_the_air.discard(sender)
 

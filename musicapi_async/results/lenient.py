@@ -48,4 +48,4 @@ def moment(value: object, _: object = None) -> datetime | None:
 
 def items(value: object) -> tuple[Mapping[str, object], ...]:
     """Read the objects of a list, leaving out what is not an object."""
-    return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+    return tuple([item for item in value if isinstance(item, dict)]) if isinstance(value, list) else ()
