@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -132,11 +133,20 @@ def _take_frames(error: BaseException | None) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time" if not str(error) else f"no answer in time ({error})"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ssl.SSLError):
+        return _tls_reason(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorError):
         # asyncio hides the system's own words ("Connection refused") behind a text of its own.
         number = error.os_error.errno
-        return os.strerror(number) if number and number > 0 else str(error.os_error.strerror or error.os_error)
+        own = str(error.os_error.strerror or error.os_error) or "the connection was closed"
+        return os.strerror(number) if number and number > 0 else own
     return str(error) or type(error).__name__
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message} (ssl_context= takes an authority of your own)"
+    return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
 
 
 def _route_to(url: URL, settings: Settings) -> Route:
