@@ -141,7 +141,7 @@ class Settings:
       ``proxy``, whether the environment's (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used, except for this machine itself.
     - ``ssl_context``: for an authority or a client certificate of your own.
     - ``allow_private_addresses``: whether files may be fetched from addresses that are not public. Those of the API's
-      own host always may.
+      own host always may. A proxy looks names up by itself: through one only what a URL spells out is checked.
     - ``on_uncertain``: called with the UncertainSubmissionError of every paid request of which nobody can tell whether
       it was accepted: those that raise it, and those that were cancelled after they were sent. It runs in the client's
       event loop (of musicapi_sync: in its thread) and must be quick.

@@ -1,5 +1,6 @@
 """What a command keeps on disk: names that every file system takes, JSON, and the receipt of a task under way."""
 
+import hashlib
 import json
 import os
 import re
@@ -21,6 +22,8 @@ __all__ = ["Receipt", "json_text", "make_folder", "read_json", "stems", "write_j
 
 TITLE_BYTES: Final = 60
 ID_LETTERS: Final = 8
+LONGEST_ID: Final = 40
+"""The service's ids have 36 letters; a name has at most 255 bytes, and some of these letters have four."""
 
 
 def make_folder(folder: Path) -> None:
@@ -41,7 +44,7 @@ def stems(clips: Sequence[Clip]) -> list[str]:
     short = [_stem(clip.title, clip.clip_id[:ID_LETTERS]) for clip in clips]
     count = Counter(map(str.casefold, short))
     return [
-        stem if count[stem.casefold()] == 1 else _stem(clip.title, f"{clip.clip_id}-{at}")
+        stem if count[stem.casefold()] == 1 else _stem(clip.title, f"{clip.clip_id[:LONGEST_ID]}-{at}")
         for at, (clip, stem) in enumerate(zip(clips, short, strict=True), 1)
     ]
 
@@ -80,20 +83,20 @@ class Receipt:
     """
 
     def __init__(self, folder: Path, task_id: str) -> None:
-        self._path = folder / f"musicapi-task-{_slug(task_id)}.json"
+        self.path = folder / f"musicapi-task-{_mark(task_id)}.json"
 
     def write(self, content: Mapping[str, object]) -> None:
         """Keep what is known of the task; raises OSError."""
-        write_json(self._path, content)
+        write_json(self.path, content)
 
     def read(self) -> Mapping[str, object]:
         """Return what was kept, if anything."""
-        return read_json(self._path)
+        return read_json(self.path)
 
     def remove(self) -> None:
         """Forget it: the task is over."""
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
 
 def _plain(value: object) -> str:
@@ -103,6 +106,14 @@ def _plain(value: object) -> str:
 def _stem(title: str | None, mark: str) -> str:
     short = _slug(title or "").encode()[:TITLE_BYTES].decode(errors="ignore").rstrip("-")
     return f"{short or 'song'}-{_slug(mark) or 'clip'}"
+
+
+def _mark(task_id: str) -> str:
+    """Return an id as it is, where it can be a part of a file name; else what is left of it, and a sum of it all."""
+    slug = _slug(task_id)[:LONGEST_ID]
+    if slug == task_id:
+        return slug
+    return f"{slug}-{hashlib.sha256(task_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
 
 
 def _slug(text: str) -> str:
