@@ -4,18 +4,20 @@ Start at ``MusicAPI``. Requests live in the families (``sonic``, ``producer``, `
 results (``Clip``, ``Songs``, ...), what goes wrong in ``errors``. ``musicapi_sync`` is the same, blocking.
 """
 
+import importlib
 import logging
+import typing
 
 from musicapi_async import errors
 from musicapi_async._client import JSON, MusicAPI
 from musicapi_async._clip_fields import ClipOrId
-from musicapi_async._operation import operations
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task
-from musicapi_async.families import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
+from musicapi_async.families import FAMILIES as _FAMILIES
+from musicapi_async.families import operations
 from musicapi_async.media import SavedFile
 from musicapi_async.results import (
     AlignedLyrics,
@@ -48,6 +50,9 @@ from musicapi_async.results import (
     Vox,
     Word,
 )
+
+if typing.TYPE_CHECKING:
+    from musicapi_async.families import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
 
 __all__ = [
     "JSON",
@@ -103,3 +108,14 @@ __all__ = [
 ]
 
 logging.getLogger("musicapi").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> object:
+    """Load a family when it is first asked for."""
+    if name in _FAMILIES:
+        return importlib.import_module(f"{__name__}.families.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

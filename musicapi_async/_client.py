@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import attrs
 
@@ -20,15 +20,17 @@ from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
-from musicapi_async.families.lyrics import Lyrics
-from musicapi_async.families.nuro import Nuro
-from musicapi_async.families.producer import Producer
-from musicapi_async.families.riffusion import Riffusion
-from musicapi_async.families.sonic import Sonic
-from musicapi_async.families.studio import Studio
-from musicapi_async.families.suno import Suno
 from musicapi_async.media.download import Progress, SavedFile, save
 from musicapi_async.results import Clip, Credits, DownloadFile, Evidence
+
+if TYPE_CHECKING:
+    from musicapi_async.families.lyrics import Lyrics
+    from musicapi_async.families.nuro import Nuro
+    from musicapi_async.families.producer import Producer
+    from musicapi_async.families.riffusion import Riffusion
+    from musicapi_async.families.sonic import Sonic
+    from musicapi_async.families.studio import Studio
+    from musicapi_async.families.suno import Suno
 
 __all__ = ["JSON", "MusicAPI"]
 
@@ -85,38 +87,52 @@ class MusicAPI:
         return self._settings
 
     @property
-    def sonic(self) -> Sonic:
+    def sonic(self) -> "Sonic":
         """Songs from lyrics or a description, and what can be done with them."""
+        from musicapi_async.families.sonic import Sonic
+
         return Sonic(self)
 
     @property
-    def producer(self) -> Producer:
+    def producer(self) -> "Producer":
         """One song for each request, made from a sound, from lyrics, or from another clip."""
+        from musicapi_async.families.producer import Producer
+
         return Producer(self)
 
     @property
-    def riffusion(self) -> Riffusion:
+    def riffusion(self) -> "Riffusion":
         """Songs with the time of every word; deprecated by the vendor."""
+        from musicapi_async.families.riffusion import Riffusion
+
         return Riffusion(self)
 
     @property
-    def nuro(self) -> Nuro:
+    def nuro(self) -> "Nuro":
         """Songs with a voice, and instrumentals; retired on some hosts."""
+        from musicapi_async.families.nuro import Nuro
+
         return Nuro(self)
 
     @property
-    def studio(self) -> Studio:
+    def studio(self) -> "Studio":
         """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
+        from musicapi_async.families.studio import Studio
+
         return Studio(self)
 
     @property
-    def suno(self) -> Suno:
+    def suno(self) -> "Suno":
         """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+        from musicapi_async.families.suno import Suno
+
         return Suno(self)
 
     @property
-    def lyrics(self) -> Lyrics:
+    def lyrics(self) -> "Lyrics":
         """Drafts of words for a song."""
+        from musicapi_async.families.lyrics import Lyrics
+
         return Lyrics(self)
 
     @property

@@ -1,7 +1,7 @@
 """From a request to what is sent for it, and from the reply to what is handed over: pure."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from musicapi_async._request import GET, POST, Request, TaskRequest
@@ -92,7 +92,7 @@ def _bought(request: Request[R], reply: Reply, body: object) -> R | None:
     except ValueError:
         return None
     is_empty = isinstance(result, Batch) and not any(task.task_id for task in result)
-    return None if is_empty else result
+    return None if is_empty else cast("R", result)
 
 
 def _call(request: Request[Any], path: str, body: dict[str, object] | None, kind: Kind) -> Call:

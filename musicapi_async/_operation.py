@@ -27,7 +27,7 @@ from musicapi_async._fields import (
 from musicapi_async._request import Method, Request, dig
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["operation", "operation_at", "operations", "shared_fields"]
+__all__ = ["known_operations", "operation", "operation_at", "shared_fields"]
 
 RequestClass = TypeVar("RequestClass", bound="type[Request[Any]]")
 
@@ -96,14 +96,14 @@ def operation(
     return declare
 
 
-def operations() -> "tuple[type[Request[Any]], ...]":
-    """Return the request class of every operation."""
+def known_operations() -> "tuple[type[Request[Any]], ...]":
+    """Return the request classes of the families that are loaded."""
     return tuple(_known)
 
 
 def operation_at(method: str, path: str, body: Mapping[str, object]) -> "type[Request[Any]] | None":
-    """Return the operation a body is meant for: of those at this path the one of whose constants it has most."""
-    here = [kind for kind in operations() if (kind.method, kind.path) == (method, path)]
+    """Return the loaded operation a body is meant for: of those at this path the one of whose constants it has most."""
+    here = [kind for kind in known_operations() if (kind.method, kind.path) == (method, path)]
     meant = [kind for kind in here if _has(body, kind)]
     return max(meant, key=lambda kind: len(kind.constants), default=None)
 

@@ -61,7 +61,7 @@ class Seen:
         grace: int | None = None,
         read: Callable[[], tuple[tuple[Clip, ...], Any]] | None = None,
     ) -> None:
-        self.status = status
+        self.status: Status = status
         self.grace = GRACE_LOOKS if status == "incomplete" and grace is None else grace
         """Further looks it is worth; then what is there is handed over. None while it is plainly under way."""
         self.stage: Stage = stage or _stage_of(map(_told, clips))

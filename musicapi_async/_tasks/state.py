@@ -59,7 +59,7 @@ class TaskState(Generic[R_co]):
     status: Status
     error: TaskFailedError | None = None
     raw: Mapping[str, object] = attrs.field(factory=dict, repr=False, hash=False)
-    _seen: Seen = attrs.field(default=NOTHING_SEEN, repr=False, eq=False)
+    _seen: Seen = attrs.field(default=NOTHING_SEEN, repr=False, eq=False, alias="seen")
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -133,7 +133,8 @@ def settled(state: TaskState[R_co]) -> TaskState[R_co]:
     """Take a state as final that nothing more will come of: hand over what is there."""
     if state._seen.grace is None:
         return state
-    return attrs.evolve(state, status="failed" if state.error else "finished")
+    status: Status = "failed" if state.error else "finished"
+    return attrs.evolve(state, status=status)
 
 
 def _or_failed(state: TaskState[R]) -> TaskState[R]:
@@ -144,7 +145,8 @@ def _or_failed(state: TaskState[R]) -> TaskState[R]:
     error = TaskFailedError(
         state.family, state.task_id, reason, "failed", _refund_in(state.raw, reason), None, state.raw
     )
-    return attrs.evolve(state, status="failed" if state.status == "finished" else "incomplete", error=error)
+    status: Status = "failed" if state.status == "finished" else "incomplete"
+    return attrs.evolve(state, status=status, error=error)
 
 
 def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, object]) -> TaskFailedError | None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from musicapi_async._fields import wire_names
-from musicapi_async._operation import operation_at, operations
+from musicapi_async._operation import operation_at
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
+from musicapi_async.families import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
 
 __all__ = ["RefusedError", "look_paths", "paths", "request_of"]
 

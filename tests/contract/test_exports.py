@@ -67,13 +67,17 @@ def test_every_public_name_says_what_it_is() -> None:
 
 def public_classes() -> list[type]:
     classes = [value for name in musicapi_async.__all__ if inspect.isclass(value := getattr(musicapi_async, name))]
-    families = [
-        inspect.get_annotations(value.fget, eval_str=True)["return"]
-        for name, value in vars(musicapi_async.MusicAPI).items()
-        if isinstance(value, property) and value.fget and hasattr(musicapi_async, name)
-    ]
+    client = musicapi_async.MusicAPI("exports")
+    families = [type(getattr(client, name)) for name in musicapi_async.families.FAMILIES]
     found_errors = [getattr(musicapi_async.errors, name) for name in musicapi_async.errors.__all__]
     return [*classes, *families, *found_errors, *musicapi_async.operations(), Sandbox]
+
+
+# The client names them only for type checkers: they are loaded when they are used.
+FAMILY_CLASSES = {
+    kind.__name__: kind
+    for kind in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.families.FAMILIES)
+}
 
 
 def signatures_of(kind: type) -> Iterator[tuple[str, object]]:
@@ -82,7 +86,7 @@ def signatures_of(kind: type) -> Iterator[tuple[str, object]]:
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         is_public = name[0] != "_" or name in {"__init__", "__aenter__", "__anext__", "__getitem__"}
         if is_public and inspect.isfunction(function):
-            hints = get_type_hints(function, vars(sys.modules[kind.__module__]))
+            hints = get_type_hints(function, vars(sys.modules[kind.__module__]) | FAMILY_CLASSES)
             for parameter, hint in hints.items():
                 yield f"{kind.__qualname__}.{name}({parameter})", hint
     if attrs.has(kind):
