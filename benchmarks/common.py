@@ -7,8 +7,10 @@ the middle half of all rounds.
 
 import asyncio
 import gc
+import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -18,11 +20,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 KEY: Final = "a-key-of-forty-letters-as-the-service-has"
 MICROSECONDS: Final = 1e6
 MOST_THREADS: Final = 64
+KIB: Final = 1024
+LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
 def _reply(status: str, body: bytes) -> bytes:
@@ -38,6 +43,15 @@ def _reply(status: str, body: bytes) -> bytes:
     return "\r\n".join((*lines, "", "")).encode() + body
 
 
+def _clip(number: bytes) -> bytes:
+    return (
+        b'{"clip_id":"26c9c592-0566-46cf-bb71-91ac1deaa7b%b","state":"succeeded","title":"Harbor",'
+        b'"tags":"sea shanty, calm","lyrics":"[Verse]\\nla","image_url":"https://cdn.test/image_%b.jpeg",'
+        b'"audio_url":"https://cdn.test/%b.mp3","video_url":null,"created_at":"2026-07-15T13:13:02.488Z",'
+        b'"mv":"sonic-v5-5","gpt_description_prompt":null,"duration":"104.88"}'
+    ) % (number, number, number)
+
+
 # Chosen by the first part of the request's path, so that every contender gets the same bytes under its own paths.
 REPLIES: Final[Mapping[bytes, bytes]] = {
     b"not_ready": _reply("202 Accepted", b'{"type":"not_ready","message":"the task is not ready yet"}'),
@@ -47,20 +61,40 @@ REPLIES: Final[Mapping[bytes, bytes]] = {
         b'"tags":"sea shanty, calm","audio_url":"https://audio.test/26c9c592"}],"message":"success"}',
     ),
     b"account": _reply("200 OK", b'{"credits":1234.5,"extra_credits":10}'),
+    b"finished": _reply("200 OK", b'{"code":200,"data":[%s,%s],"message":"success"}' % (_clip(b"1"), _clip(b"2"))),
 }
+TASK_ID: Final = b"0f8fad5b-d9cb-469f-a165-%012d"
 
 
 class _Service(asyncio.Protocol):
-    """Answers each GET of a kept connection with fixed bytes, at a fraction of what any client costs."""
+    """Answers each request with fixed bytes, a POST with a task's id, at a fraction of what any client costs."""
+
+    created = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
-        *requests, self._received = (self._received + data).split(b"\r\n\r\n")
-        for request in requests:
-            self._transport.write(REPLIES[request.split(b"/", 2)[1]])
+        received = self._received + data
+        while (end := received.find(b"\r\n\r\n") + 4) > 3:  # noqa: PLR2004 - found
+            head, rest = received[:end], received[end:]
+            if head.startswith(b"POST"):
+                length = int(found[1]) if (found := LENGTH.search(head)) else 0
+                if len(rest) < length:
+                    break
+                rest = rest[length:]
+            self._transport.write(self._answer(head))
+            received = rest
+            if b"\r\nConnection: close\r\n" in head:
+                self._transport.close()
+        self._received = received
+
+    def _answer(self, head: bytes) -> bytes:
+        if head.startswith(b"GET"):
+            return REPLIES[head.split(b"/", 2)[1]]
+        _Service.created += 1
+        return _reply("200 OK", b'{"message":"success","task_id":"%b"}' % (TASK_ID % self.created))
 
 
 async def serve() -> None:
@@ -74,9 +108,9 @@ async def serve() -> None:
 
 
 @contextmanager
-def fake_service() -> Iterator[str]:
-    """Start the service in a process of its own and yield its address."""
-    command = [sys.executable, __file__]
+def fake_service(program: str = __file__, *arguments: str) -> Iterator[str]:
+    """Start the service, or another program that tells its port, in a process of its own and yield its address."""
+    command = [sys.executable, program, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None  # noqa: S101 - for the type checker: both are pipes
         assert process.stdout is not None  # noqa: S101
@@ -84,6 +118,19 @@ def fake_service() -> Iterator[str]:
             yield f"http://127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.stdin.close()
+
+
+def in_a_fresh_process(program: str, *arguments: str) -> dict[str, float]:
+    """Run a benchmark's own file again with these arguments, and return the figures it prints as JSON."""
+    told = subprocess.run([sys.executable, program, *arguments], stdout=subprocess.PIPE, check=True, text=True)
+    figures: dict[str, float] = json.loads(told.stdout)
+    return figures
+
+
+def resident() -> int:
+    """Return the bytes of memory this process has now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class Contender(Protocol):
@@ -221,13 +268,22 @@ class Ratio(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+        return f"{self:.2f}"
+
+    def __format__(self, spec: str) -> str:
+        spec = spec or ".2f"
+        return f"{self.median:{spec}} ({self.low:{spec}} to {self.high:{spec}})"
+
+
+def spread(values: Sequence[float]) -> Ratio:
+    """Return the median, and where the middle half lies."""
+    low, median, high = statistics.quantiles(values, n=4)
+    return Ratio(median, low, high)
 
 
 def ratio(costs: Sequence[float], baseline: Sequence[float]) -> Ratio:
     """Compare round by round: the median ratio, and where the middle half of them lies."""
-    low, median, high = statistics.quantiles([a / b for a, b in zip(costs, baseline, strict=True)], n=4)
-    return Ratio(median, low, high)
+    return spread([a / b for a, b in zip(costs, baseline, strict=True)])
 
 
 def cpu_ratio(costs: Costs, name: str, baseline: str, concurrency: int) -> Ratio:
@@ -250,6 +306,12 @@ def print_costs(costs: Costs, *, baseline: str, concurrencies: Sequence[int], un
             cells.append(f"{statistics.median(c.wall for c in of_name):.0f}")
         rows.append(cells)
     print_table(["a request through", *heads], rows)
+
+
+def verdict(what: str, found: float, target: float, *, at_least: bool = False) -> None:
+    """Say whether a target was met."""
+    word = "met" if (found >= target if at_least else found <= target) else "missed"
+    print(f"\n{what}; the target {target:g} is {word}.")
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

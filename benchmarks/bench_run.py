@@ -1,0 +1,233 @@
+"""``client.run`` over many requests, against a hand-written aiohttp loop with a semaphore and threads around the SDK.
+
+The fake service (in another process) accepts every create and has every song finished at the first look, which comes a
+millisecond after (``poll_interval=0.001``): what is measured is the path of the requests, not the waiting.
+
+Every create of this package goes out on a connection of its own. That is our choice: on a kept connection that the
+server has just closed nobody can tell whether a song was accepted and paid for. What it costs is shown by the
+hand-written loop, once with fresh connections for its creates and once with kept ones; musicapi-sdk keeps its own.
+"""
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+from typing import Final, NamedTuple
+
+import aiohttp
+import musicapi
+from common import (
+    KEY,
+    KIB,
+    MICROSECONDS,
+    Ratio,
+    fake_service,
+    in_a_fresh_process,
+    print_table,
+    print_title,
+    ratio,
+    resident,
+    verdict,
+)
+from musicapi import PollOptions, SonicCreateParams
+
+from musicapi_async import MusicAPI
+from musicapi_async.families import sonic
+
+AT_ONCE: Final = 64
+ROUNDS: Final = 11
+SOME: Final = 1_000
+FEW: Final = 2_000
+MANY: Final = 20_000
+LYRICS: Final = "[Verse]\nla"
+TARGET: Final = 0.85
+VENDOR_TARGET: Final = 6.0
+FLAT: Final = 1.05
+"""Times the size of the process after few requests."""
+
+SDK: Final = "musicapi-async, client.run"
+FRESH: Final = "hand-written, a fresh connection for each create"
+KEPT: Final = "hand-written, kept connections"
+THREADS: Final = "musicapi-sdk on 64 threads"
+
+Songs = Callable[[str, int], None]
+
+
+def requests(count: int) -> Iterator[sonic.Create]:
+    return (sonic.Create(lyrics=LYRICS, title="Harbor", tags="sea shanty, calm") for _ in range(count))
+
+
+def by_the_package(base_url: str, count: int) -> None:
+    asyncio.run(_run(base_url, count))
+
+
+async def _run(base_url: str, count: int) -> None:
+    songs = 0
+    async with MusicAPI(KEY, base_url=base_url, poll_interval=0.001) as client:
+        async for outcome in client.run(requests(count), in_flight=AT_ONCE):
+            songs += outcome.result is not None
+    if songs != count:
+        raise RuntimeError(f"{songs} songs of {count}")
+
+
+def by_hand(base_url: str, count: int) -> None:
+    asyncio.run(_by_hand(base_url, count, force_close=True))
+
+
+def by_hand_kept(base_url: str, count: int) -> None:
+    asyncio.run(_by_hand(base_url, count, force_close=False))
+
+
+async def _by_hand(base_url: str, count: int, *, force_close: bool) -> None:
+    sent = sonic.Create(lyrics=LYRICS, title="Harbor", tags="sea shanty, calm").to_wire()
+    headers = {"Authorization": f"Bearer {KEY}"}
+    semaphore, songs = asyncio.Semaphore(AT_ONCE), 0
+    paying = aiohttp.TCPConnector(limit=0, force_close=force_close)
+    async with aiohttp.ClientSession(connector=paying) as paid, aiohttp.ClientSession() as looks:
+
+        async def make() -> None:
+            nonlocal songs
+            try:
+                async with paid.post(f"{base_url}/sonic/create", json=sent, headers=headers) as response:
+                    task_id = (await response.json())["task_id"]
+                await asyncio.sleep(0.001)
+                async with looks.get(f"{base_url}/sonic/task/{task_id}", headers=headers) as response:
+                    songs += len((await response.json())["data"]) > 1
+            finally:
+                semaphore.release()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                await semaphore.acquire()
+                group.create_task(make())
+    if songs != count:
+        raise RuntimeError(f"{songs} songs of {count}")
+
+
+def by_threads(base_url: str, count: int) -> None:
+    client = musicapi.MusicAPI(KEY, base_url=base_url)
+    options = PollOptions(poll_interval_ms=1, timeout_ms=60_000)
+    local = threading.local()
+
+    def make(_: int) -> None:
+        local.songs = client.sonic.generate_and_wait(
+            SonicCreateParams(
+                mv="sonic-v5", task_type="create_music", custom_mode=True, prompt=LYRICS, title="Harbor", tags="calm"
+            ),
+            options,
+        )
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        list(threads.map(make, range(count)))
+    client.close()
+
+
+WAYS: Final[dict[str, tuple[Songs, float]]] = {
+    SDK: (by_the_package, 1.0),
+    FRESH: (by_hand, 1.0),
+    KEPT: (by_hand_kept, 1.0),
+    THREADS: (by_threads, 0.3),
+}
+"""And which part of a round's requests each makes: less where it is slow."""
+
+
+class Cost(NamedTuple):
+    """What a song cost."""
+
+    wall: float
+    cpu: float
+
+
+def measure(way: Songs, base_url: str, count: int) -> Cost:
+    wall, cpu = time.perf_counter(), time.process_time()
+    way(base_url, count)
+    return Cost((time.perf_counter() - wall) / count, (time.process_time() - cpu) / count)
+
+
+def times(costs: dict[str, list[Cost]], name: str, baseline: str, field: str) -> Ratio:
+    """Return how many times as many songs in the same time."""
+    return ratio([getattr(cost, field) for cost in costs[baseline]], [getattr(cost, field) for cost in costs[name]])
+
+
+def throughput(base_url: str) -> None:
+    costs: dict[str, list[Cost]] = {name: [] for name in WAYS}
+    names = list(WAYS)
+    for turn in range(ROUNDS + 1):
+        for name in names:
+            way, share = WAYS[name]
+            cost = measure(way, base_url, int(SOME * share))
+            if turn:
+                costs[name].append(cost)
+        names.append(names.pop(0))
+    print_title(f"Songs through {AT_ONCE} at once")
+    rows = [
+        [
+            name,
+            f"{median(1 / cost.wall for cost in of_name):.0f}",
+            f"{median(cost.cpu for cost in of_name) * MICROSECONDS:.0f}",
+            str(times(costs, name, FRESH, "wall")),
+            str(times(costs, name, FRESH, "cpu")),
+        ]
+        for name, of_name in sorted(costs.items(), key=lambda item: median(cost.cpu for cost in item[1]))
+    ]
+    print_table(["a create and a look by", "songs a second", "CPU µs", "throughput, of fresh", "by CPU time"], rows)
+    judge(costs, FRESH, TARGET)
+    judge(costs, THREADS, VENDOR_TARGET)
+    price = ratio([cost.cpu for cost in costs[FRESH]], [cost.cpu for cost in costs[KEPT]])
+    print(f"\nFresh connections for creates make the hand-written loop cost {price} times the CPU of kept ones.")
+
+
+def judge(costs: dict[str, list[Cost]], baseline: str, target: float) -> None:
+    found, by_cpu = times(costs, SDK, baseline, "wall"), times(costs, SDK, baseline, "cpu")
+    words = f"{SDK} makes {found} times the songs a second of {baseline} ({by_cpu} by CPU time)"
+    verdict(words, found.median, target, at_least=True)
+
+
+def at_length(base_url: str) -> None:
+    """Make few songs and many, each in a fresh process: throughput, and memory at the end."""
+    rows: list[Sequence[str]] = []
+    sizes = {}
+    for name in (SDK, FRESH):
+        for count in (FEW, MANY):
+            found = in_a_fresh_process(__file__, name, base_url, str(count))
+            sizes[name, count] = found["bytes"]
+            mebibytes, peak = found["bytes"] / KIB**2, found["peak"] / KIB**2
+            rows.append([name, f"{count:,}", f"{count / found['wall']:.0f}", f"{mebibytes:.1f}", f"{peak:.1f}"])
+    print_title("The same over many requests, each in a fresh process")
+    print_table(["by", "requests", "songs a second", "MiB at the end", "MiB at most"], rows)
+    grown = sizes[SDK, MANY] / sizes[SDK, FEW]
+    verdict(f"{SDK}: {MANY:,} requests leave {grown:.3f} times the memory of {FEW:,}", grown, FLAT)
+
+
+async def _sampled(run: Awaitable[None], peak: list[int]) -> None:
+    async def sample() -> None:
+        while True:
+            peak.append(resident())
+            await asyncio.sleep(0.25)
+
+    sampling = asyncio.create_task(sample())
+    await run
+    sampling.cancel()
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        _, name, base_url, told = sys.argv
+        count, peak = int(told), [0]
+        run = _run(base_url, count) if name == SDK else _by_hand(base_url, count, force_close=True)
+        started = time.perf_counter()
+        asyncio.run(_sampled(run, peak))
+        wall = time.perf_counter() - started
+        print(json.dumps({"wall": wall, "bytes": resident(), "peak": max(peak)}))
+        return
+    with fake_service() as url:
+        throughput(f"{url}/finished")
+        at_length(f"{url}/finished")
+
+
+if __name__ == "__main__":
+    main()

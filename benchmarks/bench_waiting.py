@@ -1,0 +1,318 @@
+"""What a waiting task costs: memory at 100,000 of them, and CPU time to schedule one, to wake one, to end one.
+
+Memory is counted in a fresh process each, once by tracemalloc and once by the process's size: everything that exists
+for each task is in it, the task with its id, its place in the clock, and whoever awaits it. The usual ways beside it
+are a coroutine for each task that sleeps, and the same in backoff.
+
+CPU is counted with tasks whose look returns at once, so that it is the clock's alone: due time, wheel, the asyncio task
+a look runs in, what is made of the answer, the next due time. The clock of the package is used as its client uses it,
+with the schedule that learns and with a fixed interval.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import backoff
+from common import KEY, KIB, MICROSECONDS, in_a_fresh_process, print_table, print_title, resident, spread, verdict
+
+from musicapi_async._lifetime import Shared
+from musicapi_async._settings import Settings
+from musicapi_async._tasks.poller import News, Poller
+from musicapi_async._tasks.shapes import Seen
+from musicapi_async._tasks.state import TaskRule, TaskState
+from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.timing import Timing
+from musicapi_async.families import sonic
+from musicapi_async.results import Songs
+
+MANY: Final = 100_000
+SIZES: Final = (1_000, 10_000, MANY)
+BATCH: Final = 1_000
+ROUNDS: Final = 5
+GAP: Final = 20.0
+LOOKS_AT_ONCE: Final = 50
+KNOWN_TARGET: Final = 0.6
+AWAITED_TARGET: Final = 1.5
+CPU_TARGET: Final = 5.0
+WAYS: Final = {
+    "known": "known to the clock, nobody awaits it",
+    "awaited": "awaited, `create_task(task.wait())`",
+    "sleeping": "the usual way: a coroutine that sleeps and looks",
+    "backoff": "the usual way, by backoff's decorator",
+}
+STATES: Final = {
+    status: TaskState[Any](task_id="t", family="sonic", status=status, seen=Seen(status))
+    for status in ("running", "finished")
+}
+
+
+class Listening:
+    """Hears of any number of tasks and counts."""
+
+    deadline = float("inf")
+
+    def __init__(self) -> None:
+        self._missing = 0
+        self._all_heard = asyncio.Event()
+
+    def hear(self, _: News) -> None:
+        """Count."""
+        self._missing -= 1
+        if not self._missing:
+            self._all_heard.set()
+
+    async def so_often(self, times: int) -> None:
+        """Return when something was heard so many times from now."""
+        self._missing = times
+        self._all_heard.clear()
+        await self._all_heard.wait()
+
+    def expire(self) -> None:
+        """Never called: it has no deadline."""
+
+
+class Stub:
+    """A task whose look is answered at once: what is left is the clock's own."""
+
+    id = "t"
+    family = "sonic"
+    resumption = ""
+    _kind = "sonic.create "
+
+    def __init__(self, accepted_at: float, status: str = "running") -> None:
+        self._accepted_at: float | None = accepted_at
+        self._state = STATES[status]
+
+    async def _look(self, attempts: int | None = None) -> TaskState[Any]:
+        del attempts
+        return self._state
+
+
+# Memory, each way in a process of its own.
+
+
+async def _look_for(task_id: str) -> str | None:
+    await asyncio.sleep(0)
+    return None if task_id else ""
+
+
+async def _sleep_and_look(task_id: str) -> None:
+    while await _look_for(task_id) is None:  # noqa: ASYNC110 - that is the usual way
+        await asyncio.sleep(GAP * 10)
+
+
+_with_backoff: Final = backoff.on_predicate(backoff.constant, interval=GAP * 10, jitter=None)(_look_for)
+
+
+def _task_id(number: int) -> str:
+    return f"0f8fad5b-d9cb-469f-a165-{number:012d}"
+
+
+async def _by_the_package(way: str, count: int, kept: list[object]) -> None:
+    shared = Shared(Settings.load({"MUSICAPI_KEY": KEY}))
+    caller, rule, loop = shared.caller(Settings.load({"MUSICAPI_KEY": KEY})), TaskRule.of(sonic.Create), asyncio
+    started, listening = loop.get_running_loop().time(), Listening()
+    kept.append(shared)
+    for number in range(count):
+        # Accepted one after another, as tasks are; the first look is due after the memory is counted.
+        task: Task[Songs] = Task(
+            _task_id(number),
+            rule,
+            caller,
+            shared.poller,
+            kind="sonic.create",
+            accepted_at=started + GAP * number / count,
+        )
+        if way == "known":
+            kept.append(task)
+            shared.poller.listen(task, listening)
+        else:
+            kept.append(asyncio.create_task(task.wait()))
+
+
+async def _by_coroutines(way: str, count: int, kept: list[object]) -> None:
+    wait: Callable[[str], Awaitable[object]] = _with_backoff if way == "backoff" else _sleep_and_look
+    kept += [asyncio.ensure_future(wait(_task_id(number))) for number in range(count)]
+
+
+async def count_memory(way: str, count: int, *, traced: bool) -> float:
+    """Return the bytes each of so many waiting tasks takes."""
+    make = _by_the_package if way in {"known", "awaited"} else _by_coroutines
+    # What is made once, not for each, is made before; the list that holds them is part of every way.
+    few: list[object] = []
+    await make(way, 10, few)
+    await asyncio.sleep(0.01)
+    gc.collect()
+    if traced:
+        tracemalloc.start()
+    before = resident()
+    kept: list[object] = []
+    await make(way, count, kept)
+    await asyncio.sleep(0.01)
+    gc.collect()
+    taken = tracemalloc.get_traced_memory()[0] if traced else resident() - before
+    print(json.dumps({"bytes": taken / count}), flush=True)
+    return taken / count
+
+
+def memory() -> None:
+    print_title(f"Memory of a waiting task, {MANY:,} waiting")
+    rows, known = [], {}
+    for way, words in WAYS.items():
+        traced = in_a_fresh_process(__file__, way, str(MANY), "traced")["bytes"] / KIB
+        whole = in_a_fresh_process(__file__, way, str(MANY), "whole")["bytes"] / KIB
+        known[way] = traced
+        rows.append([words, f"{traced:.2f}", f"{whole:.2f}"])
+    print_table(["a task that is", "KiB each, allocated", "KiB each, growth of the process"], rows)
+    for way, target in (("known", KNOWN_TARGET), ("awaited", AWAITED_TARGET)):
+        verdict(f"{WAYS[way]}: {known[way]:.2f} KiB", known[way], target)
+
+
+# CPU, in this process, with stubs.
+
+
+class Clock:
+    """The package's clock, with so many waiting."""
+
+    def __init__(self, interval: float | None, size: int) -> None:
+        self._poller = Poller(Timing(interval, 1.0), LOOKS_AT_ONCE)
+        self._listening = Listening()
+        self._others = self._batch(size, "running", asyncio.get_running_loop().time())
+        for task in self._others:
+            self._poller.listen(task, self._listening)
+
+    async def measure(self) -> dict[str, float]:
+        """Return the CPU µs for each of a batch, by what is done to it."""
+        later, long_ago = asyncio.get_running_loop().time(), asyncio.get_running_loop().time() - 10 * GAP
+        batch = self._batch(BATCH, "running", later)
+        began = time.process_time()
+        for task in batch:
+            self._poller.listen(task, self._listening)
+        added = time.process_time()
+        for task in batch:
+            self._poller.stop_listening(task, self._listening)
+        cancelled = time.process_time()
+        woken = await self._look_at(self._batch(BATCH, "running", long_ago))
+        finished = await self._look_at(self._batch(BATCH, "finished", long_ago))
+        await self._poller.aclose()
+        return {
+            "schedule": (added - began) / BATCH * MICROSECONDS,
+            "cancel": (cancelled - added) / BATCH * MICROSECONDS,
+            "wake": woken,
+            "finish": finished,
+        }
+
+    @staticmethod
+    def _batch(size: int, status: str, accepted_at: float) -> list[Stub]:
+        return [Stub(accepted_at + GAP * number / size, status) for number in range(size)]
+
+    async def _look_at(self, batch: list[Stub]) -> float:
+        for task in batch:
+            self._poller.listen(task, self._listening)
+        began = time.process_time()
+        await self._listening.so_often(len(batch))
+        taken = time.process_time() - began
+        for task in batch:
+            self._poller.stop_listening(task, self._listening)
+        return taken / len(batch) * MICROSECONDS
+
+
+class Sleepers:
+    """The usual way: a coroutine for each task, which sleeps, looks, and sleeps again."""
+
+    def __init__(self, _: float | None, size: int) -> None:
+        self._looks = Listening()
+        self._others = [asyncio.create_task(self._wait(GAP)) for _ in range(size)]
+
+    async def measure(self) -> dict[str, float]:
+        """Return the CPU µs for each of a batch, by what is done to it."""
+        await asyncio.sleep(0)
+        began = time.process_time()
+        batch = [asyncio.create_task(self._wait(0.1)) for _ in range(BATCH)]
+        await asyncio.sleep(0)
+        added = time.process_time()
+        await self._looks.so_often(BATCH)
+        woken = time.process_time()
+        for task in batch:
+            task.cancel()
+        await asyncio.wait(batch)
+        cancelled = time.process_time()
+        empty = [asyncio.create_task(self._nothing()) for _ in range(BATCH)]
+        await asyncio.wait(empty)
+        ran = time.process_time()
+        return {
+            "schedule": (added - began) / BATCH * MICROSECONDS,
+            "cancel": (cancelled - woken) / BATCH * MICROSECONDS,
+            "wake": (woken - added) / BATCH * MICROSECONDS,
+            "do nothing in an asyncio task": (ran - cancelled) / BATCH * MICROSECONDS,
+        }
+
+    async def _wait(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await self._nothing()
+            self._looks.hear(STATES["running"])
+            seconds = GAP
+
+    async def _nothing(self) -> None:
+        """Look, and be answered at once."""
+
+
+async def measured(way: "type[Clock | Sleepers]", interval: float | None, size: int) -> dict[str, float]:
+    subject = way(interval, size)
+    # What waits is nothing that a wake walks through; the collector would.
+    gc.collect()
+    gc.freeze()
+    found = await subject.measure()
+    gc.unfreeze()
+    return found
+
+
+def cpu() -> None:
+    figures: dict[tuple[str, str], dict[int, list[float]]] = {}
+    for turn in range(ROUNDS + 1):
+        for way, (subject, interval) in CLOCKS.items():
+            for size in SIZES:
+                with asyncio.Runner() as runner:
+                    found = runner.run(measured(subject, interval, size))
+                if turn:
+                    for what, taken in found.items():
+                        figures.setdefault((way, what), {}).setdefault(size, []).append(taken)
+    print_title("CPU of the clock, for each task")
+    rows = [
+        [f"{what}: {way}", *(f"{spread(of_size[size]):.1f}" for size in SIZES)]
+        for (way, what), of_size in figures.items()
+    ]
+    print_table(["CPU µs to", *(f"{size:,} waiting" for size in SIZES)], rows)
+    for what in ("schedule", "wake"):
+        for way in (LEARNING, FIXED):
+            taken = spread(figures[way, what][MANY]).median
+            verdict(f"To {what} one at {MANY:,}, {way}: {taken:.1f} µs", taken, CPU_TARGET)
+
+
+LEARNING: Final = "the schedule that learns"
+FIXED: Final = "a fixed interval"
+CLOCKS: Final[Mapping[str, tuple[type[Clock | Sleepers], float | None]]] = {
+    LEARNING: (Clock, None),
+    FIXED: (Clock, GAP),
+    "a sleeping coroutine each": (Sleepers, None),
+}
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        _, way, count, how = sys.argv
+        asyncio.run(count_memory(way, int(count), traced=how == "traced"))
+        return
+    memory()
+    cpu()
+
+
+if __name__ == "__main__":
+    main()
