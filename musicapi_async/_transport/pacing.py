@@ -46,6 +46,7 @@ class Pacer:
             return loop.time()
         mine: asyncio.Future[None] = loop.create_future()
         self._line.append(mine)
+        logger.info("a paid request waits for its turn: %d in line, one in %.1f s", len(self._line), self._gap)
         self._arm()
         await mine
         return loop.time()
@@ -58,7 +59,6 @@ class Pacer:
         if not self._is_fixed and turn >= self._learned_at:
             self._gap = min(LONGEST_GAP, max(DOCUMENTED_GAP, self._gap * SLOWER))
             self._learned_at = now
-            logger.info("too many requests: paid requests go out one in %.1f s now", self._gap)
         wait = self._gap if asked is None else min(asked, LONGEST_RETRY_AFTER)
         self._next = max(self._next, now + wait)
 

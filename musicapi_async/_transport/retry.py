@@ -11,8 +11,9 @@ from musicapi_async._transport.replies import own_words
 __all__ = ["RULES", "BrokenError", "Budget", "Fault", "Kind", "Rule", "Verdict", "fault_of", "judge", "wait_before"]
 
 BUSY_WORDS: Final = ("busy", "concurrent")
-REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 422, 429})
-"""What certainly was not accepted (real-world, 9)."""
+REFUSED: Final = frozenset({400, 401, 402, 403, 404, 407, 410, 422, 429})
+"""What certainly was not accepted (real-world, 9); 407 is a proxy's."""
+SEE_OTHER: Final = 303
 LATE: Final = frozenset({403, 404})
 """What a file's host says of a file that it does not have yet."""
 FIRST_WAIT: Final = 0.5
@@ -51,7 +52,7 @@ class Fault(enum.Enum):
     RATE_LIMITED = "429"
     BUSY = "503 that says busy or concurrent"
     TROUBLE = "any other 5xx"
-    DOUBTFUL = "408, 409, 499: perhaps a gateway that gave up waiting"
+    DOUBTFUL = "408, 409, 499: perhaps a gateway that gave up waiting; 303"
     UNREADABLE = "2xx that cannot be read, or names no task"
     LATE = "403 or 404 (of a file: perhaps not there yet)"
     REFUSAL = "any other refusal"
@@ -125,8 +126,8 @@ def _fault_by_status(refusal: errors.APIStatusError) -> Fault:
         return Fault.BUSY if is_busy else Fault.TROUBLE
     if refusal.status in LATE:
         return Fault.LATE
-    is_doubtful = 400 <= refusal.status < 500 and refusal.status not in REFUSED  # noqa: PLR2004 - the definition of 4xx
-    return Fault.DOUBTFUL if is_doubtful else Fault.REFUSAL
+    is_odd = 400 <= refusal.status < 500 and refusal.status not in REFUSED  # noqa: PLR2004 - the definition of 4xx
+    return Fault.DOUBTFUL if is_odd or refusal.status == SEE_OTHER else Fault.REFUSAL
 
 
 def wait_before(attempt: int, failure: Exception, spread: random.Random) -> float | None:
