@@ -154,7 +154,7 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
     @functools.wraps(build)
     def init(self: Request[Any], **given: object) -> None:
         if unknown := given.keys() - names.keys():
-            raise _unknown_field(cls.operation_name(), min(unknown), given[min(unknown)], names)
+            raise _unknown_field(cls.operation_name(), min(unknown), names)
         if missing := required - given.keys():
             name = min(missing)
             raise InvalidRequestError(f"{cls.operation_name()} needs {name}", name, None, "required")
@@ -163,8 +163,9 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
     return init
 
 
-def _unknown_field(operation_name: str, name: str, value: object, names: Mapping[str, str]) -> InvalidRequestError:
+def _unknown_field(operation_name: str, name: str, names: Mapping[str, str]) -> InvalidRequestError:
     ours = {wire: field for field, wire in names.items()}
     close = ours.get(name) or next(iter(difflib.get_close_matches(name, names, 1)), None)
     hint = f"did you mean {close}?" if close else f"it takes {', '.join(names)}"
-    return InvalidRequestError(f"{operation_name} has no field {name}: {hint}", name, value, tuple(names))
+    # Not its value: what is wrong is the name, and under a wrong name it may be a secret.
+    return InvalidRequestError(f"{operation_name} has no field {name}: {hint}", name, None, tuple(names))

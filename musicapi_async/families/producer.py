@@ -101,7 +101,7 @@ class Replace(_Song):
     uploaded="cover_upload_music",
 )
 class Cover(_Song):
-    """Make a clip anew in another style; some dates of the service answered that it was retired."""
+    """Make a clip anew in another style; where the service answers that it is retired, prefer ``sonic.cover``."""
 
     clip: ClipOrId = clip_field(wire="clip_id", has_twin=True, doc="a generated or an uploaded clip, or an id")
     instruction: str = text_field(doc=INSTRUCTION)
@@ -121,9 +121,10 @@ class Upload(Reported[UploadedClip]):
 
 @operation(POST, "/producer/download", credits=2, as_of="2026-07-15", source=OVERVIEW)
 class Download(Reported[DownloadFiles]):
-    """Have a clip's file prepared, for ``client.download``."""
+    """Have a clip's file prepared, for ``client.download``; a finished song has the address of one already."""
 
     promised = 1
+    instead = "client.download(clip)"
 
     clip: ClipOrId = clip_field(wire="clip_id")
     format: str | None = text_field(default=None, choices=FORMATS, doc="mp3 unless given")

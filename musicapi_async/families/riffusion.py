@@ -135,7 +135,7 @@ class ReplaceSection(_Changed):
     custom_mode=True,
 )
 class SwapSound(_Varied):
-    """Keep a clip's voice and change its sound, as ``sound`` says. Deprecated by the vendor."""
+    """Keep a clip's voice and change its sound. Deprecated by the vendor: ``sonic.cover`` comes nearest."""
 
 
 @operation(
@@ -149,12 +149,12 @@ class SwapSound(_Varied):
     custom_mode=True,
 )
 class SwapVocals(_Varied):
-    """Keep a clip's sound and change its voice, as ``sound`` says. Deprecated by the vendor."""
+    """Keep a clip's sound and change its voice. Deprecated by the vendor: ``sonic.cover`` comes nearest."""
 
 
 @operation(POST, "/riffusion/upload", credits=2, as_of=AS_OF, source="docs.musicapi.ai/api-314451567")
 class Upload(Request[UploadedClip]):
-    """Bring your own audio to the service, for the other operations here. Deprecated by the vendor."""
+    """Bring your own audio to the service, for riffusion. Deprecated by the vendor: prefer ``sonic.upload``."""
 
     seconds = UPLOAD_SECONDS
     instead = "client.sonic.upload"

@@ -42,6 +42,10 @@ class _Song(TaskRequest[Songs]):
     lyrics_placement_start: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
     lyrics_placement_end: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
 
+    def __attrs_post_init__(self) -> None:
+        """Check what depends on two fields."""
+        _check_place(self, "lyrics_placement")
+
 
 @operation(POST, PATH, credits=15, as_of=AS_OF, source=PAGE, lyrics_type="user", **REGULAR)
 class Create(_Song):
@@ -79,6 +83,8 @@ class Extend(_Song):
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
+        super().__attrs_post_init__()
+        _check_place(self, "song_section")
         if self.instrumental and self.lyrics is not None:
             message = "lyrics is given for an instrumental"
             raise InvalidRequestError(message, "lyrics", self.lyrics, "lyrics or instrumental")
@@ -94,6 +100,13 @@ class Extend(_Song):
     def from_wire(cls, body: Mapping[str, object]) -> Self:
         """Make the request from the JSON object it is sent as."""
         return super().from_wire({**body, "instrumental": body.get("lyrics_type") == "instrumental"})
+
+
+def _check_place(request: _Song, place: str) -> None:
+    start, end = getattr(request, f"{place}_start"), getattr(request, f"{place}_end")
+    if start is not None and end is not None and end <= start:
+        message = f"{place}_end is {end!r}; it must be behind {place}_start, which is {start!r}"
+        raise InvalidRequestError(message, f"{place}_end", end, f"> {start}")
 
 
 class Studio(TaskFamily):

@@ -49,8 +49,8 @@ FIELDS: dict[str, Fields] = {
     **dict.fromkeys(["instrumental", "auto_lyrics", "use_suno_cdn", "auto_concat"], st.booleans()),
     **dict.fromkeys(["style_weight", "weirdness", "audio_weight", "vocal_variation", "strength"], weights),
     **dict.fromkeys(["prompt_strength", "clarity_strength", "lyrics_strength", "generation_quality"], weights),
-    **dict.fromkeys(["lyrics_placement_start", "lyrics_placement_end"], weights),
-    **dict.fromkeys(["song_section_start", "song_section_end"], weights),
+    **dict.fromkeys(["lyrics_placement_start", "song_section_start"], st.floats(0, 0.4)),
+    **dict.fromkeys(["lyrics_placement_end", "song_section_end"], st.floats(0.5, 1) | st.integers(1, 1)),
     "at": st.floats(0, 1e6) | st.integers(0, 10**6),
     "bpm": st.floats(1, 300) | st.integers(1, 300),
     "bypass_prompt_optimization": st.booleans(),
@@ -89,11 +89,9 @@ FIELDS: dict[str, Fields] = {
 
 
 # Of these pairs the service takes one.
-EXCLUSIVE = {
-    "sonic.sample": ("clip", "url"),
-    "studio.extend": ("lyrics", "instrumental"),
-    "nuro.instrumental_v2": ("segments", "duration"),
-}
+EXCLUSIVE = {"studio.extend": ("lyrics", "instrumental")}
+# Of these it needs one.
+EITHER = {"sonic.sample": ("clip", "url"), "nuro.instrumental_v2": ("segments", "duration")}
 GUIDED = ("lyrics", "description")
 NEEDED = {"producer.create": {"sound"}}
 
@@ -101,9 +99,10 @@ NEEDED = {"producer.create": {"sound"}}
 def made(kind: type[Request[Any]]) -> st.SearchStrategy[Request[Any]]:
     """Make any valid request of an operation."""
     name = kind.operation_name()
+    if name in EITHER:
+        one, other = EITHER[name]
+        return made_without(kind, one, {other}) | made_without(kind, other, {one})
     pair = EXCLUSIVE.get(name) or (GUIDED if set(GUIDED) <= set(inspect.signature(kind).parameters) else ())
-    if name == "sonic.sample":
-        return made_without(kind, "clip", {"url"}) | made_without(kind, "url", {"clip"})
     return st.one_of([made_without(kind, one, NEEDED.get(name, set())) for one in pair or [""]])
 
 
@@ -111,13 +110,16 @@ def made_without(kind: type[Request[Any]], left_out: str, needed: set[str]) -> s
     name, signature = kind.operation_name(), inspect.signature(kind).parameters
     required = {field for field, one in signature.items() if one.default is one.empty} | needed
     # A sample needs its clip or its address; of what else is given besides, lyrics are enough.
-    without = {left_out, "auto_lyrics"} if left_out == "lyrics" else {left_out}
-    fields = set(signature) - without - ({"description"} - required if name == "sonic.sample" else set())
+    fields = set(signature) - {left_out} - ({"description"} - required if name == "sonic.sample" else set())
     strategies = {field: FIELDS.get(f"{name}.{field}", FIELDS[field]) for field in sorted(fields)}
     return st.fixed_dictionaries(
         {field: one for field, one in strategies.items() if field in required},
         optional={field: one for field, one in strategies.items() if field not in required},
-    ).map(lambda fields: kind(**fields))
+    ).map(lambda fields: kind(**drafted_from_something(fields)))
+
+
+def drafted_from_something(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name != "auto_lyrics" or "lyrics" in fields}
 
 
 REQUESTS = {kind: made(kind) for kind in operations()}

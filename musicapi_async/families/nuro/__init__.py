@@ -84,7 +84,10 @@ class _Song(Reported[Songs]):
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source="docs.musicapi.ai/create-nuro-music", type="vocal")
 class Vocal(_Song):
-    """Make a song from your lyrics, in Chinese or English; what is left out is guessed. Retired on some hosts."""
+    """Make a song from your lyrics, in Chinese or English. Retired on some hosts: prefer ``sonic.create``.
+
+    What is left out is guessed.
+    """
 
     lyrics: str = text_field(limit=2000, doc="with tags such as ``[verse]``, in lower case")
     gender: str | None = text_field(default=None, choices=("Female", "Male"))
@@ -96,7 +99,7 @@ class Vocal(_Song):
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm")
 class Instrumental(_Song):
-    """Make an instrumental of at most a minute (version 1.0). Retired on some hosts."""
+    """Make an instrumental of at most a minute (version 1.0). Retired on some hosts: prefer ``producer.create``."""
 
     description: str = text_field()
     genres: Sequence[str] | None = texts_field(
@@ -114,9 +117,10 @@ class Instrumental(_Song):
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm", version="v2.0")
 class InstrumentalV2(_Song):
-    """Make an instrumental of up to two minutes, in segments if you like (version 2.0). Retired on some hosts.
+    """Make an instrumental of up to two minutes (version 2.0). Retired on some hosts: prefer ``producer.create``.
 
-    The segments' durations add up to 30 to 120 seconds, and to ``duration`` where it is given as well.
+    Give ``duration``, ``segments``, or both. The segments' durations add up to 30 to 120 seconds, and to ``duration``
+    where it is given as well.
     """
 
     description: str = text_field(limit=199)
@@ -133,6 +137,9 @@ class InstrumentalV2(_Song):
     def __attrs_post_init__(self) -> None:
         """Check what depends on several fields."""
         if self.segments is None:
+            if self.duration is None:
+                message = "nuro.instrumental_v2 needs duration, segments, or both"
+                raise InvalidRequestError(message, "duration", None, "duration or segments")
             return
         total = sum(segment.duration for segment in self.segments)
         if not LEAST_TOTAL <= total <= MOST_TOTAL:

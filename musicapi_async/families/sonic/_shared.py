@@ -77,9 +77,6 @@ class Guided(Song[R]):
         if self.lyrics is not None and self.description is not None:
             message = "description is given besides lyrics; the service takes one of them"
             raise InvalidRequestError(message, "description", self.description, "lyrics or description")
-        if self.description is not None and getattr(self, "auto_lyrics", None):
-            message = "auto_lyrics goes with lyrics; with a description the service writes them anyway"
-            raise InvalidRequestError(message, "auto_lyrics", value=True, limit="lyrics")
 
     def to_wire(self) -> dict[str, object]:
         """Return the JSON object that is sent, with the mode that follows from what is given."""
@@ -93,3 +90,14 @@ class Drafted(Guided[R]):
     auto_lyrics: bool | None = flag(
         default=None, doc="``lyrics`` is a description, from which the service writes the lyrics"
     )
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a draft that is drafted from nothing."""
+        super().__attrs_post_init__()
+        if not self.auto_lyrics or self.lyrics is not None:
+            return
+        if self.description is not None:
+            message = "auto_lyrics goes with lyrics; with a description the service writes them anyway"
+            raise InvalidRequestError(message, "auto_lyrics", value=True, limit="lyrics")
+        message = "auto_lyrics needs lyrics: the description from which the service writes them"
+        raise InvalidRequestError(message, "lyrics", None, "required")
