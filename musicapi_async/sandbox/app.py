@@ -195,7 +195,8 @@ class Sandbox:
             self._check_clip(made)
         except RefusedError as refused:
             return _refusal(refused.status, str(refused))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, ConnectionError):
+            # Also of a client that left while it was sending: nobody reads it then.
             return _refusal(400, "The request body should be JSON.")
         return self._serve(made, request[ACCOUNT])
 
@@ -235,6 +236,7 @@ class Sandbox:
         for index, item in enumerate(items):
             try:
                 made = request_of("/sonic/create", item)
+                self._check_clip(made)
             except RefusedError as refused:
                 tasks.append({"index": index, "error": str(refused)})
                 continue
@@ -243,18 +245,16 @@ class Sandbox:
             else:
                 tasks.append({"index": index, "error": NO_CREDITS})
         batch_id = self._world.new_id()
-        submitted = [str(task["task_id"]) for task in tasks if "task_id" in task]
-        self._world.batches[batch_id] = submitted
-        told = {"message": "success", "batch_id": batch_id, "submitted": len(submitted), "tasks": tasks}
+        submitted = sum("task_id" in task for task in tasks)
+        told = {"message": "success", "batch_id": batch_id, "submitted": submitted, "tasks": tasks}
+        self._world.batches[batch_id] = account, told
         return web.json_response(told)
 
     async def _batch(self, request: web.Request) -> web.StreamResponse:
-        batch_id = request.query.get("batch_id", "")
-        if batch_id not in self._world.batches:
+        account, told = self._world.batches.get(request.query.get("batch_id", ""), (None, {}))
+        if account is not request[ACCOUNT]:
             return _refusal(404, "batch not found.")
-        task_ids = self._world.batches[batch_id]
-        tasks = [{"index": index, "task_id": task_id} for index, task_id in enumerate(task_ids)]
-        return web.json_response({"message": "success", "batch_id": batch_id, "submitted": len(tasks), "tasks": tasks})
+        return web.json_response(told)
 
     async def _credits(self, request: web.Request) -> web.StreamResponse:
         account = request[ACCOUNT]

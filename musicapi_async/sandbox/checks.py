@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from musicapi_async._fields import wire_names
 from musicapi_async._operation import operation_at
-from musicapi_async._request import Request, TaskRequest
+from musicapi_async._request import Request, TaskRequest, dig
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
 
@@ -15,6 +15,16 @@ MODELS: Final = {"sonic": sonic.MODELS, "riffusion": riffusion.MODELS}
 MODEL_PREFIXES: Final = {"sonic": ("sonic-", "chirp-"), "riffusion": ("FUZZ-",)}
 # Retired ids are still accepted; this one was refused in a live run (contract, sonic 3).
 REFUSED_MODELS: Final = ("sonic-v4-5-all",)
+WITH_MODE: Final = frozenset(
+    {
+        "/riffusion/create",
+        "/sonic/create",
+        "/sonic/mashup",
+        "/sonic/sample",
+        "/sonic/upload-cover",
+        "/sonic/upload-extend",
+    }
+)
 # Task types that do without a mode (contract, sonic 4.1).
 NO_MODE: Final = ("concat_music", "remaster", "add_vocals", "add_instrumental")
 RETIRED: Final = ("music_variation", "swap_music_vocals", "swap_music_sound")
@@ -29,6 +39,14 @@ ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
         "cover_strength": "strength",
     },
 }
+CHOICES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "/nuro/create": {"type": ("vocal", "bgm")},
+    "/studio/create": {
+        "config.mode": ("regular", "continuation", "precede"),
+        "lyrics_type": ("user", "generate", "instrumental"),
+    },
+}
+"""What tells the operations at a path apart, besides ``task_type`` and ``custom_mode``."""
 SAME_PATH: Final = {"/suno/create": "/sonic/create"}
 """Legacy addresses of the same thing (contract, sonic 4.21)."""
 FAMILIES: Final = (account, lyrics, nuro, producer, riffusion, sonic, studio, suno)
@@ -60,16 +78,19 @@ def request_of(path: str, body: object) -> Request[Any]:
     path = SAME_PATH.get(path, path)
     family = path.split("/")[1]
     told = _in_todays_words(family, body)
+    _check_choices(path, told)
     kind = _class_of(family, path, told)
     if "mv" in wire_names(kind).values():
         _check_model(family, told.get("mv"))
+    _check_extras(path, kind, told)
     try:
         request = kind.from_wire(told)
     except InvalidRequestError as error:
         raise RefusedError(_in_the_words_of_the_service(kind, error)) from error
     mode = request.to_wire().get("custom_mode")
     if mode is not None and told.get("custom_mode", mode) is not mode:
-        raise RefusedError("The 'custom_mode' field is invalid.")
+        text = "'custom_mode' field is invalid" if told["custom_mode"] else "'gpt_description_prompt' field is required"
+        raise RefusedError(f"The {text}.")
     return request
 
 
@@ -85,7 +106,7 @@ def _class_of(family: str, path: str, body: dict[str, object]) -> type[Request[A
         raise RefusedError(f"The task type '{task_type}' has been retired.", 410)
     if path.endswith("/create") and family == "riffusion":
         body.setdefault("custom_mode", "lyrics" in body)
-    needs_mode = family in {"sonic", "riffusion"} and path.endswith("/create") and task_type not in NO_MODE
+    needs_mode = path in WITH_MODE and task_type not in NO_MODE
     kind = operation_at("POST", path, body)
     if needs_mode and not isinstance(body.get("custom_mode"), bool) and (kind or _is_known(path, task_type)):
         raise RefusedError("The 'custom_mode' field should be boolean.")
@@ -98,6 +119,24 @@ def _class_of(family: str, path: str, body: dict[str, object]) -> type[Request[A
 def _is_known(path: str, task_type: object) -> bool:
     here = [kind for kind in operations() if kind.path == path]
     return task_type is None or any(task_type in [kind.constants.get("task_type"), kind.uploaded] for kind in here)
+
+
+def _check_choices(path: str, body: Mapping[str, object]) -> None:
+    for name, choices in CHOICES.get(path, {}).items():
+        outer = name.partition(".")[0]
+        found = dig(body, name)
+        if found is None:
+            raise RefusedError(f"The '{name if outer in body else outer}' field is required.")
+        if found not in choices:
+            raise RefusedError(f"The '{name}' field is invalid.")
+
+
+def _check_extras(path: str, kind: type[Request[Any]], body: Mapping[str, object]) -> None:
+    """Refuse what the request classes cannot get wrong: a field of other task types, a flag that is left out."""
+    if path == "/sonic/create" and body.get("duration") is not None and "duration" not in wire_names(kind):
+        raise RefusedError("The 'duration' field is invalid.")
+    if path == "/sonic/sample" and not isinstance(body.get("make_instrumental"), bool):
+        raise RefusedError("The 'make_instrumental' field should be boolean.")
 
 
 def _check_model(family: str, model: object) -> None:

@@ -18,7 +18,7 @@ __all__ = ["Account", "Ending", "SandboxTask", "World", "clip_in", "lyrics_of", 
 
 Ending = Literal["songs", "failed", "timeout", "forbidden", "api_error", "partial", "all_failed", "one_clip"]
 """How a task ends: with what was promised; one of the service's failures; one good and one failed clip; failed clips
-only; or one clip where more were promised."""
+only (a plain failure where it makes no clips); or one clip where more were promised."""
 
 FAILING: Final = frozenset({"failed", "timeout", "forbidden", "api_error", "all_failed"})
 JITTER: Final = 0.15
@@ -75,7 +75,8 @@ class World:
     ) -> None:
         self.accounts: dict[str, Account] = {key: Account(credits) for key in keys or ()}
         self.tasks: dict[str, SandboxTask] = {}
-        self.batches: dict[str, list[str]] = {}
+        self.batches: dict[str, tuple[Account, dict[str, object]]] = {}
+        """Whose each batch is, and what was answered to it."""
         self.clips: dict[str, SandboxTask] = {}
         """The task that made each clip."""
         self.uploaded: set[str] = set()
