@@ -22,7 +22,7 @@ async def service() -> AsyncIterator[Sandbox]:
 
 
 def client_of(service: Sandbox) -> MusicAPI:
-    return MusicAPI(KEY, base_url=service.base_url, poll_interval=0.01)
+    return MusicAPI(KEY, base_url=service.base_url, poll_interval=0.01, create_rate=1000)
 
 
 async def test_from_an_idea_to_files(service: Sandbox, tmp_path: Path) -> None:

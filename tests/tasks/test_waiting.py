@@ -207,7 +207,7 @@ async def test_the_second_clip_is_waited_for() -> None:
 )
 async def test_an_end_of_waiting_says_how_to_go_on(operation: type[TaskRequest[Any]], resumption: str) -> None:
     async with scripted(NOT_READY) as server:
-        client = MusicAPI("k", base_url=server.base_url)
+        client = MusicAPI("k", base_url=server.base_url, poll_interval=0.01)
         task = client.resume(operation, "t-1")
         with pytest.raises(errors.TaskTimeoutError) as late:
             await task.wait(timeout=0.01)

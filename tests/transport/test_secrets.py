@@ -276,7 +276,7 @@ async def test_a_proxys_password(
             monkeypatch.setenv(f"{scheme}_proxy", proxy)
         settings: dict[str, Any] = {"proxy": proxy} if by == "proxy" else {}
         url = f"{scheme}://api.example/api/v1"
-        async with MusicAPI(KEY, base_url=url, max_attempts=1, timeout=0.5, **settings) as client:
+        async with MusicAPI(KEY, base_url=url, max_attempts=1, timeout=0.5, connect_timeout=0.5, **settings) as client:
             heard.note([client, client.settings])
             await attempt(heard, client.account.credits)
             await attempt(heard, lambda: client.submit(REQUEST))
