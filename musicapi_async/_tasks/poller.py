@@ -75,7 +75,7 @@ class Waiting(Protocol):
 class _Entry:
     """One task that is waited for."""
 
-    __slots__ = ("began", "grace", "hiccups", "listeners", "look_at", "seen", "slot", "stage", "task")
+    __slots__ = ("allowed", "began", "grace", "hiccups", "listeners", "look_at", "seen", "slot", "stage", "task")
 
     def __init__(self, task: Waiting, look_at: float, began: float) -> None:
         self.task = task
@@ -88,6 +88,8 @@ class _Entry:
         self.seen = 0.0
         """Seconds from the stage's beginning to the last look that found it unfinished."""
         self.hiccups = 0
+        self.allowed = 0
+        """Further looks that what was last seen is worth; ``grace`` counts them."""
         self.grace = 0
         self.slot: int | None = None
 
@@ -236,9 +238,12 @@ class Poller:
     def _note_state(self, entry: _Entry, state: TaskState[Any]) -> None:
         entry.hiccups = 0
         now = asyncio.get_running_loop().time()
-        if state._seen.grace is not None:
-            entry.grace += 1
-            if entry.grace > state._seen.grace:
+        allowed = state._seen.grace
+        if allowed is not None:
+            # A song that was joined late still has the looks of a file that is late.
+            entry.grace = entry.grace + 1 if allowed == entry.allowed else 1
+            entry.allowed = allowed
+            if entry.grace > allowed:
                 state = settled(state)
         if state.is_done:
             self._learn(entry, now)

@@ -103,7 +103,6 @@ def _songs(body: Body, promised: int) -> Seen:
     rows = [_song(row) for row in _rows(body)]
     told = list(map(state_and_url, rows))
     status = _status_of(told, promised)
-
     return Seen(status, stage=_stage_of(told), read=partial(_read_songs, rows, status))
 
 
@@ -127,15 +126,16 @@ def _joined(
     pairs = [_pair(row) for row in _rows(body)]
     made = (part_of(part, full if full and full.clip_id else None) for part, full in pairs if part.state != FAILED)
     whole = [full for part, full in pairs if full is not None and part.state != FAILED]
-    parts, fulls = [_told(part) for part, _ in pairs], list(map(_told, whole))
+    parts = [_told(part) for part, _ in pairs]
     clips = (*(part for part, _ in pairs), *(full for full in whole if full.clip_id))
     status, grace = _status_of(parts, promised), None
-    if status in DONE and not all(state in ENDS for state, _ in fulls):
-        # The parts are there; joining them takes a while, and may never come to an end.
-        status, grace = "running", JOINING_LOOKS
+    unfinished = [full for full in whole if not full.is_done]
+    if status in DONE and unfinished:
+        # The parts are there. Joining them takes a while; one that cannot be seen at work may never begin.
+        status, grace = "running", None if any(full.clip_id for full in unfinished) else JOINING_LOOKS
     elif status == "finished" and whole:
         # The parts are there, and the whole songs: each is to have its file.
-        status = _status_of(fulls, len(whole))
+        status = _status_of(list(map(_told, whole)), len(whole))
     return Seen(status, clips, all_of(tuple(made), _failed(part for part, _ in pairs)), grace=grace)
 
 
