@@ -369,14 +369,14 @@ class BudgetExceededError(MusicAPIError):
 class ClientClosedError(MusicAPIError):
     """The client was closed; a task that was waited for lives on and can be taken up from ``task_id``.
 
-    ``resumption`` is how, as it is written in Python.
+    ``resumption`` is how, as it is written in Python; None where no task was waited for.
     """
 
     def __init__(self, family: str | None = None, task_id: str | None = None, resumption: str | None = None) -> None:
         super().__init__(family, task_id, resumption)
         self.family = family
         self.task_id = task_id
-        self.resumption = resumption or f"client.{family}.task({task_id!r})"
+        self.resumption = resumption or (f"client.{family}.task({task_id!r})" if task_id else None)
 
     def __str__(self) -> str:
         if self.task_id is None:

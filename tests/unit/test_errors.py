@@ -168,3 +168,9 @@ def test_a_failed_task_is_not_said_to_be_refunded_when_nobody_knows() -> None:
     told = errors.TaskFailedError("sonic", "t-1", "no luck", refunded=False)
 
     assert "were refunded" not in str(told)
+
+
+def test_a_client_that_was_closed_idle_names_nothing_to_take_up() -> None:
+    assert errors.ClientClosedError().resumption is None
+    assert errors.ClientClosedError("sonic", "t-1").resumption == "client.sonic.task('t-1')"
+    assert errors.TaskTimeoutError("sonic", "t-1", 600.0, "running").resumption == "client.sonic.task('t-1')"
