@@ -35,6 +35,7 @@ MANY: Final = 100_000
 SIZES: Final = (1_000, 10_000, MANY)
 BATCH: Final = 1_000
 ROUNDS: Final = 5
+FEW_ROUNDS: Final = 3
 GAP: Final = 20.0
 LOOKS_AT_ONCE: Final = 50
 KNOWN_TARGET: Final = 0.6
@@ -274,6 +275,28 @@ async def measured(way: "type[Clock | Sleepers]", interval: float | None, size: 
     return found
 
 
+async def backlog(size: int) -> float:
+    """Return the CPU µs of a look when so many tasks are due in the same moment."""
+    poller, listening = Poller(Timing(GAP, 1.0), LOOKS_AT_ONCE), Listening()
+    waiting = [Stub(asyncio.get_running_loop().time() - 10 * GAP) for _ in range(size)]
+    for task in waiting:
+        poller.listen(task, listening)
+    began = time.process_time()
+    await listening.so_often(size)
+    taken = time.process_time() - began
+    await poller.aclose()
+    return taken / size * MICROSECONDS
+
+
+def backlogs() -> None:
+    found = {size: [asyncio.run(backlog(size)) for _ in range(FEW_ROUNDS)] for size in SIZES}
+    print_title("CPU of a look when many are due in the same moment")
+    print_table(
+        ["due in the same moment", "CPU µs of a look"],
+        [[f"{size:,}", f"{spread(taken):.1f}"] for size, taken in found.items()],
+    )
+
+
 def cpu() -> None:
     figures: dict[tuple[str, str], dict[int, list[float]]] = {}
     for turn in range(ROUNDS + 1):
@@ -312,6 +335,7 @@ def main() -> None:
         return
     memory()
     cpu()
+    backlogs()
 
 
 if __name__ == "__main__":
