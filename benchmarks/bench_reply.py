@@ -145,7 +145,7 @@ def _cattrs_readers(read_json: Callable[[bytes], object]) -> Mapping[str, Callab
                 tags=override(rename="sound", struct_hook=tags),
                 model=override(rename="mv", struct_hook=text),
                 stream_url=override(omit=True),
-                raw=override(omit=True),
+                _raw=override(omit=True),
                 duration=number_too,
                 created_at=override(struct_hook=moment),
                 words=override(

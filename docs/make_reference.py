@@ -126,7 +126,7 @@ def results_part() -> str:
     parts = ["## Results", "", markdown(inspect.getdoc(results) or ""), ""]
     for name in results.__all__:
         kind = getattr(results, name)
-        fields = ", ".join(f"`{field.name}`" for field in attrs.fields(kind) if field.name != "raw")
+        fields = ", ".join(f"`{field.name}`" for field in attrs.fields(kind) if field.name.lstrip("_") != "raw")
         parts += [f"### {name}", "", markdown(inspect.getdoc(kind) or ""), "", f"Fields: {fields}.", ""]
     return "\n".join(parts)
 

@@ -17,6 +17,7 @@ from musicapi_async._transport.replies import (
     read_body,
     read_object,
 )
+from musicapi_async._transport.wire import read_json
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
@@ -58,8 +59,17 @@ class TaskState(Generic[R_co]):
     family: str
     status: Status
     error: TaskFailedError | None = None
-    raw: Mapping[str, object] = attrs.field(factory=dict, repr=False, hash=False)
+    _raw: Mapping[str, object] | bytes = attrs.field(factory=dict, repr=False, hash=False, alias="raw")
     _seen: Seen = attrs.field(default=NOTHING_SEEN, repr=False, eq=False, alias="seen")
+
+    @property
+    def raw(self) -> Mapping[str, object]:
+        """The service's reply."""
+        if not isinstance(self._raw, bytes):
+            return self._raw
+        # It is kept as it came: read into objects it takes four times the room.
+        body = read_json(self._raw)
+        return body if isinstance(body, dict) else {}
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -124,9 +134,11 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply)
     if rule.result is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
         message = f"{rule.family} task {task_id} made a voice: client.resume(sonic.CreateVoice, {task_id!r})"
         raise InvalidRequestError(message, "task_id", task_id, "a task of songs")
-    seen = NOTHING_SEEN if is_not_ready(reply, body) else see(rule.result, rule.promised, body)
-    state: TaskState[R_co] = TaskState(task_id=task_id, family=rule.family, status=seen.status, raw=body, seen=seen)
-    return _or_failed(state) if seen.status in {"incomplete", "finished"} else state
+    seen = NOTHING_SEEN if is_not_ready(reply, body) else see(rule.result, rule.promised, body, reply.content)
+    state: TaskState[R_co] = TaskState(
+        task_id=task_id, family=rule.family, status=seen.status, raw=reply.content, seen=seen
+    )
+    return _or_failed(state, body) if seen.status in {"incomplete", "finished"} else state
 
 
 def settled(state: TaskState[R_co]) -> TaskState[R_co]:
@@ -137,14 +149,12 @@ def settled(state: TaskState[R_co]) -> TaskState[R_co]:
     return attrs.evolve(state, status=status)
 
 
-def _or_failed(state: TaskState[R]) -> TaskState[R]:
+def _or_failed(state: TaskState[R], body: Mapping[str, object]) -> TaskState[R]:
     """Return the state; where every clip failed, the failure (decision 9)."""
     if not state.clips or any(clip.state != FAILED for clip in state.clips):
         return state
     reason = next((clip.error for clip in state.clips if clip.error), "every clip failed")
-    error = TaskFailedError(
-        state.family, state.task_id, reason, "failed", _refund_in(state.raw, reason), None, state.raw
-    )
+    error = TaskFailedError(state.family, state.task_id, reason, "failed", _refund_in(body, reason), None, body)
     status: Status = "failed" if state.status == "finished" else "incomplete"
     return attrs.evolve(state, status=status, error=error)
 

@@ -29,7 +29,7 @@ from musicapi_async.results import (
     Vox,
     Word,
 )
-from musicapi_async.results.clip import SUCCEEDED
+from musicapi_async.results.clip import SUCCEEDED, Row
 from musicapi_async.results.lenient import items, moment, number, tags, text
 from musicapi_async.results.lyrics import aligned
 
@@ -44,8 +44,10 @@ def read_result(body: Body, kind: type[T]) -> T:
     return cast("T", READERS[kind](body))
 
 
-def read_clip(row: Body) -> Clip:
+def read_clip(row: Body, kept: Row | None = None) -> Clip:
     """Put a service's clip under our names; while a clip runs its audio URL is a stream (decision 7).
+
+    ``kept`` is where the row can be read again; without it the row itself is kept.
 
     Written out, since most looks read two: going through a converter takes half as long again.
     """
@@ -68,7 +70,7 @@ def read_clip(row: Body) -> Clip:
         model=text(get("mv")),
         # The reason of a failure has no fixed name.
         error=text(get("error_message") or get("error") or get("message")),
-        raw=row,
+        raw=row if kept is None else kept,
     )
 
 

@@ -30,7 +30,7 @@ class Collected:
 
 def fields_of(clip: Clip) -> dict[str, object]:
     """Return a clip's fields, without the service's own object."""
-    return attrs.asdict(clip, filter=lambda field, _: field.name != "raw")
+    return attrs.asdict(clip, filter=lambda field, _: field.name != "_raw")
 
 
 async def collect(

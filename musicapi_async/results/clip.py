@@ -1,16 +1,16 @@
 """Clips and songs: what every family's finished task becomes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import attrs
 
 from musicapi_async.results.lenient import items, number, text
 from musicapi_async.results.several import Several
 
-__all__ = ["FAILED", "SUCCEEDED", "Clip", "Songs", "Word"]
+__all__ = ["FAILED", "SUCCEEDED", "Clip", "Row", "Songs", "Told", "Word"]
 
 SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
@@ -30,11 +30,39 @@ class Word:
     line: int | None = None
 
 
+class Told:
+    """The clips' rows of a reply, kept as the bytes that came: read into objects they take four times the room."""
+
+    __slots__ = ("_content", "_read", "_words")
+
+    def __init__(self, content: bytes, read: Callable[[bytes], Sequence[Mapping[str, object]]]) -> None:
+        self._content = content
+        self._read = read
+        self._words: tuple[tuple[Word, ...], ...] | None = None
+
+    def rows(self) -> Sequence[Mapping[str, object]]:
+        """Read the rows again."""
+        return self._read(self._content)
+
+    def words(self) -> Sequence[tuple[Word, ...]]:
+        """Return every row's words, read once."""
+        if self._words is None:
+            self._words = tuple(map(_words, self.rows()))
+        return self._words
+
+
+class Row(NamedTuple):
+    """A clip's own row of what was told."""
+
+    told: Told
+    at: int
+
+
 @attrs.frozen(kw_only=True)
 class Clip:
     """One piece of music, as one class for every family's spelling of it.
 
-    Only what the service told is set; everything else is None, and ``raw`` holds the service's own object.
+    Only what the service told is set; everything else is None, and ``raw`` is the service's own object.
 
     - ``state`` is ``pending``, ``running``, ``succeeded``, ``failed``, or a word the service invents later; a clip with
       a finished file and no word for it counts as succeeded (contract, decision 7).
@@ -58,7 +86,7 @@ class Clip:
     created_at: datetime | None = None
     model: str | None = None
     error: str | None = None
-    raw: Mapping[str, object] = attrs.field(factory=dict, repr=False, eq=False)
+    _raw: Mapping[str, object] | Row = attrs.field(factory=dict, repr=False, eq=False, alias="raw")
 
     @property
     def is_done(self) -> bool:
@@ -66,13 +94,17 @@ class Clip:
         return self.state in {SUCCEEDED, FAILED}
 
     @cached_property
+    def raw(self) -> Mapping[str, object]:
+        """The service's own object."""
+        return self._raw.told.rows()[self._raw.at] if isinstance(self._raw, Row) else self._raw
+
+    @cached_property
     def words(self) -> tuple[Word, ...]:
         """The words with their times, in order; empty where the service sends none.
 
         A song has hundreds: they are read on first access, not when the reply arrives.
         """
-        timing = self.raw.get("timestamp")
-        return tuple(_word(row) for row in items(timing.get("words"))) if isinstance(timing, Mapping) else ()
+        return self._raw.told.words()[self._raw.at] if isinstance(self._raw, Row) else _words(self._raw)
 
 
 @attrs.frozen
@@ -98,11 +130,14 @@ class Songs(Several[Clip]):
         return self.clips
 
 
+def _words(row: Mapping[str, object]) -> tuple[Word, ...]:
+    timing = row.get("timestamp")
+    return tuple(map(_word, items(timing.get("words")))) if isinstance(timing, Mapping) else ()
+
+
 def _word(row: Mapping[str, object]) -> Word:
-    line = number(row.get("line_index"))
-    return Word(
-        text=text(row.get("text")) or "",
-        start=number(row.get("start")),
-        end=number(row.get("end")),
-        line=None if line is None else int(line),
-    )
+    get = row.get
+    line = get("line_index")
+    if type(line) is not int:
+        line = None if (told := number(line)) is None else int(told)
+    return Word(text(get("text")) or "", number(get("start")), number(get("end")), line)

@@ -60,7 +60,7 @@ def plain(value: object) -> object:
         told = {"id": value.id, "family": value.family}
         return told if value.uploaded is None else {**told, "uploaded": plain(value.uploaded)}
     if isinstance(value, Clip):
-        seen = attrs.asdict(value, filter=lambda field, found: field.name != "raw" and found is not None)
+        seen = attrs.asdict(value, filter=lambda field, found: field.name != "_raw" and found is not None)
         words = [attrs.asdict(word) for word in value.words]
         return {name: plain(found) for name, found in seen.items()} | ({"words": words} if words else {})
     if isinstance(value, datetime):
