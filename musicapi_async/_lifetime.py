@@ -74,6 +74,7 @@ class Shared:
         finally:
             self._end_calls()
             await self.connections.aclose()
+            self._session.close()
             await self.background.end()
 
     def _end_calls(self) -> None:

@@ -33,6 +33,16 @@ class Secret(str):
         return "'...'"
 
 
+class SecretBytes(bytes):
+    """The same as it goes over the wire."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "b'...'"
+
+
 def _hidden(value: str | None) -> str | None:
     return Secret(value) if isinstance(value, str) else value  # what is no text is refused later
 

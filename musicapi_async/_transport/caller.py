@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar, cast
 import attrs
 from yarl import URL
 
-from musicapi_async._settings import Secret, Settings
+from musicapi_async._settings import Secret, SecretBytes, Settings
 from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, unreadable
@@ -36,6 +36,8 @@ T = TypeVar("T")
 PREPARING_GAP: Final = 3.0
 """Seconds between two requests for a file that is being prepared; the contract's advice (4.14)."""
 PREPARING_LIMIT: Final = 180.0
+SHORTEST_KEY: Final = 16
+"""A shorter key is left in replies that repeat it: it could be a part of ordinary words."""
 _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
@@ -69,8 +71,10 @@ class Caller:
         self.settings = settings
         self.session = session
         self.ledger = ledger
-        self._looking = {"Authorization": Secret(f"Bearer {settings.api_key}"), "Accept": "application/json"}
-        self._posting = {**self._looking, "Content-Type": "application/json"}
+        headers = {"Authorization": Secret(f"Bearer {settings.api_key}"), "Accept": "application/json"}
+        key = SecretBytes(settings.api_key.encode()) if len(settings.api_key) >= SHORTEST_KEY else None
+        self._looking = Sent(headers, None, key)
+        self._posting = Sent({**headers, "Content-Type": "application/json"}, None, key)
         self._terms: dict[float, Terms] = {}
 
     async def ask(self, call: Call, read: Callable[[Reply], T]) -> T:
@@ -90,8 +94,7 @@ class Caller:
     async def send(self, call: Call, way: Way | None) -> Reply:
         """Send the call once and return its reply, whatever its status; a paid one with a ``way``."""
         url = URL(self.settings.base_url + call.path, encoded=True)
-        body = None if call.body is None else write_json(call.body)
-        sent = Sent(self._looking if body is None else self._posting, body)
+        sent = self._looking if call.body is None else self._posting._replace(body=write_json(call.body))
         terms = self._terms.get(call.seconds)
         if terms is None:
             terms = self._terms[call.seconds] = self.session.terms(self.settings, call.seconds)
@@ -115,25 +118,35 @@ class Caller:
 class _Tries(Generic[T]):
     """The attempts of one call so far."""
 
+    # Most calls need none of these: they are set where they are needed.
+    _count = 0
+    _began: float | None = None
+    """When the first try was begun, by the event loop's clock; later, by as much as was waited for turns."""
+    _asked_at: float | None = None
+    """When something was first said to be still prepared."""
+    _way: Way | None = None
+    _turn = 0.0
+    due: RepeatError | None = None
+    """A repetition that is due, and was not waited for yet."""
+
     def __init__(self, caller: Caller, call: Call, read: Callable[[Reply], T]) -> None:
         self._caller = caller
         self._call = call
         self._read = read
-        self._count = 0
-        self._began: float | None = None
-        """When the first try was begun, by the event loop's clock; later, by as much as was waited for turns."""
-        self._asked_at: float | None = None
-        """When something was first said to be still prepared."""
-        self._way: Way | None = None
-        self._turn = 0.0
-        self.due: RepeatError | None = None
-        """A repetition that is due, and was not waited for yet."""
 
     async def once(self) -> T:
         """Try once; raises RepeatError when another try is due, else the error to hand to the user."""
         self._count += 1
+        # Asking again for what is being prepared is free, and may be repeated.
+        is_paid = self._is_paid = self._call.kind is Kind.PAID and self._asked_at is None
+        if self._began is None:
+            self._began = asyncio.get_running_loop().time()
         try:
-            result = await self._send_and_read()
+            # While it waits for its turn nothing is under way.
+            self._way = None
+            if is_paid:
+                self._way = await self._take_turn()
+            result = self._understand(await self._caller.send(self._call, self._way))
         except NotReadyError as failure:
             self._note_accepted()
             raise self._again_or_late(failure) from failure
@@ -147,7 +160,8 @@ class _Tries(Generic[T]):
                 self._tell_cut_off(end)
             raise
         self._caller.session.budget.earn()
-        self._note_accepted()
+        if is_paid:
+            self._note_accepted()
         return result
 
     def _note_accepted(self) -> None:
@@ -155,21 +169,13 @@ class _Tries(Generic[T]):
             self._caller.ledger.accepted += 1
             self._caller.session.pacer.accepted()
 
-    @property
-    def _is_paid(self) -> bool:
-        # Asking again for what is being prepared is free, and may be repeated.
-        return self._call.kind is Kind.PAID and self._asked_at is None
-
-    async def _send_and_read(self) -> T:
+    async def _take_turn(self) -> Way:
         now = asyncio.get_running_loop().time()
-        if self._began is None:
-            self._began = now
-        self._way = None
-        if self._is_paid:
-            self._turn = await self._caller.session.pacer.turn()
-            self._began += self._turn - now
-            self._way = Way()
-        reply = await self._caller.send(self._call, self._way)
+        self._turn = await self._caller.session.pacer.turn()
+        self._began = (self._began or now) + self._turn - now
+        return Way()
+
+    def _understand(self, reply: Reply) -> T:
         try:
             return self._read(reply)
         except MusicAPIError:

@@ -17,6 +17,7 @@ from yarl import URL
 
 from musicapi_async._settings import Settings
 from musicapi_async._transport.connections import USER_AGENT, Connections, Route, break_of
+from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
 from musicapi_async._transport.replies import Reply
 from musicapi_async._transport.retry import Budget
@@ -29,8 +30,6 @@ logger: Final = logging.getLogger("musicapi")
 # Above the gap between two looks, so that a lone waiter keeps its connection.
 KEEP_ALIVE: Final = 90.0
 HEADERS: Final = {"User-Agent": USER_AGENT}
-SHORTEST_KEY: Final = 16
-"""A shorter key is left where it is: it could be a part of ordinary words."""
 
 
 class Way:
@@ -51,13 +50,17 @@ class Sent(NamedTuple):
 
     headers: Mapping[str, str]
     body: bytes | None
+    key: bytes | None
+    """What no reply may repeat."""
 
 
 @attrs.frozen
 class Terms:
     """The bounds of one exchange, and the way it takes."""
 
+    total: float
     timeout: aiohttp.ClientTimeout
+    """What the HTTP library is to watch besides."""
     reply_size: int
     route: Route
 
@@ -72,6 +75,7 @@ class Session:
         self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - settings.max_requests // 4))
         self.pacer = Pacer(settings.create_rate)
         self.budget = Budget()
+        self._limits = Limits()
         self.in_the_air: set[asyncio.Task[Any]] = set()
         """The tasks whose paid request may have reached the service and is not answered yet."""
 
@@ -80,16 +84,20 @@ class Session:
         """True when nothing can be sent any more."""
         return self._connections.closed
 
+    def close(self) -> None:
+        """Leave nothing behind in the event loop."""
+        self._limits.close()
+
     def terms(self, settings: Settings, seconds: float) -> Terms:
         """Return the terms under these settings, with at least these seconds for the answer."""
         total, silence = max(settings.timeout, seconds), max(settings.read_timeout, seconds)
         timeout = aiohttp.ClientTimeout(
-            total=total,
+            total=None,
             sock_connect=settings.connect_timeout,
             # A limit that cannot be reached would still cost a timer for each request.
             sock_read=silence if silence < total else None,
         )
-        return Terms(timeout, settings.max_reply_size, self._connections.route(URL(settings.base_url)))
+        return Terms(total, timeout, settings.max_reply_size, self._connections.route(URL(settings.base_url)))
 
     async def send(
         self, attempted: str, method: str, url: URL, sent: Sent, terms: Terms, way: Way | None = None
@@ -125,23 +133,24 @@ class Session:
     ) -> Reply:
         route = terms.route
         try:
-            async with http.request(
-                method,
-                url,
-                headers=sent.headers if route.sent_along is None else {**sent.headers, **route.sent_along},
-                data=sent.body,
-                timeout=terms.timeout,
-                allow_redirects=False,
-                proxy=route.proxy,
-                proxy_headers=route.asked_with,
-                trace_request_ctx=way,
-            ) as response:
-                reply = Reply(response.status, response.headers, b"")
-                content = await self._read_within(response.content, terms.reply_size)
-                if content is None:
-                    reason = f"the reply is larger than {terms.reply_size} bytes"
-                    raise UnreadableReplyError(attempted, response.status, reason, b"", reply.request_id)
-                return reply._replace(content=_without_key(content, sent.headers))
+            with self._limits.within(terms.total):
+                async with http.request(
+                    method,
+                    url,
+                    headers=sent.headers if route.sent_along is None else {**sent.headers, **route.sent_along},
+                    data=sent.body,
+                    timeout=terms.timeout,
+                    allow_redirects=False,
+                    proxy=route.proxy,
+                    proxy_headers=route.asked_with,
+                    trace_request_ctx=way,
+                ) as response:
+                    content = await self._read_within(response.content, terms.reply_size)
+                    reply = Reply(response.status, response.headers, content or b"")
+                    if content is None:
+                        reason = f"the reply is larger than {terms.reply_size} bytes"
+                        raise UnreadableReplyError(attempted, reply.status, reason, b"", reply.request_id)
+                    return reply if sent.key is None or sent.key not in content else _without_key(reply, sent.key)
         # RuntimeError: the client was closed in this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
             raise break_of(error, url.host, was_sent=None if way is None else way.sent_at is not None) from error
@@ -163,10 +172,9 @@ class Session:
         return b"".join(parts)
 
 
-def _without_key(content: bytes, headers: Mapping[str, str]) -> bytes:
+def _without_key(reply: Reply, key: bytes) -> Reply:
     """Take the key out of a reply that repeats it: replies go into errors, logs and files."""
-    key = headers["Authorization"].removeprefix("Bearer ").encode()
-    return content.replace(key, b"[the key]") if len(key) >= SHORTEST_KEY and key in content else content
+    return reply._replace(content=reply.content.replace(key, b"[the key]"))
 
 
 def _open_for_looks(common: Mapping[str, Any]) -> aiohttp.ClientSession:

@@ -171,3 +171,75 @@ async def test_a_dead_service_is_given_up_at_once_when_only_one_try_is_wanted() 
             await client.submit(REQUEST)
 
         assert len(server.received) == 1
+
+
+async def test_each_request_has_its_own_limit(clock: Clock) -> None:
+    limits = (40.0, 10.0, 30.0, 20.0)
+    ended: list[float] = []
+
+    async def look(client: MusicAPI, limit: float) -> None:
+        with pytest.raises(errors.ConnectionFailedError, match="no answer in time"):
+            await client.with_options(timeout=limit).account.credits()
+        ended.append(limit)
+
+    async with scripted(stall()) as server, MusicAPI("k", base_url=server.base_url, max_attempts=1) as client:
+        began = asyncio.get_running_loop().time()
+        looking = asyncio.gather(*(look(client, limit) for limit in limits))
+        await clock.run(1, looking)
+
+        assert ended == sorted(limits)
+        assert 40 <= asyncio.get_running_loop().time() - began < 50
+
+
+async def test_a_request_after_quiet_hours_has_its_limit_too(clock: Clock) -> None:
+    steps = (BALANCE, stall())
+    async with scripted(*steps) as server, MusicAPI("k", base_url=server.base_url, max_attempts=1) as client:
+        await client.account.credits()
+        clock.ahead += 7200
+        asking = asyncio.create_task(client.account.credits())
+        await clock.run(1, asking)
+
+        with pytest.raises(errors.ConnectionFailedError, match="no answer in time"):
+            await asking
+
+
+async def test_who_cancels_at_the_limit_is_not_taken_for_it(clock: Clock) -> None:
+    async with scripted(stall()) as server, MusicAPI("k", base_url=server.base_url, timeout=60) as client:
+
+        async def ask_for_a_minute() -> None:
+            async with asyncio.timeout(60):
+                await client.account.credits()
+
+        asking = asyncio.gather(*(ask_for_a_minute() for _ in range(3)), return_exceptions=True)
+        while len(server.received) < 3:
+            await asyncio.sleep(0)
+        cancelled = asyncio.create_task(client.account.credits())
+        while len(server.received) < 4:
+            await asyncio.sleep(0)
+        clock.ahead += 60
+        cancelled.cancel()
+        await clock.run(1, asking)
+
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        assert {type(error) for error in asking.result()} == {TimeoutError}
+        assert cancelled.cancelled()
+
+
+async def test_a_limit_in_a_cancelled_task_leaves_nothing_behind() -> None:
+    """What was cancelled while it asked can go on and ask again."""
+    async with scripted(stall(), BALANCE) as server, MusicAPI("k", base_url=server.base_url) as client:
+
+        async def insist() -> float:
+            try:
+                await client.account.credits()
+            except asyncio.CancelledError:
+                asyncio.current_task().uncancel()  # type: ignore[union-attr]  # it runs in one
+            return (await client.account.credits()).credits
+
+        asking = asyncio.create_task(insist())
+        while not server.received:
+            await asyncio.sleep(0)
+        asking.cancel()
+
+        assert await asking == 50

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from clock import Clock
 from scripted import Scripted, Step, cut, reply, scripted, stall
 
 from musicapi_async import MusicAPI, errors, sonic
@@ -274,3 +275,21 @@ async def test_the_hook_is_asked_for_as_a_function() -> None:
 @pytest.fixture(autouse=True)
 def _logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "musicapi")
+
+
+async def test_who_is_cancelled_while_a_repetition_waits_for_its_turn_has_paid_nothing(clock: Clock) -> None:
+    told: list[errors.UncertainSubmissionError] = []
+    refused = reply(429, {"error": "slow down"}, {"Retry-After": "0"})
+    async with scripted(refused) as server:
+        async with MusicAPI("k", base_url=server.base_url, create_rate=0.001, on_uncertain=told.append) as client:
+            creating = asyncio.create_task(client.submit(REQUEST))
+            while not server.received:
+                await asyncio.sleep(0)
+            for _ in range(40):
+                clock.ahead += 1
+                await asyncio.sleep(0.001)
+            creating.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await creating
+
+        assert (told, len(server.received)) == ([], 1)
