@@ -13,7 +13,7 @@ import attrs
 
 from musicapi_async._exchanges import answering, plain, submitting
 from musicapi_async._lifetime import Shared
-from musicapi_async._request import Request, TaskRequest
+from musicapi_async._request import POST, Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
@@ -21,7 +21,7 @@ from musicapi_async._tasks.task import Task
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.download import Progress, SavedFile, save
-from musicapi_async.results import Clip, Credits, DownloadFile, Evidence
+from musicapi_async.results import Batch, Clip, Credits, DownloadFile, Evidence
 
 if TYPE_CHECKING:
     from musicapi_async.families.lyrics import Lyrics
@@ -147,7 +147,6 @@ class MusicAPI:
         """
         _check_starts_task("request", type(request), request)
         task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request)))
-        self._caller.ledger.unfinished += 1
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
         return Task(
             task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded
@@ -162,9 +161,13 @@ class MusicAPI:
         if isinstance(request, TaskRequest):
             message = f"{request.operation_name()} starts a task: give it to submit()"
             raise InvalidRequestError(message, "request", request, "a request that answers at once")
+        ledger = self._caller.ledger
+        mark = ledger.mark()
         answer = await self._shared.track(self._caller.ask(*answering(request)))
         if isinstance(answer, Credits):
-            self._caller.ledger.see(answer.total)
+            ledger.see(answer.total, mark)
+        if isinstance(answer, Batch):
+            ledger.start(*(one.task_id for one in answer if one.task_id is not None))
         return answer
 
     def run(
@@ -213,7 +216,10 @@ class MusicAPI:
 
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
-        return dict(await self._shared.track(self._caller.ask(*plain(method, path, json))))
+        body = dict(await self._shared.track(self._caller.ask(*plain(method, path, json))))
+        if method == POST:
+            self._caller.ledger.start_untold()
+        return body
 
     async def look_into(self, error: UncertainSubmissionError) -> Evidence:
         """Ask for the balance and set it against the last one that was asked for before an uncertain request.
@@ -223,17 +229,10 @@ class MusicAPI:
 
         Raises what ``account.credits()`` raises.
         """
-        credits = await self._shared.track(self._caller.ask(*answering(GetCredits())))
         ledger = self._caller.ledger
-        is_same = ledger.seen_at is not None and ledger.seen_at == error.balance_at
-        return Evidence(
-            before=error.balance,
-            before_at=error.balance_at,
-            after=credits.total,
-            accepted=ledger.accepted if is_same else None,
-            uncertain=ledger.uncertain if is_same else None,
-            unfinished=ledger.unfinished + ledger.failed if is_same else None,
-        )
+        mark = ledger.mark()
+        credits = await self._shared.track(self._caller.ask(*answering(GetCredits())))
+        return ledger.evidence(error, credits.total, mark)
 
     def with_options(
         self,

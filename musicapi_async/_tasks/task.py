@@ -55,6 +55,7 @@ class Task(Generic[R_co]):
         self._caller = caller
         self._poller = poller
         self._end: TaskState[R_co] | None = None
+        caller.ledger.start(self.id)
 
     def __repr__(self) -> str:
         """Show the family and the id."""
@@ -114,9 +115,8 @@ class Task(Generic[R_co]):
         return state
 
     def _note_end(self, state: TaskState[R_co]) -> None:
-        if self._end is None and self._accepted_at is not None:
-            # It will give no credits back any more: who looks into an uncertain request wants to know.
-            self._caller.ledger.end(is_failed=state.error is not None)
+        # It will give no credits back any more: who looks into an uncertain request wants to know.
+        self._caller.ledger.end(self.id, is_failed=state.error is not None)
         self._end = state
 
     async def _wait_for_end(self, timeout: float | None) -> TaskState[R_co]:

@@ -99,7 +99,14 @@ class Caller:
         if terms is None:
             terms = self._terms[call.seconds] = self.session.terms(self.settings, call.seconds)
         started = time.perf_counter()
-        reply = await self.session.send(call.attempted, call.method, url, sent, terms, way)
+        if way is None:
+            reply = await self.session.send(call.attempted, call.method, url, sent, terms)
+        else:
+            self.ledger.send()
+            try:
+                reply = await self.session.send(call.attempted, call.method, url, sent, terms, way)
+            finally:
+                self.ledger.arrive()
         if logger.isEnabledFor(logging.DEBUG):
             took = (time.perf_counter() - started) * 1000
             logger.debug("%s: %d in %.0f ms, request id %s", call.attempted, reply.status, took, reply.request_id)
@@ -107,7 +114,7 @@ class Caller:
 
     def report(self, error: UncertainSubmissionError) -> None:
         """Tell the hook of an uncertain request; one that fails must not hide what it is told."""
-        self.ledger.uncertain += 1
+        self.ledger.doubt()
         if self.settings.on_uncertain is not None:
             try:
                 self.settings.on_uncertain(error)
@@ -166,7 +173,7 @@ class _Tries(Generic[T]):
 
     def _note_accepted(self) -> None:
         if self._is_paid:
-            self._caller.ledger.accepted += 1
+            self._caller.ledger.accept()
             self._caller.session.pacer.accepted()
 
     async def _take_turn(self) -> Way:

@@ -13,10 +13,11 @@ class Evidence:
     """The balance before and after an uncertain request: ``await client.look_into(error)``.
 
     - ``before``: the credits this client saw when it was last asked for them before the request, at ``before_at``; None
-      when it never was. ``after``: the credits now.
+      when it never was, or only while a paid request was under way. ``after``: the credits now.
     - ``accepted``: paid requests of this client that were accepted since ``before``; ``uncertain``: those of which
-      nobody can tell, this one included. ``unfinished``: tasks of this client that may still fail and give back their
-      credits, or have since. None where the balance was asked for again meanwhile.
+      nobody can tell, this one included. ``unfinished``: what may still fail and give back its credits, or has since:
+      tasks this client knows of and has not seen to end, older uncertain requests, and what ``client.request`` posted.
+      None where the balance was asked for again meanwhile, or a paid request was under way.
 
     A balance is evidence, no proof: others may use the account, and a failed task gives its credits back.
     """

@@ -12,7 +12,7 @@ from scripted import Scripted, Step, cut, reply, scripted, stall
 
 from musicapi_async import MusicAPI, errors, sonic
 from musicapi_async.errors import UncertainSubmissionError
-from musicapi_async.sandbox import Fault, Sandbox
+from musicapi_async.sandbox import Sandbox
 
 REQUEST = sonic.Describe(description="rain")
 CREATE = "POST /sonic/create"
@@ -174,97 +174,6 @@ async def test_a_fault_of_ours_does_not_lose_the_reply() -> None:
             await client.submit(REQUEST)
 
     assert str(caught.value.body).startswith('{"task_id": 999')
-
-
-async def test_without_an_earlier_balance_there_is_no_evidence() -> None:
-    async with Sandbox(credits=100) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
-        sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
-        with pytest.raises(UncertainSubmissionError) as caught:
-            await client.submit(REQUEST)
-        evidence = await client.look_into(caught.value)
-
-    assert (caught.value.balance, evidence.spent, evidence.verdict) == (None, None, "unclear")
-    assert evidence.after < 100
-
-
-@pytest.mark.parametrize(("accepted", "verdict"), [(True, "charged"), (False, "not charged")])
-async def test_the_balance_tells_whether_it_was_paid_for(accepted: bool, verdict: str) -> None:  # noqa: FBT001
-    async with Sandbox(credits=100) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
-        await client.account.credits()
-        sandbox.add_fault(CREATE, Fault(drop=True, accepted=accepted))
-        with pytest.raises(UncertainSubmissionError) as caught:
-            await client.submit(REQUEST)
-        looked = sandbox.requests["GET /get-credits"]
-        evidence = await client.look_into(caught.value)
-
-    # Only by being asked, never behind the user's back.
-    assert looked == 1
-    assert caught.value.balance == 100
-    assert caught.value.balance_at is not None
-    assert (evidence.verdict, evidence.before, evidence.accepted, evidence.uncertain) == (verdict, 100, 0, 1)
-    assert evidence.spent == (100 - evidence.after)
-    assert (evidence.spent > 0) is accepted
-
-
-async def test_where_others_were_paid_for_too_the_balance_tells_nothing(sandbox: Sandbox) -> None:
-    async with MusicAPI("k", base_url=sandbox.base_url) as client:
-        await client.account.credits()
-        await client.submit(REQUEST)
-        sandbox.add_fault(CREATE, Fault(drop=True))
-        with pytest.raises(UncertainSubmissionError) as caught:
-            await client.submit(REQUEST)
-        evidence = await client.look_into(caught.value)
-
-    assert (evidence.verdict, evidence.accepted) == ("unclear", 1)
-
-
-async def test_what_was_paid_and_is_being_prepared_counts(sandbox: Sandbox) -> None:
-    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
-        song = await client.submit(REQUEST)
-        sandbox.advance(4000)
-        clip = (await song.wait())[0]
-        await client.account.credits()
-        preparing = asyncio.create_task(client.sonic.midi(clip=clip))
-        await until(lambda: sandbox.requests["POST /sonic/midi"] > 0)
-        sandbox.advance(4000)
-        sandbox.add_fault(CREATE, Fault(drop=True))
-        with pytest.raises(UncertainSubmissionError) as caught:
-            await client.submit(REQUEST)
-        evidence = await client.look_into(caught.value)
-        preparing.cancel()
-        await asyncio.gather(preparing, return_exceptions=True)
-
-    assert (evidence.verdict, evidence.accepted) == ("unclear", 1)
-
-
-async def test_an_older_task_that_may_still_be_refunded_makes_the_balance_unclear(sandbox: Sandbox) -> None:
-    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
-        sandbox.end_next("failed")
-        older = await client.submit(REQUEST)
-        await client.account.credits()
-        sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
-        with pytest.raises(UncertainSubmissionError) as caught:
-            await client.submit(REQUEST)
-        sandbox.advance(4000)
-        evidence = await client.look_into(caught.value)
-        with pytest.raises(errors.TaskFailedError):
-            await older.wait()
-
-    # What it cost came back from the other: equal balances would lie.
-    assert (evidence.spent, evidence.verdict) == (0, "unclear")
-
-
-async def test_finished_tasks_do_not_blur_the_evidence(sandbox: Sandbox) -> None:
-    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
-        older = await client.submit(REQUEST)
-        sandbox.advance(4000)
-        await older.wait()
-        await client.account.credits()
-        sandbox.add_fault(CREATE, Fault(drop=True))
-        with pytest.raises(UncertainSubmissionError) as caught:
-            await client.submit(REQUEST)
-
-        assert (await client.look_into(caught.value)).verdict == "not charged"
 
 
 async def test_the_hook_is_asked_for_as_a_function() -> None:
