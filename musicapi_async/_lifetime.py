@@ -33,7 +33,8 @@ class Shared:
         self.files = Files(self.connections, self._session.budget)
         self.background = Background(self._session.in_the_air)
         self._ledgers: dict[tuple[str, str], Ledger] = {}
-        self._calling: set[asyncio.Task[Any]] = set()
+        self._calling: dict[asyncio.Task[Any], int] = {}
+        """Who is calling, and how often each had been cancelled before."""
         self._closing = False
 
     def caller(self, settings: Settings) -> Caller:
@@ -48,17 +49,16 @@ class Shared:
             raise ClientClosedError
         caller = asyncio.current_task()
         assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
-        self._calling.add(caller)
+        before = self._calling[caller] = caller.cancelling()
         try:
             return await calling
         except asyncio.CancelledError:
-            if caller in self._calling:
+            # Either it was the closing that ended it, or somebody else, perhaps in the same moment.
+            if caller in self._calling or caller.uncancel() > before:
                 raise
-            # It was the closing, and nobody else, that ended it.
-            caller.uncancel()
             raise ClientClosedError from None
         finally:
-            self._calling.discard(caller)
+            self._calling.pop(caller, None)
 
     async def aclose(self) -> None:
         """Close everything, in the order in which nothing is lost."""
@@ -82,6 +82,7 @@ class Shared:
 
         A paid request without an answer is not cancelled: it ends as uncertain when its socket is closed.
         """
-        for caller in self._calling - self._session.in_the_air:
-            self._calling.discard(caller)
-            caller.cancel()
+        for caller, before in tuple(self._calling.items()):
+            if caller not in self._session.in_the_air and caller.cancelling() == before:
+                del self._calling[caller]
+                caller.cancel()

@@ -1,5 +1,6 @@
 """How a client behaves: keyword, then environment, then default."""
 
+import inspect
 import math
 import os
 import re
@@ -117,9 +118,14 @@ def _check_context(_: object, __: object, context: Any) -> None:
 
 
 def _check_hook(_: object, __: object, hook: Any) -> None:
-    if hook is not None and not callable(hook):
+    if hook is None:
+        return
+    if not callable(hook):
         message = f"on_uncertain must be a function that takes an UncertainSubmissionError, not {hook!r}"
         raise InvalidRequestError(message, "on_uncertain", hook, "a function")
+    if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(hook.__call__):
+        message = "on_uncertain must be a plain function: nobody would await what it returns"
+        raise InvalidRequestError(message, "on_uncertain", hook, "a plain function")
 
 
 def _check_flag(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -168,7 +174,7 @@ class Settings:
     create_rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     poll_price: float = attrs.field(default=1.0, validator=_check_positive)
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
-    max_reply_size: int = attrs.field(default=32 * 1024 * 1024, validator=_check_count)
+    max_reply_size: int = attrs.field(default=8 * 1024 * 1024, validator=_check_count)
     proxy: str | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)

@@ -1,6 +1,7 @@
 """One call with its repetitions: what becomes of each failure."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -14,7 +15,7 @@ from yarl import URL
 from musicapi_async._settings import Secret, SecretBytes, Settings
 from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.repeating import RepeatError, repeating
-from musicapi_async._transport.replies import Reply, unreadable
+from musicapi_async._transport.replies import Reply, read_body, unreadable
 from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, fault_of, judge, wait_before
 from musicapi_async._transport.session import Sent, Session, Terms, Way, logger
 from musicapi_async._transport.wire import write_json
@@ -72,9 +73,9 @@ class Caller:
         self.session = session
         self.ledger = ledger
         headers = {"Authorization": Secret(f"Bearer {settings.api_key}"), "Accept": "application/json"}
-        key = SecretBytes(settings.api_key.encode()) if len(settings.api_key) >= SHORTEST_KEY else None
-        self._looking = Sent(headers, None, key)
-        self._posting = Sent({**headers, "Content-Type": "application/json"}, None, key)
+        keys = _spellings(settings.api_key) if len(settings.api_key) >= SHORTEST_KEY else ()
+        self._looking = Sent(headers, None, keys)
+        self._posting = Sent({**headers, "Content-Type": "application/json"}, None, keys)
         self._terms: dict[float, Terms] = {}
 
     async def ask(self, call: Call, read: Callable[[Reply], T]) -> T:
@@ -105,21 +106,40 @@ class Caller:
             self.ledger.send()
             try:
                 reply = await self.session.send(call.attempted, call.method, url, sent, terms, way)
+            except BrokenError as broken:
+                # What broke behind a whole answer does not take it back.
+                if broken.reply is None or not (broken.reply.is_success and isinstance(read_body(broken.reply), dict)):
+                    raise
+                reply = broken.reply
             finally:
                 self.ledger.arrive()
         if logger.isEnabledFor(logging.DEBUG):
             took = (time.perf_counter() - started) * 1000
-            logger.debug("%s: %d in %.0f ms, request id %s", call.attempted, reply.status, took, reply.request_id)
+            _log(
+                logging.DEBUG, "%s: %d in %.0f ms, request id %s", call.attempted, reply.status, took, reply.request_id
+            )
         return reply
 
     def report(self, error: UncertainSubmissionError) -> None:
-        """Tell the hook of an uncertain request; one that fails must not hide what it is told."""
+        """Tell the hook and the log of an uncertain request; one that fails must not hide what it is told."""
         self.ledger.doubt()
         if self.settings.on_uncertain is not None:
             try:
                 self.settings.on_uncertain(error)
-            except Exception:  # noqa: BLE001
-                logger.exception("on_uncertain failed on: %s", error)
+            except Exception as failure:  # noqa: BLE001
+                _log(logging.ERROR, "on_uncertain failed (%r) on: %s", failure, error, exc_info=failure)
+        _log(logging.WARNING, "%s", error)
+
+
+def _spellings(key: str) -> tuple[bytes, ...]:
+    """Return the key as it may stand in JSON, where a slash may be escaped."""
+    return tuple(SecretBytes(spelling.encode()) for spelling in dict.fromkeys((key, key.replace("/", "\\/"))))
+
+
+def _log(level: int, message: str, *values: object, exc_info: BaseException | None = None) -> None:
+    """Write to the log; one that fails must not cost what was paid for."""
+    with contextlib.suppress(Exception):
+        logger.log(level, message, *values, exc_info=exc_info)
 
 
 class _Tries(Generic[T]):
@@ -128,11 +148,10 @@ class _Tries(Generic[T]):
     # Most calls need none of these: they are set where they are needed.
     _count = 0
     _began: float | None = None
-    """When the first try was begun, by the event loop's clock; later, by as much as was waited for turns."""
+    """When the first try was begun, by the event loop's clock; later, by as much as was waited in line."""
     _asked_at: float | None = None
     """When something was first said to be still prepared."""
     _way: Way | None = None
-    _turn = 0.0
     due: RepeatError | None = None
     """A repetition that is due, and was not waited for yet."""
 
@@ -149,10 +168,7 @@ class _Tries(Generic[T]):
         if self._began is None:
             self._began = asyncio.get_running_loop().time()
         try:
-            # While it waits for its turn nothing is under way.
-            self._way = None
-            if is_paid:
-                self._way = await self._take_turn()
+            self._way = Way() if is_paid else None
             result = self._understand(await self._caller.send(self._call, self._way))
         except NotReadyError as failure:
             self._note_accepted()
@@ -176,12 +192,6 @@ class _Tries(Generic[T]):
             self._caller.ledger.accept()
             self._caller.session.pacer.accepted()
 
-    async def _take_turn(self) -> Way:
-        now = asyncio.get_running_loop().time()
-        self._turn = await self._caller.session.pacer.turn()
-        self._began = (self._began or now) + self._turn - now
-        return Way()
-
     def _understand(self, reply: Reply) -> T:
         try:
             return self._read(reply)
@@ -194,8 +204,11 @@ class _Tries(Generic[T]):
     def _consequence(self, failure: MusicAPIError | BrokenError) -> Exception:
         """Return what is to be raised: RepeatError, or the error for the user."""
         verdict = judge(Kind.PAID if self._is_paid else Kind.LOOK, failure)
-        if self._is_paid and fault_of(failure) in {Fault.RATE_LIMITED, Fault.BUSY}:
-            self._caller.session.pacer.refused(self._turn, getattr(failure, "retry_after", None))
+        if self._way is not None:
+            # Waiting in line is not trying.
+            self._began = (self._began or 0.0) + self._way.waited
+            if fault_of(failure) in {Fault.RATE_LIMITED, Fault.BUSY}:
+                self._caller.session.pacer.refused(self._way.turn, getattr(failure, "retry_after", None))
         if verdict is Verdict.REPEAT and self._caller.session.is_closed:
             return ClientClosedError()
         wait = self._wait(failure) if verdict is Verdict.REPEAT else None
@@ -239,6 +252,8 @@ class _Tries(Generic[T]):
 
     def _uncertain(self, failure: Exception) -> UncertainSubmissionError:
         sent_at = self._way.sent_at if self._way is not None else None
+        if isinstance(failure, BrokenError) and failure.reply is not None:
+            failure = unreadable(self._call.attempted, failure.reply, failure.reason)
         start = failure.start.decode("utf-8", "replace") if isinstance(failure, UnreadableReplyError) else None
         ledger = self._caller.ledger
         return UncertainSubmissionError(
@@ -256,5 +271,4 @@ class _Tries(Generic[T]):
         """Report a paid request whose caller was cancelled, or otherwise ended, while it was under way."""
         uncertain = self._uncertain(BrokenError(Fault.CUT, "it was cancelled after it was sent"))
         end.add_note(str(uncertain))
-        logger.warning("%s", uncertain)
         self._caller.report(uncertain)

@@ -15,6 +15,7 @@ from yarl import URL
 
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._transport.addresses import is_this_machine
+from musicapi_async._transport.replies import without_keys
 from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async.errors import ClientClosedError, InvalidRequestError
 
@@ -67,8 +68,16 @@ class Connections:
     def session(self, use: str, make: Callable[[Mapping[str, Any]], aiohttp.ClientSession]) -> aiohttp.ClientSession:
         """Return the session for a use, made on first use from what all connections have in common.
 
-        Raises ClientClosedError after closing, RuntimeError in another event loop.
+        Raises as ``check``.
         """
+        self.check()
+        if use not in self._open:
+            context = self._settings.ssl_context
+            self._open[use] = make({"ttl_dns_cache": DNS_CACHE, "ssl": True if context is None else context})
+        return self._open[use]
+
+    def check(self) -> None:
+        """Raise ClientClosedError after closing, RuntimeError in another event loop than the first."""
         if self.closed:
             raise ClientClosedError
         loop = asyncio.get_running_loop()
@@ -79,10 +88,6 @@ class Connections:
             )
             raise RuntimeError(message)
         self._loop = loop
-        if use not in self._open:
-            context = self._settings.ssl_context
-            self._open[use] = make({"ttl_dns_cache": DNS_CACHE, "ssl": True if context is None else context})
-        return self._open[use]
 
     def route(self, url: URL) -> Route:
         """Return the way to an address: by the setting's proxy, or the environment's; never to this machine itself.
@@ -105,14 +110,19 @@ class Connections:
             content.set_exception(aiohttp.ClientConnectionError("the client was closed"))
 
 
-def break_of(error: BaseException, host: str | None, *, was_sent: bool | None) -> BrokenError:
-    """Say what broke an exchange; ``was_sent`` tells for certain whether bytes left, None that it is not known."""
+def break_of(
+    error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[bytes, ...] = ()
+) -> BrokenError:
+    """Say what broke an exchange; ``was_sent`` tells for certain whether bytes left, None that it is not known.
+
+    ``keys`` is what is not to be said: a line that cannot be read is quoted.
+    """
     fault = next((fault for kinds, fault in FAULTS if isinstance(error, kinds)), Fault.CUT)
     if was_sent and fault.is_before_sending:
         fault = Fault.CUT
     if was_sent is False and not fault.is_before_sending:
         fault = Fault.CONNECT_TIMEOUT if fault is Fault.TIMEOUT else Fault.UNREACHABLE
-    reason = _reason(error)
+    reason = without_keys(_reason(error), keys)
     _take_frames(error)
     return BrokenError(fault, f"could not connect to {host}: {reason}" if fault.is_before_sending else reason)
 

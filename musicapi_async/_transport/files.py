@@ -68,7 +68,7 @@ class Files:
         """
         response = None
         try:
-            response = await self._follow(settings, URL(url))
+            response = await self._follow(settings, _address_of(url))
             if response.status != OK:
                 raise error_from(f"GET {url}", Reply(response.status, response.headers, b""), None)
             # What came packed all the same is unpacked, and has another size then.
@@ -190,6 +190,13 @@ def _may_be_private(address: URL, settings: Settings) -> bool:
 
 def _refused(host: str) -> str:
     return f"{host} is not a public address; allow_private_addresses=True allows it"
+
+
+def _address_of(url: str) -> URL:
+    try:
+        return URL(url)
+    except ValueError as error:
+        raise BrokenError(Fault.REFUSAL, f"it is no address: {error}") from error
 
 
 def _break_of(error: BaseException, address: URL) -> BrokenError:

@@ -6,6 +6,7 @@ makes it slower, and every ten that are accepted make it a little faster, until 
 
 import asyncio
 import logging
+import math
 from collections import deque
 from typing import Final
 
@@ -34,6 +35,7 @@ class Pacer:
         self._next = 0.0
         """No turn before this, by the event loop's clock."""
         self._learned_at = 0.0
+        self._refused_at = -math.inf
         self._accepted_in_a_row = 0
         self._line: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -51,9 +53,14 @@ class Pacer:
         await mine
         return loop.time()
 
+    def is_valid(self, turn: float) -> bool:
+        """Tell whether a turn still is one: the service has not said 429 since."""
+        return turn > self._refused_at
+
     def refused(self, turn: float, asked: float | None) -> None:
         """Have everybody wait after a 429 to the request of that turn; ``asked`` is its Retry-After in seconds."""
         now = asyncio.get_running_loop().time()
+        self._refused_at = now
         self._accepted_in_a_row = 0
         # Of many that went out together and were all refused only the first has something to teach.
         if not self._is_fixed and turn >= self._learned_at:

@@ -14,26 +14,33 @@ from musicapi_async._transport.wire import read_json
 from musicapi_async.results.lenient import number, text
 
 __all__ = [
+    "KEY_SHOWN",
     "Reply",
     "error_from",
     "is_id",
     "is_not_ready",
+    "is_refunded",
     "message_in",
+    "names_task",
     "own_words",
     "read_body",
     "read_object",
     "read_task_id",
     "retry_after",
     "unreadable",
+    "without_keys",
 ]
 
 OK: Final = 200
 NOT_READY: Final = 202
 FIRST_BYTES: Final = 200
+KEY_SHOWN: Final = b"[the key]"
 KEPT_BYTES: Final = 4000
 """How much of a reply that cannot be read is kept for whoever looks into it."""
 BAD_REQUEST: Final = 400
 FORBIDDEN: Final = 403
+NO_LETTER: Final = "\ufffd"
+"""What stands for bytes that are none."""
 NO_IDS: Final = ("", ".", "..")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
@@ -62,16 +69,26 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
+    keys: tuple[bytes, ...] = ()
+    """What it must not tell of what was sent."""
 
     @property
     def request_id(self) -> str | None:
         """The service's id of this exchange, for its support."""
-        return next((value for name in REQUEST_ID_HEADERS if (value := self.headers.get(name))), None)
+        told = next((value for name in REQUEST_ID_HEADERS if (value := self.headers.get(name))), None)
+        return told and without_keys(told, self.keys)
 
     @property
     def is_success(self) -> bool:
         """True for a 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
+
+
+def without_keys(told: str, keys: tuple[bytes, ...]) -> str:
+    """Take the key out of a text for people."""
+    for key in keys:
+        told = told.replace(key.decode(), KEY_SHOWN.decode())
+    return told
 
 
 def read_body(reply: Reply) -> object:
@@ -95,7 +112,7 @@ def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, obje
     code = None if told is None or told == OK else number(told)
     if code is not None and code >= BAD_REQUEST:  # an error that was sent with a 2xx
         raise error_from(attempted, reply._replace(status=int(code)), body)
-    if _is_refunded(body):
+    if is_refunded(body):
         raise error_from(attempted, reply, body)
     return body
 
@@ -120,7 +137,9 @@ def read_task_id(attempted: str, reply: Reply, body: object, *, is_bare: bool = 
     if reply.is_success and isinstance(body, dict):
         data = body.get("data")
         nested = data.get("task_id") if isinstance(data, dict) else data if is_bare else None
-        found = text(body.get("task_id") or nested or _id_in_steps(body))
+        told_id = body.get("task_id") or nested or _id_in_steps(body)
+        # Half a letter is told by what it was, not by what it is shown as.
+        found = told_id if isinstance(told_id, str) else text(told_id)
         # Where the data is the id, a sentence in its place is none.
         if found is not None and is_id(found) and not (is_bare and " " in found.strip()):
             return found
@@ -139,7 +158,14 @@ def _id_in_steps(body: Mapping[str, object]) -> object:
     return None if body.get("failed_step") else next(filter(None, found), None)
 
 
-def _is_refunded(body: object) -> bool:
+def names_task(body: object) -> bool:
+    """Tell whether a body names a task where a submit's reply does."""
+    data = body.get("data") if isinstance(body, dict) else None
+    return any(isinstance(place, dict) and bool(place.get("task_id")) for place in (body, data))
+
+
+def is_refunded(body: object) -> bool:
+    """Tell whether a body says that the credits were given back."""
     return isinstance(body, dict) and (body.get("already_refunded") is True or body.get("refund_processed") is True)
 
 
@@ -152,7 +178,7 @@ def _failed_step(attempted: str, reply: Reply, body: Mapping[str, object]) -> er
 
 def is_id(text: str) -> bool:
     """Tell whether a text can be an id in a path: not blank, no dots that change the path, no half a letter."""
-    return text.strip() not in NO_IDS and text.encode("utf-8", "replace").decode() == text
+    return text.strip() not in NO_IDS and NO_LETTER not in text and text.encode("utf-8", "replace").decode() == text
 
 
 def error_from(attempted: str, reply: Reply, body: object, status: int | None = None) -> errors.MusicAPIError:
@@ -169,7 +195,7 @@ def error_from(attempted: str, reply: Reply, body: object, status: int | None = 
         text = f"{attempted}: {message}"
         return errors.InvalidRequestError(text, status=reply.status, request_id=reply.request_id, body=body)
     # What was given back is a refusal, and no doubt is left, whatever the status.
-    error = errors.APIStatusError if _is_refunded(body) else _error_class(effective, message)
+    error = errors.APIStatusError if is_refunded(body) else _error_class(effective, message)
     known = (attempted, reply.status, message, kind, reply.request_id, body)
     return error(*known, retry_after(reply.headers))
 
@@ -207,7 +233,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         return max(0.0, seconds)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())

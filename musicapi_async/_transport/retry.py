@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from musicapi_async import errors
-from musicapi_async._transport.replies import own_words
+from musicapi_async._transport.replies import Reply, is_refunded, names_task, own_words
 
 __all__ = ["RULES", "BrokenError", "Budget", "Fault", "Kind", "Rule", "Verdict", "fault_of", "judge", "wait_before"]
 
 BUSY_WORDS: Final = ("busy", "concurrent")
-REFUSED: Final = frozenset({400, 401, 402, 403, 404, 407, 410, 422, 429})
-"""What certainly was not accepted (real-world, 9); 407 is a proxy's."""
-SEE_OTHER: Final = 303
+REFUSED: Final = frozenset({301, 307, 308, 400, 401, 402, 403, 404, 407, 410, 422, 429})
+"""What certainly was not accepted (real-world, 9): 407 is a proxy's, and who lives elsewhere has done nothing."""
 LATE: Final = frozenset({403, 404})
 """What a file's host says of a file that it does not have yet."""
 FIRST_WAIT: Final = 0.5
@@ -52,7 +51,8 @@ class Fault(enum.Enum):
     RATE_LIMITED = "429"
     BUSY = "503 that says busy or concurrent"
     TROUBLE = "any other 5xx"
-    DOUBTFUL = "408, 409, 499: perhaps a gateway that gave up waiting; 303"
+    DOUBTFUL = "408, 409, 499: perhaps a gateway that gave up waiting"
+    ODD = "302, 303, 304, 101: an answer that does not say what was done"
     UNREADABLE = "2xx that cannot be read, or names no task"
     LATE = "403 or 404 (of a file: perhaps not there yet)"
     REFUSAL = "any other refusal"
@@ -88,6 +88,7 @@ RULES: Final[Mapping[Fault, Rule]] = {
     Fault.BUSY: Rule(_again, _again, _again),
     Fault.TROUBLE: Rule(_unsure, _again, _again),
     Fault.DOUBTFUL: Rule(_unsure, _again, _again),
+    Fault.ODD: Rule(_unsure, _end, _end),
     Fault.UNREADABLE: Rule(_unsure, _end, _end),
     Fault.LATE: Rule(_end, _end, _again),
     Fault.REFUSAL: Rule(_end, _end, _end),
@@ -101,11 +102,15 @@ class BrokenError(Exception):
         super().__init__(fault, reason)
         self.fault = fault
         self.reason = reason
+        self.reply: Reply | None = None
+        """What has come of the reply; None when nothing has."""
 
 
 def judge(kind: Kind, failure: Exception) -> Verdict:
     """Decide what a failure means for a request of this kind."""
     rule = RULES[fault_of(failure)]
+    if kind is Kind.PAID and rule.paid is Verdict.REPEAT and names_task(getattr(failure, "body", None)):
+        return Verdict.UNCERTAIN  # whatever was refused, something was started
     return {Kind.PAID: rule.paid, Kind.LOOK: rule.look, Kind.FILE: rule.file}[kind]
 
 
@@ -126,8 +131,10 @@ def _fault_by_status(refusal: errors.APIStatusError) -> Fault:
         return Fault.BUSY if is_busy else Fault.TROUBLE
     if refusal.status in LATE:
         return Fault.LATE
-    is_odd = 400 <= refusal.status < 500 and refusal.status not in REFUSED  # noqa: PLR2004 - the definition of 4xx
-    return Fault.DOUBTFUL if is_odd or refusal.status == SEE_OTHER else Fault.REFUSAL
+    # A 2xx is here for what its body says.
+    if refusal.status in REFUSED or 200 <= refusal.status < 300 or is_refunded(refusal.body):  # noqa: PLR2004
+        return Fault.REFUSAL
+    return Fault.DOUBTFUL if refusal.status >= 400 else Fault.ODD  # noqa: PLR2004
 
 
 def wait_before(attempt: int, failure: Exception, spread: random.Random) -> float | None:

@@ -19,9 +19,8 @@ from musicapi_async._settings import Settings
 from musicapi_async._transport.connections import USER_AGENT, Connections, Route, break_of
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
-from musicapi_async._transport.replies import Reply
+from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable
 from musicapi_async._transport.retry import Budget
-from musicapi_async.errors import UnreadableReplyError
 
 __all__ = ["Sent", "Session", "Terms", "Way", "logger"]
 
@@ -33,12 +32,16 @@ HEADERS: Final = {"User-Agent": USER_AGENT}
 
 
 class Way:
-    """How far a paid request came: aiohttp tells it just before the first byte leaves."""
+    """How far a paid request came."""
 
-    __slots__ = ("sent_at",)
+    __slots__ = ("sent_at", "turn", "waited")
 
     def __init__(self) -> None:
+        self.turn = 0.0
+        """When its turn came, by the event loop's clock, and how long it was waited for."""
+        self.waited = 0.0
         self.sent_at: datetime | None = None
+        """Just before the first byte left: aiohttp tells it."""
 
 
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
@@ -50,8 +53,8 @@ class Sent(NamedTuple):
 
     headers: Mapping[str, str]
     body: bytes | None
-    key: bytes | None
-    """What no reply may repeat."""
+    keys: tuple[bytes, ...] = ()
+    """What no reply may repeat, as it may be written in one."""
 
 
 @attrs.frozen
@@ -72,7 +75,7 @@ class Session:
         self._connections = connections
         self._slots = asyncio.Semaphore(settings.max_requests)
         # Never all of them: looks must go on while many paid requests are under way.
-        self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - settings.max_requests // 4))
+        self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - max(1, settings.max_requests // 4)))
         self.pacer = Pacer(settings.create_rate)
         self.budget = Budget()
         self._limits = Limits()
@@ -106,20 +109,35 @@ class Session:
 
         Raises BrokenError when no whole reply came.
         """
+        # Another event loop is told from here on: it has to wait for nothing of ours.
+        self._connections.check()
         if way is None:
             async with self._slots:
                 # Not before there is a slot: the client may be closed meanwhile.
                 http = self._connections.session("looks", _open_for_looks)
                 return await self._exchange(http, attempted, method, url, sent, terms, None)
-        async with self._paid_slots, self._slots:
-            http = self._connections.session("paid", _open_for_paid)
+        async with self._paid_slots:
+            await self._take_turn(way)
             sender = asyncio.current_task()
             assert sender is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
-            self.in_the_air.add(sender)
             try:
+                http = self._connections.session("paid", _open_for_paid)
+                self.in_the_air.add(sender)
                 return await self._exchange(http, attempted, method, url, sent, terms, way)
             finally:
                 self.in_the_air.discard(sender)
+                self._slots.release()
+
+    async def _take_turn(self, way: Way) -> None:
+        """Wait for a turn, and then for a slot; a 429 that comes meanwhile makes the turn void."""
+        began = asyncio.get_running_loop().time()
+        while True:
+            way.turn = await self.pacer.turn()
+            await self._slots.acquire()
+            if self.pacer.is_valid(way.turn):
+                break
+            self._slots.release()
+        way.waited = asyncio.get_running_loop().time() - began
 
     async def _exchange(
         self,
@@ -132,6 +150,8 @@ class Session:
         way: Way | None,
     ) -> Reply:
         route = terms.route
+        received: list[bytes] = []
+        head: aiohttp.ClientResponse | None = None
         try:
             with self._limits.within(terms.total):
                 async with http.request(
@@ -144,20 +164,22 @@ class Session:
                     proxy=route.proxy,
                     proxy_headers=route.asked_with,
                     trace_request_ctx=way,
-                ) as response:
-                    content = await self._read_within(response.content, terms.reply_size)
-                    reply = Reply(response.status, response.headers, content or b"")
-                    if content is None:
-                        reason = f"the reply is larger than {terms.reply_size} bytes"
-                        raise UnreadableReplyError(attempted, reply.status, reason, b"", reply.request_id)
-                    return reply if sent.key is None or sent.key not in content else _without_key(reply, sent.key)
+                ) as head:
+                    is_whole = await self._read_within(head.content, terms.reply_size, received)
+                    reply = _reply_of(head, received, sent.keys)
+                    if not is_whole:
+                        raise unreadable(attempted, reply, f"the reply is larger than {terms.reply_size} bytes")
+                    return reply
         # RuntimeError: the client was closed in this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
-            raise break_of(error, url.host, was_sent=None if way is None else way.sent_at is not None) from error
+            was_sent = None if way is None else way.sent_at is not None
+            broken = break_of(error, url.host, was_sent=was_sent, keys=sent.keys)
+            # What has come of an answer may name what was paid for.
+            broken.reply = None if head is None else _reply_of(head, received, sent.keys)
+            raise broken from error
 
-    async def _read_within(self, content: aiohttp.StreamReader, limit: int) -> bytes | None:
-        """Read to the end, or return None as soon as there is more than the limit."""
-        parts: list[bytes] = []
+    async def _read_within(self, content: aiohttp.StreamReader, limit: int, parts: list[bytes]) -> bool:
+        """Read to the end; False as soon as there is more than the limit."""
         size = 0
         self._connections.arriving.add(content)
         try:
@@ -166,15 +188,19 @@ class Session:
                 parts.append(part)
                 size += len(part)
                 if size > limit:
-                    return None
+                    return False
         finally:
             self._connections.arriving.discard(content)
-        return b"".join(parts)
+        return True
 
 
-def _without_key(reply: Reply, key: bytes) -> Reply:
-    """Take the key out of a reply that repeats it: replies go into errors, logs and files."""
-    return reply._replace(content=reply.content.replace(key, b"[the key]"))
+def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[bytes, ...]) -> Reply:
+    """Put a reply together, without the key: replies go into errors, logs and files."""
+    content = b"".join(parts)
+    for key in keys:
+        if key in content:
+            content = content.replace(key, KEY_SHOWN)
+    return Reply(head.status, head.headers, content, keys)
 
 
 def _open_for_looks(common: Mapping[str, Any]) -> aiohttp.ClientSession:

@@ -15,8 +15,7 @@ except ImportError:
 
     def read_json(content: bytes) -> object:
         """Read JSON; raises ValueError."""
-        found: object = json.loads(content)
-        return found
+        return _read_leniently(content)
 
     def write_json(value: object) -> bytes:
         """Write compact JSON."""
@@ -25,17 +24,21 @@ else:
 
     def read_json(content: bytes) -> object:
         """Read JSON; raises ValueError."""
-        found: object
         try:
-            found = orjson.loads(content)
+            found: object = orjson.loads(content)
         except ValueError:
-            # The standard library also takes NaN and half a letter: they must not hide a song that was paid for.
-            found = json.loads(content)
+            found = _read_leniently(content)
         return found
 
     def write_json(value: object) -> bytes:
         """Write compact JSON."""
         return orjson.dumps(value)
+
+
+def _read_leniently(content: bytes) -> object:
+    """Read JSON with NaN, half a letter, bytes that are no letters: they must not hide a song that was paid for."""
+    found: object = json.loads(content.decode("utf-8-sig", "replace"))
+    return found
 
 
 def check_json(name: str, value: object) -> None:

@@ -169,3 +169,41 @@ async def test_an_error_inside_the_block_is_the_one_that_comes_out() -> None:
     async with scripted(BALANCE) as server:
         with pytest.raises(ZeroDivisionError):
             await fail(server)
+
+
+@pytest.mark.parametrize("closes_first", [True, False])
+async def test_who_cancels_a_call_in_the_moment_of_the_closing_sees_it_cancelled(closes_first: bool) -> None:  # noqa: FBT001
+    async with scripted(stall()) as server:
+        client = MusicAPI("k", base_url=server.base_url)
+        calling = asyncio.create_task(client.account.credits())
+        while not server.received:
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(client.aclose())
+        if closes_first:
+            await asyncio.sleep(0)
+        calling.cancel()
+        await closing
+
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+
+
+async def test_a_call_in_a_cancelled_task_is_still_ended_by_the_closing() -> None:
+    async with scripted(stall()) as server:
+        client = MusicAPI("k", base_url=server.base_url)
+
+        async def clean_up() -> None:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                await client.account.credits()
+
+        cleaning = asyncio.create_task(clean_up())
+        await asyncio.sleep(0)
+        cleaning.cancel()
+        while not server.received:
+            await asyncio.sleep(0)
+        await client.aclose()
+
+        with pytest.raises(errors.ClientClosedError):
+            await cleaning

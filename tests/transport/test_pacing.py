@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 import pytest
 from clock import Clock
-from scripted import Scripted, Step, reply, scripted
+from scripted import Scripted, Step, reply, scripted, stall
 
 from musicapi_async import MusicAPI, errors, sonic
 
@@ -161,7 +161,8 @@ async def test_looks_go_on_while_creates_wait(clock: Clock) -> None:
             await asyncio.gather(waiting, return_exceptions=True)
 
     looks = [at for at in service.looked_at if at - began < 100]
-    assert len(service.refused_at) == 20
+    # Those that were on their way when the first was refused; the others had a turn, and gave it back.
+    assert len(service.refused_at) == 3
     assert len(looks) >= 18
     assert max(gaps(looks)) < 7
 
@@ -207,3 +208,71 @@ async def test_closing_ends_what_sleeps_before_a_repetition() -> None:
 
         with pytest.raises(errors.ClientClosedError):
             await creating
+
+
+async def test_a_429_holds_back_those_who_had_their_turn_and_waited_for_a_slot(clock: Clock) -> None:
+    """Looks fill the slots; what waits behind them when the service says 429 is not sent all the same."""
+    refused = reply(429, {"error": "slow down"}, {"Retry-After": "100"})
+    may_answer = asyncio.Event()
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        if server.received[-1].method == "POST":
+            first = not posted
+            posted.append(asyncio.get_running_loop().time())
+            return await (refused if first else reply(200, {"task_id": "t"}))(writer)
+        await may_answer.wait()
+        return await RUNNING(writer)
+
+    posted: list[float] = []
+    limits = {"timeout": 3600.0, "max_requests": 4}
+    async with scripted(step) as server, MusicAPI("k", base_url=server.base_url, **limits) as client:  # type: ignore[arg-type]  # numbers by name
+        first = asyncio.create_task(client.submit(requests(1)[0]))
+        looking = [asyncio.create_task(client.sonic.task(f"t-{number}").poll()) for number in range(4)]
+        others = [asyncio.create_task(client.submit(request)) for request in requests(2)]
+        while not posted:
+            await asyncio.sleep(0)
+        may_answer.set()
+        await asyncio.gather(*looking)
+        creating = asyncio.gather(first, *others)
+        await clock.run(1, creating)
+
+    assert len(posted) == 4
+    assert posted[1] - posted[0] >= 100
+
+
+async def test_a_rate_holds_also_when_the_service_is_slow_for_a_while(clock: Clock) -> None:
+    posted: list[float] = []
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        posted.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(max(0.0, posted[0] + 20 - posted[-1]))
+        return await reply(200, {"task_id": "t"})(writer)
+
+    async with scripted(step) as server:
+        limits = {"timeout": 3600.0, "create_rate": 2.0}
+        async with MusicAPI("k", base_url=server.base_url, max_requests=8, **limits) as client:  # type: ignore[arg-type]  # numbers by name
+            creating = asyncio.gather(*map(client.submit, requests(20)))
+            await clock.run(0.05, creating)
+
+    assert len(posted) == 20
+    assert min(gaps(posted)) >= 0.3
+
+
+@pytest.mark.parametrize("max_requests", [2, 3, 4, 9])
+async def test_a_slot_is_left_to_looks(max_requests: int) -> None:
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        return await (stall() if server.received[-1].method == "POST" else RUNNING)(writer)
+
+    async with scripted(step) as server:
+        client = MusicAPI("k", base_url=server.base_url, max_requests=max_requests)
+        creating = [asyncio.create_task(client.submit(request)) for request in requests(10)]
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        async with asyncio.timeout(5):
+            state = await client.sonic.task("t-1").poll()
+        for one in creating:
+            one.cancel()
+        await asyncio.gather(*creating, return_exceptions=True)
+        await client.aclose()
+
+    assert state.status == "running"

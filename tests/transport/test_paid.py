@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Final
 
 import pytest
 from scripted import Scripted, Step, cut, raw, reply, scripted, stall
@@ -146,7 +147,7 @@ async def test_a_wait_that_is_too_long_is_handed_to_the_caller() -> None:
         (403, {"error": "No."}, errors.PermissionDeniedError),
         (407, {"error": "the proxy wants a password"}, errors.APIStatusError),
         (410, {"type": "endpoint_retired", "error": "gone"}, errors.RetiredError),
-        (302, {}, errors.APIStatusError),
+        (308, {}, errors.APIStatusError),
         (200, {"code": 403, "message": "The remaining credits are not enough."}, errors.InsufficientCreditsError),
     ],
 )
@@ -234,3 +235,65 @@ async def test_a_create_that_is_cancelled_before_it_was_sent_is_not(caplog: pyte
 
         assert server.received == []
     assert "may have been accepted" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(reply(status, {}) for status in (101, 302, 303, 304)),
+        reply(302, {"task_id": "t-1"}),
+        reply(429, {"error": "slow down", "task_id": "t-1"}),
+        reply(503, {"error": "busy", "data": {"task_id": "t-1"}}),
+    ],
+)
+async def test_an_answer_that_leaves_it_open_is_uncertain_and_sent_once(step: Step) -> None:
+    async with scripted(step) as server:
+        with pytest.raises(errors.UncertainSubmissionError):
+            await submit(server)
+
+        assert len(server.received) == 1
+
+
+WHOLE: Final = b'{"task_id": "t-1", "message": "success"}'
+HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CHUNKED: Final = HEAD + b"Transfer-Encoding: chunked\r\n\r\n28\r\n" + WHOLE + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        raw(CHUNKED),
+        raw(CHUNKED, close=False),
+        raw(HEAD + b"Content-Length: 41\r\n\r\n" + WHOLE),
+        raw(HEAD + b"Content-Length: 41\r\n\r\n" + WHOLE, close=False),
+        raw(HEAD + b"\r\n" + WHOLE, close=False),
+    ],
+)
+async def test_an_id_that_came_whole_is_known_whatever_breaks_behind_it(step: Step) -> None:
+    async with scripted(step) as server, client_of(server, read_timeout=0.2) as client:
+        task = await client.submit(REQUEST)
+
+        assert (task.id, len(server.received)) == ("t-1", 1)
+
+
+@pytest.mark.parametrize("content", [b'{"task_id": "t-1", "lyrics": "la la', b'{"task_id": "t-1"' + b" " * 2000 + b"}"])
+async def test_what_came_of_an_answer_is_told_with_the_doubt(content: bytes) -> None:
+    step = raw(HEAD + b"Content-Length: 2018\r\n\r\n" + content)
+    async with scripted(step) as server, client_of(server, max_reply_size=1000) as client:
+        with pytest.raises(errors.UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+
+    assert (caught.value.status, "t-1" in str(caught.value.body)) == (200, True)
+
+
+async def test_a_byte_that_is_no_letter_does_not_hide_the_id() -> None:
+    content = b'{"lyrics": "caf\xe9' + b"la " * 2000 + b'", "task_id": "t-1"}'
+    async with scripted(reply(200, content)) as server:
+        assert await submit(server) == "t-1"
+
+
+@pytest.mark.parametrize("task_id", [b"t-\xe9", b"t-\\ud800"])
+async def test_an_id_that_cannot_be_told_is_none(task_id: bytes) -> None:
+    async with scripted(reply(200, b'{"task_id": "' + task_id + b'"}')) as server:
+        with pytest.raises(errors.UncertainSubmissionError):
+            await submit(server)

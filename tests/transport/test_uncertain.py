@@ -1,9 +1,10 @@
 """What nobody can tell is told in full: to the caller, or, when it has left, to the hook and the log."""
 
 import asyncio
+import functools
 import logging
 import pickle
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -179,6 +180,55 @@ async def test_a_fault_of_ours_does_not_lose_the_reply() -> None:
 async def test_the_hook_is_asked_for_as_a_function() -> None:
     with pytest.raises(errors.InvalidRequestError, match="on_uncertain must be a function"):
         MusicAPI("k", on_uncertain="print")  # type: ignore[arg-type]  # what is refused
+
+
+async def _a_coroutine(_: UncertainSubmissionError) -> None:
+    """Would never run: nobody awaits it."""
+
+
+class _Awaited:
+    async def __call__(self, _: UncertainSubmissionError) -> None:
+        """Would never run either."""
+
+
+@pytest.mark.parametrize("hook", [_a_coroutine, functools.partial(_a_coroutine), _Awaited()])
+async def test_a_hook_that_nobody_would_await_is_refused(hook: Callable[[UncertainSubmissionError], object]) -> None:
+    with pytest.raises(errors.InvalidRequestError, match="on_uncertain must be a plain function"):
+        MusicAPI("k", on_uncertain=hook)
+
+
+async def test_the_log_has_it_also_where_nobody_hears_the_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with scripted(cut()) as server, MusicAPI("k", base_url=server.base_url) as client:
+        await asyncio.gather(client.submit(REQUEST), client.submit(REQUEST), return_exceptions=True)
+
+    assert [record.levelname for record in caplog.records].count("WARNING") == 2
+
+
+@pytest.fixture
+def broken_log() -> Iterator[None]:
+    """Have every record of the package raise."""
+
+    def fail(_: logging.LogRecord) -> bool:
+        raise OSError("the disk is full")
+
+    logger = logging.getLogger("musicapi")
+    logger.addFilter(fail)
+    logger.setLevel(logging.DEBUG)
+    yield
+    logger.removeFilter(fail)
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("broken_log")
+async def test_a_log_that_fails_costs_nothing() -> None:
+    heard: list[UncertainSubmissionError] = []
+    async with reporting(heard, cut()) as (_, client):
+        with pytest.raises(UncertainSubmissionError):
+            await client.submit(REQUEST)
+    async with reporting(heard, reply(200, {"task_id": "t-1"})) as (_, client):
+        task = await client.submit(REQUEST)
+
+    assert (len(heard), task.id) == (1, "t-1")
 
 
 @pytest.fixture(autouse=True)
