@@ -149,8 +149,12 @@ def number_field(
                 f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (least, most)
             )
 
+    def convert(value: Any) -> Any:
+        # Other libraries' numbers are floats too, and not every writer of JSON knows them.
+        return float(value) if isinstance(value, float) else value
+
     known = Wire(name=wire, doc=doc, limits=f"{wanted}{limits}" if whole or limits else "")
-    return attrs.field(default=default, validator=check, metadata={WIRE: known})
+    return attrs.field(default=default, converter=convert, validator=check, metadata={WIRE: known})
 
 
 def seed_field(*, default: None, doc: str = "") -> Any:

@@ -72,6 +72,10 @@ class Reply(NamedTuple):
     keys: tuple[bytes, ...] = ()
     """What it must not tell of what was sent."""
 
+    def __repr__(self) -> str:
+        """Show no headers: they may repeat the key, and tracebacks may show locals."""
+        return f"Reply({self.status}, {self.content!r})"
+
     @property
     def request_id(self) -> str | None:
         """The service's id of this exchange, for its support."""

@@ -19,7 +19,7 @@ from musicapi_async._settings import Settings
 from musicapi_async._transport.connections import USER_AGENT, Connections, Route, break_of
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
-from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable
+from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
 from musicapi_async._transport.retry import Budget
 
 __all__ = ["Sent", "Session", "Terms", "Way", "logger"]
@@ -176,7 +176,9 @@ class Session:
             broken = break_of(error, url.host, was_sent=was_sent, keys=sent.keys)
             # What has come of an answer may name what was paid for.
             broken.reply = None if head is None else _reply_of(head, received, sent.keys)
-            raise broken from error
+            # A line that cannot be read is quoted, and may repeat the key: then the original is not shown.
+            cause = error if without_keys(str(error), sent.keys) == str(error) else None
+        raise broken from cause
 
     async def _read_within(self, content: aiohttp.StreamReader, limit: int, parts: list[bytes]) -> bool:
         """Read to the end; False as soon as there is more than the limit."""

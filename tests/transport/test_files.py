@@ -192,6 +192,13 @@ async def test_a_loop_of_redirects_ends(tmp_path: Path) -> None:
         assert len(server.received) == 6
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/x", "http://[::1/x", f"http://{'ä' * 70}.example/x"])
+async def test_what_is_no_address_is_our_own_error(url: str, tmp_path: Path) -> None:
+    async with MusicAPI("k") as client:
+        with pytest.raises(errors.DownloadError, match="no address"):
+            await client.download(Clip(clip_id="c", audio_url=url), tmp_path / "song")
+
+
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://files.example/a", "data:audio/mp3;base64,AA", "x:y"])
 async def test_a_redirect_leads_to_the_web_alone(target: str, tmp_path: Path) -> None:
     async with scripted(reply(302, b"", {"Location": target})) as server, client_of(server) as client:

@@ -46,6 +46,10 @@ STEPS: Final[dict[str, Step]] = {
     "failed task": reply(200, {"code": 200, "type": "failed", "error": f"no {KEY}", "data": []}),
     "no task": reply(200, {}),
     "cut": cut(),
+    "id echo": reply(500, {"error": "no"}, {"X-Request-Id": f"to {KEY}"}),
+    "header line echo": raw(OK + f"Bearer {KEY}\r\n\r\n".encode()),
+    "status line echo": raw(f"HTTP/1.1 2x0 {KEY}\r\n\r\n".encode()),
+    "chunk echo": raw(OK + f"Transfer-Encoding: chunked\r\n\r\n{KEY}\r\n".encode()),
     "refused": hang_up(),
     "half read": hang_up(50),
     "half a header": half_head(),
@@ -344,3 +348,15 @@ async def test_the_command_line(how: str, heard: Heard, tmp_path: Path) -> None:
     assert (done.returncode == 0) == (how in {"well", "json"}), done
     assert "Traceback" not in done.stderr
     heard.assert_clean()
+
+
+async def test_a_slash_in_a_key_may_be_escaped_in_json(heard: Heard) -> None:
+    key = KEY[:12] + "/" + KEY[12:]
+    step = reply(401, b'{"error": "no such key: ' + key.replace("/", "\\/").encode() + b'"}')
+    async with scripted(step) as server, MusicAPI(key, base_url=server.base_url) as client:
+        with pytest.raises(errors.AuthenticationError) as caught:
+            await client.account.credits()
+        heard.note_error(caught.value)
+
+    assert "[the key]" in str(caught.value)
+    assert key not in heard.stream.getvalue()

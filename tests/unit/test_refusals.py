@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from musicapi_async import errors
@@ -93,6 +93,8 @@ def test_the_services_id_is_kept(name: str) -> None:
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
+@example(value="Fri, 31 Dec 99999999999 23:59:59 GMT")
+@example(value="Fri, 31 Dec 2027 23:59:59 +99999999999999999999")
 @given(value=st.text(st.characters(codec="latin-1")) | st.from_regex(r"\w{3}, \d+ \w{3} \d+ [\d:]+ [+-]?\d+"))
 def test_no_retry_after_breaks_anything(value: str) -> None:
     found = retry_after({"Retry-After": value}, NOW)

@@ -1,5 +1,6 @@
 """Requests are checked when they are made: each limit on both sides of its edge."""
 
+import json
 import math
 import pickle
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import Clip, errors, lyrics, operations, riffusion, sonic
+from musicapi_async._transport.wire import write_json
 
 Kind = type[Any]
 
@@ -203,3 +205,13 @@ def test_a_request_survives_the_wire(fields: dict[str, Any]) -> None:
 
     assert sonic.Create.from_wire(request.to_wire()) == request
     assert sonic.Create.from_wire({**request.to_wire(), "unknown": 1}) == request
+
+
+class OthersFloat(float):
+    """A number of another library, such as ``numpy.float64``."""
+
+
+def test_numbers_of_other_libraries_can_be_sent() -> None:
+    request = sonic.Extend(clip="c-1", at=OthersFloat(60.5))
+
+    assert json.loads(write_json(request.to_wire()))["continue_at"] == 60.5
