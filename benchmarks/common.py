@@ -60,6 +60,14 @@ REPLIES: Final[Mapping[bytes, bytes]] = {
         b'{"code":200,"data":[{"clip_id":"26c9c592-0566-46cf-bb71-91ac1deaa7b5","state":"running","title":"Harbor",'
         b'"tags":"sea shanty, calm","audio_url":"https://audio.test/26c9c592"}],"message":"success"}',
     ),
+    # What other services answer of a task under way, with the fields their SDKs cannot do without.
+    b"fal": _reply("202 Accepted", b'{"status":"IN_PROGRESS","logs":null,"request_id":"0f8fad5b-d9cb"}'),
+    b"replicate": _reply(
+        "200 OK",
+        b'{"id":"0f8fad5b","model":"a/b","version":"1","status":"processing","input":{"prompt":"rain"},"output":null,'
+        b'"logs":null,"error":null,"metrics":{},"created_at":"2026-07-15T13:13:02.488Z","started_at":null,'
+        b'"completed_at":null,"urls":{}}',
+    ),
     b"account": _reply("200 OK", b'{"credits":1234.5,"extra_credits":10}'),
     b"finished": _reply("200 OK", b'{"code":200,"data":[%s,%s],"message":"success"}' % (_clip(b"1"), _clip(b"2"))),
 }
