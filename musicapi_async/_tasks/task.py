@@ -8,8 +8,9 @@ from typing import Final, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from musicapi_async._request import GET
-from musicapi_async._tasks.poller import News, Poller
+from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule, TaskState, read_state
+from musicapi_async._tasks.watch import News, Watch
 from musicapi_async._transport.caller import Call, Caller
 from musicapi_async._transport.replies import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
@@ -30,7 +31,7 @@ class Task(Generic[R_co]):
     Keep the id: it takes the task up again, from another process, next week, as ``resumption`` says.
     """
 
-    __slots__ = ("_accepted_at", "_caller", "_end", "_kind", "_poller", "_rule", "family", "id", "uploaded")
+    __slots__ = ("_accepted_at", "_caller", "_end", "_kind", "_poller", "_rule", "_watch", "family", "id", "uploaded")
 
     def __init__(
         self,
@@ -55,6 +56,8 @@ class Task(Generic[R_co]):
         self._caller = caller
         self._poller = poller
         self._end: TaskState[R_co] | None = None
+        self._watch: Watch | None = None
+        """What the poller knows of it."""
         caller.ledger.start(self.id)
 
     def __repr__(self) -> str:

@@ -1,0 +1,80 @@
+"""What is known of a task from looking at it, and who wants to know: pure."""
+
+import math
+from typing import Any, Final, Protocol
+
+from musicapi_async._tasks.shapes import Stage
+from musicapi_async._tasks.state import TaskState
+
+__all__ = ["HICCUPS", "NEVER", "Listener", "News", "Watch"]
+
+HICCUPS: Final = 20
+"""Looks in a row that may fail without telling anything about the task, before the waiters are told."""
+NEVER: Final = math.inf
+
+News = TaskState[Any] | BaseException
+
+
+class Listener(Protocol):
+    """Who wants to know of a task."""
+
+    deadline: float
+    """When it gives up, by the event loop's clock."""
+
+    def hear(self, news: News, /) -> None:
+        """Take a state of the task, or the error that ends the looking."""
+        ...
+
+    def expire(self) -> None:
+        """Give up."""
+        ...
+
+
+class Watch:
+    """One task that is looked at: its task keeps this from one wait to the next, which goes on where the last stopped.
+
+    Times are by the event loop's clock.
+    """
+
+    __slots__ = ("allowed", "began", "grace", "hiccups", "listeners", "look_at", "seen", "slot", "stage")
+
+    def __init__(self, look_at: float, began: float) -> None:
+        self.listeners: tuple[Listener, ...] = ()
+        self.look_at = look_at
+        """When to look; never while a look is under way, or in line."""
+        self.stage: Stage = "waiting"
+        self.began = began
+        """When its stage began."""
+        self.seen = 0.0
+        """Seconds from the stage's beginning to the last look that found it unfinished."""
+        self.hiccups = 0
+        self.allowed = 0
+        """Further looks that what was last seen is worth; ``grace`` counts them."""
+        self.grace = 0
+        self.slot: int | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """True while a look is under way, or in line."""
+        return self.look_at == NEVER
+
+    def is_enough(self, allowed: int | None) -> bool:
+        """Note a look that is worth so many more (None where nothing is to end); True when there were as many."""
+        self.hiccups = 0
+        if allowed is None:
+            return False
+        # A song that was joined late still has the looks of a file that is late.
+        self.grace = self.grace + 1 if allowed == self.allowed else 1
+        self.allowed = allowed
+        return self.grace > allowed
+
+    def note_unfinished(self, stage: Stage, now: float) -> None:
+        """Note how far it is, when the look did not find its end."""
+        if stage != self.stage:
+            self.stage, self.began = stage, now
+        self.seen = now - self.began
+
+    def is_beyond_hope(self) -> bool:
+        """Count a look that failed; True when so many did that whoever waits must be told."""
+        self.hiccups += 1
+        return self.hiccups > HICCUPS
