@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar, cast
 
 import attrs
+from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._settings import Secret, SecretBytes, Settings
+from musicapi_async._transport.connections import USER_AGENT
 from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, read_body, unreadable
@@ -72,10 +74,12 @@ class Caller:
         self.settings = settings
         self.session = session
         self.ledger = ledger
-        headers = {"Authorization": Secret(f"Bearer {settings.api_key}"), "Accept": "application/json"}
+        known = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+        # Of the HTTP library's own kind, so that it need not be made for each request.
+        headers = CIMultiDict({**known, "Authorization": Secret(f"Bearer {settings.api_key}")})
         keys = _spellings(settings.api_key) if len(settings.api_key) >= SHORTEST_KEY else ()
         self._looking = Sent(headers, None, keys)
-        self._posting = Sent({**headers, "Content-Type": "application/json"}, None, keys)
+        self._posting = Sent(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
         self._terms: dict[float, Terms] = {}
 
     async def ask(self, call: Call, read: Callable[[Reply], T]) -> T:

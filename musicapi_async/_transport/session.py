@@ -16,7 +16,7 @@ import attrs
 from yarl import URL
 
 from musicapi_async._settings import Settings
-from musicapi_async._transport.connections import USER_AGENT, Connections, Route, break_of
+from musicapi_async._transport.connections import Connections, Route, break_of
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
 from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
@@ -28,7 +28,6 @@ logger: Final = logging.getLogger("musicapi")
 
 # Above the gap between two looks, so that a lone waiter keeps its connection.
 KEEP_ALIVE: Final = 90.0
-HEADERS: Final = {"User-Agent": USER_AGENT}
 
 
 class Way:
@@ -208,7 +207,7 @@ def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[byte
 def _open_for_looks(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     # No limit here: the slots stand before the pool, so that waiting for a turn does not eat the request's own timeout.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, **common)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=HEADERS)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def _open_for_paid(common: Mapping[str, Any]) -> aiohttp.ClientSession:
@@ -217,6 +216,5 @@ def _open_for_paid(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, force_close=True, **common),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers=HEADERS,
         trace_configs=[tracing],
     )
