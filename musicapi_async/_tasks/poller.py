@@ -6,6 +6,7 @@ slot that is due next.
 
 import asyncio
 import random
+from functools import partial
 from typing import Any, Final, Protocol
 
 from musicapi_async._tasks.state import TaskState, settled
@@ -152,13 +153,17 @@ class Poller:
         while self._due and len(self._looks) < self._looks_at_once:
             watch = next(iter(self._due))
             del self._due[watch]
-            look = asyncio.get_running_loop().create_task(self._look(watch, self._waited_for[watch]))
+            task = self._waited_for[watch]
+            look = asyncio.get_running_loop().create_task(self._look(watch, task))
             self._looks.add(look)
-            look.add_done_callback(self._after_look)
+            look.add_done_callback(partial(self._after_look, watch, task))
 
-    def _after_look(self, look: asyncio.Task[None]) -> None:
+    def _after_look(self, watch: Watch, task: Waiting, look: asyncio.Task[None]) -> None:
         self._looks.discard(look)
         if not self._closed:
+            if look.cancelled():
+                # Not by us: somebody ends whatever runs in this loop. Who waits, waits on.
+                self._again(watch, task)
             self._look_at_due(asyncio.get_running_loop().time())
             self._arm()
 

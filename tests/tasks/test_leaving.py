@@ -310,3 +310,21 @@ async def test_a_client_that_is_dropped_warns_and_one_that_was_never_used_does_n
 
     assert process.returncode == 0
     assert said.count(b"ResourceWarning: a MusicAPI client was not closed") == 1
+
+
+async def test_a_look_that_somebody_cancels_is_made_again(client: MusicAPI, sandbox: Sandbox) -> None:
+    """Whoever ends "all other tasks" of a loop ends our looks too, and not what waits for them."""
+    task = await client.sonic.describe(description="rain")
+    sandbox.add_fault(LOOK, Fault(delay=60))
+    others = asyncio.all_tasks()
+    waiting = asyncio.create_task(task.wait(timeout=5))
+    async with asyncio.timeout(5):
+        while not sandbox.requests[LOOK]:
+            await asyncio.sleep(0.001)
+    for look in asyncio.all_tasks() - others - {waiting}:
+        if "RequestHandler" not in repr(look):
+            look.cancel()
+    sandbox.advance(5000)
+
+    assert len(await waiting) == 2
+    assert sandbox.requests[LOOK] == 2
