@@ -187,14 +187,15 @@ class Poller:
             self._note_state(watch, task, settled(state) if watch.is_enough(state._seen.grace) else state)
 
     def _note_hiccup(self, watch: Watch, task: Waiting, error: Exception) -> None:
-        if watch.is_beyond_hope():
+        now = asyncio.get_running_loop().time()
+        if watch.is_beyond_hope(now):
             self._end(watch, task, error)
             return
         logger.info("a look at %s task %s failed (%s): looking again", task.family, task.id, error)
         # The looks are free, and a task that is paid for must not be lost sight of for a day.
         asked = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, LONGEST_RETRY_AFTER)
         if isinstance(error, RateLimitError):
-            self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + asked)
+            self._paused_until = max(self._paused_until, now + asked)
         self._again(watch, task, asked)
 
     def _note_state(self, watch: Watch, task: Waiting, state: TaskState[Any]) -> None:

@@ -6,10 +6,12 @@ from typing import Any, Final, Protocol
 from musicapi_async._tasks.shapes import Stage
 from musicapi_async._tasks.state import TaskState
 
-__all__ = ["HICCUPS", "NEVER", "Listener", "News", "Watch"]
+__all__ = ["NEVER", "Listener", "News", "Watch"]
 
 HICCUPS: Final = 20
 """Looks in a row that may fail without telling anything about the task, before the waiters are told."""
+OUTAGE: Final = 60.0
+"""Seconds that all looks must have failed before: more than twenty are made in a few seconds where they are close."""
 NEVER: Final = math.inf
 
 News = TaskState[Any] | BaseException
@@ -36,7 +38,18 @@ class Watch:
     Times are by the event loop's clock.
     """
 
-    __slots__ = ("allowed", "began", "grace", "hiccups", "listeners", "look_at", "seen", "slot", "stage")
+    __slots__ = (
+        "allowed",
+        "began",
+        "failing_since",
+        "grace",
+        "hiccups",
+        "listeners",
+        "look_at",
+        "seen",
+        "slot",
+        "stage",
+    )
 
     def __init__(self, look_at: float, began: float) -> None:
         self.listeners: tuple[Listener, ...] = ()
@@ -48,6 +61,8 @@ class Watch:
         self.seen = 0.0
         """Seconds from the stage's beginning to the last look that found it unfinished."""
         self.hiccups = 0
+        """Looks in a row that failed; ``failing_since`` is when the first of them did."""
+        self.failing_since = 0.0
         self.allowed = 0
         """Further looks that what was last seen is worth; ``grace`` counts them."""
         self.grace = 0
@@ -74,7 +89,9 @@ class Watch:
             self.stage, self.began = stage, now
         self.seen = now - self.began
 
-    def is_beyond_hope(self) -> bool:
-        """Count a look that failed; True when so many did that whoever waits must be told."""
+    def is_beyond_hope(self, now: float) -> bool:
+        """Note a look that failed; True when so many did, for so long, that whoever waits must be told."""
+        if not self.hiccups:
+            self.failing_since = now
         self.hiccups += 1
-        return self.hiccups > HICCUPS
+        return self.hiccups > HICCUPS and now - self.failing_since >= OUTAGE

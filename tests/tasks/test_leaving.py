@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
 import pytest
-from scripted import Scripted, cut, reply, scripted
+from scripted import Scripted, reply, scripted
 
 from musicapi_async import MusicAPI, Outcome, Songs, TaskRequest, errors, riffusion, sonic
 from musicapi_async.sandbox import Fault, Sandbox
@@ -238,27 +238,6 @@ async def test_a_service_that_asks_for_a_day_is_looked_at_after_two_minutes(
     assert len(songs) == 2
 
 
-async def test_the_looks_that_may_fail_in_a_row_are_bounded() -> None:
-    async with scripted(cut()) as server:
-        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.001) as client:
-            with pytest.raises(errors.ConnectionFailedError, match="GET /sonic/task/t-1"):
-                await client.sonic.task("t-1").wait()
-
-        # Twenty hiccups are borne; the HTTP library sends a cut GET once more by itself.
-        assert 21 <= len(server.received) <= 42
-
-
-async def test_only_looks_that_fail_in_a_row_are_counted() -> None:
-    done = {"clip_id": "c", "state": "succeeded", "audio_url": "https://files.example/c.mp3"}
-    trouble = [*[reply(502, b"<html>")] * 15, NOT_READY]
-    async with scripted(*trouble * 3, reply(200, {"data": [done, done]})) as server:
-        async with MusicAPI("k", base_url=server.base_url, poll_interval=0.001) as client:
-            songs = await client.sonic.task("t-1").wait()
-
-        assert len(server.received) == 3 * 16 + 1
-    assert len(songs) == 2
-
-
 async def test_a_look_of_ones_own_that_finds_the_end_is_the_end(client: MusicAPI, sandbox: Sandbox) -> None:
     task = await client.sonic.describe(description="rain")
     sandbox.advance(5000)
@@ -310,21 +289,3 @@ async def test_a_client_that_is_dropped_warns_and_one_that_was_never_used_does_n
 
     assert process.returncode == 0
     assert said.count(b"ResourceWarning: a MusicAPI client was not closed") == 1
-
-
-async def test_a_look_that_somebody_cancels_is_made_again(client: MusicAPI, sandbox: Sandbox) -> None:
-    """Whoever ends "all other tasks" of a loop ends our looks too, and not what waits for them."""
-    task = await client.sonic.describe(description="rain")
-    sandbox.add_fault(LOOK, Fault(delay=60))
-    others = asyncio.all_tasks()
-    waiting = asyncio.create_task(task.wait(timeout=5))
-    async with asyncio.timeout(5):
-        while not sandbox.requests[LOOK]:
-            await asyncio.sleep(0.001)
-    for look in asyncio.all_tasks() - others - {waiting}:
-        if "RequestHandler" not in repr(look):
-            look.cancel()
-    sandbox.advance(5000)
-
-    assert len(await waiting) == 2
-    assert sandbox.requests[LOOK] == 2

@@ -142,11 +142,6 @@ async def test_a_look_that_fails_does_not_end_the_wait(client: MusicAPI, sandbox
     assert len(await task.wait()) == 2
 
 
-async def test_looks_that_keep_failing_end_the_wait() -> None:
-    with pytest.raises(errors.ServerError):
-        await wait_for_scripted(reply(500, {"error": "Internal Server Error."}))
-
-
 @pytest.mark.parametrize("status", [200, 403, 500, 504])
 @pytest.mark.parametrize("kind", ["failed", "timeout", "forbidden", "api_error"])
 async def test_the_services_word_that_it_failed_ends_the_wait_at_once(status: int, kind: str) -> None:
