@@ -13,20 +13,20 @@ import threading
 import warnings
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future
-from contextlib import ExitStack
-from typing import Any, Final, Self, TypeVar, cast
-
-import attrs
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from typing import Any, Final, TypeVar, cast
 
 import musicapi_async
 from musicapi_async.errors import ClientClosedError
 from musicapi_sync._call import Call
+from musicapi_sync._loop import Loop, interrupt, start_call, start_loop, starting
+from musicapi_sync._telling import note, tell
 
 __all__ = ["LoopThread", "View"]
 
 T = TypeVar("T")
+
+CLOSED_WITHIN: Final = 10.0
+"""Seconds after which a closing client is taken for closed: whoever closes it may have been interrupted."""
 
 
 class LoopThread:
@@ -34,14 +34,19 @@ class LoopThread:
 
     def __init__(self, settings: musicapi_async.Settings) -> None:
         self._settings = settings
-        self._closed = False
+        self._closer: int | None = None
+        """The thread that closes, or has closed, the client."""
         self._reset()
         _all.add(self)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._loop: _Loop | None = None
+        self._loop: Loop | None = None
         self._calls: set[Call[Any]] = set()
+        self._leavers: set[Callable[[], str | None]] = set()
+        self._has_closed = threading.Event()
+        if self._closer is not None:
+            self._has_closed.set()
 
     def call(
         self,
@@ -51,27 +56,31 @@ class LoopThread:
         """Run a coroutine function on the loop and return its result.
 
         When the call is interrupted (Ctrl-C, or a callback that raises) it is cancelled, but not while its paid request
-        is unanswered; ``what_lives_on`` says in a sentence what goes on at the service: a note on the exception.
+        is unanswered; ``what_lives_on`` says in a sentence what goes on at the service: a note on the exception, and a
+        warning in the log.
         """
-        if self._loop is not None and threading.get_ident() == self._loop.thread:
-            raise RuntimeError("a blocking call from the client's own loop thread would wait for itself for ever")
+        self._refuse_own_thread()
         _warn_of_running_loop()
-        call = Call(function)
+        try:
+            return self._call(Call(function), what_lives_on)
+        except ClientClosedError:
+            self._await_closing()
+            raise
+
+    def _call(self, call: Call[T], what_lives_on: Callable[[T | None], str | None]) -> T:
         loop = self._enter(call)
         try:
-            _start_call(loop, call)
+            start_call(loop, call)
             call.drain()
         except BaseException as interruption:
             try:
-                _interrupt(loop, call)
+                interrupt(loop, call)
             except BaseException as again:
                 # Interrupted twice: nobody waits for the answer any more, so the log must have it.
                 call.orphan(what_lives_on)
                 again.add_note("the call may have been accepted and paid for: what comes of it will be in the log")
                 raise
-            for note in (what_lives_on(call.result), *call.notes()):
-                if note:
-                    interruption.add_note(note)
+            note(interruption, what_lives_on(call.result), *call.notes())
             raise
         finally:
             self._calls.discard(call)
@@ -81,15 +90,33 @@ class LoopThread:
             raise call.error
         return cast("T", call.result)  # without an error there is a result
 
-    def close(self) -> None:
-        """Close the client and end the thread; calls under way get ClientClosedError. May be called twice."""
+    def close(self) -> tuple[str, ...]:
+        """Close the client and end the thread; calls under way get ClientClosedError. May be called twice.
+
+        Returns what is left at the service, in sentences that were told already.
+        """
+        self._refuse_own_thread()
         with self._lock:
-            self._closed = True
-            # Taken away: the system gives a dead thread's number to new ones.
-            loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        _running.discard(self)
+            is_first = self._closer is None
+            self._closer = self._closer or threading.get_ident()
+        if not is_first:
+            self._await_closing()
+            return ()
+        try:
+            if self._loop is not None:
+                self._end(self._loop)
+        finally:
+            # The system gives a dead thread's number to new ones.
+            self._loop = None
+            _running.discard(self)
+            self._has_closed.set()
+            left = tuple(filter(None, (leaver() for leaver in tuple(self._leavers))))
+            self._leavers.clear()
+            for sentence in left:
+                tell(sentence)
+        return left
+
+    def _end(self, loop: Loop) -> None:
         try:
             loop.portal.call(loop.client.aclose)
             for call in tuple(self._calls):
@@ -97,77 +124,45 @@ class LoopThread:
         finally:
             loop.stack.close()
 
+    def add_leaver(self, what_is_left: Callable[[], str | None]) -> None:
+        """Have a sentence told when the client is closed."""
+        self._leavers.add(what_is_left)
+
+    def discard_leaver(self, what_is_left: Callable[[], str | None]) -> None:
+        """Forget what has nothing more to leave."""
+        self._leavers.discard(what_is_left)
+
     def forget(self) -> None:
         """After a fork, in the child: the thread is gone; keep its remains untouched and start anew when needed."""
-        _remains.append((self._loop, self._calls))
+        _remains.append((self._loop, self._calls, self._leavers))
         self._reset()
 
     @property
     def is_running(self) -> bool:
         """True between the first call and the closing."""
-        return self._loop is not None
+        return self._loop is not None and self._closer is None
 
-    def _enter(self, call: Call[Any]) -> "_Loop":
+    def _refuse_own_thread(self) -> None:
+        loop = self._loop
+        if loop is not None and threading.get_ident() == loop.thread:
+            raise RuntimeError("a blocking call from the client's own loop thread would wait for itself for ever")
+
+    def _await_closing(self) -> None:
+        """Return when nobody is closing the client: only then it is known what was paid for."""
+        # A signal handler that runs while this thread closes the client must not wait for it.
+        if self._closer is None or self._closer == threading.get_ident():
+            return
+        self._has_closed.wait(CLOSED_WITHIN)
+
+    def _enter(self, call: Call[Any]) -> Loop:
         with self._lock:
-            if self._closed:
+            if self._closer is not None:
                 raise ClientClosedError
             if self._loop is None:
-                self._loop = _start_loop(self._settings)
+                self._loop = start_loop(self._settings)
                 _running.add(self)
             self._calls.add(call)
             return self._loop
-
-
-@attrs.frozen
-class _Loop:
-    """A running loop thread: the way into it, its client, its number, and what ends it."""
-
-    portal: BlockingPortal
-    client: musicapi_async.MusicAPI
-    thread: int
-    stack: ExitStack
-
-    @classmethod
-    def open(cls, settings: musicapi_async.Settings) -> Self:
-        with ExitStack() as stack:
-            portal = stack.enter_context(start_blocking_portal("asyncio", name="musicapi-loop"))
-            # Built inside the loop, so that nothing in it belongs to another one.
-            client = portal.call(_make_client, settings)
-            return cls(portal, client, portal.call(threading.get_ident), stack.pop_all())
-
-
-def _start_loop(settings: musicapi_async.Settings) -> _Loop:
-    """Start a loop thread from a thread of its own: a Ctrl-C here would hang or leak what is half begun."""
-    started: Future[_Loop] = Future()
-
-    def start() -> None:
-        try:
-            with _starting:
-                started.set_result(_Loop.open(settings))
-        except BaseException as error:  # noqa: BLE001 - raised to the caller
-            started.set_exception(error)
-
-    threading.Thread(target=start, name="musicapi-start", daemon=True).start()
-    try:
-        return started.result()
-    except BaseException:
-        started.add_done_callback(_end_loop)
-        raise
-
-
-def _end_loop(started: "Future[_Loop]") -> None:
-    if started.exception() is None:
-        started.result().stack.close()
-
-
-def _interrupt(loop: _Loop, call: Call[Any]) -> None:
-    try:
-        loop.portal.start_task_soon(call.stop, loop.client)
-        if not call.settle():
-            loop.portal.start_task_soon(call.cancel)
-            call.settle()
-    except RuntimeError:  # the portal has stopped meanwhile, and the call with it
-        return
 
 
 class View:
@@ -194,17 +189,6 @@ class View:
             self._root = root
             self.client = root.with_options(**self.options) if self.options else root
         return self.client
-
-
-def _start_call(loop: _Loop, call: Call[Any]) -> None:
-    try:
-        loop.portal.start_task_soon(call.run, loop.client)
-    except RuntimeError:  # another thread has closed the client since
-        raise ClientClosedError from None
-
-
-async def _make_client(settings: musicapi_async.Settings) -> musicapi_async.MusicAPI:
-    return musicapi_async.MusicAPI(**attrs.asdict(settings, recurse=False))
 
 
 def _warn_of_running_loop() -> None:
@@ -234,9 +218,6 @@ def _frames_to_the_user() -> int:
 _running: Final[set[LoopThread]] = set()
 # Also those that are just being started by another thread when this one forks.
 _all: "Final[weakref.WeakSet[LoopThread]]" = weakref.WeakSet()
-# Held by whoever starts a loop, and by whoever forks: modules are imported on the way, and a child that was forked in
-# the middle of an import would wait for it for ever.
-_starting: Final = threading.RLock()
 # What a forked child inherited: never to be finalised, since its sockets are the parent's.
 _remains: Final[list[object]] = []
 
@@ -247,7 +228,7 @@ def _close_all() -> None:
 
 
 def _forget_all() -> None:
-    _starting.release()
+    starting.release()
     for thread in tuple(_all):
         thread.forget()
     _running.clear()
@@ -255,4 +236,4 @@ def _forget_all() -> None:
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_forget_all)
+    os.register_at_fork(before=starting.acquire, after_in_parent=starting.release, after_in_child=_forget_all)

@@ -1,10 +1,9 @@
 """One call on its way through the loop thread, and back to the thread that made it."""
 
 import asyncio
-import logging
 import queue
 import sys
-import time
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
@@ -12,13 +11,12 @@ from anyio import CancelScope
 
 import musicapi_async
 from musicapi_async.errors import UncertainSubmissionError
+from musicapi_sync._telling import tell
 
-__all__ = ["SETTLE", "Call"]
+__all__ = ["LOOK_UP", "SETTLE", "Call"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-logger: Final = logging.getLogger("musicapi")
 
 Event = Callable[[], None]
 
@@ -39,7 +37,7 @@ class Call(Generic[T]):
         self._scope: CancelScope | None = None
         self._runner: asyncio.Task[Any] | None = None
         self._is_cancelled = False
-        self._has_ended = False
+        self._has_ended = threading.Event()
         self._what_lives_on: Callable[[T | None], str | None] | None = None
 
     async def run(self, client: musicapi_async.MusicAPI) -> None:
@@ -54,7 +52,7 @@ class Call(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - the loop must survive SystemExit; the caller gets it
             self.error = error
         finally:
-            self._has_ended = True
+            self._has_ended.set()
             self._tell_the_log()
             self._events.put(None)
 
@@ -82,14 +80,14 @@ class Call(Generic[T]):
     def orphan(self, what_lives_on: Callable[[T | None], str | None]) -> None:
         """Have the log told what comes of the call: its caller has left."""
         self._what_lives_on = what_lives_on
-        if self._has_ended:
+        if self._has_ended.is_set():
             self._tell_the_log()
 
     def _tell_the_log(self) -> None:
         if self._what_lives_on is not None:
             for note in (self._what_lives_on(self.result), *self.notes()):
                 if note:
-                    logger.warning("after an interruption: %s", note)
+                    tell(f"after an interruption: {note}")
 
     def ferry(self, callback: Callable[P, object]) -> Callable[P, None]:
         """Make a function for the loop that has the callback run in the caller's thread."""
@@ -112,13 +110,8 @@ class Call(Generic[T]):
 
     def settle(self) -> bool:
         """Give a call that is being stopped a moment to end, without running its events; tell whether it has."""
-        until = time.monotonic() + SETTLE
-        try:
-            while self._events.get(timeout=max(0.0, until - time.monotonic())) is not None:
-                pass
-        except queue.Empty:
-            return False
-        return True
+        # Not by its queue: the interruption may have come just after the last event was taken out.
+        return self._has_ended.wait(SETTLE)
 
     def notes(self) -> tuple[str, ...]:
         """Return what the end of an interrupted call tells of money."""

@@ -21,9 +21,9 @@ __all__ = ["MusicAPI"]
 R = TypeVar("R")
 
 
-def _answered(found: object) -> str | None:
-    """Keep what an interrupted call was paid for: ids of tasks, of a clip, of a persona."""
-    return None if found is None else f"the service had answered: {found!r}"
+def _answered(method: str) -> Callable[[object], str | None]:
+    """Keep what an interrupted call was paid for: ids of tasks, of a clip, of a persona. A GET is free."""
+    return lambda found: None if found is None or method == "GET" else f"the service had answered: {found!r}"
 
 
 class MusicAPI:
@@ -32,6 +32,10 @@ class MusicAPI:
     It takes what ``musicapi_async.MusicAPI`` takes. Any number of threads may share one client; a notebook cell may use
     it; a forked child starts anew by itself. Without ``with``, close it with ``close()``. It may not be called from an
     ``atexit`` handler.
+
+    What an interruption (Ctrl-C, or any exception) leaves at the service, paid for and not handed to you, is named in
+    a note on the exception and in a warning of the ``musicapi`` logger. So is what is left in a run when the client is
+    closed, at the latest when the process exits. Where logging is not set up, these warnings go to standard error.
 
     Raises InvalidRequestError when a setting is wrong or no key is given.
     """
@@ -125,7 +129,7 @@ class MusicAPI:
 
         Raises what ``musicapi_async.MusicAPI.call`` raises.
         """
-        return self._view.call(lambda client, _: client.call(request), _answered)
+        return self._view.call(lambda client, _: client.call(request), _answered(request.method))
 
     def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
@@ -179,7 +183,7 @@ class MusicAPI:
 
         Raises what ``musicapi_async.MusicAPI.request`` raises.
         """
-        return self._view.call(lambda client, _: client.request(method, path, json=json), _answered)
+        return self._view.call(lambda client, _: client.request(method, path, json=json), _answered(method))
 
     def look_into(self, error: UncertainSubmissionError) -> Evidence:
         """Ask for the balance and set it against the last one that was asked for before an uncertain request.
@@ -220,7 +224,7 @@ class MusicAPI:
     def close(self) -> None:
         """Close the client: calls under way end with ClientClosedError, paid requests get their answers, sockets close.
 
-        May be called twice.
+        What its runs leave at the service is told as a warning. May be called twice.
         """
         if self._root is None:
             self._view.loop.close()
@@ -232,8 +236,11 @@ class MusicAPI:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the client."""
-        self.close()
+        """Close the client; an exception gets a note of what its runs leave at the service."""
+        if self._root is None:
+            for sentence in self._view.loop.close():
+                if error is not None:
+                    error.add_note(sentence)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""

@@ -12,6 +12,7 @@ from musicapi_async import TaskRequest, TaskState
 from musicapi_async.errors import ClientClosedError, MusicAPIError
 from musicapi_sync._blocking import View
 from musicapi_sync._call import SETTLE
+from musicapi_sync._telling import note
 
 __all__ = ["Outcome", "Run", "Task", "lives_on"]
 
@@ -60,14 +61,17 @@ class Task(Generic[R_co]):
     def updates(self) -> Generator[TaskState[R_co], None, None]:
         """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end."""
 
-        async def start(client: musicapi_async.MusicAPI, _: object) -> AsyncGenerator[TaskState[R_co], None]:
-            return self._on(client).updates()
+        async def start(
+            client: musicapi_async.MusicAPI, _: object
+        ) -> tuple[musicapi_async.MusicAPI, AsyncGenerator[TaskState[R_co], None]]:
+            return client, self._on(client).updates()
 
         async def step(client: musicapi_async.MusicAPI, _: object) -> TaskState[R_co] | None:
-            _check_process(client, self._client)
+            # Not the task's client: in a child of this process the task may have moved to another one since.
+            _check_process(client, begun_on)
             return await anext(states, None)
 
-        states = self._view.call(start)
+        begun_on, states = self._view.call(start)
         try:
             while True:
                 state = self._view.call(step, lambda _: lives_on(self._task))
@@ -122,6 +126,8 @@ class Run(Generic[R]):
         self._requests = iter(requests)
         self._exhausted = False
         self._source_error: Exception | None = None
+        self._named: set[str] = set()
+        """The ids of tasks that were handed over, or named where the run was interrupted."""
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:
@@ -143,6 +149,7 @@ class Run(Generic[R]):
             _check_process(client, self._client)
             self._run.start(request)
 
+        self._view.loop.add_leaver(self._what_is_left)
         self._view.call(start, self._stop)
 
     def next(self) -> Outcome[R] | None:
@@ -154,7 +161,10 @@ class Run(Generic[R]):
 
         outcome = self._view.call(take, self._stop)
         if outcome is None:
+            self._view.loop.discard_leaver(self._what_is_left)
             return None
+        if outcome.task is not None:
+            self._named.add(outcome.task.id)
         task = None if outcome.task is None else Task(self._view, outcome.task)
         return Outcome(request=outcome.request, task=task, result=outcome.result, error=outcome.error)
 
@@ -197,16 +207,30 @@ class Run(Generic[R]):
             except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
                 self._exhausted = True
                 self._source_error = error
+            except BaseException as interruption:
+                note(interruption, self._stop(None))
+                raise
 
     def _stop(self, taken: object) -> str | None:
         """End the run that was interrupted, and say what it leaves at the service; ``taken`` reached nobody."""
-        with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
-            self._close(SETTLE)
         last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
-        alive = self._run.tasks if last is None else (*self._run.tasks, last)
-        if not alive:
+        try:
+            with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
+                self._close(SETTLE)
+        except BaseException as again:
+            # Interrupted twice: what is known now is named all the same; what is in the air, when the client closes.
+            note(again, self._what_is_left(last))
+            raise
+        return self._what_is_left(last)
+
+    def _what_is_left(self, last: musicapi_async.Task[Any] | None = None) -> str | None:
+        """Say which tasks are paid for, and neither handed over nor named before."""
+        alive = (*self._run.tasks, last) if last is not None else self._run.tasks
+        left = {task.id: task for task in alive if task.id not in self._named}
+        self._named.update(left)
+        if not left:
             return None
-        return f"paid for and alive at the service: {', '.join(task.resumption for task in alive)}"
+        return f"paid for and alive at the service: {', '.join(task.resumption for task in left.values())}"
 
 
 def _check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:

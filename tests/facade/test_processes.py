@@ -147,10 +147,12 @@ def test_a_child_is_told_what_belongs_to_its_parent(served: Sandbox) -> None:
         client = MusicAPI()
         run = client.run([sonic.Describe(description=f"song {n}") for n in range(3)], in_flight=1)
         next(run)
-        updates = client.sonic.describe(description="rain").updates()
+        task = client.sonic.describe(description="rain")
+        updates = task.updates()
         next(updates)
         child = os.fork()
         if child == 0:
+            print(len(task.wait()), flush=True)
             for begun in (run, updates):
                 try:
                     next(begun)
@@ -168,7 +170,7 @@ def test_a_child_is_told_what_belongs_to_its_parent(served: Sandbox) -> None:
 
     assert done.stderr == ""
     told = "this was begun before the process forked: go on in the parent, or take the tasks up by id"
-    assert done.stdout.splitlines() == [told, told, "True", "parent 0 2 finished"]
+    assert done.stdout.splitlines() == ["2", told, told, "True", "parent 0 2 finished"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -246,3 +248,37 @@ def test_a_view_keeps_its_client(served: Sandbox) -> None:
     )
 
     assert (done.stdout, done.returncode) == ("True\n", 0)
+
+
+WITH = """
+import sys
+from musicapi_sync import MusicAPI, sonic
+
+with MusicAPI() as client:
+    for outcome in client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=4):
+        print(outcome.task.id)
+        LEAVE
+"""
+WITHOUT = """
+import sys
+from musicapi_sync import MusicAPI, sonic
+
+def main():
+    for outcome in MusicAPI().run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=4):
+        print(outcome.task.id)
+        LEAVE
+
+main()
+"""
+
+
+@pytest.mark.parametrize("script", [WITH, WITHOUT])
+@pytest.mark.parametrize("leave", ["raise KeyboardInterrupt", "raise ValueError", "sys.exit(3)", "break"])
+def test_leaving_the_loop_over_a_run_names_the_rest_on_standard_error(served: Sandbox, script: str, leave: str) -> None:
+    done = run_script(script.replace("LEAVE", leave), served)
+
+    handed_over = done.stdout.strip()
+    accepted = {task.task_id for task in served.accepted}
+    assert len(accepted) >= 4
+    assert handed_over in accepted
+    assert {task_id for task_id in accepted if task_id in done.stderr} == accepted - {handed_over}

@@ -1,0 +1,84 @@
+"""A running loop thread: how it is started, and how calls get in and are stopped."""
+
+import threading
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import Any, Final, Self
+
+import attrs
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+import musicapi_async
+from musicapi_async.errors import ClientClosedError
+from musicapi_sync._call import Call
+
+__all__ = ["Loop", "interrupt", "start_call", "start_loop", "starting"]
+
+# Held by whoever starts a loop, and by whoever forks: modules are imported on the way, and a child that was forked in
+# the middle of an import would wait for it for ever.
+starting: Final = threading.RLock()
+
+
+@attrs.frozen
+class Loop:
+    """A running loop thread: the way into it, its client, its number, and what ends it."""
+
+    portal: BlockingPortal
+    client: musicapi_async.MusicAPI
+    thread: int
+    stack: ExitStack
+
+    @classmethod
+    def open(cls, settings: musicapi_async.Settings) -> Self:
+        with ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal("asyncio", name="musicapi-loop"))
+            # Built inside the loop, so that nothing in it belongs to another one.
+            client = portal.call(_make_client, settings)
+            return cls(portal, client, portal.call(threading.get_ident), stack.pop_all())
+
+
+def start_loop(settings: musicapi_async.Settings) -> Loop:
+    """Start a loop thread from a thread of its own: a Ctrl-C here would hang or leak what is half begun."""
+    started: Future[Loop] = Future()
+
+    def start() -> None:
+        try:
+            with starting:
+                started.set_result(Loop.open(settings))
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
+            started.set_exception(error)
+
+    threading.Thread(target=start, name="musicapi-start", daemon=True).start()
+    try:
+        return started.result()
+    except BaseException:
+        started.add_done_callback(_end_loop)
+        raise
+
+
+def _end_loop(started: "Future[Loop]") -> None:
+    if started.exception() is None:
+        started.result().stack.close()
+
+
+def interrupt(loop: Loop, call: Call[Any]) -> None:
+    """Stop a call, and wait a moment for its end."""
+    try:
+        loop.portal.start_task_soon(call.stop, loop.client)
+        if not call.settle():
+            loop.portal.start_task_soon(call.cancel)
+            call.settle()
+    except RuntimeError:  # the portal has stopped meanwhile, and the call with it
+        return
+
+
+def start_call(loop: Loop, call: Call[Any]) -> None:
+    """Begin a call; its events and its end come out of its queue."""
+    try:
+        loop.portal.start_task_soon(call.run, loop.client)
+    except RuntimeError:  # another thread has closed the client since
+        raise ClientClosedError from None
+
+
+async def _make_client(settings: musicapi_async.Settings) -> musicapi_async.MusicAPI:
+    return musicapi_async.MusicAPI(**attrs.asdict(settings, recurse=False))

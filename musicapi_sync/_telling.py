@@ -1,0 +1,37 @@
+"""What a user must know of money when something was interrupted: in the log, on the exception, never nowhere."""
+
+import logging
+from typing import Final
+
+__all__ = ["note", "tell"]
+
+logger: Final = logging.getLogger("musicapi")
+
+
+def tell(sentence: str) -> None:
+    """Log a warning. Where logging is not set up, Python's last resort writes it to standard error.
+
+    Libraries keep silent then, and so does the rest of this one; but these are ids that nobody else has.
+    """
+    logger.warning("%s", sentence)
+    if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
+        place = (logger.name, logging.WARNING, __file__, 0)
+        logging.lastResort.handle(logging.LogRecord(*place, "musicapi: %s", (sentence,), None))
+
+
+def note(error: BaseException, *sentences: str | None) -> None:
+    """Add to an exception what it leaves at the service, and tell it: a SystemExit, say, is shown without its notes."""
+    for sentence in sentences:
+        if sentence:
+            error.add_note(sentence)
+            tell(sentence)
+
+
+def _has_handler() -> bool:
+    """Tell whether a warning gets anywhere; the package's own handler, as a library's should, drops it."""
+    place: logging.Logger | None = logger
+    while place is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in place.handlers):
+            return True
+        place = place.parent if place.propagate else None
+    return False

@@ -1,0 +1,292 @@
+"""Ctrl-C, and whatever else interrupts: it ends at once, and what is paid for and handed to nobody is named."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from musicapi_async.sandbox import Fault, Sandbox
+from musicapi_sync import MusicAPI, Run, Songs, errors, sonic
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
+CREATE = "POST /sonic/create"
+LOOK = "GET /sonic/task/{task_id}"
+
+NEEDS_SIGNALS = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends the signal to one thread")
+
+
+def describe(number: int) -> list[sonic.Describe]:
+    return [sonic.Describe(description=f"song {n}") for n in range(number)]
+
+
+@contextmanager
+def interrupted_when(is_time: Callable[[], bool]) -> Iterator[pytest.ExceptionInfo[KeyboardInterrupt]]:
+    """Press Ctrl-C, as it were, when it is time; and catch what comes of it."""
+    main_thread = threading.get_ident()
+
+    def interrupt() -> None:
+        moment = threading.Event()
+        while not is_time():
+            moment.wait(0.005)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt, daemon=True)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        yield caught
+    interrupting.join()
+
+
+@contextmanager
+def interrupted_at(step: int) -> Iterator[None]:
+    """Raise KeyboardInterrupt before the n-th line of where a call is waited for, as Ctrl-C there would."""
+    lines = count(1)
+
+    def trace(frame: FrameType, event: str, _: object) -> "TraceFunction | None":
+        if event == "line" and next(lines) == step:
+            raise KeyboardInterrupt
+        return trace if frame.f_globals["__name__"] == "musicapi_sync._call" else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def test_ctrl_c_at_any_line_of_waiting_ends_the_call_at_once(client: MusicAPI) -> None:
+    client.account.credits()
+    step = 0
+    for step in count(1):
+        began = time.monotonic()
+        try:
+            with interrupted_at(step):
+                client.account.credits()
+        except KeyboardInterrupt:
+            assert time.monotonic() - began < 3
+            assert client.account.credits().total == 1000
+        else:
+            break
+
+    assert step > 5
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_cancels_the_call_names_the_task_and_leaves_the_client_usable(
+    waiting_client: MusicAPI, slow: Sandbox
+) -> None:
+    task = waiting_client.sonic.describe(description="rain")
+    with interrupted_when(lambda: slow.requests[LOOK] > 0) as caught:
+        task.wait()
+
+    assert task.id in "\n".join(caught.value.__notes__)
+    assert f"client.sonic.task('{task.id}')" in caught.value.__notes__[0]
+    assert task.poll().status == "waiting"
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_in_a_run_names_every_task_that_is_alive(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
+    with interrupted_when(lambda: slow.requests[LOOK] > 0) as caught:
+        next(run)
+
+    accepted = [task.task_id for task in slow.accepted]
+    assert len(accepted) == 3
+    assert all(task_id in caught.value.__notes__[0] for task_id in accepted)
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_while_a_create_is_in_the_air_names_the_task(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    slow.add_fault(CREATE, Fault(delay=0.5))
+    with interrupted_when(lambda: slow.requests[CREATE] > 0) as caught:
+        waiting_client.sonic.describe(description="rain")
+
+    (accepted,) = slow.accepted
+    assert accepted.task_id in caught.value.__notes__[0]
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_in_a_run_names_what_is_in_the_air(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    for _ in range(3):
+        slow.add_fault(CREATE, Fault(delay=0.5))
+    run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
+    with interrupted_when(lambda: slow.requests[CREATE] == 3) as caught:
+        next(run)
+
+    assert len(slow.accepted) == 3
+    assert all(task.task_id in caught.value.__notes__[0] for task in slow.accepted)
+    assert {task.id for task in run.tasks} == {task.task_id for task in slow.accepted}
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_in_a_batch_names_its_tasks(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    slow.add_fault("POST /sonic/batch", Fault(delay=0.5))
+    with interrupted_when(lambda: slow.requests["POST /sonic/batch"] > 0) as caught:
+        waiting_client.sonic.batch(items=[sonic.Describe(description=f"song {n}") for n in range(3)])
+
+    assert len(slow.accepted) == 3
+    assert all(task.task_id in caught.value.__notes__[0] for task in slow.accepted)
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_pressed_twice_leaves_the_task_in_the_log(
+    waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow.add_fault(CREATE, Fault(delay=1))
+    main_thread, moment = threading.get_ident(), threading.Event()
+
+    def interrupt() -> None:
+        while not slow.requests[CREATE]:
+            moment.wait(0.005)
+        for _ in range(2):
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            moment.wait(0.2)
+
+    interrupting = threading.Thread(target=interrupt, daemon=True)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        waiting_client.sonic.describe(description="rain")
+    interrupting.join()
+    waiting_client.close()
+
+    (accepted,) = slow.accepted
+    assert "in the log" in caught.value.__notes__[0]
+    assert f"sonic task {accepted.task_id} is paid for" in caplog.text
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize("use", ["lyrics", "request", "submit"])
+def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
+    waiting_client: MusicAPI, slow: Sandbox, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicapi_sync._call.SETTLE", 0.1)
+    route = {"lyrics": "POST /sonic/lyrics", "request": "POST /sonic/lyrics", "submit": CREATE}[use]
+    slow.add_fault(route, Fault(delay=60))
+    with interrupted_when(lambda: slow.requests[route] > 0) as caught:
+        if use == "lyrics":
+            waiting_client.lyrics.make(description="rain")
+        elif use == "request":
+            waiting_client.request("POST", "/sonic/lyrics", json={"description": "rain"})
+        else:
+            waiting_client.sonic.describe(description="rain")
+
+    assert caught.value.__notes__[0].startswith(route)
+    assert "may have been accepted and charged" in caught.value.__notes__[0]
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_on_an_unanswered_create_reaches_the_hook(slow: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("musicapi_sync._call.SETTLE", 0.1)
+    slow.add_fault(CREATE, Fault(delay=60))
+    heard: list[errors.UncertainSubmissionError] = []
+    with MusicAPI("k", base_url=slow.base_url, on_uncertain=heard.append) as client:
+        with interrupted_when(lambda: slow.requests[CREATE] > 0):
+            client.sonic.describe(description="rain")
+
+        assert client.account.credits().total > 0
+    assert [error.request for error in heard] == [sonic.Describe(description="rain")]
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_before_the_first_byte_says_nothing_of_money(served: Sandbox) -> None:
+    served.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "60"}))
+    with MusicAPI("key", base_url=served.base_url) as client:
+        with interrupted_when(lambda: served.requests[CREATE] > 0) as caught:
+            client.sonic.describe(description="rain")
+
+        assert not getattr(caught.value, "__notes__", ())
+        assert client.account.credits().total == 1000
+
+
+def test_an_exception_while_a_run_is_under_way_gets_a_note(slow: Sandbox) -> None:
+    def fail() -> None:
+        with MusicAPI("k", base_url=slow.base_url) as client:
+            run: Run[Songs] = client.run((), in_flight=3)
+            for request in describe(3):
+                run.start(request)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        fail()
+
+    (note,) = caught.value.__notes__
+    assert len(slow.accepted) == 3
+    assert all(task.task_id in note for task in slow.accepted)
+
+
+def test_a_run_that_was_gone_through_leaves_nothing_to_say(client: MusicAPI, caplog: pytest.LogCaptureFixture) -> None:
+    assert len(list(client.run(describe(3)))) == 3
+    client.close()
+
+    assert "paid for" not in caplog.text
+
+
+def test_what_was_handed_over_is_not_named_again(waiting_client: MusicAPI, caplog: pytest.LogCaptureFixture) -> None:
+    (outcome,) = waiting_client.run(describe(1), timeout=0.05)
+    waiting_client.close()
+
+    assert isinstance(outcome.error, errors.TaskTimeoutError)
+    assert "paid for" not in caplog.text
+
+
+def test_ctrl_c_in_the_source_of_a_run_names_what_was_started(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    def source() -> Iterator[sonic.Describe]:
+        yield from describe(3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        next(waiting_client.run(source()))
+
+    (note,) = caught.value.__notes__
+    assert len(slow.accepted) > 0
+    assert all(task.task_id in note for task in slow.accepted)
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_pressed_twice_in_a_run_names_everything(
+    waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow.add_fault(CREATE, Fault(delay=1))
+    run = waiting_client.run(describe(4), in_flight=4)
+    main_thread, moment = threading.get_ident(), threading.Event()
+
+    def interrupt() -> None:
+        while len(slow.accepted) < 3 or slow.requests[CREATE] < 4:
+            moment.wait(0.005)
+        for _ in range(2):
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            moment.wait(0.2)
+
+    interrupting = threading.Thread(target=interrupt, daemon=True)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        next(run)
+    named = "".join(caught.value.__notes__)
+    interrupting.join()
+    assert sum(task.task_id in named for task in slow.accepted) == 3
+    waiting_client.close()
+
+    assert len(slow.accepted) == 4
+    assert all(task.task_id in caplog.text for task in slow.accepted)
+
+
+@NEEDS_SIGNALS
+def test_what_ctrl_c_leaves_is_in_the_log_too(
+    waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow.add_fault(CREATE, Fault(delay=0.5))
+    with interrupted_when(lambda: slow.requests[CREATE] > 0):
+        waiting_client.sonic.describe(description="rain")
+
+    (accepted,) = slow.accepted
+    assert f"sonic task {accepted.task_id} is paid for and lives on" in caplog.text
