@@ -23,6 +23,7 @@
     ├── DownloadError              a file could not be fetched or written
     ├── WebhookVerificationError   an event was not signed by the holder of the secret
     ├── BudgetExceededError        a bulk run reached its credit limit
+    ├── JournalError               a bulk run's journal is in use, damaged, or cannot be written
     └── ClientClosedError          the client was closed
 
 Each says what was attempted, on what, and what to do next. None holds the API key. All survive
@@ -40,6 +41,7 @@ __all__ = [
     "DownloadError",
     "InsufficientCreditsError",
     "InvalidRequestError",
+    "JournalError",
     "ModerationError",
     "MusicAPIError",
     "NotFoundError",
@@ -364,6 +366,18 @@ class WebhookVerificationError(MusicAPIError):
 
 class BudgetExceededError(MusicAPIError):
     """A bulk run stopped creating songs because it reached its credit limit."""
+
+
+class JournalError(MusicAPIError):
+    """A bulk run's journal at ``path`` cannot be used, for this ``reason``; nothing was sent because of it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the journal {self.path}: {self.reason}"
 
 
 class ClientClosedError(MusicAPIError):

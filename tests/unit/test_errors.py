@@ -80,7 +80,7 @@ def test_the_tree_is_as_drawn() -> None:
         if name != "MusicAPIError"
     }
     assert drawn == real
-    assert len(real) == 21
+    assert len(real) == 22
 
 
 def test_every_error_class_of_the_module_is_exported() -> None:

@@ -1,0 +1,107 @@
+"""The journal's tables, how older ones become today's, and rows to values and back."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from musicapi_async.bulk.states import MOVES, Row, State
+from musicapi_async.errors import JournalError
+
+__all__ = ["COLUMNS", "VERSION", "prepare", "row_of"]
+
+APPLICATION: Final = 0x4D757341
+"""What marks the file as ours: ``MusA``."""
+COLUMNS: Final = (
+    "number, key, operation, request, state, task_id, attempts, reason, credits, sent_at, accepted_at, ended_at, "
+    "clips, files"
+)
+STATES: Final = ", ".join(f"'{state}'" for state in MOVES)
+
+FIRST: Final = (
+    f"""
+    CREATE TABLE row (
+        number INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        operation TEXT NOT NULL,
+        request TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'planned' CHECK (state IN ({STATES})),
+        task_id TEXT,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        reason TEXT,
+        credits REAL,
+        sent_at REAL,
+        accepted_at REAL,
+        ended_at REAL,
+        clips TEXT,
+        files TEXT
+    )
+    """,
+    "CREATE INDEX row_by_state ON row (state, number)",
+    "CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE progress (commits INTEGER NOT NULL, highest INTEGER NOT NULL)",
+    "INSERT INTO progress VALUES (0, 0)",
+)
+STEPS: Final[Sequence[Sequence[str]]] = (FIRST,)
+"""What makes each version of the one before; never changed once released."""
+VERSION: Final = len(STEPS)
+
+
+def prepare(connection: sqlite3.Connection, path: str) -> None:
+    """Make the tables, or bring older ones up to date.
+
+    Raises JournalError when the file is something else, comes from a newer version, or is damaged.
+    """
+    try:
+        version = _ask(connection, "PRAGMA user_version")
+        if version > VERSION:
+            reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
+            raise JournalError(path, reason)
+        if version == 0 and _ask(connection, "SELECT count(*) FROM sqlite_master"):
+            raise JournalError(path, "it is another program's database")
+        if version and (told := _ask(connection, "PRAGMA quick_check(1)")) != "ok":
+            raise JournalError(path, f"it is damaged: {told}")
+        # FULL: with less, a commit can be lost when the power is cut. WAL: one flush to the disk for each.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if version < VERSION:
+            _migrate(connection, version)
+    except sqlite3.DatabaseError as error:
+        raise JournalError(path, f"it cannot be read: {error}") from error
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for step in STEPS[version:]:
+        for statement in step:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def row_of(found: Sequence[Any]) -> Row:
+    """Read a row in the order of ``COLUMNS``."""
+    number, key, operation, request, state, task_id, attempts, reason, credits, *rest = found
+    sent_at, accepted_at, ended_at, clips, files = rest
+    known: State = state
+    return Row(
+        number=number,
+        key=key,
+        operation=operation,
+        request=json.loads(request),
+        state=known,
+        task_id=task_id,
+        attempts=attempts,
+        reason=reason,
+        credits=credits,
+        sent_at=sent_at,
+        accepted_at=accepted_at,
+        ended_at=ended_at,
+        clips=json.loads(clips) if clips else (),
+        files=json.loads(files) if files else (),
+    )
+
+
+def _ask(connection: sqlite3.Connection, question: str) -> Any:
+    return connection.execute(question).fetchone()[0]

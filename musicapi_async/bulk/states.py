@@ -1,0 +1,113 @@
+"""The states of a row and its moves, one pure table; and what everybody who keeps rows must be able to do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
+
+import attrs
+
+__all__ = ["ENDED", "MOVES", "UNSETTLED", "Facts", "Planned", "Row", "State", "Store", "may_move"]
+
+State = Literal["planned", "sending", "accepted", "finished", "saved", "failed", "refunded", "uncertain", "refused"]
+
+MOVES: Final[Mapping[State, frozenset[State]]] = {
+    # What waits, for its turn or after a 429, is planned: nothing of it can have left.
+    "planned": frozenset({"sending", "refused"}),
+    # Written before the first byte leaves. Back to planned only when it certainly was not accepted.
+    "sending": frozenset({"accepted", "planned", "refused", "uncertain"}),
+    "accepted": frozenset({"finished", "failed", "refunded"}),
+    "finished": frozenset({"saved"}),
+    "saved": frozenset(),
+    # Its credits are gone, or nobody knows.
+    "failed": frozenset(),
+    # Another attempt.
+    "refunded": frozenset({"planned"}),
+    # Settled by the user alone: sent again, found under an id, or dropped.
+    "uncertain": frozenset({"planned", "accepted", "failed"}),
+    # What was refused for want of credits or of a right key may be tried again later.
+    "refused": frozenset({"planned"}),
+}
+"""From each state to those it may turn into."""
+UNSETTLED: Final[tuple[State, ...]] = ("accepted", "finished")
+"""Paid for, and not all on disk yet: what a run goes on with first."""
+ENDED: Final[tuple[State, ...]] = tuple(state for state in MOVES if state not in {"planned", "sending", *UNSETTLED})
+
+
+def may_move(before: State, after: State) -> bool:
+    """Tell whether a row may go from one state to another."""
+    return after in MOVES[before]
+
+
+@attrs.frozen(kw_only=True)
+class Planned:
+    """A request that is to be made, under a key of its own."""
+
+    key: str
+    operation: str
+    request: Mapping[str, Any]
+    """As it is sent."""
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """What is learnt of a row along with a move; None leaves what is known."""
+
+    task_id: str | None = None
+    reason: str | None = None
+    credits: float | None = None
+    clips: Sequence[Mapping[str, Any]] | None = None
+    files: Sequence[str] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Row(Planned):
+    """A request and what has become of it; times are seconds since 1970."""
+
+    number: int
+    """Its place in the order of planning, from 1."""
+    state: State
+    task_id: str | None = None
+    attempts: int = 0
+    """How often it was sent."""
+    reason: str | None = None
+    credits: float | None = None
+    """The balance that was last seen before it was sent."""
+    sent_at: float | None = None
+    accepted_at: float | None = None
+    ended_at: float | None = None
+    clips: Sequence[Mapping[str, Any]] = ()
+    files: Sequence[str] = ()
+
+
+class Store(Protocol):
+    """Where rows are kept. A move that was awaited survives whatever happens next, a power cut included."""
+
+    async def plan(self, rows: Sequence[Planned]) -> int:
+        """Add rows, in their order; return how many were new: a key that is there already is left as it is."""
+        ...
+
+    async def take(self, count: int) -> Sequence[Row]:
+        """Return the next planned rows that were not taken yet, at most so many."""
+        ...
+
+    async def move(self, row: Row, state: State, facts: Facts = ...) -> Row:
+        """Note that a row has moved, and return it as it is now.
+
+        Raises JournalError when it may not move there, or is not where it is thought to be.
+        """
+        ...
+
+    async def rows(self, state: State, after: int = 0, count: int = 1000) -> Sequence[Row]:
+        """Return rows in a state, in their order, from behind a number on."""
+        ...
+
+    async def counts(self) -> Mapping[State, int]:
+        """Return how many rows are in each state."""
+        ...
+
+    async def remember(self, name: str, value: object) -> None:
+        """Keep a JSON value from one run to the next."""
+        ...
+
+    async def recall(self, name: str) -> Any:
+        """Return a value that was kept, or None."""
+        ...

@@ -1,0 +1,146 @@
+"""One thread for a database: what many wait for at once is committed at once."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+from musicapi_async.errors import JournalError
+
+__all__ = ["Writer"]
+
+T = TypeVar("T")
+
+TOGETHER: Final = 1000
+"""So many pieces of work at most share a commit."""
+
+
+class _Job(NamedTuple):
+    work: Callable[[sqlite3.Connection], Any]
+    is_write: bool
+    done: "asyncio.Future[Any]"
+
+
+class Writer:
+    """Does work on a connection of its own thread; what changes something is on the disk when it has been awaited."""
+
+    def __init__(
+        self,
+        path: str,
+        connect: Callable[[], sqlite3.Connection],
+        before_commit: Callable[[sqlite3.Connection], None],
+        after_commit: Callable[[], None],
+    ) -> None:
+        self._path = path
+        self._connect = connect
+        self._before_commit = before_commit
+        self._after_commit = after_commit
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def open(self) -> None:
+        """Start the thread and connect; raises what connecting raises."""
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._thread = threading.Thread(target=self._run, args=(opened,), name="musicapi-journal", daemon=True)
+        self._thread.start()
+        await opened
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Change something, all or nothing; raises JournalError when the disk does not take it."""
+        return await self._do(work, is_write=True)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask something."""
+        return await self._do(work, is_write=False)
+
+    async def aclose(self) -> None:
+        """Finish what was begun, and end the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(thread.join)
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T], *, is_write: bool) -> T:
+        if self._thread is None:
+            raise JournalError(self._path, "it is closed")
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(work, is_write, done))
+        return await done
+
+    def _run(self, opened: "asyncio.Future[None]") -> None:
+        try:
+            connection = self._connect()
+        except BaseException as error:  # noqa: BLE001 - raised to whoever opens
+            _deliver([(opened, None, error)])
+            return
+        _deliver([(opened, None, None)])
+        try:
+            while (job := self._jobs.get()) is not None:
+                jobs, is_last = [job], False
+                while len(jobs) < TOGETHER and not is_last:
+                    try:
+                        another = self._jobs.get_nowait()
+                    except queue.Empty:
+                        break
+                    is_last = another is None
+                    jobs += [another] if another is not None else []
+                _deliver(self._do_all(connection, jobs))
+                if is_last:
+                    return
+        finally:
+            connection.close()
+
+    def _do_all(self, connection: sqlite3.Connection, jobs: "Sequence[_Job]") -> "list[_Result]":
+        is_write = any(job.is_write for job in jobs)
+        results: list[_Result] = []
+        try:
+            if is_write:
+                connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                results.append(_result_of(job, connection))
+                if is_write and not connection.in_transaction:
+                    raise sqlite3.OperationalError(str(results[-1][2]))  # the database has given all of it up
+            if is_write:
+                self._before_commit(connection)
+                connection.execute("COMMIT")
+                self._after_commit()
+        except (sqlite3.Error, OSError) as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            failure = JournalError(self._path, f"it could not be written: {error}")
+            return [(job.done, None, failure) for job in jobs]
+        return results
+
+
+_Result = tuple["asyncio.Future[Any]", Any, BaseException | None]
+
+
+def _result_of(job: _Job, connection: sqlite3.Connection) -> _Result:
+    try:
+        return job.done, job.work(connection), None
+    except Exception as error:  # noqa: BLE001 - raised to whoever waits
+        return job.done, None, error
+
+
+def _deliver(results: Sequence[_Result]) -> None:
+    """Tell those who wait, each loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Result]] = {}
+    for result in results:
+        by_loop.setdefault(result[0].get_loop(), []).append(result)
+    for loop, its in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_set_all, its)
+        except RuntimeError:  # it is closed: nobody waits any more
+            continue
+
+
+def _set_all(results: Sequence[_Result]) -> None:
+    for future, value, error in results:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
