@@ -1,7 +1,8 @@
 """The ``musicapi`` command.
 
 ``app.py`` reads the command line, ``running.py`` runs what it asks for (``generate.py``, ``task.py``, ``serving.py``),
-``exits.py`` says how it ended; ``screen.py`` and ``progress.py`` show it, ``collect.py`` and ``files.py`` keep it.
+``ending.py`` puts in order what was opened, ``exits.py`` says how it ended; ``screen.py`` and ``progress.py`` show it,
+``collect.py`` and ``files.py`` keep it.
 """
 
 import sys

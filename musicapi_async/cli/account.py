@@ -3,6 +3,7 @@
 import attrs
 
 from musicapi_async import MusicAPI
+from musicapi_async.cli.ending import in_order
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["show_credits"]
@@ -10,7 +11,7 @@ __all__ = ["show_credits"]
 
 async def show_credits(screen: Screen) -> None:
     """Ask for the balance and show it."""
-    async with MusicAPI() as client:
+    async with in_order(MusicAPI()) as client:
         balance = await client.account.credits()
     screen.tell(attrs.asdict(balance) | {"total": balance.total})
     screen.progress.stop()

@@ -44,7 +44,12 @@ async def collect(
         _collect_clip(client, clip, folder / stem, known, screen)
         for clip, stem in zip(songs, stems(songs), strict=True)
     )
-    return list(await asyncio.gather(*jobs))
+    # Every job is awaited to its end, also when one fails or all are stopped: each still puts its files in order.
+    collected = await asyncio.gather(*jobs, return_exceptions=True)
+    for found in collected:
+        if isinstance(found, BaseException):
+            raise found
+    return [found for found in collected if isinstance(found, Collected)]
 
 
 async def _collect_clip(

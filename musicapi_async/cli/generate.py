@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 
 from musicapi_async import MusicAPI, Songs, Task, TaskRequest, operations
+from musicapi_async.cli.ending import in_order, outlast
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.screen import Screen
@@ -77,39 +78,48 @@ async def generate(order: Order, screen: Screen) -> None:
 @asynccontextmanager
 async def _open_client(*, embedded: bool) -> AsyncIterator[MusicAPI]:
     if not embedded:
-        async with MusicAPI() as client:
+        async with in_order(MusicAPI()) as client:
             yield client
         return
     # A seed of its own: two runs make different songs.
     async with (
-        Sandbox(seconds=SANDBOX_SECONDS, seed=secrets.randbits(32)) as sandbox,
-        MusicAPI("sandbox", base_url=sandbox.base_url, poll_interval=SANDBOX_POLL_INTERVAL) as client,
+        in_order(Sandbox(seconds=SANDBOX_SECONDS, seed=secrets.randbits(32))) as sandbox,
+        in_order(MusicAPI("sandbox", base_url=sandbox.base_url, poll_interval=SANDBOX_POLL_INTERVAL)) as client,
     ):
         yield client
 
 
 async def _submit(client: MusicAPI, request: TaskRequest[Songs], screen: Screen) -> Task[Songs]:
-    """Submit; when stopped meanwhile, wait a little for the answer, so that a paid task is known by its id."""
-    sent_at = datetime.now(UTC)
-    sending = asyncio.ensure_future(client.submit(request))
+    """Submit; when stopped while the request is in the air, wait a little for its answer: it brings the id."""
+    doubts: list[UncertainSubmissionError] = []
+    sending = asyncio.ensure_future(client.with_options(on_uncertain=doubts.append).submit(request))
     try:
         return await asyncio.shield(sending)
     except asyncio.CancelledError:
-        screen.warn(f"stopping: waiting up to {ANSWER_GRACE:g} s for the answer to the paid request")
-    try:
-        await asyncio.wait({sending}, timeout=ANSWER_GRACE)
-    except asyncio.CancelledError:
-        # Asked a second time: leave at once.
-        sending.cancel()
-    if not sending.done() or sending.cancelled():
-        sending.cancel()
-        attempted = f"{request.method} {request.path}"
-        raise UncertainSubmissionError(attempted, request, "stopped before the service answered", sent_at)
+        await _stop(client, sending, screen)
+        if sending.cancelled():
+            if doubts:
+                raise doubts[0] from None
+            raise
     task = sending.result()
     # The stop was only put off: it comes at the next await, when the id is known and kept.
     if (current := asyncio.current_task()) is not None:
         current.cancel()
     return task
+
+
+async def _stop(client: MusicAPI, sending: asyncio.Task[Task[Songs]], screen: Screen) -> None:
+    """End the sending: at once, unless its paid request is in the air."""
+    sentence = f"stopping: waiting up to {ANSWER_GRACE:g} s for the answer to the paid request"
+    # Said only where there is something to wait for.
+    saying = asyncio.get_running_loop().call_soon(screen.warn, sentence)
+    # Cancelled: stopped a second time, to leave at once.
+    with suppress(TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(ANSWER_GRACE):
+            await client._answered(sending)  # noqa: SLF001 - it is for those that may be interrupted, as the facade
+    saying.cancel()
+    sending.cancel()
+    await outlast(asyncio.wait({sending}))
 
 
 def _announce(errand: Errand, screen: Screen) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from types import FrameType
-from typing import Final, TypeAlias
+from types import FrameType, TracebackType
+from typing import Any, Final, Self, TypeAlias
 
 import attrs
 
@@ -14,6 +14,7 @@ from musicapi_async.cli.screen import Screen
 __all__ = ["SIGINT_EXIT", "Command", "fail", "run_command"]
 
 Command: TypeAlias = Callable[[Screen], Coroutine[object, None, None]]
+Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_EXIT: Final = 128
@@ -23,14 +24,15 @@ SIGINT_EXIT: Final = SIGNAL_EXIT + signal.SIGINT
 def run_command(command: Command, *, as_json: bool = False) -> int:
     """Run a command to its end, show how it ended, and return the exit code."""
     screen = Screen(as_json=as_json)
-    stops = _Stops()
-    try:
-        with screen:
-            asyncio.run(stops.watch(command, screen))
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a user gets a sentence, never a traceback
-        return fail(screen, error, SIGNAL_EXIT + stops.received if stops.received else None)
-    screen.close()
-    return 0
+    # Left when all is told: a signal that comes late must not take the words away.
+    with _Stops() as stops:
+        try:
+            with screen:
+                asyncio.run(stops.watch(command, screen))
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a user gets a sentence, never a traceback
+            return fail(screen, error, SIGNAL_EXIT + stops.received if stops.received else None)
+        screen.close()
+        return 0
 
 
 def fail(screen: Screen, error: BaseException, code: int | None = None) -> int:
@@ -44,10 +46,14 @@ def fail(screen: Screen, error: BaseException, code: int | None = None) -> int:
 
 
 class _Stops:
-    """Turns SIGINT and SIGTERM into a cancellation, so that what is under way can be put in order."""
+    """Turns SIGINT and SIGTERM into a cancellation, so that what is under way can be put in order.
+
+    The signals are the command's from its beginning until this is left.
+    """
 
     def __init__(self) -> None:
         self.received = 0
+        self._before: dict[signal.Signals, Handler] = {}
 
     async def watch(self, command: Command, screen: Screen) -> None:
         """Run the command; each signal cancels what it is doing then."""
@@ -55,13 +61,21 @@ class _Stops:
         working = asyncio.current_task()
 
         def stop(number: int, _: FrameType | None) -> None:
-            self.received = number
-            if working is not None:
+            # Not when the work is done: all that is left is to say so.
+            if working is not None and not working.done():
+                self.received = number
                 loop.call_soon_threadsafe(working.cancel)
 
-        before = {number: signal.signal(number, stop) for number in STOPPING}
-        try:
-            await command(screen)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._before = {number: signal.signal(number, stop) for number in STOPPING}
+        await command(screen)
+
+    def __enter__(self) -> Self:
+        """Leave the signals as they are: nothing is under way yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -32,6 +32,7 @@ class Screen:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._told: dict[str, object] = {}
+        self._warned: set[str] = set()
         stream = sys.stderr if as_json else sys.stdout
         # What looks like a terminal by its environment alone (CI with FORCE_COLOR) must not get control characters.
         terminal = stream.isatty()
@@ -71,12 +72,15 @@ class Screen:
 
     def warn(self, line: str) -> None:
         """Show what a user must know and the command can live with."""
+        self._warned.add(line)
         self._complain(f"warning: {line}")
 
     def fail(self, failure: Failure) -> None:
         """Say why the command failed."""
         self.tell({"error": failure.to_json()})
-        self._complain(failure.sentence)
+        # What is in doubt is in the client's log too, which was shown already.
+        if hide_key(failure.sentence) not in self._warned:
+            self._complain(failure.sentence)
 
     def rows(self, rows: Sequence[Sequence[str]]) -> None:
         """Show a table whose last column holds paths or addresses: never cut, so that they can be copied whole."""

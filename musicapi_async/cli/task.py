@@ -12,6 +12,7 @@ from rich.filesize import decimal
 
 from musicapi_async import Clip, MusicAPI, Songs, Task, errors
 from musicapi_async.cli.collect import Collected, collect, fields_of
+from musicapi_async.cli.ending import in_order
 from musicapi_async.cli.exits import LeftAliveError
 from musicapi_async.cli.files import Receipt, make_folder
 from musicapi_async.cli.progress import minutes, name_of
@@ -70,7 +71,7 @@ def left_alive(errand: Errand, *hopeless: type[Exception]) -> Iterator[None]:
 
 async def take_up(task_id: str, family: str, out: Path | None, timeout: float, screen: Screen) -> None:
     """Take a task up from its id: wait for its songs, and write their files where a folder is given."""
-    async with MusicAPI() as client:
+    async with in_order(MusicAPI()) as client:
         if out is not None:
             await asyncio.to_thread(make_folder, out)
         task = _task_of(client, family, task_id)
@@ -85,7 +86,7 @@ async def take_up(task_id: str, family: str, out: Path | None, timeout: float, s
 
 async def look(task_id: str, family: str, screen: Screen) -> None:
     """Look at a task once and show it; raises its error when it has failed."""
-    async with MusicAPI() as client:
+    async with in_order(MusicAPI()) as client:
         state = await _task_of(client, family, task_id).poll()
     clips = [fields_of(clip) for clip in state.clips]
     screen.tell({"task_id": state.task_id, "family": family, "status": state.status, "clips": clips})

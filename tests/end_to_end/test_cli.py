@@ -439,6 +439,62 @@ def test_stopping_twice_leaves_at_once_and_says_what_is_in_doubt(sandbox: Sandbo
     assert "may have been accepted" in done.err
 
 
+@on_unix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_before_a_repetition_sends_nothing_more(
+    sandbox: Sandbox, tmp_path: Path, number: signal.Signals
+) -> None:
+    sandbox.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "20"}))
+    with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
+        line_with("again in", process.stderr)
+        asked = time.monotonic()
+        process.send_signal(number)
+        done = finish(process)
+    assert time.monotonic() - asked < 8
+    assert done.told["error"] == {"code": 128 + number, "kind": "Stopped", "message": "stopped"}
+    assert done.err.count("\n") == 1
+    assert (sandbox.requests[CREATE], len(sandbox.accepted)) == (1, 0)
+
+
+@on_unix
+def test_stopping_while_an_answer_breaks_off_says_what_is_in_doubt(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.add_fault(CREATE, Fault(delay=0.5, drop=True, accepted=True))
+    with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
+        until(lambda: sandbox.requests[CREATE])
+        process.send_signal(signal.SIGINT)
+        done = finish(process)
+    assert done.told["error"]["kind"] == "UncertainSubmissionError"
+    assert (done.code, done.err.count("may have been accepted")) == (130, 1)
+
+
+@on_unix
+def test_however_often_it_is_stopped_it_names_the_task(slow_sandbox: Sandbox, tmp_path: Path) -> None:
+    for _ in range(3):
+        with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=slow_sandbox) as process:
+            line_with("accepted", process.stderr)
+            while process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.001)
+            done = finish(process)
+        task_id = slow_sandbox.accepted[-1].task_id
+        assert resume_in(done.told["error"]["resume"])[:2] == resume_in(done.err)[:2] == ["task", task_id]
+
+
+@on_unix
+def test_stopping_while_files_are_fetched_leaves_no_half_file(sandbox: Sandbox, tmp_path: Path) -> None:
+    for number in range(4):
+        folder = tmp_path / str(number)
+        sandbox.requests.clear()
+        with started("generate", IDEA, "--out", str(folder), cwd=tmp_path, sandbox=sandbox) as process:
+            until(lambda: sandbox.requests[FILE])
+            process.send_signal(signal.SIGINT)
+            done = finish(process)
+        assert done.code in {0, 130}
+        assert not [name for name in names_in(folder) if name.startswith(".")]
+        if done.code:
+            assert resume_in(done.err)[1] == sandbox.accepted[-1].task_id
+
+
 def test_one_clip_of_two(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.end_next("partial", "partial")
     plain = musicapi("generate", IDEA, "--out", "songs", sandbox=sandbox)
