@@ -18,6 +18,7 @@ from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
+from musicapi_async._transport.session import Guard
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.download import Progress, SavedFile, save
@@ -145,8 +146,12 @@ class MusicAPI:
 
         Raises UncertainSubmissionError when nobody can tell whether it was accepted, and the typed error of a refusal.
         """
+        return await self._submit(request)
+
+    async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
+        """Start a task; for the bulk runner, which writes down that it will, before it does."""
         _check_starts_task("request", type(request), request)
-        task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request)))
+        task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request), guard))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
         return Task(
             task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded

@@ -19,7 +19,7 @@ from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, read_body, unreadable
 from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, fault_of, judge, wait_before
-from musicapi_async._transport.session import Sent, Session, Terms, Way, logger
+from musicapi_async._transport.session import Guard, Sent, Session, Terms, Way, logger
 from musicapi_async._transport.wire import write_json
 from musicapi_async.errors import (
     ClientClosedError,
@@ -82,13 +82,15 @@ class Caller:
         self._posting = Sent(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
         self._terms: dict[float, Terms] = {}
 
-    async def ask(self, call: Call, read: Callable[[Reply], T]) -> T:
+    async def ask(self, call: Call, read: Callable[[Reply], T], guard: Guard | None = None) -> T:
         """Send the call, repeating what may be repeated, and return what ``read`` makes of the reply.
+
+        A ``guard`` is told before each time a paid one leaves, and when it is to be sent again.
 
         Raises the typed error of whatever went wrong; UncertainSubmissionError when a paid request may have been
         accepted.
         """
-        tries = _Tries(self, call, read)
+        tries = _Tries(self, call, read, guard)
         try:
             return await tries.once()
         except RepeatError as due:
@@ -159,10 +161,11 @@ class _Tries(Generic[T]):
     due: RepeatError | None = None
     """A repetition that is due, and was not waited for yet."""
 
-    def __init__(self, caller: Caller, call: Call, read: Callable[[Reply], T]) -> None:
+    def __init__(self, caller: Caller, call: Call, read: Callable[[Reply], T], guard: Guard | None) -> None:
         self._caller = caller
         self._call = call
         self._read = read
+        self._guard = guard
 
     async def once(self) -> T:
         """Try once; raises RepeatError when another try is due, else the error to hand to the user."""
@@ -172,13 +175,15 @@ class _Tries(Generic[T]):
         if self._began is None:
             self._began = asyncio.get_running_loop().time()
         try:
-            self._way = Way() if is_paid else None
+            self._way = Way(self._guard) if is_paid else None
             result = self._understand(await self._caller.send(self._call, self._way))
         except NotReadyError as failure:
             self._note_accepted()
             raise self._again_or_late(failure) from failure
         except (MusicAPIError, BrokenError) as failure:
             consequence = self._consequence(failure)
+            if self._guard is not None and isinstance(consequence, RepeatError):
+                await self._guard.stay()
             if consequence is failure:
                 raise
             raise consequence from failure

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import aiohttp
 import attrs
@@ -22,7 +22,7 @@ from musicapi_async._transport.pacing import Pacer
 from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
 from musicapi_async._transport.retry import Budget
 
-__all__ = ["Sent", "Session", "Terms", "Way", "logger"]
+__all__ = ["Guard", "Sent", "Session", "Terms", "Way", "logger"]
 
 logger: Final = logging.getLogger("musicapi")
 
@@ -30,12 +30,25 @@ logger: Final = logging.getLogger("musicapi")
 KEEP_ALIVE: Final = 90.0
 
 
+class Guard(Protocol):
+    """Who must know of a paid request before its first byte leaves; an error of either ends it, unsent."""
+
+    async def leave(self) -> None:
+        """Its turn has come."""
+        ...
+
+    async def stay(self) -> None:
+        """It was certainly not accepted, and waits to be sent again."""
+        ...
+
+
 class Way:
     """How far a paid request came."""
 
-    __slots__ = ("sent_at", "turn", "waited")
+    __slots__ = ("guard", "sent_at", "turn", "waited")
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard | None = None) -> None:
+        self.guard = guard
         self.turn = 0.0
         """When its turn came, by the event loop's clock, and how long it was waited for."""
         self.waited = 0.0
@@ -120,6 +133,8 @@ class Session:
             sender = asyncio.current_task()
             assert sender is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
             try:
+                if way.guard is not None:
+                    await way.guard.leave()
                 http = self._connections.session("paid", _open_for_paid)
                 self.in_the_air.add(sender)
                 return await self._exchange(http, attempted, method, url, sent, terms, way)

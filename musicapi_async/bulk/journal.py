@@ -113,7 +113,7 @@ class Journal:
         }
         told = {name: value for name, value in known.items() if value is not None}
         changes = "".join(f", {name} = :{name}" for name in told)
-        counted = ", attempts = attempts + 1" if state == "sending" else ""
+        counted = ", attempts = attempts + 1" if state == "accepted" else ""
 
         def update(connection: sqlite3.Connection) -> Row:
             found = connection.execute(

@@ -67,7 +67,7 @@ class Row(Planned):
     state: State
     task_id: str | None = None
     attempts: int = 0
-    """How often it was sent."""
+    """How often it was accepted."""
     reason: str | None = None
     credits: float | None = None
     """The balance that was last seen before it was sent."""

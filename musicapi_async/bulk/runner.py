@@ -1,0 +1,300 @@
+"""Thousands of songs: rows of a store, sent once each, waited for, and brought home."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any, Final, Protocol, Self
+
+import attrs
+
+from musicapi_async._client import MusicAPI
+from musicapi_async._request import TaskRequest
+from musicapi_async._tasks.task import Task
+from musicapi_async.bulk.states import UNSETTLED, Facts, Row, State, Store
+from musicapi_async.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    ClientClosedError,
+    ConnectionFailedError,
+    InsufficientCreditsError,
+    JournalError,
+    MusicAPIError,
+    RateLimitError,
+    RetiredError,
+    ServerError,
+    SubscriptionError,
+    TaskFailedError,
+    UncertainSubmissionError,
+)
+
+__all__ = ["Finish", "Outcome", "Runner"]
+
+logger: Final = logging.getLogger("musicapi")
+
+IN_THE_AIR: Final = 8
+"""Creates at once: so many are uncertain at most when the process is killed."""
+PAGE: Final = 200
+"""Rows that are read at once."""
+MOST_REFUSALS: Final = 50
+STOPPING: Final = (
+    AuthenticationError,
+    BudgetExceededError,
+    ClientClosedError,
+    ConnectionFailedError,
+    InsufficientCreditsError,
+    JournalError,
+    RetiredError,
+    SubscriptionError,
+)
+"""What would be met by every other request too: nothing more is created."""
+AGAIN: Final = (RateLimitError, ServerError)
+"""What was certainly not accepted, and may be later."""
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What became of a row in this run; ``error`` tells why it is not ``saved``, ``result`` is what was made."""
+
+    row: Row
+    result: Any = None
+    error: MusicAPIError | None = None
+
+
+class Finish(Protocol):
+    """Brings home what a task has made."""
+
+    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
+        """Write its files and return their names; called again for a row of which some are there already."""
+        ...
+
+
+class Runner:
+    """Works through a store's rows, at most ``in_flight`` at once: an async iterator of outcomes.
+
+    What an earlier run left unfinished comes first: it is paid for. Every paid request is in the store before its first
+    byte leaves, and its id before anything else is done with it; all waiting (for a turn, after a 429) comes before.
+    What the service refuses for good (no credits, a wrong key, a retired operation) stops the creating; what is in
+    flight is brought home, then the error is raised.
+    """
+
+    def __init__(
+        self,
+        client: MusicAPI,
+        store: Store,
+        request_of: Callable[[Row], TaskRequest[Any]],
+        finish: Finish,
+        *,
+        in_flight: int,
+        attempts: int,
+        timeout: float | None,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._request_of = request_of
+        self._finish = finish
+        self._in_flight = in_flight
+        self._attempts = attempts
+        self._timeout = timeout
+        self._creating = asyncio.Semaphore(IN_THE_AIR)
+        self._rows: AsyncGenerator[Row, None] | None = None
+        self._again: deque[Row] = deque()
+        self._picking = asyncio.Lock()
+        self._workers: list[asyncio.Task[None]] = []
+        self._at_work = 0
+        self._refusals = 0
+        """Requests in a row that the service did not want now."""
+        self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(in_flight)
+        self.stopped_by: BaseException | None = None
+        """Why nothing more is created; raised when all that was started has been handed over."""
+
+    def stop(self, error: BaseException) -> None:
+        """Create nothing more, because of this error."""
+        if self.stopped_by is None:
+            self.stopped_by = error
+
+    def __aiter__(self) -> Self:
+        """Return itself: a run is gone through once."""
+        return self
+
+    async def __anext__(self) -> Outcome:
+        """Return the next outcome."""
+        if self._rows is None:
+            self._rows = self._all_rows()
+            self._at_work = self._in_flight
+            self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(self._in_flight)]
+        while self._at_work or not self._outcomes.empty():
+            outcome = await self._outcomes.get()
+            if outcome is not None:
+                return outcome
+        if self.stopped_by is not None:
+            raise self.stopped_by
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
+        self.stop(ClientClosedError())
+        await asyncio.gather(*map(self._end, self._workers))
+        if self._rows is not None:
+            await self._rows.aclose()
+
+    async def _end(self, worker: asyncio.Task[None]) -> None:
+        await self._client._answered(worker)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    async def _all_rows(self) -> AsyncGenerator[Row, None]:
+        for state in UNSETTLED:
+            after = 0
+            while found := await self._store.rows(state, after, PAGE):
+                for row in found:
+                    yield row
+                after = found[-1].number
+        while self.stopped_by is None and (taken := await self._store.take(PAGE)):
+            for row in taken:
+                yield row
+
+    async def _next(self) -> Row | None:
+        async with self._picking:
+            if self._again:
+                return self._again.popleft()
+            assert self._rows is not None  # noqa: S101 - for the type checker: made before the workers
+            return await anext(self._rows, None)
+
+    async def _work(self) -> None:
+        try:
+            while (row := await self._next()) is not None:
+                if row.state == "planned" and self.stopped_by is not None:
+                    continue
+                outcome = await self._bring_home(row)
+                if outcome is not None:
+                    await self._outcomes.put(outcome)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            logger.exception("a bulk run stops")
+            self.stop(error)
+        finally:
+            self._at_work -= 1
+            # Wake whoever waits: perhaps this was the last.
+            if self._outcomes.empty():
+                self._outcomes.put_nowait(None)
+
+    async def _bring_home(self, row: Row) -> Outcome | None:
+        """Do what is left to do with a row; None when it is to be tried again."""
+        try:
+            if row.state == "planned":
+                row, task = await self._create(row)
+            else:
+                task = self._client.resume(type(self._request_of(row)), row.task_id or "")
+            result = await task.wait(self._timeout)
+        except _MovedError as moved:
+            return self._again_or_over(moved.row, moved.error)
+        except TaskFailedError as failure:
+            state: State = "refunded" if failure.refunded else "failed"
+            row = await self._store.move(row, state, Facts(reason=str(failure)))
+            return await self._try_anew(row, failure)
+        except MusicAPIError as error:
+            # It lives on: the next run goes on with it.
+            return Outcome(row=row, error=error)
+        return await self._save(row, result)
+
+    async def _save(self, row: Row, result: Any) -> Outcome:
+        if row.state == "accepted":
+            row = await self._store.move(row, "finished")
+        try:
+            files = await self._finish(row, result)
+        except MusicAPIError as error:
+            return Outcome(row=row, result=result, error=error)
+        return Outcome(row=await self._store.move(row, "saved", Facts(files=files)), result=result)
+
+    async def _create(self, row: Row) -> tuple[Row, Task[Any]]:
+        """Pay for a row; raises _MovedError with the row as it is then, when that fails."""
+        guard = _Guard(self._store, row)
+        async with self._creating:
+            try:
+                task = await self._client._submit(self._request_of(row), guard)
+            except UncertainSubmissionError as error:
+                raise _MovedError(await guard.move("uncertain", str(error)), error) from error
+            except MusicAPIError as error:
+                is_over = isinstance(error, RetiredError) or not isinstance(error, (*STOPPING, *AGAIN))
+                raise _MovedError(await guard.move("refused" if is_over else "planned", str(error)), error) from error
+            except BaseException as end:
+                await guard.give_up(end)
+                raise
+        self._refusals = 0
+        try:
+            return await self._store.move(guard.row, "accepted", Facts(task_id=task.id)), task
+        except JournalError as error:
+            error.add_note(f"{task.family} task {task.id} was accepted and paid for: {task.resumption}")
+            logger.error("%s task %s was accepted, and could not be written down: %s", task.family, task.id, error)  # noqa: TRY400
+            raise
+
+    def _again_or_over(self, row: Row, error: MusicAPIError) -> Outcome | None:
+        if row.state == "planned" and not isinstance(error, STOPPING):
+            self._refusals += 1
+            if self._refusals < MOST_REFUSALS:
+                self._again.append(row)
+                return None
+        if row.state == "planned" or isinstance(error, STOPPING):
+            self.stop(error)
+        return Outcome(row=row, error=error)
+
+    async def _try_anew(self, row: Row, failure: TaskFailedError) -> Outcome | None:
+        """Have a task that failed and was refunded tried again, where there are attempts left."""
+        if row.state == "refunded" and row.attempts < self._attempts and self.stopped_by is None:
+            self._again.append(await self._store.move(row, "planned"))
+            return None
+        return Outcome(row=row, error=failure)
+
+
+class _MovedError(Exception):
+    """A row that could not be paid for, as it is now, and why."""
+
+    def __init__(self, row: Row, error: MusicAPIError) -> None:
+        super().__init__(row, error)
+        self.row = row
+        self.error = error
+
+
+class _Guard:
+    """Writes down that a row is being sent, before it is."""
+
+    def __init__(self, store: Store, row: Row) -> None:
+        self.row = row
+        self._store = store
+        self._moving: asyncio.Task[Row] | None = None
+
+    async def leave(self) -> None:
+        """Note that the row may leave from now on."""
+        await self._see_through("sending")
+
+    async def stay(self) -> None:
+        """Note that it did not, and waits."""
+        await self._see_through("planned")
+
+    async def move(self, state: State, reason: str) -> Row:
+        """Note how the sending ended, where it was begun."""
+        if self.row.state == "planned" and state in {"planned", "uncertain"}:
+            return self.row
+        self.row = await self._store.move(self.row, state, Facts(reason=reason))
+        return self.row
+
+    async def give_up(self, end: BaseException) -> None:
+        """Note what is known of a row whose sending was cut off: before its first byte left, or nobody knows when."""
+        if self._moving is not None:
+            self.row = await self._moving
+            await self.move("planned", "")
+        elif self.row.state == "sending":
+            await self.move("uncertain", f"it was cut off: {type(end).__name__}")
+
+    async def _see_through(self, state: State) -> None:
+        """Move the row; cancelled meanwhile, it still is known where it is."""
+        moving: asyncio.Task[Row] = asyncio.ensure_future(_row(self._store.move(self.row, state)))
+        self._moving = moving
+        self.row = await asyncio.shield(moving)
+        self._moving = None
+
+
+async def _row(moving: Awaitable[Row]) -> Row:
+    return await moving

@@ -1,0 +1,181 @@
+"""A bulk run pays for each row once, and brings home what it paid for, whatever happens between."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from musicapi_async import MusicAPI, TaskRequest, errors, sonic
+from musicapi_async.bulk import Journal, Planned, Row
+from musicapi_async.bulk.runner import Outcome, Runner
+from musicapi_async.sandbox import Fault, Sandbox
+
+CREATE = "POST /sonic/create"
+
+
+def request_of(row: Row) -> TaskRequest[Any]:
+    return sonic.Describe.from_wire(row.request)
+
+
+@attrs.define
+class Home:
+    """Where songs are brought to."""
+
+    names: list[str] = attrs.field(factory=list)
+
+    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
+        self.names += [f"{row.key}-{clip.clip_id}" for clip in result]
+        return self.names[-len(result) :]
+
+
+async def plan(journal: Journal, count: int) -> None:
+    rows = [
+        Planned(key=f"k-{n}", operation="sonic.describe", request=sonic.Describe(description=f"rain {n}").to_wire())
+        for n in range(count)
+    ]
+    await journal.plan(rows)
+
+
+def client_of(sandbox: Sandbox, **settings: Any) -> MusicAPI:
+    return MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0, **settings)
+
+
+async def run(client: MusicAPI, journal: Journal, home: Home, **limits: Any) -> list[Outcome]:
+    chosen = {"in_flight": 10, "attempts": 3, "timeout": 20.0, **limits}
+    return [outcome async for outcome in Runner(client, journal, request_of, home, **chosen)]
+
+
+def states(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.row.key: outcome.row.state for outcome in outcomes}
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> Any:
+    async with Journal.open(tmp_path / "journal.db") as journal:
+        yield journal
+
+
+async def test_every_row_is_paid_for_once_and_brought_home(journal: Journal) -> None:
+    await plan(journal, 30)
+    home = Home()
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+        outcomes = await run(client, journal, home)
+
+        assert len(sandbox.accepted) == 30
+    assert set(states(outcomes).values()) == {"saved"}
+    assert len(set(home.names)) == 60
+    assert (await journal.counts())["saved"] == 30
+    assert all(outcome.row.attempts == 1 and outcome.row.task_id for outcome in outcomes)
+
+
+async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sandbox(seconds=3600) as sandbox:
+        async with Journal.open(path) as journal, client_of(sandbox) as client:
+            await plan(journal, 8)
+            runner = Runner(client, journal, request_of, Home(), in_flight=5, attempts=3, timeout=None)
+            running = asyncio.ensure_future(anext(runner))
+            while (await journal.counts())["accepted"] < 5:
+                await asyncio.sleep(0.01)
+            await runner.aclose()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            assert (await journal.counts())["planned"] == 3
+
+        sandbox.advance(4000)
+        home = Home()
+        async with Journal.open(path) as journal, client_of(sandbox) as client:
+            waiting = asyncio.ensure_future(run(client, journal, home))
+            while len(sandbox.accepted) < 8:
+                await asyncio.sleep(0.01)
+            sandbox.advance(4000)
+            outcomes = await waiting
+
+        assert len(sandbox.accepted) == 8
+    assert list(states(outcomes).values()) == ["saved"] * 8
+
+
+async def test_a_task_that_failed_and_was_refunded_is_tried_again(journal: Journal) -> None:
+    await plan(journal, 3)
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+        sandbox.end_next("failed", "songs", "songs", "songs")
+        outcomes = await run(client, journal, Home(), in_flight=1)
+
+        assert len(sandbox.accepted) == 4
+    assert set(states(outcomes).values()) == {"saved"}
+    assert sorted(outcome.row.attempts for outcome in outcomes) == [1, 1, 2]
+
+
+async def test_a_task_that_goes_on_failing_is_given_up(journal: Journal) -> None:
+    await plan(journal, 1)
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+        sandbox.end_next("failed", "failed", "failed", "failed")
+        (outcome,) = await run(client, journal, Home(), attempts=2)
+
+        assert len(sandbox.accepted) == 2
+    assert isinstance(outcome.error, errors.TaskFailedError)
+    assert outcome.row.state == "refunded"
+
+
+async def test_what_nobody_can_tell_is_uncertain_and_not_sent_again(journal: Journal) -> None:
+    await plan(journal, 4)
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+        sandbox.add_fault(CREATE, Fault(drop=True, accepted=True), Fault(drop=True))
+        outcomes = await run(client, journal, Home(), in_flight=1)
+        again = await run(client, journal, Home())
+
+        assert sandbox.requests[CREATE] == 4
+    assert sorted(states(outcomes).values()) == ["saved", "saved", "uncertain", "uncertain"]
+    assert again == []
+
+
+async def test_a_refusal_is_final_for_its_row_alone(journal: Journal) -> None:
+    await plan(journal, 3)
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+        sandbox.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
+        outcomes = await run(client, journal, Home(), in_flight=1)
+
+    assert sorted(states(outcomes).values()) == ["refused", "saved", "saved"]
+    assert "no such thing" in str((await journal.rows("refused"))[0].reason)
+
+
+async def test_without_credits_nothing_more_is_created_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sandbox(seconds=0.05, credits=50) as poor, client_of(poor) as client, Journal.open(path) as journal:
+        await plan(journal, 20)
+        with pytest.raises(errors.InsufficientCreditsError):
+            await run(client, journal, Home(), in_flight=2)
+        paid = len(poor.accepted)
+        counts = await journal.counts()
+    async with Sandbox(seconds=0.05) as rich, client_of(rich) as client, Journal.open(path) as journal:
+        await run(client, journal, Home())
+        later = await journal.counts()
+
+        assert len(rich.accepted) == 20 - paid
+    assert 0 < paid < 20
+    assert (counts["saved"], counts["planned"]) == (paid, 20 - paid)
+    assert later["saved"] == 20
+
+
+async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -> None:
+    await plan(journal, 3)
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+        busy = Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "100"})
+        sandbox.add_fault(CREATE, busy)
+        runner = Runner(client, journal, request_of, Home(), in_flight=3, attempts=3, timeout=None)
+        running = asyncio.ensure_future(anext(runner))
+        while not sandbox.requests[CREATE]:
+            await asyncio.sleep(0.001)
+        async with asyncio.timeout(5):
+            while (await journal.counts())["sending"]:
+                await asyncio.sleep(0.01)
+        counts = await journal.counts()
+        await runner.aclose()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    assert counts["planned"] >= 1
+    assert counts["planned"] + counts["accepted"] + counts["saved"] + counts["finished"] == 3
