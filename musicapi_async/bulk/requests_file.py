@@ -1,0 +1,165 @@
+"""A file of requests, JSONL or CSV: read line by line, every line checked."""
+
+import csv
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from musicapi_async._fields import fields_of
+from musicapi_async._request import TaskRequest
+from musicapi_async.bulk.states import Planned, Row
+from musicapi_async.errors import InvalidRequestError
+from musicapi_async.families import operations
+
+__all__ = ["BadLine", "Keys", "planned_of", "read_requests", "request_of"]
+
+LONGEST_KEY: Final = 200
+OWN: Final = ("operation", "key")
+"""What of a line is no field of its request."""
+
+
+class BadLine(NamedTuple):
+    """A line that cannot be a request: its number from 1, the field, where it is one field's fault, and why."""
+
+    number: int
+    field: str | None
+    reason: str
+
+
+class Keys:
+    """Keys of requests that were given none: the same request has the same key, wherever in a file it stands.
+
+    A request that occurs again is another one, so it is counted how often each came; on disk, where memory would grow.
+    """
+
+    def __init__(self) -> None:
+        self._seen = sqlite3.connect("", isolation_level=None)
+        self._seen.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
+
+    def key_of(self, operation: str, request: Mapping[str, Any]) -> str:
+        """Return the key of a request: what it is, and the how-manieth of its kind."""
+        text = json.dumps([operation, request], sort_keys=True, ensure_ascii=False)
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        return f"{digest}-{self._count(digest)}"
+
+    def is_new(self, key: str) -> bool:
+        """Tell whether a key that was given came for the first time."""
+        return self._count(f"given {key}") == 1
+
+    def _count(self, key: str) -> int:
+        statement = "INSERT INTO seen VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET count = count + 1 RETURNING count"
+        (count,) = self._seen.execute(statement, (key,)).fetchone()
+        return int(count)
+
+
+def read_requests(path: Path, operation: str | None = None) -> Iterator[Planned | BadLine]:
+    """Read a file's requests, each checked; ``operation`` is that of lines which name none.
+
+    Each line of JSONL is an object, ``{"operation": "sonic.describe", "description": "...", "key": "..."}``; a CSV file
+    has the names in its first line, and an empty cell is not set. Raises OSError when the file cannot be read.
+    """
+    keys = Keys()
+    is_csv = path.suffix.lower() == ".csv"
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="" if is_csv else None) as lines:
+        for number, row in _csv_rows(lines) if is_csv else _json_rows(lines):
+            if isinstance(row, str):
+                yield BadLine(number, None, row)
+                continue
+            try:
+                yield planned_of(row, keys, operation, is_text=is_csv)
+            except InvalidRequestError as error:
+                yield BadLine(number, error.field, error.message)
+
+
+def planned_of(row: Mapping[str, Any], keys: Keys, operation: str | None = None, *, is_text: bool = False) -> Planned:
+    """Check one request; with ``is_text`` its values are texts, as in CSV.
+
+    Raises InvalidRequestError, naming the field.
+    """
+    kind = _kind_of(row.get("operation") or operation)
+    given = {name: value for name, value in row.items() if name not in OWN}
+    if is_text:
+        given = _values_of(kind, given)
+    request = kind(**given).to_wire()
+    name = kind.operation_name()
+    key = row.get("key")
+    if key in {None, ""}:
+        return Planned(key=keys.key_of(name, request), operation=name, request=request)
+    if not isinstance(key, str) or not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
+        message = f"key is {key!r}; it must be text of at most {LONGEST_KEY} printable characters"
+        raise InvalidRequestError(message, "key", key, LONGEST_KEY)
+    if not keys.is_new(key):
+        raise InvalidRequestError(f"key is {key!r}, which an earlier line has too", "key", key, "once in a file")
+    return Planned(key=key, operation=name, request=request)
+
+
+def request_of(row: Row) -> TaskRequest[Any]:
+    """Make a row's request again."""
+    return _kind_of(row.operation).from_wire(row.request)
+
+
+def _kind_of(name: object) -> type[TaskRequest[Any]]:
+    known = _kinds()
+    if isinstance(name, str) and name in known:
+        return known[name]
+    if name is None:
+        message = "operation is missing: name one in the line, or one for all"
+        raise InvalidRequestError(message, "operation", None, "required")
+    message = f"operation is {name!r}; it must be one that starts a task, such as sonic.describe"
+    raise InvalidRequestError(message, "operation", name, tuple(known))
+
+
+def _kinds() -> Mapping[str, type[TaskRequest[Any]]]:
+    if not _known:
+        _known.update({kind.operation_name(): kind for kind in operations() if issubclass(kind, TaskRequest)})
+    return _known
+
+
+_known: Final[dict[str, type[TaskRequest[Any]]]] = {}
+
+
+def _json_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield number, f"it is no JSON: {error}"
+            continue
+        yield number, row if isinstance(row, dict) else f"it must be an object, not {type(row).__name__}"
+
+
+def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+    reader = csv.DictReader(lines, strict=True)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield reader.line_num, f"it is no CSV: {error}"
+            return
+        if None in row:
+            yield reader.line_num, "it has more cells than the first line has names"
+        else:
+            yield reader.line_num, {name: cell for name, cell in row.items() if cell}
+
+
+def _values_of(kind: type[TaskRequest[Any]], texts: Mapping[str, str]) -> dict[str, Any]:
+    types = {field.name: str(field.type) for field in fields_of(kind)}
+    return {name: _value_of(text, types.get(name, "str")) for name, text in texts.items()}
+
+
+def _value_of(text: str, declared: str) -> Any:
+    """Read a cell as what its field takes: a text stays as it is, all else is JSON."""
+    is_text = "str" in declared and "Sequence" not in declared and "int" not in declared
+    if is_text:
+        return text
+    try:
+        return json.loads(text.lower() if "bool" in declared else text)
+    except ValueError:
+        return text  # refused by its field, or a seed that is a text

@@ -1,0 +1,148 @@
+"""A file of requests is checked line by line before anything is paid for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musicapi_async import errors, riffusion, sonic
+from musicapi_async.bulk import Planned, Row
+from musicapi_async.bulk.requests_file import BadLine, Keys, planned_of, read_requests, request_of
+
+DESCRIBE = {"operation": "sonic.describe", "description": "rain"}
+
+
+def written(tmp_path: Path, *lines: object, name: str = "songs.jsonl") -> Path:
+    path = tmp_path / name
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+    return path
+
+
+def test_each_line_is_a_request(tmp_path: Path) -> None:
+    path = written(tmp_path, DESCRIBE, "", {**DESCRIBE, "model": "sonic-v5-5", "key": "my-key", "instrumental": True})
+    first, second = read_requests(path)
+
+    assert isinstance(first, Planned)
+    assert first.request == sonic.Describe(description="rain").to_wire()
+    assert isinstance(second, Planned)
+    assert second.key == "my-key"
+    assert second.request == sonic.Describe(description="rain", model="sonic-v5-5", instrumental=True).to_wire()
+
+
+def test_the_operation_may_be_given_once_for_all(tmp_path: Path) -> None:
+    path = written(tmp_path, {"description": "rain"}, {"operation": "riffusion.describe", "description": "rain"})
+    found = [line.operation for line in read_requests(path, "sonic.describe") if isinstance(line, Planned)]
+
+    assert found == ["sonic.describe", "riffusion.describe"]
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "reason"),
+    [
+        ("{", None, "no JSON"),
+        ("[1]", None, "must be an object, not list"),
+        ({"description": "rain"}, "operation", "operation is missing"),
+        ({"operation": "sonic.nothing"}, "operation", "operation is 'sonic.nothing'"),
+        ({"operation": "sonic.bpm", "clip": "c"}, "operation", "one that starts a task"),
+        ({"operation": "sonic.describe"}, "description", "needs description"),
+        ({**DESCRIBE, "descriptio": "x"}, "descriptio", "did you mean description"),
+        ({**DESCRIBE, "description": "x" * 5000}, "description", "description"),
+        ({**DESCRIBE, "style_weight": 7}, "style_weight", "from 0 to 1"),
+        ({**DESCRIBE, "instrumental": "yes"}, "instrumental", "True or False"),
+        ({**DESCRIBE, "key": 7}, "key", "must be text"),
+        ({**DESCRIBE, "key": "x" * 201}, "key", "at most 200"),
+        ("[" * 100_000, None, "no JSON"),
+    ],
+)
+def test_a_bad_line_is_told_with_its_number_and_field(
+    line: object, field: str | None, reason: str, tmp_path: Path
+) -> None:
+    _, bad = read_requests(written(tmp_path, DESCRIBE, line))
+
+    assert isinstance(bad, BadLine)
+    assert (bad.number, bad.field) == (2, field)
+    assert reason in bad.reason
+
+
+def test_a_key_that_comes_twice_is_told(tmp_path: Path) -> None:
+    line = {**DESCRIBE, "key": "a"}
+    _, bad = read_requests(written(tmp_path, line, line))
+
+    assert bad == BadLine(2, "key", "key is 'a', which an earlier line has too")
+
+
+def test_a_file_that_is_no_text_is_told_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "songs.jsonl"
+    path.write_bytes(b'{"operation": "sonic.describe", "description": "caf\xe9"}\n')
+    (bad,) = read_requests(path)
+
+    assert isinstance(bad, BadLine)
+    assert bad.field == "description"
+
+
+def test_a_csv_file_has_the_names_in_its_first_line(tmp_path: Path) -> None:
+    lines = (
+        "\ufeffkey,description,model,style_weight,instrumental,duration",
+        'one,"rain, softly",sonic-v5-5,0.25,true,',
+        "two,2024,,,FALSE,60",
+        "three,x,y,z",
+        "four,rain,,high,,",
+        "five,rain,,,,,,,",
+    )
+    first, second, third, fourth, fifth = read_requests(written(tmp_path, *lines, name="songs.csv"), "sonic.describe")
+
+    assert isinstance(first, Planned)
+    request = sonic.Describe(description="rain, softly", model="sonic-v5-5", style_weight=0.25, instrumental=True)
+    assert first.request == request.to_wire()
+    assert isinstance(second, Planned)
+    assert second.request == sonic.Describe(description="2024", instrumental=False, duration=60).to_wire()
+    assert isinstance(third, BadLine)
+    assert isinstance(fourth, BadLine)
+    assert (fourth.number, fourth.field) == (5, "style_weight")
+    assert fifth == BadLine(6, None, "it has more cells than the first line has names")
+
+
+def test_the_same_request_has_the_same_key_wherever_it_stands() -> None:
+    first, second = Keys(), Keys()
+    rain = planned_of(DESCRIBE, first)
+    planned_of({**DESCRIBE, "description": "snow"}, second)
+
+    assert planned_of(DESCRIBE, second).key == rain.key
+    assert planned_of(DESCRIBE, first).key != rain.key
+    assert planned_of({**DESCRIBE, "operation": "riffusion.describe"}, first).key != rain.key
+
+
+@given(lines=st.lists(st.sampled_from(["rain", "snow", "sun"]), max_size=20))
+def test_every_line_has_a_key_of_its_own(lines: list[str]) -> None:
+    keys = Keys()
+    found = [planned_of({**DESCRIBE, "description": line}, keys).key for line in lines]
+
+    assert len(set(found)) == len(lines)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        sonic.Describe(description="rain", style_weight=0.5),
+        sonic.Extend(clip="c-1", at=30.0),
+        riffusion.Describe(description="rain"),
+    ],
+)
+def test_a_rows_request_is_what_was_planned(request_: Any) -> None:
+    row = Row(key="k", operation=request_.operation_name(), request=request_.to_wire(), number=1, state="planned")
+
+    assert request_of(row) == request_
+
+
+def test_what_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        next(read_requests(tmp_path / "nothing.jsonl"))
+
+
+def test_an_unknown_operation_of_a_row_is_our_own_error() -> None:
+    row = Row(key="k", operation="sonic.gone", request={}, number=1, state="planned")
+    with pytest.raises(errors.InvalidRequestError, match="sonic.gone"):
+        request_of(row)
