@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check docs bench soak simulate clean
+.PHONY: demo test check docs bench soak simulate torture clean
 
 demo: .venv/.installed
 	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
@@ -29,6 +29,9 @@ soak: .venv/.dev
 
 simulate: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m faults.simulation --seeds 20 --steps 5000
+
+torture: .venv/.dev
+	$(BIN)/python tests/bulk/killing.py 2000 20
 
 clean:
 	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
