@@ -111,7 +111,8 @@ class Run(Generic[R]):
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source in the caller's thread, and
     only while somebody asks for the next outcome: leaving the loop stops the taking. A request taken before may still
     wait for a repetition and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not handed
-    over is in ``tasks``. An error of the source is raised when every task that was started has been handed over.
+    over is in ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when
+    every task that was started has been handed over.
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:

@@ -1,5 +1,6 @@
 """What a user must know of money when something was interrupted: in the log, on the exception, never nowhere."""
 
+import contextlib
 import logging
 from typing import Final
 
@@ -13,18 +14,19 @@ def tell(sentence: str) -> None:
 
     Libraries keep silent then, and so does the rest of this one; but these are ids that nobody else has.
     """
-    logger.warning("%s", sentence)
-    if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
-        place = (logger.name, logging.WARNING, __file__, 0)
-        logging.lastResort.handle(logging.LogRecord(*place, "musicapi: %s", (sentence,), None))
+    # A handler that fails must not take the place of what is told.
+    with contextlib.suppress(Exception):
+        logger.warning("%s", sentence)
+        if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
+            place = (logger.name, logging.WARNING, __file__, 0)
+            logging.lastResort.handle(logging.LogRecord(*place, "musicapi: %s", (sentence,), None))
 
 
 def note(error: BaseException, *sentences: str | None) -> None:
     """Add to an exception what it leaves at the service, and tell it: a SystemExit, say, is shown without its notes."""
-    for sentence in sentences:
-        if sentence:
-            error.add_note(sentence)
-            tell(sentence)
+    for sentence in filter(None, sentences):
+        error.add_note(sentence)
+        tell(sentence)
 
 
 def _has_handler() -> bool:

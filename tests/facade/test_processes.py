@@ -279,6 +279,6 @@ def test_leaving_the_loop_over_a_run_names_the_rest_on_standard_error(served: Sa
 
     handed_over = done.stdout.strip()
     accepted = {task.task_id for task in served.accepted}
-    assert len(accepted) >= 4
+    assert len(accepted) > 1
     assert handed_over in accepted
     assert {task_id for task_id in accepted if task_id in done.stderr} == accepted - {handed_over}
