@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from musicapi_async._tasks.state import TaskState, settled
 from musicapi_async._tasks.timing import Timing
-from musicapi_async._tasks.watch import NEVER, Listener, News, Watch
+from musicapi_async._tasks.watch import NEVER, RECENT, Listener, News, Watch
 from musicapi_async._tasks.wheel import Wheel
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.retry import LONGEST_RETRY_AFTER, Kind, Verdict, judge
@@ -32,6 +32,8 @@ TICK: Final = 0.1
 """Looks are taken together that are due within so many seconds: one by one they cost twice as much."""
 AT_ONCE: Final = 200.0
 """Looks a second that many tasks, taken up again together, may ask for."""
+FAR: Final = 1e12
+"""What is due later, by the event loop's clock, is never due; so large a number would be no slot of the wheel."""
 
 
 class Waiting(Protocol):
@@ -58,6 +60,7 @@ class Poller:
 
     def __init__(self, timing: Timing, looks_at_once: int) -> None:
         self._timing = timing
+        self._recent = min(timing.interval or RECENT, RECENT)
         self._wheel: Wheel[Watch] = Wheel(min(TICK, (timing.interval or 1) / 4))
         self._waited_for: dict[Watch, Waiting] = {}
         """The tasks that somebody listens to."""
@@ -115,8 +118,8 @@ class Poller:
 
     def _place(self, watch: Watch) -> None:
         """Put a watch where the next thing is due for it: a look, or a listener's deadline."""
-        due = min([watch.look_at, *(listener.deadline for listener in watch.listeners)])
-        if due == NEVER:
+        due = min([watch.look_at, *map(watch.limit, watch.listeners)])
+        if due > FAR:
             self._wheel.discard(watch)
         else:
             self._wheel.put(watch, due)
@@ -134,18 +137,22 @@ class Poller:
         self._timer, self._timer_at = None, NEVER
         now = asyncio.get_running_loop().time()
         for watch in self._wheel.take_due(now):
-            for listener in watch.listeners:
-                if listener.deadline <= now:
-                    self._leave(watch, listener)
-                    listener.expire()
-            if not watch.listeners:
-                continue
-            if watch.look_at <= now:
+            is_last = now >= self._paused_until and watch.wants_last_look(now, self._recent)
+            if watch.look_at <= now or is_last:
                 self._due[watch] = None
-                watch.look_at = NEVER
-            self._place(watch)
+                watch.stand_in_line(now)
+            self._go_on(watch, now)
         self._look_at_due(now)
         self._arm()
+
+    def _go_on(self, watch: Watch, now: float) -> None:
+        """Let go whose time is up, and put the watch in its next place."""
+        for listener in watch.listeners:
+            if watch.limit(listener) <= now:
+                self._leave(watch, listener)
+                listener.expire()
+        if watch.listeners:
+            self._place(watch)
 
     def _look_at_due(self, now: float) -> None:
         if now < self._paused_until:
@@ -171,7 +178,7 @@ class Poller:
         """Have all that is due wait until the service wants to be asked again, and then not come all at once."""
         for watch in self._due:
             late = random.random() * len(self._due) / AT_ONCE  # noqa: S311 - nothing secret
-            watch.look_at = max(now, self._paused_until) + late
+            watch.leave_line(max(now, self._paused_until) + late)
             self._place(watch)
         self._due.clear()
 
@@ -221,9 +228,7 @@ class Poller:
         now = asyncio.get_running_loop().time()
         gap = self._timing.gap(task._kind, watch.stage, now - watch.began)
         watch.look_at = now + max(gap, asked)
-        # Whoever waited may have left while the look was under way.
-        if watch.listeners:
-            self._place(watch)
+        self._go_on(watch, now)
 
     def _end(self, watch: Watch, task: Waiting, news: News) -> None:
         listeners, watch.listeners = watch.listeners, ()
@@ -236,9 +241,8 @@ class Poller:
         self._waited_for.pop(watch, None)
         self._wheel.discard(watch)
         if watch in self._due:
-            # It leaves the line without a look: the next wait asks for it.
             del self._due[watch]
-            watch.look_at = asyncio.get_running_loop().time()
+            watch.leave_line(watch.looked_at)  # the next wait asks for the look
 
 
 def _is_hiccup(error: Exception, accepted_at: float | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar
 import attrs
 
 from musicapi_async._request import TaskRequest
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.task import Task, check_timeout
 from musicapi_async._transport.caller import logger
 from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError, TaskFailedError
 
@@ -64,6 +64,7 @@ class Run(Generic[R]):
         if isinstance(in_flight, bool) or not isinstance(in_flight, int) or in_flight < 1:
             message = f"in_flight is {in_flight!r}; it must be a whole number of at least 1"
             raise InvalidRequestError(message, "in_flight", in_flight, ">= 1")
+        check_timeout(timeout)
         self._client = client
         self._timeout = timeout
         self._in_flight = in_flight

@@ -16,13 +16,15 @@ from musicapi_async._transport.replies import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
 from musicapi_async.results import UploadedClip
 
-__all__ = ["Task"]
+__all__ = ["Task", "check_timeout"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 # Quoting costs as much as the rest of building a look; the service's own ids need none.
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
+ENDLESS: Final = 1e9
+"""Seconds, thirty years, beyond which a wait has no end."""
 
 
 class Task(Generic[R_co]):
@@ -72,11 +74,13 @@ class Task(Generic[R_co]):
     async def wait(self, timeout: float | None = 600.0) -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
 
-        A wait that times out or is cancelled leaves the task alive: wait again, or take it up later from its id.
+        A wait that times out or is cancelled leaves the task alive: wait again, or take it up later from its id. One
+        whose time is up before the first look was due looks before it ends; ``timeout=0`` is one look.
 
         Raises TaskFailedError when the service gives up, TaskTimeoutError when the time is up, ClientClosedError when
         the client is closed meanwhile, and the error of looks that keep failing.
         """
+        check_timeout(timeout)
         state = self._end or await self._wait_for_end(timeout)
         if state.error is not None:
             raise state.error
@@ -138,15 +142,15 @@ class Task(Generic[R_co]):
 class _Waiter(Generic[R]):
     """Waits for the end of a task, until a deadline."""
 
-    __slots__ = ("_last_seen", "_started", "_task", "deadline", "end")
+    __slots__ = ("_last_seen", "_task", "came_at", "deadline", "end")
 
     def __init__(self, task: Task[R], timeout: float | None) -> None:
         loop = asyncio.get_running_loop()
         self.end: asyncio.Future[TaskState[R]] = loop.create_future()
         self._task = task
-        self._started = loop.time()
+        self.came_at = loop.time()
         self._last_seen: str | None = None
-        self.deadline = math.inf if timeout is None else self._started + timeout
+        self.deadline = math.inf if timeout is None or timeout > ENDLESS else self.came_at + timeout
 
     def hear(self, news: News) -> None:
         """Remember what was last seen; the end ends the waiting."""
@@ -162,7 +166,7 @@ class _Waiter(Generic[R]):
     def expire(self) -> None:
         """End the waiting; the task lives on."""
         if not self.end.done():
-            waited = round(self.end.get_loop().time() - self._started, 1)
+            waited = round(self.end.get_loop().time() - self.came_at, 1)
             task = self._task
             self.end.set_exception(TaskTimeoutError(task.family, task.id, waited, self._last_seen, task.resumption))
 
@@ -170,6 +174,7 @@ class _Waiter(Generic[R]):
 class _Inbox(Generic[R]):
     """Keeps what was heard of a task until it is taken."""
 
+    came_at = 0.0
     deadline = math.inf
 
     def __init__(self) -> None:
@@ -190,6 +195,16 @@ class _Inbox(Generic[R]):
         self._arrived.clear()
         heard, self._heard = self._heard, []
         return heard
+
+
+def check_timeout(timeout: object) -> None:
+    """Raise InvalidRequestError for what is no time to wait."""
+    if timeout is None:
+        return
+    # Written so that NaN, which compares false with everything, is refused.
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+        message = f"timeout is {timeout!r}; it must be a number of seconds, at least 0, or None for no limit"
+        raise InvalidRequestError(message, "timeout", timeout, ">= 0, or None")
 
 
 def _checked_id(task_id: object) -> str:
