@@ -34,6 +34,10 @@ AT_ONCE: Final = 200.0
 """Looks a second that many tasks, taken up again together, may ask for."""
 FAR: Final = 1e12
 """What is due later, by the event loop's clock, is never due; so large a number would be no slot of the wheel."""
+ANOTHER_LOOP: Final = (
+    "this client was first used in another event loop: make one client for each loop, "
+    "or use musicapi_sync, which brings its own"
+)
 
 
 class Waiting(Protocol):
@@ -68,6 +72,9 @@ class Poller:
         """Those whose time has come, in its order, while as many looks are under way as may be."""
         self._looks: set[asyncio.Task[None]] = set()
         self._looks_at_once = looks_at_once
+        self._polls: set[asyncio.Task[TaskState[Any]]] = set()
+        """The looks that users make themselves."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._paused_until = 0.0
@@ -75,8 +82,7 @@ class Poller:
 
     def listen(self, task: Waiting, listener: Listener) -> None:
         """Tell the listener of every state of the task, and of the error that ends the looking."""
-        if self._closed:
-            raise ClientClosedError(task.family, task.id, task.resumption)
+        self._check(task)
         if task._watch is None:
             task._watch = self._new_watch(task)
         watch = task._watch
@@ -90,6 +96,21 @@ class Poller:
         if task._watch is not None:
             self._leave(task._watch, listener)
 
+    async def look(self, task: Waiting) -> TaskState[Any]:
+        """Look once, now, for whoever asks for it himself; closing the client ends that too."""
+        self._check(task)
+        poll = asyncio.get_running_loop().create_task(task._look())
+        self._polls.add(poll)
+        poll.add_done_callback(self._polls.discard)
+        try:
+            return await poll
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if not self._closed or (caller is not None and caller.cancelling()):
+                raise
+            # It was the closing, and nobody else, that ended it.
+            raise ClientClosedError(task.family, task.id, task.resumption) from None
+
     async def aclose(self) -> None:
         """End all looking; every listener is told that the client was closed."""
         self._closed = True
@@ -97,10 +118,18 @@ class Poller:
             self._end(watch, task, ClientClosedError(task.family, task.id, task.resumption))
         if self._timer is not None:
             self._timer.cancel()
-        looks = list(self._looks)
+        looks = [*self._looks, *self._polls]
         for look in looks:
             look.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
+
+    def _check(self, task: Waiting) -> None:
+        if self._closed:
+            raise ClientClosedError(task.family, task.id, task.resumption)
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError(ANOTHER_LOOP)
+        self._loop = loop
 
     def _new_watch(self, task: Waiting) -> Watch:
         now = asyncio.get_running_loop().time()

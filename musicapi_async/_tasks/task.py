@@ -89,7 +89,7 @@ class Task(Generic[R_co]):
 
     async def poll(self) -> TaskState[R_co]:
         """Look once, now. A failed task is told by the state, not raised."""
-        return await self._look()
+        return await self._poller.look(self)
 
     async def updates(self) -> AsyncGenerator[TaskState[R_co], None]:
         """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end."""
