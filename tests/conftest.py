@@ -27,7 +27,10 @@ def never_blocking() -> Iterator[None]:
     The sandbox and the command line may: they serve one user, and nothing is paid for there.
     """
     allowed = ["musicapi_async.sandbox", "musicapi_async.cli"]
-    with blockbuster.blockbuster_ctx(scanned_modules=musicapi_async, excluded_modules=allowed):
+    with blockbuster.blockbuster_ctx(scanned_modules=musicapi_async, excluded_modules=allowed) as watched:
+        for function in watched.functions.values():
+            # It writes a receipt through a module that others use as well, from their threads.
+            function.can_block_in("musicapi_async/cli/files.py", "write_json")
         yield
 
 

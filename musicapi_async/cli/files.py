@@ -1,29 +1,20 @@
-"""What a command keeps on disk: names that every file system takes, JSON, and the receipt of a task under way."""
+"""What a command keeps on disk: the names of its files, JSON, and the receipt of a task under way."""
 
-import hashlib
 import json
-import os
-import re
-import secrets
-import sys
 import tempfile
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from musicapi_async import Clip
 from musicapi_async.cli.exits import hide_key
+from musicapi_async.media.names import LONGEST_ID, id_for_name, json_text, slug, title_for_name, write_text
 
-__all__ = ["Receipt", "json_text", "make_folder", "read_json", "stems", "write_json"]
+__all__ = ["Receipt", "make_folder", "read_json", "stems", "write_json"]
 
-TITLE_BYTES: Final = 60
 ID_LETTERS: Final = 8
-LONGEST_ID: Final = 40
-"""The service's ids have 36 letters; a name has at most 255 bytes, and some of these letters have four."""
 
 
 def make_folder(folder: Path) -> None:
@@ -49,22 +40,9 @@ def stems(clips: Sequence[Clip]) -> list[str]:
     ]
 
 
-def json_text(value: object, *, ascii_only: bool = False) -> str:
-    """Return a value as JSON for people and programs to read; times as ISO 8601."""
-    return json.dumps(value, indent=2, ensure_ascii=ascii_only, default=_plain)
-
-
 def write_json(path: Path, value: object) -> None:
     """Write JSON so that it is there whole or not at all; raises OSError."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    text = hide_key(json_text(value)) + "\n"
-    try:
-        # A lone surrogate (the service's JSON may hold one) becomes the escape it came as.
-        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
-        partial.replace(path)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    write_text(path, hide_key(json_text(value)) + "\n")
 
 
 def read_json(path: Path) -> Mapping[str, object]:
@@ -83,7 +61,7 @@ class Receipt:
     """
 
     def __init__(self, folder: Path, task_id: str) -> None:
-        self.path = folder / f"musicapi-task-{_mark(task_id)}.json"
+        self.path = folder / f"musicapi-task-{id_for_name(task_id)}.json"
 
     def write(self, content: Mapping[str, object]) -> None:
         """Keep what is known of the task; raises OSError."""
@@ -99,35 +77,5 @@ class Receipt:
             self.path.unlink(missing_ok=True)
 
 
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
 def _stem(title: str | None, mark: str) -> str:
-    short = _slug(title or "").encode()[:TITLE_BYTES].decode(errors="ignore").rstrip("-")
-    return f"{short or 'song'}-{_slug(mark) or 'clip'}"
-
-
-def _mark(task_id: str) -> str:
-    """Return an id as it is, where it can be a part of a file name; else what is left of it, and a sum of it all."""
-    slug = _slug(task_id)[:LONGEST_ID]
-    if slug == task_id:
-        return slug
-    return f"{slug}-{hashlib.sha256(task_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
-
-
-def _slug(text: str) -> str:
-    """Keep letters, digits and their accents, of any script; all else, dots included, becomes a dash.
-
-    Without dots nothing looks like a suffix, and with an id behind it nothing is a name Windows reserves.
-    """
-    kept = ""
-    for letter in unicodedata.normalize("NFC", text):
-        kind = unicodedata.category(letter)[0]
-        if kind in "LN" or (kind == "M" and kept[-1:].strip("-")):
-            kept += letter
-        elif letter not in "'\N{RIGHT SINGLE QUOTATION MARK}":
-            kept += "-"
-    # Where file names are ASCII (LANG=C), other letters cannot be written.
-    known = os.fsdecode(kept.encode(sys.getfilesystemencoding(), "ignore"))
-    return re.sub("-+", "-", known).strip("-")
+    return f"{title_for_name(title)}-{slug(mark) or 'clip'}"

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from musicapi_async.cli.exits import Failure, hide_key
-from musicapi_async.cli.files import json_text
 from musicapi_async.cli.progress import Board, Lines, printable
+from musicapi_async.media.names import json_text
 
 __all__ = ["Screen"]
 

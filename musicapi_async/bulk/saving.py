@@ -1,0 +1,123 @@
+"""What a task has made, as files in a folder: audio, cover and what is known, for each clip."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Formatter
+from typing import Any, Final
+
+import attrs
+
+from musicapi_async._client import MusicAPI
+from musicapi_async.bulk.states import Row
+from musicapi_async.errors import DownloadError, InvalidRequestError
+from musicapi_async.media.kinds import KINDS
+from musicapi_async.media.names import id_for_name, json_text, title_for_name, write_text
+from musicapi_async.results import Clip, ExtendedSong, ReplacedSection, Stem
+
+__all__ = ["NAMES", "Saver", "clips_in", "told_of"]
+
+NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
+END: Final = ".{ext}"
+FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
+LONGEST_NAME: Final = 200
+
+
+def clips_in(result: Any) -> Sequence[Clip]:
+    """Return the clips that are worth a file: of a continuation with its whole song the song."""
+    parts = result if isinstance(result, Sequence) else ()
+    return [clip for part in parts if (clip := _clip_of(part)) is not None]
+
+
+def told_of(result: Any) -> Sequence[Mapping[str, Any]]:
+    """Return what is known of a result's clips, as JSON takes it."""
+    return [_known(clip) for clip in clips_in(result)]
+
+
+class Saver:
+    """Writes files into a folder, under names made of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``."""
+
+    def __init__(self, client: MusicAPI, folder: Path, names: str = NAMES) -> None:
+        self._client = client
+        self._folder = folder
+        self._names = _checked(names)
+
+    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
+        """Fetch what is not there yet, and return the names of all files; raises DownloadError."""
+        clips = clips_in(result)
+        if not clips:
+            stem = self._stem(row, Clip(clip_id=row.task_id or "task", title=row.operation))
+            return [await self._write(stem, row, attrs.asdict(result) if attrs.has(type(result)) else result)]
+        # Each is seen through, also when another fails: what came is kept.
+        saved = await asyncio.gather(*(self._save(row, clip) for clip in clips), return_exceptions=True)
+        for found in saved:
+            if isinstance(found, BaseException):
+                raise found
+        return [name for names in saved if not isinstance(names, BaseException) for name in names]
+
+    async def _save(self, row: Row, clip: Clip) -> list[str]:
+        stem = self._stem(row, clip)
+        names = [await self._fetch(stem, clip)] if clip.audio_url else []
+        if clip.image_url:
+            names.append(await self._fetch(f"{stem}-cover", clip.image_url))
+        return [*names, await self._write(stem, row, {"clip": _known(clip), "raw": clip.raw})]
+
+    async def _fetch(self, stem: str, source: Clip | str) -> str:
+        """Fetch a file, unless it is there: it appears under its name only when it is whole."""
+        there = await asyncio.to_thread(self._there, stem)
+        if there is not None:
+            return there
+        return (await self._client.download(source, self._folder / stem)).path.name
+
+    def _there(self, stem: str) -> str | None:
+        names = (f"{stem}.{kind}" for kind in sorted(KINDS))
+        return next((name for name in names if (self._folder / name).is_file()), None)
+
+    async def _write(self, stem: str, row: Row, known: object) -> str:
+        path = self._folder / f"{stem}.json"
+        about = {"key": row.key, "operation": row.operation, "task_id": row.task_id, "request": row.request}
+        told = known if isinstance(known, dict) else {"result": known}
+        try:
+            await asyncio.to_thread(write_text, path, json_text(about | told) + "\n")
+        except OSError as error:
+            raise DownloadError("", str(path), error.strerror or str(error)) from error
+        return path.name
+
+    def _stem(self, row: Row, clip: Clip) -> str:
+        name = self._names.format(
+            index=row.number,
+            key=id_for_name(row.key),
+            title=title_for_name(clip.title),
+            clip_id=id_for_name(clip.clip_id),
+            operation=row.operation.replace(".", "-"),
+        )
+        return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def _checked(names: str) -> str:
+    """Return the template without its end; raises InvalidRequestError when it cannot name files."""
+    limit = f"fields {', '.join(FIELDS)}; {{clip_id}} among them, {END} at the end, no folders"
+    try:
+        used = {field for _, field, _, _ in Formatter().parse(names) if field is not None}
+        sample = names.format(index=1, key="k", title="t", clip_id="c", operation="o", ext="mp3")
+    except (ValueError, KeyError, IndexError, AttributeError) as error:
+        raise InvalidRequestError(f"names is {names!r}: {error}; it takes {limit}", "names", names, limit) from error
+    if not used <= set(FIELDS) or "clip_id" not in used or not names.endswith(END) or Path(sample).name != sample:
+        raise InvalidRequestError(f"names is {names!r}; it takes {limit}", "names", names, limit)
+    return names.removesuffix(END)
+
+
+def _clip_of(part: object) -> Clip | None:
+    if isinstance(part, Stem):
+        return part.clip
+    if isinstance(part, ExtendedSong):
+        return part.full or part.extended
+    if isinstance(part, ReplacedSection):
+        return part.full or part.replaced
+    return part if isinstance(part, Clip) else None
+
+
+def _known(clip: Clip) -> dict[str, Any]:
+    known = attrs.asdict(clip, filter=lambda field, _: field.name != "_raw")
+    created_at = clip.created_at
+    return known | {"created_at": None if created_at is None else created_at.isoformat()}
