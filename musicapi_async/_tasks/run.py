@@ -111,7 +111,10 @@ class Run(Generic[R]):
             self._changed.clear()
             await self._changed.wait()
             self._fill()
-        return self._finished.popleft()
+        outcome = self._finished.popleft()
+        if outcome.task is not None:
+            self._background.unclaimed.pop(outcome.task.id, None)
+        return outcome
 
     def __aiter__(self) -> Self:
         """Return itself: a run is gone through once."""
@@ -167,6 +170,8 @@ class Run(Generic[R]):
             self._changed.set()
         if outcome is not None:
             self._finished.append(outcome)
+            if task is not None and outcome.result is not None:
+                self._background.unclaimed[task.id] = task.family
             # A task we only stopped waiting for is alive, and must stay known by its id.
             if task is not None and (outcome.error is None or isinstance(outcome.error, TaskFailedError)):
                 self._alive.pop(task.id, None)
@@ -187,6 +192,8 @@ class Background:
     """The tasks whose paid request is not answered yet."""
     workers: set[asyncio.Task[None]] = attrs.field(factory=set)
     sources: "set[_Source[Any]]" = attrs.field(factory=set)
+    unclaimed: dict[str, str] = attrs.field(factory=dict)
+    """The finished tasks that nobody has asked for yet, and their families."""
 
     async def end(self) -> None:
         """Take nothing more; let the workers hand over what they know, and cancel those that do not end."""
@@ -198,6 +205,8 @@ class Background:
             for worker in stuck:
                 worker.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)
+        for task_id, family in self.unclaimed.items():
+            logger.warning("%s task %s is finished, and was not handed over: its client was closed", family, task_id)
 
     async def answered(self, sender: asyncio.Task[Any]) -> None:
         """Return when the sender has no paid request in the air."""
@@ -259,7 +268,8 @@ class _Source(Generic[R]):
     async def aclose(self) -> None:
         """Take nothing more, and end the task that reads an async source."""
         self._exhausted = self._is_closed = True
-        if self._puller is not None:
+        # A source may close its own run: it goes on to its next request, and ends there.
+        if self._puller is not None and self._puller is not asyncio.current_task():
             self._puller.cancel()
             await asyncio.gather(self._puller, return_exceptions=True)
 
@@ -275,6 +285,8 @@ class _Source(Generic[R]):
     async def _pull(self, requests: AsyncIterable[TaskRequest[R]]) -> None:
         try:
             async for request in requests:
+                if self._is_closed:
+                    break
                 self._pulled = request
                 self._wanted.clear()
                 self._changed.set()

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
 from scripted import Scripted, reply, scripted
@@ -82,6 +82,48 @@ async def test_a_closed_client_leaves_a_source_that_never_yields(quick: Sandbox)
 
     assert ours(before) == set()
     assert closed
+
+
+@pytest.mark.parametrize("what", ["run", "client"])
+async def test_a_source_may_close_its_own_run(quick: Sandbox, what: str) -> None:
+    ended = False
+
+    async def source() -> AsyncIterator[sonic.Describe]:
+        nonlocal ended
+        try:
+            yield sonic.Describe(description="the first")
+            await (run if what == "run" else client).aclose()
+            yield sonic.Describe(description="one too many")
+        finally:
+            ended = True
+
+    before = asyncio.all_tasks()
+    client = MusicAPI("k", base_url=quick.base_url, poll_interval=0.01)
+    run = client.run(source(), in_flight=2)
+    with suppress(errors.ClientClosedError):
+        async with asyncio.timeout(5):
+            async for _ in run:
+                pass
+    await client.aclose()
+
+    assert ended
+    assert quick.requests[CREATE] == 1
+    assert ours(before) == set()
+
+
+async def test_closing_the_client_names_what_nobody_asked_for(quick: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    async with MusicAPI("k", base_url=quick.base_url, poll_interval=0.01) as client:
+        run = client.run(requests(3), in_flight=3)
+        claimed = await anext(run)
+        left = run.tasks
+        await asyncio.gather(*(task.wait(5) for task in left))
+
+    assert claimed.task is not None
+    named = [record.getMessage() for record in caplog.records if "was not handed over" in record.message]
+    assert len(left) == 2
+    assert sorted(named) == sorted(
+        f"sonic task {task.id} is finished, and was not handed over: its client was closed" for task in left
+    )
 
 
 async def test_closing_a_run_ends_its_waits_and_not_its_tasks(client: MusicAPI, sandbox: Sandbox) -> None:
