@@ -28,6 +28,7 @@ from musicapi_async._tasks.shapes import Seen
 from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._tasks.task import Task
 from musicapi_async._tasks.timing import Timing
+from musicapi_async._tasks.watch import Watch
 from musicapi_async.families import sonic
 from musicapi_async.results import Songs
 
@@ -56,6 +57,7 @@ STATES: Final = {
 class Listening:
     """Hears of any number of tasks and counts."""
 
+    came_at = 0.0
     deadline = float("inf")
 
     def __init__(self) -> None:
@@ -89,6 +91,7 @@ class Stub:
     def __init__(self, accepted_at: float, status: str = "running") -> None:
         self._accepted_at: float | None = accepted_at
         self._state = STATES[status]
+        self._watch: Watch | None = None
 
     async def _look(self, attempts: int | None = None) -> TaskState[Any]:
         del attempts

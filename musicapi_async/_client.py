@@ -275,6 +275,20 @@ class MusicAPI:
         """Return when the sender has no paid request in the air; for the facade, which may be interrupted."""
         await self._shared.background.answered(sender)
 
+    def _end_with_it(self, worker: asyncio.Task[None]) -> None:
+        """Have the closing of the client wait for a worker, and cancel one that does not end; for the bulk runner."""
+        workers = self._shared.background.workers
+        workers.add(worker)
+        worker.add_done_callback(workers.discard)
+
+    def _learnt(self) -> Mapping[str, JSON]:
+        """Return what another run may begin with: how long tasks take, how fast paid requests may follow."""
+        return self._shared.learnt()
+
+    def _relearn(self, learnt: Mapping[str, JSON] | None) -> None:
+        """Begin with what an earlier run has learnt."""
+        self._shared.relearn(learnt or {})
+
     async def __aenter__(self) -> Self:
         """Return the client."""
         return self

@@ -1,7 +1,8 @@
 """What a client and its views share, from the first call to the closing."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from musicapi_async._settings import Settings
@@ -41,6 +42,16 @@ class Shared:
         """Return a caller under these settings; what is known of an account is shared by all who use its key."""
         ledger = self._ledgers.setdefault((settings.base_url, settings.api_key), Ledger())
         return Caller(settings, self._session, ledger)
+
+    def learnt(self) -> dict[str, Any]:
+        """Return what was learnt of the service's speed and its limits, as JSON takes it."""
+        return {"timing": self.poller.timing.learnt(), "gap": self._session.pacer.gap}
+
+    def relearn(self, learnt: Mapping[str, Any]) -> None:
+        """Begin with what was learnt before; what cannot be read is left out."""
+        with suppress(KeyError, TypeError, ValueError):
+            self.poller.timing.relearn(learnt["timing"])
+            self._session.pacer.relearn(float(learnt["gap"]))
 
     async def track(self, calling: Coroutine[Any, Any, R]) -> R:
         """Await a call, so that closing can wait for its answer, or end it."""

@@ -365,7 +365,19 @@ class WebhookVerificationError(MusicAPIError):
 
 
 class BudgetExceededError(MusicAPIError):
-    """A bulk run stopped creating songs because it reached its credit limit."""
+    """A bulk run creates nothing more: ``spent`` credits and the ``price`` of the next song are above its ``limit``."""
+
+    def __init__(self, limit: float, spent: float, price: float) -> None:
+        super().__init__(limit, spent, price)
+        self.limit = limit
+        self.spent = spent
+        self.price = price
+
+    def __str__(self) -> str:
+        return (
+            f"max_credits is {self.limit:g}, {self.spent:g} are spent, and the next song costs {self.price:g}: "
+            "nothing more is created; a higher limit goes on where this stopped"
+        )
 
 
 class JournalError(MusicAPIError):

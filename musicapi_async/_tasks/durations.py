@@ -6,6 +6,7 @@ the seconds that a finish would by then have gone unseen, on average, are worth 
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -63,6 +64,20 @@ class Durations:
         self._unfitted += 1
         if self._unfitted * REFIT >= self._seen:
             self._fit()
+
+    def learnt(self) -> tuple[float, list[float]]:
+        """Return how much was seen, and the weights of the bins."""
+        return self._seen, [round(weight, 6) for weight in self._weights]
+
+    def relearn(self, seen: float, weights: Sequence[float]) -> None:
+        """Go on from what ``learnt`` returned; raises ValueError for what it cannot have been."""
+        known = [float(weight) for weight in weights]
+        if len(known) != BINS or not all(0 <= weight <= 2 * MEMORY for weight in known) or not 0 <= seen <= 2 * MEMORY:
+            raise ValueError("these are no weights of durations")
+        if sum(known) <= 0:
+            raise ValueError("durations that weigh nothing")
+        self._weights, self._seen = known, float(seen)
+        self._fit()
 
     def gap(self, waited: float, price: float) -> float:
         """Return the seconds until the next look, after a wait in vain; ``price`` is what a look costs, in seconds."""

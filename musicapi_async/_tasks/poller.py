@@ -63,7 +63,7 @@ class Poller:
     """Looks at tasks as long as somebody listens, a bounded number at once."""
 
     def __init__(self, timing: Timing, looks_at_once: int) -> None:
-        self._timing = timing
+        self.timing = timing
         self._recent = min(timing.interval or RECENT, RECENT)
         self._wheel: Wheel[Watch] = Wheel(min(TICK, (timing.interval or 1) / 4))
         self._waited_for: dict[Watch, Waiting] = {}
@@ -136,8 +136,8 @@ class Poller:
         if task._accepted_at is None:
             # Nobody knows how long it has been waiting: look now, but not at thousands of them in one breath.
             look_at = now + random.random() * len(self._waited_for) / AT_ONCE  # noqa: S311 - nothing secret
-            return Watch(look_at, now - self._timing.usual)
-        gap = self._timing.gap(task._kind, "waiting", 0.0)
+            return Watch(look_at, now - self.timing.usual)
+        gap = self.timing.gap(task._kind, "waiting", 0.0)
         return Watch(max(now, task._accepted_at + gap), task._accepted_at)
 
     def _leave(self, watch: Watch, listener: Listener) -> None:
@@ -249,13 +249,13 @@ class Poller:
         kind, accepted_at = task._kind, task._accepted_at
         if accepted_at is None:
             return
-        self._timing.learn(kind, watch.stage, watch.seen, now - watch.began)
+        self.timing.learn(kind, watch.stage, watch.seen, now - watch.began)
         if watch.stage != "waiting":
-            self._timing.learn(kind, "waiting", watch.began + watch.seen - accepted_at, now - accepted_at)
+            self.timing.learn(kind, "waiting", watch.began + watch.seen - accepted_at, now - accepted_at)
 
     def _again(self, watch: Watch, task: Waiting, asked: float = 0.0) -> None:
         now = asyncio.get_running_loop().time()
-        gap = self._timing.gap(task._kind, watch.stage, now - watch.began)
+        gap = self.timing.gap(task._kind, watch.stage, now - watch.began)
         watch.look_at = now + max(gap, asked)
         self._go_on(watch, now)
 

@@ -81,7 +81,17 @@ class Task(Generic[R_co]):
         the client is closed meanwhile, and the error of looks that keep failing.
         """
         check_timeout(timeout)
-        state = self._end or await self._wait_for_end(timeout)
+        state = self._end
+        if state is None:
+            # Not in a coroutine of its own: that would be a quarter KiB more for each of thousands that wait.
+            waiter: _Waiter[R_co] = _Waiter(self, timeout)
+            self._poller.listen(self, waiter)
+            try:
+                state = await waiter.end
+            finally:
+                self._poller.stop_listening(self, waiter)
+                waiter.leave()
+            self._note_end(state)
         if state.error is not None:
             raise state.error
         # A finished state always carries its result.
@@ -126,18 +136,6 @@ class Task(Generic[R_co]):
         self._caller.ledger.end(self.id, is_failed=state.error is not None)
         self._end = state
 
-    async def _wait_for_end(self, timeout: float | None) -> TaskState[R_co]:
-        waiter: _Waiter[R_co] = _Waiter(self, timeout)
-        self._poller.listen(self, waiter)
-        try:
-            state = await waiter.end
-        finally:
-            self._poller.stop_listening(self, waiter)
-            if waiter.end.done() and not waiter.end.cancelled():
-                waiter.end.exception()  # cancelled in the same moment, nobody else would look at it
-        self._note_end(state)
-        return state
-
 
 class _Waiter(Generic[R]):
     """Waits for the end of a task, until a deadline."""
@@ -162,6 +160,11 @@ class _Waiter(Generic[R]):
             self.end.set_result(news)
         else:
             self._last_seen = news.status
+
+    def leave(self) -> None:
+        """Look at what was heard: cancelled in the moment of an error, nobody else would."""
+        if self.end.done() and not self.end.cancelled():
+            self.end.exception()
 
     def expire(self) -> None:
         """End the waiting; the task lives on."""

@@ -1,8 +1,8 @@
 """When to look at a task: by a fixed interval, or by what was learnt of tasks like it; pure."""
 
 import random
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from musicapi_async._tasks.durations import Durations
 from musicapi_async._tasks.shapes import Stage
@@ -52,6 +52,16 @@ class Timing:
         """Note that a task ended later than ``after`` and at latest ``until`` seconds from the stage's beginning."""
         if self.interval is None:
             self._durations(kind, stage).observe(after, until)
+
+    def learnt(self) -> list[list[Any]]:
+        """Return what is known, as JSON takes it."""
+        return [[kind, stage, *durations.learnt()] for (kind, stage), durations in self._known.items()]
+
+    def relearn(self, learnt: Iterable[Sequence[Any]]) -> None:
+        """Begin with what was known before; raises ValueError or TypeError for what is no such thing."""
+        for kind, stage, seen, weights in learnt:
+            if stage in GUESSES:
+                self._durations(str(kind), stage).relearn(seen, weights)
 
     def _durations(self, kind: str, stage: Stage) -> Durations:
         known = self._known.get((kind, stage))

@@ -40,6 +40,16 @@ class Pacer:
         self._line: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def gap(self) -> float:
+        """The seconds between two turns."""
+        return self._gap
+
+    def relearn(self, gap: float) -> None:
+        """Begin with a gap of an earlier run, unless the rate is fixed."""
+        if not self._is_fixed:
+            self._gap = min(LONGEST_GAP, max(0.0, gap))
+
     async def turn(self) -> float:
         """Wait for a turn, and return the time it came."""
         loop = asyncio.get_running_loop()

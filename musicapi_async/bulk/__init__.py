@@ -1,10 +1,32 @@
 """Many songs, durably: a journal of what was asked for and paid for, which survives whatever ends the process.
 
+``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it goes on.
+
 - ``states.py`` the states of a row and its moves, and what a store of rows must be able to do
 - ``journal.py`` rows in an SQLite file; beside it its lock, its thread and its tables
+- ``requests_file.py``, ``planning.py`` requests become rows
+- ``running.py`` what a user calls; ``runner.py`` pays for rows and brings them home; beside it the guard, the budget,
+  the files
 """
 
 from musicapi_async.bulk.journal import Journal
+from musicapi_async.bulk.planning import plan_all
+from musicapi_async.bulk.requests_file import BadLine, read_requests
+from musicapi_async.bulk.runner import Outcome
+from musicapi_async.bulk.running import Run, run
 from musicapi_async.bulk.states import Facts, Planned, Row, State, Store
 
-__all__ = ["Facts", "Journal", "Planned", "Row", "State", "Store"]
+__all__ = [
+    "BadLine",
+    "Facts",
+    "Journal",
+    "Outcome",
+    "Planned",
+    "Row",
+    "Run",
+    "State",
+    "Store",
+    "plan_all",
+    "read_requests",
+    "run",
+]

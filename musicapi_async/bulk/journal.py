@@ -13,7 +13,7 @@ from typing import Any, Final, Self, TypeVar
 
 from musicapi_async.bulk.lock import Lock, Mark
 from musicapi_async.bulk.schema import COLUMNS, prepare, row_of
-from musicapi_async.bulk.states import MOVES, Facts, Planned, Row, State
+from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, may_move
 from musicapi_async.bulk.writer import Writer
 from musicapi_async.errors import JournalError
 
@@ -44,6 +44,8 @@ class Journal:
         self._mark = Mark()
         self._taken = 0
         """The number of the last row that was taken to be sent."""
+        self.runs: set[Closable] = set()
+        """The runs to close before the journal."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -70,26 +72,47 @@ class Journal:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Finish what was begun, close the file, and let others have it."""
+        """End the runs that are left, finish what was begun, close the file, and let others have it."""
+        for run in tuple(self.runs):
+            await run.aclose()
         await self._writer.aclose()
         self._lock.release()
 
-    async def plan(self, rows: Sequence[Planned]) -> int:
-        """Add rows, in their order; return how many were new: a key that is there already is left as it is."""
+    async def new_plan(self) -> int:
+        """Return the number of a new plan."""
+
+        def begin(connection: sqlite3.Connection) -> int:
+            return int(connection.execute("UPDATE planning SET newest = newest + 1 RETURNING newest").fetchone()[0])
+
+        return await self._writer.write(begin)
+
+    async def plan(self, rows: Sequence[Planned], plan: int | None = None) -> int:
+        """Add rows to a plan, by default the one that was started last; return how many were new.
+
+        A key that is there already is not added again. Its request is the one that is given now, unless it was sent.
+        """
 
         def insert(connection: sqlite3.Connection) -> int:
-            before = connection.total_changes
-            connection.executemany(
-                "INSERT OR IGNORE INTO row (key, operation, request) VALUES (?, ?, ?)",
-                [(row.key, row.operation, _json(row.request)) for row in rows],
-            )
-            return connection.total_changes - before
+            number = _ask(connection, "SELECT started FROM planning") if plan is None else plan
+            before = _ask(connection, "SELECT coalesce(max(number), 0) FROM row")
+            connection.executemany(PLAN, [(row.key, row.operation, _json(row.request), number) for row in rows])
+            return _ask(connection, "SELECT coalesce(max(number), 0) FROM row") - before
 
         return await self._writer.write(insert)
 
+    async def start(self, plan: int | None = None) -> None:
+        """Have ``take`` begin again, with the rows of this plan alone, or of the one that was started last.
+
+        What was planned before and is in this plan no more is not made, unless it was paid for.
+        """
+        if plan is not None:
+            await self._writer.write(_do("UPDATE planning SET started = ?", plan))
+        self._taken = 0
+
     async def take(self, count: int) -> Sequence[Row]:
         """Return the next planned rows that were not taken yet, at most so many."""
-        found = await self.rows("planned", self._taken, count)
+        wanted = "plan = (SELECT started FROM planning) AND "
+        found = await self._rows("planned", self._taken, count, wanted)
         if found:
             self._taken = found[-1].number
         return found
@@ -99,7 +122,7 @@ class Journal:
 
         Raises JournalError when it may not move there, is not where it is thought to be, or the disk does not take it.
         """
-        if state not in MOVES[row.state]:
+        if not may_move(row.state, state):
             raise JournalError(str(self.path), f"row {row.number} ({row.key!r}) is {row.state}: it cannot be {state}")
         if state == "sending":
             self._mark = Mark(self._mark.commits, max(self._mark.highest, row.number))
@@ -113,7 +136,9 @@ class Journal:
         }
         told = {name: value for name, value in known.items() if value is not None}
         changes = "".join(f", {name} = :{name}" for name in told)
-        counted = ", attempts = attempts + 1" if state == "accepted" else ""
+        # What was uncertain and is sent again may have been paid for already.
+        is_attempt = state == "accepted" or row.state == "uncertain"
+        counted = f", attempts = attempts + {is_attempt:d}, refunds = refunds + {state == 'refunded':d}"
 
         def update(connection: sqlite3.Connection) -> Row:
             found = connection.execute(
@@ -129,7 +154,10 @@ class Journal:
 
     async def rows(self, state: State, after: int = 0, count: int = 1000) -> Sequence[Row]:
         """Return rows in a state, in their order, from behind a number on."""
-        question = f"SELECT {COLUMNS} FROM row WHERE state = ? AND number > ? ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
+        return await self._rows(state, after, count)
+
+    async def _rows(self, state: State, after: int, count: int, wanted: str = "") -> Sequence[Row]:
+        question = f"SELECT {COLUMNS} FROM row WHERE {wanted}state = ? AND number > ? ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
 
         def select(connection: sqlite3.Connection) -> Sequence[Row]:
             return [row_of(found) for found in connection.execute(question, (state, after, count))]
@@ -142,6 +170,14 @@ class Journal:
         def count(connection: sqlite3.Connection) -> Mapping[State, int]:
             found = dict(connection.execute("SELECT state, count(*) FROM row GROUP BY state"))
             return {state: found.get(state, 0) for state in MOVES}
+
+        return await self._writer.read(count)
+
+    async def charged(self) -> Mapping[str, int]:
+        """Return how often each operation was paid for, or may have been, refunds left out."""
+
+        def count(connection: sqlite3.Connection) -> Mapping[str, int]:
+            return dict(connection.execute(CHARGED))
 
         return await self._writer.read(count)
 
@@ -197,7 +233,22 @@ class Journal:
             logger.warning("%d rows of %s may have been paid for: settle them (uncertain)", cut_off, self.path)
 
 
+PLAN: Final = """
+    INSERT INTO row (key, operation, request, plan) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+        plan = excluded.plan,
+        operation = CASE WHEN state IN ('planned', 'refused') THEN excluded.operation ELSE operation END,
+        request = CASE WHEN state IN ('planned', 'refused') THEN excluded.request ELSE request END,
+        state = CASE WHEN state = 'refused' AND request <> excluded.request THEN 'planned' ELSE state END
+"""
+CHARGED: Final = """
+    SELECT operation, sum(attempts + (state IN ('sending', 'uncertain')) - refunds) FROM row
+    WHERE attempts > 0 OR state IN ('sending', 'uncertain') GROUP BY operation
+"""
 TO_UNCERTAIN: Final = "UPDATE row SET state = 'uncertain', reason = ? WHERE "
+
+
+def _ask(connection: sqlite3.Connection, question: str) -> int:
+    return int(connection.execute(question).fetchone()[0])
 
 
 def _do(statement: str, *values: object) -> Callable[[sqlite3.Connection], None]:

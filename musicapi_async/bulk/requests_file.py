@@ -14,7 +14,7 @@ from musicapi_async.bulk.states import Planned, Row
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families import operations
 
-__all__ = ["BadLine", "Keys", "planned_of", "read_requests", "request_of"]
+__all__ = ["BadLine", "Keys", "known_kinds", "planned_of", "read_requests", "request_of"]
 
 LONGEST_KEY: Final = 200
 OWN: Final = ("operation", "key")
@@ -102,7 +102,7 @@ def request_of(row: Row) -> TaskRequest[Any]:
 
 
 def _kind_of(name: object) -> type[TaskRequest[Any]]:
-    known = _kinds()
+    known = known_kinds()
     if isinstance(name, str) and name in known:
         return known[name]
     if name is None:
@@ -112,7 +112,8 @@ def _kind_of(name: object) -> type[TaskRequest[Any]]:
     raise InvalidRequestError(message, "operation", name, tuple(known))
 
 
-def _kinds() -> Mapping[str, type[TaskRequest[Any]]]:
+def known_kinds() -> Mapping[str, type[TaskRequest[Any]]]:
+    """Return the operations that start a task, by name."""
     if not _known:
         _known.update({kind.operation_name(): kind for kind in operations() if issubclass(kind, TaskRequest)})
     return _known

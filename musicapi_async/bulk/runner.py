@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final, Protocol, Self
 
 import attrs
@@ -11,6 +11,8 @@ import attrs
 from musicapi_async._client import MusicAPI
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task
+from musicapi_async.bulk.budget import Budget
+from musicapi_async.bulk.guard import Guard
 from musicapi_async.bulk.states import UNSETTLED, Facts, Row, State, Store
 from musicapi_async.errors import (
     AuthenticationError,
@@ -37,6 +39,7 @@ IN_THE_AIR: Final = 8
 PAGE: Final = 200
 """Rows that are read at once."""
 MOST_REFUSALS: Final = 50
+LEARNT: Final = "learnt"
 STOPPING: Final = (
     AuthenticationError,
     BudgetExceededError,
@@ -68,6 +71,10 @@ class Finish(Protocol):
         """Write its files and return their names; called again for a row of which some are there already."""
         ...
 
+    def known(self, result: Any, /) -> Facts:
+        """Return what is to be kept of a result."""
+        ...
+
 
 class Runner:
     """Works through a store's rows, at most ``in_flight`` at once: an async iterator of outcomes.
@@ -84,6 +91,7 @@ class Runner:
         store: Store,
         request_of: Callable[[Row], TaskRequest[Any]],
         finish: Finish,
+        budget: Budget,
         *,
         in_flight: int,
         attempts: int,
@@ -93,11 +101,14 @@ class Runner:
         self._store = store
         self._request_of = request_of
         self._finish = finish
+        self._budget = budget
         self._in_flight = in_flight
         self._attempts = attempts
         self._timeout = timeout
         self._creating = asyncio.Semaphore(IN_THE_AIR)
         self._rows: AsyncGenerator[Row, None] | None = None
+        self._taken_up: set[int] = set()
+        """Numbers of the rows that an earlier run left."""
         self._again: deque[Row] = deque()
         self._picking = asyncio.Lock()
         self._workers: list[asyncio.Task[None]] = []
@@ -120,13 +131,12 @@ class Runner:
     async def __anext__(self) -> Outcome:
         """Return the next outcome."""
         if self._rows is None:
-            self._rows = self._all_rows()
-            self._at_work = self._in_flight
-            self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(self._in_flight)]
+            await self._begin()
         while self._at_work or not self._outcomes.empty():
             outcome = await self._outcomes.get()
             if outcome is not None:
                 return outcome
+        await self._over()
         if self.stopped_by is not None:
             raise self.stopped_by
         raise StopAsyncIteration
@@ -137,6 +147,24 @@ class Runner:
         await asyncio.gather(*map(self._end, self._workers))
         if self._rows is not None:
             await self._rows.aclose()
+            await self._over()
+
+    async def _begin(self) -> None:
+        self._rows = self._all_rows()
+        self._client._relearn(await self._store.recall(LEARNT))
+        await self._budget.open()
+        self._store.runs.add(self)
+        self._at_work = self._in_flight
+        for _ in range(self._in_flight):
+            worker = asyncio.get_running_loop().create_task(self._work())
+            self._workers.append(worker)
+            self._client._end_with_it(worker)
+
+    async def _over(self) -> None:
+        """Keep what was learnt for the next run."""
+        if self in self._store.runs:
+            self._store.runs.discard(self)
+            await self._store.remember(LEARNT, self._client._learnt())
 
     async def _end(self, worker: asyncio.Task[None]) -> None:
         await self._client._answered(worker)
@@ -145,14 +173,26 @@ class Runner:
 
     async def _all_rows(self) -> AsyncGenerator[Row, None]:
         for state in UNSETTLED:
-            after = 0
-            while found := await self._store.rows(state, after, PAGE):
-                for row in found:
-                    yield row
-                after = found[-1].number
+            async for row in self._left_by_others(state):
+                yield row
+        # Those that an earlier run had refunded, and did not come to try again.
+        async for row in self._left_by_others("refunded"):
+            if row.attempts < self._attempts and self.stopped_by is None:
+                yield await self._store.move(row, "planned")
+        await self._store.start()
         while self.stopped_by is None and (taken := await self._store.take(PAGE)):
             for row in taken:
                 yield row
+
+    async def _left_by_others(self, state: State) -> AsyncGenerator[Row, None]:
+        """Go through the rows in a state that this run has not brought there itself."""
+        after = 0
+        while found := await self._store.rows(state, after, PAGE):
+            for row in found:
+                if row.number not in self._taken_up:
+                    self._taken_up.add(row.number)
+                    yield row
+            after = found[-1].number
 
     async def _next(self) -> Row | None:
         async with self._picking:
@@ -193,6 +233,8 @@ class Runner:
         except TaskFailedError as failure:
             state: State = "refunded" if failure.refunded else "failed"
             row = await self._store.move(row, state, Facts(reason=str(failure)))
+            if failure.refunded:
+                self._budget.refund(row.operation)
             return await self._try_anew(row, failure)
         except MusicAPIError as error:
             # It lives on: the next run goes on with it.
@@ -201,7 +243,7 @@ class Runner:
 
     async def _save(self, row: Row, result: Any) -> Outcome:
         if row.state == "accepted":
-            row = await self._store.move(row, "finished")
+            row = await self._store.move(row, "finished", self._finish.known(result))
         try:
             files = await self._finish(row, result)
         except MusicAPIError as error:
@@ -210,10 +252,11 @@ class Runner:
 
     async def _create(self, row: Row) -> tuple[Row, Task[Any]]:
         """Pay for a row; raises _MovedError with the row as it is then, when that fails."""
-        guard = _Guard(self._store, row)
+        guard = Guard(self._store, row)
         async with self._creating:
             try:
-                task = await self._client._submit(self._request_of(row), guard)
+                async with self._budget.room(row.operation):
+                    task = await self._client._submit(self._request_of(row), guard)
             except UncertainSubmissionError as error:
                 raise _MovedError(await guard.move("uncertain", str(error)), error) from error
             except MusicAPIError as error:
@@ -255,46 +298,3 @@ class _MovedError(Exception):
         super().__init__(row, error)
         self.row = row
         self.error = error
-
-
-class _Guard:
-    """Writes down that a row is being sent, before it is."""
-
-    def __init__(self, store: Store, row: Row) -> None:
-        self.row = row
-        self._store = store
-        self._moving: asyncio.Task[Row] | None = None
-
-    async def leave(self) -> None:
-        """Note that the row may leave from now on."""
-        await self._see_through("sending")
-
-    async def stay(self) -> None:
-        """Note that it did not, and waits."""
-        await self._see_through("planned")
-
-    async def move(self, state: State, reason: str) -> Row:
-        """Note how the sending ended, where it was begun."""
-        if self.row.state == "planned" and state in {"planned", "uncertain"}:
-            return self.row
-        self.row = await self._store.move(self.row, state, Facts(reason=reason))
-        return self.row
-
-    async def give_up(self, end: BaseException) -> None:
-        """Note what is known of a row whose sending was cut off: before its first byte left, or nobody knows when."""
-        if self._moving is not None:
-            self.row = await self._moving
-            await self.move("planned", "")
-        elif self.row.state == "sending":
-            await self.move("uncertain", f"it was cut off: {type(end).__name__}")
-
-    async def _see_through(self, state: State) -> None:
-        """Move the row; cancelled meanwhile, it still is known where it is."""
-        moving: asyncio.Task[Row] = asyncio.ensure_future(_row(self._store.move(self.row, state)))
-        self._moving = moving
-        self.row = await asyncio.shield(moving)
-        self._moving = None
-
-
-async def _row(moving: Awaitable[Row]) -> Row:
-    return await moving

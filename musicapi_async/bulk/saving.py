@@ -1,7 +1,8 @@
 """What a task has made, as files in a folder: audio, cover and what is known, for each clip."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from string import Formatter
 from typing import Any, Final
@@ -9,18 +10,20 @@ from typing import Any, Final
 import attrs
 
 from musicapi_async._client import MusicAPI
-from musicapi_async.bulk.states import Row
+from musicapi_async.bulk.states import Facts, Row
 from musicapi_async.errors import DownloadError, InvalidRequestError
-from musicapi_async.media.kinds import KINDS
+from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, kind_of
 from musicapi_async.media.names import id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, ExtendedSong, ReplacedSection, Stem
 
-__all__ = ["NAMES", "Saver", "clips_in", "told_of"]
+__all__ = ["NAMES", "HandOver", "Saver", "clips_in"]
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
 END: Final = ".{ext}"
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 LONGEST_NAME: Final = 200
+AT_ONCE: Final = 8
+"""Files that are fetched at once."""
 
 
 def clips_in(result: Any) -> Sequence[Clip]:
@@ -29,18 +32,27 @@ def clips_in(result: Any) -> Sequence[Clip]:
     return [clip for part in parts if (clip := _clip_of(part)) is not None]
 
 
-def told_of(result: Any) -> Sequence[Mapping[str, Any]]:
-    """Return what is known of a result's clips, as JSON takes it."""
-    return [_known(clip) for clip in clips_in(result)]
+class HandOver:
+    """Writes no files: the songs are handed over, and what is known of their clips is kept."""
+
+    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
+        """Write nothing."""
+        del row, result
+        return ()
+
+    def known(self, result: Any, /) -> Facts:
+        """Return what is known of a result's clips, as JSON takes it."""
+        return Facts(clips=[_known(clip) for clip in clips_in(result)])
 
 
-class Saver:
+class Saver(HandOver):
     """Writes files into a folder, under names made of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``."""
 
     def __init__(self, client: MusicAPI, folder: Path, names: str = NAMES) -> None:
         self._client = client
         self._folder = folder
         self._names = _checked(names)
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
         """Fetch what is not there yet, and return the names of all files; raises DownloadError."""
@@ -67,11 +79,16 @@ class Saver:
         there = await asyncio.to_thread(self._there, stem)
         if there is not None:
             return there
-        return (await self._client.download(source, self._folder / stem)).path.name
+        async with self._at_once:
+            return (await self._client.download(source, self._folder / stem)).path.name
 
     def _there(self, stem: str) -> str | None:
-        names = (f"{stem}.{kind}" for kind in sorted(KINDS))
-        return next((name for name in names if (self._folder / name).is_file()), None)
+        """Return the name of a file that is there, and is what its name says."""
+        for kind in sorted(KINDS):
+            with suppress(OSError), (self._folder / f"{stem}.{kind}").open("rb") as file:
+                if kind_of(file.read(FIRST_BYTES)) in {kind, SAME_KIND.get(kind)}:
+                    return f"{stem}.{kind}"
+        return None
 
     async def _write(self, stem: str, row: Row, known: object) -> str:
         path = self._folder / f"{stem}.json"

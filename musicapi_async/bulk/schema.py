@@ -14,7 +14,7 @@ APPLICATION: Final = 0x4D757341
 """What marks the file as ours: ``MusA``."""
 COLUMNS: Final = (
     "number, key, operation, request, state, task_id, attempts, reason, credits, sent_at, accepted_at, ended_at, "
-    "clips, files"
+    "clips, files, refunds"
 )
 STATES: Final = ", ".join(f"'{state}'" for state in MOVES)
 
@@ -42,7 +42,13 @@ FIRST: Final = (
     "CREATE TABLE progress (commits INTEGER NOT NULL, highest INTEGER NOT NULL)",
     "INSERT INTO progress VALUES (0, 0)",
 )
-STEPS: Final[Sequence[Sequence[str]]] = (FIRST,)
+SECOND: Final = (
+    "ALTER TABLE row ADD COLUMN refunds INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE row ADD COLUMN plan INTEGER NOT NULL DEFAULT 0",
+    "CREATE TABLE planning (newest INTEGER NOT NULL, started INTEGER NOT NULL)",
+    "INSERT INTO planning VALUES (0, 0)",
+)
+STEPS: Final[Sequence[Sequence[str]]] = (FIRST, SECOND)
 """What makes each version of the one before; never changed once released."""
 VERSION: Final = len(STEPS)
 
@@ -83,7 +89,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 def row_of(found: Sequence[Any]) -> Row:
     """Read a row in the order of ``COLUMNS``."""
     number, key, operation, request, state, task_id, attempts, reason, credits, *rest = found
-    sent_at, accepted_at, ended_at, clips, files = rest
+    sent_at, accepted_at, ended_at, clips, files, refunds = rest
     known: State = state
     return Row(
         number=number,
@@ -93,6 +99,7 @@ def row_of(found: Sequence[Any]) -> Row:
         state=known,
         task_id=task_id,
         attempts=attempts,
+        refunds=refunds,
         reason=reason,
         credits=credits,
         sent_at=sent_at,

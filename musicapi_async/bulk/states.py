@@ -67,7 +67,9 @@ class Row(Planned):
     state: State
     task_id: str | None = None
     attempts: int = 0
-    """How often it was accepted."""
+    """How often it was accepted, or may have been."""
+    refunds: int = 0
+    """How often its credits came back."""
     reason: str | None = None
     credits: float | None = None
     """The balance that was last seen before it was sent."""
@@ -78,11 +80,35 @@ class Row(Planned):
     files: Sequence[str] = ()
 
 
+class Closable(Protocol):
+    """A run on a store, which ends before the store is closed."""
+
+    async def aclose(self) -> None:
+        """End it."""
+        ...
+
+
 class Store(Protocol):
     """Where rows are kept. A move that was awaited survives whatever happens next, a power cut included."""
 
-    async def plan(self, rows: Sequence[Planned]) -> int:
-        """Add rows, in their order; return how many were new: a key that is there already is left as it is."""
+    @property
+    def runs(self) -> "set[Closable]":
+        """The runs to close before the store."""
+        ...
+
+    async def new_plan(self) -> int:
+        """Return the number of a new plan."""
+        ...
+
+    async def plan(self, rows: Sequence[Planned], plan: int | None = None) -> int:
+        """Add rows to a plan, by default the one that was started last; return how many were new.
+
+        A key that is there already is not added again. Its request is the one that is given now, unless it was sent.
+        """
+        ...
+
+    async def start(self, plan: int | None = None) -> None:
+        """Have ``take`` begin again, with the rows of this plan alone, or of the one that was started last."""
         ...
 
     async def take(self, count: int) -> Sequence[Row]:
@@ -102,6 +128,10 @@ class Store(Protocol):
 
     async def counts(self) -> Mapping[State, int]:
         """Return how many rows are in each state."""
+        ...
+
+    async def charged(self) -> Mapping[str, int]:
+        """Return how often each operation was paid for, or may have been, refunds left out."""
         ...
 
     async def remember(self, name: str, value: object) -> None:

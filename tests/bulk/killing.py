@@ -23,20 +23,13 @@ CREATE: Final = "POST /sonic/create"
 CHILD: Final = """
 import asyncio, sys
 from pathlib import Path
-from musicapi_async import MusicAPI
-from musicapi_async.bulk import Journal
-from musicapi_async.bulk.requests_file import request_of
-from musicapi_async.bulk.runner import Runner
-
-async def finish(row, result):
-    return [clip.clip_id for clip in result]
+from musicapi_async import MusicAPI, bulk
 
 async def main(path, base_url):
     async with MusicAPI("k", base_url=base_url, poll_interval=0.05, create_rate=2000.0) as client:
-        async with Journal.open(path) as journal:
-            runner = Runner(client, journal, request_of, finish, in_flight=50, attempts=3, timeout=60.0)
+        async with bulk.Journal.open(path) as journal:
             print("begun", flush=True)
-            async for _ in runner:
+            async for _ in bulk.run(client, journal, out=Path(path).parent):
                 pass
 
 asyncio.run(main(*sys.argv[1:]))

@@ -1,34 +1,16 @@
 """A bulk run pays for each row once, and brings home what it paid for, whatever happens between."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
-from musicapi_async import MusicAPI, TaskRequest, errors, sonic
-from musicapi_async.bulk import Journal, Planned, Row
-from musicapi_async.bulk.runner import Outcome, Runner
+from musicapi_async import MusicAPI, bulk, errors, sonic
+from musicapi_async.bulk import Journal, Outcome, Planned
 from musicapi_async.sandbox import Fault, Sandbox
 
 CREATE = "POST /sonic/create"
-
-
-def request_of(row: Row) -> TaskRequest[Any]:
-    return sonic.Describe.from_wire(row.request)
-
-
-@attrs.define
-class Home:
-    """Where songs are brought to."""
-
-    names: list[str] = attrs.field(factory=list)
-
-    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
-        self.names += [f"{row.key}-{clip.clip_id}" for clip in result]
-        return self.names[-len(result) :]
 
 
 async def plan(journal: Journal, count: int) -> None:
@@ -43,9 +25,8 @@ def client_of(sandbox: Sandbox, **settings: Any) -> MusicAPI:
     return MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0, **settings)
 
 
-async def run(client: MusicAPI, journal: Journal, home: Home, **limits: Any) -> list[Outcome]:
-    chosen = {"in_flight": 10, "attempts": 3, "timeout": 20.0, **limits}
-    return [outcome async for outcome in Runner(client, journal, request_of, home, **chosen)]
+async def run(client: MusicAPI, journal: Journal, **limits: Any) -> list[Outcome]:
+    return [outcome async for outcome in bulk.run(client, journal, **{"in_flight": 10, "timeout": 20.0, **limits})]
 
 
 def states(outcomes: list[Outcome]) -> dict[str, str]:
@@ -60,13 +41,12 @@ async def journal(tmp_path: Path) -> Any:
 
 async def test_every_row_is_paid_for_once_and_brought_home(journal: Journal) -> None:
     await plan(journal, 30)
-    home = Home()
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
-        outcomes = await run(client, journal, home)
+        outcomes = await run(client, journal)
 
         assert len(sandbox.accepted) == 30
     assert set(states(outcomes).values()) == {"saved"}
-    assert len(set(home.names)) == 60
+    assert len({clip["clip_id"] for outcome in outcomes for clip in outcome.row.clips}) == 60
     assert (await journal.counts())["saved"] == 30
     assert all(outcome.row.attempts == 1 and outcome.row.task_id for outcome in outcomes)
 
@@ -76,7 +56,7 @@ async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_ag
     async with Sandbox(seconds=3600) as sandbox:
         async with Journal.open(path) as journal, client_of(sandbox) as client:
             await plan(journal, 8)
-            runner = Runner(client, journal, request_of, Home(), in_flight=5, attempts=3, timeout=None)
+            runner = bulk.run(client, journal, in_flight=5)
             running = asyncio.ensure_future(anext(runner))
             while (await journal.counts())["accepted"] < 5:
                 await asyncio.sleep(0.01)
@@ -86,9 +66,8 @@ async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_ag
             assert (await journal.counts())["planned"] == 3
 
         sandbox.advance(4000)
-        home = Home()
         async with Journal.open(path) as journal, client_of(sandbox) as client:
-            waiting = asyncio.ensure_future(run(client, journal, home))
+            waiting = asyncio.ensure_future(run(client, journal))
             while len(sandbox.accepted) < 8:
                 await asyncio.sleep(0.01)
             sandbox.advance(4000)
@@ -102,7 +81,7 @@ async def test_a_task_that_failed_and_was_refunded_is_tried_again(journal: Journ
     await plan(journal, 3)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
         sandbox.end_next("failed", "songs", "songs", "songs")
-        outcomes = await run(client, journal, Home(), in_flight=1)
+        outcomes = await run(client, journal, in_flight=1)
 
         assert len(sandbox.accepted) == 4
     assert set(states(outcomes).values()) == {"saved"}
@@ -113,7 +92,7 @@ async def test_a_task_that_goes_on_failing_is_given_up(journal: Journal) -> None
     await plan(journal, 1)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
         sandbox.end_next("failed", "failed", "failed", "failed")
-        (outcome,) = await run(client, journal, Home(), attempts=2)
+        (outcome,) = await run(client, journal, attempts=2)
 
         assert len(sandbox.accepted) == 2
     assert isinstance(outcome.error, errors.TaskFailedError)
@@ -124,8 +103,8 @@ async def test_what_nobody_can_tell_is_uncertain_and_not_sent_again(journal: Jou
     await plan(journal, 4)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=True), Fault(drop=True))
-        outcomes = await run(client, journal, Home(), in_flight=1)
-        again = await run(client, journal, Home())
+        outcomes = await run(client, journal, in_flight=1)
+        again = await run(client, journal)
 
         assert sandbox.requests[CREATE] == 4
     assert sorted(states(outcomes).values()) == ["saved", "saved", "uncertain", "uncertain"]
@@ -136,7 +115,7 @@ async def test_a_refusal_is_final_for_its_row_alone(journal: Journal) -> None:
     await plan(journal, 3)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
         sandbox.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
-        outcomes = await run(client, journal, Home(), in_flight=1)
+        outcomes = await run(client, journal, in_flight=1)
 
     assert sorted(states(outcomes).values()) == ["refused", "saved", "saved"]
     assert "no such thing" in str((await journal.rows("refused"))[0].reason)
@@ -147,11 +126,11 @@ async def test_without_credits_nothing_more_is_created_and_the_next_run_goes_on(
     async with Sandbox(seconds=0.05, credits=50) as poor, client_of(poor) as client, Journal.open(path) as journal:
         await plan(journal, 20)
         with pytest.raises(errors.InsufficientCreditsError):
-            await run(client, journal, Home(), in_flight=2)
+            await run(client, journal, in_flight=2)
         paid = len(poor.accepted)
         counts = await journal.counts()
     async with Sandbox(seconds=0.05) as rich, client_of(rich) as client, Journal.open(path) as journal:
-        await run(client, journal, Home())
+        await run(client, journal)
         later = await journal.counts()
 
         assert len(rich.accepted) == 20 - paid
@@ -165,7 +144,7 @@ async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
         busy = Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "100"})
         sandbox.add_fault(CREATE, busy)
-        runner = Runner(client, journal, request_of, Home(), in_flight=3, attempts=3, timeout=None)
+        runner = bulk.run(client, journal, in_flight=3)
         running = asyncio.ensure_future(anext(runner))
         while not sandbox.requests[CREATE]:
             await asyncio.sleep(0.001)

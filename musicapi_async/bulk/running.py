@@ -1,0 +1,104 @@
+"""``bulk.run``: requests in, songs in a folder, through a store that survives whatever ends the process."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any, Final, Self
+
+from musicapi_async._client import MusicAPI
+from musicapi_async.bulk.budget import Budget
+from musicapi_async.bulk.planning import Requests, plan_all
+from musicapi_async.bulk.requests_file import known_kinds, request_of
+from musicapi_async.bulk.runner import Outcome, Runner
+from musicapi_async.bulk.saving import NAMES, HandOver, Saver
+from musicapi_async.bulk.states import Store
+from musicapi_async.errors import InvalidRequestError
+
+__all__ = ["Run", "run"]
+
+MOST_IN_FLIGHT: Final = 100_000
+MOST_ATTEMPTS: Final = 100
+
+
+def run(
+    client: MusicAPI,
+    journal: Store,
+    requests: Requests | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    in_flight: int = 50,
+    attempts: int = 3,
+    max_credits: float | None = None,
+    timeout: float | None = None,
+    names: str = NAMES,
+) -> "Run":
+    """Make the songs of many requests, and yield an outcome of each as it ends: ``async for outcome in bulk.run(...)``.
+
+    - ``requests`` is what is wanted, all of it, also what an earlier run has made: that is not made again. Without it
+      the run goes on with what was planned last.
+    - ``out`` is a folder: audio, cover and a ``.json`` of each clip are written there, as ``names`` says. Without it a
+      row is over when its outcome is made.
+    - ``in_flight`` tasks are waited for at once; ``timeout`` seconds for each in this run (None: without limit).
+    - ``attempts`` a request gets, when its task fails and its credits come back.
+    - ``max_credits`` may be spent on this journal, all runs together; what may have been paid for counts as paid for.
+
+    Raises, when all that was started has been handed over, what stopped the creating: AuthenticationError,
+    InsufficientCreditsError, BudgetExceededError, RetiredError, ConnectionFailedError, JournalError and their like. The
+    next run goes on where it stopped.
+    """
+    guesses = {name: kind.credits for name, kind in known_kinds().items()}
+    runner = Runner(
+        client,
+        journal,
+        request_of,
+        HandOver() if out is None else Saver(client, Path(out), names),
+        Budget(max_credits, journal, lambda: _balance(client), guesses),
+        in_flight=_checked("in_flight", in_flight, MOST_IN_FLIGHT),
+        attempts=_checked("attempts", attempts, MOST_ATTEMPTS),
+        timeout=timeout,
+    )
+    return Run(journal, requests, runner, None if out is None else Path(out))
+
+
+class Run:
+    """An async iterator of outcomes; ``aclose()`` stops it, and so does closing its journal or its client."""
+
+    def __init__(self, journal: Store, requests: Requests | None, runner: Runner, folder: Path | None) -> None:
+        self._journal = journal
+        self._requests = requests
+        self._runner = runner
+        self._folder = folder
+        self._has_begun = False
+
+    def __aiter__(self) -> Self:
+        """Return itself: a run is gone through once."""
+        return self
+
+    async def __anext__(self) -> Outcome:
+        """Plan what is not planned yet, then return the next outcome."""
+        if not self._has_begun:
+            self._has_begun = True
+            if self._folder is not None:
+                await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+            if self._requests is not None:
+                await plan_all(self._journal, self._requests)
+        return await anext(self._runner)
+
+    def stop(self, error: BaseException) -> None:
+        """Create nothing more, and bring home what is in flight; then the error is raised."""
+        self._runner.stop(error)
+
+    async def aclose(self) -> None:
+        """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
+        await self._runner.aclose()
+
+
+async def _balance(client: MusicAPI) -> float:
+    return (await client.account.credits()).total
+
+
+def _checked(name: str, value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        message = f"{name} is {value!r}; it must be a whole number from 1 to {most}"
+        raise InvalidRequestError(message, name, value, f"1 to {most}")
+    return value
