@@ -1,5 +1,6 @@
 """Music and covers the sandbox makes itself: small, real, and different for every clip."""
 
+import functools
 import importlib.util
 import io
 import math
@@ -57,17 +58,24 @@ def _cover(name: str) -> bytes:
 
 def _samples(spread: random.Random) -> "array[int]":
     """Play one plucked note a beat from a pentatonic scale, over a held low one."""
-    root = 110 * 2 ** (spread.randrange(12) / 12)
-    beat = RATE // BEATS_PER_SECOND
+    root = spread.randrange(12)
     samples = array("h")
     for _ in range(int(SECONDS * BEATS_PER_SECOND)):
-        pitch = 2 * math.pi * root * 2 ** (spread.choice(PENTATONIC) / 12 + 1) / RATE
-        bass = 2 * math.pi * root / RATE
-        fade = -6.0 / beat
-        samples.extend(
-            int(14000 * math.sin(pitch * at) * math.exp(fade * at) + 5000 * math.sin(bass * at)) for at in range(beat)
-        )
+        samples.extend(_beat(root, spread.choice(PENTATONIC)))
     return samples
+
+
+@functools.cache
+def _beat(root: int, step: int) -> "array[int]":
+    """Play one note over its root; thousands of songs are made of these 72."""
+    beat = RATE // BEATS_PER_SECOND
+    bass = 2 * math.pi * 110 * 2 ** (root / 12) / RATE
+    pitch = bass * 2 ** (step / 12 + 1)
+    fade = -6.0 / beat
+    return array(
+        "h",
+        (int(14000 * math.sin(pitch * at) * math.exp(fade * at) + 5000 * math.sin(bass * at)) for at in range(beat)),
+    )
 
 
 def _wav(samples: "array[int]") -> bytes:
