@@ -6,6 +6,7 @@ slot that is due next.
 
 import asyncio
 import random
+from collections import OrderedDict
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -68,7 +69,7 @@ class Poller:
         self._wheel: Wheel[Watch] = Wheel(min(TICK, (timing.interval or 1) / 4))
         self._waited_for: dict[Watch, Waiting] = {}
         """The tasks that somebody listens to."""
-        self._due: dict[Watch, None] = {}
+        self._due: OrderedDict[Watch, None] = OrderedDict()
         """Those whose time has come, in its order, while as many looks are under way as may be."""
         self._looks: set[asyncio.Task[None]] = set()
         self._looks_at_once = looks_at_once
@@ -187,8 +188,7 @@ class Poller:
         if now < self._paused_until:
             self._put_off(now)
         while self._due and len(self._looks) < self._looks_at_once:
-            watch = next(iter(self._due))
-            del self._due[watch]
+            watch, _ = self._due.popitem(last=False)
             task = self._waited_for[watch]
             look = asyncio.get_running_loop().create_task(self._look(watch, task))
             self._looks.add(look)

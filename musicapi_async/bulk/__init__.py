@@ -4,7 +4,7 @@
 
 - ``states.py`` the states of a row and its moves, and what a store of rows must be able to do
 - ``journal.py`` rows in an SQLite file; beside it its lock, its thread and its tables
-- ``requests_file.py``, ``planning.py`` requests become rows
+- ``requests_file.py``, ``planning.py`` requests become rows; ``settling.py`` what a user says of uncertain ones
 - ``running.py`` what a user calls; ``runner.py`` pays for rows and brings them home; beside it the guard, the budget,
   the files
 """
@@ -14,6 +14,7 @@ from musicapi_async.bulk.planning import plan_all
 from musicapi_async.bulk.requests_file import BadLine, read_requests
 from musicapi_async.bulk.runner import Outcome
 from musicapi_async.bulk.running import Run, run
+from musicapi_async.bulk.settling import drop_uncertain, found_uncertain, resend_uncertain
 from musicapi_async.bulk.states import Facts, Planned, Row, State, Store
 
 __all__ = [
@@ -26,7 +27,10 @@ __all__ = [
     "Run",
     "State",
     "Store",
+    "drop_uncertain",
+    "found_uncertain",
     "plan_all",
     "read_requests",
+    "resend_uncertain",
     "run",
 ]

@@ -39,6 +39,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = str(path)
+        """What errors call it."""
         self._lock = Lock(path.with_name(f"{path.name}.lock"))
         self._writer = Writer(str(path), self._connect, self._count_commit, self._mark_commit)
         self._mark = Mark()

@@ -4,20 +4,24 @@ import asyncio
 import os
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from musicapi_async._client import MusicAPI
+from musicapi_async._transport.addresses import is_this_machine
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.requests_file import known_kinds, request_of
 from musicapi_async.bulk.runner import Outcome, Runner
-from musicapi_async.bulk.saving import NAMES, HandOver, Saver
+from musicapi_async.bulk.saving import NAMES, HandOver, Saver, make_ready
 from musicapi_async.bulk.states import Store
-from musicapi_async.errors import InvalidRequestError
+from musicapi_async.errors import InvalidRequestError, JournalError
 
 __all__ = ["Run", "run"]
 
 MOST_IN_FLIGHT: Final = 100_000
 MOST_ATTEMPTS: Final = 100
+SERVICE: Final = "service"
+THIS_MACHINE: Final = "a sandbox"
 
 
 def run(
@@ -57,13 +61,16 @@ def run(
         attempts=_checked("attempts", attempts, MOST_ATTEMPTS),
         timeout=timeout,
     )
-    return Run(journal, requests, runner, None if out is None else Path(out))
+    return Run(client, journal, requests, runner, None if out is None else Path(out))
 
 
 class Run:
     """An async iterator of outcomes; ``aclose()`` stops it, and so does closing its journal or its client."""
 
-    def __init__(self, journal: Store, requests: Requests | None, runner: Runner, folder: Path | None) -> None:
+    def __init__(
+        self, client: MusicAPI, journal: Store, requests: Requests | None, runner: Runner, folder: Path | None
+    ) -> None:
+        self._service = service_of(client.settings.base_url)
         self._journal = journal
         self._requests = requests
         self._runner = runner
@@ -78,8 +85,9 @@ class Run:
         """Plan what is not planned yet, then return the next outcome."""
         if not self._has_begun:
             self._has_begun = True
+            await check_service(self._journal, self._service)
             if self._folder is not None:
-                await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+                await asyncio.to_thread(make_ready, self._folder)
             if self._requests is not None:
                 await plan_all(self._journal, self._requests)
         return await anext(self._runner)
@@ -91,6 +99,21 @@ class Run:
     async def aclose(self) -> None:
         """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
         await self._runner.aclose()
+
+
+def service_of(base_url: str) -> str:
+    """Return which service a base URL belongs to; everything on this machine is one, a double of it."""
+    host = urlsplit(base_url).hostname or ""
+    return THIS_MACHINE if is_this_machine(host) else host
+
+
+async def check_service(journal: Store, service: str) -> None:
+    """Raise JournalError when the journal's songs were made elsewhere: a trial's are not the service's."""
+    known = await journal.recall(SERVICE)
+    if known is None:
+        await journal.remember(SERVICE, service)
+    elif known != service:
+        raise JournalError(journal.name, f"its songs are from {known}, not from {service}: use another journal")
 
 
 async def _balance(client: MusicAPI) -> float:

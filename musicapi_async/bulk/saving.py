@@ -1,6 +1,7 @@
 """What a task has made, as files in a folder: audio, cover and what is known, for each clip."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,14 +17,29 @@ from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, kind_of
 from musicapi_async.media.names import id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, ExtendedSong, ReplacedSection, Stem
 
-__all__ = ["NAMES", "HandOver", "Saver", "clips_in"]
+__all__ = ["NAMES", "HandOver", "Saver", "clips_in", "make_ready"]
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
 END: Final = ".{ext}"
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 LONGEST_NAME: Final = 200
+STALE: Final = 600.0
+"""Seconds after which nobody writes to a file any more."""
 AT_ONCE: Final = 8
 """Files that are fetched at once."""
+
+
+def make_ready(folder: Path) -> None:
+    """Make the folder, and remove what a killed process has half written there; raises DownloadError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for partial in folder.glob(".*.part"):
+            # Another program may be writing one now.
+            with suppress(OSError):
+                if time.time() - partial.stat().st_mtime > STALE:
+                    partial.unlink()
+    except OSError as error:
+        raise DownloadError("", str(folder), error.strerror or str(error)) from error
 
 
 def clips_in(result: Any) -> Sequence[Clip]:

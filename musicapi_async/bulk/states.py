@@ -92,6 +92,11 @@ class Store(Protocol):
     """Where rows are kept. A move that was awaited survives whatever happens next, a power cut included."""
 
     @property
+    def name(self) -> str:
+        """What errors call it."""
+        ...
+
+    @property
     def runs(self) -> "set[Closable]":
         """The runs to close before the store."""
         ...

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from musicapi_async.cli.account import show_credits
+from musicapi_async.cli.bulk_app import bulk_app
 from musicapi_async.cli.exits import UsageError, table
 from musicapi_async.cli.generate import Order, families, generate, request_for
 from musicapi_async.cli.running import SIGINT_EXIT, fail, run_command
@@ -33,6 +34,8 @@ app: Final = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(bulk_app, name="bulk")
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else on stdout.")

@@ -10,18 +10,31 @@ import attrs
 
 from musicapi_async import errors
 
-__all__ = ["EXITS", "Failure", "LeftAliveError", "UsageError", "explain", "hide_key", "table"]
+__all__ = ["EXITS", "Failure", "IncompleteError", "LeftAliveError", "UsageError", "explain", "hide_key", "table"]
 
 BUG: Final = 1
 USAGE: Final = 2
 NO_KEY: Final = 3
 STOPPED: Final = 130
 
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be done; its text is the sentence."""
+
+
+class IncompleteError(Exception):
+    """A bulk run has come to its end, and not every song was made; its text is the sentence."""
+
+
 # From the special to the general: the first that fits is taken.
 EXITS: Final = (
     (USAGE, "the command line or a field of the request is wrong", (errors.InvalidRequestError,)),
     (NO_KEY, "no API key, or the service does not know it", (errors.AuthenticationError,)),
-    (4, "not enough credits, or no subscription", (errors.InsufficientCreditsError, errors.SubscriptionError)),
+    (
+        4,
+        "not enough credits, no subscription, or --max-credits reached",
+        (errors.InsufficientCreditsError, errors.SubscriptionError, errors.BudgetExceededError),
+    ),
     (5, "refused, for example by moderation", (errors.PermissionDeniedError,)),
     (6, "no such task, or no longer offered", (errors.NotFoundError, errors.RetiredError)),
     (
@@ -32,14 +45,11 @@ EXITS: Final = (
     (8, "the task failed", (errors.TaskFailedError,)),
     (9, "not finished in time; the task lives on", (errors.TaskTimeoutError,)),
     (10, "nobody can tell whether the paid request was accepted", (errors.UncertainSubmissionError,)),
-    (11, "a file could not be fetched or written", (errors.DownloadError, OSError)),
+    (11, "a file could not be fetched or written", (errors.DownloadError, errors.JournalError, OSError)),
+    (12, "a bulk run ended, and some songs are missing", (IncompleteError,)),
 )
 SHORTEST_KEY: Final = 6
 """A shorter key is hidden nowhere: it would be a part of ordinary words."""
-
-
-class UsageError(Exception):
-    """The command line asks for something that cannot be done; its text is the sentence."""
 
 
 class LeftAliveError(Exception):
@@ -140,7 +150,7 @@ def _sentence(error: BaseException) -> str:
                 "no API key: set MUSICAPI_KEY (your key is in the service's dashboard), "
                 "or try it without one: musicapi generate 'an idea' --sandbox"
             )
-        case errors.MusicAPIError() | UsageError():
+        case errors.MusicAPIError() | UsageError() | IncompleteError():
             pass
         case OSError() if error.strerror:
             sentence = f"cannot write {error.filename}: {error.strerror}" if error.filename else error.strerror

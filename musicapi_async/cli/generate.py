@@ -2,9 +2,8 @@
 
 import asyncio
 import inspect
-import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,20 +11,18 @@ from typing import Any, Final
 import attrs
 
 from musicapi_async import MusicAPI, Songs, Task, TaskRequest, operations
-from musicapi_async.cli.ending import in_order, outlast
+from musicapi_async.cli.ending import outlast
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.files import make_folder
+from musicapi_async.cli.opening import open_client
 from musicapi_async.cli.screen import Screen
 from musicapi_async.cli.task import Errand, left_alive, resume_command, run_errand
 from musicapi_async.errors import UncertainSubmissionError
-from musicapi_async.sandbox import Sandbox
 
 __all__ = ["Order", "families", "generate", "request_for"]
 
 ANSWER_GRACE: Final = 10.0
 """Seconds that Ctrl-C waits for the answer to a paid request that is under way: it brings the id."""
-SANDBOX_SECONDS: Final = 3.0
-SANDBOX_POLL_INTERVAL: Final = 0.25
 
 
 def families() -> list[str]:
@@ -65,7 +62,7 @@ def request_for(family: str, given: Mapping[str, object]) -> TaskRequest[Songs]:
 
 async def generate(order: Order, screen: Screen) -> None:
     """Submit the request, wait for its songs and write their files."""
-    async with _open_client(embedded=order.embedded) as client:
+    async with open_client(embedded=order.embedded) as client:
         await asyncio.to_thread(make_folder, order.out)
         task = await _submit(client, order.request, screen)
         request = order.request.to_wire()
@@ -73,20 +70,6 @@ async def generate(order: Order, screen: Screen) -> None:
         with left_alive(errand):
             _announce(errand, screen)
             await run_errand(client, errand, screen)
-
-
-@asynccontextmanager
-async def _open_client(*, embedded: bool) -> AsyncIterator[MusicAPI]:
-    if not embedded:
-        async with in_order(MusicAPI()) as client:
-            yield client
-        return
-    # A seed of its own: two runs make different songs.
-    async with (
-        in_order(Sandbox(seconds=SANDBOX_SECONDS, seed=secrets.randbits(32))) as sandbox,
-        in_order(MusicAPI("sandbox", base_url=sandbox.base_url, poll_interval=SANDBOX_POLL_INTERVAL)) as client,
-    ):
-        yield client
 
 
 async def _submit(client: MusicAPI, request: TaskRequest[Songs], screen: Screen) -> Task[Songs]:

@@ -8,13 +8,14 @@ standard error.
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.text import Text
 
 from musicapi_async.cli.exits import Failure, hide_key
@@ -33,6 +34,8 @@ class Screen:
         self._as_json = as_json
         self._told: dict[str, object] = {}
         self._warned: set[str] = set()
+        self._has_events = False
+        self._live: Live | None = None
         stream = sys.stderr if as_json else sys.stdout
         # What looks like a terminal by its environment alone (CI with FORCE_COLOR) must not get control characters.
         terminal = stream.isatty()
@@ -61,6 +64,21 @@ class Screen:
     def tell(self, told: Mapping[str, object]) -> None:
         """Add to what ``--json`` prints at the end."""
         self._told.update(told)
+
+    def live(self, draw: Callable[[], RenderableType]) -> Live | None:
+        """Show something else than a task, redrawn in place, until it is stopped; None where nothing is redrawn."""
+        self.progress.stop()
+        if not self._is_live:
+            return None
+        self._live = Live(console=self._console, get_renderable=draw, refresh_per_second=4, transient=True)
+        self._live.start()
+        return self._live
+
+    def event(self, told: Mapping[str, object]) -> None:
+        """Print a line of JSON at once, where JSON was asked for; the last line is then the end."""
+        if self._as_json:
+            self._has_events = True
+            _write(sys.stdout, hide_key(json_text(told, ascii_only=True, indent=None)))
 
     def say(self, line: str) -> None:
         """Show a line that stays."""
@@ -96,12 +114,15 @@ class Screen:
     def close(self) -> None:
         """Print the JSON object, where it was asked for."""
         if self._as_json:
-            _write(sys.stdout, hide_key(json_text(self._told, ascii_only=True)))
+            indent = None if self._has_events else 2
+            told = {"event": "end", **self._told} if self._has_events else self._told
+            _write(sys.stdout, hide_key(json_text(told, ascii_only=True, indent=indent)))
 
     def _complain(self, sentence: str) -> None:
         line = printable(hide_key(f"musicapi: {sentence}"))
         # Over a live display only its own console knows where to print.
-        if self._is_live and self.progress.is_running and sys.stderr.isatty():
+        is_drawn = self.progress.is_running or (self._live is not None and self._live.is_started)
+        if self._is_live and is_drawn and sys.stderr.isatty():
             self._console.print(Text(line, style="yellow"), soft_wrap=True)
         else:
             _write(sys.stderr, line)

@@ -50,9 +50,9 @@ def id_for_name(known: str) -> str:
     return f"{short}-{hashlib.sha256(known.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
 
 
-def json_text(value: object, *, ascii_only: bool = False) -> str:
+def json_text(value: object, *, ascii_only: bool = False, indent: int | None = 2) -> str:
     """Return a value as JSON for people and programs to read; times as ISO 8601."""
-    return json.dumps(value, indent=2, ensure_ascii=ascii_only, default=_plain)
+    return json.dumps(value, indent=indent, ensure_ascii=ascii_only, default=_plain)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,211 @@
+"""``musicapi bulk FILE --out DIR``: a file of requests becomes a folder of songs."""
+
+import asyncio
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from musicapi_async import MusicAPI, bulk, errors, operations
+from musicapi_async.bulk import BadLine, Journal, Planned
+from musicapi_async.cli.bulk_show import Show
+from musicapi_async.cli.ending import in_order, outlast
+from musicapi_async.cli.exits import IncompleteError, UsageError
+from musicapi_async.cli.files import make_folder
+from musicapi_async.cli.opening import open_client
+from musicapi_async.cli.running import SIGINT_EXIT
+from musicapi_async.cli.screen import Screen
+
+__all__ = ["JOURNAL", "BulkOrder", "found", "run_bulk"]
+
+JOURNAL: Final = "journal.db"
+SANDBOX_CREDITS: Final = 100_000.0
+BAD_LINES_SHOWN: Final = 50
+UNCERTAIN_SHOWN: Final = 10
+
+
+@attrs.frozen(kw_only=True)
+class BulkOrder:
+    """What is asked for: see the options of ``musicapi bulk run``."""
+
+    file: Path
+    out: Path
+    operation: str | None
+    in_flight: int
+    attempts: int
+    max_credits: float | None
+    names: str
+    dry_run: bool
+    embedded: bool
+    resend_uncertain: bool
+    drop_uncertain: bool
+
+    def command(self) -> str:
+        """Return the command that goes on with it."""
+        options = ["--operation", self.operation] if self.operation else []
+        return shlex.join(["musicapi", "bulk", str(self.file), "--out", str(self.out), *options])
+
+
+async def run_bulk(order: BulkOrder, screen: Screen) -> None:
+    """Check the whole file, make what is not made yet, and say what is missing."""
+    if order.dry_run:
+        await asyncio.to_thread(_estimate, order, screen)
+        return
+    async with AsyncExitStack() as opened:
+        client = await opened.enter_async_context(open_client(embedded=order.embedded, credits=SANDBOX_CREDITS))
+        await asyncio.to_thread(make_folder, order.out)
+        if order.embedded:
+            await _forget_trial(order.out)
+        journal = await opened.enter_async_context(in_order(Journal.open(order.out / JOURNAL)))
+        rows, new = await bulk.plan_all(journal, _lines(order, screen))
+        screen.say(f"{rows:,} requests, {new:,} of them new")
+        await _settle(order, journal, screen)
+        await _make(order, client, journal, screen)
+
+
+async def found(folder: Path, key: str, task_id: str, screen: Screen) -> None:
+    """Note the id of an uncertain request's task."""
+    async with in_order(_existing(folder)) as journal:
+        await bulk.found_uncertain(journal, key, task_id)
+    screen.tell({"key": key, "task_id": task_id})
+    screen.say(f"{key} is task {task_id}: the next run brings it home")
+
+
+def _existing(folder: Path) -> Journal:
+    if not (folder / JOURNAL).exists():
+        raise UsageError(f"there is no {JOURNAL} in {folder}")
+    return Journal.open(folder / JOURNAL)
+
+
+async def _make(order: BulkOrder, client: MusicAPI, journal: Journal, screen: Screen) -> None:
+    run = bulk.run(
+        client,
+        journal,
+        out=order.out,
+        in_flight=order.in_flight,
+        attempts=order.attempts,
+        max_credits=order.max_credits,
+        names=order.names,
+    )
+    async with Show(client, journal, screen) as show:
+        try:
+            async for outcome in run:
+                show.outcome(outcome)
+        except asyncio.CancelledError:
+            await _leave(order, run, journal, screen)
+            raise
+        except errors.MusicAPIError:
+            await _say_left(order, journal, screen)
+            raise
+    await _close_books(order, journal, screen)
+
+
+async def _leave(order: BulkOrder, run: bulk.Run, journal: Journal, screen: Screen) -> None:
+    """Stop: nothing more is created or waited for. A second signal leaves at once: the journal bears that."""
+    screen.warn("stopping: waiting for the answers to paid requests under way; Ctrl-C again leaves at once")
+    closing = asyncio.ensure_future(run.aclose())
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        screen.warn(f"left at once: what was being sent is uncertain then. Go on with: {order.command()}")
+        screen.close()
+        os._exit(SIGINT_EXIT)
+    await outlast(_say_left(order, journal, screen))
+
+
+async def _say_left(order: BulkOrder, journal: Journal, screen: Screen) -> None:
+    counts = await journal.counts()
+    alive = counts["accepted"] + counts["finished"]
+    screen.tell({"counts": dict(counts)})
+    screen.say(
+        f"{counts['saved']:,} saved; {alive:,} are paid for and in flight at the service; "
+        f"{counts['planned']:,} are not begun; go on with: {order.command()}"
+    )
+    await _say_uncertain(order, journal, screen)
+
+
+async def _close_books(order: BulkOrder, journal: Journal, screen: Screen) -> None:
+    counts = await journal.counts()
+    screen.tell({"counts": dict(counts)})
+    screen.say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count))
+    await _say_uncertain(order, journal, screen)
+    missing = [f"{count:,} {state}" for state, count in counts.items() if count and state != "saved"]
+    if missing:
+        raise IncompleteError(
+            f"not every song was made: {', '.join(missing)}; 'musicapi bulk report {shlex.quote(str(order.out))}' "
+            "tells why, and the same command goes on"
+        )
+
+
+async def _say_uncertain(order: BulkOrder, journal: Journal, screen: Screen) -> None:
+    uncertain = await journal.rows("uncertain", 0, UNCERTAIN_SHOWN)
+    if not uncertain:
+        return
+    screen.warn("nobody can tell whether these were accepted; they are not sent again by themselves:")
+    screen.rows([[row.key, row.operation, row.reason or ""] for row in uncertain])
+    folder = shlex.quote(str(order.out))
+    screen.say(
+        "look for them in the service's dashboard; then --resend-uncertain or --drop-uncertain, "
+        f"or 'musicapi bulk found {folder} KEY TASK_ID'"
+    )
+
+
+async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
+    if order.resend_uncertain:
+        screen.say(f"{await bulk.resend_uncertain(journal):,} uncertain requests are sent again")
+    if order.drop_uncertain:
+        screen.say(f"{await bulk.drop_uncertain(journal):,} uncertain requests are given up")
+
+
+async def _forget_trial(folder: Path) -> None:
+    """Begin anew: an embedded sandbox knows nothing of the one before it. A real journal is left alone."""
+    path = folder / JOURNAL
+    if not path.exists():
+        return
+    async with Journal.open(path) as journal:
+        is_trial = await journal.recall("service") == "a sandbox"
+    if is_trial:
+        for file in (path, path.with_name(f"{JOURNAL}-wal"), path.with_name(f"{JOURNAL}-shm")):
+            file.unlink(missing_ok=True)
+
+
+def _lines(order: BulkOrder, screen: Screen) -> Iterator[Planned]:
+    """Read the file to its end; bad lines are all shown then, and nothing is planned: raises UsageError."""
+    bad: list[BadLine] = []
+    count = 0
+    try:
+        for line in bulk.read_requests(order.file, order.operation):
+            if isinstance(line, Planned):
+                count += 1
+                yield line
+            else:
+                bad.append(line)
+    except OSError as error:
+        raise UsageError(f"cannot read {order.file}: {error.strerror}") from error
+    if bad:
+        screen.tell({"bad_lines": [line._asdict() for line in bad]})
+        for line in bad[:BAD_LINES_SHOWN]:
+            screen.warn(f"{order.file}:{line.number}: {line.reason}")
+        more = f" ({len(bad) - BAD_LINES_SHOWN:,} more are not shown)" if len(bad) > BAD_LINES_SHOWN else ""
+        raise UsageError(f"{len(bad):,} of {count + len(bad):,} lines are wrong{more}; nothing was sent, nothing paid")
+    if not count:
+        raise UsageError(f"{order.file} has no requests")
+
+
+def _estimate(order: BulkOrder, screen: Screen) -> None:
+    prices: Mapping[str, float | None] = {kind.operation_name(): kind.credits for kind in operations()}
+    counts = Counter(line.operation for line in _lines(order, screen))
+    costs = {operation: count * (prices[operation] or 0.0) for operation, count in counts.items()}
+    screen.tell({"requests": dict(counts), "credits": costs, "total": sum(costs.values())})
+    screen.rows([[operation, f"{count:,}", f"{costs[operation]:,g} credits"] for operation, count in counts.items()])
+    unknown = [operation for operation in counts if prices[operation] is None]
+    screen.say(
+        f"{counts.total():,} requests, about {sum(costs.values()):,g} credits by the price list, "
+        "what is made already not taken off; nothing was sent"
+        + (f"; no price is known of {', '.join(unknown)}" if unknown else "")
+    )

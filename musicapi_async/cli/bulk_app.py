@@ -1,0 +1,103 @@
+"""The command line of ``musicapi bulk``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from musicapi_async.bulk.saving import NAMES
+from musicapi_async.cli.bulk import BulkOrder, found, run_bulk
+from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.running import run_command
+
+__all__ = ["bulk_app"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object for each event, a line each, and the end.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a bulk run.")]
+
+
+class _RunByDefault(TyperGroup):
+    """``musicapi bulk FILE ...`` is ``musicapi bulk run FILE ...``."""
+
+    # Typer's context is click's own class, or a copy of it, by its version.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put in the command that is left out."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+bulk_app = typer.Typer(
+    cls=_RunByDefault,
+    no_args_is_help=True,
+    help="Make thousands of songs: 'musicapi bulk FILE --out DIR'. Killed at any moment, the same command goes on.",
+)
+
+
+@bulk_app.command("run")
+def run_bulk_command(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help='JSONL or CSV: {"operation": "sonic.describe", "description": "...", "key": "..."} a line.',
+        ),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where songs and journal go; made if missing.")],
+    operation: Annotated[str | None, typer.Option(help="The operation of lines that name none.")] = None,
+    in_flight: Annotated[int, typer.Option(min=1, help="Tasks that are waited for at once.")] = 50,
+    attempts: Annotated[int, typer.Option(min=1, help="Tries of a song whose task failed and was refunded.")] = 3,
+    max_credits: Annotated[
+        float | None, typer.Option(min=0, help="Credits that may be spent on this folder, all runs together.")
+    ] = None,
+    names: Annotated[
+        str, typer.Option(help="Names of files, made of index, key, title, clip_id, operation and ext.")
+    ] = NAMES,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the file and estimate its price; send nothing.")
+    ] = False,
+    resend_uncertain: Annotated[
+        bool, typer.Option("--resend-uncertain", help="Send again what may have been accepted, and be paid for twice.")
+    ] = False,
+    drop_uncertain: Annotated[
+        bool, typer.Option("--drop-uncertain", help="Give up what may have been accepted.")
+    ] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Try it on an embedded double of the service: no key, no network, free.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Make the songs of a file, each paid for once: audio, cover and what is known of each, in a folder.
+
+    The whole file is checked before anything is sent.
+    """
+    if resend_uncertain and drop_uncertain:
+        raise UsageError("give --resend-uncertain or --drop-uncertain, not both")
+    order = BulkOrder(
+        file=file,
+        out=out,
+        operation=operation,
+        in_flight=in_flight,
+        attempts=attempts,
+        max_credits=max_credits,
+        names=names,
+        dry_run=dry_run,
+        embedded=sandbox,
+        resend_uncertain=resend_uncertain,
+        drop_uncertain=drop_uncertain,
+    )
+    return run_command(lambda screen: run_bulk(order, screen), as_json=as_json)
+
+
+@bulk_app.command("found")
+def found_command(
+    folder: Folder,
+    key: Annotated[str, typer.Argument(help="The key of an uncertain request.")],
+    task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="The id its task was found under.")],
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Say under which id the task of an uncertain request was found: the next run brings it home."""
+    return run_command(lambda screen: found(folder, key, task_id, screen), as_json=as_json)
