@@ -1,16 +1,18 @@
 """Requests become rows of a store: each checked, under a key of its own, before anything is paid for."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from contextlib import aclosing, closing
 from typing import Any, Final
 
 from musicapi_async._request import TaskRequest
-from musicapi_async.bulk.requests_file import Keys
+from musicapi_async.bulk.requests_file import BadLine, Keys
 from musicapi_async.bulk.states import Planned, Store
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["Requests", "batches_of", "plan_all"]
+__all__ = ["Requests", "batches_of", "plan_all", "rows_of"]
 
-Requests = Iterable[TaskRequest[Any] | Planned] | AsyncIterable[TaskRequest[Any] | Planned]
+Requests = Iterable[TaskRequest[Any] | Planned | BadLine] | AsyncIterable[TaskRequest[Any] | Planned | BadLine]
 
 TOGETHER: Final = 500
 """Rows that are written at once."""
@@ -23,28 +25,33 @@ async def plan_all(store: Store, requests: Requests) -> tuple[int, int]:
     what is no request; then what was planned before stays the plan.
     """
     plan, rows, new = await store.new_plan(), 0, 0
-    async for batch in batches_of(requests):
-        new += await store.plan(batch, plan)
-        rows += len(batch)
+    async with aclosing(batches_of(requests)) as batches:
+        async for batch in batches:
+            new += await store.plan(batch, plan)
+            rows += len(batch)
     await store.start(plan)
     return rows, new
 
 
-async def batches_of(requests: Requests) -> AsyncIterator[list[Planned]]:
+async def batches_of(requests: Requests) -> AsyncGenerator[list[Planned], None]:
     """Make rows of requests, a few hundred at a time."""
-    keys, batch = Keys(), list[Planned]()
-    async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
-        batch.append(_row_of(request, keys))
-        if len(batch) == TOGETHER:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    batch: list[object] = []
+    with closing(Keys()) as keys:
+        async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
+            batch.append(request)
+            if len(batch) == TOGETHER:
+                yield await asyncio.to_thread(rows_of, batch, keys)
+                batch = []
+        if batch:
+            yield await asyncio.to_thread(rows_of, batch, keys)
 
 
-async def _one_by_one(
-    requests: Iterable[TaskRequest[Any] | Planned],
-) -> AsyncIterator[TaskRequest[Any] | Planned]:
+def rows_of(requests: Iterable[object], keys: Keys) -> list[Planned]:
+    """Make a row of each request; raises InvalidRequestError for what is none, or has the key of another."""
+    return [_row_of(request, keys) for request in requests]
+
+
+async def _one_by_one(requests: Iterable[object]) -> AsyncIterator[object]:
     for request in requests:
         yield request
 
@@ -54,6 +61,9 @@ def _row_of(request: object, keys: Keys) -> Planned:
         if keys.is_new(request.key):
             return request
         raise InvalidRequestError(f"key is {request.key!r} a second time", "key", request.key, "once")
+    if isinstance(request, BadLine):
+        message = f"line {request.number}: {request.reason}"
+        raise InvalidRequestError(message, request.field or "requests", request.number, "a request a line")
     if not isinstance(request, TaskRequest):
         message = f"a bulk run takes requests that start a task, such as sonic.Create(...), not {request!r}"
         raise InvalidRequestError(message, "requests", request, "TaskRequest")

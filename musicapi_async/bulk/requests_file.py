@@ -1,10 +1,15 @@
 """A file of requests, JSONL or CSV: read line by line, every line checked."""
 
+import asyncio
 import csv
+import functools
 import hashlib
 import json
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,9 +19,11 @@ from musicapi_async.bulk.states import Planned, Row
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families import operations
 
-__all__ = ["BadLine", "Keys", "known_kinds", "planned_of", "read_requests", "request_of"]
+__all__ = ["BadLine", "Keys", "RequestsFile", "known_kinds", "planned_of", "read_requests", "request_of"]
 
 LONGEST_KEY: Final = 200
+TOGETHER: Final = 500
+"""Lines that are read at once."""
 OWN: Final = ("operation", "key")
 """What of a line is no field of its request."""
 
@@ -35,9 +42,12 @@ class Keys:
     A request that occurs again is another one, so it is counted how often each came; on disk, where memory would grow.
     """
 
-    def __init__(self) -> None:
-        self._seen = sqlite3.connect("", isolation_level=None)
-        self._seen.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
+    @functools.cached_property
+    def _seen(self) -> sqlite3.Connection:
+        # Asked by one thread at a time, not always the same.
+        seen = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        seen.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
+        return seen
 
     def key_of(self, operation: str, request: Mapping[str, Any]) -> str:
         """Return the key of a request: what it is, and the how-manieth of its kind."""
@@ -49,21 +59,54 @@ class Keys:
         """Tell whether a key that was given came for the first time."""
         return self._count(f"given {key}") == 1
 
+    def close(self) -> None:
+        """Forget them all."""
+        if "_seen" in self.__dict__:
+            self._seen.close()
+
     def _count(self, key: str) -> int:
         statement = "INSERT INTO seen VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET count = count + 1 RETURNING count"
         (count,) = self._seen.execute(statement, (key,)).fetchone()
         return int(count)
 
 
-def read_requests(path: Path, operation: str | None = None) -> Iterator[Planned | BadLine]:
+class RequestsFile:
+    """The requests of a file, one by one, each checked: with ``for``, or with ``async for``, which blocks nobody.
+
+    Raises OSError when the file cannot be read.
+    """
+
+    def __init__(self, path: Path, operation: str | None) -> None:
+        self._path = path
+        self._operation = operation
+
+    def __iter__(self) -> Iterator[Planned | BadLine]:
+        """Read from the first line."""
+        return _read(self._path, self._operation)
+
+    async def __aiter__(self) -> AsyncIterator[Planned | BadLine]:
+        """Read from the first line, in a thread."""
+        lines = iter(self)
+        while some := await asyncio.to_thread(list, islice(lines, TOGETHER)):
+            for line in some:
+                yield line
+
+
+def read_requests(path: str | os.PathLike[str], operation: str | None = None) -> RequestsFile:
     """Read a file's requests, each checked; ``operation`` is that of lines which name none.
 
     Each line of JSONL is an object, ``{"operation": "sonic.describe", "description": "...", "key": "..."}``; a CSV file
-    has the names in its first line, and an empty cell is not set. Raises OSError when the file cannot be read.
+    has the names in its first line, and an empty cell is not set. A line that is no request is a ``BadLine``.
     """
-    keys = Keys()
+    return RequestsFile(Path(path), operation)
+
+
+def _read(path: Path, operation: str | None) -> Iterator[Planned | BadLine]:
     is_csv = path.suffix.lower() == ".csv"
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="" if is_csv else None) as lines:
+    with (
+        closing(Keys()) as keys,
+        path.open(encoding="utf-8-sig", errors="surrogateescape", newline="" if is_csv else None) as lines,
+    ):
         for number, row in _csv_rows(lines) if is_csv else _json_rows(lines):
             if isinstance(row, str):
                 yield BadLine(number, None, row)

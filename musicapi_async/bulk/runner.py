@@ -274,14 +274,15 @@ class Runner:
             raise
 
     def _again_or_over(self, row: Row, error: MusicAPIError) -> Outcome | None:
-        if row.state == "planned" and not isinstance(error, STOPPING):
-            self._refusals += 1
-            if self._refusals < MOST_REFUSALS:
-                self._again.append(row)
-                return None
-        if row.state == "planned" or isinstance(error, STOPPING):
+        if isinstance(error, STOPPING):
             self.stop(error)
-        return Outcome(row=row, error=error)
+        elif row.state == "planned":
+            self._refusals += 1
+            self._again.append(row)
+            if self._refusals >= MOST_REFUSALS:
+                self.stop(error)
+        # What is still planned has no outcome yet: the next run makes it.
+        return None if row.state == "planned" else Outcome(row=row, error=error)
 
     async def _try_anew(self, row: Row, failure: TaskFailedError) -> Outcome | None:
         """Have a task that failed and was refunded tried again, where there are attempts left."""

@@ -1,6 +1,7 @@
 """What a task has made, as files in a folder: audio, cover and what is known, for each clip."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,8 @@ from musicapi_async.media.names import id_for_name, json_text, title_for_name, w
 from musicapi_async.results import Clip, ExtendedSong, ReplacedSection, Stem
 
 __all__ = ["NAMES", "HandOver", "Saver", "clips_in", "make_ready"]
+
+logger: Final = logging.getLogger("musicapi")
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
 END: Final = ".{ext}"
@@ -87,8 +90,23 @@ class Saver(HandOver):
         stem = self._stem(row, clip)
         names = [await self._fetch(stem, clip)] if clip.audio_url else []
         if clip.image_url:
-            names.append(await self._fetch(f"{stem}-cover", clip.image_url))
+            names += await self._fetch_cover(f"{stem}-cover", clip.image_url)
         return [*names, await self._write(stem, row, {"clip": _known(clip), "raw": clip.raw})]
+
+    async def _fetch_cover(self, stem: str, url: str) -> list[str]:
+        """Fetch the cover image; a song without one is still a song."""
+        try:
+            name = await self._fetch(stem, url)
+        except DownloadError as error:
+            logger.warning("no cover for %s: %s", stem, error.reason)
+            return []
+        # Any text may be fetched by its address; this one is no picture.
+        if Path(name).suffix.removeprefix(".") not in KINDS:
+            logger.warning("no cover for %s: its host sent something else", stem)
+            with suppress(OSError):
+                await asyncio.to_thread((self._folder / name).unlink)
+            return []
+        return [name]
 
     async def _fetch(self, stem: str, source: Clip | str) -> str:
         """Fetch a file, unless it is there: it appears under its name only when it is whole."""
@@ -102,7 +120,8 @@ class Saver(HandOver):
         """Return the name of a file that is there, and is what its name says."""
         for kind in sorted(KINDS):
             with suppress(OSError), (self._folder / f"{stem}.{kind}").open("rb") as file:
-                if kind_of(file.read(FIRST_BYTES)) in {kind, SAME_KIND.get(kind)}:
+                found = kind_of(file.read(FIRST_BYTES))
+                if found is not None and kind in {found, SAME_KIND.get(found)}:
                     return f"{stem}.{kind}"
         return None
 

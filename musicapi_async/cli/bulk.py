@@ -4,7 +4,7 @@ import asyncio
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ import attrs
 
 from musicapi_async import MusicAPI, bulk, errors, operations
 from musicapi_async.bulk import BadLine, Journal, Planned
+from musicapi_async.bulk.saving import NAMES
 from musicapi_async.cli.bulk_show import Show
 from musicapi_async.cli.ending import in_order, outlast
 from musicapi_async.cli.exits import IncompleteError, UsageError
@@ -25,6 +26,7 @@ __all__ = ["JOURNAL", "BulkOrder", "found", "run_bulk"]
 
 JOURNAL: Final = "journal.db"
 SANDBOX_CREDITS: Final = 100_000.0
+USUAL: Final[Mapping[str, object]] = {"in-flight": 50, "attempts": 3, "names": NAMES}
 BAD_LINES_SHOWN: Final = 50
 UNCERTAIN_SHOWN: Final = 10
 
@@ -47,14 +49,22 @@ class BulkOrder:
 
     def command(self) -> str:
         """Return the command that goes on with it."""
-        options = ["--operation", self.operation] if self.operation else []
-        return shlex.join(["musicapi", "bulk", str(self.file), "--out", str(self.out), *options])
+        told: dict[str, object] = {"operation": self.operation, "in-flight": self.in_flight, "attempts": self.attempts}
+        told |= {"max-credits": self.max_credits, "names": self.names}
+        options = [
+            word
+            for name, value in told.items()
+            if value not in {None, USUAL.get(name)}
+            for word in (f"--{name}", f"{value:g}" if isinstance(value, float) else str(value))
+        ]
+        trial = ["--sandbox"] if self.embedded else []
+        return shlex.join(["musicapi", "bulk", str(self.file), "--out", str(self.out), *options, *trial])
 
 
 async def run_bulk(order: BulkOrder, screen: Screen) -> None:
     """Check the whole file, make what is not made yet, and say what is missing."""
     if order.dry_run:
-        await asyncio.to_thread(_estimate, order, screen)
+        await _estimate(order, screen)
         return
     async with AsyncExitStack() as opened:
         client = await opened.enter_async_context(open_client(embedded=order.embedded, credits=SANDBOX_CREDITS))
@@ -174,12 +184,12 @@ async def _forget_trial(folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _lines(order: BulkOrder, screen: Screen) -> Iterator[Planned]:
+async def _lines(order: BulkOrder, screen: Screen) -> AsyncIterator[Planned]:
     """Read the file to its end; bad lines are all shown then, and nothing is planned: raises UsageError."""
     bad: list[BadLine] = []
     count = 0
     try:
-        for line in bulk.read_requests(order.file, order.operation):
+        async for line in bulk.read_requests(order.file, order.operation):
             if isinstance(line, Planned):
                 count += 1
                 yield line
@@ -197,9 +207,11 @@ def _lines(order: BulkOrder, screen: Screen) -> Iterator[Planned]:
         raise UsageError(f"{order.file} has no requests")
 
 
-def _estimate(order: BulkOrder, screen: Screen) -> None:
+async def _estimate(order: BulkOrder, screen: Screen) -> None:
     prices: Mapping[str, float | None] = {kind.operation_name(): kind.credits for kind in operations()}
-    counts = Counter(line.operation for line in _lines(order, screen))
+    counts: Counter[str] = Counter()
+    async for line in _lines(order, screen):
+        counts[line.operation] += 1
     costs = {operation: count * (prices[operation] or 0.0) for operation, count in counts.items()}
     screen.tell({"requests": dict(counts), "credits": costs, "total": sum(costs.values())})
     screen.rows([[operation, f"{count:,}", f"{costs[operation]:,g} credits"] for operation, count in counts.items()])

@@ -63,6 +63,8 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self._folder: Path | None = None
         self._making = asyncio.Lock()
+        self.prices = self._world.prices
+        """What operations cost (``sonic.create``), where it is not what the price list says."""
         self.requests: Counter[str] = Counter()
         """How often each route was asked, faults included."""
 
@@ -202,7 +204,7 @@ class Sandbox:
 
     def _serve(self, made: Request[Any], account: Account) -> web.StreamResponse:
         is_paid = made.is_prepared and self._world.is_asked_again(account, made)
-        if not is_paid and not account.charge(made.credits or 0.0):
+        if not is_paid and not account.charge(self._world.price(made)):
             # Only this one says it with a 402 (contract, sonic 4.7).
             return _refusal(402 if isinstance(made, sonic.CreateVoice) else 403, NO_CREDITS)
         if isinstance(made, TaskRequest):
@@ -240,7 +242,7 @@ class Sandbox:
             except RefusedError as refused:
                 tasks.append({"index": index, "error": str(refused)})
                 continue
-            if isinstance(made, TaskRequest) and account.charge(made.credits or 0.0):
+            if isinstance(made, TaskRequest) and account.charge(self._world.price(made)):
                 tasks.append({"index": index, "task_id": self._world.accept(made, account, self._now).task_id})
             else:
                 tasks.append({"index": index, "error": NO_CREDITS})

@@ -82,6 +82,7 @@ class World:
         self.uploaded: set[str] = set()
         """The clips that came from outside."""
         self.endings: list[Ending] = []
+        self.prices: dict[str, float] = {}
         self._prepared_at: dict[tuple[int, str], float] = {}
         self._failing: list[SandboxTask] = []
         self._open_to_all = keys is None
@@ -96,6 +97,10 @@ class World:
             self.accounts[key] = Account(self._credits)
         return self.accounts.get(key)
 
+    def price(self, request: Request[Any]) -> float:
+        """Return what a request costs."""
+        return self.prices.get(request.operation_name(), request.credits or 0.0)
+
     def accept(self, request: TaskRequest[Any], account: Account, now: float) -> SandboxTask:
         """Start a task that was paid for."""
         ending: Ending = "failed" if self._spread.random() < self._failure_rate else "songs"
@@ -107,7 +112,7 @@ class World:
             family=request.family(),
             request=request,
             account=account,
-            price=request.credits or 0.0,
+            price=self.price(request),
             accepted_at=now,
             takes=self._seconds * self._spread.uniform(1 - JITTER, 1 + JITTER),
             ending=ending,

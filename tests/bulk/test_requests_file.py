@@ -139,7 +139,7 @@ def test_a_rows_request_is_what_was_planned(request_: Any) -> None:
 
 def test_what_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        next(read_requests(tmp_path / "nothing.jsonl"))
+        list(read_requests(tmp_path / "nothing.jsonl"))
 
 
 def test_an_unknown_operation_of_a_row_is_our_own_error() -> None:

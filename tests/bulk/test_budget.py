@@ -1,0 +1,115 @@
+"""``max_credits`` is kept, whatever the price list says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musicapi_async import MusicAPI, bulk, errors, sonic
+from musicapi_async.sandbox import Fault, Sandbox
+
+CREATE = "POST /sonic/create"
+
+
+def songs(count: int) -> list[sonic.Describe]:
+    return [sonic.Describe(description=f"rain {number}") for number in range(count)]
+
+
+def client_of(sandbox: Sandbox) -> MusicAPI:
+    return MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0)
+
+
+async def run(client: MusicAPI, path: Path, count: int, **limits: Any) -> list[bulk.Outcome]:
+    outcomes = []
+    async with bulk.Journal.open(path) as journal:
+        async for outcome in bulk.run(client, journal, songs(count), **limits):
+            outcomes.append(outcome)  # noqa: PERF401 - what came before an error is looked at
+    return outcomes
+
+
+async def left(client: MusicAPI) -> float:
+    return (await client.account.credits()).total
+
+
+@pytest.mark.parametrize("limit", [0, 19, 20, 100, 119])
+async def test_never_more_is_spent_than_was_allowed(limit: float, tmp_path: Path) -> None:
+    async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox) as client:
+        with pytest.raises(errors.BudgetExceededError) as caught:
+            await run(client, tmp_path / "journal.db", 20, max_credits=limit)
+
+        assert len(sandbox.accepted) == limit // 20
+        assert await left(client) == 1000 - limit // 20 * 20
+    assert caught.value.limit == limit
+    assert caught.value.spent == limit // 20 * 20
+    assert caught.value.price == 20
+    assert str(limit) in str(caught.value)
+
+
+async def test_a_higher_limit_goes_on_where_the_lower_one_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox) as client:
+        for limit, made in ((60, 3), (60, 3), (100, 5)):
+            with pytest.raises(errors.BudgetExceededError):
+                await run(client, path, 8, max_credits=limit)
+            assert len(sandbox.accepted) == made
+        await run(client, path, 8, max_credits=160)
+
+        assert len(sandbox.accepted) == 8
+
+
+async def test_a_price_that_the_list_does_not_know_is_learnt_before_many_are_sent(tmp_path: Path) -> None:
+    async with Sandbox(seconds=0.02, credits=10_000) as sandbox, client_of(sandbox) as client:
+        sandbox.prices["sonic.describe"] = 75.0
+        with pytest.raises(errors.BudgetExceededError) as caught:
+            await run(client, tmp_path / "journal.db", 40, max_credits=400)
+
+        assert await left(client) >= 10_000 - 400
+        assert len(sandbox.accepted) == 5
+    assert caught.value.price == 75
+
+
+async def test_what_a_failed_task_gave_back_may_be_spent_again(tmp_path: Path) -> None:
+    async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox) as client:
+        sandbox.end_next("failed", "songs", "failed")
+        outcomes = await run(client, tmp_path / "journal.db", 3, max_credits=60, in_flight=1)
+
+        assert len(sandbox.accepted) == 5
+        assert await left(client) == 1000 - 60
+    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+
+
+async def test_what_may_have_been_accepted_counts_as_spent(tmp_path: Path) -> None:
+    async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox) as client:
+        sandbox.add_fault(CREATE, Fault(), Fault(drop=True), Fault(drop=True))
+        with pytest.raises(errors.BudgetExceededError):
+            await run(client, tmp_path / "journal.db", 20, max_credits=100, in_flight=1)
+
+        assert len(sandbox.accepted) == 3
+
+
+async def test_credits_that_another_program_spends_count_too(tmp_path: Path) -> None:
+    async with Sandbox(seconds=0.02, credits=5000) as sandbox, client_of(sandbox) as client:
+        async with bulk.Journal.open(tmp_path / "journal.db") as journal:
+            run = bulk.run(client, journal, songs(100), max_credits=1500, in_flight=1)
+            await anext(run)
+            for number in range(10):
+                await client.sonic.describe(description=f"of another program {number}")
+            with pytest.raises(errors.BudgetExceededError):
+                async for _ in run:
+                    pass
+
+        assert await left(client) >= 5000 - 1500 - 20
+
+
+async def test_without_a_limit_the_balance_is_not_asked_for(tmp_path: Path) -> None:
+    async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox) as client:
+        await run(client, tmp_path / "journal.db", 3)
+
+        assert not [request for request in sandbox.requests if "credits" in request]
+
+
+@pytest.mark.parametrize("limit", [-1, float("nan"), True, "100"])
+async def test_a_limit_is_a_number_of_credits(limit: Any, tmp_path: Path) -> None:
+    async with MusicAPI("k") as client:
+        with pytest.raises(errors.InvalidRequestError, match="max_credits is"):
+            bulk.run(client, bulk.Journal.open(tmp_path / "journal.db"), songs(1), max_credits=limit)
