@@ -1,0 +1,31 @@
+"""What the tests of the command share."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import Finished, checked, environment
+
+from musicapi_async.cli import main
+from musicapi_async.sandbox import Sandbox
+
+
+@pytest.fixture
+def musicapi(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Finished]:
+    """Run the command in this process, in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, sandbox: Sandbox | None = None, **env: str) -> Finished:
+        monkeypatch.delenv("MUSICAPI_BASE_URL", raising=False)
+        for name, value in environment(sandbox, env).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["musicapi", *arguments])
+        capfd.readouterr()
+        code = main()
+        printed = capfd.readouterr()
+        return checked(Finished(code, printed.out, printed.err))
+
+    return run

@@ -1,0 +1,236 @@
+"""``musicapi bulk`` as a user meets it, against the sandbox."""
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from commands import KEY, LONG, MusicAPI, finish, line_with, on_unix, read_until, served, started, until
+
+from musicapi_async.sandbox import Fault, Sandbox
+
+CREATE: Final = "POST /sonic/create"
+RUN: Final = ("bulk", "requests.jsonl", "--out", "songs", "--operation", "sonic.describe")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with served(0.1) as quick:
+        quick.account(KEY).credits = 100_000
+        yield quick
+
+
+def write(folder: Path, count: int, *more: str) -> None:
+    lines = [json.dumps({"description": f"rain {number}", "key": f"k-{number}"}) for number in range(count)]
+    (folder / "requests.jsonl").write_text("\n".join([*lines, *more]) + "\n")
+
+
+def events(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_file_becomes_a_folder_of_songs_and_again_nothing_is_paid(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, 5)
+    done = musicapi(*RUN, sandbox=sandbox)
+    again = musicapi(*RUN, sandbox=sandbox)
+
+    assert (done.code, done.err) == (0, "")
+    assert "5 requests, 5 of them new" in done.out
+    assert done.out.splitlines()[-1] == "5 saved"
+    assert Counter(path.suffix for path in (tmp_path / "songs").iterdir())[".json"] == 10
+    assert (again.code, again.out.splitlines()) == (0, ["5 requests, 0 of them new", "5 saved"])
+    assert len(sandbox.accepted) == 5
+
+
+def test_every_bad_line_is_named_before_anything_is_sent(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    write(tmp_path, 2, "{", '{"operation": "sonic.bpm"}', '{"description": ""}', '{"descriptoin": "x"}', '{"key": 5}')
+    done = musicapi(*RUN, sandbox=sandbox)
+
+    assert done.code == 2
+    for number, told in ((3, "it is no JSON"), (4, "operation is 'sonic.bpm'"), (5, "description"), (6, "descriptoin")):
+        assert any(f"requests.jsonl:{number}: " in line and told in line for line in done.err.splitlines())
+    assert "5 of 7 lines are wrong; nothing was sent, nothing paid" in done.err
+    assert not sandbox.requests[CREATE]
+
+    write(tmp_path, 2)
+    assert musicapi(*RUN, sandbox=sandbox).code == 0
+    assert len(sandbox.accepted) == 2
+
+
+def test_a_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    write(tmp_path, 3, '{"operation": "producer.create", "sound": "choir"}')
+    done = musicapi(*RUN, "--dry-run", "--json", sandbox=sandbox)
+
+    assert done.code == 0
+    assert done.told["requests"] == {"sonic.describe": 3, "producer.create": 1}
+    assert done.told["credits"]["sonic.describe"] == 60
+    assert not sandbox.requests
+    assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]
+
+
+def test_events_are_a_line_each_and_the_last_one_is_the_end(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, 3)
+    sandbox.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
+    done = musicapi(*RUN, "--json", "--in-flight", "1", sandbox=sandbox)
+
+    *told, end = events(done.out)
+    assert done.code == 12
+    assert [event["event"] for event in told] == ["refused", "saved", "saved"]
+    assert told[0]["key"] == "k-0"
+    assert "no such thing" in str(told[0]["error"])
+    assert all(len(event["files"]) == 6 for event in told[1:])
+    assert end["event"] == "end"
+    assert end["counts"]["saved"] == 2
+    assert "1 refused" in end["error"]["message"]
+
+
+def test_what_is_uncertain_is_listed_and_settled(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    write(tmp_path, 4)
+    sandbox.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(3)))
+    done = musicapi(*RUN, "--in-flight", "1", sandbox=sandbox)
+    assert done.code == 12
+    assert "not sent again by themselves" in done.err
+    assert all(f"k-{number}  sonic.describe" in done.out for number in range(3))
+
+    found = musicapi("bulk", "found", "songs", "k-0", sandbox.accepted[0].task_id)
+    assert (found.code, found.err) == (0, "")
+    assert musicapi("bulk", "found", "songs", "k-3", "t").code == 2
+    assert musicapi("bulk", "found", "nowhere", "k-3", "t").code == 2
+    assert musicapi(*RUN, "--resend-uncertain", sandbox=sandbox).code == 0
+    assert len(sandbox.accepted) == 6
+
+    sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
+    write(tmp_path, 5)
+    musicapi(*RUN, sandbox=sandbox)
+    dropped = musicapi(*RUN, "--drop-uncertain", sandbox=sandbox)
+    assert dropped.code == 12
+    assert "5 saved" not in dropped.out
+    assert "4 saved, 1 failed" in dropped.out
+    assert musicapi(*RUN, "--drop-uncertain", "--resend-uncertain", sandbox=sandbox).code == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        (Fault(status=401, body={"error": "no such key"}), 3, "no such key"),
+        (Fault(status=403, body={"error": "You have no credits"}), 4, "no credits"),
+    ],
+)
+def test_what_would_stop_every_song_stops_the_run(
+    fault: Fault, code: int, told: str, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, 30)
+    sandbox.add_fault(CREATE, Fault(), Fault(), *[fault] * 20)
+    done = musicapi(*RUN, "--in-flight", "2", sandbox=sandbox)
+
+    assert done.code == code
+    assert told in done.err
+    assert "2 saved; 0 are paid for and in flight at the service; 28 are not begun; go on with: " in done.out
+    assert len(sandbox.accepted) == 2
+
+
+def test_no_more_is_spent_than_was_allowed(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    write(tmp_path, 10)
+    done = musicapi(*RUN, "--max-credits", "90", sandbox=sandbox)
+    assert done.code == 4
+    assert "max_credits is 90, 80 are spent" in done.err
+    assert "--max-credits 90" in done.out
+    assert len(sandbox.accepted) == 4
+
+
+def test_a_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tmp_path: Path) -> None:
+    write(tmp_path, 1)
+    for _ in range(2):
+        done = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
+        assert (done.code, done.out.splitlines()[-1]) == (0, "1 saved")
+    real = musicapi(*RUN, MUSICAPI_BASE_URL="https://music.example/api/v1")
+    assert real.code == 11
+    assert "its songs are from a sandbox" in real.err
+
+
+@on_unix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int, code: int, tmp_path: Path) -> None:
+    with served(LONG) as slow:
+        write(tmp_path, 6)
+        with started(*RUN, "--in-flight", "4", cwd=tmp_path, sandbox=slow) as process:
+            until(lambda: len(slow.accepted) == 4)
+            process.send_signal(number)
+            done = finish(process)
+        assert done.code == code
+        assert "4 are paid for and in flight at the service; 2 are not begun; go on with: " in done.out
+        assert "--in-flight 4" in done.out
+
+        with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
+            until(lambda: len(slow.accepted) == 6)
+            slow.advance(2 * LONG)
+            done = finish(process)
+        assert (done.code, done.out.splitlines()[-1]) == (0, "6 saved")
+        assert len(slow.accepted) == 6
+
+
+@on_unix
+def test_stopped_twice_it_leaves_at_once_and_nothing_is_sent_again(tmp_path: Path) -> None:
+    with served(0.1) as sandbox:
+        write(tmp_path, 2)
+        sandbox.add_fault(CREATE, Fault(delay=20, accepted=True))
+        with started(*RUN, "--in-flight", "1", cwd=tmp_path, sandbox=sandbox) as process:
+            until(lambda: sandbox.requests[CREATE])
+            process.send_signal(signal.SIGINT)
+            line_with("again leaves at once", process.stderr)
+            process.send_signal(signal.SIGINT)
+            done = finish(process)
+        assert done.code == 130
+        assert "left at once" in done.err
+
+        with started(*RUN, cwd=tmp_path, sandbox=sandbox) as process:
+            done = finish(process)
+        assert done.code == 12
+        assert "1 saved, 1 uncertain" in done.out
+        assert sandbox.requests[CREATE] == 2
+
+
+@on_unix
+def test_a_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
+    with served(LONG) as slow:
+        write(tmp_path, 1)
+        with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
+            until(lambda: slow.accepted)
+            with started(*RUN, cwd=tmp_path, sandbox=slow) as other:
+                done = finish(other)
+            process.send_signal(signal.SIGTERM)
+            finish(process)
+        assert done.code == 11
+        assert f"it is in use by process {process.pid}" in done.err
+        assert len(slow.accepted) == 1
+
+
+@on_unix
+def test_on_a_terminal_there_is_a_board(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    with served(LONG) as slow:
+        write(tmp_path, 3)
+        master, slave = pty.openpty()
+        env = {"TERM": "xterm", "COLUMNS": "100", "FORCE_COLOR": "", "PYTHONIOENCODING": "utf-8"}
+        with started(*RUN, cwd=tmp_path, sandbox=slow, env=env, terminal=slave) as process:
+            os.close(slave)
+            shown = read_until(b"3 accepted", master)
+            slow.advance(2 * LONG)
+            shown += read_until(b"3 saved", master)
+            shown += read_until(None, master)
+            assert process.wait() == 0
+        os.close(master)
+    live = shown.decode()
+    assert "0 of 3" in live
+    assert "creates a minute" in live
+    assert "credits spent" in live
+    assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in live
+    assert live.rpartition("\x1b[?25h")[2].strip().endswith("3 saved")
