@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+import attrs
+
 from musicapi_async.bulk.lock import Lock, Mark
 from musicapi_async.bulk.schema import COLUMNS, prepare, row_of
 from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, may_move
 from musicapi_async.bulk.writer import Writer
-from musicapi_async.errors import JournalError
+from musicapi_async.errors import InvalidRequestError, JournalError
 
 __all__ = ["Journal"]
 
@@ -24,6 +26,7 @@ T = TypeVar("T")
 logger: Final = logging.getLogger("musicapi")
 
 NOTHING: Final = Facts()
+FACTS: Final = tuple(field.name for field in attrs.fields(Facts))
 LOST_WITH_ITS_PROCESS: Final = "its process ended before the answer came"
 LOST_WITH_THE_DISK: Final = "the journal lost its last entries: it may have been sent"
 TIMES: Final[Mapping[State, str]] = {"sending": "sent_at", "accepted": "accepted_at"}
@@ -92,12 +95,16 @@ class Journal:
         """Add rows to a plan, by default the one that was started last; return how many were new.
 
         A key that is there already is not added again. Its request is the one that is given now, unless it was sent.
+        Raises InvalidRequestError for a key that is in a new plan already.
         """
+        values = [(row.key, row.operation, _json(row.request)) for row in rows]
 
         def insert(connection: sqlite3.Connection) -> int:
             number = _ask(connection, "SELECT started FROM planning") if plan is None else plan
             before = _ask(connection, "SELECT coalesce(max(number), 0) FROM row")
-            connection.executemany(PLAN, [(row.key, row.operation, _json(row.request), number) for row in rows])
+            for value in values:
+                if not connection.execute(PLAN, (*value, number)).rowcount and plan is not None:
+                    raise InvalidRequestError(f"key is {value[0]!r} a second time", "key", value[0], "once")
             return _ask(connection, "SELECT coalesce(max(number), 0) FROM row") - before
 
         return await self._writer.write(insert)
@@ -128,31 +135,24 @@ class Journal:
             raise JournalError(str(self.path), f"row {row.number} ({row.key!r}) is {row.state}: it cannot be {state}")
         if state == "sending":
             self._mark = Mark(self._mark.commits, max(self._mark.highest, row.number))
-        known = {
-            "task_id": facts.task_id,
-            "reason": facts.reason,
-            "credits": facts.credits,
-            "clips": None if facts.clips is None else _json(facts.clips),
-            "files": None if facts.files is None else _json(facts.files),
+        changed: dict[str, Any] = {
+            "state": state,
+            # What was uncertain and is sent again may have been paid for already.
+            "attempts": row.attempts + (state == "accepted" or row.state == "uncertain"),
+            "refunds": row.refunds + (state == "refunded"),
             TIMES.get(state, "ended_at"): time.time(),
+            **{name: value for name in FACTS if (value := getattr(facts, name)) is not None},
         }
-        told = {name: value for name, value in known.items() if value is not None}
-        changes = "".join(f", {name} = :{name}" for name in told)
-        # What was uncertain and is sent again may have been paid for already.
-        is_attempt = state == "accepted" or row.state == "uncertain"
-        counted = f", attempts = attempts + {is_attempt:d}, refunds = refunds + {state == 'refunded':d}"
+        values = [_json(value) if name in {"clips", "files"} else value for name, value in changed.items()]
+        changes = ", ".join(f"{name} = ?" for name in changed)
+        statement = f"UPDATE row SET {changes} WHERE number = ? AND state = ?"  # noqa: S608 - names of ours
 
-        def update(connection: sqlite3.Connection) -> Row:
-            found = connection.execute(
-                f"UPDATE row SET state = :state{changes}{counted} WHERE number = :number AND state = :before"  # noqa: S608 - names of ours
-                f" RETURNING {COLUMNS}",
-                {**told, "state": state, "number": row.number, "before": row.state},
-            ).fetchone()
-            if found is None:
+        def update(connection: sqlite3.Connection) -> None:
+            if not connection.execute(statement, (*values, row.number, row.state)).rowcount:
                 raise JournalError(str(self.path), f"row {row.number} ({row.key!r}) is not {row.state} any more")
-            return row_of(found)
 
-        return await self._writer.write(update)
+        await self._writer.write(update)
+        return attrs.evolve(row, **changed)
 
     async def rows(self, state: State, after: int = 0, count: int = 1000) -> Sequence[Row]:
         """Return rows in a state, in their order, from behind a number on."""
@@ -241,6 +241,7 @@ PLAN: Final = """
         operation = CASE WHEN state IN ('planned', 'refused') THEN excluded.operation ELSE operation END,
         request = CASE WHEN state IN ('planned', 'refused') THEN excluded.request ELSE request END,
         state = CASE WHEN state = 'refused' AND request <> excluded.request THEN 'planned' ELSE state END
+    WHERE plan <> excluded.plan
 """
 CHARGED: Final = """
     SELECT operation, sum(attempts + (state IN ('sending', 'uncertain')) - refunds) FROM row

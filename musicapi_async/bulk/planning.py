@@ -14,7 +14,7 @@ __all__ = ["Requests", "batches_of", "plan_all", "rows_of"]
 
 Requests = Iterable[TaskRequest[Any] | Planned | BadLine] | AsyncIterable[TaskRequest[Any] | Planned | BadLine]
 
-TOGETHER: Final = 500
+TOGETHER: Final = 1000
 """Rows that are written at once."""
 
 
@@ -58,9 +58,7 @@ async def _one_by_one(requests: Iterable[object]) -> AsyncIterator[object]:
 
 def _row_of(request: object, keys: Keys) -> Planned:
     if isinstance(request, Planned):
-        if keys.is_new(request.key):
-            return request
-        raise InvalidRequestError(f"key is {request.key!r} a second time", "key", request.key, "once")
+        return request
     if isinstance(request, BadLine):
         message = f"line {request.number}: {request.reason}"
         raise InvalidRequestError(message, request.field or "requests", request.number, "a request a line")

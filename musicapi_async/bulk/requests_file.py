@@ -22,7 +22,7 @@ from musicapi_async.families import operations
 __all__ = ["BadLine", "Keys", "RequestsFile", "known_kinds", "planned_of", "read_requests", "request_of"]
 
 LONGEST_KEY: Final = 200
-TOGETHER: Final = 500
+TOGETHER: Final = 1000
 """Lines that are read at once."""
 OWN: Final = ("operation", "key")
 """What of a line is no field of its request."""

@@ -67,6 +67,9 @@ class Outcome:
 class Finish(Protocol):
     """Brings home what a task has made."""
 
+    takes_time: bool
+    """False where nothing is fetched or written."""
+
     async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
         """Write its files and return their names; called again for a row of which some are there already."""
         ...
@@ -242,13 +245,14 @@ class Runner:
         return await self._save(row, result)
 
     async def _save(self, row: Row, result: Any) -> Outcome:
-        if row.state == "accepted":
-            row = await self._store.move(row, "finished", self._finish.known(result))
+        known = self._finish.known(result)
+        if row.state == "accepted" and self._finish.takes_time:
+            row = await self._store.move(row, "finished", known)
         try:
             files = await self._finish(row, result)
         except MusicAPIError as error:
             return Outcome(row=row, result=result, error=error)
-        return Outcome(row=await self._store.move(row, "saved", Facts(files=files)), result=result)
+        return Outcome(row=await self._store.move(row, "saved", attrs.evolve(known, files=files)), result=result)
 
     async def _create(self, row: Row) -> tuple[Row, Task[Any]]:
         """Pay for a row; raises _MovedError with the row as it is then, when that fails."""

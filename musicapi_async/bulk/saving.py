@@ -24,6 +24,8 @@ logger: Final = logging.getLogger("musicapi")
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
 END: Final = ".{ext}"
+KNOWN: Final = tuple(field.name for field in attrs.fields(Clip) if not field.name.startswith("_"))
+"""What of a clip is kept: not the reply's bytes."""
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 LONGEST_NAME: Final = 200
 STALE: Final = 600.0
@@ -54,6 +56,8 @@ def clips_in(result: Any) -> Sequence[Clip]:
 class HandOver:
     """Writes no files: the songs are handed over, and what is known of their clips is kept."""
 
+    takes_time = False
+
     async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
         """Write nothing."""
         del row, result
@@ -66,6 +70,8 @@ class HandOver:
 
 class Saver(HandOver):
     """Writes files into a folder, under names made of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``."""
+
+    takes_time = True
 
     def __init__(self, client: MusicAPI, folder: Path, names: str = NAMES) -> None:
         self._client = client
@@ -170,6 +176,6 @@ def _clip_of(part: object) -> Clip | None:
 
 
 def _known(clip: Clip) -> dict[str, Any]:
-    known = attrs.asdict(clip, filter=lambda field, _: field.name != "_raw")
+    known = {name: getattr(clip, name) for name in KNOWN}
     created_at = clip.created_at
     return known | {"created_at": None if created_at is None else created_at.isoformat()}

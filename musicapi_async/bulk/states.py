@@ -14,7 +14,8 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     "planned": frozenset({"sending", "refused"}),
     # Written before the first byte leaves. Back to planned only when it certainly was not accepted.
     "sending": frozenset({"accepted", "planned", "refused", "uncertain"}),
-    "accepted": frozenset({"finished", "failed", "refunded"}),
+    # Saved at once where no file is written.
+    "accepted": frozenset({"finished", "saved", "failed", "refunded"}),
     "finished": frozenset({"saved"}),
     "saved": frozenset(),
     # Its credits are gone, or nobody knows.
@@ -109,6 +110,7 @@ class Store(Protocol):
         """Add rows to a plan, by default the one that was started last; return how many were new.
 
         A key that is there already is not added again. Its request is the one that is given now, unless it was sent.
+        Raises InvalidRequestError for a key that is in a new plan already.
         """
         ...
 

@@ -4,6 +4,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -13,6 +14,8 @@ __all__ = ["Writer"]
 
 T = TypeVar("T")
 
+GATHER: Final = 0.004
+"""Seconds that a commit waits for others, while many come."""
 TOGETHER: Final = 1000
 """So many pieces of work at most share a commit."""
 
@@ -76,8 +79,12 @@ class Writer:
             _deliver([(opened, None, error)])
             return
         _deliver([(opened, None, None)])
+        is_busy = False
         try:
             while (job := self._jobs.get()) is not None:
+                if is_busy and job.is_write:
+                    # Those that come in the meantime share the flush: it costs more than what is written.
+                    time.sleep(GATHER)
                 jobs, is_last = [job], False
                 while len(jobs) < TOGETHER and not is_last:
                     try:
@@ -86,6 +93,7 @@ class Writer:
                         break
                     is_last = another is None
                     jobs += [another] if another is not None else []
+                is_busy = len(jobs) > 1
                 _deliver(self._do_all(connection, jobs))
                 if is_last:
                     return
