@@ -4,22 +4,29 @@ Run alone it is the large one: ``make torture``, or ``python tests/bulk/killing.
 """
 
 import asyncio
+import os
 import random
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import attrs
 
-from musicapi_async import sonic
-from musicapi_async.bulk import Journal, Planned
+from musicapi_async import bulk, sonic
+from musicapi_async.bulk import Journal, Planned, Row
 from musicapi_async.sandbox import Fault, Sandbox
 
-__all__ = ["Books", "kill"]
+__all__ = ["Books", "compare", "kill", "planned"]
 
 CREATE: Final = "POST /sonic/create"
+PRICE: Final = 20.0
+CREDITS: Final = 1e9
+FILES: Final = 3
+"""Of each clip: audio, cover, JSON."""
 CHILD: Final = """
 import asyncio, sys
 from pathlib import Path
@@ -38,10 +45,8 @@ asyncio.run(main(*sys.argv[1:]))
 
 @attrs.frozen(kw_only=True)
 class Books:
-    """What the service charged for, against what the journal knows."""
+    """What the service charged for, against what the journal knows and what is in the folder."""
 
-    seed: int
-    kills: int
     planned: int
     charged: int
     doubled: int
@@ -49,30 +54,88 @@ class Books:
     lost: int
     """Tasks that were charged for, and that no row knows, nor is uncertain about."""
     uncertain: int
+    for_nothing: int
+    """Uncertain rows that were not accepted."""
     saved: int
     left: int
     """Rows that did not end."""
+    broken: int
+    """Files of saved rows that are missing, or are not what the service has."""
+    unaccounted: float
+    """Credits that were taken and are not in the journal's count, or the other way round."""
 
 
-async def kill(rows: int, kills: int, seed: int) -> Books:
-    """Run so many rows, kill the runner so often at random moments, let the last one end, and compare."""
+async def kill(rows: int, kills: int, seed: int, *, cut: bool = False) -> Books:
+    """Run so many rows, kill the runner so often at random moments, let the last one end, and compare.
+
+    With ``cut`` the journal loses its last bytes now and then, as it may with a machine that stops.
+    """
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.db"
-        async with Sandbox(seconds=0.5, credits=1e9) as sandbox:
+        async with Sandbox(seconds=0.5, credits=CREDITS) as sandbox:
             async with Journal.open(path) as journal:
-                await journal.plan([_planned(number) for number in range(rows)])
+                await bulk.plan_all(journal, planned(rows))
             sandbox.add_fault(CREATE, *(_fault(chance) for _ in range(rows * 2)))
             killed = 0
-            while killed < kills and await _run(path, sandbox.base_url, chance.uniform(0, 3.0 * rows / 1000 / kills)):
+            while killed < kills and await _run(path, sandbox.base_url, chance.uniform(0, 4.0 * rows / 1000 / kills)):
                 killed += 1
+                if cut and chance.random() < 0.5:
+                    await asyncio.to_thread(_cut, path.with_name(f"{path.name}-wal"), chance.randrange(30_000))
             await _run(path, sandbox.base_url, None)
-            return await _compare(path, sandbox, seed=seed, kills=killed, planned=rows)
+            return await compare(path, sandbox, rows)
 
 
-def _planned(number: int) -> Planned:
-    request = sonic.Describe(description=f"rain {number}")
-    return Planned(key=f"k-{number}", operation="sonic.describe", request=request.to_wire())
+def planned(rows: int) -> list[Planned]:
+    """Return so many different requests."""
+    return [
+        Planned(
+            key=f"k-{number}",
+            operation="sonic.describe",
+            request=sonic.Describe(description=f"rain {number}").to_wire(),
+        )
+        for number in range(rows)
+    ]
+
+
+async def compare(path: Path, sandbox: Sandbox, rows: int) -> Books:
+    """Set the journal and its folder against what the sandbox knows."""
+    async with Journal.open(path) as journal:
+        counts = await journal.counts()
+        known = {row.task_id for state in counts for row in await journal.rows(state, 0, rows)}
+        uncertain = await journal.rows("uncertain", 0, rows)
+        saved = await journal.rows("saved", 0, rows)
+        charged = sum((await journal.charged()).values())
+    asked = Counter(str(task.request.to_wire()) for task in sandbox.accepted)
+    unsure = {str(row.request) for row in uncertain}
+    for_nothing = len(unsure - set(asked))
+    return Books(
+        planned=rows,
+        charged=len(sandbox.accepted),
+        doubled=sum(count - 1 for count in asked.values()),
+        lost=sum(task.task_id not in known and str(task.request.to_wire()) not in unsure for task in sandbox.accepted),
+        uncertain=len(uncertain),
+        for_nothing=for_nothing,
+        saved=len(saved),
+        left=rows - len(saved) - len(uncertain),
+        broken=await _broken(path.parent, saved),
+        unaccounted=CREDITS - sandbox.account("k").credits - PRICE * (charged - for_nothing),
+    )
+
+
+async def _broken(folder: Path, saved: Sequence[Row]) -> int:
+    broken = 0
+    async with aiohttp.ClientSession() as http:
+        for row in saved:
+            names = {Path(name).stem: name for name in row.files if not name.endswith((".json", ".png"))}
+            broken += abs(len(row.files) - FILES * len(row.clips))
+            for clip in row.clips:
+                async with http.get(clip["audio_url"]) as reply:
+                    theirs = await reply.read()
+                name = next((name for stem, name in names.items() if stem.endswith(clip["clip_id"])), "missing")
+                broken += not (folder / name).is_file() or (folder / name).read_bytes() != theirs
+            broken += sum(not (folder / name).is_file() for name in row.files)
+    return broken
 
 
 def _fault(chance: random.Random) -> Fault:
@@ -80,6 +143,11 @@ def _fault(chance: random.Random) -> Fault:
     if chance.random() < 0.05:
         return Fault(drop=True, accepted=chance.random() < 0.5)
     return Fault(delay=0.001)
+
+
+def _cut(path: Path, by: int) -> None:
+    if path.exists():
+        os.truncate(path, max(0, path.stat().st_size - by))
 
 
 async def _run(path: Path, base_url: str, seconds: float | None) -> bool:
@@ -99,29 +167,18 @@ async def _run(path: Path, base_url: str, seconds: float | None) -> bool:
     return False
 
 
-async def _compare(path: Path, sandbox: Sandbox, *, seed: int, kills: int, planned: int) -> Books:
-    async with Journal.open(path) as journal:
-        counts = await journal.counts()
-        known = {row.task_id for state in counts for row in await journal.rows(state, 0, planned)}
-        uncertain = await journal.rows("uncertain", 0, planned)
-    asked = Counter(str(task.request.to_wire()) for task in sandbox.accepted)
-    unsure = {str(row.request) for row in uncertain}
-    lost = [
-        task for task in sandbox.accepted if task.task_id not in known and str(task.request.to_wire()) not in unsure
-    ]
-    return Books(
-        seed=seed,
-        kills=kills,
-        planned=planned,
-        charged=len(sandbox.accepted),
-        doubled=sum(count - 1 for count in asked.values()),
-        lost=len(lost),
-        uncertain=len(uncertain),
-        saved=counts["saved"],
-        left=planned - counts["saved"] - len(uncertain),
-    )
+def main() -> None:
+    """Print the books of a run without and one with a journal that loses its end."""
+    count, kills, *given = map(int, sys.argv[1:])
+    seed = given[0] if given else random.SystemRandom().randrange(10**6)
+    names = [field.name for field in attrs.fields(Books)]
+    print(f"{count} requests, {kills} kills, seed {seed}\n\n| journal | {' | '.join(names)} |")  # noqa: T201
+    print(f"|---|{'---:|' * len(names)}")  # noqa: T201
+    for cut in (False, True):
+        books = asyncio.run(kill(count, kills, seed, cut=cut))
+        cells = " | ".join(f"{value:g}" for value in attrs.astuple(books))
+        print(f"| {'loses its end' if cut else 'whole'} | {cells} |", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
-    count, kills, *given = map(int, sys.argv[1:])
-    print(asyncio.run(kill(count, kills, *given or [random.SystemRandom().randrange(10**6)])))  # noqa: T201 - the report
+    main()
