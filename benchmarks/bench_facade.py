@@ -3,21 +3,39 @@
 The facade's call goes to the loop thread and back; one client is shared by all threads, as is each session.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final
 
 import httpx
 import musicapi
 import requests
-from common import KEY, Contender, OnThreads, fake_service, interleaved, print_costs, print_title
+from common import (
+    KEY,
+    Contender,
+    OnALoop,
+    OnThreads,
+    Sender,
+    cpu_ratio,
+    fake_service,
+    interleaved,
+    print_costs,
+    print_title,
+    spread,
+    verdict,
+)
 
+from musicapi_async import MusicAPI as AsyncMusicAPI
 from musicapi_sync import MusicAPI
 
 ROUNDS: Final = 11
 REQUESTS: Final = 128
 THREADS: Final = (1, 8)
+TARGETS: Final = {1: 90.0, 8: 60.0}
+"""µs above the async call, by threads."""
+OURS: Final = "musicapi_sync"
+ASYNC: Final = "musicapi_async, as many coroutines"
 BASELINE: Final = "requests"
 PATH: Final = "/get-credits"
 HEADERS: Final = {"Authorization": f"Bearer {KEY}"}
@@ -31,6 +49,12 @@ def through_the_facade(base_url: str) -> Iterator[Callable[[], object]]:
             return client.account.credits()
 
         yield send
+
+
+@asynccontextmanager
+async def through_the_async_client(base_url: str) -> AsyncIterator[Sender]:
+    async with AsyncMusicAPI(KEY, base_url=base_url) as client:
+        yield client.account.credits
 
 
 @contextmanager
@@ -56,7 +80,8 @@ def through_musicapi_sdk(base_url: str) -> Iterator[Callable[[], object]]:
 
 def contenders(base_url: str, stack: ExitStack) -> list[Contender]:
     return [
-        OnThreads("musicapi_sync", through_the_facade(base_url), stack),
+        OnThreads(OURS, through_the_facade(base_url), stack),
+        OnALoop(ASYNC, through_the_async_client(base_url), stack),
         OnThreads(BASELINE, through_requests(base_url), stack),
         OnThreads("httpx", through_httpx(base_url), stack),
         OnThreads("musicapi-sdk", through_musicapi_sdk(base_url), stack),
@@ -70,6 +95,14 @@ def main() -> None:
         )
     print_title("A blocking call")
     print_costs(costs, baseline=BASELINE, concurrencies=THREADS, unit="{} thread(s)")
+    for threads, target in TARGETS.items():
+        # Turn by turn: both met the same machine.
+        pairs = zip(costs[OURS, threads], costs[ASYNC, threads], strict=True)
+        above = spread([ours.cpu - theirs.cpu for ours, theirs in pairs])
+        verdict(f"{threads} thread(s): {above:.0f} µs of CPU above the async call", above.median, target)
+        for name in ("requests", "httpx"):
+            share = cpu_ratio(costs, OURS, name, threads)
+            verdict(f"{threads} thread(s): {share} times the CPU of {name}", share.median, 1.0)
 
 
 if __name__ == "__main__":

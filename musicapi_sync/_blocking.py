@@ -120,9 +120,12 @@ class LoopThread:
         try:
             loop.portal.call(loop.client.aclose)
             for call in tuple(self._calls):
-                loop.portal.start_task_soon(call.cancel)
+                loop.events.call_soon_threadsafe(call.cancel)
         finally:
             loop.stack.close()
+            for call in tuple(self._calls):
+                # It came to the loop when that was ending, and was never begun.
+                call.abandon()
 
     def add_leaver(self, what_is_left: Callable[[], str | None]) -> None:
         """Have a sentence told when the client is closed."""

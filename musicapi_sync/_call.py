@@ -5,9 +5,7 @@ import queue
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, ParamSpec, TypeVar
-
-from anyio import CancelScope
+from typing import Final, Generic, ParamSpec, TypeVar
 
 import musicapi_async
 from musicapi_async.errors import UncertainSubmissionError
@@ -34,21 +32,19 @@ class Call(Generic[T]):
         self.error: BaseException | None = None
         self._function = function
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._scope: CancelScope | None = None
-        self._runner: asyncio.Task[Any] | None = None
-        self._is_cancelled = False
+        self._runner: asyncio.Task[None] | None = None
         self._has_ended = threading.Event()
         self._what_lives_on: Callable[[T | None], str | None] | None = None
 
-    async def run(self, client: musicapi_async.MusicAPI) -> None:
-        """Run on the loop; never raises."""
-        self._runner = asyncio.current_task()
+    def start(self, client: musicapi_async.MusicAPI, under_way: "set[asyncio.Task[None]]") -> None:
+        """Begin; on the loop, which keeps what is under way: its caller may leave."""
+        self._runner = asyncio.get_running_loop().create_task(self._run(client))
+        under_way.add(self._runner)
+        self._runner.add_done_callback(under_way.discard)
+
+    async def _run(self, client: musicapi_async.MusicAPI) -> None:
         try:
-            with CancelScope() as self._scope:
-                if self._is_cancelled:
-                    self._scope.cancel()
-                self.error = asyncio.CancelledError()
-                self.error = await self._reach_end(client)
+            self.result = await self._function(client, self)
         except BaseException as error:  # noqa: BLE001 - the loop must survive SystemExit; the caller gets it
             self.error = error
         finally:
@@ -56,20 +52,16 @@ class Call(Generic[T]):
             self._tell_the_log()
             self._events.put(None)
 
-    async def _reach_end(self, client: musicapi_async.MusicAPI) -> BaseException | None:
-        try:
-            self.result = await self._function(client, self)
-        except asyncio.CancelledError as error:
-            # The scope swallows it, and it may tell of money.
-            self.error = error
-            raise
-        return None
+    def abandon(self) -> None:
+        """End a call whose loop has ended without it."""
+        if not self._has_ended.is_set():
+            self.error = asyncio.CancelledError()
+            self._events.put(None)
 
     def cancel(self) -> None:
         """Cancel the call; on the loop."""
-        self._is_cancelled = True
-        if self._scope is not None:
-            self._scope.cancel()
+        if self._runner is not None:
+            self._runner.cancel()
 
     async def stop(self, client: musicapi_async.MusicAPI) -> None:
         """Cancel the call, but not while its paid request is in the air: the answer names what was paid for."""

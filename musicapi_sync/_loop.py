@@ -1,5 +1,6 @@
 """A running loop thread: how it is started, and how calls get in and are stopped."""
 
+import asyncio
 import threading
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -24,9 +25,11 @@ class Loop:
     """A running loop thread: the way into it, its client, its number, and what ends it."""
 
     portal: BlockingPortal
+    events: asyncio.AbstractEventLoop
     client: musicapi_async.MusicAPI
     thread: int
     stack: ExitStack
+    under_way: set[asyncio.Task[None]] = attrs.field(factory=set)
 
     @classmethod
     def open(cls, settings: musicapi_async.Settings) -> Self:
@@ -34,7 +37,8 @@ class Loop:
             portal = stack.enter_context(start_blocking_portal("asyncio", name="musicapi-loop"))
             # Built inside the loop, so that nothing in it belongs to another one.
             client = portal.call(_make_client, settings)
-            return cls(portal, client, portal.call(threading.get_ident), stack.pop_all())
+            events = portal.call(asyncio.get_running_loop)
+            return cls(portal, events, client, portal.call(threading.get_ident), stack.pop_all())
 
 
 def start_loop(settings: musicapi_async.Settings) -> Loop:
@@ -66,7 +70,7 @@ def interrupt(loop: Loop, call: Call[Any]) -> None:
     try:
         loop.portal.start_task_soon(call.stop, loop.client)
         if not call.settle():
-            loop.portal.start_task_soon(call.cancel)
+            loop.events.call_soon_threadsafe(call.cancel)
             call.settle()
     except RuntimeError:  # the portal has stopped meanwhile, and the call with it
         return
@@ -75,7 +79,7 @@ def interrupt(loop: Loop, call: Call[Any]) -> None:
 def start_call(loop: Loop, call: Call[Any]) -> None:
     """Begin a call; its events and its end come out of its queue."""
     try:
-        loop.portal.start_task_soon(call.run, loop.client)
+        loop.events.call_soon_threadsafe(call.start, loop.client, loop.under_way)
     except RuntimeError:  # another thread has closed the client since
         raise ClientClosedError from None
 
