@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from musicapi_async.bulk.lock import Lock, Mark
+from musicapi_async.bulk.lock import Lock, Mark, lock_of
 from musicapi_async.bulk.schema import COLUMNS, prepare, row_of
 from musicapi_async.bulk.states import MOVES, Facts, Planned, Row, State
 from musicapi_async.bulk.writer import Writer
@@ -39,7 +39,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = Lock(path.with_name(f"{path.name}.lock"))
+        self._lock = Lock(lock_of(path))
         self._writer = Writer(str(path), self._connect, self._count_commit, self._mark_commit)
         self._mark = Mark()
         self._taken = 0
