@@ -199,6 +199,16 @@ def test_search_and_filters_narrow_what_is_shown(page: Page) -> None:
     assert shown(page) == ROWS
 
 
+def test_the_rest_is_shown_when_one_comes_to_it(page: Page) -> None:
+    laid_out = "[...document.querySelectorAll('.row')].filter((row) => row.checkVisibility()).length"
+    assert page.evaluate(laid_out) < 100
+    while page.evaluate(laid_out) < ROWS:
+        before = page.evaluate(laid_out)
+        page.keyboard.press("End")
+        until(page, f"{laid_out} > {before}")
+    assert page.locator("#more").is_visible() is False
+
+
 def test_keys_play_through_what_is_shown(page: Page) -> None:
     page.keyboard.press("Space")
     assert playing(page) == stem(1, "a")
