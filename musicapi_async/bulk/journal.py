@@ -13,7 +13,7 @@ from typing import Any, Final, Self, TypeVar
 
 import attrs
 
-from musicapi_async.bulk.lock import Lock, Mark
+from musicapi_async.bulk.lock import Lock, Mark, lock_of
 from musicapi_async.bulk.schema import COLUMNS, prepare, row_of
 from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, may_move
 from musicapi_async.bulk.writer import Writer
@@ -44,7 +44,7 @@ class Journal:
         self.path = path
         self.name = str(path)
         """What errors call it."""
-        self._lock = Lock(path.with_name(f"{path.name}.lock"))
+        self._lock = Lock(lock_of(path))
         self._writer = Writer(str(path), self._connect, self._count_commit, self._mark_commit)
         self._mark = Mark()
         self._taken = 0

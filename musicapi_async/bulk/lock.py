@@ -4,17 +4,21 @@ import json
 import os
 import socket
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from musicapi_async.errors import JournalError
 
-__all__ = ["Lock", "Mark"]
+__all__ = ["Lock", "Mark", "holder_of", "lock_of"]
 
 WIDTH: Final = 20
 LENGTH: Final = 2 * (WIDTH + 1)
 """Bytes of the mark, which stands before the holder: two numbers of fixed width."""
+LOOKS: Final = 5
+LOOK_SECONDS: Final = 0.02
+"""How often, and how far apart, it is tried again: somebody may only be looking who has it."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -49,12 +53,10 @@ class Lock:
         Raises JournalError, naming the holder, when somebody has it.
         """
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            _lock(file)
-        except OSError:
+        if not _got(file):
             who = _holder_in(_read(file, LENGTH, 1000))
             os.close(file)
-            raise JournalError(str(self._path), f"it is in use by {who}") from None
+            raise JournalError(str(self._path), f"it is in use by {who}")
         self._file = file
         mark = _mark_in(_read(file, 0, LENGTH))
         since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
@@ -74,6 +76,35 @@ class Lock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def lock_of(journal: Path) -> Path:
+    """Return where a journal's lock is."""
+    return journal.with_name(f"{journal.name}.lock")
+
+
+def holder_of(path: Path) -> str | None:
+    """Say who has the lock; None when nobody has, or it cannot be told."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        # Whether it is free is known by taking it, which lasts until it is closed below.
+        return None if _got(file) else _holder_in(_read(file, LENGTH, 1000))
+    finally:
+        os.close(file)
+
+
+def _got(file: int) -> bool:
+    for _ in range(LOOKS):
+        try:
+            _lock(file)
+        except OSError:
+            time.sleep(LOOK_SECONDS)
+        else:
+            return True
+    return False
 
 
 def _read(file: int, at: int, count: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from musicapi_async.bulk.states import MOVES, Row, State
 from musicapi_async.errors import JournalError
 
-__all__ = ["COLUMNS", "VERSION", "prepare", "row_of"]
+__all__ = ["APPLICATION", "COLUMNS", "VERSION", "prepare", "row_of"]
 
 APPLICATION: Final = 0x4D757341
 """What marks the file as ours: ``MusA``."""

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.cli.bulk import BulkOrder, found, run_bulk
+from musicapi_async.cli.bulk_reports import report, status
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.running import run_command
 
@@ -101,3 +102,15 @@ def found_command(
 ) -> int:
     """Say under which id the task of an uncertain request was found: the next run brings it home."""
     return run_command(lambda screen: found(folder, key, task_id, screen), as_json=as_json)
+
+
+@bulk_app.command("status")
+def status_command(folder: Folder, *, as_json: AsJson = False) -> int:
+    """Say how far a run is, and what is uncertain; also while it is on."""
+    return run_command(lambda screen: status(folder, screen), as_json=as_json)
+
+
+@bulk_app.command("report")
+def report_command(folder: Folder, *, as_json: AsJson = False) -> int:
+    """Write DIR/index.html: every song with its player, and why others are missing; also while a run is on."""
+    return run_command(lambda screen: report(folder, screen), as_json=as_json)

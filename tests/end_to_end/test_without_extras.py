@@ -11,7 +11,7 @@ import pytest
 
 from musicapi_async._transport import wire
 
-BLOCK = "import sys; sys.modules.update(dict.fromkeys(['orjson', 'uvloop', 'rich', 'typer', 'lameenc']))\n"
+BLOCK = "import sys; sys.modules.update(dict.fromkeys(['orjson', 'uvloop', 'rich', 'typer', 'lameenc', 'jinja2']))\n"
 
 JOURNEY = """
     import asyncio, json, sys, tempfile
@@ -82,6 +82,20 @@ def test_a_journey_without_extras() -> None:
     assert found["credits"] == 1000 - 2 - 20 - 12
     assert "task not found." in found["refused"]
     assert found["imported"] == ["aiohttp.web"]  # the sandbox is a web server
+
+
+def test_a_report_without_its_extra_says_what_to_install() -> None:
+    code = """
+        import json
+        from pathlib import Path
+        from musicapi_async.bulk.report import write_report
+        try:
+            write_report(Path(), list, {})
+        except ModuleNotFoundError as error:
+            print(json.dumps([error.name, str(error)]))
+    """
+
+    assert run(code) == ["jinja2", "a report needs jinja2: pip install 'musicapi-async[cli]'"]
 
 
 def test_importing_the_package_imports_nothing_optional() -> None:

@@ -1,0 +1,292 @@
+"""A folder of songs as one page: ``index.html``, which needs nothing but the files beside it. Pure, up to the writing.
+
+``report.html`` is its template, ``report.css`` and ``report.js`` are put into it. What the service or the user wrote is
+text there and nothing else: escaped, and the page's own policy allows no script and no style but these two, no
+address but files of its own folder.
+"""
+
+import hashlib
+import json
+import math
+import os
+import secrets
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import attrs
+
+from musicapi_async.bulk.states import MOVES, Row, State
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+__all__ = ["MEANINGS", "PAGE", "Entry", "Song", "Summary", "entry_of", "write_report"]
+
+PAGE: Final = "index.html"
+EXTRA_HINT: Final = "a report needs jinja2: pip install 'musicapi-async[cli]'"
+MEANINGS: Final[Mapping[State, str]] = {
+    "planned": "not sent yet",
+    "sending": "being sent now, or cut off while it was",
+    "accepted": "paid for, being made by the service",
+    "finished": "made, not all of its files are here yet",
+    "saved": "made, its files are here",
+    "failed": "the service gave up, or it was given up; its credits are gone, or nobody knows",
+    "refunded": "the service gave up, and gave its credits back",
+    "uncertain": "nobody can tell whether it was accepted and paid for",
+    "refused": "not accepted, nothing was paid",
+}
+TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
+"""States that want an explanation."""
+PAID: Final[frozenset[State]] = frozenset({"accepted", "finished", "saved", "failed"})
+# The only files that are linked: no browser runs anything in them.
+AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4"})
+IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
+OTHERS: Final = frozenset({"json", "mid", "heic", "zip"})
+LAST_OF_A_SONG: Final = "json"
+"""The file that a clip's others are followed by, in a row's files."""
+ITEMS_AT_ONCE: Final = 500
+"""Pieces of the page that are written at once."""
+
+
+@attrs.frozen(kw_only=True)
+class Song:
+    """A clip as the page shows it; ``audio``, ``cover`` and ``about`` are addresses of files that are there."""
+
+    title: str
+    tags: str = ""
+    lyrics: str = ""
+    model: str = ""
+    seconds: float | None = None
+    audio: str | None = None
+    cover: str | None = None
+    about: str | None = None
+
+    @property
+    def duration(self) -> str:
+        """How long it is, for people."""
+        return "" if self.seconds is None else clock(self.seconds)
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """A row as the page shows it; ``credits`` is what it has cost, or in doubt may have, where the price is known."""
+
+    number: int
+    key: str
+    operation: str
+    state: State
+    task_id: str | None
+    reason: str | None
+    request: str | None
+    credits: float | None
+    songs: Sequence[Song]
+    others: Sequence[tuple[str, str]] = ()
+    """Names and addresses of files that belong to no clip."""
+
+    @property
+    def is_troubled(self) -> bool:
+        """True when it takes an explanation why there is no song."""
+        return self.state in TROUBLED
+
+    @property
+    def meaning(self) -> str:
+        """What its state means."""
+        return MEANINGS[self.state]
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """What all rows come to."""
+
+    counts: Mapping[State, int]
+    songs: int
+    seconds: float
+    credits: float | None
+    """What was paid by the prices that are known; None where none is."""
+    uncertain_credits: float
+
+    @property
+    def rows(self) -> int:
+        """How many requests there are."""
+        return sum(self.counts.values())
+
+    @property
+    def uncertain(self) -> int:
+        """How many may have been paid for."""
+        return self.counts.get("uncertain", 0)
+
+    @property
+    def duration(self) -> str:
+        """How long all songs are, for people."""
+        return clock(self.seconds)
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> "Summary":
+        """Add up."""
+        counts: Counter[State] = Counter()
+        paid = {False: 0.0, True: 0.0}
+        songs, seconds, is_priced = 0, 0.0, False
+        for entry in entries:
+            counts[entry.state] += 1
+            here = [song for song in entry.songs if song.audio is not None]
+            songs += len(here)
+            seconds += sum(song.seconds or 0 for song in here)
+            if entry.credits is not None:
+                is_priced = True
+                paid[entry.state == "uncertain"] += entry.credits
+        return cls(
+            counts={state: counts[state] for state in MOVES if counts[state]},
+            songs=songs,
+            seconds=seconds,
+            credits=paid[False] if is_priced else None,
+            uncertain_credits=paid[True],
+        )
+
+
+def write_report(folder: Path, rows: Callable[[], Iterable[Row]], prices: Mapping[str, float | None]) -> Summary:
+    """Write the page about a folder's rows, as a stream, so that it is there whole or not at all.
+
+    ``rows`` is called twice, to add up and to write; ``prices`` are credits by operation. Raises OSError, and
+    ModuleNotFoundError with what to install when jinja2 is missing.
+    """
+    template = _template()
+
+    def entries() -> Iterator[Entry]:
+        return (entry_of(row, folder, prices.get(row.operation)) for row in rows())
+
+    summary = Summary.of(entries())
+    script, style = _own("report.js"), _own("report.css")
+    stream = template.stream(
+        name=folder.resolve().name or "songs",
+        summary=summary,
+        meanings=MEANINGS,
+        entries=entries(),
+        written_at=datetime.now(UTC),
+        script=script,
+        style=style,
+        policy=_policy(script, style),
+    )
+    stream.enable_buffering(ITEMS_AT_ONCE)
+    partial = folder / f".{PAGE}.{secrets.token_hex(4)}.part"
+    try:
+        with partial.open("xb") as file:
+            # A lone surrogate (the service's JSON may hold one) becomes the escape it came as.
+            stream.dump(file, encoding="utf-8", errors="backslashreplace")
+        partial.replace(folder / PAGE)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return summary
+
+
+def entry_of(row: Row, folder: Path, price: float | None) -> Entry:
+    """Return what the page shows of a row."""
+    groups, others = _by_song(row)
+    songs = [_song(clip, group, folder) for clip, group in zip(row.clips, groups, strict=False)]
+    is_troubled = row.state in TROUBLED
+    return Entry(
+        number=row.number,
+        key=row.key,
+        operation=row.operation,
+        state=row.state,
+        task_id=row.task_id,
+        reason=row.reason if is_troubled else None,
+        request=json.dumps(row.request, indent=2, ensure_ascii=False) if is_troubled else None,
+        credits=price if row.state in PAID or row.state == "uncertain" else None,
+        songs=songs,
+        others=[(name, url) for name in others if (url := _address(name, folder)) is not None],
+    )
+
+
+def clock(seconds: float) -> str:
+    """Return a time as ``m:ss`` or ``h:mm:ss``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _by_song(row: Row) -> tuple[list[list[str]], list[str]]:
+    """Return the files of each clip, and those that belong to none."""
+    groups: list[list[str]] = [[]]
+    for name in map(str, row.files):
+        groups[-1].append(name)
+        if _suffix(name) == LAST_OF_A_SONG:
+            groups.append([])
+    count = len(row.clips)
+    groups += [[] for _ in range(count - len(groups))]
+    return groups[:count], [name for group in groups[count:] for name in group]
+
+
+def _song(clip: Mapping[str, Any], names: Sequence[str], folder: Path) -> Song:
+    seconds = clip.get("duration")
+    is_time = isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds >= 0
+    return Song(
+        title=_text(clip, "title") or "Untitled",
+        tags=_text(clip, "tags"),
+        lyrics=_text(clip, "lyrics"),
+        model=_text(clip, "model"),
+        seconds=seconds if is_time else None,
+        audio=_first(names, AUDIO, folder),
+        cover=_first(names, IMAGES, folder),
+        about=_first(names, {LAST_OF_A_SONG}, folder),
+    )
+
+
+def _text(clip: Mapping[str, Any], name: str) -> str:
+    value = clip.get(name)
+    return "" if value is None else str(value).strip()
+
+
+def _first(names: Sequence[str], kinds: Collection[str], folder: Path) -> str | None:
+    found = (_address(name, folder) for name in names if _suffix(name) in kinds)
+    return next((address for address in found if address is not None), None)
+
+
+def _address(name: str, folder: Path) -> str | None:
+    """Return a file's address, relative to the page; None when it is not there, not in the folder, or no media."""
+    if _suffix(name) not in AUDIO | IMAGES | OTHERS or "/" in name or "\\" in name:
+        return None
+    try:
+        is_there = (folder / name).is_file()
+        # A colon would end a scheme (javascript:), # and ? the name; % is what the others become.
+        return quote(os.fsencode(name), safe="") if is_there else None
+    except (OSError, ValueError):
+        # No file can have such a name.
+        return None
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2].lower()
+
+
+def _template() -> "Template":
+    try:
+        from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - it needs the extra
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(EXTRA_HINT, name="jinja2") from error
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return page.from_string(_own("report.html"))
+
+
+def _own(name: str) -> str:
+    return files(__package__ or "").joinpath(name).read_text("utf-8")
+
+
+def _policy(script: str, style: str) -> str:
+    """Return what the page may do: run this script, wear this style, show and play files of its own origin."""
+    return (
+        f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src 'self'; "
+        "media-src 'self'; base-uri 'none'; form-action 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,78 @@
+"""``musicapi bulk report`` and ``musicapi bulk status``: what a folder of songs holds, also while a run is on."""
+
+import asyncio
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from musicapi_async import operations
+from musicapi_async.bulk.looking import Look
+from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
+from musicapi_async.bulk.states import State
+from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.screen import Screen
+
+__all__ = ["report", "status"]
+
+JOURNAL: Final = "journal.db"
+LEARNT_PRICES: Final = "prices"
+"""Under which name a run keeps what it has seen operations cost."""
+KEYS_SHOWN: Final = 10
+
+
+async def report(folder: Path, screen: Screen) -> None:
+    """Write a page about a folder of songs; raises JournalError without a journal, OSError without room for it."""
+    try:
+        # All of it in one thread: a connection to a journal stays in its own.
+        summary = await asyncio.to_thread(_write, folder)
+    except ModuleNotFoundError as error:
+        raise UsageError(str(error)) from error
+    page = folder / PAGE
+    screen.tell({"report": str(page), "songs": summary.songs, "seconds": summary.seconds, "counts": summary.counts})
+    screen.say(f"{summary.songs:,} songs, {summary.duration}, of {_requests(summary.rows)}: {page.resolve().as_uri()}")
+
+
+async def status(folder: Path, screen: Screen) -> None:
+    """Show how many requests of a folder are in which state, who works on them, and how doubts are settled."""
+    counts, holder, uncertain = await asyncio.to_thread(_look, folder)
+    total = sum(counts.values())
+    ways = _ways_to_settle(folder) if uncertain else {}
+    screen.tell({"counts": counts, "total": total, "run": holder, "uncertain": uncertain, "settle": ways})
+    shown = [(f"{count:,}", state, MEANINGS[state]) for state, count in counts.items() if count]
+    width = len(f"{total:,}")
+    screen.rows([(count.rjust(width), state, meaning) for count, state, meaning in shown])
+    screen.say(f"{_requests(total)}; {f'a run is on: {holder}' if holder else 'no run is on'}")
+    if ways:
+        more = ", ..." if counts["uncertain"] > len(uncertain) else ""
+        screen.say(f"uncertain: {', '.join(uncertain)}{more}")
+        screen.say("look for them in the service's dashboard, then settle them:")
+        screen.rows([(f"  {way}", command) for way, command in ways.items()])
+
+
+def _requests(count: int) -> str:
+    return f"{count:,} request{'s'[: count != 1]}"
+
+
+def _write(folder: Path) -> Summary:
+    prices = {kind.operation_name(): kind.credits for kind in operations()}
+    with Look(folder / JOURNAL) as look:
+        learnt = look.recall(LEARNT_PRICES)
+        return write_report(folder, look.rows, prices | (learnt if isinstance(learnt, dict) else {}))
+
+
+def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str]]:
+    """Return counts, who works on the journal, and the first uncertain keys."""
+    with Look(folder / JOURNAL) as look:
+        keys = [row.key for row in islice(look.rows({"uncertain"}), KEYS_SHOWN)]
+        return look.counts(), look.holder(), keys
+
+
+def _ways_to_settle(folder: Path) -> Mapping[str, str]:
+    out = shlex.quote(str(folder))
+    return {
+        "send again, perhaps paid twice": f"musicapi bulk FILE --out {out} --resend-uncertain",
+        "give up": f"musicapi bulk FILE --out {out} --drop-uncertain",
+        "found in the dashboard": f"musicapi bulk found {out} KEY TASK_ID",
+    }

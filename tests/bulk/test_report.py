@@ -1,0 +1,251 @@
+"""The page about a folder of songs: whatever a title says is text, and only what is there is linked."""
+
+import json
+import re
+import sys
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from musicapi_async.bulk.report import entry_of, write_report
+from musicapi_async.bulk.states import MOVES, Row, State
+
+HOSTILE: Final = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "</style><img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "`${alert(1)}`",
+    "{{ 7 * 7 }}{% raw %}",
+    "<!-- ]]> &lt;b&gt; &amp;",
+    "javascript:alert(1)",
+    "a\x00b\x1b[31m\u202egnp",
+    "half \ud83d a letter",
+)
+PRICES: Final = {"sonic.describe": 10.0}
+VOID: Final = {"meta", "img", "input", "br", "link"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements with their attributes, and the text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.open: list[str] = []
+        self.feed(path.read_text("utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] not in (["script"], ["style"]):
+            self.words += data
+
+    def links(self) -> list[str]:
+        return [value for _, attributes in self.elements for name in ("src", "href") if (value := attributes.get(name))]
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+
+def row(number: int = 1, state: State = "saved", files: Sequence[str] = (), **facts: Any) -> Row:
+    told = {"key": f"key-{number}", "operation": "sonic.describe", "request": {"prompt": "rain"}} | facts
+    return Row(number=number, state=state, files=files, **told)
+
+
+def clip(**facts: Any) -> dict[str, Any]:
+    return {"clip_id": "c", "title": "Rain", "tags": "lofi", "lyrics": "la la", "duration": 61.4} | facts
+
+
+def page_of(folder: Path, *rows: Row) -> Page:
+    write_report(folder, lambda: rows, PRICES)
+    return Page(folder / "index.html")
+
+
+def touch(folder: Path, *names: str) -> list[str]:
+    for name in names:
+        (folder / name).write_bytes(b"x")
+    return list(names)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_others_wrote_is_text(text: str, tmp_path: Path) -> None:
+    files = touch(tmp_path, "a.mp3", "a-cover.png", "a.json")
+    told = clip(title=text, tags=text, lyrics=text, model=text)
+    harmless = page_of(tmp_path, row(1, files=files, clips=[clip()]), row(2, "failed", reason="no"))
+    page = page_of(
+        tmp_path,
+        row(1, files=files, clips=[told], key=text, operation=text, task_id=text),
+        row(2, "failed", reason=text, request={text: text}, key=text),
+    )
+    shown = {name for name, _ in page.elements}
+    assert shown == {name for name, _ in harmless.elements}
+    assert page.count("script") == 1
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert page.links() == harmless.links()
+    visible = text.encode("utf-8", "backslashreplace").decode().strip()
+    assert page.words.count(visible) >= 5
+
+
+def test_the_policy_allows_what_is_ours_alone(tmp_path: Path) -> None:
+    page = page_of(tmp_path, row(1))
+    policy = next(attributes["content"] for _, attributes in page.elements if "http-equiv" in attributes)
+    assert policy is not None
+    rules = {name: rest for name, *rest in (rule.split() for rule in policy.split(";"))}
+    assert rules["default-src"] == ["'none'"]
+    assert re.fullmatch(r"'sha256-[\w+/]{43}='", " ".join(rules["script-src"]))
+    assert re.fullmatch(r"'sha256-[\w+/]{43}='", " ".join(rules["style-src"]))
+    assert "unsafe" not in policy
+    assert not [attributes for _, attributes in page.elements if "style" in attributes]
+    text = (tmp_path / "index.html").read_text("utf-8")
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+NOT_LINKED: Final = (
+    *("gone.mp3", "../outside.mp3", "/etc/hostname.mp3", "sub/inside.mp3", "sub\\inside.mp3", "folder.mp3"),
+    *("page.html", "a.svg", "a.js", "nul\0.mp3", "", ".", "..", "half \ud83d.mp3", "n" * 5000 + ".mp3"),
+)
+ODD_NAMES: Final = ["a#b.mp3", "100%25 ?x=1&y.mp3", "Grüße 🎵 雨.mp3", 'it\'s "x".mp3', "..mp3"] + (
+    [] if sys.platform == "win32" else ["javascript:alert(1).mp3", "data:text.mp3", "new\nline.mp3", "<b>.mp3"]
+)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_an_address_is_the_file_whatever_its_name(name: str, tmp_path: Path) -> None:
+    (link,) = page_of(tmp_path, row(files=touch(tmp_path, name), clips=[clip()])).links()
+    assert re.fullmatch(r"[\w.~%-]+", link)
+    assert unquote(link) == name
+    parts = urlsplit(link)
+    assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("", "", "", "")
+
+
+@pytest.mark.parametrize("name", NOT_LINKED)
+def test_what_is_no_media_of_this_folder_is_not_linked(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "songs"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "folder.mp3").mkdir()
+    touch(tmp_path, "outside.mp3")
+    touch(folder, "page.html", "a.svg", "a.js", "sub/inside.mp3")
+    page = page_of(folder, row(files=[name, "x.json", name], clips=[clip()]))
+    assert page.links() == []
+    assert page.count("button") == page_of(folder, row(clips=[clip()])).count("button")
+
+
+def test_each_song_has_its_own_files(tmp_path: Path) -> None:
+    names = touch(tmp_path, "1.mp3", "1-cover.png", "1.json", "2.json", "3.wav", "3.json", "notes.mid")
+    clips = [clip(title="one"), clip(title="two"), clip(title="three", duration=None, tags=None, lyrics=None)]
+    entry = entry_of(row(files=names, clips=clips), tmp_path, 10.0)
+    assert [(song.title, song.audio, song.cover, song.about, song.duration) for song in entry.songs] == [
+        ("one", "1.mp3", "1-cover.png", "1.json", "1:01"),
+        ("two", None, None, "2.json", "1:01"),
+        ("three", "3.wav", None, "3.json", ""),
+    ]
+    assert entry.others == [("notes.mid", "notes.mid")]
+
+
+@pytest.mark.parametrize("seconds", ["long", True, float("nan"), float("inf"), -1])
+def test_a_duration_that_is_none_is_left_out(seconds: object, tmp_path: Path) -> None:
+    (song,) = entry_of(row(clips=[clip(duration=seconds)]), tmp_path, None).songs
+    assert song.duration in {"", "0:01"}
+
+
+def test_a_row_that_came_to_nothing_says_why_and_what_was_asked_for(tmp_path: Path) -> None:
+    states: tuple[State, ...] = ("failed", "refused", "uncertain", "refunded")
+    rows = [
+        row(number, state, reason=f"because {state}", request={"prompt": f"rain {state}"})
+        for number, state in enumerate(states, 1)
+    ]
+    page = page_of(tmp_path, *rows, row(5, "failed"))
+    for state in states:
+        assert f"because {state}" in page.words
+        assert json.dumps({"prompt": f"rain {state}"}, indent=2) in page.words
+    assert "the service gave up" in page.words
+    assert "--resend-uncertain" in page.words
+
+
+def test_it_adds_up(tmp_path: Path) -> None:
+    touch(tmp_path, "1.mp3", "1.json", "2.mp3", "2.json")
+    summary = write_report(
+        tmp_path,
+        lambda: [
+            row(1, files=["1.mp3", "1.json", "2.mp3", "2.json"], clips=[clip(), clip(duration=3600)]),
+            row(2, "saved", files=["gone.mp3", "gone.json"], clips=[clip()]),
+            row(3, "uncertain"),
+            row(4, "planned"),
+            row(5, "refunded"),
+            row(6, "saved", operation="nobody.knows"),
+        ],
+        PRICES,
+    )
+    assert (summary.rows, summary.songs, summary.duration) == (6, 2, "1:01:01")
+    assert (summary.credits, summary.uncertain_credits) == (20.0, 10.0)
+    assert summary.counts == {"planned": 1, "saved": 3, "uncertain": 1, "refunded": 1}
+
+
+def test_without_prices_nothing_is_said_of_credits(tmp_path: Path) -> None:
+    write_report(tmp_path, lambda: [row()], {})
+    assert "redits" not in Page(tmp_path / "index.html").words
+
+
+@pytest.mark.parametrize("state", MOVES)
+def test_every_state_is_shown(state: State, tmp_path: Path) -> None:
+    page = page_of(tmp_path, row(state=state))
+    assert [a["data-state"] for name, a in page.elements if name == "li"] == [state]
+    assert page.words.count(state) >= 2
+
+
+def test_an_empty_journal_has_a_page(tmp_path: Path) -> None:
+    assert page_of(tmp_path).count("li") == 0
+
+
+def test_the_page_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_report(tmp_path, lambda: [row()], PRICES)
+    before = (tmp_path / "index.html").read_bytes()
+    calls = 0
+
+    def breaking() -> Iterator[Row]:
+        nonlocal calls
+        calls += 1
+        for number in range(1, 5000):
+            if calls == 2 and number > 3000:
+                assert (tmp_path / "index.html").read_bytes() == before
+                raise OSError("the journal's disk is gone")
+            yield row(number)
+
+    with pytest.raises(OSError, match="disk is gone"):
+        write_report(tmp_path, breaking, PRICES)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert (tmp_path / "index.html").read_bytes() == before
+
+
+def test_twenty_thousand_rows_are_written_in_little_memory(tmp_path: Path) -> None:
+    lyrics = "la la la\n" * 100
+
+    def rows() -> Iterator[Row]:
+        return (row(number, clips=[clip(lyrics=lyrics)]) for number in range(1, 20_001))
+
+    write_report(tmp_path, lambda: [row()], PRICES)
+    tracemalloc.start()
+    try:
+        summary = write_report(tmp_path, rows, PRICES)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert summary.counts == {"saved": 20_000}
+    assert (tmp_path / "index.html").stat().st_size > 30e6
+    assert peak < 5e6

@@ -1,0 +1,107 @@
+"""``report`` and ``status`` of a folder of songs, as a user meets them."""
+
+import asyncio
+import json
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from musicapi_async.bulk import Facts, Journal, Planned
+from musicapi_async.bulk.states import State
+from musicapi_async.cli.bulk_reports import report, status
+from musicapi_async.cli.running import run_command
+from musicapi_async.cli.screen import Screen
+
+
+class Finished(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+Command = Callable[..., Finished]
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    def run(name: str, folder: Path, *, as_json: bool = False) -> Finished:
+        commands = {"report": report, "status": status}
+        code = run_command(lambda screen: commands[name](folder, screen), as_json=as_json)
+        printed = capfd.readouterr()
+        return Finished(code, printed.out, printed.err)
+
+    return run
+
+
+async def fill(folder: Path, *states: State) -> None:
+    async with Journal.open(folder / "journal.db") as journal:
+        keys = [f"key-{number}" for number, _ in enumerate(states, 1)]
+        await journal.plan([Planned(key=key, operation="sonic.describe", request={}) for key in keys])
+        for row, state in zip(await journal.take(len(states)), states, strict=True):
+            if state != "planned":
+                sent = await journal.move(row, "sending")
+                await journal.move(sent, state, Facts(reason="because", task_id="t-1"))
+
+
+def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "my songs"
+    doubts: list[State] = ["uncertain"] * 12
+    asyncio.run(fill(folder, "planned", "planned", "refused", *doubts))
+    shown = command("status", folder)
+    assert (shown.code, shown.err) == (0, "")
+    lines = shown.out.splitlines()
+    assert lines[0].split() == ["2", "planned", "not", "sent", "yet"]
+    assert [line.split()[:2] for line in lines[1:3]] == [["12", "uncertain"], ["1", "refused"]]
+    assert lines[3] == "15 requests; no run is on"
+    assert "uncertain: key-4, key-5" in shown.out
+    assert "key-13, ..." in shown.out
+    assert f"musicapi bulk found {shlex.quote(str(folder))} KEY TASK_ID" in shown.out
+    assert shown.out.count("-uncertain") == 2
+
+
+def test_a_status_without_doubts_is_short(command: Command, tmp_path: Path) -> None:
+    asyncio.run(fill(tmp_path, "planned"))
+    shown = command("status", tmp_path)
+    assert shown.out == "1  planned  not sent yet\n1 request; no run is on\n"
+
+
+def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
+    asyncio.run(fill(tmp_path, "planned", "uncertain"))
+    told = command("status", tmp_path, as_json=True).told
+    assert (told["total"], told["counts"]["uncertain"], told["counts"]["saved"]) == (2, 1, 0)
+    assert (told["uncertain"], told["run"]) == (["key-2"], None)
+    assert len(told["settle"]) == 3
+
+
+async def test_a_status_while_a_run_is_on_names_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    async with Journal.open(tmp_path / "journal.db"):
+        await status(tmp_path, Screen(as_json=False))
+    assert f"a run is on: process {os.getpid()} on" in capfd.readouterr().out
+
+
+def test_a_report_says_where_it_is(command: Command, tmp_path: Path) -> None:
+    asyncio.run(fill(tmp_path, "planned", "refused"))
+    shown = command("report", tmp_path)
+    page = tmp_path / "index.html"
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out == f"0 songs, 0:00, of 2 requests: {page.resolve().as_uri()}\n"
+    assert "because" in page.read_text("utf-8")
+    told = command("report", tmp_path, as_json=True).told
+    assert (told["report"], told["songs"], told["counts"]) == (str(page), 0, {"planned": 1, "refused": 1})
+
+
+@pytest.mark.parametrize("name", ["report", "status"])
+def test_a_folder_without_a_journal_is_told(name: str, command: Command, tmp_path: Path) -> None:
+    shown = command(name, tmp_path, as_json=True)
+    assert shown.code != 0
+    assert "there is none" in shown.told["error"]["message"]
+    assert list(tmp_path.iterdir()) == []
