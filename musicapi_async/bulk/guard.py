@@ -26,6 +26,7 @@ class Guard:
 
     async def move(self, state: State, reason: str) -> Row:
         """Note how the sending ended, where it was begun."""
+        await self._land()
         if self.row.state == "planned" and state in {"planned", "uncertain"}:
             return self.row
         self.row = await self._store.move(self.row, state, Facts(reason=reason))
@@ -34,7 +35,6 @@ class Guard:
     async def give_up(self, end: BaseException) -> None:
         """Note what is known of a row whose sending was cut off: before its first byte left, or nobody knows when."""
         if self._moving is not None:
-            self.row = await self._moving
             await self.move("planned", "")
         elif self.row.state == "sending":
             await self.move("uncertain", f"it was cut off: {type(end).__name__}")
@@ -43,8 +43,18 @@ class Guard:
         """Move the row; cancelled meanwhile, it still is known where it is."""
         moving: asyncio.Task[Row] = asyncio.ensure_future(_row(self._store.move(self.row, state)))
         self._moving = moving
-        self.row = await asyncio.shield(moving)
+        try:
+            self.row = await asyncio.shield(moving)
+        except Exception:
+            self._moving = None
+            raise
         self._moving = None
+
+    async def _land(self) -> None:
+        """Know where a row is whose move was cut off: it was made all the same."""
+        moving, self._moving = self._moving, None
+        if moving is not None:
+            self.row = await moving
 
 
 async def _row(moving: Awaitable[Row]) -> Row:

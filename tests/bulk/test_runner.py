@@ -158,3 +158,17 @@ async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -
 
     assert counts["planned"] >= 1
     assert counts["planned"] + counts["accepted"] + counts["saved"] + counts["finished"] == 3
+
+
+async def test_a_client_that_is_closed_before_its_journal_leaves_nothing_in_doubt(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sandbox(seconds=0.05) as sandbox:
+        async with Journal.open(path) as journal, client_of(sandbox) as client:
+            await plan(journal, 40)
+            await anext(bulk.run(client, journal, in_flight=5))
+        async with Journal.open(path) as journal:
+            counts = await journal.counts()
+
+        # What was about to be sent is planned again.
+        assert counts["uncertain"] == 0
+        assert counts["planned"] == 40 - len(sandbox.accepted)
