@@ -43,7 +43,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._loop: Loop | None = None
         self._calls: set[Call[Any]] = set()
-        self._leavers: set[Callable[[], str | None]] = set()
+        self._leavers: dict[Callable[[], str | None], Callable[[], Awaitable[None]] | None] = {}
         self._has_closed = threading.Event()
         if self._closer is not None:
             self._has_closed.set()
@@ -119,6 +119,8 @@ class LoopThread:
     def _end(self, loop: Loop) -> None:
         try:
             loop.portal.call(loop.client.aclose)
+            for end in filter(None, tuple(self._leavers.values())):
+                loop.portal.call(end)
             for call in tuple(self._calls):
                 loop.events.call_soon_threadsafe(call.cancel)
         finally:
@@ -127,13 +129,15 @@ class LoopThread:
                 # It came to the loop when that was ending, and was never begun.
                 call.abandon()
 
-    def add_leaver(self, what_is_left: Callable[[], str | None]) -> None:
-        """Have a sentence told when the client is closed."""
-        self._leavers.add(what_is_left)
+    def add_leaver(
+        self, what_is_left: Callable[[], str | None], end: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Have a sentence told when the client is closed, once ``end`` was awaited on the loop."""
+        self._leavers[what_is_left] = end
 
     def discard_leaver(self, what_is_left: Callable[[], str | None]) -> None:
         """Forget what has nothing more to leave."""
-        self._leavers.discard(what_is_left)
+        self._leavers.pop(what_is_left, None)
 
     def forget(self) -> None:
         """After a fork, in the child: the thread is gone; keep its remains untouched and start anew when needed."""

@@ -14,7 +14,7 @@ from musicapi_sync._blocking import View
 from musicapi_sync._call import SETTLE
 from musicapi_sync._telling import note
 
-__all__ = ["Outcome", "Run", "Task", "lives_on"]
+__all__ = ["Outcome", "Run", "Task", "check_process", "lives_on"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -68,7 +68,7 @@ class Task(Generic[R_co]):
 
         async def step(client: musicapi_async.MusicAPI, _: object) -> TaskState[R_co] | None:
             # Not the task's client: in a child of this process the task may have moved to another one since.
-            _check_process(client, begun_on)
+            check_process(client, begun_on)
             return await anext(states, None)
 
         begun_on, states = self._view.call(start)
@@ -147,7 +147,7 @@ class Run(Generic[R]):
         """
 
         async def start(client: musicapi_async.MusicAPI, _: object) -> None:
-            _check_process(client, self._client)
+            check_process(client, self._client)
             self._run.start(request)
 
         self._view.loop.add_leaver(self._what_is_left)
@@ -157,7 +157,7 @@ class Run(Generic[R]):
         """Return the next outcome, or None when nothing is left that was started."""
 
         async def take(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Outcome[R] | None:
-            _check_process(client, self._client)
+            check_process(client, self._client)
             return await self._run.next()
 
         outcome = self._view.call(take, self._stop)
@@ -191,7 +191,7 @@ class Run(Generic[R]):
         self._exhausted = True
 
         async def close(client: musicapi_async.MusicAPI, _: object) -> None:
-            _check_process(client, self._client)
+            check_process(client, self._client)
             async with asyncio.timeout(patience):
                 await self._run.aclose()
 
@@ -234,7 +234,7 @@ class Run(Generic[R]):
         return f"paid for and alive at the service: {', '.join(task.resumption for task in left.values())}"
 
 
-def _check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:
+def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:
     """Refuse what was begun in the parent of this process: its loop is not here."""
     if now is not then:
         raise RuntimeError("this was begun before the process forked: go on in the parent, or take the tasks up by id")

@@ -1,8 +1,9 @@
 """Requests become rows of a store: each checked, under a key of its own, before anything is paid for."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable
 from contextlib import aclosing, closing
+from itertools import islice
 from typing import Any, Final
 
 from musicapi_async._request import TaskRequest
@@ -10,7 +11,7 @@ from musicapi_async.bulk.requests_file import BadLine, Keys
 from musicapi_async.bulk.states import Planned, Store
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["Requests", "batches_of", "plan_all", "rows_of"]
+__all__ = ["Requests", "batches_of", "blocking_batches_of", "plan_all", "rows_of"]
 
 Requests = Iterable[TaskRequest[Any] | Planned | BadLine] | AsyncIterable[TaskRequest[Any] | Planned | BadLine]
 
@@ -44,6 +45,14 @@ async def batches_of(requests: Requests) -> AsyncGenerator[list[Planned], None]:
                 batch = []
         if batch:
             yield await asyncio.to_thread(rows_of, batch, keys)
+
+
+def blocking_batches_of(requests: Iterable[object]) -> Generator[list[Planned], None, None]:
+    """Make rows of requests as ``batches_of`` does, in the thread of whoever asks for them."""
+    rest = iter(requests)
+    with closing(Keys()) as keys:
+        while batch := list(islice(rest, TOGETHER)):
+            yield rows_of(batch, keys)
 
 
 def rows_of(requests: Iterable[object], keys: Keys) -> list[Planned]:

@@ -134,6 +134,8 @@ class Runner:
     async def __anext__(self) -> Outcome:
         """Return the next outcome."""
         if self._rows is None:
+            if isinstance(self.stopped_by, ClientClosedError):
+                raise self.stopped_by  # closed before it began
             await self._begin()
         while self._at_work or not self._outcomes.empty():
             outcome = await self._outcomes.get()

@@ -76,6 +76,7 @@ class Run:
         self._runner = runner
         self._folder = folder
         self._has_begun = False
+        self._asking = asyncio.Lock()
 
     def __aiter__(self) -> Self:
         """Return itself: a run is gone through once."""
@@ -83,14 +84,20 @@ class Run:
 
     async def __anext__(self) -> Outcome:
         """Plan what is not planned yet, then return the next outcome."""
-        if not self._has_begun:
-            self._has_begun = True
-            await check_service(self._journal, self._service)
-            if self._folder is not None:
-                await asyncio.to_thread(make_ready, self._folder)
-            if self._requests is not None:
-                await plan_all(self._journal, self._requests)
-        return await anext(self._runner)
+        # Several may go through a run together: the first plans, and each learns of the end.
+        async with self._asking:
+            if not self._has_begun:
+                self._has_begun = True
+                await self._make_ready()
+                if self._requests is not None:
+                    await plan_all(self._journal, self._requests)
+            return await anext(self._runner)
+
+    async def _make_ready(self) -> None:
+        """Check that the journal is for this service, and make the folder; also before the facade plans."""
+        await check_service(self._journal, self._service)
+        if self._folder is not None:
+            await asyncio.to_thread(make_ready, self._folder)
 
     def stop(self, error: BaseException) -> None:
         """Create nothing more, and bring home what is in flight; then the error is raised."""

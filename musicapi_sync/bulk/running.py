@@ -1,0 +1,202 @@
+"""``bulk.run``, blocking: a run of the async package on its client's loop, its requests taken by the caller."""
+
+import asyncio
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, Self, TypeVar
+
+import musicapi_async
+import musicapi_async.bulk
+from musicapi_async import TaskRequest
+from musicapi_async.bulk import BadLine, Outcome, Planned, State
+from musicapi_async.bulk.planning import blocking_batches_of
+from musicapi_async.bulk.saving import NAMES
+from musicapi_async.errors import ClientClosedError, JournalError
+from musicapi_sync._call import SETTLE
+from musicapi_sync._client import MusicAPI
+from musicapi_sync._tasks import check_process
+from musicapi_sync._telling import note
+from musicapi_sync.bulk.journal import Journal
+
+__all__ = ["Requests", "Run", "run"]
+
+T = TypeVar("T")
+
+ALIVE: Final[tuple[State, ...]] = ("accepted", "finished")
+UNSURE: Final[tuple[State, ...]] = ("sending", "uncertain")
+
+Requests = Iterable[TaskRequest[Any] | Planned | BadLine]
+
+
+def run(
+    client: MusicAPI,
+    journal: Journal,
+    requests: Requests | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    in_flight: int = 50,
+    attempts: int = 3,
+    max_credits: float | None = None,
+    timeout: float | None = None,
+    names: str = NAMES,
+) -> "Run":
+    """Make the songs of many requests, and yield an outcome of each as it ends: ``for outcome in bulk.run(...)``.
+
+    It takes what ``musicapi_async.bulk.run`` takes and raises what that raises. ``requests`` are taken in the caller's
+    thread, all of them before the first is sent: they may come from a generator that calls this very client.
+    """
+
+    async def start(
+        client: musicapi_async.MusicAPI, _: object
+    ) -> tuple[musicapi_async.MusicAPI, musicapi_async.bulk.Run]:
+        return client, musicapi_async.bulk.run(
+            client,
+            journal._journal,
+            out=out,
+            in_flight=in_flight,
+            attempts=attempts,
+            max_credits=max_credits,
+            timeout=timeout,
+            names=names,
+        )
+
+    return Run(client, journal, requests, *client._view.call(start))
+
+
+class Run:
+    """An iterator of outcomes; ``close()`` stops it, and so does closing its journal or its client, and Ctrl-C in it.
+
+    Leaving the loop does not: what was planned goes on being made until one of these is closed.
+    """
+
+    def __init__(
+        self,
+        client: MusicAPI,
+        journal: Journal,
+        requests: Requests | None,
+        begun_on: musicapi_async.MusicAPI,
+        run: musicapi_async.bulk.Run,
+    ) -> None:
+        self._view = client._view
+        self._journal = journal
+        self._requests = requests
+        self._begun_on = begun_on
+        self._run = run
+        # A generator that asks for the run it feeds gets an error then, and does not wait for itself.
+        self._planning = threading.RLock()
+        self._has_begun = False
+        self._counts: Mapping[State, int] = {}
+        """How many rows are in each state, when it was last ended."""
+        self._told: str | None = None
+
+    def __iter__(self) -> Self:
+        """Return itself: a run is gone through once."""
+        return self
+
+    def __next__(self) -> Outcome:
+        """Plan what is not planned yet, then return the next outcome."""
+        self._journal._check_process()
+        with self._planning:
+            self._begin()
+        try:
+            outcome = self._call(self._take, self._stop)
+        except ClientClosedError:
+            raise
+        except Exception:
+            self._leave()
+            raise
+        if outcome is None:
+            self._leave()
+            raise StopIteration
+        return outcome
+
+    def stop(self, error: BaseException) -> None:
+        """Create nothing more, and bring home what is in flight; then the error is raised."""
+        self._run.stop(error)
+
+    def close(self) -> None:
+        """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
+        # Closing the client has ended it already.
+        with contextlib.suppress(ClientClosedError):
+            self._call(self._end)
+
+    def _begin(self) -> None:
+        if self._has_begun:
+            return
+        self._has_begun = True
+        self._journal._runs.add(self)
+        self._view.loop.add_leaver(self._what_is_left, self._end)
+        try:
+            self._call(self._run._make_ready)
+            if self._requests is not None:
+                self._plan(self._requests)
+        except BaseException:
+            # What was planned before is the plan still, and not what this run was asked for.
+            self.stop(ClientClosedError())
+            self._leave()
+            raise
+
+    def _plan(self, requests: Requests) -> None:
+        """Do as ``musicapi_async.bulk.plan_all`` does, with the requests taken in this thread."""
+        journal = self._journal._journal
+        plan = self._call(journal.new_plan)
+        for batch in blocking_batches_of(requests):
+            self._call(functools.partial(journal.plan, batch, plan))
+        self._call(functools.partial(journal.start, plan))
+
+    def _call(
+        self,
+        function: Callable[[], Awaitable[T]],
+        what_lives_on: Callable[[T | None], str | None] = lambda _: None,
+    ) -> T:
+        self._journal._check_process()
+
+        async def call(client: musicapi_async.MusicAPI, _: object) -> T:
+            check_process(client, self._begun_on)
+            return await function()
+
+        return self._view.call(call, what_lives_on)
+
+    async def _take(self) -> Outcome | None:
+        return await anext(self._run, None)
+
+    async def _end(self, patience: float | None = None) -> None:
+        """End it, and see what it leaves; on the loop."""
+        # What a full disk does not take is told by the run; here it is only what was learnt.
+        with contextlib.suppress(JournalError, TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._run.aclose()
+        with contextlib.suppress(JournalError):
+            self._counts = await self._journal._journal.counts()
+
+    def _stop(self, _: object = None) -> str | None:
+        """End the run that was interrupted, and say what it leaves."""
+        # An outcome that reached nobody is in the journal.
+        self.stop(ClientClosedError())
+        try:
+            with contextlib.suppress(ClientClosedError, RuntimeError):
+                self._call(functools.partial(self._end, SETTLE))
+        except BaseException as again:
+            note(again, f"the journal {self._journal.name} knows what is paid for, and the next run goes on with it")
+            raise
+        return self._what_is_left()
+
+    def _what_is_left(self) -> str | None:
+        """Say, once, what is paid for and not brought home."""
+        alive = sum(self._counts.get(state, 0) for state in ALIVE)
+        unsure = sum(self._counts.get(state, 0) for state in UNSURE)
+        parts = [f"{alive} are paid for and alive at the service: the next run brings them home"] if alive else []
+        parts += [f"{unsure} may have been paid for (uncertain)"] if unsure else []
+        sentence = f"of the requests in {self._journal.name} {'; '.join(parts)}" if parts else None
+        if sentence == self._told:
+            return None
+        self._told = sentence
+        return sentence
+
+    def _leave(self) -> None:
+        """Have nothing more to end or to say."""
+        self._journal._runs.discard(self)
+        self._view.loop.discard_leaver(self._what_is_left)

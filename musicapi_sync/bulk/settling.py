@@ -1,0 +1,29 @@
+"""Rows of which nobody can tell whether they were paid for: the user settles them."""
+
+from collections.abc import Collection
+
+import musicapi_async.bulk
+from musicapi_sync.bulk.journal import Journal
+
+__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain"]
+
+
+def resend_uncertain(store: Journal, keys: Collection[str] | None = None) -> int:
+    """Have uncertain rows sent again, all or those of these keys; return how many.
+
+    What the service had accepted all the same is paid for twice then: look into the account before.
+    """
+    return store._ask(lambda journal: musicapi_async.bulk.resend_uncertain(journal, keys))
+
+
+def drop_uncertain(store: Journal, keys: Collection[str] | None = None) -> int:
+    """Give uncertain rows up, all or those of these keys; return how many."""
+    return store._ask(lambda journal: musicapi_async.bulk.drop_uncertain(journal, keys))
+
+
+def found_uncertain(store: Journal, key: str, task_id: str) -> None:
+    """Note under which id the task of an uncertain row was found; the next run brings it home.
+
+    Raises InvalidRequestError when no row of this key is uncertain.
+    """
+    store._ask(lambda journal: musicapi_async.bulk.found_uncertain(journal, key, task_id))
