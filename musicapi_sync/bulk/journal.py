@@ -66,9 +66,9 @@ class Journal:
     def __enter__(self) -> Self:
         """Take the lock, open the file, and settle what a killed process left."""
         self._process = os.getpid()
-        opening = _begin(lambda: asyncio.run(self._journal.__aenter__()))
+        opening: Future[Any] = Future()
         try:
-            opening.result()
+            _begin(lambda: asyncio.run(self._journal.__aenter__()), opening).result()
         except BaseException:
             # Interrupted, it is opened all the same, and nobody would close it.
             opening.add_done_callback(self._close_unseen)
@@ -84,7 +84,7 @@ class Journal:
         """
         if self._process != os.getpid():
             return
-        for sentence in _begin(self._close).result():
+        for sentence in _begin(self._close, Future()).result():
             if error is not None:
                 error.add_note(sentence)
 
@@ -102,7 +102,7 @@ class Journal:
 
     def _ask(self, question: Callable[[musicapi_async.bulk.Journal], Coroutine[Any, Any, T]]) -> T:
         self._check_process()
-        return _begin(lambda: asyncio.run(question(self._journal))).result()
+        return _begin(lambda: asyncio.run(question(self._journal)), Future()).result()
 
     def _check_process(self) -> None:
         """Refuse a child of the process that opened the journal: the thread that works on it is not here."""
@@ -127,12 +127,11 @@ class Journal:
 
     def _close_unseen(self, opening: "Future[Any]") -> None:
         if opening.exception() is None:
-            _begin(self._close)
+            _begin(self._close, Future())
 
 
-def _begin(function: Callable[[], T]) -> "Future[T]":
+def _begin(function: Callable[[], T], done: "Future[T]") -> "Future[T]":
     """Call a function on a thread of its own: there a loop may run, also where the caller's thread runs one."""
-    done: Future[T] = Future()
 
     def call() -> None:
         try:

@@ -126,7 +126,6 @@ class Run:
     def _begin(self) -> None:
         if self._has_begun:
             return
-        self._has_begun = True
         self._journal._runs.add(self)
         self._view.loop.add_leaver(self._what_is_left, self._end)
         try:
@@ -138,6 +137,8 @@ class Run:
             self.stop(ClientClosedError())
             self._leave()
             raise
+        finally:
+            self._has_begun = True
 
     def _plan(self, requests: Requests) -> None:
         """Do as ``musicapi_async.bulk.plan_all`` does, with the requests taken in this thread."""

@@ -18,6 +18,7 @@ from musicapi_async import Request, Run, Songs, Task, TaskRequest, TaskState
 from musicapi_async.sandbox import Sandbox
 
 MODULES = (
+    "musicapi_async.bulk",
     "musicapi_async.errors",
     "musicapi_async.families.account",
     "musicapi_async.families.lyrics",
@@ -30,6 +31,7 @@ MODULES = (
     "musicapi_async.media",
     "musicapi_async.results",
     "musicapi_async.sandbox",
+    "musicapi_sync.bulk",
 )
 # "A task of whatever" is a true type; a bare Any, or a dict of Any, would switch checking off for the caller.
 OF_WHATEVER = (Request, TaskRequest, Task, TaskState, asyncio.Task)

@@ -2,12 +2,16 @@
 
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 import musicapi_async
+import musicapi_async.bulk
 import musicapi_sync
+import musicapi_sync.bulk
 
 # How an async name or annotation is called in the blocking package.
 NAMES = {
@@ -24,6 +28,10 @@ ANNOTATIONS = (
     (r"(collections\.abc\.Iterable\[.*?\]\]) \| collections\.abc\.AsyncIterable\[.*?\]\]", r"\1"),
 )
 MIRRORED = ("MusicAPI", "Outcome", "Run", "Task")
+BULK = ("Journal", "Run", "drop_uncertain", "found_uncertain", "resend_uncertain", "run")
+# For those who write a store of their own, which is asked by the async package.
+STORES = {"Facts", "Store", "plan_all"}
+STORING = {"move", "new_plan", "plan", "recall", "remember", "start", "take"}
 FAMILIES = ("account", "lyrics", "nuro", "producer", "riffusion", "sonic", "studio", "suno")
 
 
@@ -104,3 +112,36 @@ def test_a_method_shows_its_requests_parameters_and_docstring(client: type) -> N
     assert method.__doc__ == musicapi_async.sonic.Create.__doc__
     assert list(inspect.signature(method).parameters)[:2] == ["self", "lyrics"]
     assert method.__qualname__ == "Sonic.create"
+
+
+def test_bulk_exports_the_same_names() -> None:
+    assert set(musicapi_sync.bulk.__all__) == set(musicapi_async.bulk.__all__) - STORES
+    for name in set(musicapi_sync.bulk.__all__) - set(BULK):
+        assert getattr(musicapi_sync.bulk, name) is getattr(musicapi_async.bulk, name)
+
+
+@pytest.mark.parametrize("name", BULK)
+def test_bulk_takes_the_same_parameters(name: str) -> None:
+    asynchronous, blocking = getattr(musicapi_async.bulk, name), getattr(musicapi_sync.bulk, name)
+    pairs = {name: (asynchronous, blocking)}
+    if inspect.isclass(blocking):
+        theirs = {NAMES.get(name, name): value for name, value in public(asynchronous).items() if name not in STORING}
+        assert set(public(blocking)) == set(theirs)
+        pairs = {name: (value, public(blocking)[name]) for name, value in theirs.items()}
+
+    assert pairs
+    for theirs, ours in pairs.values():
+        assert parameters_of(ours) == parameters_of(theirs)
+
+
+def parameters_of(value: object) -> list[tuple[str, object, object]]:
+    function = getattr(value, "__func__", value)
+    assert callable(function)
+    return [(one.name, one.kind, one.default) for one in inspect.signature(function).parameters.values()]
+
+
+def test_bulk_is_loaded_when_it_is_asked_for() -> None:
+    script = "import sys, musicapi_sync; print([name for name in sys.modules if 'bulk' in name or 'sqlite' in name])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

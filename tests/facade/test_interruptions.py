@@ -1,16 +1,16 @@
 """Ctrl-C, and whatever else interrupts: it ends at once, and what is paid for and handed to nobody is named."""
 
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
+from facade.interrupting import NEEDS_SIGNALS, interrupted_when
 
 from musicapi_async.sandbox import Fault, Sandbox
 from musicapi_sync import MusicAPI, Run, Songs, errors, sonic
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 CREATE = "POST /sonic/create"
 LOOK = "GET /sonic/task/{task_id}"
 
-NEEDS_SIGNALS = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends the signal to one thread")
-
 
 def describe(number: int) -> list[sonic.Describe]:
     return [sonic.Describe(description=f"song {n}") for n in range(number)]
@@ -32,24 +30,6 @@ def wait_for_creates(sandbox: Sandbox, number: int) -> None:
     moment = threading.Event()
     while sandbox.requests[CREATE] < number:
         moment.wait(0.005)
-
-
-@contextmanager
-def interrupted_when(is_time: Callable[[], bool]) -> Iterator[pytest.ExceptionInfo[KeyboardInterrupt]]:
-    """Press Ctrl-C, as it were, when it is time; and catch what comes of it."""
-    main_thread = threading.get_ident()
-
-    def interrupt() -> None:
-        moment = threading.Event()
-        while not is_time():
-            moment.wait(0.005)
-        signal.pthread_kill(main_thread, signal.SIGINT)
-
-    interrupting = threading.Thread(target=interrupt, daemon=True)
-    interrupting.start()
-    with pytest.raises(KeyboardInterrupt) as caught:
-        yield caught
-    interrupting.join()
 
 
 @contextmanager
@@ -149,20 +129,8 @@ def test_ctrl_c_pressed_twice_leaves_the_task_in_the_log(
     waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.add_fault(CREATE, Fault(delay=1))
-    main_thread, moment = threading.get_ident(), threading.Event()
-
-    def interrupt() -> None:
-        while not slow.requests[CREATE]:
-            moment.wait(0.005)
-        for _ in range(2):
-            signal.pthread_kill(main_thread, signal.SIGINT)
-            moment.wait(0.2)
-
-    interrupting = threading.Thread(target=interrupt, daemon=True)
-    interrupting.start()
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with interrupted_when(lambda: slow.requests[CREATE], times=2) as caught:
         waiting_client.sonic.describe(description="rain")
-    interrupting.join()
     waiting_client.close()
 
     (accepted,) = slow.accepted
@@ -266,20 +234,8 @@ def test_ctrl_c_pressed_twice_in_a_run_names_everything(
 ) -> None:
     slow.add_fault(CREATE, Fault(delay=1))
     run = waiting_client.run(describe(4), in_flight=4)
-    main_thread, moment = threading.get_ident(), threading.Event()
-
-    def interrupt() -> None:
-        while len(slow.accepted) < 3 or slow.requests[CREATE] < 4:
-            moment.wait(0.005)
-        for _ in range(2):
-            signal.pthread_kill(main_thread, signal.SIGINT)
-            moment.wait(0.2)
-
-    interrupting = threading.Thread(target=interrupt, daemon=True)
-    interrupting.start()
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with interrupted_when(lambda: len(slow.accepted) >= 3 and slow.requests[CREATE] == 4, times=2) as caught:
         next(run)
-    interrupting.join()
     waiting_client.close()
 
     assert caught.value.__notes__

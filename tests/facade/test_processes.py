@@ -2,30 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 
 import pytest
+from facade.scripts import run_script
 
 from musicapi_async.sandbox import Sandbox
-
-
-def run_script(script: str, sandbox: Sandbox) -> "subprocess.CompletedProcess[str]":
-    environment = {
-        **os.environ,
-        "MUSICAPI_BASE_URL": sandbox.base_url,
-        "MUSICAPI_KEY": "k",
-        "MUSICAPI_POLL_INTERVAL": "0.05",
-    }
-    return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env=environment,
-        check=False,
-    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

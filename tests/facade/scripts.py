@@ -1,0 +1,27 @@
+"""Scripts of users, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+from musicapi_async.sandbox import Sandbox
+
+__all__ = ["run_script"]
+
+
+def run_script(script: str, sandbox: Sandbox) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **os.environ,
+        "MUSICAPI_BASE_URL": sandbox.base_url,
+        "MUSICAPI_KEY": "k",
+        "MUSICAPI_POLL_INTERVAL": "0.05",
+    }
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment,
+        check=False,
+    )

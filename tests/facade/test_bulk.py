@@ -1,0 +1,372 @@
+"""Bulk runs of the blocking package: the caller's thread feeds them, and whatever ends them ends them in order."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from facade.interrupting import NEEDS_SIGNALS, interrupted_when
+from facade.scripts import run_script
+
+from musicapi_async.sandbox import Fault, Sandbox
+from musicapi_sync import MusicAPI, bulk, errors, sonic
+
+CREATE = "POST /sonic/create"
+
+NEEDS_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+
+def describe(number: int) -> list[sonic.Describe]:
+    return [sonic.Describe(description=f"song {n}") for n in range(number)]
+
+
+def client_of(sandbox: Sandbox) -> MusicAPI:
+    return MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.02, create_rate=1000.0)
+
+
+def counts_in(path: Path) -> dict[str, int]:
+    """Return what another process would find."""
+    limit = time.monotonic() + 10
+    while True:
+        try:
+            with bulk.Journal.open(path) as journal:
+                return {state: count for state, count in journal.counts().items() if count}
+        except errors.JournalError:  # who was interrupted twice is still closing it
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[bulk.Journal]:
+    with bulk.Journal.open(path) as journal:
+        yield journal
+
+
+def test_songs_land_in_a_folder_and_are_not_made_again(client: MusicAPI, served: Sandbox, tmp_path: Path) -> None:
+    out = tmp_path / "songs"
+    for _ in range(2):
+        with bulk.Journal.open(out / "journal.db") as journal:
+            for outcome in bulk.run(client, journal, describe(3), in_flight=2, out=out):
+                assert outcome.row.state == "saved"
+                assert all((out / name).exists() for name in outcome.row.files)
+            assert journal.counts()["saved"] == 3
+            assert [row.attempts for row in journal.rows("saved")] == [1, 1, 1]
+            assert journal.charged() == {"sonic.describe": 3}
+
+    assert len(served.accepted) == 3
+
+
+def test_requests_are_taken_in_the_callers_thread_from_a_generator_that_calls_the_client(
+    client: MusicAPI, journal: bulk.Journal
+) -> None:
+    threads: set[int] = set()
+
+    def written() -> Iterator[sonic.Create]:
+        for n in range(3):
+            threads.add(threading.get_ident())
+            draft = client.lyrics.make(description=f"rain {n}")[0]
+            yield sonic.Create(lyrics=draft.lyrics, title=f"rain {n}")
+
+    outcomes = list(bulk.run(client, journal, written()))
+
+    assert threads == {threading.get_ident()}
+    assert [outcome.row.state for outcome in outcomes] == ["saved"] * 3
+
+
+def test_an_error_of_the_source_leaves_the_plan_before_it(client: MusicAPI, journal: bulk.Journal) -> None:
+    def broken() -> Iterator[sonic.Describe]:
+        yield from describe(2)
+        raise ZeroDivisionError
+
+    run = bulk.run(client, journal, broken())
+    with pytest.raises(ZeroDivisionError):
+        next(run)
+    with pytest.raises(errors.ClientClosedError):
+        next(run)
+
+    assert list(bulk.run(client, journal)) == []
+
+
+def test_a_journal_in_use_is_refused_where_it_is_opened(journal: bulk.Journal, path: Path) -> None:
+    with pytest.raises(errors.JournalError, match="in use by process"), bulk.Journal.open(path):
+        pytest.fail("it was opened twice")
+    assert journal.counts()["planned"] == 0
+
+
+def test_a_journal_that_is_closed_says_so(path: Path) -> None:
+    with bulk.Journal.open(path) as journal:
+        pass
+    with pytest.raises(errors.JournalError, match="closed"):
+        journal.counts()
+
+
+def test_what_stops_a_run_is_raised_and_the_next_goes_on(served: Sandbox, journal: bulk.Journal) -> None:
+    with client_of(served) as client:
+        served.account("k").credits = 45
+        with pytest.raises(errors.InsufficientCreditsError):
+            list(bulk.run(client, journal, describe(5)))
+        served.account("k").credits = 1000
+        assert list(bulk.run(client, journal))
+
+    assert journal.counts()["saved"] == 5
+    assert len(served.accepted) == 5
+
+
+def test_a_run_that_is_closed_creates_nothing_more(slow: Sandbox, journal: bulk.Journal) -> None:
+    with client_of(slow) as client:
+        unbegun = bulk.run(client, journal, describe(3))
+        unbegun.close()
+        with pytest.raises(errors.ClientClosedError):
+            next(unbegun)
+
+    assert slow.requests[CREATE] == 0
+
+
+def test_uncertain_rows_are_settled_by_the_user(served: Sandbox, journal: bulk.Journal) -> None:
+    served.add_fault(CREATE, *[Fault(drop=True, accepted=True)] * 3)
+    with client_of(served) as client:
+        list(bulk.run(client, journal, describe(3), in_flight=1))
+        found, again, dropped = journal.rows("uncertain")
+        bulk.found_uncertain(journal, found.key, served.accepted[0].task_id)
+        assert bulk.resend_uncertain(journal, {again.key}) == 1
+        assert bulk.drop_uncertain(journal) == 1
+        list(bulk.run(client, journal))
+
+    assert {row.key for row in journal.rows("saved")} == {found.key, again.key}
+    assert [row.key for row in journal.rows("failed")] == [dropped.key]
+    with pytest.raises(errors.InvalidRequestError):
+        bulk.found_uncertain(journal, "another", "t-1")
+
+
+@pytest.mark.parametrize("is_journal_first", [True, False])
+def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
+    served: Sandbox, path: Path, caplog: pytest.LogCaptureFixture, *, is_journal_first: bool
+) -> None:
+    client, journal = client_of(served), bulk.Journal.open(path)
+    first, second = (journal, client) if is_journal_first else (client, journal)
+    with first, second:
+        for _ in bulk.run(client, journal, describe(60), in_flight=5):
+            break
+    created = served.requests[CREATE]
+    time.sleep(0.1)
+
+    assert served.requests[CREATE] == created == len(served.accepted) < 60
+    found = counts_in(path)
+    assert found["planned"] == 60 - created
+    assert "uncertain" not in found
+    told = [record.getMessage() for record in caplog.records if "paid for" in record.getMessage()]
+    alive = found.get("accepted", 0) + found.get("finished", 0)
+    assert told == (
+        [f"of the requests in {path} {alive} are paid for and alive at the service: the next run brings them home"]
+        if alive
+        else []
+    )
+
+
+def test_an_exception_in_the_loop_gets_a_note(slow: Sandbox, path: Path) -> None:
+    def fail() -> None:
+        with client_of(slow) as client, bulk.Journal.open(path) as journal:
+            threading.Thread(target=raise_nothing, args=(bulk.run(client, journal, describe(9), in_flight=3),)).start()
+            while len(slow.accepted) < 3:
+                time.sleep(0.005)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        fail()
+
+    assert caught.value.__notes__ == [
+        f"of the requests in {path} 3 are paid for and alive at the service: the next run brings them home"
+    ]
+    assert counts_in(path) == {"accepted": 3, "planned": 6}
+
+
+def raise_nothing(run: bulk.Run) -> None:
+    """Ask for an outcome of a run that is closed meanwhile."""
+    with pytest.raises(errors.ClientClosedError):
+        next(run)
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_in_a_run_waits_for_the_answers_and_says_what_lives_on(
+    slow: Sandbox, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow.add_fault(CREATE, *[Fault(delay=0.5)] * 3)
+    with (
+        interrupted_when(lambda: slow.requests[CREATE] == 3) as caught,
+        client_of(slow) as client,
+        bulk.Journal.open(path) as journal,
+    ):
+        next(bulk.run(client, journal, describe(9), in_flight=3))
+
+    assert len(slow.accepted) == slow.requests[CREATE] == 3
+    (note,) = caught.value.__notes__
+    assert "3 are paid for and alive" in note
+    assert caplog.text.count(note) == 1
+    assert counts_in(path) == {"accepted": 3, "planned": 6}
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize("times", [2, 3])
+def test_ctrl_c_again_and_again_loses_nothing_and_hangs_nowhere(
+    slow: Sandbox, path: Path, times: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow.add_fault(CREATE, *[Fault(delay=1)] * 3)
+    began = time.monotonic()
+    with (
+        interrupted_when(lambda: slow.requests[CREATE] == 3, times=times),
+        client_of(slow) as client,
+        bulk.Journal.open(path) as journal,
+    ):
+        next(bulk.run(client, journal, describe(9), in_flight=3))
+
+    assert time.monotonic() - began < 8
+    assert "knows what is paid for" in caplog.text
+    assert "3 are paid for and alive" in caplog.text
+    assert counts_in(path) == {"accepted": 3, "planned": 6}
+    assert len(slow.accepted) == 3
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_in_the_source_of_a_run_pays_for_nothing(slow: Sandbox, path: Path) -> None:
+    moment = threading.Event()
+
+    def source() -> Iterator[sonic.Describe]:
+        yield from describe(3)
+        moment.set()
+        threading.Event().wait(10)
+
+    with interrupted_when(moment.is_set), client_of(slow) as client, bulk.Journal.open(path) as journal:
+        next(bulk.run(client, journal, source()))
+
+    assert counts_in(path) == {}
+    assert slow.requests[CREATE] == 0
+
+
+def test_threads_share_a_run(client: MusicAPI, served: Sandbox, journal: bulk.Journal) -> None:
+    run = bulk.run(client, journal, describe(30), in_flight=10)
+    keys: list[str] = []
+    threads = [threading.Thread(target=lambda: keys.extend(outcome.row.key for outcome in run)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert not any(thread.is_alive() for thread in threads)
+    assert len(keys) == len(set(keys)) == 30 == len(served.accepted)
+
+
+def test_a_generator_that_asks_for_its_own_run_is_told(client: MusicAPI, journal: bulk.Journal) -> None:
+    def source() -> Iterator[sonic.Describe]:
+        next(run)
+        yield from describe(1)
+
+    run = bulk.run(client, journal, source())
+    with pytest.raises(ValueError, match="already executing"):
+        next(run)
+
+
+def test_closing_the_client_from_another_thread_ends_the_run(slow: Sandbox, journal: bulk.Journal) -> None:
+    client = client_of(slow)
+
+    def close() -> None:
+        while len(slow.accepted) < 3:
+            time.sleep(0.005)
+        client.close()
+
+    closing = threading.Thread(target=close)
+    closing.start()
+    with pytest.raises(errors.ClientClosedError):
+        list(bulk.run(client, journal, describe(9), in_flight=3))
+    closing.join()
+
+    assert journal.counts()["accepted"] == 3
+
+
+@NEEDS_FORK
+def test_a_child_is_told_that_the_journal_is_its_parents(served: Sandbox, path: Path) -> None:
+    done = run_script(
+        f"""
+        import os
+        from musicapi_sync import MusicAPI, bulk, errors, sonic
+
+        requests = [sonic.Describe(description=f"song {{n}}") for n in range(3)]
+        with MusicAPI() as client, bulk.Journal.open({str(path)!r}) as journal:
+            run = bulk.run(client, journal, requests, in_flight=1)
+            next(run)
+            child = os.fork()
+            for use in (journal.counts, lambda: next(run), run.close) if child == 0 else ():
+                try:
+                    use()
+                except errors.JournalError as error:
+                    print(error.reason, flush=True)
+            if child:
+                print("parent", os.waitpid(child, 0)[1], len(list(run)), journal.counts()["saved"])
+        """,
+        served,
+    )
+
+    assert done.stderr == ""
+    told = "it was opened before the process forked: use it in the parent"
+    assert done.stdout.splitlines() == [told] * 3 + ["parent 0 2 3"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="sends itself a signal")
+def test_ctrl_c_at_any_moment_of_opening_leaves_no_journal_open(served: Sandbox, path: Path) -> None:
+    done = run_script(
+        f"""
+        import signal, time
+        from musicapi_sync import bulk, errors
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, interrupt)
+        interrupted = 0
+        for n in range(40):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 * (n + 1))
+                with bulk.Journal.open({str(path)!r}) as journal:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    journal.counts()
+            except KeyboardInterrupt:
+                interrupted += 1
+            for _ in range(500):
+                try:
+                    with bulk.Journal.open({str(path)!r}):
+                        break
+                except errors.JournalError:
+                    time.sleep(0.01)
+            else:
+                raise SystemExit("it was left open")
+        print(interrupted > 0)
+        """,
+        served,
+    )
+
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_leaving_without_closing_ends_the_process_in_order(served: Sandbox, path: Path) -> None:
+    done = run_script(
+        f"""
+        from musicapi_sync import MusicAPI, bulk, sonic
+
+        journal = bulk.Journal.open({str(path)!r}).__enter__()
+        client = MusicAPI(create_rate=1000)
+        next(bulk.run(client, journal, [sonic.Describe(description=f"song {{n}}") for n in range(60)], in_flight=4))
+        """,
+        served,
+    )
+
+    found = counts_in(path)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert found["planned"] == 60 - len(served.accepted)
+    assert "uncertain" not in found
