@@ -5,6 +5,8 @@ from typing import Any, Final, Literal, Protocol
 
 import attrs
 
+from musicapi_async._request import TaskRequest
+
 __all__ = ["ENDED", "MOVES", "UNSETTLED", "Facts", "Planned", "Row", "State", "Store", "may_move"]
 
 State = Literal["planned", "sending", "accepted", "finished", "saved", "failed", "refunded", "uncertain", "refused"]
@@ -46,6 +48,11 @@ class Planned:
     operation: str
     request: Mapping[str, Any]
     """As it is sent."""
+
+    @staticmethod
+    def of(key: str, request: TaskRequest[Any]) -> "Planned":
+        """Give a request a key of your own, by which what it makes is found again."""
+        return Planned(key=key, operation=request.operation_name(), request=request.to_wire())
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from typing import assert_type
 
 import musicapi_async
+import musicapi_async.bulk
 import musicapi_sync
+import musicapi_sync.bulk
 from musicapi_async import (
     AlignedLyrics,
     Batch,
@@ -109,3 +111,16 @@ def blocking(clip: Clip) -> None:
         assert_type(client.submit(sonic.Describe(description="rain")), musicapi_sync.Task[Songs])
         for outcome in client.run((sonic.Describe(description=str(number)) for number in range(3)), in_flight=5):
             assert_type(outcome, musicapi_sync.Outcome[Songs])
+
+
+async def durably(clip: Clip) -> None:
+    async with musicapi_async.MusicAPI() as client, musicapi_async.bulk.Journal.open("journal.db") as journal:
+        async for outcome in musicapi_async.bulk.run(client, journal, [sonic.Extend(clip=clip, at=60)], out="songs"):
+            assert_type(outcome.row, musicapi_async.bulk.Row)
+
+
+def durably_and_blocking(clip: Clip) -> None:
+    with musicapi_sync.MusicAPI() as client, musicapi_sync.bulk.Journal.open("journal.db") as journal:
+        requests = [musicapi_sync.bulk.Planned.of("key", sonic.Extend(clip=clip, at=60))]
+        for outcome in musicapi_sync.bulk.run(client, journal, requests, out="songs"):
+            assert_type(outcome.row, musicapi_sync.bulk.Row)

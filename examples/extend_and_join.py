@@ -1,0 +1,78 @@
+"""Give every song of a bulk run a second part, and join the two.
+
+    export MUSICAPI_KEY=...
+    python examples/prompts_from_csv.py prompts.csv songs/
+    python examples/extend_and_join.py songs/ --lyrics "[Bridge] And the rain goes on"
+
+The first song of each request in ``songs/journal.db`` is continued from its end on, and what comes is joined with it;
+the whole songs land in ``songs/whole``. Any folder that ``bulk.run`` or ``musicapi bulk`` has filled will do.
+
+Each step has a journal of its own, and its keys are made of those of the step before it. Stopped or killed at any
+moment, the same command goes on where it was, and pays for nothing twice.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from musicapi_async import MusicAPI, bulk, errors, sonic
+
+
+async def saved(journal: bulk.Journal) -> AsyncIterator[bulk.Row]:
+    """Go through the rows that are made, a page at a time."""
+    after = 0
+    while rows := await journal.rows("saved", after):
+        for row in rows:
+            yield row
+        after = rows[-1].number
+
+
+async def second_parts(first: bulk.Journal, lyrics: str) -> AsyncIterator[bulk.Planned]:
+    """Ask for a continuation of each song, from its end on."""
+    async for row in saved(first):
+        for clip in row.clips[:1]:
+            request = sonic.Extend(clip=clip["clip_id"], at=clip["duration"], lyrics=lyrics)
+            yield bulk.Planned.of(f"{row.key} extended", request)
+
+
+async def whole_songs(second: bulk.Journal) -> AsyncIterator[bulk.Planned]:
+    """Ask for each continuation to be joined with what it continues."""
+    async for row in saved(second):
+        for clip in row.clips[:1]:
+            yield bulk.Planned.of(f"{row.key} joined", sonic.Concat(clip=clip["clip_id"]))
+
+
+async def make(folder: Path, lyrics: str, in_flight: int) -> int:
+    """Do what is not done yet of both steps; return how many of them are missing in the end."""
+    async with (
+        MusicAPI() as client,
+        bulk.Journal.open(folder / "journal.db") as first,
+        bulk.Journal.open(folder / "extended.db") as second,
+        bulk.Journal.open(folder / "joined.db") as third,
+    ):
+        async for outcome in bulk.run(client, second, second_parts(first, lyrics), in_flight=in_flight):
+            print(outcome.row.key, outcome.error or "")
+        async for outcome in bulk.run(client, third, whole_songs(second), out=folder / "whole", in_flight=in_flight):
+            print(outcome.row.key, outcome.error or ", ".join(outcome.row.files))
+        return await unmade(second) + await unmade(third)
+
+
+async def unmade(journal: bulk.Journal) -> int:
+    """Count what was asked for and is not made."""
+    counts = await journal.counts()
+    return sum(counts.values()) - counts["saved"]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--lyrics", default="[Outro]", help="what is sung in the second part")
+    parser.add_argument("--in-flight", type=int, default=50, help="songs that are waited for at once")
+    given = parser.parse_args()
+    try:
+        missing = asyncio.run(make(given.folder, given.lyrics, given.in_flight))
+    except errors.MusicAPIError as error:
+        sys.exit(str(error))
+    sys.exit(f"{missing} of the steps are missing" if missing else 0)

@@ -1,0 +1,126 @@
+"""The examples run to their end, and pay for nothing twice when they are killed on the way."""
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from commands import finish, served, started, until
+
+from musicapi_async.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+CREATE = "POST /sonic/create"
+LYRICS = "POST /sonic/lyrics"
+
+SONGS = 6
+IDEAS = [f"rain in month {n}" for n in range(SONGS)]
+PARTS = "[Bridge] And the rain goes on"
+
+
+def run(name: str, *arguments: str, folder: Path, sandbox: Sandbox, kill_at: tuple[str, int] | None = None) -> int:
+    """Run an example in its folder, at most two songs at once; kill it when a route was asked so often."""
+    program = (str(ROOT / "examples" / f"{name}.py"),)
+    # The package of this checkout, wherever another one is installed.
+    env = {"PYTHONPATH": str(ROOT)}
+    given = (*arguments, "--in-flight", "2")
+    with started(*given, cwd=folder, sandbox=sandbox, env=env, program=program) as process:
+        if kill_at is not None:
+            route, count = kill_at
+            until(lambda: sandbox.requests[route] >= count or process.poll() is not None)
+            process.kill()
+        return finish(process).code
+
+
+def prompts(folder: Path, sandbox: Sandbox, kill_at: tuple[str, int] | None = None) -> int:
+    lines = [f'{idea},"calm, sea shanty"' for idea in IDEAS]
+    (folder / "prompts.csv").write_text("\n".join(["description,tags", *lines]))
+    return run("prompts_from_csv", "prompts.csv", "songs", folder=folder, sandbox=sandbox, kill_at=kill_at)
+
+
+def extend(folder: Path, sandbox: Sandbox, kill_at: tuple[str, int] | None = None) -> int:
+    return run("extend_and_join", "songs", "--lyrics", PARTS, folder=folder, sandbox=sandbox, kill_at=kill_at)
+
+
+def lyrics(folder: Path, sandbox: Sandbox, kill_at: tuple[str, int] | None = None) -> int:
+    (folder / "ideas.txt").write_text("\n".join(IDEAS))
+    return run(
+        "lyrics_first", "ideas.txt", "songs", "--tags", "shanty", folder=folder, sandbox=sandbox, kill_at=kill_at
+    )
+
+
+def check_books(sandbox: Sandbox, *journals: Path) -> None:
+    """Compare what was charged with what the journals know: each request once, and none that nobody knows of."""
+    charged = Counter((task.request.operation_name(), str(task.request.to_wire())) for task in sandbox.accepted)
+    assert set(charged.values()) == {1}
+    rows = [row for journal in journals for row in rows_in(journal)]
+    uncertain = [state for _, state in rows].count("uncertain")
+    assert {state for _, state in rows} <= {"saved", "uncertain"}
+    # What was in the air when it was killed is uncertain, and has no id.
+    known = {task_id for task_id, _ in rows}
+    assert len([task for task in sandbox.accepted if task.task_id not in known]) <= uncertain <= len(rows) / 2
+
+
+def rows_in(journal: Path) -> list[tuple[str | None, str]]:
+    with closing(sqlite3.connect(journal)) as connection:
+        return connection.execute("SELECT task_id, state FROM row").fetchall()
+
+
+def audio_in(folder: Path) -> int:
+    return len(list(folder.glob("*.mp3")))
+
+
+def test_prompts_of_a_table_become_songs_that_are_extended_and_joined(tmp_path: Path) -> None:
+    songs = tmp_path / "songs"
+    with served(0.1) as sandbox:
+        assert prompts(tmp_path, sandbox) == 0
+        assert audio_in(songs) == SONGS * 2
+        assert extend(tmp_path, sandbox) == 0
+        assert audio_in(songs / "whole") == SONGS
+
+        check_books(sandbox, *(songs / f"{name}.db" for name in ("journal", "extended", "joined")))
+        kinds = Counter(task.request.operation_name() for task in sandbox.accepted)
+    assert kinds == {"sonic.describe": SONGS, "sonic.extend": SONGS, "sonic.concat": SONGS}
+
+
+def test_prompts_that_are_killed_go_on(tmp_path: Path) -> None:
+    with served(0.1) as sandbox:
+        prompts(tmp_path, sandbox, kill_at=(CREATE, 4))
+        assert len(sandbox.accepted) < SONGS
+        prompts(tmp_path, sandbox)
+
+        check_books(sandbox, tmp_path / "songs" / "journal.db")
+
+
+def test_extending_and_joining_that_is_killed_in_each_step_goes_on(tmp_path: Path) -> None:
+    with served(0.1) as sandbox:
+        prompts(tmp_path, sandbox)
+        extend(tmp_path, sandbox, kill_at=(CREATE, SONGS + 3))
+        assert SONGS < len(sandbox.accepted) < SONGS * 2
+        extend(tmp_path, sandbox, kill_at=(CREATE, SONGS * 2 + 3))
+        assert len(sandbox.accepted) < SONGS * 3
+        extend(tmp_path, sandbox)
+
+        check_books(sandbox, *(tmp_path / "songs" / f"{name}.db" for name in ("journal", "extended", "joined")))
+
+
+def test_lyrics_come_first_and_songs_are_made_of_them(tmp_path: Path) -> None:
+    with served(0.1) as sandbox:
+        assert lyrics(tmp_path, sandbox) == 0
+
+        assert sandbox.requests[LYRICS] == SONGS
+        check_books(sandbox, tmp_path / "songs" / "journal.db")
+    assert audio_in(tmp_path / "songs") == SONGS * 2
+
+
+@pytest.mark.parametrize("kill_at", [(LYRICS, 3), (CREATE, 3)])
+def test_lyrics_and_songs_that_are_killed_go_on(tmp_path: Path, kill_at: tuple[str, int]) -> None:
+    with served(0.1) as sandbox:
+        lyrics(tmp_path, sandbox, kill_at=kill_at)
+        assert len(sandbox.accepted) < SONGS
+        lyrics(tmp_path, sandbox)
+
+        # The draft that was in the air, or about to be, is not asked for again.
+        assert SONGS - 1 <= sandbox.requests[LYRICS] <= SONGS
+        check_books(sandbox, tmp_path / "songs" / "journal.db")
