@@ -39,6 +39,10 @@ is told by the HTTP library's tracing, on a connection that is used for this req
   to you as the error it came with. All repetitions of a client draw on one budget: 50 at first, a tenth back for each
   success.
 - A 429 or a busy 503 to a paid request costs nothing of the budget, and makes all paid requests of the client wait.
+- A download that breaks off goes on at the byte where it broke off (`Range`) if its host named the version of the file
+  by a strong `ETag`, or by a date (`If-Range`); in any doubt it begins again. A try that brought the file at least 64
+  KiB further than any before is no failure: tries are counted from it as from the first, and the next one costs nothing
+  of the budget. `total_timeout` holds all the same.
 - *uncertain*: `UncertainSubmissionError`, and `on_uncertain` is called. It is never sent again.
 - *give up*: the typed error of what happened. Nothing was accepted.
 

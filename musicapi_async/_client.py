@@ -206,9 +206,10 @@ class MusicAPI:
         """Write a clip's audio, a prepared file, or any file by its URL (such as ``clip.image_url``) to ``path``.
 
         The file appears under its name only when it is whole. A path without a suffix gets the one its content asks
-        for. ``on_progress(done, total)`` is called with bytes; a download that breaks off is repeated from its start,
-        so ``done`` may go back. The API key is not sent to the file's host, and a host with an address that is not
-        public is refused (``allow_private_addresses``; through a proxy only addresses in the URL itself are).
+        for. A download that breaks off goes on where it broke off if its host can tell that the file is still the
+        same, else from its start; ``on_progress(done, total)`` is called with bytes, and ``done`` goes back only then.
+        The API key is not sent to the file's host, and a host with an address that is not public is refused
+        (``allow_private_addresses``; through a proxy only addresses in the URL itself are).
 
         Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
         """

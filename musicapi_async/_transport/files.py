@@ -14,9 +14,19 @@ from yarl import URL
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine
 from musicapi_async._transport.connections import USER_AGENT, Connections, break_of
+from musicapi_async._transport.ranges import Answer, Part
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, error_from
-from musicapi_async._transport.retry import BrokenError, Budget, Fault, Kind, Verdict, judge, wait_before
+from musicapi_async._transport.retry import (
+    BrokenError,
+    Budget,
+    Fault,
+    Kind,
+    Verdict,
+    is_progress,
+    judge,
+    wait_before,
+)
 from musicapi_async._transport.session import logger
 from musicapi_async.errors import ClientClosedError, MusicAPIError
 
@@ -27,15 +37,15 @@ T = TypeVar("T")
 AT_ONCE: Final = 32
 REDIRECTS: Final = 5
 MOVED: Final = frozenset({301, 302, 303, 307, 308})
-OK: Final = 200
 # Packed, a file's length would not tell whether it is whole.
 HEADERS: Final = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
 class FileReply(NamedTuple):
-    """A file on its way: its size in bytes where its host tells it."""
+    """A file on its way: the byte at which these chunks begin, and the size of the whole where its host tells it."""
 
+    start: int
     size: int | None
     chunks: AsyncIterator[bytes]
 
@@ -48,7 +58,9 @@ class Files:
         self.budget = budget
 
     async def fetch(self, settings: Settings, url: str, take: Callable[[FileReply], Awaitable[T]]) -> T:
-        """Ask for a file and hand it to ``take``: again from its start, by the rules of retry.py, when it breaks off.
+        """Ask for a file and hand it to ``take``; again, by the rules of retry.py, when it breaks off.
+
+        What comes then begins where it broke off, or at its first byte where that is not certain to fit.
 
         Raises BrokenError when the host cannot be reached or its answer breaks off, the typed error of a refusal.
         """
@@ -60,26 +72,29 @@ class Files:
         return cast("T", await repeating(tries))
 
     @asynccontextmanager
-    async def open(self, settings: Settings, url: str) -> AsyncIterator[FileReply]:
-        """Ask for a file once, following redirects, without any credential.
+    async def open(self, settings: Settings, url: str, part: Part) -> AsyncIterator[FileReply]:
+        """Ask for what is missing of a file once, following redirects, without any credential.
 
         Only public addresses are connected to, those of the API's own host excepted. Where a proxy looks the names up,
         only what is spelled out in the URL can be checked.
         """
         response = None
         try:
-            response = await self._follow(settings, _address_of(url))
-            if response.status != OK:
+            response = await self._follow(settings, _address_of(url), part.ask())
+            answer = part.hear(response.status, response.headers)
+            if answer is Answer.USELESS:
+                response.close()
+                response = await self._follow(settings, _address_of(url), part.ask())
+                answer = part.hear(response.status, response.headers)
+            if answer is Answer.REFUSAL:
                 raise error_from(f"GET {url}", Reply(response.status, response.headers, b""), None)
-            # What came packed all the same is unpacked, and has another size then.
-            size = None if "Content-Encoding" in response.headers else response.content_length
-            yield FileReply(size, _chunks(response.content, url))
+            yield FileReply(part.came, part.size, _chunks(response.content, url, part))
         finally:
             if response is not None:
                 # What was read to its end is free already.
                 response.close()
 
-    async def _follow(self, settings: Settings, address: URL) -> aiohttp.ClientResponse:
+    async def _follow(self, settings: Settings, address: URL, asked: Mapping[str, str]) -> aiohttp.ClientResponse:
         limits = aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         )
@@ -91,7 +106,7 @@ class Files:
             try:
                 response = await http.get(
                     address,
-                    headers=route.sent_along,
+                    headers={**(route.sent_along or {}), **asked},
                     timeout=limits,
                     allow_redirects=False,
                     proxy=route.proxy,
@@ -114,6 +129,8 @@ class _Tries(Generic[T]):
         self._settings = settings
         self._url = url
         self._take = take
+        self._part = Part()
+        self._furthest = 0
         self._count = 0
         self._began = asyncio.get_running_loop().time()
         self.due: RepeatError | None = None
@@ -123,14 +140,15 @@ class _Tries(Generic[T]):
         """Try once; raises RepeatError when another try is due, else the error to hand on."""
         self._count += 1
         try:
-            async with self._files.open(self._settings, self._url) as reply:
+            async with self._files.open(self._settings, self._url, self._part) as reply:
                 result = await self._take(reply)
         except (BrokenError, MusicAPIError) as failure:
             wait = self._wait(failure)
             if wait is None:
                 raise
             reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)
-            logger.info("GET %s failed (%s): again in %.1f s", self._url, reason, wait)
+            at = self._part.resumes_at
+            logger.info("GET %s failed (%s): again in %.1f s, from byte %d", self._url, reason, wait, at)
             raise RepeatError(failure, wait) from failure
         self._files.budget.earn()
         return result
@@ -141,30 +159,43 @@ class _Tries(Generic[T]):
             return None
         if self._files.connections.closed:
             raise ClientClosedError from failure
+        brought_further = is_progress(self._part.came - self._furthest)
+        self._furthest = max(self._furthest, self._part.came)
+        if brought_further:
+            self._count = 1
         wait = wait_before(self._count, failure, _spread)
         if wait is None or self._count >= self._settings.max_attempts:
             return None
         spent = asyncio.get_running_loop().time() - self._began
-        if spent + wait > self._settings.total_timeout or not self._files.budget.spend(failure):
+        if spent + wait > self._settings.total_timeout:
             return None
-        return wait
+        return wait if brought_further or self._files.budget.spend(failure) else None
 
 
-async def _chunks(content: aiohttp.StreamReader, url: str) -> AsyncIterator[bytes]:
+async def _chunks(content: aiohttp.StreamReader, url: str, part: Part) -> AsyncIterator[bytes]:
     """Yield the body as it comes; what breaks it off is told apart from what whoever reads it raises.
 
-    The HTTP library sees to it that as much comes as was announced. Without a length the end of the connection is the
-    end of the file: nobody can tell then whether it is whole.
+    Without a length the end of the connection is the end of the file: nobody can tell then whether it is whole.
     """
     while True:
         try:
             chunk = await content.readany()
         # RuntimeError: the client was closed.
         except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
+            if part.is_whole:
+                return  # nothing is missing but a proper end
             raise break_of(error, url, was_sent=True) from error
         if not chunk:
-            return
+            break
+        part.came += len(chunk)
+        if part.size is not None and part.came > part.size:
+            announced = part.size
+            part.forget()
+            raise BrokenError(Fault.CUT, f"more came than the {announced} bytes that were announced")
         yield chunk
+    # The HTTP library counts what one answer announced; of a part, that need not be all that is missing.
+    if part.size is not None and not part.is_whole:
+        raise BrokenError(Fault.CUT, f"the answer ended before the {part.size} bytes that were announced")
 
 
 class _PrivateError(OSError):

@@ -8,7 +8,19 @@ from typing import Final, NamedTuple
 from musicapi_async import errors
 from musicapi_async._transport.replies import Reply, is_refunded, names_task, own_words
 
-__all__ = ["RULES", "BrokenError", "Budget", "Fault", "Kind", "Rule", "Verdict", "fault_of", "judge", "wait_before"]
+__all__ = [
+    "RULES",
+    "BrokenError",
+    "Budget",
+    "Fault",
+    "Kind",
+    "Rule",
+    "Verdict",
+    "fault_of",
+    "is_progress",
+    "judge",
+    "wait_before",
+]
 
 BUSY_WORDS: Final = ("busy", "concurrent")
 REFUSED: Final = frozenset({301, 307, 308, 400, 401, 402, 403, 404, 407, 410, 422, 429})
@@ -18,6 +30,7 @@ LATE: Final = frozenset({403, 404})
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 8.0
 DOUBLINGS: Final = 10
+PROGRESS: Final = 64 * 1024
 LONGEST_RETRY_AFTER: Final = 120.0
 """A longer Retry-After is handed to the caller as an error, rather than slept for less or longer."""
 
@@ -148,11 +161,21 @@ def wait_before(attempt: int, failure: Exception, spread: random.Random) -> floa
     return max(asked or 0.0, spread.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, DOUBLINGS))))
 
 
+def is_progress(further: int) -> bool:
+    """Tell whether a try at a file that broke off brought it so many bytes further that it did not fail.
+
+    The tries are counted from it as from a first one, and the next costs nothing of the budget: a line that breaks
+    now and then gets a long file over, as long as the total time allows. Less than this is no progress, or a host
+    that gives a byte each time would be asked hundreds of times.
+    """
+    return further >= PROGRESS
+
+
 class Budget:
     """How many repetitions a client can afford: a service that is down gets little more than what it is asked once.
 
     Each repetition costs one; each request that succeeds earns a tenth. What a living service refuses for now (429,
-    busy) costs nothing: those are paced.
+    busy) costs nothing: those are paced. Nor does going on with a file after a try that brought it further.
     """
 
     FULL: Final = 50.0

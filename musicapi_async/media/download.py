@@ -28,7 +28,7 @@ T = TypeVar("T")
 Progress = Callable[[int, int | None], None]
 """Called with the bytes written so far and the bytes in all (None when the host does not tell).
 
-A download that breaks off begins again: the bytes written so far may go back.
+The bytes written so far go back only when a download that broke off has to begin again from its start.
 """
 
 # One hop to a thread for each batch: small ones cost more in hops than in writing.
@@ -62,8 +62,8 @@ async def save(
     partial = _PartialFile(url, Path(path), is_media=not isinstance(source, str))
     try:
         await partial.do(partial.open)
-        start = await _fetch(files, settings, url, partial, on_progress)
-        kind = kind_of(start)
+        await _fetch(files, settings, url, partial, on_progress)
+        kind = kind_of(partial.start)
         final = _final_name(partial.target, kind)
         await partial.do(partial.finish, final)
         return SavedFile(path=final, size=partial.size, kind=kind)
@@ -82,7 +82,9 @@ class _PartialFile:
         self._path = target.parent / f".{secrets.token_hex(8)}.part"
         self._file: BinaryIO | None = None
         self.size = 0
-        """The bytes that came, of this try."""
+        """The bytes that came."""
+        self.start = b""
+        """The first of them."""
 
     async def do(self, function: Callable[..., T], *args: object) -> T:
         """Run one of the functions below in a thread, and see it through: cancelled, it ends before the caller does."""
@@ -104,19 +106,29 @@ class _PartialFile:
         """Make the error that names this file."""
         return DownloadError(self._url, str(self.target), reason, status)
 
-    def check(self, start: bytes) -> None:
+    def add(self, chunk: bytes) -> None:
+        """Count what came, and look at the first of it as soon as it is there."""
+        self.size += len(chunk)
+        if len(self.start) < FIRST_BYTES:
+            self.start += chunk[: FIRST_BYTES - len(self.start)]
+            if len(self.start) == FIRST_BYTES:
+                self.check()
+
+    def check(self) -> None:
         """Refuse an error page that came with a 200; whoever asks for a text by its URL and name gets it."""
-        if self._is_media and is_text(start):
-            raise self.error(f"its host sent a text that begins {start!r}")
+        if self._is_media and is_text(self.start):
+            raise self.error(f"its host sent a text that begins {self.start!r}")
 
     def open(self) -> None:
         if self.target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a directory; name a file in it")
         self._file = self._path.open("xb")
 
-    def empty(self) -> None:
+    def keep(self, size: int) -> None:
+        """Keep so many bytes of what was written, and forget the others."""
+        self.size, self.start = size, self.start[:size]
         if self._file is not None:
-            self._file.seek(0)
+            self._file.seek(size)
             self._file.truncate()
 
     def write(self, content: bytes) -> None:
@@ -145,10 +157,10 @@ class _PartialFile:
 
 async def _fetch(
     files: Files, settings: Settings, url: str, partial: _PartialFile, on_progress: Progress | None
-) -> bytes:
-    """Copy the body to the file, from its start again when it breaks off; return its first bytes."""
+) -> None:
+    """Copy the body to the file, in several goes when it breaks off."""
     try:
-        return await files.fetch(settings, url, lambda reply: _copy(reply, partial, on_progress))
+        await files.fetch(settings, url, lambda reply: _copy(reply, partial, on_progress))
     except BrokenError as error:
         came = f"; {partial.size} bytes had come" if error.fault in {Fault.CUT, Fault.TIMEOUT} else ""
         raise partial.error(error.reason + came) from error
@@ -156,31 +168,29 @@ async def _fetch(
         raise partial.error(f"its host answered {error.status}", error.status) from error
 
 
-async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress | None) -> bytes:
-    if partial.size:
-        partial.size = 0
-        await partial.do(partial.empty)
+async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress | None) -> None:
+    if partial.size != reply.start:
+        await partial.do(partial.keep, reply.start)
     batch = bytearray()
-    start = b""
-    async for chunk in reply.chunks:
-        if len(start) < FIRST_BYTES:
-            start += chunk[: FIRST_BYTES - len(start)]
-            if len(start) == FIRST_BYTES:
-                partial.check(start)
-        batch += chunk
-        partial.size += len(chunk)
-        if len(batch) >= BATCH:
-            await partial.do(partial.write, bytes(batch))
-            batch.clear()
-            if on_progress is not None:
-                on_progress(partial.size, reply.size)
+    try:
+        async for chunk in reply.chunks:
+            partial.add(chunk)
+            batch += chunk
+            if len(batch) >= BATCH:
+                await partial.do(partial.write, bytes(batch))
+                batch.clear()
+                if on_progress is not None:
+                    on_progress(partial.size, reply.size)
+    except BrokenError:
+        # The next try may go on behind it.
+        await partial.do(partial.write, bytes(batch))
+        raise
     if not partial.size:
         raise partial.error("the file is empty")
-    partial.check(start)
+    partial.check()
     await partial.do(partial.write, bytes(batch))
     if on_progress is not None:
         on_progress(partial.size, reply.size)
-    return start
 
 
 def _url_of(source: Clip | DownloadFile | str) -> str:

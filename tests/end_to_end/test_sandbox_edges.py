@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -70,6 +70,31 @@ async def test_only_files_of_clips_are_served(plain: aiohttp.ClientSession, sand
     origin = sandbox.base_url.removesuffix("/api/v1")
     async with plain.get(f"{origin}/files/{name}") as response:
         assert response.status == 404
+
+
+async def test_a_file_is_served_in_parts(plain: aiohttp.ClientSession, client: MusicAPI, sandbox: Sandbox) -> None:
+    task = await client.sonic.describe(description="rain")
+    sandbox.advance(3600)
+    songs = await task.wait(timeout=10)
+    url = songs[0].audio_url or ""
+
+    async def get(**headers: str) -> tuple[int, bytes, Mapping[str, str]]:
+        async with plain.get(url, headers={name.replace("_", "-"): value for name, value in headers.items()}) as reply:
+            return reply.status, await reply.read(), reply.headers
+
+    status, whole, told = await get()
+    tag, size = told["ETag"], len(whole)
+    assert (status, told["Accept-Ranges"]) == (200, "bytes")
+
+    for known in (tag, told["Last-Modified"]):
+        status, rest, told = await get(Range="bytes=100-", If_Range=known)
+        assert (status, rest) == (206, whole[100:])
+        assert (told["Content-Range"], told["ETag"]) == (f"bytes 100-{size - 1}/{size}", tag)
+    for unknown in ('"another"', f"W/{tag}", "Wed, 01 Jan 2020 10:00:00 GMT"):
+        status, content, told = await get(Range="bytes=100-", If_Range=unknown)
+        assert (status, content, told["ETag"]) == (200, whole, tag)
+    status, _, told = await get(Range=f"bytes={size}-", If_Range=tag)
+    assert (status, told["Content-Range"]) == (416, f"bytes */{size}")
 
 
 async def test_a_late_answer_is_the_usual_one(client: MusicAPI, sandbox: Sandbox) -> None:

@@ -1,0 +1,164 @@
+"""Whether an answer is what is missing of a file: any doubt means that it is not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musicapi_async._transport.ranges import Answer, Part
+
+TAG = '"v1"'
+FIRST = {"Content-Length": "1000", "ETag": TAG, "Accept-Ranges": "bytes"}
+REST = {"Content-Range": "bytes 400-999/1000", "Content-Length": "600", "ETag": TAG}
+MODIFIED = {"Last-Modified": "Wed, 01 Jan 2025 10:00:00 GMT", "Date": "Wed, 01 Jan 2025 10:00:01 GMT"}
+
+
+def cut_after(came: int, first: dict[str, str]) -> Part:
+    part = Part()
+    assert part.hear(200, first) is Answer.WHOLE
+    part.came = came
+    return part
+
+
+def test_the_rest_is_asked_for_by_the_version_that_came() -> None:
+    assert cut_after(400, FIRST).ask() == {"Range": "bytes=400-", "If-Range": TAG}
+
+
+def test_nothing_is_asked_of_a_file_of_which_nothing_came() -> None:
+    assert Part().ask() == {}
+    assert cut_after(0, FIRST).ask() == {}
+
+
+@pytest.mark.parametrize(
+    ("headers", "validator"),
+    [
+        ({"ETag": TAG}, TAG),
+        ({"ETag": '""'}, '""'),
+        ({"ETag": TAG, **MODIFIED}, TAG),
+        ({"ETag": TAG, "Accept-Ranges": "foo"}, TAG),
+        (MODIFIED, MODIFIED["Last-Modified"]),
+        ({}, None),
+        ({"ETag": TAG, "Accept-Ranges": "none"}, None),
+        ({"ETag": TAG, "Accept-Ranges": "NONE"}, None),
+        ({"ETag": TAG, "Content-Encoding": "gzip"}, None),
+        ({"ETag": 'W/"v1"'}, None),
+        ({"ETag": 'W/"v1"', **MODIFIED}, None),
+        ({"ETag": "v1"}, None),
+        ({"ETag": '"a"b"'}, None),
+        ({"ETag": '"\udcff"'}, None),
+        ({"Last-Modified": MODIFIED["Last-Modified"]}, None),
+        ({**MODIFIED, "Date": MODIFIED["Last-Modified"]}, None),
+        ({**MODIFIED, "Date": "Wed, 01 Jan 2025 10:00:01"}, None),
+        ({**MODIFIED, "Date": "soon"}, None),
+    ],
+)
+def test_only_what_names_these_very_bytes_is_a_validator(headers: dict[str, str], validator: str | None) -> None:
+    part = cut_after(5, headers)
+
+    assert part.validator == validator
+    assert part.resumes_at == (5 if validator else 0)
+
+
+def test_the_rest_that_fits_is_taken() -> None:
+    part = cut_after(400, FIRST)
+
+    assert part.hear(206, REST) is Answer.REST
+    assert (part.came, part.size, part.validator) == (400, 1000, TAG)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Content-Range": ""},
+        {"Content-Range": "bytes 401-999/1000"},
+        {"Content-Range": "bytes 0-999/1000"},
+        {"Content-Range": "bytes 400-999/1001"},
+        {"Content-Range": "bytes 400-1000/1000"},
+        {"Content-Range": "bytes 400-399/1000"},
+        {"Content-Range": "bytes 400-999/*"},
+        {"Content-Range": "bytes */1000"},
+        {"Content-Range": "items 400-999/1000"},
+        {"Content-Range": "bytes 400-999/1000, bytes 0-1/1000"},
+        {"Content-Range": "bytes 400-999/" + "9" * 5000},
+        {"Content-Length": "599"},
+        {"ETag": '"v2"'},
+        {"ETag": 'W/"v1"'},
+        {"Content-Encoding": "gzip"},
+        {"Content-Type": "Multipart/byteranges; boundary=x"},
+    ],
+)
+def test_a_part_of_which_anything_does_not_fit_is_not_trusted(changed: dict[str, str]) -> None:
+    part = cut_after(400, FIRST)
+
+    assert part.hear(206, REST | changed) is Answer.USELESS
+    assert part == Part()
+
+
+def test_a_part_of_a_file_of_another_date_is_not_trusted() -> None:
+    rest = {"Content-Range": "bytes 400-999/1000"}
+    part = cut_after(400, MODIFIED)
+
+    assert part.hear(206, rest | {"Last-Modified": "Wed, 01 Jan 2025 10:00:05 GMT"}) is Answer.USELESS
+    assert cut_after(400, MODIFIED).hear(206, rest | {"Last-Modified": MODIFIED["Last-Modified"]}) is Answer.REST
+
+
+def test_a_file_whose_size_was_not_told_gets_it_from_its_rest() -> None:
+    part = cut_after(400, {"ETag": TAG})
+
+    assert not part.is_whole
+    assert part.hear(206, REST) is Answer.REST
+    assert part.size == 1000
+
+
+def test_a_refusal_leaves_what_is_here() -> None:
+    part = cut_after(400, FIRST)
+
+    assert part.hear(503, {}) is Answer.REFUSAL
+    assert part == cut_after(400, FIRST)
+
+
+@pytest.mark.parametrize("status", [206, 416])
+def test_a_part_that_was_not_asked_for_is_a_refusal(status: int) -> None:
+    assert Part().hear(status, REST) is Answer.REFUSAL
+    assert cut_after(400, {"Content-Length": "1000"}).hear(status, REST) is Answer.REFUSAL
+
+
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "Content-Length": st.sampled_from(["0", "4", "6", "10", "11", "-1", "x"]),
+        "Content-Range": st.builds(
+            "bytes {}-{}/{}".format, *[st.integers(0, 11)] * 2, st.one_of(st.integers(0, 11), st.just("*"))
+        ),
+        "ETag": st.sampled_from(['"a"', '"b"', 'W/"a"', "a", ""]),
+        "Accept-Ranges": st.sampled_from(["bytes", "none", ""]),
+        "Content-Encoding": st.sampled_from(["gzip", ""]),
+        "Content-Type": st.sampled_from(["audio/mpeg", "multipart/byteranges"]),
+        "Last-Modified": st.sampled_from([*MODIFIED.values(), "x"]),
+        "Date": st.sampled_from([*MODIFIED.values(), "x"]),
+    },
+)
+
+
+@given(first=headers, came=st.integers(0, 11), status=st.sampled_from([200, 206, 304, 404, 416, 500]), then=headers)
+def test_only_what_is_certain_to_fit_is_put_behind_what_is_here(
+    first: dict[str, str], came: int, status: int, then: dict[str, str]
+) -> None:
+    part = cut_after(came, first)
+    announced, asked = part.size, part.ask()
+    answer = part.hear(status, then)
+
+    if answer is Answer.REST:
+        assert status == 206
+        assert asked["If-Range"] in {first.get("ETag"), first.get("Last-Modified")}
+        assert then["Content-Range"].startswith(f"bytes {came}-")
+        assert then["Content-Range"].endswith(f"/{part.size}")
+        assert announced in {None, part.size}
+        assert part.came == came
+        assert part.size is not None
+        assert came < part.size
+        assert not {"Content-Encoding"} & (set(first) | set(then))
+    elif answer is Answer.REFUSAL:
+        assert status != 200
+        assert (part.came, part.size) == (came, announced)
+    else:
+        assert part.came == 0
