@@ -44,7 +44,6 @@ MEANINGS: Final[Mapping[State, str]] = {
 }
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
 """States that want an explanation."""
-PAID: Final[frozenset[State]] = frozenset({"accepted", "finished", "saved", "failed"})
 # The only files that are linked: no browser runs anything in them.
 AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4"})
 IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
@@ -191,6 +190,8 @@ def entry_of(row: Row, folder: Path, price: float | None) -> Entry:
     groups, others = _by_song(row)
     songs = [_song(clip, group, folder) for clip, group in zip(row.clips, groups, strict=False)]
     is_troubled = row.state in TROUBLED
+    # Also what an earlier attempt has cost and did not give back.
+    paid = row.attempts - row.refunds + (row.state == "uncertain")
     return Entry(
         number=row.number,
         key=row.key,
@@ -199,7 +200,7 @@ def entry_of(row: Row, folder: Path, price: float | None) -> Entry:
         task_id=row.task_id,
         reason=row.reason if is_troubled else None,
         request=json.dumps(row.request, indent=2, ensure_ascii=False) if is_troubled else None,
-        credits=price if row.state in PAID or row.state == "uncertain" else None,
+        credits=None if price is None or not paid else paid * price,
         songs=songs,
         others=[(name, url) for name in others if (url := _address(name, folder)) is not None],
     )

@@ -13,7 +13,7 @@ __all__ = ["APPLICATION", "COLUMNS", "VERSION", "prepare", "row_of"]
 APPLICATION: Final = 0x4D757341
 """What marks the file as ours: ``MusA``."""
 COLUMNS: Final = (
-    "number, key, operation, request, state, task_id, attempts, reason, credits, sent_at, accepted_at, ended_at, "
+    "number, key, operation, request, state, task_id, attempts, reason, sent_at, accepted_at, ended_at, "
     "clips, files, refunds"
 )
 STATES: Final = ", ".join(f"'{state}'" for state in MOVES)
@@ -29,7 +29,6 @@ FIRST: Final = (
         task_id TEXT,
         attempts INTEGER NOT NULL DEFAULT 0,
         reason TEXT,
-        credits REAL,
         sent_at REAL,
         accepted_at REAL,
         ended_at REAL,
@@ -60,11 +59,12 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     """
     try:
         version = _ask(connection, "PRAGMA user_version")
+        is_ours = _ask(connection, "PRAGMA application_id") == APPLICATION
+        if not is_ours and _ask(connection, "SELECT count(*) FROM sqlite_master"):
+            raise JournalError(path, "it is another program's database")
         if version > VERSION:
             reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
             raise JournalError(path, reason)
-        if version == 0 and _ask(connection, "SELECT count(*) FROM sqlite_master"):
-            raise JournalError(path, "it is another program's database")
         if version and (told := _ask(connection, "PRAGMA quick_check(1)")) != "ok":
             raise JournalError(path, f"it is damaged: {told}")
         # FULL: with less, a commit can be lost when the power is cut. WAL: one flush to the disk for each.
@@ -90,7 +90,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 
 def row_of(found: Sequence[Any]) -> Row:
     """Read a row in the order of ``COLUMNS``."""
-    number, key, operation, request, state, task_id, attempts, reason, credits, *rest = found
+    number, key, operation, request, state, task_id, attempts, reason, *rest = found
     sent_at, accepted_at, ended_at, clips, files, refunds = rest
     known: State = state
     return Row(
@@ -103,7 +103,6 @@ def row_of(found: Sequence[Any]) -> Row:
         attempts=attempts,
         refunds=refunds,
         reason=reason,
-        credits=credits,
         sent_at=sent_at,
         accepted_at=accepted_at,
         ended_at=ended_at,

@@ -61,7 +61,6 @@ class Facts:
 
     task_id: str | None = None
     reason: str | None = None
-    credits: float | None = None
     clips: Sequence[Mapping[str, Any]] | None = None
     files: Sequence[str] | None = None
 
@@ -79,8 +78,6 @@ class Row(Planned):
     refunds: int = 0
     """How often its credits came back."""
     reason: str | None = None
-    credits: float | None = None
-    """The balance that was last seen before it was sent."""
     sent_at: float | None = None
     accepted_at: float | None = None
     ended_at: float | None = None

@@ -72,7 +72,7 @@ async def test_what_was_planned_and_moved_is_there_when_it_is_opened_again(tmp_p
     async with Journal.open(path) as journal:
         assert await journal.plan(planned(3)) == 3
         first, _, third = await journal.take(10)
-        first = await journal.move(first, "sending", Facts(credits=100.0))
+        first = await journal.move(first, "sending")
         first = await journal.move(first, "accepted", Facts(task_id="t-1"))
         first = await journal.move(first, "finished", Facts(clips=[{"clip_id": "c-1"}]))
         first = await journal.move(first, "saved", Facts(files=["a.mp3"]))
@@ -84,7 +84,7 @@ async def test_what_was_planned_and_moved_is_there_when_it_is_opened_again(tmp_p
         assert await journal.rows("saved") == [first]
         assert await journal.rows("refused") == [third]
         assert [row.key for row in await journal.take(10)] == ["k-1"]
-    assert (first.task_id, first.attempts, first.credits, first.files) == ("t-1", 1, 100.0, ["a.mp3"])
+    assert (first.task_id, first.attempts, first.files) == ("t-1", 1, ["a.mp3"])
     assert first.clips == [{"clip_id": "c-1"}]
     assert first.sent_at is not None
     assert first.accepted_at is not None

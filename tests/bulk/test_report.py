@@ -183,12 +183,12 @@ def test_it_adds_up(tmp_path: Path) -> None:
     summary = write_report(
         tmp_path,
         lambda: [
-            row(1, files=["1.mp3", "1.json", "2.mp3", "2.json"], clips=[clip(), clip(duration=3600)]),
-            row(2, "saved", files=["gone.mp3", "gone.json"], clips=[clip()]),
+            row(1, files=["1.mp3", "1.json", "2.mp3", "2.json"], attempts=1, clips=[clip(), clip(duration=3600)]),
+            row(2, "saved", files=["gone.mp3", "gone.json"], attempts=3, refunds=2, clips=[clip()]),
             row(3, "uncertain"),
             row(4, "planned"),
-            row(5, "refunded"),
-            row(6, "saved", operation="nobody.knows"),
+            row(5, "refunded", attempts=2, refunds=2),
+            row(6, "saved", attempts=1, operation="nobody.knows"),
         ],
         PRICES,
     )
