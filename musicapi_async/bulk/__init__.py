@@ -14,7 +14,7 @@ from musicapi_async.bulk.planning import plan_all
 from musicapi_async.bulk.requests_file import BadLine, read_requests
 from musicapi_async.bulk.runner import Outcome
 from musicapi_async.bulk.running import Run, run
-from musicapi_async.bulk.settling import drop_uncertain, found_uncertain, resend_uncertain
+from musicapi_async.bulk.settling import drop_uncertain, found_uncertain, resend_uncertain, retry_refused
 from musicapi_async.bulk.states import Facts, Planned, Row, State, Store
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "plan_all",
     "read_requests",
     "resend_uncertain",
+    "retry_refused",
     "run",
 ]

@@ -46,7 +46,8 @@ class Journal:
         """What errors call it."""
         self._lock = Lock(lock_of(path))
         self._writer = Writer(str(path), self._connect, self._count_commit, self._mark_commit)
-        self._mark = Mark()
+        # Each is written by one thread alone: how often it was committed, and the highest row that was sent.
+        self._commits = self._highest = 0
         self._taken = 0
         """The number of the last row that was taken to be sent."""
         self.runs: set[Closable] = set()
@@ -78,10 +79,14 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the runs that are left, finish what was begun, close the file, and let others have it."""
-        for run in tuple(self.runs):
-            await run.aclose()
-        await self._writer.aclose()
-        self._lock.release()
+        try:
+            for run in tuple(self.runs):
+                await run.aclose()
+        finally:
+            try:
+                await self._writer.aclose()
+            finally:
+                self._lock.release()
 
     async def new_plan(self) -> int:
         """Return the number of a new plan."""
@@ -120,8 +125,7 @@ class Journal:
 
     async def take(self, count: int) -> Sequence[Row]:
         """Return the next planned rows that were not taken yet, at most so many."""
-        wanted = "plan = (SELECT started FROM planning) AND "
-        found = await self._rows("planned", self._taken, count, wanted)
+        found = await self.rows("planned", self._taken, count, is_wanted=True)
         if found:
             self._taken = found[-1].number
         return found
@@ -134,16 +138,18 @@ class Journal:
         if not may_move(row.state, state):
             raise JournalError(str(self.path), f"row {row.number} ({row.key!r}) is {row.state}: it cannot be {state}")
         if state == "sending":
-            self._mark = Mark(self._mark.commits, max(self._mark.highest, row.number))
+            self._highest = max(self._highest, row.number)
         changed: dict[str, Any] = {
             "state": state,
             # What was uncertain and is sent again may have been paid for already.
-            "attempts": row.attempts + (state == "accepted" or row.state == "uncertain"),
+            "attempts": row.attempts
+            + (state == "accepted" or row.state == "uncertain")
+            - (row.state == "accepted" and state == "uncertain"),
             "refunds": row.refunds + (state == "refunded"),
             TIMES.get(state, "ended_at"): time.time(),
             **{name: value for name in FACTS if (value := getattr(facts, name)) is not None},
         }
-        values = [_json(value) if name in {"clips", "files"} else value for name, value in changed.items()]
+        values = [_json(value) if name in {"clips", "files"} else _text(value) for name, value in changed.items()]
         changes = ", ".join(f"{name} = ?" for name in changed)
         statement = f"UPDATE row SET {changes} WHERE number = ? AND state = ?"  # noqa: S608 - names of ours
 
@@ -154,11 +160,9 @@ class Journal:
         await self._writer.write(update)
         return attrs.evolve(row, **changed)
 
-    async def rows(self, state: State, after: int = 0, count: int = 1000) -> Sequence[Row]:
-        """Return rows in a state, in their order, from behind a number on."""
-        return await self._rows(state, after, count)
-
-    async def _rows(self, state: State, after: int, count: int, wanted: str = "") -> Sequence[Row]:
+    async def rows(self, state: State, after: int = 0, count: int = 1000, *, is_wanted: bool = False) -> Sequence[Row]:
+        """Return rows in a state, in their order, from behind a number on; only those of the plan if ``is_wanted``."""
+        wanted = WANTED if is_wanted else ""
         question = f"SELECT {COLUMNS} FROM row WHERE {wanted}state = ? AND number > ? ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
 
         def select(connection: sqlite3.Connection) -> Sequence[Row]:
@@ -201,7 +205,10 @@ class Journal:
         return self._lock.acquire()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            connection = sqlite3.connect(self.path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise JournalError(self.name, f"it cannot be opened: {error}") from error
         try:
             prepare(connection, str(self.path))
         except BaseException:
@@ -210,22 +217,22 @@ class Journal:
         return connection
 
     def _count_commit(self, connection: sqlite3.Connection) -> None:
-        self._mark = Mark(self._mark.commits + 1, self._mark.highest)
-        connection.execute("UPDATE progress SET commits = ?, highest = ?", self._mark)
+        self._commits += 1
+        connection.execute("UPDATE progress SET commits = ?, highest = ?", (self._commits, self._highest))
 
     def _mark_commit(self) -> None:
         """Note how far the journal has come also beside it, so that a tail that is lost is missed when it is opened."""
-        self._lock.write(self._mark)
+        self._lock.write(Mark(self._commits, self._highest))
 
     async def _settle(self, left: Mark) -> None:
         def settle(connection: sqlite3.Connection) -> tuple[int, int]:
             known = Mark(*connection.execute("SELECT commits, highest FROM progress").fetchone())
             lost = max(0, left.commits - known.commits)
-            self._mark = Mark(max(left.commits, known.commits), max(left.highest, known.highest))
+            self._commits, self._highest = map(max, left, known)
             cut_off = connection.execute(TO_UNCERTAIN + "state = 'sending'", (LOST_WITH_ITS_PROCESS,)).rowcount
             if lost:
                 where = "state IN ('planned', 'refunded') AND number <= ?"
-                cut_off += connection.execute(TO_UNCERTAIN + where, (LOST_WITH_THE_DISK, self._mark.highest)).rowcount
+                cut_off += connection.execute(TO_UNCERTAIN + where, (LOST_WITH_THE_DISK, self._highest)).rowcount
             return cut_off, lost
 
         cut_off, lost = await self._writer.write(settle)
@@ -235,8 +242,11 @@ class Journal:
             logger.warning("%d rows of %s may have been paid for: settle them (uncertain)", cut_off, self.path)
 
 
+# A plan that was begun and never started changes nothing of the one that was.
+WANTED: Final = "(SELECT started FROM planning) IN (plan, plan_before) AND "
 PLAN: Final = """
     INSERT INTO row (key, operation, request, plan) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+        plan_before = CASE WHEN plan <= (SELECT started FROM planning) THEN plan ELSE plan_before END,
         plan = excluded.plan,
         operation = CASE WHEN state IN ('planned', 'refused') THEN excluded.operation ELSE operation END,
         request = CASE WHEN state IN ('planned', 'refused') THEN excluded.request ELSE request END,
@@ -262,4 +272,20 @@ def _do(statement: str, *values: object) -> Callable[[sqlite3.Connection], None]
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Half a letter, as the service's JSON may hold, becomes the escape it came as.
+    return text if _is_whole(text) else json.dumps(value, separators=(",", ":"))
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str) or _is_whole(value):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

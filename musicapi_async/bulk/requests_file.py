@@ -19,7 +19,7 @@ from musicapi_async.bulk.states import Planned, Row
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families import operations
 
-__all__ = ["BadLine", "Keys", "RequestsFile", "known_kinds", "planned_of", "read_requests", "request_of"]
+__all__ = ["BadLine", "Keys", "RequestsFile", "check_key", "known_kinds", "planned_of", "read_requests", "request_of"]
 
 LONGEST_KEY: Final = 200
 TOGETHER: Final = 1000
@@ -130,13 +130,19 @@ def planned_of(row: Mapping[str, Any], keys: Keys, operation: str | None = None,
     name = kind.operation_name()
     key = row.get("key")
     if key in {None, ""}:
-        return Planned(key=keys.key_of(name, request), operation=name, request=request)
-    if not isinstance(key, str) or not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
-        message = f"key is {key!r}; it must be text of at most {LONGEST_KEY} printable characters"
-        raise InvalidRequestError(message, "key", key, LONGEST_KEY)
+        # Of what was given, not of what is sent: a default that changes with a release makes no new request of it.
+        return Planned(key=keys.key_of(name, given), operation=name, request=request)
+    check_key(key)
     if not keys.is_new(key):
         raise InvalidRequestError(f"key is {key!r}, which an earlier line has too", "key", key, "once in a file")
     return Planned(key=key, operation=name, request=request)
+
+
+def check_key(key: object) -> None:
+    """Raise InvalidRequestError for what cannot be a row's key."""
+    if not isinstance(key, str) or not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
+        message = f"key is {key!r}; it must be text of at most {LONGEST_KEY} printable characters"
+        raise InvalidRequestError(message, "key", key, LONGEST_KEY)
 
 
 def request_of(row: Row) -> TaskRequest[Any]:

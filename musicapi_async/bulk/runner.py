@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, Self
 
 import attrs
@@ -38,7 +38,8 @@ IN_THE_AIR: Final = 8
 """Creates at once: so many are uncertain at most when the process is killed."""
 PAGE: Final = 200
 """Rows that are read at once."""
-MOST_REFUSALS: Final = 50
+MOST_IN_A_ROW: Final[Mapping[State, int]] = {"planned": 10, "uncertain": 8, "refused": 20}
+"""So many that were not accepted, one after the other: it is not the requests, and nothing more is sent."""
 LEARNT: Final = "learnt"
 STOPPING: Final = (
     AuthenticationError,
@@ -116,8 +117,8 @@ class Runner:
         self._picking = asyncio.Lock()
         self._workers: list[asyncio.Task[None]] = []
         self._at_work = 0
-        self._refusals = 0
-        """Requests in a row that the service did not want now."""
+        self._in_a_row: Counter[State] = Counter()
+        """How many requests in a row were not accepted, by what became of them."""
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(in_flight)
         self.stopped_by: BaseException | None = None
         """Why nothing more is created; raised when all that was started has been handed over."""
@@ -148,17 +149,24 @@ class Runner:
 
     async def aclose(self) -> None:
         """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
-        self.stop(ClientClosedError())
+        self.stop(JournalError(self._store.name, "the run on it was closed; another one goes on"))
         await asyncio.gather(*map(self._end, self._workers))
         if self._rows is not None:
             await self._rows.aclose()
             await self._over()
 
     async def _begin(self) -> None:
-        self._rows = self._all_rows()
-        self._client._relearn(await self._store.recall(LEARNT))
-        await self._budget.open()
+        if self._store.runs:
+            raise JournalError(self._store.name, "another run is at work on it")
         self._store.runs.add(self)
+        self._rows = self._all_rows()
+        try:
+            self._client._relearn(await self._store.recall(LEARNT))
+            await self._budget.open()
+        except BaseException as error:
+            self._store.runs.discard(self)
+            self.stop(error)
+            raise
         self._at_work = self._in_flight
         for _ in range(self._in_flight):
             worker = asyncio.get_running_loop().create_task(self._work())
@@ -181,18 +189,20 @@ class Runner:
             async for row in self._left_by_others(state):
                 yield row
         # Those that an earlier run had refunded, and did not come to try again.
-        async for row in self._left_by_others("refunded"):
+        async for row in self._left_by_others("refunded", is_wanted=True):
             if row.attempts < self._attempts and self.stopped_by is None:
                 yield await self._store.move(row, "planned")
         await self._store.start()
         while self.stopped_by is None and (taken := await self._store.take(PAGE)):
             for row in taken:
-                yield row
+                # It may be one that is tried again.
+                if row.number not in self._taken_up:
+                    yield row
 
-    async def _left_by_others(self, state: State) -> AsyncGenerator[Row, None]:
+    async def _left_by_others(self, state: State, *, is_wanted: bool = False) -> AsyncGenerator[Row, None]:
         """Go through the rows in a state that this run has not brought there itself."""
         after = 0
-        while found := await self._store.rows(state, after, PAGE):
+        while found := await self._store.rows(state, after, PAGE, is_wanted=is_wanted):
             for row in found:
                 if row.number not in self._taken_up:
                     self._taken_up.add(row.number)
@@ -229,7 +239,10 @@ class Runner:
         """Do what is left to do with a row; None when it is to be tried again."""
         try:
             if row.state == "planned":
-                row, task = await self._create(row)
+                created = await self._create(row)
+                if created is None:
+                    return None
+                row, task = created
             else:
                 task = self._client.resume(type(self._request_of(row)), row.task_id or "")
             result = await task.wait(self._timeout)
@@ -253,15 +266,20 @@ class Runner:
         try:
             files = await self._finish(row, result)
         except MusicAPIError as error:
+            # A disk that is full or gone is met by every other song too.
+            if isinstance(error.__cause__, OSError):
+                self.stop(error)
             return Outcome(row=row, result=result, error=error)
         return Outcome(row=await self._store.move(row, "saved", attrs.evolve(known, files=files)), result=result)
 
-    async def _create(self, row: Row) -> tuple[Row, Task[Any]]:
-        """Pay for a row; raises _MovedError with the row as it is then, when that fails."""
+    async def _create(self, row: Row) -> tuple[Row, Task[Any]] | None:
+        """Pay for a row; None when nothing may be sent any more. Raises _MovedError with the row as it is when it fails."""
         guard = Guard(self._store, row)
         async with self._creating:
+            if not await self._may_pay(row):
+                return None
             try:
-                async with self._budget.room(row.operation):
+                async with self._budget.paying(row.operation):
                     task = await self._client._submit(self._request_of(row), guard)
             except UncertainSubmissionError as error:
                 raise _MovedError(await guard.move("uncertain", str(error)), error) from error
@@ -271,7 +289,7 @@ class Runner:
             except BaseException as end:
                 await guard.give_up(end)
                 raise
-        self._refusals = 0
+        self._in_a_row.clear()
         try:
             return await self._store.move(guard.row, "accepted", Facts(task_id=task.id)), task
         except JournalError as error:
@@ -279,14 +297,26 @@ class Runner:
             logger.error("%s task %s was accepted, and could not be written down: %s", task.family, task.id, error)  # noqa: TRY400
             raise
 
+    async def _may_pay(self, row: Row) -> bool:
+        """Tell whether a row may be paid for now; no fault of its own is why not, so that the run stops."""
+        if self.stopped_by is not None:
+            return False
+        try:
+            await self._budget.admit(row.operation)
+        except MusicAPIError as error:
+            self.stop(error)
+            return False
+        return True
+
     def _again_or_over(self, row: Row, error: MusicAPIError) -> Outcome | None:
+        self._in_a_row[row.state] += 1
         if isinstance(error, STOPPING):
             self.stop(error)
+        elif self._in_a_row[row.state] >= MOST_IN_A_ROW[row.state]:
+            logger.warning("%d requests in a row are %s: nothing more is sent", self._in_a_row[row.state], row.state)
+            self.stop(error)
         elif row.state == "planned":
-            self._refusals += 1
             self._again.append(row)
-            if self._refusals >= MOST_REFUSALS:
-                self.stop(error)
         # What is still planned has no outcome yet: the next run makes it.
         return None if row.state == "planned" else Outcome(row=row, error=error)
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from musicapi_async._client import MusicAPI
-from musicapi_async._transport.addresses import is_this_machine
+from musicapi_async._tasks.task import check_timeout
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.requests_file import known_kinds, request_of
@@ -21,7 +21,6 @@ __all__ = ["Run", "run"]
 MOST_IN_FLIGHT: Final = 100_000
 MOST_ATTEMPTS: Final = 100
 SERVICE: Final = "service"
-THIS_MACHINE: Final = "a sandbox"
 
 
 def run(
@@ -50,6 +49,7 @@ def run(
     InsufficientCreditsError, BudgetExceededError, RetiredError, ConnectionFailedError, JournalError and their like. The
     next run goes on where it stopped.
     """
+    check_timeout(timeout)
     guesses = {name: kind.credits for name, kind in known_kinds().items()}
     runner = Runner(
         client,
@@ -70,7 +70,7 @@ class Run:
     def __init__(
         self, client: MusicAPI, journal: Store, requests: Requests | None, runner: Runner, folder: Path | None
     ) -> None:
-        self._service = service_of(client.settings.base_url)
+        self._base_url = client.settings.base_url
         self._journal = journal
         self._requests = requests
         self._runner = runner
@@ -88,14 +88,25 @@ class Run:
         async with self._asking:
             if not self._has_begun:
                 self._has_begun = True
-                await self._make_ready()
-                if self._requests is not None:
-                    await plan_all(self._journal, self._requests)
+                await self._plan()
             return await anext(self._runner)
+
+    async def _plan(self) -> None:
+        try:
+            await self._make_ready()
+            if self._requests is not None:
+                await plan_all(self._journal, self._requests)
+        except Exception as error:
+            self._runner.stop(error)
+            raise
+        except BaseException:
+            # Half a plan is none: whoever asks again must not get the one before.
+            self._runner.stop(JournalError(self._journal.name, "the run on it was ended while it was planned"))
+            raise
 
     async def _make_ready(self) -> None:
         """Check that the journal is for this service, and make the folder; also before the facade plans."""
-        await check_service(self._journal, self._service)
+        await check_service(self._journal, self._base_url)
         if self._folder is not None:
             await asyncio.to_thread(make_ready, self._folder)
 
@@ -108,14 +119,9 @@ class Run:
         await self._runner.aclose()
 
 
-def service_of(base_url: str) -> str:
-    """Return which service a base URL belongs to; everything on this machine is one, a double of it."""
-    host = urlsplit(base_url).hostname or ""
-    return THIS_MACHINE if is_this_machine(host) else host
-
-
-async def check_service(journal: Store, service: str) -> None:
+async def check_service(journal: Store, base_url: str) -> None:
     """Raise JournalError when the journal's songs were made elsewhere: a trial's are not the service's."""
+    service = urlsplit(base_url).netloc.rpartition("@")[2]
     known = await journal.recall(SERVICE)
     if known is None:
         await journal.remember(SERVICE, service)

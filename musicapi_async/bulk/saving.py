@@ -15,8 +15,8 @@ from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.states import Facts, Row
 from musicapi_async.errors import DownloadError, InvalidRequestError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, kind_of
-from musicapi_async.media.names import id_for_name, json_text, title_for_name, write_text
-from musicapi_async.results import Clip, ExtendedSong, ReplacedSection, Stem
+from musicapi_async.media.names import LONGEST_PART, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
+from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
 
 __all__ = ["NAMES", "HandOver", "Saver", "clips_in", "make_ready"]
 
@@ -27,7 +27,11 @@ END: Final = ".{ext}"
 KNOWN: Final = tuple(field.name for field in attrs.fields(Clip) if not field.name.startswith("_"))
 """What of a clip is kept: not the reply's bytes."""
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
-LONGEST_NAME: Final = 200
+LONGEST_NAME: Final = 240
+"""Bytes; file systems take 255, and a cover's name is a little longer."""
+LONGEST_OPERATION: Final = 30
+SECRETS: Final = frozenset({"webhook_secret"})
+"""What of a request is in no file that is shown around."""
 STALE: Final = 600.0
 """Seconds after which nobody writes to a file any more."""
 AT_ONCE: Final = 8
@@ -38,7 +42,7 @@ def make_ready(folder: Path) -> None:
     """Make the folder, and remove what a killed process has half written there; raises DownloadError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for partial in folder.glob(".*.part"):
+        for partial in folder.glob(f".{'[0-9a-f]' * 16}.part"):
             # Another program may be writing one now.
             with suppress(OSError):
                 if time.time() - partial.stat().st_mtime > STALE:
@@ -82,22 +86,29 @@ class Saver(HandOver):
     async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
         """Fetch what is not there yet, and return the names of all files; raises DownloadError."""
         clips = clips_in(result)
+        stem = self._stem(row, Clip(clip_id=row.task_id or "task", title=row.operation))
+        saving = [self._save(row, clip, number) for number, clip in enumerate(clips, 1)]
+        if isinstance(result, DownloadFiles):
+            saving = [self._save_file(f"{stem}-{number}", file) for number, file in enumerate(result, 1)]
         if not clips:
-            stem = self._stem(row, Clip(clip_id=row.task_id or "task", title=row.operation))
-            return [await self._write(stem, row, attrs.asdict(result) if attrs.has(type(result)) else result)]
+            known = attrs.asdict(result) if attrs.has(type(result)) else result
+            saving.append(self._write(stem, row, {"result": known}))
         # Each is seen through, also when another fails: what came is kept.
-        saved = await asyncio.gather(*(self._save(row, clip) for clip in clips), return_exceptions=True)
+        saved = await asyncio.gather(*saving, return_exceptions=True)
         for found in saved:
             if isinstance(found, BaseException):
                 raise found
         return [name for names in saved if not isinstance(names, BaseException) for name in names]
 
-    async def _save(self, row: Row, clip: Clip) -> list[str]:
-        stem = self._stem(row, clip)
+    async def _save(self, row: Row, clip: Clip, number: int) -> list[str]:
+        stem = self._stem(row, clip, number)
         names = [await self._fetch(stem, clip)] if clip.audio_url else []
         if clip.image_url:
             names += await self._fetch_cover(f"{stem}-cover", clip.image_url)
-        return [*names, await self._write(stem, row, {"clip": _known(clip), "raw": clip.raw})]
+        return [*names, *await self._write(stem, row, {"clip": _known(clip), "raw": clip.raw})]
+
+    async def _save_file(self, stem: str, file: DownloadFile) -> list[str]:
+        return [await self._fetch(stem, file)]
 
     async def _fetch_cover(self, stem: str, url: str) -> list[str]:
         """Fetch the cover image; a song without one is still a song."""
@@ -114,7 +125,7 @@ class Saver(HandOver):
             return []
         return [name]
 
-    async def _fetch(self, stem: str, source: Clip | str) -> str:
+    async def _fetch(self, stem: str, source: Clip | DownloadFile | str) -> str:
         """Fetch a file, unless it is there: it appears under its name only when it is whole."""
         there = await asyncio.to_thread(self._there, stem)
         if there is not None:
@@ -131,36 +142,41 @@ class Saver(HandOver):
                     return f"{stem}.{kind}"
         return None
 
-    async def _write(self, stem: str, row: Row, known: object) -> str:
+    async def _write(self, stem: str, row: Row, known: dict[str, Any]) -> list[str]:
         path = self._folder / f"{stem}.json"
-        about = {"key": row.key, "operation": row.operation, "task_id": row.task_id, "request": row.request}
-        told = known if isinstance(known, dict) else {"result": known}
+        request = {name: value for name, value in row.request.items() if name not in SECRETS}
+        about = {"key": row.key, "operation": row.operation, "task_id": row.task_id, "request": request}
         try:
-            await asyncio.to_thread(write_text, path, json_text(about | told) + "\n")
+            await asyncio.to_thread(write_text, path, json_text(about | known) + "\n")
         except OSError as error:
-            raise DownloadError("", str(path), error.strerror or str(error)) from error
-        return path.name
+            raise DownloadError(f"task {row.task_id}", str(path), error.strerror or str(error)) from error
+        return [path.name]
 
-    def _stem(self, row: Row, clip: Clip) -> str:
-        name = self._names.format(
+    def _stem(self, row: Row, clip: Clip, number: int = 1) -> str:
+        return self._names.format(
             index=row.number,
             key=id_for_name(row.key),
             title=title_for_name(clip.title),
-            clip_id=id_for_name(clip.clip_id),
+            # Two clips of a task must not have one name.
+            clip_id=id_for_name(clip.clip_id) or f"clip{number}",
             operation=row.operation.replace(".", "-"),
         )
-        return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 def _checked(names: str) -> str:
     """Return the template without its end; raises InvalidRequestError when it cannot name files."""
-    limit = f"fields {', '.join(FIELDS)}; {{clip_id}} among them, {END} at the end, no folders"
+    limit = (
+        f"fields {', '.join(FIELDS)}; {{clip_id}} among them, {END} once, at the end; no folders, "
+        f"and no name longer than {LONGEST_NAME} bytes"
+    )
     try:
         used = {field for _, field, _, _ in Formatter().parse(names) if field is not None}
-        sample = names.format(index=1, key="k", title="t", clip_id="c", operation="o", ext="mp3")
+        longest = {"index": 10**8, "key": "k" * LONGEST_PART, "clip_id": "c" * LONGEST_PART}
+        sample = names.format(**longest, title="t" * TITLE_BYTES, operation="o" * LONGEST_OPERATION, ext="jpeg")
     except (ValueError, KeyError, IndexError, AttributeError) as error:
         raise InvalidRequestError(f"names is {names!r}: {error}; it takes {limit}", "names", names, limit) from error
-    if not used <= set(FIELDS) or "clip_id" not in used or not names.endswith(END) or Path(sample).name != sample:
+    is_known = used <= set(FIELDS) and "clip_id" in used and names.count("{ext") == 1 and names.endswith(END)
+    if not is_known or Path(sample).name != sample or len(sample.encode()) > LONGEST_NAME:
         raise InvalidRequestError(f"names is {names!r}; it takes {limit}", "names", names, limit)
     return names.removesuffix(END)
 

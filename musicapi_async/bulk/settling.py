@@ -1,51 +1,67 @@
 """Rows of which nobody can tell whether they were paid for: the user settles them."""
 
 from collections.abc import AsyncIterator, Collection
+from typing import Final
 
-from musicapi_async.bulk.states import Facts, Row, Store
+from musicapi_async.bulk.states import Facts, Row, State, Store
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain"]
+__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain", "retry_refused"]
 
-PAGE = 1000
+PAGE: Final = 1000
 
 
-async def resend_uncertain(store: Store, keys: Collection[str] | None = None) -> int:
+async def resend_uncertain(store: Store, keys: Collection[str] | str | None = None) -> int:
     """Have uncertain rows sent again, all or those of these keys; return how many.
 
     What the service had accepted all the same is paid for twice then: look into the account before.
     """
     count = 0
-    async for row in _uncertain(store, keys):
+    async for row in _those("uncertain", store, keys):
         await store.move(row, "planned", Facts(reason="sent again, as its user said"))
         count += 1
     return count
 
 
-async def drop_uncertain(store: Store, keys: Collection[str] | None = None) -> int:
+async def drop_uncertain(store: Store, keys: Collection[str] | str | None = None) -> int:
     """Give uncertain rows up, all or those of these keys; return how many."""
     count = 0
-    async for row in _uncertain(store, keys):
+    async for row in _those("uncertain", store, keys):
         await store.move(row, "failed", Facts(reason="given up by its user: nobody knows whether it was accepted"))
         count += 1
     return count
 
 
+async def retry_refused(store: Store, keys: Collection[str] | str | None = None) -> int:
+    """Have what the service refused tried again by the next run, all or those of these keys; return how many."""
+    count = 0
+    async for row in _those("refused", store, keys):
+        await store.move(row, "planned")
+        count += 1
+    return count
+
+
 async def found_uncertain(store: Store, key: str, task_id: str) -> None:
-    """Note under which id the task of an uncertain row was found; the next run brings it home.
+    """Note under which id the task of an uncertain row was found; the next run brings it home. A wrong id is mended so.
 
     Raises InvalidRequestError when no row of this key is uncertain.
     """
-    async for row in _uncertain(store, {key}):
+    async for row in _those("uncertain", store, key):
         await store.move(row, "accepted", Facts(task_id=task_id))
+        return
+    async for row in _those("accepted", store, key):
+        # The id that was given before was a wrong one.
+        await store.move(await store.move(row, "uncertain"), "accepted", Facts(task_id=task_id))
         return
     raise InvalidRequestError(f"key is {key!r}, and no row of that key is uncertain", "key", key, "an uncertain row's")
 
 
-async def _uncertain(store: Store, keys: Collection[str] | None) -> AsyncIterator[Row]:
+async def _those(state: State, store: Store, keys: Collection[str] | str | None) -> AsyncIterator[Row]:
+    """Go through the rows in a state, all or those of these keys."""
+    wanted = {keys} if isinstance(keys, str) else keys
     after = 0
-    while found := await store.rows("uncertain", after, PAGE):
+    while found := await store.rows(state, after, PAGE):
         for row in found:
-            if keys is None or row.key in keys:
+            if wanted is None or row.key in wanted:
                 yield row
         after = found[-1].number

@@ -17,7 +17,8 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     # Written before the first byte leaves. Back to planned only when it certainly was not accepted.
     "sending": frozenset({"accepted", "planned", "refused", "uncertain"}),
     # Saved at once where no file is written.
-    "accepted": frozenset({"finished", "saved", "failed", "refunded"}),
+    # Uncertain once more where its user gave a wrong id.
+    "accepted": frozenset({"finished", "saved", "failed", "refunded", "uncertain"}),
     "finished": frozenset({"saved"}),
     "saved": frozenset(),
     # Its credits are gone, or nobody knows.
@@ -26,7 +27,7 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     "refunded": frozenset({"planned"}),
     # Settled by the user alone: sent again, found under an id, or dropped.
     "uncertain": frozenset({"planned", "accepted", "failed"}),
-    # What was refused for want of credits or of a right key may be tried again later.
+    # When its user says so, or has mended it.
     "refused": frozenset({"planned"}),
 }
 """From each state to those it may turn into."""
@@ -133,8 +134,8 @@ class Store(Protocol):
         """
         ...
 
-    async def rows(self, state: State, after: int = 0, count: int = 1000) -> Sequence[Row]:
-        """Return rows in a state, in their order, from behind a number on."""
+    async def rows(self, state: State, after: int = 0, count: int = 1000, *, is_wanted: bool = False) -> Sequence[Row]:
+        """Return rows in a state, in their order, from behind a number on; only those of the plan if ``is_wanted``."""
         ...
 
     async def counts(self) -> Mapping[State, int]:

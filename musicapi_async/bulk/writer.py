@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 from musicapi_async.errors import JournalError
@@ -107,16 +108,17 @@ class Writer:
             if is_write:
                 connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
-                results.append(_result_of(job, connection))
+                results.append(_result_of(job, connection, self._path))
                 if is_write and not connection.in_transaction:
-                    raise sqlite3.OperationalError(str(results[-1][2]))  # the database has given all of it up
+                    raise sqlite3.OperationalError(str(results[-1][2]))  # noqa: TRY301 - all of it was given up
             if is_write:
                 self._before_commit(connection)
                 connection.execute("COMMIT")
                 self._after_commit()
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the thread must live
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
             failure = JournalError(self._path, f"it could not be written: {error}")
             return [(job.done, None, failure) for job in jobs]
         return results
@@ -125,9 +127,11 @@ class Writer:
 _Result = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 
-def _result_of(job: _Job, connection: sqlite3.Connection) -> _Result:
+def _result_of(job: _Job, connection: sqlite3.Connection, path: str) -> _Result:
     try:
         return job.done, job.work(connection), None
+    except sqlite3.Error as error:
+        return job.done, None, JournalError(path, f"it could not be read or written: {error}")
     except Exception as error:  # noqa: BLE001 - raised to whoever waits
         return job.done, None, error
 

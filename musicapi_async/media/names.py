@@ -12,11 +12,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LONGEST_ID", "id_for_name", "json_text", "slug", "title_for_name", "write_text"]
+__all__ = [
+    "LONGEST_ID",
+    "LONGEST_PART",
+    "TITLE_BYTES",
+    "id_for_name",
+    "json_text",
+    "slug",
+    "title_for_name",
+    "write_text",
+]
 
 TITLE_BYTES: Final = 60
 LONGEST_ID: Final = 40
-"""The service's ids have 36 letters; a name has at most 255 bytes, and some of these letters have four."""
+"""Bytes: the service's ids have 36 letters; a name has at most 255 bytes, and some letters have four."""
+LONGEST_PART: Final = LONGEST_ID + len("-01234567")
+"""What an id can be as a part of a name, its sum included."""
 
 
 def slug(text: str) -> str:
@@ -44,7 +55,7 @@ def title_for_name(title: str | None) -> str:
 
 def id_for_name(known: str) -> str:
     """Return an id as it is, where it can be a part of a file name; else what is left of it, and a sum of it all."""
-    short = slug(known)[:LONGEST_ID]
+    short = slug(known).encode()[:LONGEST_ID].decode(errors="ignore")
     if short == known:
         return short
     return f"{short}-{hashlib.sha256(known.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")

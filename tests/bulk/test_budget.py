@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from musicapi_async import MusicAPI, bulk, errors, sonic
+from musicapi_async import MusicAPI, bulk, errors, producer, sonic
 from musicapi_async.sandbox import Fault, Sandbox
 
 CREATE = "POST /sonic/create"
@@ -78,13 +78,91 @@ async def test_what_a_failed_task_gave_back_may_be_spent_again(tmp_path: Path) -
     assert {outcome.row.state for outcome in outcomes} == {"saved"}
 
 
-async def test_what_may_have_been_accepted_counts_as_spent(tmp_path: Path) -> None:
+async def test_what_was_accepted_unseen_counts_as_spent(tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox) as client:
-        sandbox.add_fault(CREATE, Fault(), Fault(drop=True), Fault(drop=True))
+        sandbox.add_fault(CREATE, Fault(), Fault(drop=True, accepted=True), Fault(drop=True))
         with pytest.raises(errors.BudgetExceededError):
             await run(client, tmp_path / "journal.db", 20, max_credits=100, in_flight=1)
 
-        assert len(sandbox.accepted) == 3
+        assert len(sandbox.accepted) == 5
+        assert await left(client) == 1000 - 100
+
+
+@pytest.mark.parametrize(("before", "after", "limit"), [(20, 60, 500), (20, 190, 600), (100, 20, 500)])
+async def test_a_price_that_changes_between_two_runs_does_not_pass_the_limit(
+    before: float, after: float, limit: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.db"
+    async with Sandbox(seconds=0.02, credits=10_000) as sandbox, client_of(sandbox) as client:
+        sandbox.prices["sonic.describe"] = before
+        await run(client, path, 2, max_credits=limit)
+        sandbox.prices["sonic.describe"] = after
+        for _ in range(3):
+            with pytest.raises(errors.BudgetExceededError) as caught:
+                await run(client, path, 60, max_credits=limit)
+
+        spent = 10_000 - await left(client)
+        assert limit - after < spent <= limit
+    assert caught.value.spent == spent
+
+
+@pytest.mark.parametrize("dearer", [2, 5, 9])
+async def test_a_price_that_rises_in_the_middle_of_a_run_does_not_pass_the_limit(dearer: int, tmp_path: Path) -> None:
+    async with Sandbox(seconds=0.02, credits=50_000) as sandbox, client_of(sandbox) as client:
+        async with bulk.Journal.open(tmp_path / "journal.db") as journal:
+            running = bulk.run(client, journal, songs(300), max_credits=3000)
+            for _ in range(5):
+                await anext(running)
+            sandbox.prices["sonic.describe"] = 20.0 * dearer
+            with pytest.raises(errors.BudgetExceededError):
+                async for _ in running:
+                    pass
+
+        assert 50_000 - await left(client) <= 3000
+
+
+async def test_credits_that_come_back_meanwhile_teach_no_wrong_price(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sandbox(seconds=0.3, credits=10_000) as sandbox, client_of(sandbox) as client:
+        sandbox.prices |= {"sonic.describe": 80.0, "producer.create": 100.0}
+        sandbox.end_next("failed")
+        sandbox.add_fault("POST /producer/create", Fault(delay=0.5))
+        # Its credits come back while the first of the others is between two looks at the balance.
+        await client.sonic.describe(description="of another program")
+        before = await left(client)
+        async with bulk.Journal.open(path) as journal:
+            requests = [producer.Create(sound=f"choir {number}") for number in range(30)]
+            with pytest.raises(errors.BudgetExceededError):
+                async for _ in bulk.run(client, journal, requests, max_credits=500):
+                    pass
+
+        assert before + 80 - await left(client) <= 500 + 80
+
+
+async def test_what_was_spent_without_a_limit_counts_too(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox) as client:
+        await run(client, path, 4)
+        with pytest.raises(errors.BudgetExceededError):
+            await run(client, path, 10, max_credits=100)
+
+        assert len(sandbox.accepted) == 5
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(status=200, body=b"<html>"), Fault(status=403, body={"error": "forbidden"}), Fault(status=401)]
+)
+async def test_a_balance_that_cannot_be_read_stops_the_run_and_refuses_nothing(fault: Fault, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox) as client:
+        sandbox.add_fault("GET /get-credits", Fault(), *[fault] * 20)
+        with pytest.raises(errors.MusicAPIError):
+            await run(client, path, 30, max_credits=500)
+        async with bulk.Journal.open(path) as journal:
+            counts = await journal.counts()
+
+        assert len(sandbox.accepted) == 1
+    assert {state: count for state, count in counts.items() if count} == {"saved": 1, "planned": 29}
 
 
 async def test_credits_that_another_program_spends_count_too(tmp_path: Path) -> None:
