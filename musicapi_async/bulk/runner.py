@@ -135,7 +135,7 @@ class Runner:
     async def __anext__(self) -> Outcome:
         """Return the next outcome."""
         if self._rows is None:
-            if isinstance(self.stopped_by, ClientClosedError):
+            if self.stopped_by is not None:
                 raise self.stopped_by  # closed before it began
             await self._begin()
         while self._at_work or not self._outcomes.empty():
@@ -273,7 +273,7 @@ class Runner:
         return Outcome(row=await self._store.move(row, "saved", attrs.evolve(known, files=files)), result=result)
 
     async def _create(self, row: Row) -> tuple[Row, Task[Any]] | None:
-        """Pay for a row; None when nothing may be sent any more. Raises _MovedError with the row as it is when it fails."""
+        """Pay for a row; None when nothing may be sent any more. Raises _MovedError when it fails."""
         guard = Guard(self._store, row)
         async with self._creating:
             if not await self._may_pay(row):

@@ -16,7 +16,7 @@ from musicapi_async.bulk.saving import NAMES, HandOver, Saver, make_ready
 from musicapi_async.bulk.states import Store
 from musicapi_async.errors import InvalidRequestError, JournalError
 
-__all__ = ["Run", "run"]
+__all__ = ["SERVICE", "Run", "run"]
 
 MOST_IN_FLIGHT: Final = 100_000
 MOST_ATTEMPTS: Final = 100
@@ -87,15 +87,22 @@ class Run:
         # Several may go through a run together: the first plans, and each learns of the end.
         async with self._asking:
             if not self._has_begun:
-                self._has_begun = True
                 await self._plan()
             return await anext(self._runner)
 
-    async def _plan(self) -> None:
+    async def plan(self) -> tuple[int, int]:
+        """Plan the requests, as the first step does otherwise; return how many there are, and how many of them new.
+
+        Raises JournalError when the journal is of another service, InvalidRequestError for what is no request.
+        """
+        async with self._asking:
+            return await self._plan()
+
+    async def _plan(self) -> tuple[int, int]:
+        self._has_begun = True
         try:
             await self._make_ready()
-            if self._requests is not None:
-                await plan_all(self._journal, self._requests)
+            return (0, 0) if self._requests is None else await plan_all(self._journal, self._requests)
         except Exception as error:
             self._runner.stop(error)
             raise

@@ -13,21 +13,24 @@ import attrs
 
 from musicapi_async import MusicAPI, bulk, errors, operations
 from musicapi_async.bulk import BadLine, Journal, Planned
+from musicapi_async.bulk.running import SERVICE
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.cli.bulk_show import Show
 from musicapi_async.cli.ending import in_order, outlast
-from musicapi_async.cli.exits import IncompleteError, UsageError
+from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.opening import open_client
-from musicapi_async.cli.running import SIGINT_EXIT
+from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["JOURNAL", "BulkOrder", "found", "run_bulk"]
 
 JOURNAL: Final = "journal.db"
+TRIAL: Final = "trial"
+"""Under which name the journal of an embedded sandbox is marked as such."""
 SANDBOX_CREDITS: Final = 100_000.0
 USUAL: Final[Mapping[str, object]] = {"in-flight": 50, "attempts": 3, "names": NAMES}
-BAD_LINES_SHOWN: Final = 50
+BAD_LINES_SHOWN: Final = 1000
 UNCERTAIN_SHOWN: Final = 10
 
 
@@ -46,6 +49,7 @@ class BulkOrder:
     embedded: bool
     resend_uncertain: bool
     drop_uncertain: bool
+    retry_refused: bool
 
     def command(self) -> str:
         """Return the command that goes on with it."""
@@ -55,7 +59,7 @@ class BulkOrder:
             word
             for name, value in told.items()
             if value not in {None, USUAL.get(name)}
-            for word in (f"--{name}", f"{value:g}" if isinstance(value, float) else str(value))
+            for word in (f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value))
         ]
         trial = ["--sandbox"] if self.embedded else []
         return shlex.join(["musicapi", "bulk", str(self.file), "--out", str(self.out), *options, *trial])
@@ -63,6 +67,7 @@ class BulkOrder:
 
 async def run_bulk(order: BulkOrder, screen: Screen) -> None:
     """Check the whole file, make what is not made yet, and say what is missing."""
+    screen.stream()
     if order.dry_run:
         await _estimate(order, screen)
         return
@@ -72,10 +77,22 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
         if order.embedded:
             await _forget_trial(order.out)
         journal = await opened.enter_async_context(in_order(Journal.open(order.out / JOURNAL)))
-        rows, new = await bulk.plan_all(journal, _lines(order, screen))
+        run = bulk.run(
+            client,
+            journal,
+            _lines(order, screen),
+            out=order.out,
+            in_flight=order.in_flight,
+            attempts=order.attempts,
+            max_credits=order.max_credits,
+            names=order.names,
+        )
+        if order.embedded and await journal.recall(SERVICE) is None:
+            await journal.remember(TRIAL, value=True)
+        rows, new = await run.plan()
         screen.say(f"{rows:,} requests, {new:,} of them new")
         await _settle(order, journal, screen)
-        await _make(order, client, journal, screen)
+        await _make(order, client, run, journal, screen)
 
 
 async def found(folder: Path, key: str, task_id: str, screen: Screen) -> None:
@@ -92,22 +109,14 @@ def _existing(folder: Path) -> Journal:
     return Journal.open(folder / JOURNAL)
 
 
-async def _make(order: BulkOrder, client: MusicAPI, journal: Journal, screen: Screen) -> None:
-    run = bulk.run(
-        client,
-        journal,
-        out=order.out,
-        in_flight=order.in_flight,
-        attempts=order.attempts,
-        max_credits=order.max_credits,
-        names=order.names,
-    )
+async def _make(order: BulkOrder, client: MusicAPI, run: bulk.Run, journal: Journal, screen: Screen) -> None:
     async with Show(client, journal, screen) as show:
         try:
             async for outcome in run:
                 show.outcome(outcome)
         except asyncio.CancelledError:
-            await _leave(order, run, journal, screen)
+            await _leave(order, run, show, screen)
+            await outlast(_say_left(order, journal, screen))
             raise
         except errors.MusicAPIError:
             await _say_left(order, journal, screen)
@@ -115,17 +124,20 @@ async def _make(order: BulkOrder, client: MusicAPI, journal: Journal, screen: Sc
     await _close_books(order, journal, screen)
 
 
-async def _leave(order: BulkOrder, run: bulk.Run, journal: Journal, screen: Screen) -> None:
+async def _leave(order: BulkOrder, run: bulk.Run, show: Show, screen: Screen) -> None:
     """Stop: nothing more is created or waited for. A second signal leaves at once: the journal bears that."""
     screen.warn("stopping: waiting for the answers to paid requests under way; Ctrl-C again leaves at once")
     closing = asyncio.ensure_future(run.aclose())
     try:
         await asyncio.shield(closing)
-    except asyncio.CancelledError:
-        screen.warn(f"left at once: what was being sent is uncertain then. Go on with: {order.command()}")
+    except asyncio.CancelledError as stop:
+        code = SIGNAL_EXIT + stop.args[0] if stop.args else SIGINT_EXIT
+        # The terminal gets its cursor back.
+        show.stop()
+        sentence = f"left at once: what was being sent is uncertain then; go on with: {order.command()}"
+        screen.fail(Failure(code=code, kind="Stopped", sentence=sentence, resume=order.command()))
         screen.close()
-        os._exit(SIGINT_EXIT)
-    await outlast(_say_left(order, journal, screen))
+        os._exit(code)
 
 
 async def _say_left(order: BulkOrder, journal: Journal, screen: Screen) -> None:
@@ -168,6 +180,8 @@ async def _say_uncertain(order: BulkOrder, journal: Journal, screen: Screen) -> 
 async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
     if order.resend_uncertain:
         screen.say(f"{await bulk.resend_uncertain(journal):,} uncertain requests are sent again")
+    if order.retry_refused:
+        screen.say(f"{await bulk.retry_refused(journal):,} refused requests are tried again")
     if order.drop_uncertain:
         screen.say(f"{await bulk.drop_uncertain(journal):,} uncertain requests are given up")
 
@@ -178,31 +192,33 @@ async def _forget_trial(folder: Path) -> None:
     if not path.exists():
         return
     async with Journal.open(path) as journal:
-        is_trial = await journal.recall("service") == "a sandbox"
+        is_trial = await journal.recall(TRIAL)
     if is_trial:
-        for file in (path, path.with_name(f"{JOURNAL}-wal"), path.with_name(f"{JOURNAL}-shm")):
-            file.unlink(missing_ok=True)
+        for ending in ("", "-wal", "-shm", ".lock"):
+            path.with_name(f"{JOURNAL}{ending}").unlink(missing_ok=True)
 
 
 async def _lines(order: BulkOrder, screen: Screen) -> AsyncIterator[Planned]:
     """Read the file to its end; bad lines are all shown then, and nothing is planned: raises UsageError."""
     bad: list[BadLine] = []
-    count = 0
+    count = wrong = 0
     try:
         async for line in bulk.read_requests(order.file, order.operation):
             if isinstance(line, Planned):
                 count += 1
                 yield line
             else:
-                bad.append(line)
+                wrong += 1
+                if wrong <= BAD_LINES_SHOWN:
+                    bad.append(line)
     except OSError as error:
         raise UsageError(f"cannot read {order.file}: {error.strerror}") from error
     if bad:
         screen.tell({"bad_lines": [line._asdict() for line in bad]})
-        for line in bad[:BAD_LINES_SHOWN]:
+        for line in bad:
             screen.warn(f"{order.file}:{line.number}: {line.reason}")
-        more = f" ({len(bad) - BAD_LINES_SHOWN:,} more are not shown)" if len(bad) > BAD_LINES_SHOWN else ""
-        raise UsageError(f"{len(bad):,} of {count + len(bad):,} lines are wrong{more}; nothing was sent, nothing paid")
+        more = f" ({wrong - len(bad):,} more are not shown)" if wrong > len(bad) else ""
+        raise UsageError(f"{wrong:,} of {count + wrong:,} lines are wrong{more}; nothing was sent, nothing paid")
     if not count:
         raise UsageError(f"{order.file} has no requests")
 

@@ -65,6 +65,7 @@ def run_bulk_command(
     drop_uncertain: Annotated[
         bool, typer.Option("--drop-uncertain", help="Give up what may have been accepted.")
     ] = False,
+    retry_refused: Annotated[bool, typer.Option("--retry-refused", help="Try again what the service refused.")] = False,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Try it on an embedded double of the service: no key, no network, free.")
     ] = False,
@@ -88,6 +89,7 @@ def run_bulk_command(
         embedded=sandbox,
         resend_uncertain=resend_uncertain,
         drop_uncertain=drop_uncertain,
+        retry_refused=retry_refused,
     )
     return run_command(lambda screen: run_bulk(order, screen), as_json=as_json)
 

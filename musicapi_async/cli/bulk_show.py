@@ -71,6 +71,10 @@ class Show:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the board off the screen."""
         if self._live is not None:
             self._live.stop()
 

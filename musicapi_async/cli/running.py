@@ -11,7 +11,7 @@ import attrs
 from musicapi_async.cli.exits import explain
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["SIGINT_EXIT", "Command", "fail", "run_command"]
+__all__ = ["SIGINT_EXIT", "SIGNAL_EXIT", "Command", "fail", "run_command"]
 
 Command: TypeAlias = Callable[[Screen], Coroutine[object, None, None]]
 Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
@@ -64,7 +64,7 @@ class _Stops:
             # Not when the work is done: all that is left is to say so.
             if working is not None and not working.done():
                 self.received = number
-                loop.call_soon_threadsafe(working.cancel)
+                loop.call_soon_threadsafe(working.cancel, number)
 
         self._before = {number: signal.signal(number, stop) for number in STOPPING}
         await command(screen)

@@ -24,6 +24,7 @@ from musicapi_async.media.names import json_text
 
 __all__ = ["Screen"]
 
+MOST_WARNED: Final = 1000
 LOGGER: Final = logging.getLogger("musicapi")
 
 
@@ -74,10 +75,13 @@ class Screen:
         self._live.start()
         return self._live
 
+    def stream(self) -> None:
+        """Have each event be a line of JSON from here on, the end as well."""
+        self._has_events = True
+
     def event(self, told: Mapping[str, object]) -> None:
         """Print a line of JSON at once, where JSON was asked for; the last line is then the end."""
         if self._as_json:
-            self._has_events = True
             _write(sys.stdout, hide_key(json_text(told, ascii_only=True, indent=None)))
 
     def say(self, line: str) -> None:
@@ -90,7 +94,7 @@ class Screen:
 
     def warn(self, line: str) -> None:
         """Show what a user must know and the command can live with."""
-        self._warned.add(line)
+        self._warned = {*self._warned, line} if len(self._warned) < MOST_WARNED else {line}
         self._complain(f"warning: {line}")
 
     def fail(self, failure: Failure) -> None:

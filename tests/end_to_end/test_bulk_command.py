@@ -63,6 +63,34 @@ def test_every_bad_line_is_named_before_anything_is_sent(musicapi: MusicAPI, san
     assert len(sandbox.accepted) == 2
 
 
+@pytest.mark.parametrize(("lines", "options", "code"), [(1, (), 3), (1, ("--names", "{title}.{ext}"), 2), (0, (), 2)])
+def test_with_json_every_ending_is_a_line(
+    lines: int, options: tuple[str, ...], code: int, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, lines)
+    sandbox.add_fault(CREATE, Fault(status=401, body={"error": "no such key"}))
+    done = musicapi(*RUN, "--json", *options, sandbox=sandbox)
+
+    assert done.code == code
+    *_, end = events(done.out)
+    assert end["event"] == "end"
+    assert end["error"]["code"] == code
+    assert sandbox.requests[CREATE] == (code == 3)
+
+
+def test_what_was_refused_is_tried_again_when_its_user_says_so(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, 2)
+    sandbox.add_fault(CREATE, Fault(status=404, body={"error": "no such path"}))
+    assert musicapi(*RUN, "--in-flight", "1", sandbox=sandbox).code == 12
+    assert musicapi(*RUN, sandbox=sandbox).code == 12
+    assert len(sandbox.accepted) == 1
+
+    assert musicapi(*RUN, "--retry-refused", sandbox=sandbox).code == 0
+    assert len(sandbox.accepted) == 2
+
+
 def test_a_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 3, '{"operation": "producer.create", "sound": "choir"}')
     done = musicapi(*RUN, "--dry-run", "--json", sandbox=sandbox)
@@ -153,7 +181,18 @@ def test_a_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tm
         assert (done.code, done.out.splitlines()[-1]) == (0, "1 saved")
     real = musicapi(*RUN, MUSICAPI_BASE_URL="https://music.example/api/v1")
     assert real.code == 11
-    assert "its songs are from a sandbox" in real.err
+    assert "its songs are from 127.0.0.1:" in real.err
+
+
+def test_a_trial_takes_no_journal_that_is_none(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+    write(tmp_path, 1)
+    assert musicapi(*RUN, sandbox=sandbox).code == 0
+    for _ in range(2):
+        done = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
+        assert done.code == 11
+        assert "its songs are from 127.0.0.1:" in done.err
+    assert musicapi(*RUN, sandbox=sandbox).out.splitlines()[-1] == "1 saved"
+    assert len(sandbox.accepted) == 1
 
 
 @on_unix
@@ -178,18 +217,21 @@ def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int,
 
 
 @on_unix
-def test_stopped_twice_it_leaves_at_once_and_nothing_is_sent_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_twice_it_leaves_at_once_and_nothing_is_sent_again(number: int, code: int, tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         write(tmp_path, 2)
         sandbox.add_fault(CREATE, Fault(delay=20, accepted=True))
-        with started(*RUN, "--in-flight", "1", cwd=tmp_path, sandbox=sandbox) as process:
+        with started(*RUN, "--in-flight", "1", "--json", cwd=tmp_path, sandbox=sandbox) as process:
             until(lambda: sandbox.requests[CREATE])
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             line_with("again leaves at once", process.stderr)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             done = finish(process)
-        assert done.code == 130
+        assert done.code == code
         assert "left at once" in done.err
+        (end,) = events(done.out)
+        assert end["error"]["code"] == code
 
         with started(*RUN, cwd=tmp_path, sandbox=sandbox) as process:
             done = finish(process)

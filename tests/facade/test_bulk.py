@@ -123,7 +123,7 @@ def test_a_run_that_is_closed_creates_nothing_more(slow: Sandbox, journal: bulk.
     with client_of(slow) as client:
         unbegun = bulk.run(client, journal, describe(3))
         unbegun.close()
-        with pytest.raises(errors.ClientClosedError):
+        with pytest.raises(errors.JournalError, match="was closed"):
             next(unbegun)
 
     assert slow.requests[CREATE] == 0
@@ -189,7 +189,7 @@ def test_an_exception_in_the_loop_gets_a_note(slow: Sandbox, path: Path) -> None
 
 def raise_nothing(run: bulk.Run) -> None:
     """Ask for an outcome of a run that is closed meanwhile."""
-    with pytest.raises(errors.ClientClosedError):
+    with pytest.raises(errors.JournalError, match="was closed"):
         next(run)
 
 
