@@ -21,7 +21,7 @@ from musicapi_async._tasks.task import Task
 from musicapi_async._transport.session import Guard
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
-from musicapi_async.media.download import Progress, SavedFile, save
+from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.results import Batch, Clip, Credits, DownloadFile, Evidence
 
 if TYPE_CHECKING:
@@ -213,6 +213,8 @@ class MusicAPI:
 
         Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
         """
+        from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
+
         return await self._shared.track(save(self._shared.files, self._settings, source, path, on_progress))
 
     async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:

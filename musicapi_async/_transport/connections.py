@@ -1,12 +1,12 @@
 """The HTTP library's sessions: opened on first use, in one event loop, each kind of traffic with its own."""
 
 import asyncio
+import functools
 import os
 import platform
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,11 +19,10 @@ from musicapi_async._transport.replies import without_keys
 from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async.errors import ClientClosedError, InvalidRequestError
 
-__all__ = ["USER_AGENT", "Connections", "Route", "break_of"]
+__all__ = ["Connections", "Route", "break_of", "user_agent"]
 
 DNS_CACHE: Final = 300
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
-USER_AGENT: Final = f"musicapi-async/{version('musicapi-async')} python/{platform.python_version()}"
 
 # From the special to the general: the first that fits is taken.
 FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], Fault], ...]] = (
@@ -35,6 +34,15 @@ FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], Fault], ...]] = (
     ((aiohttp.ClientConnectorError,), Fault.UNREACHABLE),
     ((TimeoutError,), Fault.TIMEOUT),
 )
+
+
+@functools.cache
+def user_agent() -> str:
+    """Return what the client calls itself."""
+    # To look a version up takes as long as a dozen of our modules: not while importing.
+    from importlib.metadata import version  # noqa: PLC0415
+
+    return f"musicapi-async/{version('musicapi-async')} python/{platform.python_version()}"
 
 
 class Route(NamedTuple):

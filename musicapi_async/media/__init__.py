@@ -1,5 +1,5 @@
 """Files: fetching what the service made."""
 
-from musicapi_async.media.download import SavedFile
+from musicapi_async.media.saved import SavedFile
 
 __all__ = ["SavedFile"]

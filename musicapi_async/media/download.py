@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
-import attrs
 from anyio.to_thread import run_sync
 
 from musicapi_async._settings import Settings
@@ -19,35 +18,17 @@ from musicapi_async._transport.files import FileReply, Files
 from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, is_text, kind_of
+from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.results import Clip, DownloadFile
 
-__all__ = ["Progress", "SavedFile", "save"]
+__all__ = ["save"]
 
 T = TypeVar("T")
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes written so far and the bytes in all (None when the host does not tell).
-
-The bytes written so far go back only when a download that broke off has to begin again from its start.
-"""
 
 # One hop to a thread for each batch: small ones cost more in hops than in writing.
 BATCH: Final = 1024 * 1024
 # The end of "Mr. Brightside" or "v1.2" is not a suffix.
 SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
-
-
-@attrs.frozen
-class SavedFile(os.PathLike[str]):
-    """A file that was written: its path, its size in bytes, and its kind (``mp3``, ``wav``, ...) by its first bytes."""
-
-    path: Path
-    size: int
-    kind: str | None
-
-    def __fspath__(self) -> str:
-        """Return the path, so that ``open(saved)`` works."""
-        return str(self.path)
 
 
 async def save(
