@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from musicapi_async._request import TaskRequest
-from musicapi_async.bulk.requests_file import BadLine, Keys, check_key
+from musicapi_async.bulk.requests_file import BadLine, Keys, checked_key
 from musicapi_async.bulk.states import Planned, Store
 from musicapi_async.errors import InvalidRequestError
 
@@ -67,7 +67,7 @@ async def _one_by_one(requests: Iterable[object]) -> AsyncIterator[object]:
 
 def _row_of(request: object, keys: Keys) -> Planned:
     if isinstance(request, Planned):
-        check_key(request.key)
+        checked_key(request.key)
         return request
     if isinstance(request, BadLine):
         message = f"line {request.number}: {request.reason}"

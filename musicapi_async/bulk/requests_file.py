@@ -19,7 +19,7 @@ from musicapi_async.bulk.states import Planned, Row
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families import operations
 
-__all__ = ["BadLine", "Keys", "RequestsFile", "check_key", "known_kinds", "planned_of", "read_requests", "request_of"]
+__all__ = ["BadLine", "Keys", "RequestsFile", "checked_key", "known_kinds", "planned_of", "read_requests", "request_of"]
 
 LONGEST_KEY: Final = 200
 TOGETHER: Final = 1000
@@ -132,17 +132,18 @@ def planned_of(row: Mapping[str, Any], keys: Keys, operation: str | None = None,
     if key in {None, ""}:
         # Of what was given, not of what is sent: a default that changes with a release makes no new request of it.
         return Planned(key=keys.key_of(name, given), operation=name, request=request)
-    check_key(key)
+    key = checked_key(key)
     if not keys.is_new(key):
         raise InvalidRequestError(f"key is {key!r}, which an earlier line has too", "key", key, "once in a file")
     return Planned(key=key, operation=name, request=request)
 
 
-def check_key(key: object) -> None:
-    """Raise InvalidRequestError for what cannot be a row's key."""
+def checked_key(key: object) -> str:
+    """Return a row's key; raises InvalidRequestError for what cannot be one."""
     if not isinstance(key, str) or not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
         message = f"key is {key!r}; it must be text of at most {LONGEST_KEY} printable characters"
         raise InvalidRequestError(message, "key", key, LONGEST_KEY)
+    return key
 
 
 def request_of(row: Row) -> TaskRequest[Any]:

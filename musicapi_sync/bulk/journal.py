@@ -88,9 +88,9 @@ class Journal:
             if error is not None:
                 error.add_note(sentence)
 
-    def rows(self, state: State, after: int = 0, count: int = 1000) -> Sequence[Row]:
-        """Return rows in a state, in their order, from behind a number on."""
-        return self._ask(lambda journal: journal.rows(state, after, count))
+    def rows(self, state: State, after: int = 0, count: int = 1000, *, is_wanted: bool = False) -> Sequence[Row]:
+        """Return rows in a state, in their order, from behind a number on; only those of the plan if ``is_wanted``."""
+        return self._ask(lambda journal: journal.rows(state, after, count, is_wanted=is_wanted))
 
     def counts(self) -> Mapping[State, int]:
         """Return how many rows are in each state."""

@@ -5,10 +5,10 @@ from collections.abc import Collection
 import musicapi_async.bulk
 from musicapi_sync.bulk.journal import Journal
 
-__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain"]
+__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain", "retry_refused"]
 
 
-def resend_uncertain(store: Journal, keys: Collection[str] | None = None) -> int:
+def resend_uncertain(store: Journal, keys: Collection[str] | str | None = None) -> int:
     """Have uncertain rows sent again, all or those of these keys; return how many.
 
     What the service had accepted all the same is paid for twice then: look into the account before.
@@ -16,13 +16,18 @@ def resend_uncertain(store: Journal, keys: Collection[str] | None = None) -> int
     return store._ask(lambda journal: musicapi_async.bulk.resend_uncertain(journal, keys))
 
 
-def drop_uncertain(store: Journal, keys: Collection[str] | None = None) -> int:
+def drop_uncertain(store: Journal, keys: Collection[str] | str | None = None) -> int:
     """Give uncertain rows up, all or those of these keys; return how many."""
     return store._ask(lambda journal: musicapi_async.bulk.drop_uncertain(journal, keys))
 
 
+def retry_refused(store: Journal, keys: Collection[str] | str | None = None) -> int:
+    """Have what the service refused tried again by the next run, all or those of these keys; return how many."""
+    return store._ask(lambda journal: musicapi_async.bulk.retry_refused(journal, keys))
+
+
 def found_uncertain(store: Journal, key: str, task_id: str) -> None:
-    """Note under which id the task of an uncertain row was found; the next run brings it home.
+    """Note under which id the task of an uncertain row was found; the next run brings it home. A wrong id is mended so.
 
     Raises InvalidRequestError when no row of this key is uncertain.
     """
