@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._settings import Secret, SecretBytes, Settings
-from musicapi_async._transport.connections import user_agent
+from musicapi_async._transport.connections import USER_AGENT
 from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, read_body, unreadable
@@ -74,7 +74,7 @@ class Caller:
         self.settings = settings
         self.session = session
         self.ledger = ledger
-        known = {"User-Agent": user_agent(), "Accept": "application/json"}
+        known = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         # Of the HTTP library's own kind, so that it need not be made for each request.
         headers = CIMultiDict({**known, "Authorization": Secret(f"Bearer {settings.api_key}")})
         keys = _spellings(settings.api_key) if len(settings.api_key) >= SHORTEST_KEY else ()

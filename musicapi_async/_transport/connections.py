@@ -1,7 +1,6 @@
 """The HTTP library's sessions: opened on first use, in one event loop, each kind of traffic with its own."""
 
 import asyncio
-import functools
 import os
 import platform
 import ssl
@@ -17,10 +16,12 @@ from musicapi_async._settings import Secret, Settings
 from musicapi_async._transport.addresses import is_this_machine
 from musicapi_async._transport.replies import without_keys
 from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, InvalidRequestError
 
-__all__ = ["Connections", "Route", "break_of", "user_agent"]
+__all__ = ["USER_AGENT", "Connections", "Route", "break_of"]
 
+USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
 
@@ -34,15 +35,6 @@ FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], Fault], ...]] = (
     ((aiohttp.ClientConnectorError,), Fault.UNREACHABLE),
     ((TimeoutError,), Fault.TIMEOUT),
 )
-
-
-@functools.cache
-def user_agent() -> str:
-    """Return what the client calls itself."""
-    # To look a version up takes as long as a dozen of our modules: not while importing.
-    from importlib.metadata import version  # noqa: PLC0415
-
-    return f"musicapi-async/{version('musicapi-async')} python/{platform.python_version()}"
 
 
 class Route(NamedTuple):

@@ -13,7 +13,7 @@ from yarl import URL
 
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine
-from musicapi_async._transport.connections import Connections, break_of, user_agent
+from musicapi_async._transport.connections import USER_AGENT, Connections, break_of
 from musicapi_async._transport.ranges import Answer, Part
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, error_from
@@ -38,7 +38,7 @@ AT_ONCE: Final = 32
 REDIRECTS: Final = 5
 MOVED: Final = frozenset({301, 302, 303, 307, 308})
 # Packed, a file's length would not tell whether it is whole.
-HEADERS: Final = {"Accept-Encoding": "identity"}
+HEADERS: Final = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
@@ -259,5 +259,5 @@ def _open_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=AT_ONCE, **common),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": user_agent(), **HEADERS},
+        headers=HEADERS,
     )

@@ -5,8 +5,8 @@
 - ``states.py`` the states of a row and its moves, and what a store of rows must be able to do
 - ``journal.py`` rows in an SQLite file; beside it its lock, its thread and its tables
 - ``requests_file.py``, ``planning.py`` requests become rows; ``settling.py`` what a user says of uncertain ones
-- ``running.py`` what a user calls; ``runner.py`` pays for rows and brings them home; beside it the guard, the budget,
-  the files
+- ``running.py`` what a user calls; ``runner.py`` pays for rows and brings them home; beside it what is to do, the
+  guard, the budget, the files
 """
 
 from musicapi_async.bulk.journal import Journal

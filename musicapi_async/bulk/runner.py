@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, Self
 
 import attrs
@@ -13,7 +13,8 @@ from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.guard import Guard
-from musicapi_async.bulk.states import UNSETTLED, Facts, Row, State, Store
+from musicapi_async.bulk.states import Facts, Row, State, Store
+from musicapi_async.bulk.todo import ToDo
 from musicapi_async.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -36,8 +37,6 @@ logger: Final = logging.getLogger("musicapi")
 
 IN_THE_AIR: Final = 8
 """Creates at once: so many are uncertain at most when the process is killed."""
-PAGE: Final = 200
-"""Rows that are read at once."""
 MOST_IN_A_ROW: Final[Mapping[State, int]] = {"planned": 10, "uncertain": 8, "refused": 20}
 """So many that were not accepted, one after the other: it is not the requests, and nothing more is sent."""
 LEARNT: Final = "learnt"
@@ -110,11 +109,8 @@ class Runner:
         self._attempts = attempts
         self._timeout = timeout
         self._creating = asyncio.Semaphore(IN_THE_AIR)
-        self._rows: AsyncGenerator[Row, None] | None = None
-        self._taken_up: set[int] = set()
-        """Numbers of the rows that an earlier run left."""
-        self._again: deque[Row] = deque()
-        self._picking = asyncio.Lock()
+        self._to_do = ToDo(store, attempts)
+        self._has_begun = False
         self._workers: list[asyncio.Task[None]] = []
         self._at_work = 0
         self._in_a_row: Counter[State] = Counter()
@@ -127,6 +123,7 @@ class Runner:
         """Create nothing more, because of this error."""
         if self.stopped_by is None:
             self.stopped_by = error
+            self._to_do.is_stopped = True
 
     def __aiter__(self) -> Self:
         """Return itself: a run is gone through once."""
@@ -134,7 +131,7 @@ class Runner:
 
     async def __anext__(self) -> Outcome:
         """Return the next outcome."""
-        if self._rows is None:
+        if not self._has_begun:
             if self.stopped_by is not None:
                 raise self.stopped_by  # closed before it began
             await self._begin()
@@ -151,15 +148,14 @@ class Runner:
         """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
         self.stop(JournalError(self._store.name, "the run on it was closed; another one goes on"))
         await asyncio.gather(*map(self._end, self._workers))
-        if self._rows is not None:
-            await self._rows.aclose()
-            await self._over()
+        await self._to_do.aclose()
+        await self._over()
 
     async def _begin(self) -> None:
         if self._store.runs:
             raise JournalError(self._store.name, "another run is at work on it")
         self._store.runs.add(self)
-        self._rows = self._all_rows()
+        self._has_begun = True
         try:
             self._client._relearn(await self._store.recall(LEARNT))
             await self._budget.open()
@@ -184,43 +180,9 @@ class Runner:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
 
-    async def _all_rows(self) -> AsyncGenerator[Row, None]:
-        for state in UNSETTLED:
-            async for row in self._left_by_others(state):
-                yield row
-        # Those that an earlier run had refunded, and did not come to try again.
-        async for row in self._left_by_others("refunded", is_wanted=True):
-            if row.attempts < self._attempts and self.stopped_by is None:
-                yield await self._store.move(row, "planned")
-        await self._store.start()
-        while self.stopped_by is None and (taken := await self._store.take(PAGE)):
-            for row in taken:
-                # It may be one that is tried again.
-                if row.number not in self._taken_up:
-                    yield row
-
-    async def _left_by_others(self, state: State, *, is_wanted: bool = False) -> AsyncGenerator[Row, None]:
-        """Go through the rows in a state that this run has not brought there itself."""
-        after = 0
-        while found := await self._store.rows(state, after, PAGE, is_wanted=is_wanted):
-            for row in found:
-                if row.number not in self._taken_up:
-                    self._taken_up.add(row.number)
-                    yield row
-            after = found[-1].number
-
-    async def _next(self) -> Row | None:
-        async with self._picking:
-            if self._again:
-                return self._again.popleft()
-            assert self._rows is not None  # noqa: S101 - for the type checker: made before the workers
-            return await anext(self._rows, None)
-
     async def _work(self) -> None:
         try:
-            while (row := await self._next()) is not None:
-                if row.state == "planned" and self.stopped_by is not None:
-                    continue
+            while (row := await self._to_do.next()) is not None:
                 outcome = await self._bring_home(row)
                 if outcome is not None:
                     await self._outcomes.put(outcome)
@@ -316,14 +278,14 @@ class Runner:
             logger.warning("%d requests in a row are %s: nothing more is sent", self._in_a_row[row.state], row.state)
             self.stop(error)
         elif row.state == "planned":
-            self._again.append(row)
+            self._to_do.again(row)
         # What is still planned has no outcome yet: the next run makes it.
         return None if row.state == "planned" else Outcome(row=row, error=error)
 
     async def _try_anew(self, row: Row, failure: TaskFailedError) -> Outcome | None:
         """Have a task that failed and was refunded tried again, where there are attempts left."""
         if row.state == "refunded" and row.attempts < self._attempts and self.stopped_by is None:
-            self._again.append(await self._store.move(row, "planned"))
+            self._to_do.again(await self._store.move(row, "planned"))
             return None
         return Outcome(row=row, error=failure)
 

@@ -4,12 +4,12 @@ import io
 import math
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from musicapi_async._version import VERSION
 from musicapi_async.cli.account import show_credits
 from musicapi_async.cli.bulk_app import bulk_app
 from musicapi_async.cli.exits import UsageError, table
@@ -66,7 +66,7 @@ def musicapi(
 ) -> None:
     """Print the version or the help where no command is given."""
     if show_version:
-        typer.echo(f"musicapi-async {version('musicapi-async')}")
+        typer.echo(f"musicapi-async {VERSION}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
