@@ -114,14 +114,15 @@ class Journal:
 
         return await self._writer.write(insert)
 
-    async def start(self, plan: int | None = None) -> None:
-        """Have ``take`` begin again, with the rows of this plan alone, or of the one that was started last.
+    async def start(self, plan: int | None = None) -> int:
+        """Have ``take`` begin again, with the rows of this plan alone, or of the last one; return its number.
 
         What was planned before and is in this plan no more is not made, unless it was paid for.
         """
         if plan is not None:
             await self._writer.write(_do("UPDATE planning SET started = ?", plan))
         self._taken = 0
+        return await self._writer.read(lambda connection: _ask(connection, "SELECT started FROM planning"))
 
     async def take(self, count: int) -> Sequence[Row]:
         """Return the next planned rows that were not taken yet, at most so many."""

@@ -119,8 +119,8 @@ class Store(Protocol):
         """
         ...
 
-    async def start(self, plan: int | None = None) -> None:
-        """Have ``take`` begin again, with the rows of this plan alone, or of the one that was started last."""
+    async def start(self, plan: int | None = None) -> int:
+        """Have ``take`` begin again, with the rows of this plan alone, or of the last one; return its number."""
         ...
 
     async def take(self, count: int) -> Sequence[Row]:

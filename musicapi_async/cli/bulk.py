@@ -1,6 +1,7 @@
 """``musicapi bulk FILE --out DIR``: a file of requests becomes a folder of songs."""
 
 import asyncio
+import hashlib
 import os
 import shlex
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Final
 import attrs
 
 from musicapi_async import MusicAPI, bulk, errors, operations
+from musicapi_async._version import VERSION
 from musicapi_async.bulk import BadLine, Journal, Planned
 from musicapi_async.bulk.running import SERVICE
 from musicapi_async.bulk.saving import NAMES
@@ -26,6 +28,8 @@ from musicapi_async.cli.screen import Screen
 __all__ = ["JOURNAL", "BulkOrder", "found", "run_bulk"]
 
 JOURNAL: Final = "journal.db"
+PLANNED_FILE: Final = "planned file"
+"""Under which name the sum of the file that was planned is kept."""
 TRIAL: Final = "trial"
 """Under which name the journal of an embedded sandbox is marked as such."""
 SANDBOX_CREDITS: Final = 100_000.0
@@ -77,10 +81,13 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
         if order.embedded:
             await _forget_trial(order.out)
         journal = await opened.enter_async_context(in_order(Journal.open(order.out / JOURNAL)))
+        # Before the file is read: what changes while it is read must be read again the next time.
+        file = await asyncio.to_thread(_sum_of, order)
+        is_planned = file is not None and await journal.recall(PLANNED_FILE) == [file, await journal.start()]
         run = bulk.run(
             client,
             journal,
-            _lines(order, screen),
+            None if is_planned else _lines(order, screen),
             out=order.out,
             in_flight=order.in_flight,
             attempts=order.attempts,
@@ -90,7 +97,11 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
         if order.embedded and await journal.recall(SERVICE) is None:
             await journal.remember(TRIAL, value=True)
         rows, new = await run.plan()
-        screen.say(f"{rows:,} requests, {new:,} of them new")
+        if is_planned:
+            screen.say(f"{order.file} has not changed since it was planned")
+        else:
+            await journal.remember(PLANNED_FILE, [file, await journal.start()])
+            screen.say(f"{rows:,} requests, {new:,} of them new")
         await _settle(order, journal, screen)
         await _make(order, client, run, journal, screen)
 
@@ -196,6 +207,20 @@ async def _forget_trial(folder: Path) -> None:
     if is_trial:
         for ending in ("", "-wal", "-shm", ".lock"):
             path.with_name(f"{JOURNAL}{ending}").unlink(missing_ok=True)
+
+
+def _sum_of(order: BulkOrder) -> str | None:
+    """Return a sum of the file, and of what else its requests depend on; None for a pipe, which is read once.
+
+    To check a million lines takes minutes: not again when nothing has changed.
+    """
+    if not order.file.is_file():
+        return None
+    try:
+        with order.file.open("rb") as file:
+            return f"{VERSION} {order.operation} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError:
+        return None  # told by whoever reads it
 
 
 async def _lines(order: BulkOrder, screen: Screen) -> AsyncIterator[Planned]:
