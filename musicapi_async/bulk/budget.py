@@ -10,7 +10,7 @@ from typing import Final
 from musicapi_async.bulk.states import Store
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
-__all__ = ["Budget"]
+__all__ = ["PRICES", "Budget"]
 
 logger: Final = logging.getLogger("musicapi")
 

@@ -1,7 +1,6 @@
 """What is written down of a row that is being paid for, before and after each of its bytes may have left."""
 
 import asyncio
-from collections.abc import Awaitable
 
 from musicapi_async.bulk.states import Facts, Row, State, Store
 
@@ -41,7 +40,7 @@ class Guard:
 
     async def _see_through(self, state: State) -> None:
         """Move the row; cancelled meanwhile, it still is known where it is."""
-        moving: asyncio.Task[Row] = asyncio.ensure_future(_row(self._store.move(self.row, state)))
+        moving: asyncio.Task[Row] = asyncio.ensure_future(self._store.move(self.row, state))
         self._moving = moving
         try:
             self.row = await asyncio.shield(moving)
@@ -55,7 +54,3 @@ class Guard:
         moving, self._moving = self._moving, None
         if moving is not None:
             self.row = await moving
-
-
-async def _row(moving: Awaitable[Row]) -> Row:
-    return await moving

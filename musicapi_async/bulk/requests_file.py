@@ -19,7 +19,17 @@ from musicapi_async.bulk.states import Planned, Row
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families import operations
 
-__all__ = ["BadLine", "Keys", "RequestsFile", "checked_key", "known_kinds", "planned_of", "read_requests", "request_of"]
+__all__ = [
+    "BadLine",
+    "Keys",
+    "RequestsFile",
+    "checked_key",
+    "known_kinds",
+    "planned_of",
+    "price_list",
+    "read_requests",
+    "request_of",
+]
 
 LONGEST_KEY: Final = 200
 TOGETHER: Final = 1000
@@ -162,14 +172,15 @@ def _kind_of(name: object) -> type[TaskRequest[Any]]:
     raise InvalidRequestError(message, "operation", name, tuple(known))
 
 
+@functools.cache
 def known_kinds() -> Mapping[str, type[TaskRequest[Any]]]:
     """Return the operations that start a task, by name."""
-    if not _known:
-        _known.update({kind.operation_name(): kind for kind in operations() if issubclass(kind, TaskRequest)})
-    return _known
+    return {kind.operation_name(): kind for kind in operations() if issubclass(kind, TaskRequest)}
 
 
-_known: Final[dict[str, type[TaskRequest[Any]]]] = {}
+def price_list() -> dict[str, float | None]:
+    """Return what operations cost by the contract, by name; None where that is not known."""
+    return {name: kind.credits for name, kind in known_kinds().items()}
 
 
 def _json_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | str]]:

@@ -10,7 +10,7 @@ from musicapi_async._client import MusicAPI
 from musicapi_async._tasks.task import check_timeout
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.planning import Requests, plan_all
-from musicapi_async.bulk.requests_file import known_kinds, request_of
+from musicapi_async.bulk.requests_file import price_list, request_of
 from musicapi_async.bulk.runner import Outcome, Runner
 from musicapi_async.bulk.saving import NAMES, HandOver, Saver, make_ready
 from musicapi_async.bulk.states import Store
@@ -50,13 +50,12 @@ def run(
     next run goes on where it stopped.
     """
     check_timeout(timeout)
-    guesses = {name: kind.credits for name, kind in known_kinds().items()}
     runner = Runner(
         client,
         journal,
         request_of,
         HandOver() if out is None else Saver(client, Path(out), names),
-        Budget(max_credits, journal, lambda: _balance(client), guesses),
+        Budget(max_credits, journal, lambda: _balance(client), price_list()),
         in_flight=_checked("in_flight", in_flight, MOST_IN_FLIGHT),
         attempts=_checked("attempts", attempts, MOST_ATTEMPTS),
         timeout=timeout,

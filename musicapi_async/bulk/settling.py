@@ -1,14 +1,11 @@
 """Rows of which nobody can tell whether they were paid for: the user settles them."""
 
 from collections.abc import AsyncIterator, Collection
-from typing import Final
 
-from musicapi_async.bulk.states import Facts, Row, State, Store
+from musicapi_async.bulk.states import Facts, Row, State, Store, rows_in
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain", "retry_refused"]
-
-PAGE: Final = 1000
 
 
 async def resend_uncertain(store: Store, keys: Collection[str] | str | None = None) -> int:
@@ -16,29 +13,18 @@ async def resend_uncertain(store: Store, keys: Collection[str] | str | None = No
 
     What the service had accepted all the same is paid for twice then: look into the account before.
     """
-    count = 0
-    async for row in _those("uncertain", store, keys):
-        await store.move(row, "planned", Facts(reason="sent again, as its user said"))
-        count += 1
-    return count
+    return await _move_all(store, "uncertain", "planned", keys, "sent again, as its user said")
 
 
 async def drop_uncertain(store: Store, keys: Collection[str] | str | None = None) -> int:
     """Give uncertain rows up, all or those of these keys; return how many."""
-    count = 0
-    async for row in _those("uncertain", store, keys):
-        await store.move(row, "failed", Facts(reason="given up by its user: nobody knows whether it was accepted"))
-        count += 1
-    return count
+    reason = "given up by its user: nobody knows whether it was accepted"
+    return await _move_all(store, "uncertain", "failed", keys, reason)
 
 
 async def retry_refused(store: Store, keys: Collection[str] | str | None = None) -> int:
     """Have what the service refused tried again by the next run, all or those of these keys; return how many."""
-    count = 0
-    async for row in _those("refused", store, keys):
-        await store.move(row, "planned")
-        count += 1
-    return count
+    return await _move_all(store, "refused", "planned", keys)
 
 
 async def found_uncertain(store: Store, key: str, task_id: str) -> None:
@@ -56,12 +42,19 @@ async def found_uncertain(store: Store, key: str, task_id: str) -> None:
     raise InvalidRequestError(f"key is {key!r}, and no row of that key is uncertain", "key", key, "an uncertain row's")
 
 
+async def _move_all(
+    store: Store, before: State, after: State, keys: Collection[str] | str | None, reason: str | None = None
+) -> int:
+    count = 0
+    async for row in _those(before, store, keys):
+        await store.move(row, after, Facts(reason=reason))
+        count += 1
+    return count
+
+
 async def _those(state: State, store: Store, keys: Collection[str] | str | None) -> AsyncIterator[Row]:
     """Go through the rows in a state, all or those of these keys."""
     wanted = {keys} if isinstance(keys, str) else keys
-    after = 0
-    while found := await store.rows(state, after, PAGE):
-        for row in found:
-            if wanted is None or row.key in wanted:
-                yield row
-        after = found[-1].number
+    async for row in rows_in(store, state):
+        if wanted is None or row.key in wanted:
+            yield row

@@ -1,13 +1,16 @@
 """The states of a row and its moves, one pure table; and what everybody who keeps rows must be able to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import attrs
 
 from musicapi_async._request import TaskRequest
 
-__all__ = ["ENDED", "MOVES", "UNSETTLED", "Facts", "Planned", "Row", "State", "Store", "may_move"]
+__all__ = ["ENDED", "MOVES", "UNSETTLED", "Facts", "Planned", "Row", "State", "Store", "may_move", "rows_in"]
+
+PAGE: Final = 200
+"""Rows that are read at once."""
 
 State = Literal["planned", "sending", "accepted", "finished", "saved", "failed", "refunded", "uncertain", "refused"]
 
@@ -153,3 +156,12 @@ class Store(Protocol):
     async def recall(self, name: str) -> Any:
         """Return a value that was kept, or None."""
         ...
+
+
+async def rows_in(store: Store, state: State, *, is_wanted: bool = False) -> AsyncGenerator[Row, None]:
+    """Go through a store's rows in a state, in their order; only those of the plan if ``is_wanted``."""
+    after = 0
+    while found := await store.rows(state, after, PAGE, is_wanted=is_wanted):
+        for row in found:
+            yield row
+        after = found[-1].number

@@ -3,14 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from typing import Final
 
-from musicapi_async.bulk.states import UNSETTLED, Row, State, Store
+from musicapi_async.bulk.states import PAGE, UNSETTLED, Row, State, Store, rows_in
 
 __all__ = ["ToDo"]
-
-PAGE: Final = 200
-"""Rows that are read at once."""
 
 
 class ToDo:
@@ -63,10 +59,7 @@ class ToDo:
 
     async def _left_by_others(self, state: State, *, is_wanted: bool = False) -> AsyncGenerator[Row, None]:
         """Go through the rows in a state that this run has not brought there itself."""
-        after = 0
-        while found := await self._store.rows(state, after, PAGE, is_wanted=is_wanted):
-            for row in found:
-                if row.number not in self._taken_up:
-                    self._taken_up.add(row.number)
-                    yield row
-            after = found[-1].number
+        async for row in rows_in(self._store, state, is_wanted=is_wanted):
+            if row.number not in self._taken_up:
+                self._taken_up.add(row.number)
+                yield row

@@ -12,9 +12,10 @@ from typing import Final
 
 import attrs
 
-from musicapi_async import MusicAPI, bulk, errors, operations
+from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async._version import VERSION
 from musicapi_async.bulk import BadLine, Journal, Planned
+from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.running import SERVICE
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.cli.bulk_show import Show
@@ -249,7 +250,7 @@ async def _lines(order: BulkOrder, screen: Screen) -> AsyncIterator[Planned]:
 
 
 async def _estimate(order: BulkOrder, screen: Screen) -> None:
-    prices: Mapping[str, float | None] = {kind.operation_name(): kind.credits for kind in operations()}
+    prices = price_list()
     counts: Counter[str] = Counter()
     async for line in _lines(order, screen):
         counts[line.operation] += 1

@@ -7,18 +7,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from musicapi_async import operations
+from musicapi_async.bulk.budget import PRICES
 from musicapi_async.bulk.looking import Look
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
+from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.states import State
+from musicapi_async.cli.bulk import JOURNAL
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["report", "status"]
 
-JOURNAL: Final = "journal.db"
-LEARNT_PRICES: Final = "prices"
-"""Under which name a run keeps what it has seen operations cost."""
 KEYS_SHOWN: Final = 10
 
 
@@ -56,10 +55,9 @@ def _requests(count: int) -> str:
 
 
 def _write(folder: Path) -> Summary:
-    prices = {kind.operation_name(): kind.credits for kind in operations()}
     with Look(folder / JOURNAL) as look:
-        learnt = look.recall(LEARNT_PRICES)
-        return write_report(folder, look.rows, prices | (learnt if isinstance(learnt, dict) else {}))
+        learnt = look.recall(PRICES)
+        return write_report(folder, look.rows, price_list() | (learnt if isinstance(learnt, dict) else {}))
 
 
 def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str]]:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from musicapi_async import MusicAPI
 from musicapi_async.bulk import Journal, Outcome, State
+from musicapi_async.bulk.states import ENDED
 from musicapi_async.cli.progress import minutes, printable
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import MusicAPIError
@@ -28,7 +29,6 @@ LINES_EVERY: Final = 30.0
 """Seconds between two lines on how far it is, where nothing is redrawn."""
 WINDOW: Final = 300.0
 """Seconds over which the speed is taken."""
-OVER: Final[tuple[State, ...]] = ("saved", "failed", "refunded", "uncertain", "refused")
 STYLES: Final[Mapping[str, str]] = {
     "saved": "green",
     "failed": "red",
@@ -134,7 +134,7 @@ class Show:
 
     @property
     def _done(self) -> int:
-        return sum(self._counts.get(state, 0) for state in OVER)
+        return sum(self._counts.get(state, 0) for state in ENDED)
 
     @property
     def _elapsed(self) -> str:

@@ -1,32 +1,19 @@
 """``report`` and ``status`` of a folder of songs, as a user meets them."""
 
 import asyncio
-import json
 import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
+from commands import Finished
 
 from musicapi_async.bulk import Facts, Journal, Planned
 from musicapi_async.bulk.states import State
 from musicapi_async.cli.bulk_reports import report, status
 from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
-
-
-class Finished(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def told(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
 
 Command = Callable[..., Finished]
 
