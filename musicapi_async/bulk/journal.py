@@ -15,7 +15,7 @@ import attrs
 
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
 from musicapi_async.bulk.schema import COLUMNS, prepare, row_of
-from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, may_move
+from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, charged_after, may_move
 from musicapi_async.bulk.writer import Writer
 from musicapi_async.errors import InvalidRequestError, JournalError
 
@@ -147,6 +147,7 @@ class Journal:
             + (state == "accepted" or row.state == "uncertain")
             - (row.state == "accepted" and state == "uncertain"),
             "refunds": row.refunds + (state == "refunded"),
+            "charged": charged_after(row, state, facts),
             TIMES.get(state, "ended_at"): time.time(),
             **{name: value for name in FACTS if (value := getattr(facts, name)) is not None},
         }

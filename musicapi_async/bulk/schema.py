@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from musicapi_async.bulk.states import MOVES, Row, State
+from musicapi_async.bulk.states import Row, State
 from musicapi_async.errors import JournalError
 
 __all__ = ["APPLICATION", "COLUMNS", "VERSION", "prepare", "row_of"]
@@ -14,18 +14,19 @@ APPLICATION: Final = 0x4D757341
 """What marks the file as ours: ``MusA``."""
 COLUMNS: Final = (
     "number, key, operation, request, state, task_id, attempts, reason, sent_at, accepted_at, ended_at, "
-    "clips, files, refunds"
+    "clips, files, refunds, charge, charged, overdue_at"
 )
-STATES: Final = ", ".join(f"'{state}'" for state in MOVES)
 
 FIRST: Final = (
-    f"""
+    """
     CREATE TABLE row (
         number INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
         operation TEXT NOT NULL,
         request TEXT NOT NULL,
-        state TEXT NOT NULL DEFAULT 'planned' CHECK (state IN ({STATES})),
+        state TEXT NOT NULL DEFAULT 'planned' CHECK (state IN (
+            'planned', 'sending', 'accepted', 'finished', 'saved', 'failed', 'refunded', 'uncertain', 'refused'
+        )),
         task_id TEXT,
         attempts INTEGER NOT NULL DEFAULT 0,
         reason TEXT,
@@ -48,7 +49,21 @@ SECOND: Final = (
     "CREATE TABLE planning (newest INTEGER NOT NULL, started INTEGER NOT NULL)",
     "INSERT INTO planning VALUES (0, 0)",
 )
-STEPS: Final[Sequence[Sequence[str]]] = (FIRST, SECOND)
+THIRD: Final = (
+    # Credits: the price of the last time it was sent, and what all its attempts have cost, refunds left out.
+    "ALTER TABLE row ADD COLUMN charge REAL",
+    "ALTER TABLE row ADD COLUMN charged REAL NOT NULL DEFAULT 0",
+    # When its task passed the time limit of a run without an end.
+    "ALTER TABLE row ADD COLUMN overdue_at REAL",
+    # The request to send the next time, where its line was corrected after it was sent.
+    "ALTER TABLE row ADD COLUMN next_operation TEXT",
+    "ALTER TABLE row ADD COLUMN next_request TEXT",
+    # 0 for a key given by the user, else the version of the rule that made it; the key under an older rule.
+    "ALTER TABLE row ADD COLUMN key_version INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE row ADD COLUMN former_key TEXT",
+    "ALTER TABLE progress ADD COLUMN journal_id TEXT",
+)
+STEPS: Final[Sequence[Sequence[str]]] = (FIRST, SECOND, THIRD)
 """What makes each version of the one before; never changed once released."""
 VERSION: Final = len(STEPS)
 
@@ -92,7 +107,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 def row_of(found: Sequence[Any]) -> Row:
     """Read a row in the order of ``COLUMNS``."""
     number, key, operation, request, state, task_id, attempts, reason, *rest = found
-    sent_at, accepted_at, ended_at, clips, files, refunds = rest
+    sent_at, accepted_at, ended_at, clips, files, refunds, charge, charged, overdue_at = rest
     known: State = state
     return Row(
         number=number,
@@ -103,10 +118,13 @@ def row_of(found: Sequence[Any]) -> Row:
         task_id=task_id,
         attempts=attempts,
         refunds=refunds,
+        charge=charge,
+        charged=charged,
         reason=reason,
         sent_at=sent_at,
         accepted_at=accepted_at,
         ended_at=ended_at,
+        overdue_at=overdue_at,
         clips=json.loads(clips) if clips else (),
         files=json.loads(files) if files else (),
     )

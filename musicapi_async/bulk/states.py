@@ -7,7 +7,19 @@ import attrs
 
 from musicapi_async._request import TaskRequest
 
-__all__ = ["ENDED", "MOVES", "UNSETTLED", "Facts", "Planned", "Row", "State", "Store", "may_move", "rows_in"]
+__all__ = [
+    "ENDED",
+    "MOVES",
+    "UNSETTLED",
+    "Facts",
+    "Planned",
+    "Row",
+    "State",
+    "Store",
+    "charged_after",
+    "may_move",
+    "rows_in",
+]
 
 PAGE: Final = 200
 """Rows that are read at once."""
@@ -67,6 +79,9 @@ class Facts:
     reason: str | None = None
     clips: Sequence[Mapping[str, Any]] | None = None
     files: Sequence[str] | None = None
+    charge: float | None = None
+    """Credits this request is expected to cost; given with the move to ``sending``."""
+    overdue_at: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -81,12 +96,30 @@ class Row(Planned):
     """How often it was accepted, or may have been."""
     refunds: int = 0
     """How often its credits came back."""
+    charge: float | None = None
+    """Credits it was expected to cost when it was last sent; None when it was never sent, or the price is unknown."""
+    charged: float = 0.0
+    """Credits that all its attempts have cost, or may have, refunds left out."""
     reason: str | None = None
     sent_at: float | None = None
     accepted_at: float | None = None
     ended_at: float | None = None
+    overdue_at: float | None = None
+    """When its task passed the time limit of a run without an end; None when it has not."""
     clips: Sequence[Mapping[str, Any]] = ()
     files: Sequence[str] = ()
+
+
+def charged_after(row: Row, state: State, changes: Facts) -> float:
+    """Return the credits a record has cost, or may have, after a transition.
+
+    A charge counts from the moment its request may leave. It is taken back only where the request was certainly not
+    accepted, or its credits were refunded; an uncertain one that is sent again counts twice.
+    """
+    if state == "sending":
+        return row.charged + (changes.charge or 0.0)
+    is_taken_back = state == "refunded" or (row.state == "sending" and state in {"planned", "refused"})
+    return max(0.0, row.charged - (row.charge or 0.0)) if is_taken_back else row.charged
 
 
 class Closable(Protocol):
