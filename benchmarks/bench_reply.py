@@ -77,9 +77,9 @@ def readers() -> Mapping[str, Callable[[bytes], object]]:
     """Return the ways to read a reply, over the JSON parser that this process has."""
     from musicapi_async._tasks.state import TaskRule, TaskState, read_state  # noqa: PLC0415 - after orjson is hidden
     from musicapi_async._transport.replies import Reply  # noqa: PLC0415
-    from musicapi_async._transport.wire import read_json  # noqa: PLC0415
     from musicapi_async.families import riffusion  # noqa: PLC0415
     from musicapi_async.results import Songs  # noqa: PLC0415
+    from musicapi_async.wire.json import read_json  # noqa: PLC0415
 
     rule, attempted = TaskRule.of(riffusion.Create), f"GET /riffusion/task/{TASK_ID}"
 
@@ -107,7 +107,7 @@ def _cattrs_readers(read_json: Callable[[bytes], object]) -> Mapping[str, Callab
         print("cattrs is not installed: its rows are left out", file=sys.stderr)
         return {}
     from musicapi_async.results import Clip, Word  # noqa: PLC0415
-    from musicapi_async.results.lenient import moment, number, tags, text  # noqa: PLC0415
+    from musicapi_async.wire.values import moment, number, tags, text  # noqa: PLC0415
 
     # The package's clip reads its words itself: for cattrs they are a field, as they would be there.
     whole: Any = attrs.make_class(

@@ -16,9 +16,9 @@ from musicapi_async._transport.replies import (
     unreadable,
 )
 from musicapi_async._transport.retry import Kind
-from musicapi_async._transport.wire import check_json
 from musicapi_async.errors import InvalidRequestError, NotReadyError
 from musicapi_async.results import Batch, Persona, UploadedClip
+from musicapi_async.wire.json import check_json
 
 __all__ = ["answering", "plain", "submitting"]
 

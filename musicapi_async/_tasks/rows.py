@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from musicapi_async._transport.reading import read_clip
-from musicapi_async._transport.wire import read_json
 from musicapi_async.results import Clip
 from musicapi_async.results.clip import SUCCEEDED
-from musicapi_async.results.lenient import items, text
+from musicapi_async.wire.json import read_json
+from musicapi_async.wire.values import items, text
 
 __all__ = ["Body", "is_running", "pair", "rows_of", "single_rows", "song_rows", "song_rows_in"]
 

@@ -22,7 +22,7 @@ from musicapi_async.results import (
     Voice,
 )
 from musicapi_async.results.clip import FAILED, SUCCEEDED, Row, Told
-from musicapi_async.results.lenient import text
+from musicapi_async.wire.values import text
 
 __all__ = ["Seen", "Stage", "Status", "see"]
 

@@ -17,10 +17,10 @@ from musicapi_async._transport.replies import (
     read_body,
     read_object,
 )
-from musicapi_async._transport.wire import read_json
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
+from musicapi_async.wire.json import read_json
 
 __all__ = ["Status", "TaskRule", "TaskState", "read_state", "settled"]
 

@@ -20,7 +20,6 @@ from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, read_body, unreadable
 from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, fault_of, judge, wait_before
 from musicapi_async._transport.session import Guard, Sent, Session, Terms, Way, logger
-from musicapi_async._transport.wire import write_json
 from musicapi_async.errors import (
     ClientClosedError,
     ConnectionFailedError,
@@ -31,6 +30,7 @@ from musicapi_async.errors import (
     UncertainSubmissionError,
     UnreadableReplyError,
 )
+from musicapi_async.wire.json import write_json
 
 __all__ = ["Call", "Caller", "logger"]
 

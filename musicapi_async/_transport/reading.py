@@ -1,250 +1,143 @@
-"""From a reply's JSON to a result: pure, lenient, one function for each result.
-
-What a result cannot do without raises ValueError when it is missing; everything else is None then.
-"""
+"""Where a result stands in a response; wire/ structures it, by the names beside its fields. No I/O."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar
+
+import attrs
 
 from musicapi_async.results import (
     AlignedLyrics,
     Batch,
     BatchTask,
-    Bpm,
     Clip,
-    Credits,
     DownloadFile,
     DownloadFiles,
-    LyricsDraft,
     LyricsDrafts,
     Midi,
-    MidiInstrument,
-    Note,
     Persona,
     SharedSong,
     Step,
     UploadedClip,
-    UpsampledTags,
-    Voice,
-    Vox,
     Word,
 )
-from musicapi_async.results.clip import SUCCEEDED, Row
-from musicapi_async.results.lenient import items, moment, number, tags, text
+from musicapi_async.results.clip import Row, state_and_url, structure_clip
 from musicapi_async.results.lyrics import aligned
+from musicapi_async.wire.converter import structure, structured_by, wire
+from musicapi_async.wire.values import text, whole
 
 __all__ = ["read_clip", "read_result", "read_uploaded", "state_and_url"]
 
 T = TypeVar("T")
 Body = Mapping[str, object]
 
-
-def read_result(body: Body, kind: type[T]) -> T:
-    """Read a reply's object as a result of this kind; raises ValueError when something essential is missing."""
-    return cast("T", READERS[kind](body))
-
-
-def read_clip(row: Body, kept: Row | None = None) -> Clip:
-    """Put a service's clip under our names; while a clip runs its audio URL is a stream (decision 7).
-
-    ``kept`` is where the row can be read again; without it the row itself is kept.
-
-    Written out, since most looks read two: going through a converter takes half as long again.
-    """
-    get = row.get
-    state, audio_url = state_and_url(row)
-    is_whole = state == SUCCEEDED
-    return Clip(
-        clip_id=text(get("clip_id")) or "",
-        title=text(get("title")),
-        state=state,
-        audio_url=audio_url if is_whole else None,
-        stream_url=None if is_whole else audio_url,
-        image_url=text(get("image_url")),
-        video_url=text(get("video_url")),
-        # Producer has been seen to leave out a letter; riffusion calls its tags sound.
-        lyrics=text(get("lyric") if get("lyrics") is None else row["lyrics"]),
-        tags=tags(get("sound") if get("tags") is None else row["tags"]),
-        duration=number(get("duration")),
-        created_at=moment(get("created_at")),
-        model=text(get("mv")),
-        # The reason of a failure has no fixed name.
-        error=text(get("error_message") or get("error") or get("message")),
-        raw=row if kept is None else kept,
-    )
+ONE_OF: Final[Mapping[type, tuple[str, ...]]] = {
+    DownloadFiles: ("files",),
+    LyricsDrafts: ("drafts",),
+    Midi: ("url", "instruments"),
+    SharedSong: ("audio_url", "video_url", "title"),
+}
+"""Results that are worth nothing without at least one of these fields."""
 
 
-def state_and_url(row: Body) -> tuple[str | None, str | None]:
-    """Read how far a clip is, and the address of its file or its stream; with a file and no word it has succeeded."""
-    audio_url = text(row.get("audio_url")) or None
-    return text(row.get("state")) or (SUCCEEDED if audio_url else None), audio_url
+def read_result(body: Body, result_type: type[T]) -> T:
+    """Return a response's object as a result; raises ValueError, which names the place, when it holds none."""
+    place, found = PLACES.get(result_type, _in_data)(body)
+    result = structure(found, result_type, place)
+    needed = ONE_OF.get(result_type)
+    if needed is not None and not any(getattr(result, name) for name in needed):
+        raise ValueError(f"{place} holds no {' or '.join(needed)}")
+    return result
+
+
+def read_clip(row: Body, source: Row | None = None) -> Clip:
+    """Structure one clip; ``source`` is where its object can be parsed again, None to keep the object itself."""
+    return structure_clip(row, source)
 
 
 def read_uploaded(body: Body) -> UploadedClip | None:
-    """Read what a one-shot upload tells of its steps; None where there are none."""
-    told = body.get("steps")
-    rows = {name: row for name, row in told.items() if isinstance(row, Mapping)} if isinstance(told, Mapping) else {}
-    steps = tuple(
-        Step(
-            name=str(name),
-            success=found if isinstance(found := row.get("success"), bool) else None,
-            clip_id=text(row.get("clip_id")),
-            task_id=text(row.get("task_id")),
-            error=text(row.get("error")),
-        )
-        for name, row in rows.items()
+    """Return the clip that a one-shot upload made on its way, with its steps; None where there is none."""
+    steps = body.get("steps")
+    named = (
+        [{**step, "name": str(name)} for name, step in steps.items() if isinstance(step, dict)]
+        if isinstance(steps, dict)
+        else []
     )
-    clip_id = next((step.clip_id for step in steps if step.name == "upload" and step.clip_id), None)
-    return UploadedClip(clip_id, steps) if clip_id else None
+    found = structure(named, tuple[Step, ...])
+    clip_id = next((step.clip_id for step in found if step.name == "upload" and step.clip_id), None)
+    return UploadedClip(clip_id, found) if clip_id else None
 
 
-def _inner(body: Body) -> Body:
+def _in_data(body: Body) -> tuple[str, Body]:
+    """Return the object under ``data``, or the response's own where there is none."""
     data = body.get("data")
-    return data if isinstance(data, Mapping) else body
+    return ("$.data", data) if isinstance(data, Mapping) else ("$", body)
 
 
-def _needed(row: Body, *names: str) -> str:
-    found = next((value for name in names if (value := text(row.get(name)))), None)
-    if not found:
-        raise ValueError(f"{names[0]} is missing")
-    return found
+def _by_key(key: str) -> Callable[[Body], tuple[str, Body]]:
+    return lambda body: ("$", body) if key in body else _in_data(body)
 
 
-def _needed_number(row: Body, name: str) -> float:
-    found = number(row.get(name))
-    if found is None:
-        raise ValueError(f"{name} is missing")
-    return found
+def _at_top(body: Body) -> tuple[str, Body]:
+    return "$", body
 
 
-def _credits(body: Body) -> Credits:
-    row = _inner(body)
-    return Credits(_needed_number(row, "credits"), number(row.get("extra_credits")) or 0.0)
+def _wav(body: Body) -> tuple[str, Body]:
+    place, found = _in_data(body)
+    return place, {"url": found.get("wav_url") or found.get("url"), "format": "wav"}
 
 
-def _drafts(body: Body) -> LyricsDrafts:
-    rows = items(body.get("results"))
-    drafts = tuple(
-        LyricsDraft(lyrics=lyrics, title=text(row.get("title"))) for row in rows if (lyrics := text(row.get("lyrics")))
-    )
-    if not drafts:
-        raise ValueError("results holds no lyrics")
-    return LyricsDrafts(drafts)
+def _files(body: Body) -> tuple[str, Body]:
+    place, found = _in_data(body)
+    return (place, found) if found.get("files") else ("$", {"files": body.get("data")})
 
 
-def _aligned(body: Body) -> AlignedLyrics:
-    rows = _inner(body).get("alignment")
-    if not isinstance(rows, list):
+PLACES: Final[Mapping[type, Callable[[Body], tuple[str, Body]]]] = {
+    Batch: _at_top,
+    DownloadFile: _wav,
+    DownloadFiles: _files,
+    LyricsDrafts: _at_top,
+    Persona: _by_key("persona_id"),
+    UploadedClip: _by_key("clip_id"),
+}
+
+
+@attrs.frozen
+class _Token:
+    """One token of aligned lyrics, as the service splits them."""
+
+    text: Annotated[str, wire("word")]
+    start: Annotated[float | None, wire("start_s")] = None
+    end: Annotated[float | None, wire("end_s")] = None
+
+
+def _structure_aligned(row: Body, _: object) -> AlignedLyrics:
+    tokens = row.get("alignment")
+    if not isinstance(tokens, list):
         raise ValueError("alignment is missing")  # noqa: TRY004 - it is what comes over the wire
-    return aligned(
-        Word(word, number(row.get("start_s")), number(row.get("end_s")))
-        for row in items(rows)
-        if (word := text(row.get("word")))
-    )
+    return aligned(Word(one.text, one.start, one.end) for one in structure(tokens, tuple[_Token, ...]))
 
 
-def _bpm(body: Body) -> Bpm:
-    row = _inner(body)
-    average = _needed_number(row, "avg_bpm")
-    return Bpm(average=average, highest=number(row.get("max_bpm")), lowest=number(row.get("min_bpm")))
+def _structure_batch(body: Body, _: object) -> Batch:
+    row = body if body.get("batch_id") else _in_data(body)[1]
+    found = row.get("tasks") or row.get("items") or body.get("data")
+    tasks = found if isinstance(found, list) else list(found.values()) if isinstance(found, Mapping) else []
+    batch_id = text(row.get("batch_id"))
+    if not batch_id:
+        raise ValueError("batch_id is missing")
+    submitted = whole(row.get("submitted"))
+    return Batch(batch_id=batch_id, submitted=submitted, tasks=tuple(map(_batch_task, tasks)), raw=body)
 
 
-def _midi(body: Body) -> Midi:
-    row = _inner(body)
-    url = text(row.get("midi_url")) or None
-    instruments = tuple(
-        MidiInstrument(name=text(one.get("name")) or "", notes=_notes(one.get("notes")))
-        for one in items(row.get("instruments"))
-    )
-    if url is None and not instruments:
-        raise ValueError("midi_url is missing")
-    return Midi(url=url, instruments=instruments)
-
-
-def _notes(rows: object) -> tuple[Note, ...]:
-    read = ((row, number(row.get("pitch")), number(row.get("start")), number(row.get("end"))) for row in items(rows))
-    return tuple(
-        Note(pitch=int(pitch), start=start, end=end, velocity=number(row.get("velocity")))
-        for row, pitch, start, end in read
-        if pitch is not None and start is not None and end is not None
-    )
-
-
-def _vox(body: Body) -> Vox:
-    row = _inner(body)
-    return Vox(
-        vox_audio_id=_needed(row, "vox_audio_id"),
-        status=text(row.get("status")),
-        clip_id=text(row.get("source_clip_id")),
-        start=number(row.get("vocal_start_s")),
-        end=number(row.get("vocal_end_s")),
-    )
-
-
-def _files(body: Body) -> DownloadFiles:
-    rows = items(_inner(body).get("files")) or items(body.get("data"))
-    files = tuple(
-        DownloadFile(url, text(row.get("format")))
-        for row in rows
-        if (url := next((found for name in URL_NAMES if (found := text(row.get(name)))), None))
-    )
-    if not files:
-        raise ValueError("files is missing")
-    return DownloadFiles(files)
-
-
-def _shared_song(body: Body) -> SharedSong:
-    row = _inner(body)
-    if not any(text(row.get(name)) for name in ("audio_url", "video_url", "song_title")):
-        raise ValueError("audio_url is missing")
-    return SharedSong(
-        audio_url=text(row.get("audio_url")),
-        video_url=text(row.get("video_url")),
-        image_url=text(row.get("cover_image")),
-        title=text(row.get("song_title")),
-        author=text(row.get("song_author")),
-        tags=tags(row.get("music_styles")),
-    )
-
-
-def _batch(body: Body) -> Batch:
-    row = body if body.get("batch_id") else _inner(body)
-    told = row.get("tasks") or row.get("items") or body.get("data")
-    rows = told if isinstance(told, list) else list(told.values()) if isinstance(told, Mapping) else []
-    submitted = number(row.get("submitted"))
-    return Batch(
-        batch_id=_needed(row, "batch_id"),
-        submitted=None if submitted is None else int(submitted),
-        tasks=tuple(map(_batch_task, rows)),
-        raw=body,
-    )
+structured_by(AlignedLyrics, _structure_aligned)
+structured_by(Batch, _structure_batch)
 
 
 def _batch_task(row: object) -> BatchTask:
     if not isinstance(row, Mapping):
         return BatchTask(task_id=text(row) or None)
-    # The keys of an item are not documented (contract, sonic 8).
-    task_id = text(row.get("task_id")) or text(_inner(row).get("task_id")) or text(row.get("id")) or None
+    # The keys of an item are not documented.
+    task_id = text(row.get("task_id")) or text(_in_data(row)[1].get("task_id")) or text(row.get("id")) or None
     error = row.get("error")
-    told = error if isinstance(error, Mapping) else row
-    reason = next((found for name in ("error", "detail", "message") if (found := text(told.get(name)))), None)
+    place: Mapping[str, Any] = error if isinstance(error, Mapping) else row
+    reason = next((found for name in ("error", "detail", "message") if (found := text(place.get(name)))), None)
     return BatchTask(task_id=task_id, error=None if task_id else reason)
-
-
-URL_NAMES: Final = ("file_url", "url", "audio_url", "wav_url")
-READERS: Final[Mapping[type, Callable[[Body], Any]]] = {
-    AlignedLyrics: _aligned,
-    Batch: _batch,
-    Bpm: _bpm,
-    Credits: _credits,
-    DownloadFile: lambda body: DownloadFile(_needed(_inner(body), "wav_url", "url"), "wav"),
-    DownloadFiles: _files,
-    LyricsDrafts: _drafts,
-    Midi: _midi,
-    Persona: lambda body: Persona(_needed(_inner(body) if "persona_id" not in body else body, "persona_id")),
-    SharedSong: _shared_song,
-    UploadedClip: lambda body: UploadedClip(_needed(_inner(body) if "clip_id" not in body else body, "clip_id")),
-    UpsampledTags: lambda body: UpsampledTags(_needed(_inner(body), "upsampled_tags")),
-    Voice: lambda body: Voice(_needed(_inner(body), "persona_id"), text(_inner(body).get("name"))),
-    Vox: _vox,
-}

@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 from musicapi_async import errors
-from musicapi_async._transport.wire import read_json
-from musicapi_async.results.lenient import number, text
+from musicapi_async.wire.json import read_json
+from musicapi_async.wire.values import number, text
 
 __all__ = [
     "KEY_SHOWN",

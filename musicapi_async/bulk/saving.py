@@ -9,14 +9,13 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Final
 
-import attrs
-
 from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.states import Facts, Row
 from musicapi_async.errors import DownloadError, InvalidRequestError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, kind_of
 from musicapi_async.media.names import LONGEST_PART, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
+from musicapi_async.results.base import Result
 
 __all__ = ["NAMES", "HandOver", "Saver", "clips_in", "make_ready"]
 
@@ -24,8 +23,6 @@ logger: Final = logging.getLogger("musicapi")
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
 END: Final = ".{ext}"
-KNOWN: Final = tuple(field.name for field in attrs.fields(Clip) if not field.name.startswith("_"))
-"""What of a clip is kept: not the reply's bytes."""
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 LONGEST_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
@@ -69,7 +66,7 @@ class HandOver:
 
     def known(self, result: Any, /) -> Facts:
         """Return what is known of a result's clips, as JSON takes it."""
-        return Facts(clips=[_known(clip) for clip in clips_in(result)])
+        return Facts(clips=[clip.to_dict() for clip in clips_in(result)])
 
 
 class Saver(HandOver):
@@ -91,7 +88,7 @@ class Saver(HandOver):
         if isinstance(result, DownloadFiles):
             saving = [self._save_file(f"{stem}-{number}", file) for number, file in enumerate(result, 1)]
         if not clips:
-            known = attrs.asdict(result) if attrs.has(type(result)) else result
+            known = result.to_dict() if isinstance(result, Result) else result
             saving.append(self._write(stem, row, {"result": known}))
         # Each is seen through, also when another fails: what came is kept.
         saved = await asyncio.gather(*saving, return_exceptions=True)
@@ -105,7 +102,7 @@ class Saver(HandOver):
         names = [await self._fetch(stem, clip)] if clip.audio_url else []
         if clip.image_url:
             names += await self._fetch_cover(f"{stem}-cover", clip.image_url)
-        return [*names, *await self._write(stem, row, {"clip": _known(clip), "raw": clip.raw})]
+        return [*names, *await self._write(stem, row, {"clip": clip.to_dict(), "raw": clip.raw})]
 
     async def _save_file(self, stem: str, file: DownloadFile) -> list[str]:
         return [await self._fetch(stem, file)]
@@ -189,9 +186,3 @@ def _clip_of(part: object) -> Clip | None:
     if isinstance(part, ReplacedSection):
         return part.full or part.replaced
     return part if isinstance(part, Clip) else None
-
-
-def _known(clip: Clip) -> dict[str, Any]:
-    known = {name: getattr(clip, name) for name in KNOWN}
-    created_at = clip.created_at
-    return known | {"created_at": None if created_at is None else created_at.isoformat()}

@@ -1,7 +1,5 @@
 """``musicapi credits``: the account's balance."""
 
-import attrs
-
 from musicapi_async import MusicAPI
 from musicapi_async.cli.ending import in_order
 from musicapi_async.cli.screen import Screen
@@ -13,6 +11,6 @@ async def show_credits(screen: Screen) -> None:
     """Ask for the balance and show it."""
     async with in_order(MusicAPI()) as client:
         balance = await client.account.credits()
-    screen.tell(attrs.asdict(balance) | {"total": balance.total})
+    screen.tell(balance.to_dict() | {"total": balance.total})
     screen.progress.stop()
     screen.say(f"{balance.total:g} credits ({balance.credits:g} of the subscription, {balance.extra_credits:g} extra)")

@@ -11,7 +11,7 @@ from musicapi_async.cli.files import read_json, stems, write_json
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import DownloadError
 
-__all__ = ["Collected", "collect", "fields_of"]
+__all__ = ["Collected", "collect"]
 
 
 @attrs.frozen
@@ -24,13 +24,8 @@ class Collected:
 
     def to_json(self) -> dict[str, object]:
         """Return what ``--json`` tells of it."""
-        told = fields_of(self.clip) | {"files": {kind: str(path) for kind, path in self.files.items()}}
+        told = self.clip.to_dict() | {"files": {kind: str(path) for kind, path in self.files.items()}}
         return told if self.error is None else told | {"download_error": str(self.error)}
-
-
-def fields_of(clip: Clip) -> dict[str, object]:
-    """Return a clip's fields, without the service's own object."""
-    return attrs.asdict(clip, filter=lambda field, _: field.name != "_raw")
 
 
 async def collect(
@@ -90,4 +85,4 @@ def _write_known(files: Mapping[str, Path], known: Mapping[str, object], clip: C
     if about.get("request") is None:
         # Fetched again from its id, the task does not tell what was asked for; the file of the first time does.
         about["request"] = read_json(files["json"]).get("request")
-    write_json(files["json"], about | {"clip": fields_of(clip), "files": names, "raw": clip.raw})
+    write_json(files["json"], about | {"clip": clip.to_dict(), "files": names, "raw": clip.raw})

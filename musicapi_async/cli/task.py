@@ -11,7 +11,7 @@ import attrs
 from rich.filesize import decimal
 
 from musicapi_async import Clip, MusicAPI, Songs, Task, errors
-from musicapi_async.cli.collect import Collected, collect, fields_of
+from musicapi_async.cli.collect import Collected, collect
 from musicapi_async.cli.ending import in_order
 from musicapi_async.cli.exits import LeftAliveError
 from musicapi_async.cli.files import Receipt, make_folder
@@ -88,7 +88,7 @@ async def look(task_id: str, family: str, screen: Screen) -> None:
     """Look at a task once and show it; raises its error when it has failed."""
     async with in_order(MusicAPI()) as client:
         state = await _task_of(client, family, task_id).poll()
-    clips = [fields_of(clip) for clip in state.clips]
+    clips = [clip.to_dict() for clip in state.clips]
     screen.tell({"task_id": state.task_id, "family": family, "status": state.status, "clips": clips})
     screen.say(f"{family} task {state.task_id}: {state.status}")
     screen.rows([_clip_row(clip) for clip in state.clips])
@@ -109,9 +109,9 @@ async def run_errand(client: MusicAPI, errand: Errand, screen: Screen) -> None:
     songs = await _wait(errand, screen)
     for clip in songs.failed:
         screen.warn(f"{name_of(clip)} failed: {clip.error or 'the service gave no reason'}")
-    screen.tell({"failed": [fields_of(clip) for clip in songs.failed]})
+    screen.tell({"failed": [clip.to_dict() for clip in songs.failed]})
     if errand.out is None:
-        screen.tell({"clips": [fields_of(clip) for clip in songs]})
+        screen.tell({"clips": [clip.to_dict() for clip in songs]})
         screen.progress.stop()
         screen.rows([_clip_row(clip) for clip in (*songs, *songs.failed)])
         return

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple, Self
 
 import attrs
 
-from musicapi_async.results.lenient import items, number, text
-from musicapi_async.results.several import Several
+from musicapi_async.results.base import Result, Several
+from musicapi_async.wire import values
+from musicapi_async.wire.converter import hook_of_fields, structure, structured_by, wire
 
 __all__ = ["FAILED", "SUCCEEDED", "Clip", "Row", "Songs", "Told", "Word"]
 
@@ -17,17 +18,17 @@ FAILED: Final = "failed"
 
 
 @attrs.frozen
-class Word:
+class Word(Result):
     """One sung word and when it is heard.
 
     ``start`` and ``end`` are seconds from the beginning of the clip; ``line`` is the index of its line in the
     lyrics, where the service tells it.
     """
 
-    text: str
+    text: Annotated[str, wire("text", read=values.text_or_empty)] = ""
     start: float | None = None
     end: float | None = None
-    line: int | None = None
+    line: Annotated[int | None, wire("line_index")] = None
 
 
 class Told:
@@ -59,7 +60,7 @@ class Row(NamedTuple):
 
 
 @attrs.frozen(kw_only=True)
-class Clip:
+class Clip(Result):
     """One piece of music, as one class for every family's spelling of it.
 
     Only what the service told is set; everything else is None, and ``raw`` is the service's own object.
@@ -73,20 +74,25 @@ class Clip:
     - ``error`` says why a failed clip failed, where the service tells.
     """
 
-    clip_id: str = ""
+    clip_id: Annotated[str, wire("clip_id", read=values.text_or_empty)] = ""
     title: str | None = None
     state: str | None = None
     audio_url: str | None = None
     stream_url: str | None = None
     image_url: str | None = None
     video_url: str | None = None
-    lyrics: str | None = attrs.field(default=None, repr=False)
-    tags: str | None = None
+    # Producer has been seen to leave out the last letter.
+    lyrics: Annotated[str | None, wire("lyrics", "lyric")] = attrs.field(default=None, repr=False)
+    # Riffusion calls its tags sound.
+    tags: Annotated[str | None, wire("tags", "sound", read=values.tags)] = None
     duration: float | None = None
     created_at: datetime | None = None
-    model: str | None = None
-    error: str | None = None
-    _raw: Mapping[str, object] | Row = attrs.field(factory=dict, repr=False, eq=False, alias="raw")
+    model: Annotated[str | None, wire("mv")] = None
+    # The reason of a failure has no fixed name.
+    error: Annotated[str | None, wire("error_message", "error", "message")] = None
+    _raw: Annotated[Mapping[str, object] | Row, wire("raw", read=values.unchanged)] = attrs.field(
+        factory=dict, repr=False, eq=False, alias="raw"
+    )
 
     @property
     def is_done(self) -> bool:
@@ -130,14 +136,29 @@ class Songs(Several[Clip]):
         return self.clips
 
 
+_structure_fields: Final = hook_of_fields(Clip)
+
+
+def structure_clip(row: Mapping[str, object], source: object = None) -> Clip:
+    """Structure a clip: while it runs, its ``audio_url`` is a live stream and not the finished file.
+
+    ``source`` is the place to parse the object from again; without one the object itself is kept.
+    """
+    state, url = state_and_url(row)
+    is_finished = state == SUCCEEDED
+    urls = {"audio_url": url if is_finished else None, "stream_url": None if is_finished else url}
+    return _structure_fields({**row, "state": state, **urls, "raw": source if isinstance(source, Row) else row}, Clip)
+
+
+structured_by(Clip, structure_clip)
+
+
+def state_and_url(row: Mapping[str, object]) -> tuple[str | None, str | None]:
+    """Return a clip's state, and the address of its file or stream; with an address and no state it succeeded."""
+    url = values.text(row.get("audio_url")) or None
+    return values.text(row.get("state")) or (SUCCEEDED if url else None), url
+
+
 def _words(row: Mapping[str, object]) -> tuple[Word, ...]:
     timing = row.get("timestamp")
-    return tuple(map(_word, items(timing.get("words")))) if isinstance(timing, Mapping) else ()
-
-
-def _word(row: Mapping[str, object]) -> Word:
-    get = row.get
-    line = get("line_index")
-    if type(line) is not int:
-        line = None if (told := number(line)) is None else int(told)
-    return Word(text(get("text")) or "", number(get("start")), number(get("end")), line)
+    return structure(timing.get("words"), tuple[Word, ...]) if isinstance(timing, Mapping) else ()

@@ -5,11 +5,13 @@ from typing import Literal
 
 import attrs
 
+from musicapi_async.results.base import Result
+
 __all__ = ["Evidence"]
 
 
 @attrs.frozen(kw_only=True)
-class Evidence:
+class Evidence(Result):
     """The balance before and after an uncertain request: ``await client.look_into(error)``.
 
     - ``before``: the credits this client saw when it was last asked for them before the request, at ``before_at``; None

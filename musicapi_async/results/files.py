@@ -1,17 +1,20 @@
 """Addresses of files, for ``client.download``."""
 
+from typing import Annotated
+
 import attrs
 
-from musicapi_async.results.several import Several
+from musicapi_async.results.base import Result, Several
+from musicapi_async.wire.converter import wire
 
 __all__ = ["DownloadFile", "DownloadFiles"]
 
 
 @attrs.frozen
-class DownloadFile:
+class DownloadFile(Result):
     """One file: its ``format`` (``mp3``, ``m4a``, ``wav``) where it is known, and its address."""
 
-    url: str
+    url: Annotated[str, wire("file_url", "url", "audio_url", "wav_url")]
     format: str | None = None
 
 

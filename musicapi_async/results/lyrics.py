@@ -1,17 +1,19 @@
 """Words: drafts of lyrics, and the lyrics of a clip with the time of every word."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import attrs
 
+from musicapi_async.results.base import Result, Several
 from musicapi_async.results.clip import Word
-from musicapi_async.results.several import Several
+from musicapi_async.wire.converter import wire
 
 __all__ = ["AlignedLyrics", "LyricsDraft", "LyricsDrafts", "aligned"]
 
 
 @attrs.frozen
-class LyricsDraft:
+class LyricsDraft(Result):
     """One draft of lyrics, with section tags such as ``[Verse]``."""
 
     lyrics: str
@@ -22,7 +24,7 @@ class LyricsDraft:
 class LyricsDrafts(Several[LyricsDraft]):
     """The drafts the service wrote, usually two."""
 
-    drafts: tuple[LyricsDraft, ...] = ()
+    drafts: Annotated[tuple[LyricsDraft, ...], wire("results")] = ()
 
     def _items(self) -> tuple[LyricsDraft, ...]:
         return self.drafts

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import attrs
 
+from musicapi_async.results.base import Result, Several
 from musicapi_async.results.clip import Clip
-from musicapi_async.results.several import Several
 
 __all__ = ["ExtendedSong", "ExtendedSongs", "ReplacedSection", "ReplacedSections", "Stem", "Stems"]
 
 
 @attrs.frozen
-class Stem:
+class Stem(Result):
     """One part of a song by itself; ``name`` is the service's word, such as ``vocals`` or ``Backing Vocals``."""
 
     name: str
@@ -41,7 +41,7 @@ class Stems(Several[Stem]):
 
 
 @attrs.frozen
-class ReplacedSection:
+class ReplacedSection(Result):
     """A section that was made anew; with ``auto_concat`` also the ``full`` song with the section in its place."""
 
     replaced: Clip
@@ -60,7 +60,7 @@ class ReplacedSections(Several[ReplacedSection]):
 
 
 @attrs.frozen
-class ExtendedSong:
+class ExtendedSong(Result):
     """A continuation; with ``auto_concat`` also the ``full`` song from its beginning."""
 
     extended: Clip

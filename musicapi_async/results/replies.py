@@ -1,20 +1,23 @@
 """What the smaller operations return."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import attrs
 
-from musicapi_async.results.several import Several
+from musicapi_async.results.base import Result, Several
+from musicapi_async.wire import values
+from musicapi_async.wire.converter import wire
 
 __all__ = ["Batch", "BatchTask", "Credits", "Persona", "SharedSong", "UpsampledTags", "Voice"]
 
 
 @attrs.frozen
-class Credits:
+class Credits(Result):
     """The account's balance: ``credits`` of the subscription and ``extra_credits`` bought besides."""
 
     credits: float
-    extra_credits: float = 0.0
+    extra_credits: Annotated[float, wire("extra_credits", read=values.number_or_zero)] = 0.0
 
     @property
     def total(self) -> float:
@@ -23,14 +26,14 @@ class Credits:
 
 
 @attrs.frozen
-class Persona:
+class Persona(Result):
     """A persona made from a clip; its ``persona_id`` goes to ``sonic.persona_song``."""
 
     persona_id: str
 
 
 @attrs.frozen
-class Voice:
+class Voice(Result):
     """A voice made from a recording; its ``persona_id`` goes to ``sonic.persona_song``."""
 
     persona_id: str
@@ -38,26 +41,26 @@ class Voice:
 
 
 @attrs.frozen
-class UpsampledTags:
+class UpsampledTags(Result):
     """Style tags, written out."""
 
-    tags: str
+    tags: Annotated[str, wire("upsampled_tags")]
 
 
 @attrs.frozen(kw_only=True)
-class SharedSong:
+class SharedSong(Result):
     """What a share link leads to."""
 
     audio_url: str | None = None
     video_url: str | None = None
-    image_url: str | None = None
-    title: str | None = None
-    author: str | None = None
-    tags: str | None = None
+    image_url: Annotated[str | None, wire("cover_image")] = None
+    title: Annotated[str | None, wire("song_title")] = None
+    author: Annotated[str | None, wire("song_author")] = None
+    tags: Annotated[str | None, wire("music_styles", read=values.tags)] = None
 
 
 @attrs.frozen(kw_only=True)
-class BatchTask:
+class BatchTask(Result):
     """What became of one item of a batch: the ``task_id`` it was accepted as, or the ``error`` it was refused with."""
 
     task_id: str | None = None
@@ -74,7 +77,9 @@ class Batch(Several[BatchTask]):
     batch_id: str
     submitted: int | None = None
     tasks: tuple[BatchTask, ...] = ()
-    raw: Mapping[str, object] = attrs.field(factory=dict, repr=False, eq=False)
+    raw: Annotated[Mapping[str, object], wire("raw", read=values.unchanged)] = attrs.field(
+        factory=dict, repr=False, eq=False
+    )
 
     def _items(self) -> tuple[BatchTask, ...]:
         return self.tasks

@@ -2,11 +2,13 @@
 
 import attrs
 
+from musicapi_async.results.base import Result
+
 __all__ = ["Step", "UploadedClip"]
 
 
 @attrs.frozen(kw_only=True)
-class Step:
+class Step(Result):
     """One step of a one-shot upload, such as ``upload`` or ``extend``: what it made, or the ``error`` it ended with."""
 
     name: str
@@ -17,7 +19,7 @@ class Step:
 
 
 @attrs.frozen
-class UploadedClip:
+class UploadedClip(Result):
     """A clip that was uploaded, not made by the service.
 
     Given to an operation as its ``clip`` it picks the service's variant for uploads by itself. Make one from an id you

@@ -13,7 +13,6 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from musicapi_async._request import Request, TaskRequest
-from musicapi_async._transport.wire import read_json
 from musicapi_async.families import sonic
 from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox import audio
@@ -22,6 +21,7 @@ from musicapi_async.sandbox.checks import RefusedError, look_paths, paths, reque
 from musicapi_async.sandbox.faults import Fault, Faults
 from musicapi_async.sandbox.looks import look
 from musicapi_async.sandbox.state import Account, Ending, SandboxTask, World, clip_in
+from musicapi_async.wire.json import read_json
 
 __all__ = ["Sandbox"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from musicapi_async._transport import wire
+from musicapi_async.wire import json as wire
 
 BLOCK = "import sys; sys.modules.update(dict.fromkeys(['orjson', 'uvloop', 'rich', 'typer', 'lameenc', 'jinja2']))\n"
 
@@ -123,7 +123,7 @@ def test_the_same_replies_are_read_with_and_without_orjson() -> None:
     without = run(
         """
         import json
-        from musicapi_async._transport import wire
+        from musicapi_async.wire import json as wire
 
         def read(document):
             try:

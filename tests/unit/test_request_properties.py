@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from musicapi_async import Clip, MusicAPI, Request, UploadedClip, nuro, operations, producer, riffusion, sonic
 from musicapi_async._operation import operation_at
-from musicapi_async._transport.wire import read_json, write_json
 from musicapi_async.errors import InvalidRequestError
+from musicapi_async.wire.json import read_json, write_json
 
 Fields = st.SearchStrategy[Any]
 

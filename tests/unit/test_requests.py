@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import Clip, errors, lyrics, operations, riffusion, sonic
-from musicapi_async._transport.wire import write_json
+from musicapi_async.wire.json import write_json
 
 Kind = type[Any]
 

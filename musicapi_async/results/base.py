@@ -1,14 +1,26 @@
-"""A result that is several things of one kind: a plain sequence with a name."""
+"""The bases of results: values that become JSON, and values that are a sequence."""
 
 from collections.abc import Sequence
-from typing import TypeVar, overload
+from typing import TypeVar, cast, overload
 
-__all__ = ["Several"]
+from musicapi_async.wire.converter import unstructure
+
+__all__ = ["Result", "Several"]
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Several(Sequence[T_co]):
+class Result:
+    """A value that the service returned."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the public fields as plain JSON values, for ``json.dumps``: times as ISO 8601, no ``raw``."""
+        return cast("dict[str, object]", unstructure(self))
+
+
+class Several(Result, Sequence[T_co]):
     """A sequence over one of the fields of its subclass."""
 
     __slots__ = ()

@@ -1,0 +1,1 @@
+"""JSON and attrs classes: parsing, and the package's one cattrs converter."""

@@ -1,0 +1,186 @@
+"""JSON objects to attrs classes and back: the package's one cattrs converter. No I/O.
+
+The types of a class say how lenient it is:
+
+- ``str``, ``float`` and ``int`` are required: an object without them cannot be structured.
+- ``str | None``, ``float | None``, ``int | None``, ``bool | None`` and ``datetime | None`` take any JSON value, and are
+  None for one that cannot be read as such.
+- ``tuple[T, ...]`` of an attrs class is structured item by item; items that cannot be structured are left out.
+
+The service's names stand beside the fields: ``lyrics: Annotated[str | None, wire("lyrics", "lyric")]``. Unknown keys
+are ignored.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+
+import attrs
+from cattrs import Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from musicapi_async.wire.values import moment, number, text, whole
+
+__all__ = ["hook_of_fields", "structure", "structured_by", "unstructure", "wire"]
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+
+UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
+
+
+@attrs.frozen
+class Names:
+    """The JSON keys of a field, the preferred one first, and how its value is read where its type does not say it."""
+
+    keys: tuple[str, ...] = ()
+    read: Hook | None = None
+
+
+def wire(*keys: str, read: Hook | None = None) -> Names:
+    """Name a field's JSON keys: of several, the first one whose value is neither empty nor null counts."""
+    return Names(keys, read)
+
+
+def structure(body: object, cls: type[T], path: str = "$") -> T:
+    """Structure a JSON object; ``path`` is where it stands in the response, for the error.
+
+    Raises ValueError, which names the place (``$.data.credits``), when something essential is missing.
+    """
+    try:
+        found: T = _quick.structure(body, cls)
+    except UNREADABLE as error:
+        # Structured again: keeping the path of every value would cost a fifth of each response that is fine.
+        raise ValueError(_explained(body, cls, path)) from error
+    return found
+
+
+def unstructure(value: object) -> Any:
+    """Return an attrs object as plain JSON values: times as ISO 8601, the service's own object (``raw``) left out."""
+    return _quick.unstructure(value)
+
+
+def structured_by(cls: type[T], hook: Callable[[Any, Any], T]) -> None:
+    """Have a class structured by a function of its own, where its shape on the wire is not that of its fields."""
+    for converter in (_quick, _detailed):
+        converter.register_structure_hook(cls, hook)
+
+
+def hook_of_fields(cls: type[T]) -> Callable[[Any, Any], T]:
+    """Return the function that cattrs generates from a class's fields, for a function that prepares its input."""
+    return _structure_fn(cls, _quick)
+
+
+def _explained(body: object, cls: type[Any], path: str) -> str:
+    try:
+        _detailed.structure(body, cls)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is put into words
+        return "; ".join(transform_error(error, path, _sentence)).replace(" @ ", " at ")
+    return f"{path} cannot be read as {cls.__name__}"
+
+
+def _sentence(error: BaseException, _: type | None) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return str(error) if isinstance(error, ValueError) else "an object is missing"
+
+
+def _required(read: Callable[[Any], Any], wanted: str) -> Hook:
+    def hook(value: Any, _: Any) -> Any:
+        found = read(value)
+        if found is None or found == "":
+            raise ValueError(f"{wanted} is missing")
+        return found
+
+    return hook
+
+
+def _names_of(cls: type) -> dict[str, Names]:
+    hints = get_type_hints(cls, include_extras=True)
+    return {
+        field.name: found
+        for field in attrs.fields(cls)
+        for found in getattr(hints.get(field.name), "__metadata__", ())
+        if isinstance(found, Names)
+    }
+
+
+def _override_of(name: str, names: Names) -> Any:
+    return override(rename=names.keys[0] if names.keys else name, struct_hook=names.read)
+
+
+def _structure_fn(cls: type[T], converter: Converter) -> Callable[[Any, Any], T]:
+    known = _names_of(cls)
+    generated: Callable[[Any, Any], T] = make_dict_structure_fn(
+        cls, converter, **{name: _override_of(name, names) for name, names in known.items()}
+    )
+    spellings = [(names.keys[0], names.keys[1:]) for names in known.values() if len(names.keys) > 1]
+
+    def hook(row: Mapping[str, Any], _: Any) -> T:
+        for first, others in spellings:
+            if not row.get(first):
+                value = next((found for other in others if (found := row.get(other))), None)
+                row = row if value is None else {**row, first: value}
+        return generated(row, cls)
+
+    return hook if spellings else generated
+
+
+def _unstructure_fn(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
+    raw: dict[str, Any] = {
+        field.name: override(omit=True) for field in attrs.fields(cls) if field.name.lstrip("_") == "raw"
+    }
+    return make_dict_unstructure_fn(cls, converter, **raw)
+
+
+def _is_tuple_of_attrs(cls: Any) -> bool:
+    return get_origin(cls) is tuple and get_args(cls)[1:] == (Ellipsis,) and attrs.has(get_args(cls)[0])
+
+
+def _tuple_fn(cls: Any, converter: Converter) -> Callable[[Any, Any], tuple[Any, ...]]:
+    item = get_args(cls)[0]
+    structure_item = converter.get_structure_hook(item)
+
+    def hook(rows: Any, _: Any) -> tuple[Any, ...]:
+        if type(rows) is not list:
+            return ()
+        try:
+            return tuple([structure_item(row, item) for row in rows])
+        # ExceptionGroup: the detailed converter's.
+        except (*UNREADABLE, ExceptionGroup):
+            return tuple(found for row in rows if (found := one(row)) is not None)
+
+    def one(row: Any) -> Any:
+        try:
+            return structure_item(row, item) if isinstance(row, dict) else None
+        except (*UNREADABLE, ExceptionGroup):
+            return None
+
+    return hook
+
+
+HOOKS: Final[Mapping[Any, Hook]] = {
+    str | None: text,
+    float | None: number,
+    int | None: whole,
+    datetime | None: moment,
+    bool | None: lambda value, _: value if isinstance(value, bool) else None,
+    str: _required(text, "text"),
+    float: _required(number, "a number"),
+    int: _required(whole, "a whole number"),
+}
+
+
+def _make(*, detailed: bool) -> Converter:
+    converter = Converter(detailed_validation=detailed, use_alias=True)
+    for cls, hook in HOOKS.items():
+        converter.register_structure_hook(cls, hook)
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook_factory(attrs.has, _structure_fn)
+    converter.register_unstructure_hook_factory(attrs.has, _unstructure_fn)
+    converter.register_structure_hook_factory(_is_tuple_of_attrs, _tuple_fn)
+    return converter
+
+
+_quick: Final = _make(detailed=False)
+_detailed: Final = _make(detailed=True)
