@@ -31,6 +31,7 @@ pickling: the raw arguments are the exception's ``args``, the sentence is made i
 """
 
 from datetime import datetime
+from typing import Final
 
 __all__ = [
     "APIStatusError",
@@ -288,11 +289,19 @@ class NotReadyError(MusicAPIError, TimeoutError):
         return f"{self.attempted}: still being prepared after {self.waited:g} s; ask again later"
 
 
+REFUND_SENTENCES: Final = {
+    True: "its credits were refunded",
+    False: "its credits were not refunded",
+    None: "the response does not say whether its credits were refunded: check your balance",
+}
+
+
 class TaskFailedError(MusicAPIError):
     """The service gave up on a task.
 
     ``type`` is the service's word (``failed``, ``timeout``, ``forbidden``, ``api_error``); ``refunded`` is True when
-    the reply says the credits came back, None when it does not say (the service documents that they do).
+    the response reports beyond doubt that the credits were refunded, False when it reports that they were not, and None
+    when it does not say (the service documents that they are).
     """
 
     def __init__(
@@ -315,7 +324,7 @@ class TaskFailedError(MusicAPIError):
         self.body = body
 
     def __str__(self) -> str:
-        refund = "its credits were refunded" if self.refunded else "failed tasks are refunded: check your credits"
+        refund = REFUND_SENTENCES[self.refunded]
         return f"the service gave up on {self.family} task {self.task_id}: {self.message} ({self.type}); {refund}"
 
 

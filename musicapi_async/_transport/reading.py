@@ -29,14 +29,22 @@ from musicapi_async.results import (
     Vox,
     Word,
 )
-from musicapi_async.results.clip import SUCCEEDED, Row
+from musicapi_async.results.clip import FAILED, SUCCEEDED, Row
 from musicapi_async.results.lenient import items, moment, number, tags, text
 from musicapi_async.results.lyrics import aligned
 
-__all__ = ["read_clip", "read_result", "read_uploaded", "state_and_url"]
+__all__ = ["COMPLETE", "read_clip", "read_result", "read_uploaded", "state_and_url"]
 
 T = TypeVar("T")
 Body = Mapping[str, object]
+
+COMPLETE: Final = "complete"
+END_STATES: Final[Mapping[str, str]] = {
+    SUCCEEDED: SUCCEEDED,
+    COMPLETE: SUCCEEDED,
+    FAILED: FAILED,
+    "error": FAILED,
+}
 
 
 def read_result(body: Body, kind: type[T]) -> T:
@@ -75,9 +83,20 @@ def read_clip(row: Body, kept: Row | None = None) -> Clip:
 
 
 def state_and_url(row: Body) -> tuple[str | None, str | None]:
-    """Read how far a clip is, and the address of its file or its stream; with a file and no word it has succeeded."""
+    """Return a clip's state under the documented names, and the address of its file or stream.
+
+    With an address and no state it succeeded. ``complete`` and ``error`` are the words of the platform behind the
+    service for ``succeeded`` and ``failed``; ``complete`` without an address is not the end yet. Other states stay as
+    they came: the clip is still running.
+    """
     audio_url = text(row.get("audio_url")) or None
-    return text(row.get("state")) or (SUCCEEDED if audio_url else None), audio_url
+    state = text(row.get("state"))
+    if not state:
+        return SUCCEEDED if audio_url else None, audio_url
+    word = state.strip().lower()
+    if word == COMPLETE and audio_url is None:
+        return COMPLETE, None
+    return END_STATES.get(word, state), audio_url
 
 
 def read_uploaded(body: Body) -> UploadedClip | None:

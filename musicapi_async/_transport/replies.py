@@ -25,6 +25,7 @@ __all__ = [
     "own_words",
     "read_body",
     "read_object",
+    "read_refund",
     "read_task_id",
     "retry_after",
     "unreadable",
@@ -60,6 +61,11 @@ ERROR_BY_STATUS: Final[Mapping[int, type[errors.APIStatusError]]] = {
     410: errors.RetiredError,
     429: errors.RateLimitError,
 }
+REFUND_KEYS: Final = ("already_refunded", "refund_processed")
+REFUND_PLACES: Final = ("error", "detail", "message", "data", "handledData")
+"""Objects of a response in which a refund can be reported, besides the response itself."""
+# The whole sentence, and the last one: "No credits were refunded" and "... refunded, if ..." report nothing.
+REFUND_SENTENCE: Final = re.compile(r"(?:^|[.!]\s+)credits were previously refunded\.\s*$", re.IGNORECASE)
 MODERATED: Final = ("lyrics", "description", "copyright", "inappropriate", "moderation", "artist name", "producer tag")
 
 
@@ -169,8 +175,27 @@ def names_task(body: object) -> bool:
 
 
 def is_refunded(body: object) -> bool:
-    """Tell whether a body says that the credits were given back."""
-    return isinstance(body, dict) and (body.get("already_refunded") is True or body.get("refund_processed") is True)
+    """Return whether a response reports, beyond doubt, that the credits were refunded."""
+    return read_refund(body, message_in(body)) is True
+
+
+def read_refund(body: object, message: str | None) -> bool | None:
+    """Return True when the credits were refunded, False when they were not, None when the response does not say.
+
+    Only what is plainly positive is a refund: a key that is literally true, or the service's own sentence at the end of
+    ``message``. Any other wording may deny, promise or quote one, and a refund that is wrongly believed pays twice.
+    """
+    places = [body, *(body.get(name) for name in REFUND_PLACES)] if isinstance(body, dict) else []
+    flags = {
+        place.get(key) for place in places if isinstance(place, dict) for key in REFUND_KEYS if _is_flag(place, key)
+    }
+    if flags:
+        return True in flags
+    return True if message is not None and REFUND_SENTENCE.search(message) else None
+
+
+def _is_flag(place: Mapping[str, object], key: str) -> bool:
+    return isinstance(place.get(key), bool)
 
 
 def _failed_step(attempted: str, reply: Reply, body: Mapping[str, object]) -> errors.MusicAPIError:

@@ -65,7 +65,8 @@ class Clip:
     Only what the service told is set; everything else is None, and ``raw`` is the service's own object.
 
     - ``state`` is ``pending``, ``running``, ``succeeded``, ``failed``, or a word the service invents later; a clip with
-      a finished file and no word for it counts as succeeded (contract, decision 7).
+      a finished file and no state counts as succeeded. The words of the platform behind the service, ``complete`` (with
+      an audio URL) and ``error``, become ``succeeded`` and ``failed``; ``raw`` has them as they came.
     - ``audio_url`` is the finished file, ``stream_url`` a live stream while the clip still runs: never the same thing.
     - ``duration`` is in seconds; ``created_at`` is an aware datetime; ``model`` is the service's echo of ``mv``, which
       may differ from the model that was asked for.

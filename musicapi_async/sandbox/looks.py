@@ -24,7 +24,7 @@ FileUrl = Callable[[str], str]
 
 BODY_FAILURES: Final = frozenset({"failed", "timeout", "forbidden", "api_error"})
 NOT_READY: Final = "task not ready, please wait few seconds."
-GONE_WRONG: Final = "The upstream generation failed. Credits were refunded."
+GONE_WRONG: Final = "The upstream generation failed. Credits were previously refunded."
 
 # The moments of a task, as shares of its whole time.
 CLIPS_APPEAR: Final = 0.3
