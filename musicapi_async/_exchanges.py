@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from musicapi_async._request import GET, POST, Request, TaskRequest
+from musicapi_async._transport.addresses import as_sent
 from musicapi_async._transport.caller import Call
 from musicapi_async._transport.reading import read_result, read_uploaded
 from musicapi_async._transport.replies import (
@@ -78,7 +79,7 @@ def plain(method: str, path: str, json: Mapping[str, Any] | None) -> tuple[Call,
         raise InvalidRequestError(f"path is {path!r}; it must begin with /", "path", path, "/...")
     check_json("json", json)
     kind = Kind.LOOK if method == GET else Kind.PAID
-    call = Call(method=method, path=quote(path, safe="/?=&%~"), body=json, kind=kind, request=json)
+    call = Call(method=method, path=as_sent(path).replace("#", "%23"), body=json, kind=kind, request=json)
     return call, lambda reply: read_object(call.attempted, reply, read_body(reply))
 
 

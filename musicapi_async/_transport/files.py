@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from musicapi_async._settings import Settings
-from musicapi_async._transport.addresses import address_in, is_public, is_this_machine
+from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
 from musicapi_async._transport.connections import USER_AGENT, Connections, break_of
 from musicapi_async._transport.ranges import Answer, Part
 from musicapi_async._transport.repeating import RepeatError, repeating
@@ -115,7 +115,7 @@ class Files:
                 if response.status not in MOVED or not (location := response.headers.get("Location")):
                     return response
                 response.close()
-                address = address.join(URL(location))
+                address = joined(address, location)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 raise _break_of(error, address) from error
         raise BrokenError(Fault.REFUSAL, f"it redirects more than {REDIRECTS} times")
@@ -225,7 +225,7 @@ def _refused(host: str) -> str:
 
 def _address_of(url: str) -> URL:
     try:
-        return URL(url)
+        return url_of(url)
     except ValueError as error:
         raise BrokenError(Fault.REFUSAL, f"it is no address: {error}") from error
 

@@ -182,7 +182,7 @@ def _url_of(source: Clip | DownloadFile | str) -> str:
             state = source.state or "unknown"
             raise DownloadError(f"clip {source.clip_id}", None, f"it has no finished audio (its state is {state})")
         return source.audio_url
-    if not source.startswith(("http://", "https://")):
+    if not source.lower().startswith(("http://", "https://")):
         raise DownloadError(source, None, "only http:// and https:// addresses can be fetched")
     return source
 
