@@ -64,6 +64,7 @@ class MusicAPI:
         poll_price: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
+        max_file_size: int | None = None,
         proxy: str | None = None,
         trust_env: bool | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -253,6 +254,7 @@ class MusicAPI:
         total_timeout: float | None = None,
         max_attempts: int | None = None,
         max_reply_size: int | None = None,
+        max_file_size: int | None = None,
         on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> Self:
         """Return a view of this client with other settings on the same connections.

@@ -14,6 +14,7 @@ from yarl import URL
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
 from musicapi_async._transport.connections import USER_AGENT, Connections, break_of
+from musicapi_async._transport.minimum_rate import MinimumRate
 from musicapi_async._transport.ranges import Answer, Part
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, error_from
@@ -56,6 +57,8 @@ class Files:
     def __init__(self, connections: Connections, budget: Budget) -> None:
         self.connections = connections
         self.budget = budget
+        # Before the pool, so that waiting for a turn does not count as waiting for the host.
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def fetch(self, settings: Settings, url: str, take: Callable[[FileReply], Awaitable[T]]) -> T:
         """Ask for a file and hand it to ``take``; again, by the rules of retry.py, when it breaks off.
@@ -79,6 +82,9 @@ class Files:
         only what is spelled out in the URL can be checked.
         """
         response = None
+        # Another event loop is told before it waits for a slot of ours.
+        self.connections.check()
+        await self._slots.acquire()
         try:
             response = await self._follow(settings, _address_of(url), part.ask())
             answer = part.hear(response.status, response.headers)
@@ -88,30 +94,36 @@ class Files:
                 answer = part.hear(response.status, response.headers)
             if answer is Answer.REFUSAL:
                 raise error_from(f"GET {url}", Reply(response.status, response.headers, b""), None)
-            yield FileReply(part.came, part.size, _chunks(response.content, url, part))
+            _check_size(part.size, settings, "are announced")
+            with MinimumRate(response.content) as body:
+                yield FileReply(part.came, part.size, _chunks(body, url, part, settings))
         finally:
             if response is not None:
                 # What was read to its end is free already.
                 response.close()
+            self._slots.release()
 
     async def _follow(self, settings: Settings, address: URL, asked: Mapping[str, str]) -> aiohttp.ClientResponse:
         limits = aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         )
+        # A header that comes byte by byte is never silent for long.
+        until_head = max(settings.timeout, settings.connect_timeout + settings.read_timeout)
         for _ in range(REDIRECTS + 1):
             _check(address, settings)
             route = self.connections.route(address)
             is_open = route.proxy is not None or _may_be_private(address, settings)
             http = self.connections.session("open files" if is_open else "files", _open_session if is_open else _guard)
             try:
-                response = await http.get(
-                    address,
-                    headers={**(route.sent_along or {}), **asked},
-                    timeout=limits,
-                    allow_redirects=False,
-                    proxy=route.proxy,
-                    proxy_headers=route.asked_with,
-                )
+                async with asyncio.timeout(until_head):
+                    response = await http.get(
+                        address,
+                        headers={**(route.sent_along or {}), **asked},
+                        timeout=limits,
+                        allow_redirects=False,
+                        proxy=route.proxy,
+                        proxy_headers=route.asked_with,
+                    )
                 if response.status not in MOVED or not (location := response.headers.get("Location")):
                     return response
                 response.close()
@@ -172,14 +184,14 @@ class _Tries(Generic[T]):
         return wait if brought_further or self._files.budget.spend(failure) else None
 
 
-async def _chunks(content: aiohttp.StreamReader, url: str, part: Part) -> AsyncIterator[bytes]:
+async def _chunks(body: MinimumRate, url: str, part: Part, settings: Settings) -> AsyncIterator[bytes]:
     """Yield the body as it comes; what breaks it off is told apart from what whoever reads it raises.
 
     Without a length the end of the connection is the end of the file: nobody can tell then whether it is whole.
     """
     while True:
         try:
-            chunk = await content.readany()
+            chunk = await body.read()
         # RuntimeError: the client was closed.
         except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
             if part.is_whole:
@@ -192,10 +204,18 @@ async def _chunks(content: aiohttp.StreamReader, url: str, part: Part) -> AsyncI
             announced = part.size
             part.forget()
             raise BrokenError(Fault.CUT, f"more came than the {announced} bytes that were announced")
+        _check_size(part.came, settings, "came")
         yield chunk
     # The HTTP library counts what one answer announced; of a part, that need not be all that is missing.
     if part.size is not None and not part.is_whole:
         raise BrokenError(Fault.CUT, f"the answer ended before the {part.size} bytes that were announced")
+
+
+def _check_size(size: int | None, settings: Settings, how: str) -> None:
+    """Refuse a file that is too large, by what its host announces or by what came, all attempts together."""
+    if size is not None and size > settings.max_file_size:
+        reason = f"it is larger than max_file_size, {settings.max_file_size} bytes: {size} {how}"
+        raise BrokenError(Fault.REFUSAL, reason)
 
 
 class _PrivateError(OSError):
@@ -257,7 +277,7 @@ def _guard(common: Mapping[str, Any]) -> aiohttp.ClientSession:
 
 def _open_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=AT_ONCE, **common),
+        connector=aiohttp.TCPConnector(limit=0, **common),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=HEADERS,
     )
