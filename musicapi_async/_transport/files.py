@@ -44,11 +44,16 @@ _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
 class FileReply(NamedTuple):
-    """A file on its way: the byte at which these chunks begin, and the size of the whole where its host tells it."""
+    """A file on its way: the byte at which these chunks begin, and the size of the whole where its host tells it.
+
+    ``media_type`` is the response's own word (``audio/mpeg``, or empty), ``address`` where redirects have led.
+    """
 
     start: int
     size: int | None
     chunks: AsyncIterator[bytes]
+    media_type: str
+    address: str
 
 
 class Files:
@@ -96,7 +101,9 @@ class Files:
                 raise error_from(f"GET {url}", Reply(response.status, response.headers, b""), None)
             _check_size(part.size, settings, "are announced")
             with MinimumRate(response.content) as body:
-                yield FileReply(part.came, part.size, _chunks(body, url, part, settings))
+                chunks = _chunks(body, url, part, settings)
+                media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+                yield FileReply(part.came, part.size, chunks, media_type, str(response.url))
         finally:
             if response is not None:
                 # What was read to its end is free already.
