@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import inspect
 import os
 import re
 import secrets
@@ -12,6 +13,7 @@ from typing import BinaryIO, Final, TypeVar
 
 from anyio.to_thread import run_sync
 
+from musicapi_async._arguments import clip_advice, wrong_argument
 from musicapi_async._settings import Settings
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.files import FileReply, Files
@@ -43,7 +45,9 @@ async def save(
 ) -> SavedFile:
     """Fetch a clip's audio, or a URL, to a path; see ``MusicAPI.download``."""
     url = _url_of(source)
-    partial = _PartialFile(url, Path(path), is_song=not isinstance(source, str))
+    target = _target_of(path)
+    _check_progress(on_progress)
+    partial = _PartialFile(url, target, is_song=not isinstance(source, str))
     if isinstance(source, DownloadFile):
         partial.is_audio = f".{source.format}".lower() in AUDIO_SUFFIXES
     try:
@@ -193,14 +197,34 @@ async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress |
 def _url_of(source: Clip | DownloadFile | str) -> str:
     if isinstance(source, DownloadFile):
         source = source.url
+    if not isinstance(source, (Clip, str)):
+        raise wrong_argument("source", source, "a Clip, a DownloadFile or a URL", clip_advice(source))
     if isinstance(source, Clip):
         if source.audio_url is None:
             state = source.state or "unknown"
             raise DownloadError(f"clip {source.clip_id}", None, f"it has no finished audio (its state is {state})")
         return source.audio_url
     if not source.lower().startswith(("http://", "https://")):
-        raise DownloadError(source, None, "only http:// and https:// addresses can be fetched")
+        reason = "only http:// and https:// addresses can be fetched; of a clip pass the Clip, not its id"
+        raise DownloadError(source, None, reason)
     return source
+
+
+def _target_of(path: str | os.PathLike[str]) -> Path:
+    """Return the path to write to; whether it can be written is seen when the file is opened."""
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise wrong_argument("path", path, "a str or a path that is text", 'pass a name for the file: "song.mp3"')
+    return Path(path)
+
+
+def _check_progress(on_progress: Progress | None) -> None:
+    if on_progress is None:
+        return
+    wanted = "a plain function of two numbers, or None"
+    if not callable(on_progress):
+        raise wrong_argument("on_progress", on_progress, wanted)
+    if inspect.iscoroutinefunction(on_progress):
+        raise wrong_argument("on_progress", on_progress, wanted, "a coroutine function would never be awaited")
 
 
 def _final_name(target: Path, kind: str | None) -> Path:
