@@ -17,7 +17,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
 venv/bin/pip install --quiet --disable-pip-version-check puremagic==1.30 filetype==1.2.0 lameenc==1.9.0
-cat > look.py <<'PYTHON'
+cat > recognise.py <<'PYTHON'
 import math
 import sys
 from array import array
@@ -56,4 +56,4 @@ for rate in (44100, 24000, 8000):
 expected = {44100: (".mpga", "mp3"), 24000: (None, "mp3"), 8000: (None, None)}
 sys.exit(0 if seen == expected else "the behaviour has changed")
 PYTHON
-venv/bin/python look.py
+venv/bin/python recognise.py

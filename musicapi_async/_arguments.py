@@ -74,7 +74,7 @@ def clip_advice(value: object) -> str:
     """Return what to pass in the place of a value that is no clip."""
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and not value:
         return "it is empty, so there is no clip to pass (clips that failed are in .failed)"
-    if (advice := next((advice for kind, advice in _ADVICE if isinstance(value, kind)), None)) is not None:
+    if (advice := next((advice for fitting, advice in _ADVICE if isinstance(value, fitting)), None)) is not None:
         return advice
     if inspect.isawaitable(value):
         return "await it first, and pass a clip of its result"

@@ -155,7 +155,7 @@ class MusicAPI:
         """Return the same task on this client: for one that came from a closed client."""
 
         async def attach(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[R]:
-            # What is no task is for the core to refuse.
+            # The core refuses anything that is not a task.
             return client.attach(task._task if isinstance(task, Task) else task)
 
         return Task(self._view, self._view.call(attach))
@@ -173,7 +173,7 @@ class MusicAPI:
 
         Raises what ``musicapi_async.MusicAPI.download`` raises.
         """
-        # What is no plain function is for the core to refuse.
+        # The core refuses anything that is not a plain function.
         given: object = on_progress
         is_plain = callable(given) and not inspect.iscoroutinefunction(given)
         return self._view.call(

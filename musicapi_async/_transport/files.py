@@ -44,7 +44,7 @@ _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
 class FileReply(NamedTuple):
-    """A file on its way: the byte at which these chunks begin, and the size of the whole where its host tells it.
+    """A file on its way: the byte at which these chunks begin, and the size of the whole where its host announces it.
 
     ``media_type`` is the response's own word (``audio/mpeg``, or empty), ``address`` where redirects have led.
     """
@@ -80,14 +80,14 @@ class Files:
         return cast("T", await repeating(tries))
 
     @asynccontextmanager
-    async def open(self, settings: Settings, url: str, part: Part) -> AsyncIterator[FileReply]:
+    async def open(self, settings: Settings, url: str, part: Part, rate: MinimumRate) -> AsyncIterator[FileReply]:
         """Ask for what is missing of a file once, following redirects, without any credential.
 
         Only public addresses are connected to, those of the API's own host excepted. Where a proxy looks the names up,
         only what is spelled out in the URL can be checked.
         """
         response = None
-        # Another event loop is told before it waits for a slot of ours.
+        # A call from another event loop fails here, before it waits for a slot.
         self.connections.check()
         await self._slots.acquire()
         try:
@@ -100,10 +100,9 @@ class Files:
             if answer is Answer.REFUSAL:
                 raise error_from(f"GET {url}", Reply(response.status, response.headers, b""), None)
             _check_size(part.size, settings, "are announced")
-            with MinimumRate(response.content) as body:
-                chunks = _chunks(body, url, part, settings)
-                media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-                yield FileReply(part.came, part.size, chunks, media_type, str(response.url))
+            chunks = _chunks(response.content, rate, url, part, settings)
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            yield FileReply(part.came, part.size, chunks, media_type, str(response.url))
         finally:
             if response is not None:
                 # What was read to its end is free already.
@@ -158,11 +157,13 @@ class _Tries(Generic[T]):
     async def once(self) -> T:
         """Try once; raises RepeatError when another try is due, else the error to hand on."""
         self._count += 1
+        rate = MinimumRate()
         try:
-            async with self._files.open(self._settings, self._url, self._part) as reply:
-                result = await self._take(reply)
+            with rate:
+                async with self._files.open(self._settings, self._url, self._part, rate) as reply:
+                    result = await self._take(reply)
         except (BrokenError, MusicAPIError) as failure:
-            wait = self._wait(failure)
+            wait = self._wait(failure, rate.stood_still)
             if wait is None:
                 raise
             reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)
@@ -172,13 +173,18 @@ class _Tries(Generic[T]):
         self._files.budget.earn()
         return result
 
-    def _wait(self, failure: Exception) -> float | None:
-        """Return the seconds before the next try, or None when there is to be none."""
+    def _wait(self, failure: Exception, stood_still: float) -> float | None:
+        """Return the seconds before the next attempt, or None when there is to be none.
+
+        An attempt during which the process was stopped for longer than a silence may last says nothing about its host.
+        """
         if judge(Kind.FILE, failure) is not Verdict.REPEAT:
             return None
         if self._files.connections.closed:
             raise ClientClosedError from failure
-        brought_further = is_progress(self._part.came - self._furthest)
+        self._began += stood_still
+        was_stopped = stood_still >= self._settings.read_timeout
+        brought_further = was_stopped or is_progress(self._part.came - self._furthest)
         self._furthest = max(self._furthest, self._part.came)
         if brought_further:
             self._count = 1
@@ -191,14 +197,16 @@ class _Tries(Generic[T]):
         return wait if brought_further or self._files.budget.spend(failure) else None
 
 
-async def _chunks(body: MinimumRate, url: str, part: Part, settings: Settings) -> AsyncIterator[bytes]:
+async def _chunks(
+    content: aiohttp.StreamReader, rate: MinimumRate, url: str, part: Part, settings: Settings
+) -> AsyncIterator[bytes]:
     """Yield the body as it comes; what breaks it off is told apart from what whoever reads it raises.
 
     Without a length the end of the connection is the end of the file: nobody can tell then whether it is whole.
     """
     while True:
         try:
-            chunk = await body.read()
+            chunk = await rate.read(content)
         # RuntimeError: the client was closed.
         except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
             if part.is_whole:

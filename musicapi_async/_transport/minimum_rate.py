@@ -34,8 +34,10 @@ class MinimumRate:
     process stood still: a timer fires once for it, however late.
     """
 
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    def __init__(self) -> None:
+        self.stood_still = 0.0
+        """Seconds by which the timer was late: the process was stopped, or something blocked the event loop."""
+        self._body: Body | None = None
         self._loop = asyncio.get_running_loop()
         self._per_second: deque[int] = deque(maxlen=RATE_WINDOW)
         self._came = 0
@@ -43,26 +45,31 @@ class MinimumRate:
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
-        self._timer = self._loop.call_later(1, self._count_second)
+        self._start_timer()
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    async def read(self) -> bytes:
+    async def read(self, body: Body) -> bytes:
         """Return what has arrived, waiting for at least a byte; b"" at the end."""
+        self._body = body
         self._is_waiting = True
         try:
-            chunk = await self._body.readany()
+            chunk = await body.readany()
         finally:
             self._is_waiting = False
         self._came += len(chunk)
         return chunk
 
-    def _count_second(self) -> None:
-        self._timer = self._loop.call_later(1, self._count_second)
-        if not self._is_waiting:
+    def _start_timer(self) -> None:
+        self._timer = self._loop.call_later(1, self._count_second, self._loop.time() + 1)
+
+    def _count_second(self, due: float) -> None:
+        self.stood_still += max(0.0, self._loop.time() - due)
+        self._start_timer()
+        if self._body is None or not self._is_waiting:
             return
         self._per_second.append(self._came)
         self._came = 0

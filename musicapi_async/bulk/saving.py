@@ -15,7 +15,7 @@ import attrs
 from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.states import Facts, Row
 from musicapi_async.errors import DownloadError, InvalidRequestError
-from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_same_kind, kind_of
+from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_usual_suffix, kind_of
 from musicapi_async.media.names import LONGEST_PART, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
 
@@ -140,7 +140,7 @@ class Saver(HandOver):
         for kind in sorted(kinds):
             with suppress(OSError), (self._folder / f"{stem}.{kind}").open("rb") as file:
                 found = kind_of(file.read(FIRST_BYTES))
-                if found is not None and is_same_kind(found, kind):
+                if found is not None and is_usual_suffix(found, kind):
                     return f"{stem}.{kind}"
         return None
 

@@ -19,7 +19,7 @@ from musicapi_async._transport.caller import logger
 from musicapi_async._transport.files import FileReply, Files
 from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
-from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_same_kind, is_text, kind_of
+from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_text, is_usual_suffix, kind_of
 from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.results import Clip, DownloadFile
 
@@ -233,7 +233,7 @@ def _final_name(target: Path, kind: str | None) -> Path:
         return target
     if not SUFFIX.fullmatch(target.suffix):
         return target.with_name(f"{target.name}.{kind}")
-    if not is_same_kind(kind, target.suffix.lower().lstrip(".")):
+    if not is_usual_suffix(kind, target.suffix.lower().lstrip(".")):
         logger.warning("%s is a %s file by its content", target, kind)
     return target
 

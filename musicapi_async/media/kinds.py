@@ -1,11 +1,12 @@
 """The format of a file by its first bytes, since addresses and content types are often wrong. No I/O."""
 
+import codecs
 from typing import Final
 
-__all__ = ["FIRST_BYTES", "KINDS", "PICTURES", "is_same_kind", "is_text", "kind_of"]
+__all__ = ["FIRST_BYTES", "KINDS", "PICTURES", "is_text", "is_usual_suffix", "kind_of"]
 
 FIRST_BYTES: Final = 1024
-"""How much of a file is looked at: music of this length without a single control byte does not occur."""
+"""Bytes that are read to decide: music of this length without a single control byte does not occur."""
 
 _SIGNATURES: Final = (
     (b"ID3", "mp3"),
@@ -57,6 +58,7 @@ _MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 """The byte order marks of UTF-8, UTF-16 and UTF-32."""
 _WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _WIDE_START: Final = 32
+_LAST_ASCII: Final = 0x7F
 _BINARY: Final = bytes({*range(0x20)} - {*b"\t\n\f\r\x1b"})
 """The bytes that no text has in any charset (the WHATWG's MIME sniffing standard: binary data bytes)."""
 
@@ -81,25 +83,25 @@ def kind_of(start: bytes, *, is_audio: bool = False) -> str | None:
         if start[:4] == name and start[8:12] == content:
             return kind
     found = next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)
-    return found or _kind_of_frame(start[:4])
+    return found or _format_of_frame(start[:4])
 
 
 def is_text(start: bytes) -> bool:
-    """Tell whether a file begins like a page or an error text, in any charset, rather than like music."""
+    """Return True when a file begins like a page or an error text, in any charset, rather than like music."""
     if not start or kind_of(start) is not None:
         return False
     if start.startswith(_MARKS) or start.lstrip().startswith((b"<", b"{")):
         return True
-    return start.translate(None, delete=_BINARY) == start or _is_wide_ascii(start[:_WIDE_START])
+    return _is_plain(start) or _is_wide_ascii(start[:_WIDE_START])
 
 
-def is_same_kind(kind: str, suffix: str) -> bool:
-    """Tell whether a file of this kind may have this suffix (without a dot): ``opus`` for an ``ogg``."""
-    return kind == suffix or any(kind in same and suffix in same for same in _SAME)
+def is_usual_suffix(file_format: str, suffix: str) -> bool:
+    """Return True when files of this format may have this suffix (without a dot), such as ``opus`` for ``ogg``."""
+    return file_format == suffix or any(file_format in same and suffix in same for same in _SAME)
 
 
-def _kind_of_frame(header: bytes) -> str | None:
-    """Return the kind of an MPEG audio frame or an ADTS frame (AAC) with this header of four bytes.
+def _format_of_frame(header: bytes) -> str | None:
+    """Return the format of an MPEG audio frame or an ADTS frame (AAC) with this header of four bytes.
 
     FF FE is the byte order mark of UTF-16, and as a frame that of Layer I, which no service makes.
     """
@@ -114,8 +116,20 @@ def _kind_of_frame(header: bytes) -> str | None:
     return "mp3" if is_frame else None
 
 
+def _is_plain(start: bytes) -> bool:
+    """Return True for the start of a text in UTF-8, or in another charset if it holds any ASCII (a blank, a tag)."""
+    if start.translate(None, delete=_BINARY) != start:
+        return False
+    try:
+        # A character may be cut at the end.
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return min(start) <= _LAST_ASCII
+    return True
+
+
 def _is_wide_ascii(start: bytes) -> bool:
-    """Tell whether this is the start of a page in UTF-16 or UTF-32 without a mark: markup is ASCII."""
+    """Return True for the start of a page in UTF-16 or UTF-32 without a mark: markup is ASCII."""
     for charset in _WIDE:
         text = start.decode(charset, "ignore")
         if len(text) > 1 and text.isascii() and "".join(text.split()).isprintable():

@@ -191,3 +191,41 @@ def test_any_target_is_sent_as_printable_ascii(target: str) -> None:
 
     assert all("!" <= letter <= "~" for letter in sent)
     assert url_of(f"https://h.example{sent}").raw_path_qs == sent
+
+
+SLIPS: Final = [
+    "http://files.example@{host}/%2F",
+    "http://files.example%40@{host}/song",
+    "http://files.example%2f@{host}?x",
+    "http://a:b@{host}#@files.example/",
+    "HTTP://{host}\\@files.example/",
+    "http://{host}?@files.example/",
+    "http://{host}/@files.example/%2e%2e/",
+    "http:///{host}/song",
+    "http://%31%32%37.0.0.1:{port}/song",
+    "http://\uff11\uff12\uff17.0.0.1:{port}/%2F",
+    "http://localhost\t:{port}/",
+]
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+async def test_address_with_escapes_does_not_lead_past_the_guard(slip: str, tmp_path: Path) -> None:
+    async with scripted(WHOLE) as inner:
+        async with MusicAPI("k", base_url="http://api.example/v1", trust_env=False, max_attempts=1) as client:
+            url = slip.format(host=f"127.0.0.1:{inner.port}", port=inner.port)
+            with pytest.raises(errors.DownloadError):
+                await client.download(url, tmp_path / "song")
+
+        assert inner.connections == 0
+
+
+@pytest.mark.parametrize(
+    "location", ["//169.254.169.254/a%2Fb", "///169.254.169.254/x", "http:/a%2Fb", "\\\\10.0.0.1\\x"]
+)
+async def test_redirect_with_an_odd_location_stays_on_its_host_or_is_refused(location: str, tmp_path: Path) -> None:
+    async with (
+        scripted(reply(302, b"", {"Location": location}), reply(410, b"")) as server,
+        client_of(server) as client,
+    ):
+        with pytest.raises(errors.DownloadError, match="not a public address|answered 410|can be fetched"):
+            await client.download(f"{server.origin}/song", tmp_path / "song")

@@ -3,6 +3,9 @@
 import asyncio
 import gzip
 import os
+import signal
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any, Final
 
@@ -217,3 +220,47 @@ async def test_paid_response_announced_above_max_reply_size_is_uncertain_with_wh
 
         assert len(server.received) == 1
     assert (caught.value.status, "t-1" in str(caught.value.body)) == (200, True)
+
+
+STOPPED: Final = """
+    import asyncio, sys
+    from musicapi_async import MusicAPI
+
+    async def main(url, path):
+        async with MusicAPI("k", base_url=url, read_timeout=1, connect_timeout=1, timeout=1, total_timeout=2) as client:
+            saved = await client.download(f"{url}/song", path, on_progress=lambda done, total: print(done, flush=True))
+            print("saved", saved.size, flush=True)
+
+    asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("is_cut", [True, False], ids=["cut meanwhile", "kept"])
+async def test_download_of_a_process_that_was_stopped_beyond_every_limit_is_saved(
+    *, is_cut: bool, tmp_path: Path
+) -> None:
+    content = b"ID3" + bytes(4_000_000)
+    stopped = asyncio.Event()
+
+    async def in_halves(writer: asyncio.StreamWriter) -> bool:
+        writer.write(OK + b'ETag: "v1"\r\nContent-Length: %d\r\n\r\n' % len(content) + content[:2_000_000])
+        await stopped.wait()
+        if is_cut:
+            return False
+        writer.write(content[2_000_000:])
+        return True
+
+    rest = reply(206, content[2_000_000:], {"ETag": '"v1"', "Content-Range": "bytes 2000000-4000002/4000003"})
+    async with scripted(in_halves, rest) as server:
+        script = [sys.executable, "-c", textwrap.dedent(STOPPED), server.base_url, str(tmp_path / "song")]
+        process = await asyncio.create_subprocess_exec(*script, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        await process.stdout.readline()
+        await asyncio.sleep(0.4)  # until it waits for the second half
+        process.send_signal(signal.SIGSTOP)
+        stopped.set()
+        await asyncio.sleep(4)
+        process.send_signal(signal.SIGCONT)
+        out, _ = await process.communicate()
+
+    assert out.splitlines()[-1] == b"saved 4000003"
