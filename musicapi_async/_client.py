@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import attrs
 
-from musicapi_async._exchanges import answering, plain, submitting
+from musicapi_async._arguments import wrong_argument
+from musicapi_async._exchanges import answering, check_operation, check_task_request, plain, submitting
 from musicapi_async._lifetime import Shared
 from musicapi_async._request import POST, Request, TaskRequest
 from musicapi_async._settings import Settings
@@ -19,7 +20,7 @@ from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.session import Guard
-from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
+from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.results import Batch, Clip, Credits, DownloadFile, Evidence
@@ -64,6 +65,7 @@ class MusicAPI:
         poll_price: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
+        max_file_size: int | None = None,
         proxy: str | None = None,
         trust_env: bool | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -150,7 +152,7 @@ class MusicAPI:
 
     async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
         """Start a task; for the bulk runner, which writes down that it will, before it does."""
-        _check_starts_task("request", type(request), request)
+        check_task_request(request)
         task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request), guard))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
         return Task(
@@ -163,9 +165,6 @@ class MusicAPI:
         Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted;
         NotReadyError when a file is not prepared within three minutes.
         """
-        if isinstance(request, TaskRequest):
-            message = f"{request.operation_name()} starts a task: give it to submit()"
-            raise InvalidRequestError(message, "request", request, "a request that answers at once")
         ledger = self._caller.ledger
         mark = ledger.mark()
         answer = await self._shared.track(self._caller.ask(*answering(request)))
@@ -190,6 +189,8 @@ class MusicAPI:
 
     def attach(self, task: Task[R]) -> Task[R]:
         """Return the same task on this client: for one that came from a closed client or another event loop."""
+        if not isinstance(task, Task):
+            raise wrong_argument("task", task, "a Task", "from its id client.<family>.task(id) makes one")
         return Task(task.id, task._rule, self._caller, self._shared.poller, uploaded=task.uploaded)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
@@ -197,7 +198,7 @@ class MusicAPI:
 
         For songs ``client.<family>.task(task_id)`` is the same.
         """
-        _check_starts_task("operation", operation, operation)
+        check_operation(operation)
         return Task(task_id, TaskRule.of(operation), self._caller, self._shared.poller)
 
     async def download(
@@ -211,7 +212,9 @@ class MusicAPI:
         The API key is not sent to the file's host, and a host with an address that is not public is refused
         (``allow_private_addresses``; through a proxy only addresses in the URL itself are).
 
-        Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
+        Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written;
+        InvalidRequestError when an argument is of the wrong type (several songs instead of one), before anything is
+        fetched.
         """
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
@@ -237,6 +240,8 @@ class MusicAPI:
 
         Raises what ``account.credits()`` raises.
         """
+        if not isinstance(error, UncertainSubmissionError):
+            raise wrong_argument("error", error, "an UncertainSubmissionError")
         ledger = self._caller.ledger
         mark = ledger.mark()
         credits = await self._shared.track(self._caller.ask(*answering(GetCredits())))
@@ -253,6 +258,7 @@ class MusicAPI:
         total_timeout: float | None = None,
         max_attempts: int | None = None,
         max_reply_size: int | None = None,
+        max_file_size: int | None = None,
         on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> Self:
         """Return a view of this client with other settings on the same connections.
@@ -317,12 +323,6 @@ class MusicAPI:
                 stacklevel=2,
                 source=self,
             )
-
-
-def _check_starts_task(name: str, kind: object, value: object) -> None:
-    if not (isinstance(kind, type) and issubclass(kind, TaskRequest)):
-        message = f"{name} is {value!r}, which starts no task: submit() and resume() take those, call() the others"
-        raise InvalidRequestError(message, name, value, "such as sonic.Create")
 
 
 def _kind_of(request: TaskRequest[Any]) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from musicapi_async._arguments import wrong_argument
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = [
@@ -233,8 +234,9 @@ def wire_names(request_class: type) -> Mapping[str, str]:
 def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str = "text") -> str:
     shown = None if secret else value
     if not isinstance(value, str):
-        told = type(value).__name__ if secret else repr(value)
-        raise InvalidRequestError(f"{name} is {told}; it must be {wanted}", name, shown, wanted)
+        if secret:  # not even a number is shown
+            raise InvalidRequestError(f"{name} is {type(value).__name__}; it must be {wanted}", name, None, wanted)
+        raise wrong_argument(name, value, wanted)
     if not value.isascii() and not can_be_sent(value):
         raise InvalidRequestError(f"{name} holds half a character (a lone surrogate)", name, shown, "valid Unicode")
     if not value.strip():

@@ -152,7 +152,8 @@ class Settings:
       operation and model take, looks first when a finish is plausible, and then where it is likely: with 1 about as
       often as every 15 seconds, and sooner. Higher looks less often. ``poll_interval`` fixes the gap between two looks
       instead (the service advises 15 to 25); a sandbox with quick songs wants a small one.
-    - ``max_reply_size``: bytes of one reply; a larger one is refused.
+    - ``max_reply_size``: bytes of one reply; a larger one is refused. ``max_file_size``: bytes of one downloaded file,
+      1 GiB by default. A file that comes slower than 1 KiB/s for 60 seconds is given up, too.
     - ``proxy``: an address such as ``http://user:password@host:3128``, for everything. ``trust_env``: without a
       ``proxy``, whether the environment's (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used, except for this machine itself.
     - ``ssl_context``: for an authority or a client certificate of your own.
@@ -175,6 +176,7 @@ class Settings:
     poll_price: float = attrs.field(default=1.0, validator=_check_positive)
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     max_reply_size: int = attrs.field(default=8 * 1024 * 1024, validator=_check_count)
+    max_file_size: int = attrs.field(default=1024 * 1024 * 1024, validator=_check_count)
     proxy: str | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)

@@ -9,7 +9,7 @@ import attrs
 
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState
-from musicapi_async.errors import ClientClosedError, MusicAPIError
+from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError
 from musicapi_sync._blocking import View
 from musicapi_sync._call import SETTLE
 from musicapi_sync._telling import note
@@ -117,6 +117,7 @@ class Run(Generic[R]):
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
         self._client: musicapi_async.MusicAPI | None = None
+        _check_source(requests)
 
         async def start(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Run[R]:
             self._client = client
@@ -232,6 +233,12 @@ class Run(Generic[R]):
         if not left:
             return None
         return f"paid for and alive at the service: {', '.join(task.resumption for task in left.values())}"
+
+
+def _check_source(requests: object) -> None:
+    if not isinstance(requests, Iterable):
+        message = f"requests is of type {type(requests).__name__}; it must be an iterable, such as [request]"
+        raise InvalidRequestError(message, "requests", type(requests).__name__, "an iterable of requests")
 
 
 def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 import attrs
 
+from musicapi_async._arguments import described, wrong_argument
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task, check_timeout
 from musicapi_async._transport.caller import logger
@@ -65,6 +66,7 @@ class Run(Generic[R]):
             message = f"in_flight is {in_flight!r}; it must be a whole number of at least 1"
             raise InvalidRequestError(message, "in_flight", in_flight, ">= 1")
         check_timeout(timeout)
+        _check_source(requests)
         self._client = client
         self._timeout = timeout
         self._in_flight = in_flight
@@ -177,10 +179,17 @@ class Run(Generic[R]):
                 self._alive.pop(task.id, None)
 
 
+def _check_source(requests: object) -> None:
+    if not isinstance(requests, (Iterable, AsyncIterable)):
+        advice = "pass a list: [request]" if isinstance(requests, TaskRequest) else ""
+        raise wrong_argument("requests", requests, "an iterable of requests, also an async one", advice)
+
+
 def _checked(request: object) -> TaskRequest[Any]:
     if not isinstance(request, TaskRequest):
-        message = f"a run takes requests that start a task, such as sonic.Create(...), not {request!r}"
-        raise InvalidRequestError(message, "requests", request, "TaskRequest")
+        wanted = "a request that starts a task, such as sonic.Create(...)"
+        message = f"one of requests is {described(request)}; it must be {wanted}"
+        raise InvalidRequestError(message, "requests", type(request).__name__, wanted)
     return request
 
 
@@ -253,7 +262,8 @@ class _Source(Generic[R]):
         if isinstance(self._requests, AsyncIterable):
             return self._take_pulled(self._requests)
         try:
-            return next(self._requests)
+            # Also because None is what says that there is no more.
+            return _checked(next(self._requests))
         except StopIteration:
             self._exhausted = True
         except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
@@ -287,7 +297,7 @@ class _Source(Generic[R]):
             async for request in requests:
                 if self._is_closed:
                     break
-                self._pulled = request
+                self._pulled = _checked(request)
                 self._wanted.clear()
                 self._changed.set()
                 await self._wanted.wait()

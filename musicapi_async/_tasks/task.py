@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Final, Generic, TypeVar, cast
 from urllib.parse import quote
 
+from musicapi_async._arguments import wrong_argument
 from musicapi_async._request import GET
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule, TaskState, read_state
@@ -212,6 +213,6 @@ def check_timeout(timeout: object) -> None:
 
 def _checked_id(task_id: object) -> str:
     if not isinstance(task_id, str) or not is_id(task_id):
-        message = f"task_id is {task_id!r}; it must be the id the service gave"
-        raise InvalidRequestError(message, "task_id", task_id, "an id")
+        advice = "pass task.id" if isinstance(getattr(task_id, "id", None), str) else ""
+        raise wrong_argument("task_id", task_id, "the id the service gave", advice)
     return task_id.strip()

@@ -11,9 +11,9 @@ from typing import Final, Generic, TypeVar, cast
 
 import attrs
 from multidict import CIMultiDict
-from yarl import URL
 
 from musicapi_async._settings import Secret, SecretBytes, Settings
+from musicapi_async._transport.addresses import url_of
 from musicapi_async._transport.connections import USER_AGENT
 from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.repeating import RepeatError, repeating
@@ -81,6 +81,8 @@ class Caller:
         self._looking = Sent(headers, None, keys)
         self._posting = Sent(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
         self._terms: dict[float, Terms] = {}
+        self._base = url_of(settings.base_url)
+        self._base_path = self._base.raw_path.rstrip("/")
 
     async def ask(self, call: Call, read: Callable[[Reply], T], guard: Guard | None = None) -> T:
         """Send the call, repeating what may be repeated, and return what ``read`` makes of the reply.
@@ -100,7 +102,7 @@ class Caller:
 
     async def send(self, call: Call, way: Way | None) -> Reply:
         """Send the call once and return its reply, whatever its status; a paid one with a ``way``."""
-        url = URL(self.settings.base_url + call.path, encoded=True)
+        url = self._base.with_path(self._base_path + call.path, encoded=True)
         sent = self._looking if call.body is None else self._posting._replace(body=write_json(call.body))
         terms = self._terms.get(call.seconds)
         if terms is None:

@@ -179,10 +179,15 @@ class Session:
                     proxy_headers=route.asked_with,
                     trace_request_ctx=way,
                 ) as head:
+                    if (announced := head.content_length or 0) > terms.reply_size:
+                        # What has come with the header may name what was paid for; the rest is not waited for.
+                        received.append(head.content.read_nowait())
+                        reply = _reply_of(head, received, sent.keys)
+                        raise unreadable(attempted, reply, _too_large(terms, f": {announced} are announced"))
                     is_whole = await self._read_within(head.content, terms.reply_size, received)
                     reply = _reply_of(head, received, sent.keys)
                     if not is_whole:
-                        raise unreadable(attempted, reply, f"the reply is larger than {terms.reply_size} bytes")
+                        raise unreadable(attempted, reply, _too_large(terms))
                     return reply
         # RuntimeError: the client was closed in this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
@@ -208,6 +213,10 @@ class Session:
         finally:
             self._connections.arriving.discard(content)
         return True
+
+
+def _too_large(terms: Terms, how_large: str = "") -> str:
+    return f"the response is larger than {terms.reply_size} bytes (max_reply_size){how_large}"
 
 
 def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[bytes, ...]) -> Reply:

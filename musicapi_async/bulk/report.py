@@ -45,7 +45,7 @@ MEANINGS: Final[Mapping[State, str]] = {
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
 """States that want an explanation."""
 # The only files that are linked: no browser runs anything in them.
-AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4"})
+AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4", "aac", "aiff", "webm"})
 IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
 OTHERS: Final = frozenset({"json", "mid", "heic", "zip"})
 LAST_OF_A_SONG: Final = "json"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from musicapi_async._client import MusicAPI
 from musicapi_async._tasks.task import check_timeout
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.planning import Requests, plan_all
+from musicapi_async.bulk.planning import Requests, check_arguments, plan_all
 from musicapi_async.bulk.requests_file import price_list, request_of
 from musicapi_async.bulk.runner import Outcome, Runner
 from musicapi_async.bulk.saving import NAMES, HandOver, Saver, make_ready
@@ -49,6 +49,8 @@ def run(
     InsufficientCreditsError, BudgetExceededError, RetiredError, ConnectionFailedError, JournalError and their like. The
     next run goes on where it stopped.
     """
+    is_client, is_journal = isinstance(client, MusicAPI), hasattr(journal, "recall")
+    check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
     check_timeout(timeout)
     runner = Runner(
         client,

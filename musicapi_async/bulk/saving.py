@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from string import Formatter
@@ -14,7 +15,7 @@ import attrs
 from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.states import Facts, Row
 from musicapi_async.errors import DownloadError, InvalidRequestError
-from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, kind_of
+from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_usual_suffix, kind_of
 from musicapi_async.media.names import LONGEST_PART, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
 
@@ -36,6 +37,7 @@ STALE: Final = 600.0
 """Seconds after which nobody writes to a file any more."""
 AT_ONCE: Final = 8
 """Files that are fetched at once."""
+SONGS: Final = KINDS - PICTURES
 
 
 def make_ready(folder: Path) -> None:
@@ -113,32 +115,32 @@ class Saver(HandOver):
     async def _fetch_cover(self, stem: str, url: str) -> list[str]:
         """Fetch the cover image; a song without one is still a song."""
         try:
-            name = await self._fetch(stem, url)
+            name = await self._fetch(stem, url, PICTURES)
         except DownloadError as error:
             logger.warning("no cover for %s: %s", stem, error.reason)
             return []
         # Any text may be fetched by its address; this one is no picture.
-        if Path(name).suffix.removeprefix(".") not in KINDS:
+        if Path(name).suffix.removeprefix(".") not in PICTURES:
             logger.warning("no cover for %s: its host sent something else", stem)
             with suppress(OSError):
                 await asyncio.to_thread((self._folder / name).unlink)
             return []
         return [name]
 
-    async def _fetch(self, stem: str, source: Clip | DownloadFile | str) -> str:
+    async def _fetch(self, stem: str, source: Clip | DownloadFile | str, kinds: AbstractSet[str] = SONGS) -> str:
         """Fetch a file, unless it is there: it appears under its name only when it is whole."""
-        there = await asyncio.to_thread(self._there, stem)
+        there = await asyncio.to_thread(self._there, stem, kinds)
         if there is not None:
             return there
         async with self._at_once:
             return (await self._client.download(source, self._folder / stem)).path.name
 
-    def _there(self, stem: str) -> str | None:
-        """Return the name of a file that is there, and is what its name says."""
-        for kind in sorted(KINDS):
+    def _there(self, stem: str, kinds: AbstractSet[str]) -> str | None:
+        """Return the name of a file of one of these kinds that is there, and is what its name says."""
+        for kind in sorted(kinds):
             with suppress(OSError), (self._folder / f"{stem}.{kind}").open("rb") as file:
                 found = kind_of(file.read(FIRST_BYTES))
-                if found is not None and kind in {found, SAME_KIND.get(found)}:
+                if found is not None and is_usual_suffix(found, kind):
                     return f"{stem}.{kind}"
         return None
 

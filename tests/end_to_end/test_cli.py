@@ -400,6 +400,20 @@ def test_a_cover_that_is_missing_is_a_warning(musicapi: MusicAPI, sandbox: Sandb
     assert suffixes_in(tmp_path) == sorted([".json", AUDIO] * 2)
 
 
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"\xff\xfe" + "<html>".encode("utf-16-le"), b"ID3\x04\x00", b"\x00\x01\x02"]
+)
+def test_page_in_the_place_of_a_cover_is_a_warning(
+    body: bytes, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    pages = (Fault(status=200, body=body), Fault(status=200, body=body))
+    sandbox.add_fault(FILE, Fault(delay=0.2), Fault(delay=0.2), *pages)
+    done = musicapi("generate", IDEA, sandbox=sandbox)
+    assert done.code == 0
+    assert done.err.count("warning: no cover for") == 2
+    assert suffixes_in(tmp_path) == sorted([".json", AUDIO] * 2)
+
+
 def test_audio_that_is_missing_is_an_error_and_can_be_fetched_again(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:

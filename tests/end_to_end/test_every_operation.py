@@ -239,7 +239,7 @@ async def test_a_task_of_something_else_that_is_taken_up_as_songs(client: MusicA
 async def test_a_request_of_the_wrong_kind_is_refused(client: MusicAPI, quick: Sandbox) -> None:
     with pytest.raises(errors.InvalidRequestError, match="starts a task: give it to submit"):
         await client.call(sonic.Create(lyrics="la"))
-    with pytest.raises(errors.InvalidRequestError, match="call\\(\\) the others"):
+    with pytest.raises(errors.InvalidRequestError, match="answers at once, pass it to call"):
         await client.submit(sonic.GetBpm(clip="c-1"))  # type: ignore[arg-type]  # that is the point
     with pytest.raises(errors.InvalidRequestError, match="operation is 'sonic'"):
         client.resume("sonic", "t-1")  # type: ignore[arg-type]  # that is the point
