@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+import select
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -10,6 +11,8 @@ from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from musicapi_async._settings import Secret, Settings
@@ -19,7 +22,7 @@ from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, InvalidRequestError
 
-__all__ = ["USER_AGENT", "Connections", "Route", "break_of"]
+__all__ = ["USER_AGENT", "Connections", "Connector", "Route", "break_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
@@ -46,6 +49,49 @@ class Route(NamedTuple):
     proxy: URL | None = None
     asked_with: Mapping[str, str] | None = None
     sent_along: Mapping[str, str] | None = None
+
+
+class Connector(aiohttp.TCPConnector):
+    """Makes connections, and keeps those that can be used again.
+
+    ``connected`` is called whenever a request has got its connection.
+    """
+
+    def __init__(self, *, connected: Callable[[], object] = lambda: None, **options: Any) -> None:
+        super().__init__(**options)
+        self._connected = connected
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: "list[Trace]", timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        """Return a connection for a request."""
+        try:
+            connection = await super().connect(req, traces, timeout)
+        except BaseException:
+            # The host may have moved: the next attempt looks its name up again.
+            self.clear_dns_cache()
+            raise
+        self._connected()
+        return connection
+
+    async def _get(self, key: ConnectionKey, traces: "list[Trace]") -> aiohttp.connector.Connection | None:
+        # What lies on an idle connection is no response to a request that was not written yet.
+        while (kept := await super()._get(key, traces)) is not None and _has_input(kept):
+            kept.close()
+        return kept
+
+
+def _has_input(connection: aiohttp.connector.Connection) -> bool:
+    """Return True when an idle connection has received something, or its end, whether that was read or not."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    socket = transport.get_extra_info("socket")
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([socket], [], [], 0)[0])
+    unread = select.poll()
+    unread.register(socket.fileno(), select.POLLIN)
+    return bool(unread.poll(0))
 
 
 class Connections:
