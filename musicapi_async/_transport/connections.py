@@ -7,10 +7,12 @@ import select
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.tracing import Trace
 from yarl import URL
@@ -54,27 +56,28 @@ class Route(NamedTuple):
 class Connector(aiohttp.TCPConnector):
     """Makes connections, and keeps those that can be used again.
 
-    ``connected`` is called whenever a request has got its connection.
+    ``connecting`` is entered while a connection is made. What is overridden is where the HTTP library's own connectors
+    differ; it is called once for each connection, not for each request.
     """
 
-    def __init__(self, *, connected: Callable[[], object] = lambda: None, **options: Any) -> None:
+    def __init__(
+        self, *, connecting: Callable[[], AbstractContextManager[object]] = nullcontext, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._connected = connected
+        self._connecting = connecting
 
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: "list[Trace]", timeout: aiohttp.ClientTimeout
-    ) -> aiohttp.connector.Connection:
-        """Return a connection for a request."""
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
         try:
-            connection = await super().connect(req, traces, timeout)
+            with self._connecting():
+                return await super()._create_connection(req, traces, timeout)
         except BaseException:
             # The host may have moved: the next attempt looks its name up again.
             self.clear_dns_cache()
             raise
-        self._connected()
-        return connection
 
-    async def _get(self, key: ConnectionKey, traces: "list[Trace]") -> aiohttp.connector.Connection | None:
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> aiohttp.connector.Connection | None:
         # What lies on an idle connection is no response to a request that was not written yet.
         while (kept := await super()._get(key, traces)) is not None and _has_input(kept):
             kept.close()

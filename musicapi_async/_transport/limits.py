@@ -6,6 +6,8 @@ nothing about the peer: the response may have arrived long ago. Then what is the
 
 import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -34,18 +36,24 @@ class Limits:
     def within(self, total: float, connecting: float, silence: float) -> "Limit":
         """Bound the block below; raises TimeoutError at its end when the time is up.
 
-        In seconds: ``total`` for all of it, ``connecting`` until ``connected``, ``silence`` from then on between two
-        calls of ``heard``.
+        In seconds: ``total`` for all of it, ``connecting`` for each connection that it makes, ``silence`` between two
+        calls of ``heard``, from its beginning on.
         """
         return Limit(self, total, connecting, silence)
 
-    def connected(self) -> None:
-        """Note that the exchange of the current task has its connection."""
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Bound the making of a connection, for the exchange of the current task."""
         task = asyncio.current_task()
         limit = None if task is None else self._running.get(task)
-        if limit is not None:
-            limit.is_connected = True
-            limit.heard()
+        if limit is None:
+            yield
+            return
+        limit.is_connecting = True
+        limit.heard()
+        yield
+        limit.is_connecting = False
+        limit.heard()
 
     def close(self) -> None:
         """Take the timer out of the event loop."""
@@ -83,6 +91,7 @@ class Limit:
 
     __slots__ = (
         "_cancelling",
+        "_connecting",
         "_graces",
         "_is_over",
         "_limits",
@@ -90,16 +99,18 @@ class Limit:
         "_task",
         "_total_at",
         "ends_at",
-        "is_connected",
+        "is_connecting",
     )
 
     def __init__(self, limits: Limits, total: float, connecting: float, silence: float) -> None:
         now = asyncio.get_running_loop().time()
         self._limits = limits
+        self._connecting = connecting
         self._silence = silence
         self._total_at = now + total
-        self.ends_at = now + min(total, connecting)
-        self.is_connected = False
+        self.ends_at = now + min(total, silence)
+        self.is_connecting = False
+        """True while a connection is made, and when that has failed."""
         self._is_over = False
         self._graces = 0
         """How often in a row its end was put off."""
@@ -120,9 +131,9 @@ class Limit:
             raise TimeoutError from error
 
     def heard(self) -> None:
-        """Note that something came: the silence begins anew."""
+        """Note that something came, or that a connection is being made: that part's time begins anew."""
         now = asyncio.get_running_loop().time()
-        ends_at = min(self._total_at, now + self._silence)
+        ends_at = min(self._total_at, now + (self._connecting if self.is_connecting else self._silence))
         # What arrives in a grace may take the rest of it.
         self.ends_at = max(ends_at, self.ends_at) if self._graces else ends_at
         if now < self._total_at:

@@ -6,7 +6,7 @@ a connection the server closed while idle can never leave a payment in doubt, an
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, Protocol
@@ -17,7 +17,7 @@ from yarl import URL
 
 from musicapi_async._settings import Settings
 from musicapi_async._transport.connections import Connections, Connector, Route, break_of
-from musicapi_async._transport.limits import Limit, Limits
+from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
 from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
 from musicapi_async._transport.retry import Budget
@@ -197,6 +197,7 @@ class Session:
         received: list[bytes] = []
         head: aiohttp.ClientResponse | None = None
         limit = self._limits.within(terms.total, terms.connecting, terms.silence)
+        hear = None if terms.silence >= terms.total else limit.heard
         try:
             with limit:
                 async with http.request(
@@ -210,15 +211,16 @@ class Session:
                     proxy_headers=route.asked_with,
                     trace_request_ctx=way,
                 ) as head:
-                    limit.heard()
-                    is_whole = await self._read_within(head.content, terms.reply_size, received, limit)
+                    if hear is not None:
+                        hear()
+                    is_whole = await self._read_within(head.content, terms.reply_size, received, hear)
                     reply = _reply_of(head, received, sent.keys)
                     if not is_whole:
                         raise unreadable(attempted, reply, f"the reply is larger than {terms.reply_size} bytes")
                     return reply
         # RuntimeError: the client was closed in this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
-            was_sent = (None if limit.is_connected else False) if way is None else way.sent_at is not None
+            was_sent = (False if limit.is_connecting else None) if way is None else way.sent_at is not None
             broken = break_of(error, url.host, was_sent=was_sent, keys=sent.keys)
             # What has come of an answer may name what was paid for.
             broken.reply = None if head is None else _reply_of(head, received, sent.keys)
@@ -226,7 +228,9 @@ class Session:
             cause = error if without_keys(str(error), sent.keys) == str(error) else None
         raise broken from cause
 
-    async def _read_within(self, content: aiohttp.StreamReader, most: int, parts: list[bytes], limit: Limit) -> bool:
+    async def _read_within(
+        self, content: aiohttp.StreamReader, most: int, parts: list[bytes], hear: Callable[[], None] | None
+    ) -> bool:
         """Read to the end; False as soon as there are more than so many bytes."""
         size = 0
         self._connections.arriving.add(content)
@@ -237,21 +241,22 @@ class Session:
                 size += len(part)
                 if size > most:
                     return False
-                limit.heard()
+                if hear is not None:
+                    hear()
         finally:
             self._connections.arriving.discard(content)
         return True
 
     def _open_for_looks(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
         # No limit here: the slots stand before the pool, so that waiting for a slot does not eat the request's timeout.
-        connector = Connector(connected=self._limits.connected, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
+        connector = Connector(connecting=self._limits.connecting, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     def _open_for_paid(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_note_sent)
         return aiohttp.ClientSession(
-            connector=Connector(connected=self._limits.connected, limit=0, force_close=True, **common),
+            connector=Connector(connecting=self._limits.connecting, limit=0, force_close=True, **common),
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],
         )
