@@ -28,6 +28,8 @@ __all__ = ["USER_AGENT", "Connections", "Connector", "Route", "break_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
+HAS_POLL: Final = hasattr(select, "poll")
+"""False on Windows."""
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
 
 # From the special to the general: the first that fits is taken.
@@ -90,7 +92,7 @@ def _has_input(connection: aiohttp.connector.Connection) -> bool:
     if protocol is None or transport is None or protocol.should_close:
         return True
     socket = transport.get_extra_info("socket")
-    if not hasattr(select, "poll"):  # Windows
+    if not HAS_POLL:
         return bool(select.select([socket], [], [], 0)[0])
     unread = select.poll()
     unread.register(socket.fileno(), select.POLLIN)

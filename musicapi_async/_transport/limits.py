@@ -63,7 +63,8 @@ class Limits:
     def begin(self, task: asyncio.Task[Any], limit: "Limit") -> None:
         """Watch over a limit from now on."""
         self._running[task] = limit
-        self.arm(limit.ends_at)
+        if limit.ends_at < self._timer_at:
+            self.arm(limit.ends_at)
 
     def end(self, task: asyncio.Task[Any]) -> None:
         """Forget a limit; the timer stays as it is, and finds nothing."""
