@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 import attrs
 
 from musicapi_async._arguments import wrong_argument
-from musicapi_async._exchanges import answering, check_operation, check_task_request, plain, submitting
+from musicapi_async._exchanges import BOUGHT, answering, check_operation, check_task_request, plain, submitting
 from musicapi_async._lifetime import Shared
 from musicapi_async._request import POST, Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
+from musicapi_async._transport.caller import raise_cancellation
+from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.session import Guard
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
@@ -153,11 +155,17 @@ class MusicAPI:
     async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
         """Start a task; for the bulk runner, which writes down that it will, before it does."""
         check_task_request(request)
-        task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request), guard))
+        call, read = submitting(request)
+        task_id, uploaded = await self._shared.track(self._caller.ask(call, read, guard))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
-        return Task(
+        task = Task(
             task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded
         )
+        if call.cancellation is not None:
+            if guard is not None:
+                guard.accept(task.id)
+            raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
+        return task
 
     async def call(self, request: Request[R]) -> R:
         """Ask for an answer that comes at once, or as soon as the service has prepared it.
@@ -167,11 +175,14 @@ class MusicAPI:
         """
         ledger = self._caller.ledger
         mark = ledger.mark()
-        answer = await self._shared.track(self._caller.ask(*answering(request)))
+        call, read = answering(request)
+        answer = await self._shared.track(self._caller.ask(call, read))
         if isinstance(answer, Credits):
             ledger.see(answer.total, mark)
         if isinstance(answer, Batch):
             ledger.start(*(one.task_id for one in answer if one.task_id is not None))
+        # Only what is ids: what was written does not belong into a log.
+        raise_cancellation(call, f"was accepted: {answer!r}" if isinstance(answer, BOUGHT) else "got its response")
         return answer
 
     def run(
@@ -227,9 +238,11 @@ class MusicAPI:
 
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
-        body = dict(await self._shared.track(self._caller.ask(*plain(method, path, json))))
+        call, read = plain(method, path, json)
+        body = dict(await self._shared.track(self._caller.ask(call, read)))
         if method == POST:
             self._caller.ledger.start_untold()
+        raise_cancellation(call, f"was accepted: {ids_in(body, json)}")
         return body
 
     async def look_into(self, error: UncertainSubmissionError) -> Evidence:
@@ -283,6 +296,10 @@ class MusicAPI:
     async def _answered(self, sender: asyncio.Task[Any]) -> None:
         """Return when the sender has no paid request in the air; for the facade, which may be interrupted."""
         await self._shared.background.answered(sender)
+
+    def _abandon(self, sender: asyncio.Task[Any]) -> None:
+        """End the sender's paid request without its response, if it is in flight: it is uncertain then."""
+        self._shared.abandon(sender)
 
     def _end_with_it(self, worker: asyncio.Task[None]) -> None:
         """Have the closing of the client wait for a worker, and cancel one that does not end; for the bulk runner."""

@@ -10,10 +10,13 @@ from musicapi_async._fields import can_be_sent
 from musicapi_async._request import GET, POST, Request, TaskRequest
 from musicapi_async._transport.addresses import as_sent
 from musicapi_async._transport.caller import Call
+from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.reading import read_result, read_uploaded
 from musicapi_async._transport.replies import (
     Reply,
+    is_id,
     is_not_ready,
+    is_refunded,
     read_body,
     read_object,
     read_task_id,
@@ -22,15 +25,15 @@ from musicapi_async._transport.replies import (
 from musicapi_async._transport.retry import Kind
 from musicapi_async._transport.wire import check_json
 from musicapi_async.errors import InvalidRequestError, NotReadyError
-from musicapi_async.results import Batch, Persona, UploadedClip
+from musicapi_async.results import Batch, Persona, UploadedClip, Voice
 
-__all__ = ["answering", "check_operation", "check_task_request", "plain", "submitting"]
+__all__ = ["BOUGHT", "answering", "check_operation", "check_task_request", "plain", "submitting"]
 
 R = TypeVar("R")
 
 OPERATION: Final = re.compile(r"[A-Za-z_.]{1,40}")
 """A name such as ``sonic.create``, which an error may show."""
-BOUGHT: Final = (Batch, Persona, UploadedClip)
+BOUGHT: Final = (Batch, Persona, UploadedClip, Voice)
 """Results that are ids of what was made: with one in the reply it was made, whatever else the reply says."""
 
 
@@ -58,7 +61,12 @@ def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[s
 
     def read(reply: Reply) -> tuple[str, UploadedClip | None]:
         body = read_body(reply)
-        task_id = read_task_id(call.attempted, reply, body, is_bare=request.is_bare)
+        try:
+            task_id = read_task_id(call.attempted, reply, body, is_bare=request.is_bare)
+        except Exception:
+            if (only := _only_task(reply, body, call.body)) is None:
+                raise
+            task_id = only
         return task_id, read_uploaded(body) if isinstance(body, dict) else None
 
     return call, read
@@ -126,6 +134,14 @@ def _request_advice(given: object) -> str:
     if isinstance(given, type) and issubclass(given, Request):
         return f"make one with its fields, {given.family()}.{given.__name__}(...)"
     return "client.run(requests) takes several" if isinstance(given, (list, tuple)) else ""
+
+
+def _only_task(reply: Reply, body: object, sent: object) -> str | None:
+    """Return the one task that a 2xx names in an unusual place: it was accepted, unless the response takes it back."""
+    if not (reply.is_success and isinstance(body, dict)) or body.get("failed_step") or is_refunded(body):
+        return None
+    task_ids = ids_in(body, sent).task_ids
+    return task_ids[0] if len(task_ids) == 1 and is_id(task_ids[0]) else None
 
 
 def _bought(request: Request[R], reply: Reply, body: object) -> R | None:

@@ -61,7 +61,18 @@ __all__ = [
 
 
 class MusicAPIError(Exception):
-    """The base of every error of this package."""
+    """The base of every error of this package.
+
+    ``task_ids`` are the tasks, and ``result_ids`` the clips, personas and batches, that the response to a paid request
+    names although it is an error: they may have been started, and paid for. Both are empty otherwise.
+    """
+
+    task_ids: tuple[str, ...] = ()
+    result_ids: tuple[str, ...] = ()
+
+    def _named_text(self) -> str:
+        named = [f"{word} {', '.join(ids)}" for word, ids in (("task", self.task_ids), ("id", self.result_ids)) if ids]
+        return f"; the response names {' and '.join(named)}, which may be paid for" if named else ""
 
 
 class InvalidRequestError(MusicAPIError, ValueError):
@@ -94,7 +105,7 @@ class InvalidRequestError(MusicAPIError, ValueError):
     def __str__(self) -> str:
         if self.status is None:
             return self.message
-        return f"{self.message} (status {self.status}{_request_id_text(self.request_id)})"
+        return f"{self.message} (status {self.status}{_request_id_text(self.request_id)}){self._named_text()}"
 
 
 class ConnectionFailedError(MusicAPIError):
@@ -145,6 +156,7 @@ class UncertainSubmissionError(MusicAPIError):
         return (
             f"{self.attempted} at {self.when:%Y-%m-%d %H:%M:%S %Z} may have been accepted and charged: {self.reason}; "
             "it was not repeated. Compare your credits (client.look_into(error)) before you send it again"
+            f"{self._named_text()}"
         )
 
 
@@ -177,7 +189,8 @@ class APIStatusError(MusicAPIError):
 
     def __str__(self) -> str:
         advice = f". {self.advice}" if self.advice else ""
-        return f"{self.attempted}: {self.message} (status {self.status}{_request_id_text(self.request_id)}){advice}"
+        status = f"(status {self.status}{_request_id_text(self.request_id)})"
+        return f"{self.attempted}: {self.message} {status}{self._named_text()}{advice}"
 
 
 class AuthenticationError(APIStatusError):
@@ -241,7 +254,9 @@ class RetiredError(APIStatusError):
     def towards(self, instead: str) -> "RetiredError":
         """Return the same error with what to use instead."""
         known = (self.attempted, self.status, self.message, self.type, self.request_id, self.body, self.retry_after)
-        return RetiredError(*known, instead)
+        error = RetiredError(*known, instead)
+        error.task_ids, error.result_ids = self.task_ids, self.result_ids
+        return error
 
     def __str__(self) -> str:
         return f"{super().__str__()}. Use {self.instead}" if self.instead else super().__str__()

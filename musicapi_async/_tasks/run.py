@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 import attrs
@@ -11,6 +11,7 @@ from musicapi_async._arguments import described, wrong_argument
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task, check_timeout
 from musicapi_async._transport.caller import logger
+from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError, TaskFailedError
 
 __all__ = ["Background", "Outcome", "Run"]
@@ -136,7 +137,10 @@ class Run(Generic[R]):
         Tasks that are alive live on at the service; ``tasks`` still names them.
         """
         self._is_closed = True
-        await self._source.aclose()
+        await complete(self._close(asyncio.current_task()))
+
+    async def _close(self, closer: asyncio.Task[Any] | None) -> None:
+        await self._source.aclose(closer)
         await self._background.stop(self._workers)
 
     def _fill(self) -> None:
@@ -197,18 +201,21 @@ def _checked(request: object) -> TaskRequest[Any]:
 class Background:
     """What the runs of a client have under way: ended with the client."""
 
-    in_the_air: set[asyncio.Task[Any]]
-    """The tasks whose paid request is not answered yet."""
+    in_the_air: Mapping[asyncio.Task[Any], object]
+    """The tasks whose paid request is in flight."""
     workers: set[asyncio.Task[None]] = attrs.field(factory=set)
     sources: "set[_Source[Any]]" = attrs.field(factory=set)
     unclaimed: dict[str, str] = attrs.field(factory=dict)
     """The finished tasks that nobody has asked for yet, and their families."""
 
-    async def end(self) -> None:
-        """Take nothing more; let the workers hand over what they know, and cancel those that do not end."""
+    async def end(self, closer: asyncio.Task[Any] | None) -> None:
+        """Take nothing more; let the workers return what they know, and cancel those that do not end.
+
+        ``closer`` is the task that closes the client.
+        """
         for source in tuple(self.sources):
             source.stop(ClientClosedError())
-            await source.aclose()
+            await source.aclose(closer)
         if self.workers:
             _, stuck = await asyncio.wait(self.workers, timeout=HAND_OVER)
             for worker in stuck:
@@ -225,7 +232,7 @@ class Background:
     async def stop(self, workers: set[asyncio.Task[None]]) -> None:
         """Cancel workers, but none while its paid request is in the air: the answer names what was paid for."""
         while workers:
-            for worker in workers - self.in_the_air:
+            for worker in workers - self.in_the_air.keys():
                 worker.cancel()
             await asyncio.wait(workers, timeout=ANSWERS)
 
@@ -275,11 +282,11 @@ class _Source(Generic[R]):
         self.error = error
         self._exhausted = True
 
-    async def aclose(self) -> None:
+    async def aclose(self, closer: asyncio.Task[Any] | None) -> None:
         """Take nothing more, and end the task that reads an async source."""
         self._exhausted = self._is_closed = True
-        # A source may close its own run: it goes on to its next request, and ends there.
-        if self._puller is not None and self._puller is not asyncio.current_task():
+        # A source may close its own run: it continues to its next request, and ends there.
+        if self._puller is not None and self._puller is not closer:
             self._puller.cancel()
             await asyncio.gather(self._puller, return_exceptions=True)
 

@@ -167,12 +167,16 @@ class _Waiter(Generic[R]):
         if self.end.done() and not self.end.cancelled():
             self.end.exception()
 
-    def expire(self) -> None:
-        """End the waiting; the task lives on."""
+    def expire(self, failure: Exception | None) -> None:
+        """End the waiting; the task may still be running on the server."""
         if not self.end.done():
             waited = round(self.end.get_loop().time() - self.came_at, 1)
             task = self._task
-            self.end.set_exception(TaskTimeoutError(task.family, task.id, waited, self._last_seen, task.resumption))
+            error = TaskTimeoutError(task.family, task.id, waited, self._last_seen, task.resumption)
+            error.__cause__ = failure
+            if failure is not None:
+                error.add_note(f"the last poll failed: {failure}")
+            self.end.set_exception(error)
 
 
 class _Inbox(Generic[R]):
@@ -190,7 +194,7 @@ class _Inbox(Generic[R]):
         self._heard.append(news)
         self._arrived.set()
 
-    def expire(self) -> None:
+    def expire(self, _: Exception | None) -> None:
         """Never called: it has no deadline."""
 
     async def take(self) -> list[News]:

@@ -3,13 +3,18 @@
 import asyncio
 import os
 import platform
+import select
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from musicapi_async._settings import Secret, Settings
@@ -19,10 +24,12 @@ from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, InvalidRequestError
 
-__all__ = ["USER_AGENT", "Connections", "Route", "break_of"]
+__all__ = ["USER_AGENT", "Connections", "Connector", "Route", "break_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
+HAS_POLL: Final = hasattr(select, "poll")
+"""False on Windows."""
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
 
 # From the special to the general: the first that fits is taken.
@@ -46,6 +53,50 @@ class Route(NamedTuple):
     proxy: URL | None = None
     asked_with: Mapping[str, str] | None = None
     sent_along: Mapping[str, str] | None = None
+
+
+class Connector(aiohttp.TCPConnector):
+    """Makes connections, and keeps those that can be used again.
+
+    ``connecting`` is entered while a connection is made. What is overridden is where the HTTP library's own connectors
+    differ; it is called once for each connection, not for each request.
+    """
+
+    def __init__(
+        self, *, connecting: Callable[[], AbstractContextManager[object]] = nullcontext, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._connecting = connecting
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        try:
+            with self._connecting():
+                return await super()._create_connection(req, traces, timeout)
+        except BaseException:
+            # The host may have moved: the next attempt looks its name up again.
+            self.clear_dns_cache()
+            raise
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> aiohttp.connector.Connection | None:
+        # What lies on an idle connection is no response to a request that was not written yet.
+        while (kept := await super()._get(key, traces)) is not None and _has_input(kept):
+            kept.close()
+        return kept
+
+
+def _has_input(connection: aiohttp.connector.Connection) -> bool:
+    """Return True when an idle connection has received something, or its end, whether that was read or not."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    socket = transport.get_extra_info("socket")
+    if not HAS_POLL:
+        return bool(select.select([socket], [], [], 0)[0])
+    unread = select.poll()
+    unread.register(socket.fileno(), select.POLLIN)
+    return bool(unread.poll(0))
 
 
 class Connections:

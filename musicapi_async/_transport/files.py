@@ -13,7 +13,7 @@ from yarl import URL
 
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
-from musicapi_async._transport.connections import USER_AGENT, Connections, break_of
+from musicapi_async._transport.connections import USER_AGENT, Connections, Connector, break_of
 from musicapi_async._transport.minimum_rate import MinimumRate
 from musicapi_async._transport.ranges import Answer, Part
 from musicapi_async._transport.repeating import RepeatError, repeating
@@ -292,7 +292,7 @@ def _guard(common: Mapping[str, Any]) -> aiohttp.ClientSession:
 
 def _open_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, **common),
+        connector=Connector(limit=0, **common),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=HEADERS,
     )

@@ -227,14 +227,17 @@ def _shared_song(body: Body) -> SharedSong:
 
 
 def _batch(body: Body) -> Batch:
-    row = body if body.get("batch_id") else _inner(body)
-    told = row.get("tasks") or row.get("items") or body.get("data")
+    inner = _inner(body)
+    row = body if body.get("batch_id") else inner
+    told = row.get("tasks") or row.get("items") or body.get("tasks") or body.get("items") or body.get("data")
     rows = told if isinstance(told, list) else list(told.values()) if isinstance(told, Mapping) else []
+    tasks = tuple(map(_batch_task, rows))
     submitted = number(row.get("submitted"))
     return Batch(
-        batch_id=_needed(row, "batch_id"),
+        # A response that refuses, and yet names tasks, has been seen without it.
+        batch_id=text(row.get("batch_id")) or None if any(task.task_id for task in tasks) else _needed(row, "batch_id"),
         submitted=None if submitted is None else int(submitted),
-        tasks=tuple(map(_batch_task, rows)),
+        tasks=tasks,
         raw=body,
     )
 

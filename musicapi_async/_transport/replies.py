@@ -21,7 +21,6 @@ __all__ = [
     "is_not_ready",
     "is_refunded",
     "message_in",
-    "names_task",
     "own_words",
     "read_body",
     "read_object",
@@ -166,12 +165,6 @@ def _id_in_steps(body: Mapping[str, object]) -> object:
         [step.get("task_id") for step in steps.values() if isinstance(step, dict)] if isinstance(steps, dict) else []
     )
     return None if body.get("failed_step") else next(filter(None, found), None)
-
-
-def names_task(body: object) -> bool:
-    """Tell whether a body names a task where a submit's reply does."""
-    data = body.get("data") if isinstance(body, dict) else None
-    return any(isinstance(place, dict) and bool(place.get("task_id")) for place in (body, data))
 
 
 def is_refunded(body: object) -> bool:

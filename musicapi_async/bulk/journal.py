@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 
 import attrs
 
+from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
 from musicapi_async.bulk.schema import COLUMNS, prepare, row_of
 from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, charged_after, may_move
@@ -64,6 +65,14 @@ class Journal:
     async def __aenter__(self) -> Self:
         """Take the lock, open the file, and settle what a killed process left."""
         try:
+            await complete(self._open())
+        except asyncio.CancelledError:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def _open(self) -> None:
+        try:
             left = await asyncio.to_thread(self._take_lock)
         except OSError as error:
             raise JournalError(str(self.path), f"it cannot be opened: {error.strerror}") from error
@@ -71,14 +80,16 @@ class Journal:
             await self._writer.open()
             await self._settle(left)
         except BaseException:
-            await self.__aexit__(None, None, None)
+            await self._close()
             raise
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the runs that are left, finish what was begun, close the file, and let others have it."""
+        await complete(self._close())
+
+    async def _close(self) -> None:
         try:
             for run in tuple(self.runs):
                 await run.aclose()

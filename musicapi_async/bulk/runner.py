@@ -11,6 +11,7 @@ import attrs
 from musicapi_async._client import MusicAPI
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task
+from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.guard import Guard
 from musicapi_async.bulk.states import Facts, Row, State, Store
@@ -147,6 +148,9 @@ class Runner:
     async def aclose(self) -> None:
         """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
         self.stop(JournalError(self._store.name, "the run on it was closed; another one goes on"))
+        await complete(self._close())
+
+    async def _close(self) -> None:
         await asyncio.gather(*map(self._end, self._workers))
         await self._to_do.aclose()
         await self._over()
@@ -243,9 +247,11 @@ class Runner:
             try:
                 async with self._budget.paying(row.operation):
                     task = await self._client._submit(self._request_of(row), guard)
-            except UncertainSubmissionError as error:
-                raise _MovedError(await guard.move("uncertain", str(error)), error) from error
             except MusicAPIError as error:
+                if len(error.task_ids) == 1:
+                    return await self._take_named(guard, error, error.task_ids[0])
+                if isinstance(error, UncertainSubmissionError) or error.task_ids:
+                    raise _MovedError(await guard.move("uncertain", str(error)), error) from error
                 is_over = isinstance(error, RetiredError) or not isinstance(error, (*STOPPING, *AGAIN))
                 raise _MovedError(await guard.move("refused" if is_over else "planned", str(error)), error) from error
             except BaseException as end:
@@ -258,6 +264,12 @@ class Runner:
             error.add_note(f"{task.family} task {task.id} was accepted and paid for: {task.resumption}")
             logger.error("%s task %s was accepted, and could not be written down: %s", task.family, task.id, error)  # noqa: TRY400
             raise
+
+    async def _take_named(self, guard: Guard, error: MusicAPIError, task_id: str) -> tuple[Row, Task[Any]]:
+        """Take a task that a response names, although it is an error, for accepted: polls show what it is."""
+        logger.warning("task %s is taken for accepted, although: %s", task_id, error)
+        task = self._client.resume(type(self._request_of(guard.row)), task_id)
+        return await self._store.move(guard.row, "accepted", Facts(task_id=task.id)), task
 
     async def _may_pay(self, row: Row) -> bool:
         """Tell whether a row may be paid for now; no fault of its own is why not, so that the run stops."""

@@ -1,6 +1,5 @@
 """A file of the service to a file on disk: streamed, and under its final name only when it is whole."""
 
-import asyncio
 import contextlib
 import errno
 import inspect
@@ -18,6 +17,7 @@ from musicapi_async._settings import Settings
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.files import FileReply, Files
 from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_text, is_usual_suffix, kind_of
 from musicapi_async.media.saved import Progress, SavedFile
@@ -84,17 +84,9 @@ class _PartialFile:
         """The first of them."""
 
     async def do(self, function: Callable[..., T], *args: object) -> T:
-        """Run one of the functions below in a thread, and see it through: cancelled, it ends before the caller does."""
-        running = asyncio.ensure_future(run_sync(function, *args))
+        """Run one of the functions below in a thread, to its end: cancelled, the caller ends after it."""
         try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            while not running.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait({running})
-            if not running.cancelled():
-                running.exception()  # an error it ended with is nobody's any more
-            raise
+            return await complete(run_sync(function, *args))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise self.error(reason) from error

@@ -117,6 +117,7 @@ async def test_a_batch_is_many_tasks(client: MusicAPI) -> None:
     for item in batch:
         assert item.task_id is not None
         assert len(await client.sonic.task(item.task_id).wait()) == 2
+    assert batch.batch_id is not None
     assert await client.sonic.get_batch(batch_id=batch.batch_id) == batch
 
 

@@ -92,7 +92,7 @@ async def test_the_time_of_an_uncertain_request_is_that_of_its_sending() -> None
 
 
 async def test_a_time_limit_round_a_create_says_what_it_left_behind() -> None:
-    async with scripted(stall()) as server, client_of(server) as client:
+    async with scripted(stall()) as server, client_of(server, timeout=0.5) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.2):
                 await client.submit(REQUEST)

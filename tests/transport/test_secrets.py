@@ -183,7 +183,7 @@ async def test_whatever_becomes_of_a_file(name: str, heard: Heard, tmp_path: Pat
 
 @pytest.mark.parametrize("turns", range(0, 30, 2))
 async def test_whenever_it_is_cancelled(turns: int, heard: Heard) -> None:
-    async with scripted(stall()) as server, client_of(server, heard) as client:
+    async with scripted(stall()) as server, client_of(server, heard, timeout=0.2) as client:
         for what in (client.account.credits, lambda: client.submit(REQUEST)):
             running = asyncio.create_task(what())
             for _ in range(turns):
