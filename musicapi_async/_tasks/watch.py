@@ -56,6 +56,7 @@ class Watch:
         "seen",
         "slot",
         "stage",
+        "unanswered",
     )
 
     def __init__(self, look_at: float, began: float) -> None:
@@ -72,6 +73,8 @@ class Watch:
         self.hiccups = 0
         """Looks in a row that failed; ``failing_since`` is when the first of them did."""
         self.failing_since = 0.0
+        self.unanswered = 0.0
+        """Seconds in which polls failed, up to the last one that was answered."""
         self.allowed = 0
         """Further looks that what was last seen is worth; ``grace`` counts them."""
         self.grace = 0
@@ -109,8 +112,14 @@ class Watch:
             for listener in self.listeners
         )
 
-    def is_enough(self, allowed: int | None) -> bool:
+    def unanswered_by(self, now: float) -> float:
+        """Return the seconds in which its polls were not answered until now."""
+        return self.unanswered + (now - self.failing_since if self.hiccups else 0.0)
+
+    def is_enough(self, allowed: int | None, now: float) -> bool:
         """Note a look that is worth so many more (None where nothing is to end); True when there were as many."""
+        if self.hiccups:
+            self.unanswered += now - self.failing_since
         self.hiccups = 0
         if allowed is None:
             return False

@@ -10,8 +10,9 @@ __all__ = ["Guard"]
 class Guard:
     """Writes down that a row is being sent, before it is."""
 
-    def __init__(self, store: Store, row: Row) -> None:
+    def __init__(self, store: Store, row: Row, charge: float) -> None:
         self.row = row
+        self._charge = charge
         self._store = store
         self._moving: asyncio.Task[Row] | None = None
 
@@ -40,7 +41,8 @@ class Guard:
 
     async def _see_through(self, state: State) -> None:
         """Move the row; cancelled meanwhile, it still is known where it is."""
-        moving: asyncio.Task[Row] = asyncio.ensure_future(self._store.move(self.row, state))
+        changes = Facts(charge=self._charge if state == "sending" else None)
+        moving: asyncio.Task[Row] = asyncio.ensure_future(self._store.move(self.row, state, changes))
         self._moving = moving
         try:
             self.row = await asyncio.shield(moving)
