@@ -55,19 +55,18 @@ class Budget:
 
     async def open(self) -> None:
         """Recall what was spent and learned before; the balance is not requested yet."""
-        known = await self._store.recall(SPENDING)
-        if known is not None:
-            self._spending.restore(known, time.time())
+        spending, known = self._spending, await self._store.recall(SPENDING)
+        if known is None:
+            spending.prices = dict(await self._store.recall(FORMER_PRICES) or {})
+            former = await self._store.recall(FORMER_SPENT)
+            spending.fallen = float(former["credits"]) if former else 0.0
         else:
-            await self._restore_former()
+            spending.prices = dict(known["prices"])
         # Attempts of an earlier version, and what a restored journal made uncertain, have no charge of their own.
-        await self._store.charge_unpriced({name: self._spending.price(name) for name in self._price_list})
-        self._spending.charged = await self._store.total_charged()
-
-    async def _restore_former(self) -> None:
-        self._spending.prices = dict(await self._store.recall(FORMER_PRICES) or {})
-        former = await self._store.recall(FORMER_SPENT)
-        self._spending.fallen = float(former["credits"]) if former else 0.0
+        await self._store.charge_unpriced({name: spending.price(name) for name in self._price_list})
+        spending.charged = await self._store.total_charged()
+        if known is not None:
+            spending.restore(known, time.time())
 
     async def admit(self, row: Row) -> float:
         """Wait until a request may be sent, and return its charge; ``paying`` must follow at once.

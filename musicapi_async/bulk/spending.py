@@ -53,6 +53,8 @@ class Spending:
         """Charges that the balance did not show yet."""
         self._refunds_due = 0.0
         """Refunds that the balance did not show yet."""
+        self._is_observed = False
+        """False until the first reading of this run."""
         self._clear_interval()
 
     def _clear_interval(self) -> None:
@@ -70,7 +72,7 @@ class Spending:
     @property
     def is_stale(self) -> bool:
         """True when a new reading of the balance may change what is known."""
-        return self.balance is None or bool(self._unread) or self._is_refunded
+        return not self._is_observed or bool(self._unread) or self._is_refunded
 
     def price(self, key: str) -> float:
         """Return the credits to charge for a request: the price list's or the learned ones, whichever are more."""
@@ -85,8 +87,8 @@ class Spending:
 
         The first request of each operation and model is the only one between two readings.
         """
-        if self.balance is None or not self._unread:
-            return self.balance is None
+        if not self._is_observed or not self._unread:
+            return not self._is_observed
         keys = {key, *self._unread}
         if not all(self._learned(one) and one not in self._doubtful for one in keys):
             return True
@@ -127,14 +129,14 @@ class Spending:
             self.fallen = max(self.fallen, self.charged)
         else:
             self._compare(self.balance - balance)
-        self.balance = balance
+        self.balance, self._is_observed = balance, True
         self._clear_interval()
 
     def _compare(self, fell: float) -> None:
         missing = self._late + self._expected() - fell
         # Where it fell less than was charged, refunds that are due may be why.
         shown = min(self._refunds_due, max(0.0, missing))
-        is_telling = not (self._late or self._refunds_due or self._is_refunded or self._uncertain_credits)
+        is_telling = self._is_observed and not (self._late or self._refunds_due or self._is_refunded or self._uncertain_credits)
         is_learned = is_telling and len(self._unread) == 1 and fell > TOLERANCE and self._learn(fell)
         self._refunds_due -= shown
         is_top_up = fell < -shown - TOLERANCE
@@ -179,6 +181,7 @@ class Spending:
         """Return what the next run begins with; ``now`` is in seconds since 1970."""
         return {
             "balance": self.balance,
+            "charged": self.charged,
             "fallen": self.fallen,
             "prices": self.prices,
             "doubtful": self._doubtful,
@@ -188,12 +191,14 @@ class Spending:
         }
 
     def restore(self, known: Mapping[str, Any], now: float) -> None:
-        """Begin with what an earlier run has returned from ``to_json``."""
+        """Begin with what an earlier run has returned from ``to_json``; ``charged`` is set before."""
         self.balance = known["balance"]
         self.fallen = known["fallen"]
         self.prices = dict(known["prices"])
         self._doubtful = dict(known["doubtful"])
-        self._late = known["late"] if math.fabs(now - known["at"]) < LATE else 0.0
+        # What was sent after the last reading is not in it.
+        late = known["late"] + max(0.0, self.charged - known["charged"])
+        self._late = late if math.fabs(now - known["at"]) < LATE else 0.0
         self._refunds_due = known["refunds_due"]
 
 
