@@ -41,6 +41,8 @@ class Service:
     """Called with the number of each task that is accepted."""
     lag: float = 0.0
     """Seconds after which the balance shows a change."""
+    credits_status: Callable[[], int] = attrs.field(default=lambda: 200)
+    """Returns the status of the response to a balance request."""
     script: Scripted = attrs.field(factory=lambda: Scripted([]))
     created: list[Mapping[str, Any]] = attrs.field(factory=list)
     """The requests that were accepted and charged."""
@@ -69,6 +71,8 @@ class Service:
         if path.startswith("/files/"):
             return 200, AUDIO
         if path == "/get-credits":
+            if (status := self.credits_status()) != 200:
+                return status, {"error": "trouble"}
             shown = sum(credits for at, credits in self.changes if at <= time.monotonic() - self.lag)
             return 200, {"credits": 5000.0 + shown, "extra_credits": 0}
         if content:
@@ -83,9 +87,9 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(**options: Any) -> AsyncIterator[Service]:
-    """Serve on a free port of loopback."""
+async def serving(port: int = 0, **options: Any) -> AsyncIterator[Service]:
+    """Serve on a port of loopback, by default a free one."""
     service = Service(**options)
-    async with scripted(service.respond) as script:
+    async with scripted(service.respond, port=port) as script:
         service.script = script
         yield service

@@ -37,7 +37,7 @@ MAX_FORGOTTEN: Final = 5
 """So many unknown tasks in a row, with no other found, are believed; more, and it is not the tasks."""
 ENDING: Final = (MusicAPIError, UnknownTaskError, UnansweredError)
 STOPPING: Final = (AuthenticationError, SubscriptionError)
-"""What every other poll would meet too: nothing more is submitted."""
+"""What every other poll would meet too: nothing more is submitted or resumed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -115,6 +115,8 @@ class Collector:
         except TaskTimeoutError as error:
             return await self._give_up(row, task, error)
         except ENDING as error:
+            if isinstance(error, UnansweredError) and not error.is_outage:
+                return await self._give_up(row, task, error.error)
             return await self._note_error(row, error)
         return await self._note_finished(row, result)
 
@@ -122,14 +124,14 @@ class Collector:
         """Poll an overdue task at the end of the run, and say what became of it; None when it is sent again."""
         return await self._check(row, self._client.resume(class_of(row), row.task_id or ""), is_last=True)
 
-    async def _give_up(self, row: Row, task: Task[Any], error: TaskTimeoutError) -> Outcome | None:
+    async def _give_up(self, row: Row, task: Task[Any], error: MusicAPIError) -> Outcome | None:
         logger.warning("%s; it is polled again before the run ends", error)
         row = await self._store.update(row, Facts(overdue_at=time.time()))
         outcome = await self._check(row, task)
         if outcome is None:
             self._given_up += 1
             if self._given_up >= self._in_flight:
-                reason = f"{self._given_up} tasks in a row were not finished after {self._patience.timeout:g} s"
+                reason = f"{self._given_up} tasks in a row were not finished in time, the last: {error}"
                 self._to_do.stop(BulkStoppedError(f"{reason}: the service accepts requests and does not finish them"))
         return outcome
 
@@ -154,7 +156,7 @@ class Collector:
             return await self._note_unknown(row, error.error, "is no longer known to the service")
         reported = error.error if isinstance(error, UnansweredError) else error
         if isinstance(error, (UnansweredError, *STOPPING)):
-            self._to_do.stop(reported)
+            self._to_do.stop(reported, is_for_all=True)
         # It is still running on the server: the next run resumes it.
         return Outcome(row=row, error=reported if isinstance(reported, MusicAPIError) else None)
 

@@ -199,11 +199,15 @@ class Journal:
     async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
         """Charge the attempts of records that have no charge of their own, at these prices by operation."""
 
+        def find(connection: sqlite3.Connection) -> Sequence[str]:
+            return [operation for (operation,) in connection.execute(UNPRICED)]
+
         def charge(connection: sqlite3.Connection) -> None:
-            for (operation,) in connection.execute(UNPRICED).fetchall():
+            for operation in found:
                 connection.execute(CHARGE_UNPRICED, {"operation": operation, "price": prices.get(operation, 0.0)})
 
-        await self._writer.write(charge)
+        if found := await self._writer.read(find):
+            await self._writer.write(charge)
 
     async def total_charged(self) -> float:
         """Return the credits that all records have cost, or may have, refunds left out."""

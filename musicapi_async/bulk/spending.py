@@ -136,7 +136,8 @@ class Spending:
         missing = self._late + self._expected() - fell
         # Where it fell less than was charged, refunds that are due may be why.
         shown = min(self._refunds_due, max(0.0, missing))
-        is_telling = self._is_observed and not (self._late or self._refunds_due or self._is_refunded or self._uncertain_credits)
+        is_disturbed = self._late or self._refunds_due or self._is_refunded or self._uncertain_credits
+        is_telling = self._is_observed and not is_disturbed
         is_learned = is_telling and len(self._unread) == 1 and fell > TOLERANCE and self._learn(fell)
         self._refunds_due -= shown
         is_top_up = fell < -shown - TOLERANCE

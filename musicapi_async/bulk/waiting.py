@@ -18,7 +18,9 @@ from musicapi_async.errors import (
     RetiredError,
     ServerError,
     SubscriptionError,
+    TaskFailedError,
     TaskTimeoutError,
+    UnreadableReplyError,
 )
 
 __all__ = ["Patience", "UnansweredError", "UnknownTaskError"]
@@ -27,7 +29,8 @@ T = TypeVar("T")
 
 UNKNOWN: Final = (NotFoundError, RetiredError, InvalidRequestError, PermissionDeniedError)
 """Answers to a poll that say that there will be no other, however often it is sent."""
-UNANSWERED: Final = (ConnectionFailedError, RateLimitError, ServerError)
+UNANSWERED: Final = (ConnectionFailedError, RateLimitError, ServerError, UnreadableReplyError)
+"""Failures of a poll that say nothing about the task."""
 MAX_UNKNOWN: Final = 3
 """So many of those answers, one after the other, and the task is unknown to the service."""
 PAUSE: Final = 0.5
@@ -46,11 +49,15 @@ class UnknownTaskError(Exception):
 
 
 class UnansweredError(Exception):
-    """No poll of a task was answered for as long as an outage may last; ``error`` is what ended the wait."""
+    """No poll of a task was answered for as long as an outage may last; ``error`` is what ended the wait.
 
-    def __init__(self, error: MusicAPIError) -> None:
+    ``is_outage`` is False when other tasks were answered meanwhile.
+    """
+
+    def __init__(self, error: MusicAPIError, *, is_outage: bool) -> None:
         super().__init__(error)
         self.error = error
+        self.is_outage = is_outage
 
 
 class Patience:
@@ -63,11 +70,14 @@ class Patience:
         self.timeout = timeout
         self._outage = outage
         self._waiting: set[Task[Any]] = set()
+        self._answered_at = -math.inf
+        """When a task was last found, by the event loop's clock."""
 
     @property
     def has_found_any(self) -> bool:
         """True when the service has answered a poll of a task that is waited for now."""
-        return any(task._watch is not None and task._watch.seen for task in self._waiting)
+        watches = (task._watch for task in self._waiting)
+        return any(watch is not None and watch.seen and not watch.hiccups for watch in watches)
 
     async def wait(self, task: Task[Any]) -> Any:
         """Return a task's result.
@@ -76,13 +86,27 @@ class Patience:
         """
         self._waiting.add(task)
         try:
-            return await self._wait(task)
+            result = await self._wait(task)
+        except TaskFailedError:
+            self._note_answer()
+            raise
         finally:
             self._waiting.discard(task)
+        self._note_answer()
+        return result
 
     async def poll(self, task: Task[Any]) -> TaskState[Any]:
         """Return a task's state after one poll; raises UnknownTaskError, and the error of a poll that fails."""
-        return await _known(task.poll)
+        state = await _known(task.poll)
+        self._note_answer()
+        return state
+
+    def is_answered(self, since: float) -> bool:
+        """Return whether the service has answered polls of tasks since a time of the event loop's clock."""
+        return self._answered_at > since or self.has_found_any
+
+    def _note_answer(self) -> None:
+        self._answered_at = asyncio.get_running_loop().time()
 
     async def _wait(self, task: Task[Any]) -> Any:
         clock = asyncio.get_running_loop().time
@@ -96,7 +120,7 @@ class Patience:
                 now, watch = clock(), task._watch
                 failing_since = watch.failing_since if watch is not None and watch.hiccups else math.inf
                 if now - failing_since >= self._outage:
-                    raise UnansweredError(error) from error
+                    raise UnansweredError(error, is_outage=not self.is_answered(failing_since)) from error
                 left = limit - (now - began - (0.0 if watch is None else watch.unanswered_by(now)))
                 if left <= 0:
                     raise
@@ -105,7 +129,7 @@ class Patience:
                 # The client gives up a wait whose polls have failed for a while.
                 now, lost_since = clock(), min(lost_since, started)
                 if now - lost_since >= self._outage:
-                    raise UnansweredError(error) from error
+                    raise UnansweredError(error, is_outage=not self.is_answered(lost_since)) from error
                 began += now - started
 
 
