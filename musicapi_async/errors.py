@@ -390,9 +390,7 @@ class BulkStoppedError(MusicAPIError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return (
-            f"{self.reason}. Nothing more is submitted; a later run resumes what was paid for"
-        )
+        return f"{self.reason}. Nothing more is submitted; a later run resumes what was paid for"
 
 
 class JournalError(MusicAPIError):

@@ -187,7 +187,7 @@ def stall() -> Step:
 async def scripted(
     *steps: Step, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Scripted]:
-    """Serve a script on a port of loopback (``::1`` for IPv6), by default a free one, with TLS where a context is given."""
+    """Serve a script on a port of loopback (``::1`` for IPv6), by default a free one; with TLS by a context."""
     script = Scripted(list(steps), host=host, port=port, scheme="http" if tls is None else "https", tls=tls)
     handlers: set[asyncio.Task[None]] = set()
 

@@ -56,6 +56,8 @@ async def status(folder: Path, screen: Screen) -> None:
             f"{overdue:,} of the accepted are overdue: not finished within the time limit of a run; "
             "each run polls them again"
         )
+    if counts["failed"]:
+        screen.say("failed ones are not paid for again by themselves: --retry-failed does that")
     if ways:
         more = ", ..." if counts["uncertain"] > len(uncertain) else ""
         screen.say(f"uncertain: {', '.join(uncertain)}{more}")
