@@ -114,12 +114,15 @@ class Watch:
 
     def unanswered_by(self, now: float) -> float:
         """Return the seconds in which its polls were not answered until now."""
-        return self.unanswered + (now - self.failing_since if self.hiccups else 0.0)
+        return self.unanswered + self.failing_for(now)
+
+    def failing_for(self, now: float) -> float:
+        """Return the seconds since which all its polls have failed, 0 when the last one did not."""
+        return now - self.failing_since if self.hiccups else 0.0
 
     def is_enough(self, allowed: int | None, now: float) -> bool:
         """Note a look that is worth so many more (None where nothing is to end); True when there were as many."""
-        if self.hiccups:
-            self.unanswered += now - self.failing_since
+        self.unanswered += self.failing_for(now)
         self.hiccups = 0
         if allowed is None:
             return False

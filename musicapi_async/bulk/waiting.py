@@ -76,8 +76,8 @@ class Patience:
     @property
     def has_found_any(self) -> bool:
         """True when the service has answered a poll of a task that is waited for now."""
-        watches = (task._watch for task in self._waiting)
-        return any(watch is not None and watch.seen and not watch.hiccups for watch in watches)
+        now, watches = asyncio.get_running_loop().time(), (task._watch for task in self._waiting)
+        return any(watch is not None and watch.seen and not watch.failing_for(now) for watch in watches)
 
     async def wait(self, task: Task[Any]) -> Any:
         """Return a task's result.
@@ -118,9 +118,9 @@ class Patience:
                 return await _known(partial(task.wait, seconds))
             except TaskTimeoutError as error:
                 now, watch = clock(), task._watch
-                failing_since = watch.failing_since if watch is not None and watch.hiccups else math.inf
-                if now - failing_since >= self._outage:
-                    raise UnansweredError(error, is_outage=not self.is_answered(failing_since)) from error
+                failing = 0.0 if watch is None else watch.failing_for(now)
+                if failing and failing >= self._outage:
+                    raise UnansweredError(error, is_outage=not self.is_answered(now - failing)) from error
                 left = limit - (now - began - (0.0 if watch is None else watch.unanswered_by(now)))
                 if left <= 0:
                     raise
