@@ -120,6 +120,20 @@ async def test_limit_of_a_journal_from_before_there_were_charges_still_holds(pat
     assert caught.value.spent == 120
 
 
+async def test_limit_of_a_journal_with_prices_of_an_earlier_version_counts_its_attempts_at_those(path: Path) -> None:
+    async with serving() as service:
+        await run(service, path, songs(4))
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE row SET charge = NULL, charged = 0")
+            kept = [("prices", '{"sonic.describe": 30.0}'), ("spent", '{"credits": 90.0, "charged": {}}')]
+            connection.executemany("INSERT INTO kept VALUES (?, ?)", kept)
+        with pytest.raises(errors.BudgetExceededError) as caught:
+            await run(service, path, songs(30), max_credits=140)
+
+        assert len(service.created) == 4
+    assert (caught.value.spent, caught.value.price) == (120, 30)
+
+
 async def test_record_of_a_request_keeps_the_charge_it_was_sent_with(path: Path) -> None:
     async with serving(price=lambda _: 75.0) as service:
         outcomes = await run(service, path, songs(4), max_credits=400)

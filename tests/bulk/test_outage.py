@@ -145,6 +145,33 @@ async def test_time_in_which_polls_are_not_answered_does_not_count(path: Path) -
     assert found == {"t-0": ("accepted", True), "t-1": ("saved", False)}
 
 
+async def test_task_whose_polls_alone_fail_is_overdue_and_stops_nothing(path: Path) -> None:
+    def poll(number: int) -> tuple[int, object]:
+        return (500, {"error": "trouble"}) if number == 0 else done(clip(2 * number), clip(2 * number + 1))
+
+    async with serving(poll=poll) as service:
+        outcomes = await run(service.base_url, path, 8, in_flight=2, timeout=0.3, outage=1.0)
+
+        assert len(service.created) == 8
+    found = {outcome.row.task_id: outcome for outcome in outcomes}
+    assert isinstance(found["t-0"].error, errors.ServerError)
+    assert found["t-0"].row.is_overdue
+    assert {outcome.row.state for name, outcome in found.items() if name != "t-0"} == {"saved"}
+
+
+async def test_polls_that_all_fail_for_longer_than_the_limit_end_the_run_with_everything_accepted(path: Path) -> None:
+    async with serving(poll=lambda _: (500, {"error": "trouble"})) as service:
+        with pytest.raises(errors.MusicAPIError):
+            await run(service.base_url, path, 9, in_flight=3, timeout=0.3, outage=1.0)
+
+        assert len(service.created) == 3
+        assert await counts(path) == {"accepted": 3, "planned": 6}
+        service.poll = lambda number: done(clip(2 * number), clip(2 * number + 1))
+        outcomes = await run(service.base_url, path, 9, timeout=600.0)
+        assert len(service.created) == 9
+    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+
+
 @pytest.mark.parametrize("outage", [-1, float("nan"), True, "10", None])
 async def test_outage_that_is_no_time_is_refused(outage: Any, path: Path) -> None:
     async with MusicAPI("k") as client:
