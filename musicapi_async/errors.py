@@ -23,6 +23,7 @@
     ├── DownloadError              a file could not be fetched or written
     ├── WebhookVerificationError   an event was not signed by the holder of the secret
     ├── BudgetExceededError        a bulk run reached its credit limit
+    ├── BulkStoppedError           a bulk run submits nothing more: its tasks do not end, or cannot be found
     ├── JournalError               a bulk run's journal is in use, damaged, or cannot be written
     └── ClientClosedError          the client was closed
 
@@ -37,6 +38,7 @@ __all__ = [
     "APIStatusError",
     "AuthenticationError",
     "BudgetExceededError",
+    "BulkStoppedError",
     "ClientClosedError",
     "ConnectionFailedError",
     "DownloadError",
@@ -402,6 +404,17 @@ class BudgetExceededError(MusicAPIError):
             f"max_credits is {self.limit:g}, {self.spent:g} are spent, and the next song costs {self.price:g}: "
             "nothing more is created; a higher limit goes on where this stopped"
         )
+
+
+class BulkStoppedError(MusicAPIError):
+    """A bulk run submits nothing more, for this ``reason``; what it paid for is in its journal."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason}. Nothing more is submitted; a later run resumes what was paid for"
 
 
 class JournalError(MusicAPIError):

@@ -226,7 +226,8 @@ class Poller:
             else:
                 self._end(watch, task, _with_resumption(error, task))
         else:
-            self._note_state(watch, task, settled(state) if watch.is_enough(state._seen.grace) else state)
+            is_enough = watch.is_enough(state._seen.grace, asyncio.get_running_loop().time())
+            self._note_state(watch, task, settled(state) if is_enough else state)
 
     def _note_failure(self, watch: Watch, task: Waiting, error: Exception) -> None:
         now = asyncio.get_running_loop().time()

@@ -59,6 +59,7 @@ class Watch:
         "seen",
         "slot",
         "stage",
+        "unanswered",
     )
 
     def __init__(self, look_at: float, began: float) -> None:
@@ -76,6 +77,8 @@ class Watch:
         """Polls in a row that failed; ``failing_since`` is when the first did, ``failure`` the error of the last."""
         self.failing_since = 0.0
         self.failure: Exception | None = None
+        self.unanswered = 0.0
+        """Seconds in which polls failed, up to the last one that was answered."""
         self.allowed = 0
         """Further looks that what was last seen is worth; ``grace`` counts them."""
         self.grace = 0
@@ -119,8 +122,17 @@ class Watch:
             for listener in self.listeners
         )
 
-    def is_enough(self, allowed: int | None) -> bool:
+    def unanswered_by(self, now: float) -> float:
+        """Return the seconds in which its polls were not answered until now."""
+        return self.unanswered + self.failing_for(now)
+
+    def failing_for(self, now: float) -> float:
+        """Return the seconds since which all its polls have failed, 0 when the last one did not."""
+        return now - self.failing_since if self.failures else 0.0
+
+    def is_enough(self, allowed: int | None, now: float) -> bool:
         """Note a look that is worth so many more (None where nothing is to end); True when there were as many."""
+        self.unanswered += self.failing_for(now)
         self.failures, self.failure = 0, None
         if allowed is None:
             return False

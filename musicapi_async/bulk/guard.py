@@ -13,14 +13,15 @@ NOTHING: Final = Facts()
 class Guard:
     """Records that a row is being sent, before it is; its moves are completed although its caller is cancelled."""
 
-    def __init__(self, store: Store, row: Row) -> None:
+    def __init__(self, store: Store, row: Row, charge: float) -> None:
         self.row = row
+        self._charge = charge
         self._store = store
         self._task_id: str | None = None
 
     async def leave(self) -> None:
         """Note that the row may leave from now on."""
-        await complete(self._move("sending"))
+        await complete(self._move("sending", Facts(charge=self._charge)))
 
     async def stay(self) -> None:
         """Note that it did not, and waits."""

@@ -160,8 +160,15 @@ class Journal:
             "refunds": row.refunds + (state == "refunded"),
             "charged": charged_after(row, state, facts),
             TIMES.get(state, "ended_at"): time.time(),
-            **{name: value for name in FACTS if (value := getattr(facts, name)) is not None},
+            **_given(facts),
         }
+        return await self._change(row, changed)
+
+    async def update(self, row: Row, changes: Facts) -> Row:
+        """Record changes of a record that stays in its state, and return it as it is now."""
+        return await self._change(row, _given(changes))
+
+    async def _change(self, row: Row, changed: Mapping[str, Any]) -> Row:
         values = [_json(value) if name in {"clips", "files"} else _text(value) for name, value in changed.items()]
         changes = ", ".join(f"{name} = ?" for name in changed)
         statement = f"UPDATE row SET {changes} WHERE number = ? AND state = ?"  # noqa: S608 - names of ours
@@ -199,6 +206,23 @@ class Journal:
             return dict(connection.execute(CHARGED))
 
         return await self._writer.read(count)
+
+    async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
+        """Charge the attempts of records that have no charge of their own, at these prices by operation."""
+
+        def find(connection: sqlite3.Connection) -> Sequence[str]:
+            return [operation for (operation,) in connection.execute(UNPRICED)]
+
+        def charge(connection: sqlite3.Connection) -> None:
+            for operation in found:
+                connection.execute(CHARGE_UNPRICED, {"operation": operation, "price": prices.get(operation, 0.0)})
+
+        if found := await self._writer.read(find):
+            await self._writer.write(charge)
+
+    async def total_charged(self) -> float:
+        """Return the credits that all records have cost, or may have, refunds left out."""
+        return await self._writer.read(lambda connection: _sum(connection, "SELECT total(charged) FROM row"))
 
     async def remember(self, name: str, value: object) -> None:
         """Keep a JSON value from one run to the next."""
@@ -270,11 +294,26 @@ CHARGED: Final = """
     SELECT operation, sum(attempts + (state IN ('sending', 'uncertain')) - refunds) FROM row
     WHERE attempts > 0 OR state IN ('sending', 'uncertain') GROUP BY operation
 """
+WAS_SENT_UNPRICED: Final = "charge IS NULL AND (attempts > 0 OR state IN ('sending', 'uncertain'))"
+UNPRICED: Final = f"SELECT DISTINCT operation FROM row WHERE {WAS_SENT_UNPRICED}"  # noqa: S608 - names of ours
+CHARGE_UNPRICED: Final = f"""
+    UPDATE row SET charge = :price,
+        charged = charged + :price * max(0, attempts + (state IN ('sending', 'uncertain')) - refunds)
+    WHERE operation = :operation AND {WAS_SENT_UNPRICED}
+"""  # noqa: S608 - names of ours
 TO_UNCERTAIN: Final = "UPDATE row SET state = 'uncertain', reason = ? WHERE "
 
 
 def _ask(connection: sqlite3.Connection, question: str) -> int:
     return int(connection.execute(question).fetchone()[0])
+
+
+def _sum(connection: sqlite3.Connection, question: str) -> float:
+    return float(connection.execute(question).fetchone()[0])
+
+
+def _given(facts: Facts) -> dict[str, Any]:
+    return {name: value for name in FACTS if (value := getattr(facts, name)) is not None}
 
 
 def _do(statement: str, *values: object) -> Callable[[sqlite3.Connection], None]:

@@ -190,20 +190,28 @@ def entry_of(row: Row, folder: Path, price: float | None) -> Entry:
     groups, others = _by_song(row)
     songs = [_song(clip, group, folder) for clip, group in zip(row.clips, groups, strict=False)]
     is_troubled = row.state in TROUBLED
-    # Also what an earlier attempt has cost and did not give back.
-    paid = row.attempts - row.refunds + (row.state == "uncertain")
+    is_explained = is_troubled or row.overdue_at is not None
     return Entry(
         number=row.number,
         key=row.key,
         operation=row.operation,
         state=row.state,
         task_id=row.task_id,
-        reason=row.reason if is_troubled else None,
+        reason=row.reason or None if is_explained else None,
         request=json.dumps(row.request, indent=2, ensure_ascii=False) if is_troubled else None,
-        credits=None if price is None or not paid else paid * price,
+        credits=_credits(row, price),
         songs=songs,
         others=[(name, url) for name in others if (url := _address(name, folder)) is not None],
     )
+
+
+def _credits(row: Row, price: float | None) -> float | None:
+    """Return what a record has cost, or may have; by its price where it has no charge of its own."""
+    if row.charge is not None:
+        return row.charged or None
+    # Also what an earlier attempt has cost and did not give back.
+    paid = row.attempts - row.refunds + (row.state == "uncertain")
+    return None if price is None or not paid else paid * price
 
 
 def clock(seconds: float) -> str:

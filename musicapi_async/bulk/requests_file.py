@@ -24,6 +24,7 @@ __all__ = [
     "Keys",
     "RequestsFile",
     "checked_key",
+    "class_of",
     "known_kinds",
     "planned_of",
     "price_list",
@@ -159,6 +160,11 @@ def checked_key(key: object) -> str:
 def request_of(row: Row) -> TaskRequest[Any]:
     """Make a row's request again."""
     return _kind_of(row.operation).from_wire(row.request)
+
+
+def class_of(row: Row) -> type[TaskRequest[Any]]:
+    """Return the request class of a record; its request itself need not be valid any more."""
+    return _kind_of(row.operation)
 
 
 def _kind_of(name: object) -> type[TaskRequest[Any]]:

@@ -30,6 +30,8 @@ KNOWN: Final = tuple(field.name for field in attrs.fields(Clip) if not field.nam
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 LONGEST_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
+LAST_OF_A_CLIP: Final = ".json"
+"""End of the name of the file that a clip's others are followed by, in a record's files."""
 LONGEST_OPERATION: Final = 30
 SECRETS: Final = frozenset({"webhook_secret"})
 """What of a request is in no file that is shown around."""
@@ -88,21 +90,24 @@ class Saver(HandOver):
     async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
         """Fetch what is not there yet, and return the names of all files; raises DownloadError."""
         clips = clips_in(result)
+        saved = _files_by_clip(row)
         stem = self._stem(row, Clip(clip_id=row.task_id or "task", title=row.operation))
-        saving = [self._save(row, clip, number) for number, clip in enumerate(clips, 1)]
+        saving = [self._save(row, clip, number, saved.get(clip.clip_id)) for number, clip in enumerate(clips, 1)]
         if isinstance(result, DownloadFiles):
             saving = [self._save_file(f"{stem}-{number}", file) for number, file in enumerate(result, 1)]
         if not clips:
             known = attrs.asdict(result) if attrs.has(type(result)) else result
             saving.append(self._write(stem, row, {"result": known}))
         # Each is seen through, also when another fails: what came is kept.
-        saved = await asyncio.gather(*saving, return_exceptions=True)
-        for found in saved:
+        written = await asyncio.gather(*saving, return_exceptions=True)
+        for found in written:
             if isinstance(found, BaseException):
                 raise found
-        return [name for names in saved if not isinstance(names, BaseException) for name in names]
+        return [name for names in written if not isinstance(names, BaseException) for name in names]
 
-    async def _save(self, row: Row, clip: Clip, number: int) -> list[str]:
+    async def _save(self, row: Row, clip: Clip, number: int, saved: list[str] | None) -> list[str]:
+        if saved is not None:
+            return saved
         stem = self._stem(row, clip, number)
         names = [await self._fetch(stem, clip)] if clip.audio_url else []
         if clip.image_url:
@@ -163,6 +168,18 @@ class Saver(HandOver):
             clip_id=id_for_name(clip.clip_id) or f"clip{number}",
             operation=row.operation.replace(".", "-"),
         )
+
+
+def _files_by_clip(row: Row) -> dict[str, list[str]]:
+    """Return the files of clips that were saved while the rest of their task was not finished, by clip id."""
+    if row.state != "accepted":
+        return {}  # its clips may be known without their files
+    groups: list[list[str]] = [[]]
+    for name in row.files:
+        groups[-1].append(name)
+        if name.endswith(LAST_OF_A_CLIP):
+            groups.append([])
+    return {str(clip["clip_id"]): names for clip, names in zip(row.clips, groups, strict=False) if names}
 
 
 def _checked(names: str) -> str:

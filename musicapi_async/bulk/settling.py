@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection
 from musicapi_async.bulk.states import Facts, Row, State, Store, rows_in
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain", "retry_refused"]
+__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain", "retry_failed", "retry_refused"]
 
 
 async def resend_uncertain(store: Store, keys: Collection[str] | str | None = None) -> int:
@@ -25,6 +25,14 @@ async def drop_uncertain(store: Store, keys: Collection[str] | str | None = None
 async def retry_refused(store: Store, keys: Collection[str] | str | None = None) -> int:
     """Have what the service refused tried again by the next run, all or those of these keys; return how many."""
     return await _move_all(store, "refused", "planned", keys)
+
+
+async def retry_failed(store: Store, keys: Collection[str] | str | None = None) -> int:
+    """Have failed records sent again by the next run, all or those of these keys; return how many.
+
+    Each is paid for again, also where its credits are refunded later; what it has cost so far stays counted.
+    """
+    return await _move_all(store, "failed", "planned", keys, "failed, and sent again as its user said")
 
 
 async def found_uncertain(store: Store, key: str, task_id: str) -> None:

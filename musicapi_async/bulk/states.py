@@ -32,12 +32,12 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     # Written before the first byte leaves. Back to planned only when it certainly was not accepted.
     "sending": frozenset({"accepted", "planned", "refused", "uncertain"}),
     # Saved at once where no file is written.
-    # Uncertain once more where its user gave a wrong id.
+    # Uncertain once more where its user gave a wrong id, or the service no longer knows the task.
     "accepted": frozenset({"finished", "saved", "failed", "refunded", "uncertain"}),
     "finished": frozenset({"saved"}),
     "saved": frozenset(),
-    # Its credits are gone, or nobody knows.
-    "failed": frozenset(),
+    # Its credits are gone, or it is unknown whether they were refunded. Tried again only when its user says so.
+    "failed": frozenset({"planned"}),
     # Another attempt.
     "refunded": frozenset({"planned"}),
     # Settled by the user alone: sent again, found under an id, or dropped.
@@ -109,6 +109,12 @@ class Row(Planned):
     clips: Sequence[Mapping[str, Any]] = ()
     files: Sequence[str] = ()
 
+    @property
+    def is_overdue(self) -> bool:
+        """True when its task has passed the time limit of a run, and has not ended yet."""
+        # An earlier attempt may have been overdue as well.
+        return self.state == "accepted" and self.overdue_at is not None and self.overdue_at >= (self.accepted_at or 0.0)
+
 
 def charged_after(row: Row, state: State, changes: Facts) -> float:
     """Return the credits a record has cost, or may have, after a transition.
@@ -170,6 +176,10 @@ class Store(Protocol):
         """
         ...
 
+    async def update(self, row: Row, changes: Facts) -> Row:
+        """Record changes of a record that stays in its state, and return it as it is now."""
+        ...
+
     async def rows(self, state: State, after: int = 0, count: int = 1000, *, is_wanted: bool = False) -> Sequence[Row]:
         """Return rows in a state, in their order, from behind a number on; only those of the plan if ``is_wanted``."""
         ...
@@ -180,6 +190,14 @@ class Store(Protocol):
 
     async def charged(self) -> Mapping[str, int]:
         """Return how often each operation was paid for, or may have been, refunds left out."""
+        ...
+
+    async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
+        """Charge the attempts of records that have no charge of their own, at these prices by operation."""
+        ...
+
+    async def total_charged(self) -> float:
+        """Return the credits that all records have cost, or may have, refunds left out."""
         ...
 
     async def remember(self, name: str, value: object) -> None:

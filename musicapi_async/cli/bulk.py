@@ -26,7 +26,7 @@ from musicapi_async.cli.opening import open_client
 from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["JOURNAL", "BulkOrder", "found", "run_bulk"]
+__all__ = ["JOURNAL", "OUTAGE", "TIMEOUT", "BulkOrder", "found", "run_bulk"]
 
 JOURNAL: Final = "journal.db"
 PLANNED_FILE: Final = "planned file"
@@ -34,7 +34,15 @@ PLANNED_FILE: Final = "planned file"
 TRIAL: Final = "trial"
 """Under which name the journal of an embedded sandbox is marked as such."""
 SANDBOX_CREDITS: Final = 100_000.0
-USUAL: Final[Mapping[str, object]] = {"in-flight": 50, "attempts": 3, "names": NAMES}
+TIMEOUT: Final = 600.0
+OUTAGE: Final = 900.0
+USUAL: Final[Mapping[str, object]] = {
+    "in-flight": 50,
+    "attempts": 3,
+    "timeout": TIMEOUT,
+    "outage": OUTAGE,
+    "names": NAMES,
+}
 BAD_LINES_SHOWN: Final = 1000
 UNCERTAIN_SHOWN: Final = 10
 
@@ -49,17 +57,20 @@ class BulkOrder:
     in_flight: int
     attempts: int
     max_credits: float | None
+    timeout: float
+    outage: float
     names: str
     dry_run: bool
     embedded: bool
     resend_uncertain: bool
     drop_uncertain: bool
     retry_refused: bool
+    retry_failed: bool
 
     def command(self) -> str:
         """Return the command that goes on with it."""
         told: dict[str, object] = {"operation": self.operation, "in-flight": self.in_flight, "attempts": self.attempts}
-        told |= {"max-credits": self.max_credits, "names": self.names}
+        told |= {"max-credits": self.max_credits, "timeout": self.timeout, "outage": self.outage, "names": self.names}
         options = [
             word
             for name, value in told.items()
@@ -93,6 +104,8 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
             in_flight=order.in_flight,
             attempts=order.attempts,
             max_credits=order.max_credits,
+            timeout=order.timeout,
+            outage=order.outage,
             names=order.names,
         )
         if order.embedded and await journal.recall(SERVICE) is None:
@@ -168,6 +181,11 @@ async def _close_books(order: BulkOrder, journal: Journal, screen: Screen) -> No
     screen.tell({"counts": dict(counts)})
     screen.say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count))
     await _say_uncertain(order, journal, screen)
+    if counts["failed"]:
+        screen.say(
+            f"{counts['failed']:,} failed and may have cost their credits: they are not sent again by themselves, "
+            "--retry-failed does that"
+        )
     missing = [f"{count:,} {state}" for state, count in counts.items() if count and state != "saved"]
     if missing:
         raise IncompleteError(
@@ -194,6 +212,8 @@ async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
         screen.say(f"{await bulk.resend_uncertain(journal):,} uncertain requests are sent again")
     if order.retry_refused:
         screen.say(f"{await bulk.retry_refused(journal):,} refused requests are tried again")
+    if order.retry_failed:
+        screen.say(f"{await bulk.retry_failed(journal):,} failed requests are sent again, and paid for again")
     if order.drop_uncertain:
         screen.say(f"{await bulk.drop_uncertain(journal):,} uncertain requests are given up")
 

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from musicapi_async.bulk.saving import NAMES
-from musicapi_async.cli.bulk import BulkOrder, found, run_bulk
+from musicapi_async.cli.bulk import OUTAGE, TIMEOUT, BulkOrder, found, run_bulk
 from musicapi_async.cli.bulk_reports import report, status
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.running import run_command
@@ -53,6 +53,13 @@ def run_bulk_command(
     max_credits: Annotated[
         float | None, typer.Option(min=0, help="Credits that may be spent on this folder, all runs together.")
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds that each task is waited for; then its place is given to another request."),
+    ] = TIMEOUT,
+    outage: Annotated[
+        float, typer.Option(min=0, help="Seconds for which it pauses and tries again while there is no connection.")
+    ] = OUTAGE,
     names: Annotated[
         str, typer.Option(help="Names of files, made of index, key, title, clip_id, operation and ext.")
     ] = NAMES,
@@ -66,6 +73,9 @@ def run_bulk_command(
         bool, typer.Option("--drop-uncertain", help="Give up what may have been accepted.")
     ] = False,
     retry_refused: Annotated[bool, typer.Option("--retry-refused", help="Try again what the service refused.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Send again what failed without a refund, and pay for it again.")
+    ] = False,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Try it on an embedded double of the service: no key, no network, free.")
     ] = False,
@@ -84,12 +94,15 @@ def run_bulk_command(
         in_flight=in_flight,
         attempts=attempts,
         max_credits=max_credits,
+        timeout=timeout,
+        outage=outage,
         names=names,
         dry_run=dry_run,
         embedded=sandbox,
         resend_uncertain=resend_uncertain,
         drop_uncertain=drop_uncertain,
         retry_refused=retry_refused,
+        retry_failed=retry_failed,
     )
     return run_command(lambda screen: run_bulk(order, screen), as_json=as_json)
 

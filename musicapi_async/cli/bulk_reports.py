@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from musicapi_async.bulk.budget import PRICES
 from musicapi_async.bulk.looking import Look
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
@@ -35,14 +34,30 @@ async def report(folder: Path, screen: Screen) -> None:
 
 async def status(folder: Path, screen: Screen) -> None:
     """Show how many requests of a folder are in which state, who works on them, and how doubts are settled."""
-    counts, holder, uncertain = await asyncio.to_thread(_look, folder)
+    counts, holder, uncertain, overdue = await asyncio.to_thread(_look, folder)
     total = sum(counts.values())
     ways = _ways_to_settle(folder) if uncertain else {}
-    screen.tell({"counts": counts, "total": total, "run": holder, "uncertain": uncertain, "settle": ways})
+    screen.tell(
+        {
+            "counts": counts,
+            "total": total,
+            "overdue": overdue,
+            "run": holder,
+            "uncertain": uncertain,
+            "settle": ways,
+        }
+    )
     shown = [(f"{count:,}", state, MEANINGS[state]) for state, count in counts.items() if count]
     width = len(f"{total:,}")
     screen.rows([(count.rjust(width), state, meaning) for count, state, meaning in shown])
     screen.say(f"{_requests(total)}; {f'a run is on: {holder}' if holder else 'no run is on'}")
+    if overdue:
+        screen.say(
+            f"{overdue:,} of the accepted are overdue: not finished within the time limit of a run; "
+            "each run polls them again"
+        )
+    if counts["failed"]:
+        screen.say("failed ones are not paid for again by themselves: --retry-failed does that")
     if ways:
         more = ", ..." if counts["uncertain"] > len(uncertain) else ""
         screen.say(f"uncertain: {', '.join(uncertain)}{more}")
@@ -56,15 +71,14 @@ def _requests(count: int) -> str:
 
 def _write(folder: Path) -> Summary:
     with Look(folder / JOURNAL) as look:
-        learnt = look.recall(PRICES)
-        return write_report(folder, look.rows, price_list() | (learnt if isinstance(learnt, dict) else {}))
+        return write_report(folder, look.rows, price_list())
 
 
-def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str]]:
-    """Return counts, who works on the journal, and the first uncertain keys."""
+def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str], int]:
+    """Return counts, who works on the journal, the first uncertain keys, and how many records are overdue."""
     with Look(folder / JOURNAL) as look:
         keys = [row.key for row in islice(look.rows({"uncertain"}), KEYS_SHOWN)]
-        return look.counts(), look.holder(), keys
+        return look.counts(), look.holder(), keys, look.overdue()
 
 
 def _ways_to_settle(folder: Path) -> Mapping[str, str]:

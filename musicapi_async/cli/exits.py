@@ -40,7 +40,12 @@ EXITS: Final = (
     (
         7,
         "no connection, too many requests, or the service is in trouble",
-        (errors.ConnectionFailedError, errors.APIStatusError, errors.UnreadableReplyError),
+        (
+            errors.ConnectionFailedError,
+            errors.APIStatusError,
+            errors.UnreadableReplyError,
+            errors.BulkStoppedError,
+        ),
     ),
     (8, "the task failed", (errors.TaskFailedError,)),
     (9, "not finished in time; the task lives on", (errors.TaskTimeoutError,)),

@@ -100,6 +100,10 @@ class Journal:
         """Return how often each operation was paid for, or may have been, refunds left out."""
         return self._ask(lambda journal: journal.charged())
 
+    def total_charged(self) -> float:
+        """Return the credits that all records have cost, or may have, refunds left out."""
+        return self._ask(lambda journal: journal.total_charged())
+
     def _ask(self, question: Callable[[musicapi_async.bulk.Journal], Coroutine[Any, Any, T]]) -> T:
         self._check_process()
         return _begin(lambda: asyncio.run(question(self._journal)), Future()).result()

@@ -40,7 +40,8 @@ def run(
     in_flight: int = 50,
     attempts: int = 3,
     max_credits: float | None = None,
-    timeout: float | None = None,
+    timeout: float | None = 600.0,
+    outage: float = 900.0,
     names: str = NAMES,
 ) -> "Run":
     """Make the songs of many requests, and yield an outcome of each as it ends: ``for outcome in bulk.run(...)``.
@@ -62,6 +63,7 @@ def run(
             attempts=attempts,
             max_credits=max_credits,
             timeout=timeout,
+            outage=outage,
             names=names,
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import musicapi_async.bulk
 from musicapi_sync.bulk.journal import Journal
 
-__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain", "retry_refused"]
+__all__ = ["drop_uncertain", "found_uncertain", "resend_uncertain", "retry_failed", "retry_refused"]
 
 
 def resend_uncertain(store: Journal, keys: Collection[str] | str | None = None) -> int:
@@ -24,6 +24,14 @@ def drop_uncertain(store: Journal, keys: Collection[str] | str | None = None) ->
 def retry_refused(store: Journal, keys: Collection[str] | str | None = None) -> int:
     """Have what the service refused tried again by the next run, all or those of these keys; return how many."""
     return store._ask(lambda journal: musicapi_async.bulk.retry_refused(journal, keys))
+
+
+def retry_failed(store: Journal, keys: Collection[str] | str | None = None) -> int:
+    """Have failed records sent again by the next run, all or those of these keys; return how many.
+
+    Each is paid for again, also where its credits are refunded later; what it has cost so far stays counted.
+    """
+    return store._ask(lambda journal: musicapi_async.bulk.retry_failed(journal, keys))
 
 
 def found_uncertain(store: Journal, key: str, task_id: str) -> None:
