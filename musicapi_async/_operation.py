@@ -121,7 +121,8 @@ def _described(cls: "type[Request[Any]]") -> str:
     """Complete a request class's docstring by what its fields and its declaration say."""
     lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
     for field in fields_of(cls):
-        told = wire_of(field).told
+        wire = wire_of(field)
+        told = f"{wire.told}; ``{wire.default}`` unless given" if wire.default is not None else wire.told
         lines.append(f"- ``{field.name}``: {told}." if told else f"- ``{field.name}``.")
     if cls.credits is None:
         costs = "What it costs is not documented"

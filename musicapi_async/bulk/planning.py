@@ -75,5 +75,4 @@ def _row_of(request: object, keys: Keys) -> Planned:
     if not isinstance(request, TaskRequest):
         message = f"a bulk run takes requests that start a task, such as sonic.Create(...), not {request!r}"
         raise InvalidRequestError(message, "requests", request, "TaskRequest")
-    operation, wire = request.operation_name(), request.to_wire()
-    return Planned(key=keys.key_of(operation, wire), operation=operation, request=wire)
+    return keys.planned(request)

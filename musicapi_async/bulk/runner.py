@@ -285,8 +285,10 @@ class Runner:
     async def _try_anew(self, row: Row, failure: TaskFailedError) -> Outcome | None:
         """Have a task that failed and was refunded tried again, where there are attempts left."""
         if row.state == "refunded" and row.attempts < self._attempts and self.stopped_by is None:
-            self._to_do.again(await self._store.move(row, "planned"))
-            return None
+            row = await self._store.move(row, "planned")
+            if row.state == "planned":  # uncertain in a journal that has lost entries
+                self._to_do.again(row)
+                return None
         return Outcome(row=row, error=failure)
 
 

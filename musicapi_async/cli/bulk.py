@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -16,8 +17,9 @@ from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async._version import VERSION
 from musicapi_async.bulk import BadLine, Journal, Planned
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.running import SERVICE
 from musicapi_async.bulk.saving import NAMES
+from musicapi_async.bulk.states import INCOMPLETE
+from musicapi_async.bulk.trial import TrialJournal
 from musicapi_async.cli.bulk_show import Show
 from musicapi_async.cli.ending import in_order, outlast
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
@@ -26,13 +28,11 @@ from musicapi_async.cli.opening import open_client
 from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["JOURNAL", "BulkOrder", "found", "run_bulk"]
+__all__ = ["JOURNAL", "BulkOrder", "run_bulk"]
 
 JOURNAL: Final = "journal.db"
 PLANNED_FILE: Final = "planned file"
 """Under which name the sum of the file that was planned is kept."""
-TRIAL: Final = "trial"
-"""Under which name the journal of an embedded sandbox is marked as such."""
 SANDBOX_CREDITS: Final = 100_000.0
 USUAL: Final[Mapping[str, object]] = {"in-flight": 50, "attempts": 3, "names": NAMES}
 BAD_LINES_SHOWN: Final = 1000
@@ -55,6 +55,8 @@ class BulkOrder:
     resend_uncertain: bool
     drop_uncertain: bool
     retry_refused: bool
+    is_current: bool | None
+    """What is said of a journal without its mark; None when nothing is."""
 
     def command(self) -> str:
         """Return the command that goes on with it."""
@@ -79,9 +81,9 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
     async with AsyncExitStack() as opened:
         client = await opened.enter_async_context(open_client(embedded=order.embedded, credits=SANDBOX_CREDITS))
         await asyncio.to_thread(make_folder, order.out)
-        if order.embedded:
-            await _forget_trial(order.out)
-        journal = await opened.enter_async_context(in_order(Journal.open(order.out / JOURNAL)))
+        journal = await opened.enter_async_context(in_order(_journal_of(order)))
+        if isinstance(journal, TrialJournal):
+            await journal.begin(urlsplit(client.settings.base_url).netloc)
         # Before the file is read: what changes while it is read must be read again the next time.
         file = await asyncio.to_thread(_sum_of, order)
         is_planned = file is not None and await journal.recall(PLANNED_FILE) == [file, await journal.start()]
@@ -95,8 +97,6 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
             max_credits=order.max_credits,
             names=order.names,
         )
-        if order.embedded and await journal.recall(SERVICE) is None:
-            await journal.remember(TRIAL, value=True)
         rows, new = await run.plan()
         if is_planned:
             screen.say(f"{order.file} has not changed since it was planned")
@@ -107,18 +107,10 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
         await _make(order, client, run, journal, screen)
 
 
-async def found(folder: Path, key: str, task_id: str, screen: Screen) -> None:
-    """Note the id of an uncertain request's task."""
-    async with in_order(_existing(folder)) as journal:
-        await bulk.found_uncertain(journal, key, task_id)
-    screen.tell({"key": key, "task_id": task_id})
-    screen.say(f"{key} is task {task_id}: the next run brings it home")
-
-
-def _existing(folder: Path) -> Journal:
-    if not (folder / JOURNAL).exists():
-        raise UsageError(f"there is no {JOURNAL} in {folder}")
-    return Journal.open(folder / JOURNAL)
+def _journal_of(order: BulkOrder) -> Journal:
+    path = order.out / JOURNAL
+    # A trial's songs are worth nothing: whether the journal is a trial's is what matters then.
+    return TrialJournal(path, is_current=True) if order.embedded else Journal.open(path, is_current=order.is_current)
 
 
 async def _make(order: BulkOrder, client: MusicAPI, run: bulk.Run, journal: Journal, screen: Screen) -> None:
@@ -180,13 +172,19 @@ async def _say_uncertain(order: BulkOrder, journal: Journal, screen: Screen) -> 
     uncertain = await journal.rows("uncertain", 0, UNCERTAIN_SHOWN)
     if not uncertain:
         return
-    screen.warn("nobody can tell whether these were accepted; they are not sent again by themselves:")
+    screen.warn("these may have been accepted, and paid for; they are not sent again by themselves:")
     screen.rows([[row.key, row.operation, row.reason or ""] for row in uncertain])
     folder = shlex.quote(str(order.out))
     screen.say(
-        "look for them in the service's dashboard; then --resend-uncertain or --drop-uncertain, "
-        f"or 'musicapi bulk found {folder} KEY TASK_ID'"
+        "find them in the service's dashboard; then "
+        f"'musicapi bulk resolve {folder} KEY TASK_ID' for what was accepted, "
+        f"'musicapi bulk resolve {folder} --not-sent KEY...' or '--not-sent --all' for what was not, "
+        "or --resend-uncertain or --drop-uncertain for all of them"
     )
+    if await journal.recall(INCOMPLETE):
+        screen.say(
+            "the journal has lost entries: until '--not-sent --all' settles it, requests it does not know are uncertain"
+        )
 
 
 async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
@@ -196,18 +194,6 @@ async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
         screen.say(f"{await bulk.retry_refused(journal):,} refused requests are tried again")
     if order.drop_uncertain:
         screen.say(f"{await bulk.drop_uncertain(journal):,} uncertain requests are given up")
-
-
-async def _forget_trial(folder: Path) -> None:
-    """Begin anew: an embedded sandbox knows nothing of the one before it. A real journal is left alone."""
-    path = folder / JOURNAL
-    if not path.exists():
-        return
-    async with Journal.open(path) as journal:
-        is_trial = await journal.recall(TRIAL)
-    if is_trial:
-        for ending in ("", "-wal", "-shm", ".lock"):
-            path.with_name(f"{JOURNAL}{ending}").unlink(missing_ok=True)
 
 
 def _sum_of(order: BulkOrder) -> str | None:

@@ -72,5 +72,7 @@ def _ways_to_settle(folder: Path) -> Mapping[str, str]:
     return {
         "send again, perhaps paid twice": f"musicapi bulk FILE --out {out} --resend-uncertain",
         "give up": f"musicapi bulk FILE --out {out} --drop-uncertain",
-        "found in the dashboard": f"musicapi bulk found {out} KEY TASK_ID",
+        "found in the dashboard": f"musicapi bulk resolve {out} KEY TASK_ID",
+        "not in the dashboard": f"musicapi bulk resolve {out} --not-sent KEY...",
+        "none of them is there": f"musicapi bulk resolve {out} --not-sent --all",
     }

@@ -231,7 +231,7 @@ def test_a_secret_is_in_no_error_and_no_repr() -> None:
             "clip: musicapi_async.results.clip.Clip | musicapi_async.results.uploads.UploadedClip | str, at: float",
         ),
         ("riffusion.create", "lyrics: str | None = None, sound: str | None = None"),
-        ("riffusion.describe", "description: str, model: str = 'FUZZ-1.1 Pro'"),
+        ("riffusion.describe", "description: str, model: str | None = None"),
         ("lyrics.make", "description: str"),
     ],
 )
