@@ -149,9 +149,7 @@ async def test_what_was_being_sent_when_the_process_was_killed_is_uncertain(tmp_
 
 
 @pytest.mark.parametrize("cut", [1, 4000, 20_000])
-async def test_journal_that_lost_its_end_has_everything_planned_uncertain(
-    cut: int, tmp_path: Path
-) -> None:
+async def test_journal_that_lost_its_end_has_everything_planned_uncertain(cut: int, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await asyncio.to_thread(
         until_killed,
