@@ -28,13 +28,17 @@ from musicapi_async.cli.opening import open_client
 from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["JOURNAL", "BulkOrder", "run_bulk"]
+__all__ = ["HAS_LOST", "JOURNAL", "BulkOrder", "run_bulk"]
 
 JOURNAL: Final = "journal.db"
 PLANNED_FILE: Final = "planned file"
 """Under which name the sum of the file that was planned is kept."""
 SANDBOX_CREDITS: Final = 100_000.0
 USUAL: Final[Mapping[str, object]] = {"in-flight": 50, "attempts": 3, "names": NAMES}
+HAS_LOST: Final = (
+    "the journal has lost entries: until 'bulk resolve DIR --not-sent --all' settles it, "
+    "requests that it does not know are uncertain"
+)
 BAD_LINES_SHOWN: Final = 1000
 UNCERTAIN_SHOWN: Final = 10
 
@@ -182,9 +186,7 @@ async def _say_uncertain(order: BulkOrder, journal: Journal, screen: Screen) -> 
         "or --resend-uncertain or --drop-uncertain for all of them"
     )
     if await journal.recall(INCOMPLETE):
-        screen.say(
-            "the journal has lost entries: until '--not-sent --all' settles it, requests it does not know are uncertain"
-        )
+        screen.say(HAS_LOST)
 
 
 async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
@@ -205,7 +207,8 @@ def _sum_of(order: BulkOrder) -> str | None:
         return None
     try:
         with order.file.open("rb") as file:
-            return f"{VERSION} {order.operation} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return f"{VERSION} {order.operation} {order.file.suffix.lower()} {digest}"
     except OSError:
         return None  # told by whoever reads it
 

@@ -11,8 +11,8 @@ from musicapi_async.bulk.budget import PRICES
 from musicapi_async.bulk.looking import Look
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.states import State
-from musicapi_async.cli.bulk import JOURNAL
+from musicapi_async.bulk.states import INCOMPLETE, State
+from musicapi_async.cli.bulk import HAS_LOST, JOURNAL
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.screen import Screen
 
@@ -35,14 +35,18 @@ async def report(folder: Path, screen: Screen) -> None:
 
 async def status(folder: Path, screen: Screen) -> None:
     """Show how many requests of a folder are in which state, who works on them, and how doubts are settled."""
-    counts, holder, uncertain = await asyncio.to_thread(_look, folder)
+    counts, holder, uncertain, has_lost = await asyncio.to_thread(_look, folder)
     total = sum(counts.values())
     ways = _ways_to_settle(folder) if uncertain else {}
-    screen.tell({"counts": counts, "total": total, "run": holder, "uncertain": uncertain, "settle": ways})
+    screen.tell(
+        {"counts": counts, "total": total, "run": holder, "uncertain": uncertain, "settle": ways, "has_lost": has_lost}
+    )
     shown = [(f"{count:,}", state, MEANINGS[state]) for state, count in counts.items() if count]
     width = len(f"{total:,}")
     screen.rows([(count.rjust(width), state, meaning) for count, state, meaning in shown])
     screen.say(f"{_requests(total)}; {f'a run is on: {holder}' if holder else 'no run is on'}")
+    if has_lost:
+        screen.say(HAS_LOST)
     if ways:
         more = ", ..." if counts["uncertain"] > len(uncertain) else ""
         screen.say(f"uncertain: {', '.join(uncertain)}{more}")
@@ -60,11 +64,11 @@ def _write(folder: Path) -> Summary:
         return write_report(folder, look.rows, price_list() | (learnt if isinstance(learnt, dict) else {}))
 
 
-def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str]]:
-    """Return counts, who works on the journal, and the first uncertain keys."""
+def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str], bool]:
+    """Return counts, the holder of the journal, the first uncertain keys, and whether the journal has lost entries."""
     with Look(folder / JOURNAL) as look:
         keys = [row.key for row in islice(look.rows({"uncertain"}), KEYS_SHOWN)]
-        return look.counts(), look.holder(), keys
+        return look.counts(), look.holder(), keys, look.recall(INCOMPLETE) is True
 
 
 def _ways_to_settle(folder: Path) -> Mapping[str, str]:

@@ -118,7 +118,7 @@ def make() -> None:
             source.extractall(folder / "source", filter="data")
         venv.create(folder / "venv", with_pip=True)
         python = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        pip = [python, "-m", "pip", "--quiet"]
+        pip = [str(python), "-m", "pip", "--quiet"]
         subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, folder / "source"], check=True)
         subprocess.run([*pip, "install", *folder.glob("*.whl")], check=True)
         for form in FORMS:

@@ -54,10 +54,10 @@ async def put(journal: Journal, state: State, words: str = "old") -> Row:
     return row
 
 
-@pytest.mark.parametrize("settled_first", [True, False])
+@pytest.mark.parametrize("settled_first", ["settled first", ""])
 @pytest.mark.parametrize("settle", [bulk.resend_uncertain, bulk.resolve_not_sent])
 async def test_line_corrected_after_its_request_was_uncertain_is_sent_as_it_is_now(
-    settle: Any, settled_first: bool, quick: Sandbox, tmp_path: Path
+    settle: Any, settled_first: str, quick: Sandbox, tmp_path: Path
 ) -> None:
     async with Journal.open(tmp_path / "journal.db") as journal:
         quick.add_fault(CREATE, Fault(drop=True))

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 import pytest
+from bulk.old_journals import LINES, LYRICS, objects, write_csv
 from hypothesis import given
 from hypothesis import strategies as st
-from bulk.old_journals import LINES, LYRICS, objects, write_csv
 
 from musicapi_async import TaskRequest, UploadedClip, nuro, operations, riffusion, sonic, studio
 from musicapi_async._fields import fields_of, wire_of

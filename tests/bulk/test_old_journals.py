@@ -11,7 +11,7 @@ import pytest
 from bulk.old_journals import BEGUN, FORMS, LINES, NOT_BEGUN, TEXTS, objects, write_csv
 
 from musicapi_async import MusicAPI, bulk, sonic
-from musicapi_async.bulk import Journal, Planned
+from musicapi_async.bulk import Journal, Planned, State
 from musicapi_async.bulk.schema import FIRST, VERSION
 from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Sandbox
@@ -45,7 +45,7 @@ def written(folder: Path, form: str) -> Iterable[Any]:
     return bulk.read_requests(path)
 
 
-def counted(counts: Mapping[str, int]) -> dict[str, int]:
+def counted(counts: Mapping[State, int]) -> Mapping[State, int]:
     return {state: count for state, count in counts.items() if count}
 
 
@@ -112,7 +112,7 @@ async def test_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
         # One is asked for, and one is made.
         assert await journal.rows("planned", is_wanted=True) == []
         assert await bulk.plan_all(journal, [request, request]) == (2, 0)
-        assert [row.key for row in await journal.rows("planned")][0] == "mine"
+        assert (await journal.rows("planned"))[0].key == "mine"
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
 

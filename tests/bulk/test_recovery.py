@@ -35,9 +35,9 @@ async def quick() -> AsyncIterator[Sandbox]:
 
 
 async def run(sandbox: Sandbox, path: Path, requests: Any = None, *, is_current: bool | None = None) -> list[Outcome]:
-    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0) as client:
-        async with Journal.open(path, is_current=is_current) as journal:
-            return [outcome async for outcome in bulk.run(client, journal, requests)]
+    client = MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0)
+    async with client, Journal.open(path, is_current=is_current) as journal:
+        return [outcome async for outcome in bulk.run(client, journal, requests)]
 
 
 async def counted(path: Path) -> dict[str, int]:
@@ -248,7 +248,7 @@ async def test_request_that_was_not_accepted_is_sent_again_and_counts_once(quick
         await bulk.plan_all(journal, songs(1, 2, 3))
         for row in await journal.take(3):
             await journal.move(await journal.move(row, "sending", Facts(charge=20.0)), "uncertain")
-        first, second, third = await journal.rows("uncertain")
+        first, second, _ = await journal.rows("uncertain")
         with pytest.raises(InvalidRequestError, match="key is 'other'") as caught:
             await bulk.resolve_not_sent(journal, [first.key, "other"])
         assert caught.value.field == "key"

@@ -157,8 +157,10 @@ def test_json_with_a_name_twice_is_refused(line: str, field: str, tmp_path: Path
 
 @pytest.mark.parametrize("name", ["songs.csv", "songs.jsonl"])
 def test_field_under_both_of_its_names_is_refused(name: str, tmp_path: Path) -> None:
-    lines = ("description,model,mv", "rain,sonic-v5-5,sonic-v6") if name.endswith("csv") else (
-        {**DESCRIBE, "model": "sonic-v5-5", "mv": "sonic-v6"},
+    lines = (
+        ("description,model,mv", "rain,sonic-v5-5,sonic-v6")
+        if name.endswith("csv")
+        else ({**DESCRIBE, "model": "sonic-v5-5", "mv": "sonic-v6"},)
     )
     (bad,) = read_requests(written(tmp_path, *lines, name=name), "sonic.describe")
 
