@@ -74,7 +74,7 @@ def text_field(
     """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` or with one of ``begins``, if any.
 
     A ``secret`` is not shown by repr(), nor is its value in an error; those with a higher ``last`` stand further back.
-    ``sent_default`` is sent where the field is None: the request can tell that its user left the choice to us.
+    ``sent_default`` is sent where the field is None: None means that the user left the choice to us.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

@@ -122,8 +122,9 @@ def _described(cls: "type[Request[Any]]") -> str:
     lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
     for field in fields_of(cls):
         wire = wire_of(field)
-        told = f"{wire.told}; ``{wire.default}`` unless given" if wire.default is not None else wire.told
-        lines.append(f"- ``{field.name}``: {told}." if told else f"- ``{field.name}``.")
+        sent = [f"``{wire.default}`` unless given"] if wire.default is not None else []
+        text = "; ".join([*filter(None, [wire.told]), *sent])
+        lines.append(f"- ``{field.name}``: {text}." if text else f"- ``{field.name}``.")
     if cls.credits is None:
         costs = "What it costs is not documented"
     else:

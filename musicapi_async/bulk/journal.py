@@ -227,7 +227,7 @@ class Journal:
     async def _settle(self, left: Mark | None) -> None:
         """Make uncertain what may have been sent; raises JournalError where the user must say what the journal is."""
         # Only read: what is written before the answer would leave a mark.
-        own, has_sent = await self._writer.read(read_progress)
+        own, has_sent = await self._writer.read(self._read_progress)
         is_complete = self._is_complete(left, own, has_sent=has_sent)
 
         def settle(connection: sqlite3.Connection) -> int:
@@ -242,6 +242,9 @@ class Journal:
             logger.warning("the journal %s has lost entries: what is planned may have been sent", self.path)
         if cut_off:
             logger.warning("%d rows of %s may have been paid for: settle them (uncertain)", cut_off, self.path)
+
+    def _read_progress(self, connection: sqlite3.Connection) -> tuple[Mark, bool]:
+        return read_progress(connection)
 
     def _is_complete(self, left: Mark | None, own: Mark, *, has_sent: bool) -> bool:
         if self._is_current is False:

@@ -83,7 +83,7 @@ DEFAULTS: Final[Mapping[str, Fields]] = MappingProxyType(
 """Fields that are no part of a key of version 2 where they have these values, by operation."""
 
 # Sent by the releases whose journals have keys of version 1, and no field of the request: from the class, or following
-# from the fields. The task types for an uploaded clip are not among them: they tell two requests apart.
+# from the fields. The task types for an uploaded clip are not among them: two requests may differ in them alone.
 _TASK_TYPES: Final[Mapping[str, str]] = {
     "producer.cover": "cover_music",
     "producer.create": "create_music",
@@ -144,7 +144,7 @@ def fields_in(operation: str, sent: Fields) -> dict[str, object]:
     """Return the fields of a request that a release with keys of version 1 has stored as it is sent."""
     found = dict(_flat(sent))
     if operation == "studio.extend":
-        # Its flag is sent as the kind of lyrics alone.
+        # Its flag is sent as ``lyrics_type`` alone.
         found["instrumental"] = found.get("lyrics_type") == "instrumental"
     elif operation.startswith("studio."):
         found.pop("config.mode", None)

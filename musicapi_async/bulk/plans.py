@@ -65,7 +65,7 @@ def start_plan(connection: sqlite3.Connection, plan: int) -> None:
     statement = "SELECT number, operation, request FROM correction WHERE plan = ?"
     for number, operation, request in connection.execute(statement, (plan,)).fetchall():
         _correct(connection, number, operation, request)
-    connection.execute("DELETE FROM correction WHERE plan <= ?", (plan,))
+    connection.execute("DELETE FROM correction WHERE plan = ?", (plan,))
 
 
 def _key_now(connection: sqlite3.Connection, key: str) -> str:

@@ -1,4 +1,4 @@
-"""What an opened journal may have lost, told by the mark beside it; and what is uncertain because of it."""
+"""Entries that an opened journal has lost, by the mark beside it, and the rows that are uncertain because of it."""
 
 import sqlite3
 from typing import Final
@@ -21,7 +21,7 @@ TO_UNCERTAIN: Final = "UPDATE row SET state = 'uncertain', reason = ?"
 
 
 def is_incomplete(connection: sqlite3.Connection) -> bool:
-    """Tell whether the journal has lost entries, and its user has not settled what came of them."""
+    """Return whether the journal has lost entries, and its user has not settled what became of them."""
     found = connection.execute("SELECT value FROM kept WHERE name = ?", (INCOMPLETE,)).fetchone()
     return found is not None and found[0] == "true"
 
@@ -35,7 +35,7 @@ def read_progress(connection: sqlite3.Connection) -> tuple[Mark, bool]:
 
 
 def is_complete_by(left: Mark | None, own: Mark, *, has_sent: bool) -> bool | None:
-    """Tell by the mark that was left beside a journal whether the journal has all its entries; None where it cannot.
+    """Return whether a journal has all its entries, by the mark that was left beside it; None where that is unknown.
 
     An older mark is fine: it is not flushed to the disk, so that it is older after every power cut. One that is ahead,
     or another journal's, means that entries are missing, unless neither journal has ever sent anything.
@@ -61,6 +61,8 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
         "UPDATE row INDEXED BY row_to_correct SET operation = next_operation, request = next_request, "
         "next_operation = NULL, next_request = NULL WHERE next_request IS NOT NULL AND state = 'planned'"
     )
+    # Of plans that were never started.
+    connection.execute("DELETE FROM correction")
     cut_off = connection.execute(f"{TO_UNCERTAIN} WHERE state = 'sending'", (LOST_WITH_ITS_PROCESS,)).rowcount
     if not is_complete:
         # Numbers say nothing once lines have moved: whatever waits may have been sent, and what is planned later too.

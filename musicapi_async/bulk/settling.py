@@ -19,7 +19,7 @@ async def resend_uncertain(store: Store, keys: Collection[str] | str | None = No
 
 async def drop_uncertain(store: Store, keys: Collection[str] | str | None = None) -> int:
     """Give uncertain rows up, all or those of these keys; return how many."""
-    facts = Facts(reason="given up by its user: nobody knows whether it was accepted")
+    facts = Facts(reason="given up by its user: it may have been accepted")
     return await _move_all(store, "uncertain", "failed", keys, facts)
 
 

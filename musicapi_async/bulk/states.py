@@ -125,7 +125,7 @@ class Row(Planned):
 def attempts_after(row: Row, state: State, changes: Facts) -> int:
     """Return how often a record was accepted, or may have been, after a transition."""
     # What was uncertain and is sent again may have been paid for already.
-    is_more = state == "accepted" or (row.state == "uncertain" and not changes.was_not_accepted)
+    is_more = state == "accepted" or (row.state == "uncertain" and not _was_unpaid(row, state, changes))
     return row.attempts + is_more - (row.state == "accepted" and state == "uncertain")
 
 
@@ -137,9 +137,15 @@ def charged_after(row: Row, state: State, changes: Facts) -> float:
     """
     if state == "sending":
         return row.charged + (changes.charge or 0.0)
-    is_unpaid = (row.state == "sending" and state in {"planned", "refused"}) or changes.was_not_accepted
-    is_taken_back = state == "refunded" or is_unpaid
+    is_taken_back = state == "refunded" or _was_unpaid(row, state, changes)
     return max(0.0, row.charged - (row.charge or 0.0)) if is_taken_back else row.charged
+
+
+def _was_unpaid(row: Row, state: State, changes: Facts) -> bool:
+    """Return whether the last attempt is known not to have been accepted, by the service or by the user's word."""
+    if row.state == "uncertain":
+        return state == "planned" and changes.was_not_accepted
+    return row.state == "sending" and state in {"planned", "refused"}
 
 
 class Closable(Protocol):

@@ -4,6 +4,7 @@ import sqlite3
 from typing import ClassVar, Final
 
 from musicapi_async.bulk.journal import TRIAL, Journal
+from musicapi_async.bulk.lock import Mark
 from musicapi_async.bulk.recovery import is_incomplete
 from musicapi_async.bulk.running import SERVICE
 from musicapi_async.bulk.schema import to_json
@@ -30,7 +31,7 @@ class TrialJournal(Journal):
         """
 
         def begin(connection: sqlite3.Connection) -> None:
-            if connection.execute("SELECT 1 FROM kept WHERE name = ?", (TRIAL,)).fetchone() is None:
+            if not _is_marked(connection):
                 self._check_empty(connection)
             for table in ("row", "kept", "correction"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
@@ -40,6 +41,11 @@ class TrialJournal(Journal):
 
         await self._writer.write(begin)
 
+    def _read_progress(self, connection: sqlite3.Connection) -> tuple[Mark, bool]:
+        # What a trial has sent is worth nothing; of any other journal its user is asked, as always.
+        own, has_sent = super()._read_progress(connection)
+        return own, has_sent and not _is_marked(connection)
+
     def _check_empty(self, connection: sqlite3.Connection) -> None:
         service = connection.execute("SELECT value FROM kept WHERE name = ?", (SERVICE,)).fetchone()
         if service is not None:
@@ -47,3 +53,7 @@ class TrialJournal(Journal):
             raise JournalError(self.name, f"its songs are from {where}, and not a trial's: {ELSEWHERE}")
         if is_incomplete(connection) or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None:
             raise JournalError(self.name, f"it may hold songs that are no trial's: {ELSEWHERE}")
+
+
+def _is_marked(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM kept WHERE name = ?", (TRIAL,)).fetchone() is not None

@@ -113,8 +113,7 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
 
 def _journal_of(order: BulkOrder) -> Journal:
     path = order.out / JOURNAL
-    # A trial's songs are worth nothing: whether the journal is a trial's is what matters then.
-    return TrialJournal(path, is_current=True) if order.embedded else Journal.open(path, is_current=order.is_current)
+    return (TrialJournal if order.embedded else Journal).open(path, is_current=order.is_current)
 
 
 async def _make(order: BulkOrder, client: MusicAPI, run: bulk.Run, journal: Journal, screen: Screen) -> None:

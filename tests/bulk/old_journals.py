@@ -65,9 +65,9 @@ def objects(lines: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Make request values of the lines, with the package that is installed."""
     from musicapi_async import operations  # noqa: PLC0415 - of the older release, where the script runs itself
 
-    kinds = {kind.operation_name(): kind for kind in operations()}
+    classes = {request_class.operation_name(): request_class for request_class in operations()}
     fields = [{name: value for name, value in line.items() if name != "operation"} for line in lines]
-    return [kinds[line["operation"]](**given) for line, given in zip(lines, fields, strict=True)]
+    return [classes[line["operation"]](**given) for line, given in zip(lines, fields, strict=True)]
 
 
 async def run_half(folder: Path, form: str) -> None:

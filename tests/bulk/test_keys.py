@@ -19,7 +19,11 @@ from musicapi_async.bulk.keys import DEFAULTS, canonical, digest_of, fields_in
 from musicapi_async.bulk.planning import rows_of
 from musicapi_async.bulk.requests_file import Keys
 
-TASKS = {kind.operation_name(): kind for kind in operations() if issubclass(kind, TaskRequest)}
+TASKS = {
+    request_class.operation_name(): request_class
+    for request_class in operations()
+    if issubclass(request_class, TaskRequest)
+}
 SONG: Mapping[str, Any] = {"operation": "sonic.create", "lyrics": LYRICS, "title": "Harbour"}
 
 
@@ -48,13 +52,13 @@ def test_defaults_of_keys_hold_every_operation_that_starts_a_task() -> None:
     assert set(DEFAULTS) == set(TASKS)
 
 
-@pytest.mark.parametrize("kind", TASKS.values(), ids=TASKS)
+@pytest.mark.parametrize("request_class", TASKS.values(), ids=TASKS)
 def test_defaults_that_a_request_cannot_tell_from_what_was_given_are_those_of_keys(
-    kind: type[TaskRequest[Any]],
+    request_class: type[TaskRequest[Any]],
 ) -> None:
     """A default that may change must be None in the request, as a model's is (``sent_default``)."""
-    frozen = DEFAULTS[kind.operation_name()]
-    for field in fields_of(kind):
+    frozen = DEFAULTS[request_class.operation_name()]
+    for field in fields_of(request_class):
         wire = wire_of(field)
         if field.default not in {None, attrs.NOTHING}:
             assert frozen[wire.name or field.name] == wire.write(field.default)

@@ -1,4 +1,4 @@
-"""A journal that is older than what was sent: its mark tells, and nothing is paid for twice because of it."""
+"""A journal that is older than what was sent: its mark says so, and nothing is paid for twice."""
 
 import asyncio
 import shutil

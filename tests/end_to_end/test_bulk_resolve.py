@@ -243,9 +243,9 @@ def test_trial_of_a_journal_that_is_only_planned_is_refused(musicapi: MusicAPI, 
 
 async def test_trial_that_ends_before_anything_is_planned_names_its_service_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with TrialJournal(path, is_current=True) as journal:
+    async with TrialJournal.open(path) as journal:
         await journal.begin("127.0.0.1:1")
-    async with TrialJournal(path, is_current=True) as journal:
+    async with TrialJournal.open(path) as journal:
         assert await journal.recall("service") == "127.0.0.1:1"
         await journal.begin("127.0.0.1:2")
         assert await journal.recall("service") == "127.0.0.1:2"
@@ -254,31 +254,31 @@ async def test_trial_that_ends_before_anything_is_planned_names_its_service_all_
 async def test_trial_is_emptied_in_place_and_its_rows_begin_anew(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     for service in ("127.0.0.1:1", "127.0.0.1:2"):
-        async with TrialJournal(path, is_current=True) as journal:
+        async with TrialJournal.open(path) as journal:
             await journal.begin(service)
             assert await bulk.plan_all(journal, [sonic.Describe(description="rain")]) == (1, 1)
             (row,) = await journal.take(1)
             assert row.number == 1
             await journal.move(await journal.move(row, "sending"), "accepted", Facts(task_id="t"))
     with pytest.raises(JournalError, match="in use"):
-        async with TrialJournal(path, is_current=True), Journal.open(path):
+        async with TrialJournal.open(path), Journal.open(path):
             pass
 
 
 async def test_mark_of_a_trial_is_gone_once_the_journal_was_opened_for_anything_else(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with TrialJournal(path, is_current=True) as journal:
+    async with TrialJournal.open(path) as journal:
         await journal.begin("127.0.0.1:1")
     async with Journal.open(path):
         pass
-    async with TrialJournal(path, is_current=True) as journal:
+    async with TrialJournal.open(path) as journal:
         with pytest.raises(JournalError, match=r"its songs are from 127\.0\.0\.1:1, and not a trial's"):
             await journal.begin("127.0.0.1:1")
 
 
 def test_trial_that_was_killed_begins_anew(musicapi: MusicAPI, tmp_path: Path) -> None:
     async def half() -> Any:
-        async with TrialJournal(tmp_path / "songs" / "journal.db", is_current=True) as journal:
+        async with TrialJournal.open(tmp_path / "songs" / "journal.db") as journal:
             await journal.begin("127.0.0.1:1")
             await journal.plan([Planned.of("k-0", sonic.Describe(description="rain"))])
             (row,) = await journal.take(1)
@@ -288,3 +288,23 @@ def test_trial_that_was_killed_begins_anew(musicapi: MusicAPI, tmp_path: Path) -
     write(tmp_path, "rain")
     done = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
     assert (done.code, done.out.splitlines()[-1]) == (0, "1 saved")
+
+
+def test_trial_does_not_answer_for_a_journal_that_lost_its_mark(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, "rain")
+    assert musicapi(*RUN, sandbox=sandbox).code == 0
+    (tmp_path / "songs" / "journal.db.lock").unlink()
+    for command in ((*RUN, "--sandbox"), RUN):
+        refused = musicapi(*command, sandbox=sandbox)
+        assert refused.code == 11
+        assert "--journal-is-current" in refused.err
+
+
+def test_trial_that_lost_its_mark_begins_anew(musicapi: MusicAPI, tmp_path: Path) -> None:
+    write(tmp_path, "rain")
+    for _ in range(2):
+        done = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
+        assert (done.code, done.out.splitlines()[-1]) == (0, "1 saved")
+        (tmp_path / "songs" / "journal.db.lock").unlink()

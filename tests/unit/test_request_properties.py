@@ -174,7 +174,7 @@ def test_a_request_of_every_operation_survives_the_wire(kind: type[Request[Any]]
     assert request.replace() == request
 
 
-@given(request=st.one_of([made for kind, made in REQUESTS.items() if issubclass(kind, TaskRequest)]))
+@given(request=st.one_of([made for one, made in REQUESTS.items() if issubclass(one, TaskRequest)]))
 def test_key_computed_from_what_is_sent_is_that_of_the_request(request: TaskRequest[Any]) -> None:
     """As a journal of an older format holds it: what is sent, and nothing of what was given."""
     operation, sent = request.operation_name(), json.loads(write_json(request.to_wire()))
