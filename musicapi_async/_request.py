@@ -66,7 +66,9 @@ class Request(Generic[R_co]):
         for name, value in self.constants.items():
             _put(sent, name, value)
         for field in fields_of(type(self)):
-            value, wire = _sent(self, field), wire_of(field)
+            value, wire = getattr(self, field.name), wire_of(field)
+            if value is None:
+                value = wire.default
             if value is not None:
                 _put(sent, wire.name or field.name, wire.write(value))
             if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
@@ -98,9 +100,10 @@ class Request(Generic[R_co]):
         """
         found: dict[str, object] = {}
         for field in fields_of(type(self)):
-            value, wire = getattr(self, field.name), wire_of(field)
+            value = getattr(self, field.name)
             if value is None or (names is not None and field.name not in names):
                 continue
+            wire = wire_of(field)
             found[wire.name or field.name] = wire.write(value)
             if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
                 found["task_type"] = self.uploaded

@@ -130,7 +130,7 @@ def canonical(value: object) -> object:
     Whole numbers are integers, line ends are LF, and what is null in an object is left out.
     """
     if isinstance(value, str):
-        return value.replace("\r\n", "\n").replace("\r", "\n")
+        return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):

@@ -4,7 +4,6 @@ from typing import Any, Final, TypeVar
 
 from musicapi_async._fields import flag, number_field, text_field
 from musicapi_async._operation import shared_fields
-from musicapi_async._request import model_of
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families._shared import Reported
 
@@ -22,11 +21,11 @@ CDN: Final = "which host serves the files; some hosts of the service refuse a re
 
 def lyrics_limit(request: Any) -> int:
     """Return how many characters of lyrics the model takes."""
-    return 3000 if model_of(request) in SMALL_MODELS else 5000
+    return 3000 if (request.model or DEFAULT_MODEL) in SMALL_MODELS else 5000
 
 
 def _tags_limit(request: Any) -> int:
-    return 200 if model_of(request) in SMALL_MODELS else 1000
+    return 200 if (request.model or DEFAULT_MODEL) in SMALL_MODELS else 1000
 
 
 @shared_fields
