@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
 from musicapi_async.bulk.plans import IN_PLAN, add_rows, start_plan
-from musicapi_async.bulk.recovery import is_complete_by, read_progress, recover
+from musicapi_async.bulk.recovery import is_complete_by, is_incomplete, read_progress, recover
 from musicapi_async.bulk.schema import COLUMNS, prepare, row_of, to_json
 from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, may_move
 from musicapi_async.bulk.transitions import write_transition
@@ -230,16 +230,19 @@ class Journal:
         own, has_sent = await self._writer.read(self._read_progress)
         is_complete = self._is_complete(left, own, has_sent=has_sent)
 
-        def settle(connection: sqlite3.Connection) -> int:
+        def settle(connection: sqlite3.Connection) -> tuple[int, bool]:
             mark, cut_off = recover(connection, left, is_complete=is_complete)
             self._commits, self._highest, self._journal_id = mark
             if not self._is_trial:
                 connection.execute("DELETE FROM kept WHERE name = ?", (TRIAL,))
-            return cut_off
+            return cut_off, is_incomplete(connection)
 
-        cut_off = await self._writer.write(settle)
-        if not is_complete:
-            logger.warning("the journal %s has lost entries: what is planned may have been sent", self.path)
+        cut_off, has_lost = await self._writer.write(settle)
+        if has_lost:
+            logger.warning(
+                "the journal %s has lost entries: requests it does not know may have been sent, and are uncertain",
+                self.path,
+            )
         if cut_off:
             logger.warning("%d rows of %s may have been paid for: settle them (uncertain)", cut_off, self.path)
 

@@ -56,4 +56,7 @@ class TrialJournal(Journal):
 
 
 def _is_marked(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM kept WHERE name = ?", (TRIAL,)).fetchone() is not None
+    """Return whether the journal is marked as a trial of the very service that its requests went to."""
+    statement = "SELECT count(DISTINCT value), count(*) FROM kept WHERE name IN (?, ?)"
+    values, names = connection.execute(statement, (SERVICE, TRIAL)).fetchone()
+    return bool(values == 1 and names == len((SERVICE, TRIAL)))

@@ -75,7 +75,7 @@ async def test_backup_restored_beside_its_newer_mark_sends_nothing(
 
 
 async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled(
-    quick: Sandbox, tmp_path: Path
+    quick: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, copy = tmp_path / "journal.db", tmp_path / "backup.db"
     await run(quick, path, songs(1))
@@ -85,7 +85,9 @@ async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled
     await run(quick, path, songs(1, 2, 3))
     for _ in range(2):
         # Not only in the run that found it out.
+        caplog.clear()
         await run(quick, path, songs(1, 2, 3, 4))
+        assert "has lost entries: requests it does not know may have been sent" in caplog.text
         assert await counted(path) == {"saved": 1, "uncertain": 3}
     async with Journal.open(path) as journal:
         assert {row.reason for row in await journal.rows("uncertain")} == {LOST}
@@ -93,8 +95,10 @@ async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled
         await bulk.found_uncertain(journal, second.key, quick.accepted[1].task_id)
         await bulk.found_uncertain(journal, third.key, quick.accepted[2].task_id)
         assert await bulk.resolve_not_sent(journal) == 1
+    caplog.clear()
     await run(quick, path, songs(1, 2, 3, 4, 5))
 
+    assert "has lost entries" not in caplog.text
     assert await counted(path) == {"saved": 5}
     assert len(quick.accepted) == 5
 

@@ -276,6 +276,20 @@ async def test_mark_of_a_trial_is_gone_once_the_journal_was_opened_for_anything_
             await journal.begin("127.0.0.1:1")
 
 
+@pytest.mark.parametrize("service", [None, "music.example"])
+async def test_mark_of_a_trial_that_names_another_service_is_no_mark(service: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Journal.open(path) as journal:
+        await journal.remember("trial", value=True)
+        await journal.plan([Planned.of("paid", sonic.Describe(description="paid"))])
+        if service is not None:
+            await journal.remember("service", service)
+    async with TrialJournal.open(path) as journal:
+        with pytest.raises(JournalError, match="give the trial a folder of its own"):
+            await journal.begin("127.0.0.1:1")
+        assert (await journal.counts())["planned"] == 1
+
+
 def test_trial_that_was_killed_begins_anew(musicapi: MusicAPI, tmp_path: Path) -> None:
     async def half() -> Any:
         async with TrialJournal.open(tmp_path / "songs" / "journal.db") as journal:
