@@ -81,7 +81,7 @@ async def _move_all(store: Store, before: State, after: State, keys: Collection[
 
 async def _those(state: State, store: Store, keys: Collection[str] | str | None) -> AsyncIterator[Row]:
     """Go through the rows in a state, all or those of these keys."""
-    wanted = {keys} if isinstance(keys, str) else keys
+    wanted = {keys} if isinstance(keys, str) else None if keys is None else frozenset(keys)
     async for row in rows_in(store, state):
         if wanted is None or row.key in wanted or row.former_key in wanted:
             yield row
