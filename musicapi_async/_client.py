@@ -14,7 +14,7 @@ import attrs
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._exchanges import BOUGHT, answering, check_operation, check_task_request, plain, submitting
 from musicapi_async._lifetime import Shared
-from musicapi_async._request import POST, Request, TaskRequest
+from musicapi_async._request import POST, Request, TaskRequest, model_of
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
@@ -344,4 +344,4 @@ class MusicAPI:
 
 def _kind_of(request: TaskRequest[Any]) -> str:
     """Name what takes about as long: an operation, with its model."""
-    return sys.intern(f"{request.operation_name()} {getattr(request, 'model', None) or ''}")
+    return sys.intern(f"{request.operation_name()} {model_of(request) or ''}")

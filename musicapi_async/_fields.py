@@ -49,6 +49,8 @@ class Wire:
     limits: str = ""
     write: Callable[[Any], Any] = _same
     """From the field's value to JSON."""
+    default: object = None
+    """What is sent where the field is not set: a default that may change with a release."""
     has_twin: bool = False
     last: int = 0
 
@@ -62,6 +64,7 @@ def text_field(
     *,
     default: Any = attrs.NOTHING,
     wire: str | None = None,
+    sent_default: str | None = None,
     limit: Limit | None = None,
     choices: tuple[str, ...] = (),
     begins: tuple[str, ...] = (),
@@ -72,6 +75,7 @@ def text_field(
     """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` or with one of ``begins``, if any.
 
     A ``secret`` is not shown by repr(), nor is its value in an error; those with a higher ``last`` stand further back.
+    ``sent_default`` is sent where the field is None: None means that the user left the choice to us.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -93,7 +97,7 @@ def text_field(
     limits = [f"at most {limit} characters"] if isinstance(limit, int) else []
     limits += [_briefly(choices)] if choices else []
     limits += [f"begins with {' or '.join(begins)}"] if begins else []
-    known = Wire(name=wire, doc=doc, limits=", ".join(limits), last=last)
+    known = Wire(name=wire, doc=doc, limits=", ".join(limits), last=last, default=sent_default)
     return attrs.field(default=default, validator=check, repr=not secret, metadata={WIRE: known})
 
 

@@ -169,8 +169,10 @@ class Collector:
         if state == "refunded":
             self._budget.refund(row.charged - failed.charged)
             if failed.attempts < self._attempts and not self._to_do.is_stopped:
-                self._to_do.again(await self._store.move(failed, "planned"))
-                return None
+                failed = await self._store.move(failed, "planned")
+                if failed.state == "planned":  # uncertain in a journal that has lost entries
+                    self._to_do.again(failed)
+                    return None
         return Outcome(row=failed, error=failure)
 
     async def _note_unknown(self, row: Row, error: MusicAPIError, problem: str) -> Outcome:

@@ -88,5 +88,4 @@ def _row_of(request: object, keys: Keys) -> Planned:
         wanted = "a request that starts a task, such as sonic.Create(...)"
         message = f"one of requests is {described(request)}; it must be {wanted}"
         raise InvalidRequestError(message, "requests", type(request).__name__, wanted)
-    operation, wire = request.operation_name(), request.to_wire()
-    return Planned(key=keys.key_of(operation, wire), operation=operation, request=wire)
+    return keys.planned(request)

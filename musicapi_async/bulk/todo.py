@@ -66,7 +66,9 @@ class ToDo:
         # Refunded alone: other failures are sent again only when their user says so.
         async for row in self._left_by_others("refunded", is_wanted=True):
             if row.attempts < self._attempts and not self.is_stopped:
-                yield await self._store.move(row, "planned")
+                moved = await self._store.move(row, "planned")
+                if moved.state == "planned":  # uncertain in a journal that has lost entries
+                    yield moved
         await self._store.start()
         while not self.is_stopped and (taken := await self._store.take(PAGE)):
             for row in taken:

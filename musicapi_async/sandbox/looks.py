@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from musicapi_async._request import model_of
 from musicapi_async.results import (
     DownloadFiles,
     ExtendedSongs,
@@ -195,7 +196,7 @@ def _clip(task: SandboxTask, index: int, share: float, file_url: FileUrl) -> Bod
         "audio_url": None if failed else file_url(audio if done else f"stream/{audio}"),
         "video_url": None,
         "created_at": task.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "mv": getattr(task.request, "model", None),
+        "mv": model_of(task.request),
         "duration": _duration(task.family) if done and not failed else None,
     }
     if failed:

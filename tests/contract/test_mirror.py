@@ -35,6 +35,7 @@ BULK = (
     "found_uncertain",
     "resend_uncertain",
     "retry_failed",
+    "resolve_not_sent",
     "retry_refused",
     "run",
 )

@@ -143,10 +143,10 @@ def test_what_is_uncertain_is_listed_and_settled(musicapi: MusicAPI, sandbox: Sa
     assert "not sent again by themselves" in done.err
     assert all(f"k-{number}  sonic.describe" in done.out for number in range(3))
 
-    found = musicapi("bulk", "found", "songs", "k-0", sandbox.accepted[0].task_id)
+    found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.accepted[0].task_id)
     assert (found.code, found.err) == (0, "")
-    assert musicapi("bulk", "found", "songs", "k-3", "t").code == 2
-    assert musicapi("bulk", "found", "nowhere", "k-3", "t").code == 2
+    assert musicapi("bulk", "resolve", "songs", "k-3", "t").code == 2
+    assert musicapi("bulk", "resolve", "nowhere", "k-3", "t").code == 2
     assert musicapi(*RUN, "--resend-uncertain", sandbox=sandbox).code == 0
     assert len(sandbox.accepted) == 6
 
