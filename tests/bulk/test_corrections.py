@@ -137,7 +137,7 @@ async def test_plan_that_is_not_read_to_its_end_corrects_nothing(quick: Sandbox,
 
     async with Journal.open(tmp_path / "journal.db") as journal:
         await bulk.plan_all(journal, [line("old", "k-0")])
-        with pytest.raises(InvalidRequestError, match="'no request'"):
+        with pytest.raises(InvalidRequestError, match="a text of 10 characters"):
             await bulk.plan_all(journal, broken())
         await run(quick, journal)
 
