@@ -87,7 +87,8 @@ class Files:
                 response = await self._follow(settings, _address_of(url), part.ask())
                 answer = part.hear(response.status, response.headers)
             if answer is Answer.REFUSAL:
-                raise error_from(f"GET {url}", Reply(response.status, response.headers, b""), None)
+                refusal = Reply(response.status, response.headers, b"")
+                raise error_from(f"GET {url}", refusal, None, is_from_api=False)
             yield FileReply(part.came, part.size, _chunks(response.content, url, part))
         finally:
             if response is not None:

@@ -20,6 +20,7 @@ from musicapi_async.errors import (
     BudgetExceededError,
     ClientClosedError,
     ConnectionFailedError,
+    GatewayError,
     InsufficientCreditsError,
     JournalError,
     MusicAPIError,
@@ -51,7 +52,7 @@ STOPPING: Final = (
     SubscriptionError,
 )
 """What would be met by every other request too: nothing more is created."""
-AGAIN: Final = (RateLimitError, ServerError)
+AGAIN: Final = (GatewayError, RateLimitError, ServerError)
 """What was certainly not accepted, and may be later."""
 
 
