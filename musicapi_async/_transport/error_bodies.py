@@ -12,10 +12,11 @@ __all__ = ["ErrorDetails", "message_in", "read_error"]
 
 MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
 NESTED_KEYS: Final = (
-    *("error_description", "error_message", "errorMessage", "Message", "errors", "details", "reason"),
-    *("extensions", "data", "body", "response"),
+    *("Error", "Message", "error_description", "error_message", "errorMessage", "error_msg", "errmsg", "err", "errors"),
+    *("details", "reason", "fault", "faultstring", "exception", "extensions", "body", "response", "data", "result"),
 )
 """Other keys under which frameworks and gateways put a message, or an object with one."""
+RESULT_KEYS: Final = frozenset({"data", "result"})
 SUMMARY_KEYS: Final = ("title", "description")
 """Keys of a message where no other key has one (RFC 9457)."""
 CODE_KEYS: Final = ("type", "code", "status", "error_code", "errorCode", "error_type", "name")
@@ -73,13 +74,16 @@ class ErrorDetails:
             self._read_object(value, depth)
 
     def _read_text(self, value: str, depth: int) -> None:
+        """Add a text, or what the JSON in it says: alone, or behind a sentence (``HTTP 403: {"error": ...}``)."""
         found = value.strip()
-        if found[:1] in {"{", "[", '"'} and len(found) <= self._json_left:
+        is_json = found[:1] in {"{", "[", '"'}
+        begin = 0 if is_json else found.find("{") if found.endswith("}") else -1
+        if begin >= 0 and len(found) <= self._json_left:
             self._json_left -= len(found)
             known = len(self.texts)
-            self.read(_json_in(found), depth + 1)
+            self.read(_json_in(found[begin:]), depth + 1)
             if len(self.texts) > known:
-                return
+                found = found[:begin].strip()
         if found:
             self._add(found)
 
@@ -109,8 +113,8 @@ class ErrorDetails:
             value = given.get(key)
             if key == "errors" and isinstance(value, dict) and not _has_message(value):
                 self._read_fields(value)
-            elif key != "data" or not isinstance(value, (str, list)):
-                # An answer's data is an id or the clips, unless it is an object that says what went wrong.
+            elif key not in RESULT_KEYS or not isinstance(value, (str, list)):
+                # A response's data is an id or the clips, unless it is an object that says what went wrong.
                 self.read(value, depth + 1)
         if depth == 0 and len(self.texts) == known:
             for key in SUMMARY_KEYS:

@@ -23,11 +23,13 @@ PAIRED_QUOTES: Final = re.compile(
     re.DOTALL,
 )
 STRAIGHT_QUOTES: Final = ('"', "'", "`")
+IN_BRACKETS: Final = re.compile(r"\([^()]{0,40}\)")
+"""A remark such as the number of credits that are left."""
 CODE_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\-]+")
 # Words that may stand between; a preposition begins another thought ("insufficient permissions to see credits").
 FEW_WORDS: Final = r"(?:(?!(?:for|in|per|of|on|to|with|by|while|and|or|but)\b)[a-z']+ ){0,3}"
 AMOUNT: Final = r"(?:(?:number|amount) of )?"
-MONEY: Final = r"(?:credits?|balance|funds)\b(?! rate\b)"
+MONEY: Final = r"(?:credits?|balance|funds)\b(?! (?:rates?|per|checks?|requests?|calls?)\b)"
 MONEY_OR_QUOTA: Final = rf"(?:{MONEY}|quota\b)"
 NOT: Final = r"(?:\b(?:not|dont|doesnt|cannot|no longer)|n't)"
 HAVING: Final = r"(?:(?:have|has|having|got|hold|holds|be|there|are|is|currently|contain|contains) ){0,3}"
@@ -35,6 +37,9 @@ OF_THE_ACCOUNT: Final = (
     r"(?:(?:left|remaining|available|on|in|of|your|this|the|account|for|request|song|balance) ){0,5}"
 )
 BE: Final = r"(?:are|is|was|were|has been|have been|has|have)"
+# Not "you have 480".
+ONLY_HAVING: Final = "(?:you |your account |the account )?(?:(?:only|just) (?:have|has)|(?:have|has) (?:only|just))"
+NOT_CHARGED: Final = r"(?! (?:were|was|are|is|will|charged|taken|used|deducted)\b)"
 
 NO_CREDITS: Final = re.compile(
     "|".join(
@@ -47,14 +52,16 @@ NO_CREDITS: Final = re.compile(
             rf"\b{MONEY} {OF_THE_ACCOUNT}(?:{BE} )?(?:too low|exhausted|depleted|used up|run out|ran out|empty)\b",
             rf"(?<!\d )\bout of {FEW_WORDS}{MONEY}",
             rf"\b(?:exhausted|depleted|used up|used all|spent all) (?:of )?{FEW_WORDS}{MONEY}",
-            rf"\b(?:have|has|with) (?:no|0|zero) {FEW_WORDS}{MONEY}(?! (?:were|was|are|is|charged|taken))",
-            rf"\bno (?:more|remaining|available) {MONEY}",
+            rf"\b(?:have|has|with) (?:no|0|zero) {FEW_WORDS}{MONEY}{NOT_CHARGED}",
+            rf"\bno (?:more|remaining|available) {MONEY}{NOT_CHARGED}",
             rf"(?<![\d.,])\b(?:no|0|zero) {MONEY} (?:left|remaining|available)\b",
             rf"^no {MONEY}$",
             rf"\bexceed(?:s|ed|ing)? {FEW_WORDS}(?:remaining|available|current) {FEW_WORDS}{MONEY}",
-            r"\bexceed(?:s|ed|ing)? (?:your |the |account )*(?:credits?|credit balance|balance)\b(?! rate\b)",
+            r"\bexceed(?:s|ed|ing)? (?:your |the |account )*(?:credits?|credit balance|balance)\b(?! (?:rate|per)\b)",
             rf"\black(?:s|ing|ed| of)? {FEW_WORDS}{MONEY}",
             rf"\b(?:needs?|requires?) (?:at least )?(?:\d+ )?(?:more|additional) {MONEY}",
+            rf"{NOT} (?:have|has) any {FEW_WORDS}{MONEY}",
+            rf"\b(?:needs?|requires?|costs?) [\d.]+ credits?,? (?:but|and) {ONLY_HAVING} [\d.]+",
             r"^payment required$",
         )
     )
@@ -115,7 +122,7 @@ def _all_of(details: ErrorDetails) -> Iterable[str]:
 def _words(found: str) -> str:
     """Return a sentence's or a code's own words, one blank apart: ``insufficientCredits``, ``insufficient_credits``."""
     unquoted = own_words(CODE_BOUNDARY.sub(" ", found)).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    return " ".join(unquoted.split())
+    return " ".join(IN_BRACKETS.sub(" ", unquoted).split())
 
 
 def _without_quotations(message: str, mark: str) -> str:
