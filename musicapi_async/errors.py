@@ -3,7 +3,7 @@
 ::
 
     MusicAPIError
-    ├── InvalidRequestError        a field is wrong: found by us before sending (status None), or a 400
+    ├── InvalidRequestError        a field is wrong: found by us before sending (status None), or a 400 or 422
     ├── ConnectionFailedError      no reply; nothing was accepted: safe to repeat
     ├── UncertainSubmissionError   a paid request may have been accepted
     ├── APIStatusError             the service refused: status, type, message, request_id, body
@@ -11,7 +11,8 @@
     │   ├── PermissionDeniedError      403
     │   │   ├── ModerationError            the text was refused
     │   │   └── SubscriptionError          no active subscription
-    │   ├── InsufficientCreditsError   402, or 403 by its message
+    │   ├── InsufficientCreditsError   402; 400, 403, 422 or 429 whose message or code says so
+    │   ├── GatewayError               a page, a redirect or a proxy's refusal instead of the API's response
     │   ├── NotFoundError              404, or 400 "task not found."
     │   ├── RetiredError               410
     │   ├── RateLimitError             429
@@ -34,6 +35,8 @@ pickling: the raw arguments are the exception's ``args``, the sentence is made i
 from datetime import datetime
 from typing import Final
 
+from musicapi_async._bounds import MAX_BODY, MAX_CODE, MAX_MESSAGE, MAX_REASON, bounded_body, bounded_text
+
 __all__ = [
     "APIStatusError",
     "AuthenticationError",
@@ -42,6 +45,7 @@ __all__ = [
     "ClientClosedError",
     "ConnectionFailedError",
     "DownloadError",
+    "GatewayError",
     "InsufficientCreditsError",
     "InvalidRequestError",
     "JournalError",
@@ -78,7 +82,7 @@ class MusicAPIError(Exception):
 
 
 class InvalidRequestError(MusicAPIError, ValueError):
-    """A field of a request or a setting is wrong, or the service answered 400.
+    """A field of a request or a setting is wrong, or the service answered 400 or 422.
 
     ``field``, ``value`` and ``limit`` are set when the fault was found before anything was sent
     (then ``status`` is None); ``status``, ``request_id`` and ``body`` when the service found it.
@@ -95,6 +99,8 @@ class InvalidRequestError(MusicAPIError, ValueError):
         request_id: str | None = None,
         body: object = None,
     ) -> None:
+        body = bounded_body(body)
+        request_id = None if request_id is None else bounded_text(request_id, MAX_CODE)
         super().__init__(message, field, value, limit, status, request_id, body)
         self.message = message
         self.field = field
@@ -114,6 +120,7 @@ class ConnectionFailedError(MusicAPIError):
     """No reply came, and nothing can have been accepted: the call is safe to repeat."""
 
     def __init__(self, attempted: str, reason: str) -> None:
+        reason = bounded_text(reason, MAX_REASON)
         super().__init__(attempted, reason)
         self.attempted = attempted
         self.reason = reason
@@ -144,6 +151,7 @@ class UncertainSubmissionError(MusicAPIError):
         balance: float | None = None,
         balance_at: datetime | None = None,
     ) -> None:
+        reason, body = bounded_text(reason, MAX_REASON), bounded_body(body)
         super().__init__(attempted, request, reason, when, status, body, balance, balance_at)
         self.attempted = attempted
         self.request = request
@@ -165,7 +173,8 @@ class UncertainSubmissionError(MusicAPIError):
 class APIStatusError(MusicAPIError):
     """The service answered with an error: ``status``, ``type``, ``message``, ``request_id``, ``body``.
 
-    ``retry_after`` is the wait in seconds the service asked for, if it did.
+    ``retry_after`` is the wait in seconds the service asked for, if it did. ``message`` is at most 500 characters of
+    the service's sentence, ``body`` at most 4000 bytes of the response's JSON: of a larger one, the informative part.
     """
 
     advice = ""
@@ -180,6 +189,9 @@ class APIStatusError(MusicAPIError):
         body: object = None,
         retry_after: float | None = None,
     ) -> None:
+        message, body = bounded_text(message, MAX_MESSAGE), bounded_body(body)
+        type = None if type is None else bounded_text(type, MAX_CODE)
+        request_id = None if request_id is None else bounded_text(request_id, MAX_CODE)
         super().__init__(attempted, status, message, type, request_id, body, retry_after)
         self.attempted = attempted
         self.status = status
@@ -224,7 +236,10 @@ class SubscriptionError(PermissionDeniedError):
 
 
 class InsufficientCreditsError(APIStatusError):
-    """The account has too few credits for this request (402 or 403); nothing was charged."""
+    """The account has too few credits for this request: 402, or a 400, 403, 422 or 429 that says so.
+
+    Nothing was charged. A refusal that only mentions credits is not one of these.
+    """
 
     advice = "Buy credits in the service's dashboard; client.account.credits() shows the balance"
 
@@ -232,7 +247,17 @@ class InsufficientCreditsError(APIStatusError):
 class NotFoundError(APIStatusError):
     """No such task or clip on this host (404, or 400 "task not found.")."""
 
-    advice = "Ids belong to one host and one account"
+    advice = "Ids belong to one host and one account: check base_url and the key too"
+
+
+class GatewayError(APIStatusError):
+    """The response did not come from the API: an HTML page, a redirect, or a proxy that wants a login.
+
+    It says nothing about a task or the account. ``base_url`` may be wrong, or a proxy, a firewall or a network's login
+    page stands in between. Redirects are not followed, so that the key goes to no other host.
+    """
+
+    advice = "Check base_url, and any proxy, firewall or network login page in between"
 
 
 class RetiredError(APIStatusError):
@@ -278,6 +303,8 @@ class UnreadableReplyError(MusicAPIError):
     def __init__(
         self, attempted: str, status: int, reason: str, start: bytes = b"", request_id: str | None = None
     ) -> None:
+        reason, start = bounded_text(reason, MAX_MESSAGE), start[:MAX_BODY]
+        request_id = None if request_id is None else bounded_text(request_id, MAX_CODE)
         super().__init__(attempted, status, reason, start, request_id)
         self.attempted = attempted
         self.status = status
@@ -331,6 +358,8 @@ class TaskFailedError(MusicAPIError):
         status: int | None = None,
         body: object = None,
     ) -> None:
+        message, type = bounded_text(message, MAX_MESSAGE), bounded_text(type, MAX_CODE)
+        body = bounded_body(body)
         super().__init__(family, task_id, message, type, refunded, status, body)
         self.family = family
         self.task_id = task_id
@@ -375,6 +404,7 @@ class DownloadError(MusicAPIError):
     """A file could not be fetched or written; nothing is left under its final name."""
 
     def __init__(self, source: str, path: str | None, reason: str, status: int | None = None) -> None:
+        reason = bounded_text(reason, MAX_REASON)
         super().__init__(source, path, reason, status)
         self.source = source
         self.path = path

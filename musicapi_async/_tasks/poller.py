@@ -20,6 +20,8 @@ from musicapi_async.errors import (
     APIStatusError,
     ClientClosedError,
     ConnectionFailedError,
+    GatewayError,
+    InsufficientCreditsError,
     NotFoundError,
     RateLimitError,
     UnreadableReplyError,
@@ -299,5 +301,6 @@ def _says_nothing(error: Exception, accepted_at: float | None) -> bool:
     """Return True for a poll that failed in a way that says nothing about the task."""
     if isinstance(error, NotFoundError) and accepted_at is not None:
         return asyncio.get_running_loop().time() - accepted_at < NOT_KNOWN_YET
-    is_unread = isinstance(error, (ConnectionFailedError, UnreadableReplyError))
+    # The account's balance says nothing about a task that is already paid for.
+    is_unread = isinstance(error, (ConnectionFailedError, GatewayError, InsufficientCreditsError, UnreadableReplyError))
     return is_unread or judge(Kind.LOOK, error) is Verdict.REPEAT

@@ -194,6 +194,8 @@ def _take_frames(error: BaseException | None) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time" if not str(error) else f"no answer in time ({error})"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refuses the tunnel ({error.status} {error.message}): check its address and login"
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ssl.SSLError):
         return _tls_reason(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorError):

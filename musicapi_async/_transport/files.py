@@ -98,7 +98,8 @@ class Files:
                 response = await self._follow(settings, _address_of(url), part.ask())
                 answer = part.hear(response.status, response.headers)
             if answer is Answer.REFUSAL:
-                raise error_from(f"GET {url}", Reply(response.status, response.headers, b""), None)
+                refusal = Reply(response.status, response.headers, b"")
+                raise error_from(f"GET {url}", refusal, None, is_from_api=False)
             _check_size(part.size, settings, "are announced")
             chunks = _chunks(response.content, rate, url, part, settings)
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

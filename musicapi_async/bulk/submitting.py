@@ -19,6 +19,7 @@ from musicapi_async.errors import (
     BudgetExceededError,
     ClientClosedError,
     ConnectionFailedError,
+    GatewayError,
     InsufficientCreditsError,
     JournalError,
     MusicAPIError,
@@ -47,7 +48,7 @@ STOPPING: Final = (
     SubscriptionError,
 )
 """What every other request would meet too: nothing more is submitted."""
-RETRYABLE: Final = (RateLimitError, ServerError)
+RETRYABLE: Final = (GatewayError, RateLimitError, ServerError)
 """What was certainly not accepted, and may be later."""
 
 
@@ -127,7 +128,7 @@ class Submitter:
         """Return the charge of a request that may be sent; None when it must not be, or not yet."""
         try:
             return await self._budget.admit(row)
-        except (ConnectionFailedError, RateLimitError, ServerError) as error:
+        except (ConnectionFailedError, GatewayError, RateLimitError, ServerError) as error:
             # Without the balance the limit cannot be kept.
             self._note_unreachable(error)
         except MusicAPIError as error:

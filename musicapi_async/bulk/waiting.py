@@ -10,6 +10,8 @@ from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task
 from musicapi_async.errors import (
     ConnectionFailedError,
+    GatewayError,
+    InsufficientCreditsError,
     InvalidRequestError,
     MusicAPIError,
     NotFoundError,
@@ -29,7 +31,14 @@ T = TypeVar("T")
 
 UNKNOWN: Final = (NotFoundError, RetiredError, InvalidRequestError, PermissionDeniedError)
 """Answers to a poll that say that there will be no other, however often it is sent."""
-UNANSWERED: Final = (ConnectionFailedError, RateLimitError, ServerError, UnreadableReplyError)
+UNANSWERED: Final = (
+    ConnectionFailedError,
+    GatewayError,
+    InsufficientCreditsError,
+    RateLimitError,
+    ServerError,
+    UnreadableReplyError,
+)
 """Failures of a poll that say nothing about the task."""
 MAX_UNKNOWN: Final = 3
 """So many of those answers, one after the other, and the task is unknown to the service."""

@@ -145,9 +145,9 @@ async def test_a_wait_that_is_too_long_is_handed_to_the_caller() -> None:
         (403, {"error": "You do not have an active subscription."}, errors.SubscriptionError),
         (403, {"error": "The lyrics contain copyrighted content: 'Yesterday'."}, errors.ModerationError),
         (403, {"error": "No."}, errors.PermissionDeniedError),
-        (407, {"error": "the proxy wants a password"}, errors.APIStatusError),
+        (407, {"error": "the proxy wants a password"}, errors.GatewayError),
         (410, {"type": "endpoint_retired", "error": "gone"}, errors.RetiredError),
-        (308, {}, errors.APIStatusError),
+        (308, {}, errors.GatewayError),
         (200, {"code": 403, "message": "The remaining credits are not enough."}, errors.InsufficientCreditsError),
     ],
 )

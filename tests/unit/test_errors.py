@@ -82,7 +82,7 @@ def test_the_tree_is_as_drawn() -> None:
         if name != "MusicAPIError"
     }
     assert drawn == real
-    assert len(real) == 22
+    assert len(real) == 23
 
 
 def test_every_error_class_of_the_module_is_exported() -> None:
