@@ -106,7 +106,7 @@ class Files:
             try:
                 response = await http.get(
                     address,
-                    headers={**(route.sent_along or {}), **asked},
+                    headers=route.headers(asked),
                     timeout=limits,
                     allow_redirects=False,
                     proxy=route.proxy,

@@ -15,7 +15,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from musicapi_async._settings import Settings
+from musicapi_async._settings import SecretBytes, Settings
 from musicapi_async._transport.connections import Connections, Route, break_of
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
@@ -65,7 +65,7 @@ class Sent(NamedTuple):
 
     headers: Mapping[str, str]
     body: bytes | None
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[SecretBytes, ...] = ()
     """What no reply may repeat, as it may be written in one."""
 
 
@@ -171,7 +171,7 @@ class Session:
                 async with http.request(
                     method,
                     url,
-                    headers=sent.headers if route.sent_along is None else {**sent.headers, **route.sent_along},
+                    headers=route.headers(sent.headers),
                     data=sent.body,
                     timeout=terms.timeout,
                     allow_redirects=False,
@@ -210,12 +210,12 @@ class Session:
         return True
 
 
-def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[bytes, ...]) -> Reply:
+def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Reply:
     """Put a reply together, without the key: replies go into errors, logs and files."""
     content = b"".join(parts)
     for key in keys:
-        if key in content:
-            content = content.replace(key, KEY_SHOWN)
+        if key.reveal() in content:
+            content = content.replace(key.reveal(), KEY_SHOWN)
     return Reply(head.status, head.headers, content, keys)
 
 
