@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import attrs
 
 import musicapi_async
-from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Settings, TaskRequest
+from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Secret, Settings, TaskRequest
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
@@ -43,7 +43,7 @@ class MusicAPI:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         *,
         base_url: str | None = None,
         timeout: float | None = None,
@@ -57,7 +57,7 @@ class MusicAPI:
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
         max_file_size: int | None = None,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         trust_env: bool | None = None,
         ssl_context: ssl.SSLContext | None = None,
         allow_private_addresses: bool | None = None,
@@ -203,7 +203,7 @@ class MusicAPI:
     def with_options(
         self,
         *,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         base_url: str | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,

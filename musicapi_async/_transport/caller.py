@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar, cast
 import attrs
 from multidict import CIMultiDict
 
-from musicapi_async._settings import Secret, SecretBytes, Settings
+from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.addresses import url_of
 from musicapi_async._transport.connections import USER_AGENT
 from musicapi_async._transport.ledger import Ledger
@@ -79,8 +79,8 @@ class Caller:
         self.ledger = ledger
         known = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         # Of the HTTP library's own kind, so that it need not be made for each request.
-        headers = CIMultiDict({**known, "Authorization": Secret(f"Bearer {settings.api_key}")})
-        keys = _spellings(settings.api_key) if len(settings.api_key) >= SHORTEST_KEY else ()
+        headers = CIMultiDict({**known, "Authorization": HeaderText(f"Bearer {settings.api_key.reveal()}")})
+        keys = _spellings(settings.api_key)
         self._looking = Sent(headers, None, keys)
         self._posting = Sent(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
         self._terms: dict[float, Terms] = {}
@@ -152,9 +152,11 @@ def raise_cancellation(call: Call, came: str) -> None:
         raise call.cancellation
 
 
-def _spellings(key: str) -> tuple[bytes, ...]:
-    """Return the key as it may stand in JSON, where a slash may be escaped."""
-    return tuple(SecretBytes(spelling.encode()) for spelling in dict.fromkeys((key, key.replace("/", "\\/"))))
+def _spellings(key: Secret) -> tuple[SecretBytes, ...]:
+    """Return the key as it may stand in JSON, where a slash may be escaped; nothing for a short one."""
+    text = key.reveal()
+    spellings = dict.fromkeys((text, text.replace("/", "\\/"))) if len(text) >= SHORTEST_KEY else ()
+    return tuple(SecretBytes(spelling.encode()) for spelling in spellings)
 
 
 def _log(level: int, message: str, *values: object, exc_info: BaseException | None = None) -> None:

@@ -15,9 +15,10 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.tracing import Trace
+from multidict import CIMultiDict
 from yarl import URL
 
-from musicapi_async._settings import Secret, Settings
+from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.addresses import is_this_machine
 from musicapi_async._transport.replies import without_keys
 from musicapi_async._transport.retry import BrokenError, Fault
@@ -51,8 +52,12 @@ class Route(NamedTuple):
     """
 
     proxy: URL | None = None
-    asked_with: Mapping[str, str] | None = None
-    sent_along: Mapping[str, str] | None = None
+    asked_with: CIMultiDict[str] | None = None
+    sent_along: CIMultiDict[str] | None = None
+
+    def headers(self, others: Mapping[str, str]) -> Mapping[str, str]:
+        """Return a request's headers with what the proxy reads itself; never in a plain dict, which is taken apart."""
+        return others if self.sent_along is None else CIMultiDict([*others.items(), *self.sent_along.items()])
 
 
 class Connector(aiohttp.TCPConnector):
@@ -162,7 +167,7 @@ class Connections:
 
 
 def break_of(
-    error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[bytes, ...] = ()
+    error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[SecretBytes, ...] = ()
 ) -> BrokenError:
     """Say what broke an exchange; ``was_sent`` tells for certain whether bytes left, None that it is not known.
 
@@ -220,17 +225,28 @@ def _route_to(url: URL, settings: Settings) -> Route:
         found = Secret(getproxies().get(url.scheme) or getproxies().get("all") or "")
     if not found:
         return Route()
-    try:
-        proxy = URL(found if "://" in found else f"http://{found}")
-    except ValueError:
-        proxy = URL()
-    if proxy.scheme not in {"http", "https"} or not proxy.host:
-        # The address may hold a password: it is not shown.
+    route = _route_by(found, is_tunnel=url.scheme == "https")
+    if route is None:
         message = "the environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is no address such as http://host:3128"
         raise InvalidRequestError(message, "trust_env", None, "http://host:port, or trust_env=False")
+    return route
+
+
+def _route_by(address: Secret, *, is_tunnel: bool) -> Route | None:
+    """Return the way by a proxy; None when this is no address of one.
+
+    It raises nothing, since its local variables hold the password.
+    """
+    text = address.reveal()
+    try:
+        proxy = URL(text if "://" in text else f"http://{text}")
+    except ValueError:
+        return None
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        return None
     bare = proxy.with_user(None)
     if proxy.user is None:
         return Route(bare)
-    told = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
-    login = {"Proxy-Authorization": Secret(f"Basic {told}")}
-    return Route(bare, asked_with=login) if url.scheme == "https" else Route(bare, sent_along=login)
+    login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+    headers: CIMultiDict[str] = CIMultiDict({"Proxy-Authorization": HeaderText(f"Basic {login}")})
+    return Route(bare, asked_with=headers) if is_tunnel else Route(bare, sent_along=headers)

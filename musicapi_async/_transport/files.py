@@ -125,7 +125,7 @@ class Files:
                 async with asyncio.timeout(until_head):
                     response = await http.get(
                         address,
-                        headers={**(route.sent_along or {}), **asked},
+                        headers=route.headers(asked),
                         timeout=limits,
                         allow_redirects=False,
                         proxy=route.proxy,

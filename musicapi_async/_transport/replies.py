@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from musicapi_async import errors
 from musicapi_async._bounds import MAX_MESSAGE, bounded_text
+from musicapi_async._settings import SecretBytes
 from musicapi_async._transport.error_bodies import ErrorDetails, message_in, read_error
 from musicapi_async._transport.error_classes import ABOUT_CREDITS, effective_status, error_class, refusal_class
 from musicapi_async._transport.pages import REDIRECTS, page_in, redirect_target
@@ -67,7 +68,7 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[SecretBytes, ...] = ()
     """What it must not tell of what was sent."""
 
     def __repr__(self) -> str:
@@ -86,10 +87,10 @@ class Reply(NamedTuple):
         return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
 
 
-def without_keys(told: str, keys: tuple[bytes, ...]) -> str:
+def without_keys(told: str, keys: tuple[SecretBytes, ...]) -> str:
     """Take the key out of a text for people."""
     for key in keys:
-        told = told.replace(key.decode(), KEY_SHOWN.decode())
+        told = told.replace(key.reveal().decode(), KEY_SHOWN.decode())
     return told
 
 

@@ -15,7 +15,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from musicapi_async._settings import Settings
+from musicapi_async._settings import SecretBytes, Settings
 from musicapi_async._transport.connections import Connections, Connector, Route, break_of
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
@@ -74,7 +74,7 @@ class Sent(NamedTuple):
 
     headers: Mapping[str, str]
     body: bytes | None
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[SecretBytes, ...] = ()
     """What no reply may repeat, as it may be written in one."""
 
 
@@ -203,7 +203,7 @@ class Session:
                 async with http.request(
                     method,
                     url,
-                    headers=sent.headers if route.sent_along is None else {**sent.headers, **route.sent_along},
+                    headers=route.headers(sent.headers),
                     data=sent.body,
                     timeout=WITHOUT_LIMITS,
                     allow_redirects=False,
@@ -271,10 +271,10 @@ def _too_large(terms: Terms, how_large: str = "") -> str:
     return f"the response is larger than {terms.reply_size} bytes (max_reply_size){how_large}"
 
 
-def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[bytes, ...]) -> Reply:
+def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Reply:
     """Put a reply together, without the key: replies go into errors, logs and files."""
     content = b"".join(parts)
     for key in keys:
-        if key in content:
-            content = content.replace(key, KEY_SHOWN)
+        if key.reveal() in content:
+            content = content.replace(key.reveal(), KEY_SHOWN)
     return Reply(head.status, head.headers, content, keys)
