@@ -1,6 +1,7 @@
 """MusicAPI: joins the rooms below and owns their lifetime."""
 
 import asyncio
+import logging
 import os
 import ssl
 import sys
@@ -18,6 +19,8 @@ from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.unfinished import log, note_left
+from musicapi_async._transport.replies import is_id
 from musicapi_async._transport.session import Guard
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
@@ -153,6 +156,9 @@ class MusicAPI:
         _check_starts_task("request", type(request), request)
         task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request), guard))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
+        # What is reported to a webhook ends without being seen here.
+        is_kept = getattr(request, "webhook_url", None) is None
+        self._shared.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
         return Task(
             task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded
         )
@@ -172,7 +178,10 @@ class MusicAPI:
         if isinstance(answer, Credits):
             ledger.see(answer.total, mark)
         if isinstance(answer, Batch):
-            ledger.start(*(one.task_id for one in answer if one.task_id is not None))
+            ids = [one.task_id for one in answer if one.task_id is not None]
+            ledger.start(*ids)
+            for task_id in ids:
+                self._shared.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family()))
         return answer
 
     def run(
@@ -227,6 +236,7 @@ class MusicAPI:
         body = dict(await self._shared.track(self._caller.ask(*plain(method, path, json))))
         if method == POST:
             self._caller.ledger.start_untold()
+            _log_ids(path, body)
         return body
 
     async def look_into(self, error: UncertainSubmissionError) -> Evidence:
@@ -269,10 +279,29 @@ class MusicAPI:
     async def aclose(self) -> None:
         """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
 
-        May be called twice.
+        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING.
         """
-        if self._root is None:
+        await self._close()
+
+    async def _close(self) -> Mapping[str, str]:
+        """Close the client; return how each paid task is resumed that is still running."""
+        if self._root is not None:
+            return {}
+        try:
             await self._shared.aclose()
+        finally:
+            # Here, so that a close that is cancelled names them too.
+            left = self._shared.poller.unfinished.report()
+        return left
+
+    def _undelivered(self) -> Mapping[str, str]:
+        """Return how the tasks of runs are resumed whose outcome was not returned; for the facade, when it closes."""
+        return dict(self._shared.background.undelivered)
+
+    def _deliver(self, *task_ids: str) -> None:
+        """Note that tasks of runs were named to the user; for the facade."""
+        for task_id in task_ids:
+            self._shared.background.undelivered.pop(task_id, None)
 
     async def _answered(self, sender: asyncio.Task[Any]) -> None:
         """Return when the sender has no paid request in the air; for the facade, which may be interrupted."""
@@ -300,7 +329,9 @@ class MusicAPI:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the client."""
-        await self.aclose()
+        left = await self._close()
+        if error is not None:
+            note_left(error, left)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""
@@ -323,6 +354,19 @@ def _check_starts_task(name: str, kind: object, value: object) -> None:
     if not (isinstance(kind, type) and issubclass(kind, TaskRequest)):
         message = f"{name} is {value!r}, which starts no task: submit() and resume() take those, call() the others"
         raise InvalidRequestError(message, name, value, "such as sonic.Create")
+
+
+def _log_ids(path: str, body: Mapping[str, JSON]) -> None:
+    """Log the ids in the response of an endpoint this package does not know: it may have started tasks."""
+    data = body.get("data")
+    places = (body, data, *(listed if isinstance(listed := body.get("tasks"), list) else ()))
+    ids = [
+        found
+        for place in places
+        if isinstance(place, Mapping) and isinstance(found := place.get("task_id"), str) and is_id(found)
+    ]
+    if ids:
+        log(logging.INFO, f"POST {path} was accepted: task {', '.join(ids)}", *ids)
 
 
 def _kind_of(request: TaskRequest[Any]) -> str:

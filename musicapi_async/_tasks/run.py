@@ -3,14 +3,23 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from types import TracebackType
+from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 import attrs
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task, check_timeout
+from musicapi_async._tasks.unfinished import fresh, resume_them
 from musicapi_async._transport.caller import logger
-from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError, TaskFailedError
+from musicapi_async.errors import (
+    ClientClosedError,
+    EventLoopError,
+    InvalidRequestError,
+    MusicAPIError,
+    RunClosedError,
+    TaskFailedError,
+)
 
 __all__ = ["Background", "Outcome", "Run"]
 
@@ -90,10 +99,10 @@ class Run(Generic[R]):
     def start(self, request: TaskRequest[R]) -> None:
         """Start one more request now, besides those of the source; ``has_room`` tells whether it may be.
 
-        Raises RuntimeError when the run was closed.
+        Raises RunClosedError when the run was closed.
         """
         if self._is_closed:
-            raise RuntimeError("this run was closed: start another one")
+            raise RunClosedError("this run was closed: start another one")
         worker = asyncio.get_running_loop().create_task(self._work(_checked(request)))
         for group in (self._workers, self._background.workers):
             group.add(worker)
@@ -106,7 +115,7 @@ class Run(Generic[R]):
         while not self._finished:
             if not self._workers and not self._source.is_pulling:
                 if self._source.error is not None:
-                    raise self._source.error
+                    self._source.raise_error(self._source.error)
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -114,6 +123,7 @@ class Run(Generic[R]):
         outcome = self._finished.popleft()
         if outcome.task is not None:
             self._background.unclaimed.pop(outcome.task.id, None)
+            self._background.undelivered.pop(outcome.task.id, None)
         return outcome
 
     def __aiter__(self) -> Self:
@@ -123,7 +133,12 @@ class Run(Generic[R]):
     async def __anext__(self) -> Outcome[R]:
         """Start what there is room for, and return the next outcome."""
         self._fill()
-        outcome = await self.next()
+        try:
+            outcome = await self.next()
+        except asyncio.CancelledError as end:
+            if left := self.tasks:
+                end.add_note(resume_them([task.resumption for task in left]))
+            raise
         if outcome is not None:
             return outcome
         raise StopAsyncIteration
@@ -150,15 +165,17 @@ class Run(Generic[R]):
         try:
             task = await self._client.submit(request)
             self._alive[task.id] = task
+            self._background.undelivered[task.id] = task.resumption
             if self._is_closed:
                 return
             outcome = Outcome(request=request, task=task, result=await task.wait(self._timeout))
         except ClientClosedError as error:
             # Nothing more can be started; of what was accepted the id is handed over.
             self._source.stop(error)
-            if task is not None:
-                logger.warning("%s task %s is paid for and lives on: its client was closed", task.family, task.id)
             outcome = None if task is None else Outcome(request=request, task=task, error=error)
+        except EventLoopError as error:
+            # No fault of this request: every other one would meet it too.
+            self._source.stop(error)
         except MusicAPIError as error:
             outcome = Outcome(request=request, task=task, error=error)
         except Exception as error:  # noqa: BLE001 - raised to whoever asks for the next outcome
@@ -175,6 +192,8 @@ class Run(Generic[R]):
             # A task we only stopped waiting for is alive, and must stay known by its id.
             if task is not None and (outcome.error is None or isinstance(outcome.error, TaskFailedError)):
                 self._alive.pop(task.id, None)
+            if task is not None and isinstance(outcome.error, TaskFailedError):
+                self._background.undelivered.pop(task.id, None)
 
 
 def _checked(request: object) -> TaskRequest[Any]:
@@ -194,6 +213,9 @@ class Background:
     sources: "set[_Source[Any]]" = attrs.field(factory=set)
     unclaimed: dict[str, str] = attrs.field(factory=dict)
     """The finished tasks that nobody has asked for yet, and their families."""
+
+    undelivered: dict[str, str] = attrs.field(factory=dict)
+    """How the tasks of runs are resumed whose outcome was not returned yet; a run that is dropped leaves them here."""
 
     async def end(self) -> None:
         """Take nothing more; let the workers hand over what they know, and cancel those that do not end."""
@@ -240,6 +262,7 @@ class _Source(Generic[R]):
         self._exhausted = False
         self._is_closed = False
         self.error: BaseException | None = None
+        self._raised_at: TracebackType | None = None
 
     @property
     def is_pulling(self) -> bool:
@@ -262,8 +285,12 @@ class _Source(Generic[R]):
 
     def stop(self, error: BaseException) -> None:
         """Take nothing more, because of this error."""
-        self.error = error
+        self.error, self._raised_at = error, error.__traceback__
         self._exhausted = True
+
+    def raise_error(self, error: BaseException) -> NoReturn:
+        """Raise what ended the source; raised again, its traceback is no longer than before."""
+        raise fresh(error).with_traceback(self._raised_at)
 
     async def aclose(self) -> None:
         """Take nothing more, and end the task that reads an async source."""
@@ -295,7 +322,7 @@ class _Source(Generic[R]):
             # Cancelled by us, it just ends; a source that ends by a cancellation of its own is not exhausted.
             if self._is_closed:
                 raise
-            self.error = error
+            self.stop(error)
         finally:
             self._exhausted = True
             self._background.sources.discard(self)

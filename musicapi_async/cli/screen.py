@@ -142,6 +142,8 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one message."""
+        if hasattr(record, "task_ids"):
+            return  # a command names its tasks itself, with the command that resumes them
         show = self._screen.warn if record.levelno >= logging.WARNING else self._screen.progress.note
         show(hide_key(record.getMessage()))
 
