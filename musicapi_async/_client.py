@@ -15,7 +15,7 @@ import attrs
 from musicapi_async._exchanges import answering, plain, submitting
 from musicapi_async._lifetime import Shared
 from musicapi_async._request import POST, Request, TaskRequest
-from musicapi_async._settings import Settings
+from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
@@ -54,7 +54,7 @@ class MusicAPI:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         *,
         base_url: str | None = None,
         timeout: float | None = None,
@@ -67,7 +67,7 @@ class MusicAPI:
         poll_price: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         trust_env: bool | None = None,
         ssl_context: ssl.SSLContext | None = None,
         allow_private_addresses: bool | None = None,
@@ -255,7 +255,7 @@ class MusicAPI:
     def with_options(
         self,
         *,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         base_url: str | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,

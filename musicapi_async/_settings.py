@@ -1,12 +1,14 @@
 """How a client behaves: keyword, then environment, then default."""
 
+import functools
 import inspect
 import math
 import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Self, TypeAlias
+from hmac import compare_digest
+from typing import Any, Final, Self, TypeAlias, TypeVar, final
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,6 +17,7 @@ from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
 __all__ = ["Secret", "Settings"]
 
+S = TypeVar("S")
 Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
 VARIABLES: Final = {
     "api_key": "MUSICAPI_KEY",
@@ -24,47 +27,91 @@ VARIABLES: Final = {
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
-class Secret(str):
-    """Text for those who use it, and dots for those who look: in reprs, and in tracebacks that show locals."""
+@final
+class Secret:
+    """Text that shows itself only through ``reveal()``, such as an API key or a proxy's address with its password.
 
-    __slots__ = ()
+    It is no text itself, so that no slice, format, join or JSON of it can show it, nor a traceback with locals. Two are
+    equal when their texts are; a text is never equal to one.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: "str | Secret") -> None:
+        self._text: str = text.reveal() if isinstance(text, Secret) else text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
 
     def __repr__(self) -> str:
         """Show nothing of it."""
-        return "'...'"
+        return "Secret('...')"
 
-
-class SecretBytes(bytes):
-    """The same as it goes over the wire."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         """Show nothing of it."""
-        return "b'...'"
+        return "..."
+
+    def __bool__(self) -> bool:
+        """Return whether there is any text."""
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the texts, in a time that says nothing of them."""
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return compare_digest(self._text.encode("utf-8", "replace"), other._text.encode("utf-8", "replace"))
+
+    def __hash__(self) -> int:
+        """Return the text's own hash."""
+        return hash(self._text)
+
+    def __reduce__(self) -> tuple[type["Secret"], tuple[str]]:
+        """Pickle and copy; a pickle holds the text."""
+        return Secret, (self._text,)
 
 
-def _hidden(value: str | None) -> str | None:
-    return Secret(value) if isinstance(value, str) else value  # what is no text is refused later
+def _hidden(value: str | Secret | None) -> Secret | None:
+    # What is no text is refused later.
+    return Secret(value) if isinstance(value, str) else value
 
 
-def _clean_key(key: object) -> str:
+def _clean_key(key: object) -> Secret:
     """Strip what people paste along with a key: blanks, quotes, a ``Bearer`` prefix."""
-    if not isinstance(key, str):
+    key = Secret(key) if isinstance(key, str) else key
+    if not isinstance(key, Secret):
         message = f"the API key must be text, not {type(key).__name__}"
         raise InvalidRequestError(message, "api_key", None, "text")
-    cleaned = key.strip().strip("\"'").strip()
+    return _cleaned(key)
+
+
+def _cleaned(key: Secret) -> Secret:
+    cleaned = key.reveal().strip().strip("\"'").strip()
     return Secret(re.sub(r"(?i)^bearer(\s+|$)", "", cleaned).strip("\"'"))
 
 
-def _check_key(_: object, __: object, key: str) -> None:
+def _can_be_sent(key: Secret) -> bool:
+    """Return whether a key can stand in a header; apart, so that no frame that raises holds its text."""
+    text = key.reveal()
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _can_be_proxy(proxy: Secret) -> bool:
+    try:
+        parts = urlsplit(proxy.reveal())
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _check_key(_: object, __: object, key: Secret) -> None:
     if not key:
         message = (
             "no API key: pass MusicAPI(api_key=...) or set the environment variable MUSICAPI_KEY "
             "(you find your key in the service's dashboard under API Keys)"
         )
         raise InvalidRequestError(message, "api_key")
-    if not key.isascii() or not key.isprintable() or " " in key:
+    if not _can_be_sent(key):
         message = "the API key holds a blank, a control character or a letter outside ASCII: copy it again"
         raise InvalidRequestError(message, "api_key")
 
@@ -99,13 +146,9 @@ def _check_count(_: object, attribute: "attrs.Attribute[Any]", value: object) ->
         raise InvalidRequestError(message, attribute.name, value, ">= 1")
 
 
-def _check_proxy(_: object, __: object, proxy: str | None) -> None:
+def _check_proxy(_: object, __: object, proxy: Secret | None) -> None:
     # The address may hold a password: it is neither shown nor kept.
-    try:
-        is_whole = proxy is None or (urlsplit(proxy).scheme in {"http", "https"} and bool(urlsplit(proxy).hostname))
-    except (ValueError, AttributeError, TypeError):
-        is_whole = False
-    if not is_whole:
+    if not (proxy is None or (isinstance(proxy, Secret) and _can_be_proxy(proxy))):
         raise InvalidRequestError(
             "proxy must be an address such as http://host:3128", "proxy", None, "http://host:port"
         )
@@ -134,11 +177,26 @@ def _check_flag(_: object, attribute: "attrs.Attribute[Any]", value: object) -> 
         raise InvalidRequestError(message, attribute.name, value, (True, False))
 
 
+def _hiding(made: type[S]) -> type[S]:
+    """Have what is given be hidden before anything can fail: a traceback may show the locals of ``__init__``."""
+    init = made.__init__
+
+    @functools.wraps(init)
+    def hiding(self: object, **given: Any) -> None:
+        given.update((name, _hidden(given[name])) for name in ("api_key", "proxy") if name in given)
+        init(self, **given)
+
+    made.__init__ = hiding  # type: ignore[method-assign]
+    return made
+
+
+@_hiding
 @attrs.frozen(kw_only=True)
 class Settings:
     """Everything that can be set on a client; times are seconds.
 
-    - ``api_key``: sent to the API's own host alone. A pasted ``Bearer`` prefix, quotes and blanks are stripped.
+    - ``api_key``: a ``Secret``, sent to the API's own host alone.
+      A pasted ``Bearer`` prefix, quotes and blanks are stripped.
     - ``base_url``: the service's address, or a sandbox's.
     - ``timeout``: for one try, from connecting to the reply's last byte; uploads get at least 120.
       ``connect_timeout``: for one connection. ``read_timeout``: the longest silence between two bytes, of a file too.
@@ -163,7 +221,7 @@ class Settings:
       event loop (of musicapi_sync: in its thread) and must be quick.
     """
 
-    api_key: str = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
+    api_key: Secret = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
     base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=_clean_url, validator=_check_base_url)
     timeout: float = attrs.field(default=60.0, validator=_check_positive)
     connect_timeout: float = attrs.field(default=10.0, validator=_check_positive)
@@ -175,7 +233,7 @@ class Settings:
     poll_price: float = attrs.field(default=1.0, validator=_check_positive)
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     max_reply_size: int = attrs.field(default=8 * 1024 * 1024, validator=_check_count)
-    proxy: str | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
+    proxy: Secret | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
@@ -190,15 +248,17 @@ class Settings:
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
+        given.update((name, _hidden(given[name])) for name in ("api_key", "proxy") if name in given)
         found = _from_environment(environment)
+        del environment  # it may hold the key, and what follows can fail
         found.update((name, value) for name, value in given.items() if value is not None)
         if given.get("poll_interval") is None and (interval := found.get("poll_interval")):
             found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
         return cls(**found)
 
     @staticmethod
-    def hidden(value: str | None) -> str | None:
-        """Return the same text in a form that no repr shows, nor a traceback with locals."""
+    def hidden(value: "str | Secret | None") -> Secret | None:
+        """Return a text as a ``Secret``, which no repr shows, nor a traceback with locals."""
         return _hidden(value)
 
 

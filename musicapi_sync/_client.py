@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import attrs
 
 import musicapi_async
-from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Settings, TaskRequest
+from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Secret, Settings, TaskRequest
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
@@ -42,7 +42,7 @@ class MusicAPI:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         *,
         base_url: str | None = None,
         timeout: float | None = None,
@@ -55,7 +55,7 @@ class MusicAPI:
         poll_price: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         trust_env: bool | None = None,
         ssl_context: ssl.SSLContext | None = None,
         allow_private_addresses: bool | None = None,
@@ -195,7 +195,7 @@ class MusicAPI:
     def with_options(
         self,
         *,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         base_url: str | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,

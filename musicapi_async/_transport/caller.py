@@ -13,8 +13,8 @@ import attrs
 from multidict import CIMultiDict
 from yarl import URL
 
-from musicapi_async._settings import Secret, SecretBytes, Settings
-from musicapi_async._transport.connections import USER_AGENT
+from musicapi_async._settings import Secret, Settings
+from musicapi_async._transport.connections import USER_AGENT, Headers, HeaderText
 from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, read_body, unreadable
@@ -75,11 +75,9 @@ class Caller:
         self.session = session
         self.ledger = ledger
         known = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-        # Of the HTTP library's own kind, so that it need not be made for each request.
-        headers = CIMultiDict({**known, "Authorization": Secret(f"Bearer {settings.api_key}")})
-        keys = _spellings(settings.api_key) if len(settings.api_key) >= SHORTEST_KEY else ()
-        self._looking = Sent(headers, None, keys)
-        self._posting = Sent(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
+        keys = _spellings(settings.api_key)
+        self._looking = Sent(_headers(settings.api_key, known), None, keys)
+        self._posting = Sent(_headers(settings.api_key, {**known, "Content-Type": "application/json"}), None, keys)
         self._terms: dict[float, Terms] = {}
 
     async def ask(self, call: Call, read: Callable[[Reply], T], guard: Guard | None = None) -> T:
@@ -137,9 +135,16 @@ class Caller:
         _log(logging.WARNING, "%s", error)
 
 
-def _spellings(key: str) -> tuple[bytes, ...]:
-    """Return the key as it may stand in JSON, where a slash may be escaped."""
-    return tuple(SecretBytes(spelling.encode()) for spelling in dict.fromkeys((key, key.replace("/", "\\/"))))
+def _headers(key: Secret, known: Mapping[str, str]) -> Headers:
+    # Of the HTTP library's own kind, so that it need not be made for each request.
+    return Headers(CIMultiDict({**known, "Authorization": HeaderText(f"Bearer {key.reveal()}")}))
+
+
+def _spellings(key: Secret) -> tuple[Secret, ...]:
+    """Return the key as it may stand in JSON, where a slash may be escaped; nothing for one that is too short."""
+    text = key.reveal()
+    spellings = dict.fromkeys((text, text.replace("/", "\\/")))
+    return tuple(map(Secret, spellings)) if len(text) >= SHORTEST_KEY else ()
 
 
 def _log(level: int, message: str, *values: object, exc_info: BaseException | None = None) -> None:

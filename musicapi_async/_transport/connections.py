@@ -6,10 +6,11 @@ import platform
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, final
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._settings import Secret, Settings
@@ -19,7 +20,7 @@ from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
-__all__ = ["USER_AGENT", "Connections", "Route", "break_of"]
+__all__ = ["USER_AGENT", "Connections", "HeaderText", "Headers", "Route", "break_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
@@ -37,6 +38,38 @@ FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], Fault], ...]] = (
 )
 
 
+class HeaderText(str):
+    """A header's secret value, for the HTTP library: its frames show nothing of it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "'...'"
+
+    def __getitem__(self, index: object) -> str:
+        """Show nothing of a part of it either."""
+        return "..."
+
+    def __len__(self) -> int:
+        """Be as short as what is shown."""
+        return 3
+
+
+@final
+class Headers:
+    """Headers that hold a secret, as no traceback shows them."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: CIMultiDict[str]) -> None:
+        self._headers = headers
+
+    def reveal(self, more: "Headers | None" = None) -> CIMultiDict[str]:
+        """Return them, with others, for a request."""
+        return self._headers if more is None else CIMultiDict([*self._headers.items(), *more.reveal().items()])
+
+
 class Route(NamedTuple):
     """The proxy on the way to a host, if any, and its login, apart: what it is asked, or what goes with each request.
 
@@ -44,8 +77,8 @@ class Route(NamedTuple):
     """
 
     proxy: URL | None = None
-    asked_with: Mapping[str, str] | None = None
-    sent_along: Mapping[str, str] | None = None
+    asked_with: "Headers | None" = None
+    sent_along: "Headers | None" = None
 
 
 class Connections:
@@ -111,7 +144,7 @@ class Connections:
 
 
 def break_of(
-    error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[bytes, ...] = ()
+    error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[Secret, ...] = ()
 ) -> BrokenError:
     """Say what broke an exchange; ``was_sent`` tells for certain whether bytes left, None that it is not known.
 
@@ -167,17 +200,26 @@ def _route_to(url: URL, settings: Settings) -> Route:
         found = Secret(getproxies().get(url.scheme) or getproxies().get("all") or "")
     if not found:
         return Route()
-    try:
-        proxy = URL(found if "://" in found else f"http://{found}")
-    except ValueError:
-        proxy = URL()
-    if proxy.scheme not in {"http", "https"} or not proxy.host:
+    route = _route_by(found, url.scheme)
+    if route is None:
         # The address may hold a password: it is not shown.
         message = "the environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is no address such as http://host:3128"
         raise InvalidRequestError(message, "trust_env", None, "http://host:port, or trust_env=False")
+    return route
+
+
+def _route_by(found: Secret, scheme: str) -> Route | None:
+    """Return the way by a proxy, None when it cannot be one; apart, so that no frame that raises holds its text."""
+    text = found.reveal()
+    try:
+        proxy = URL(text if "://" in text else f"http://{text}")
+    except ValueError:
+        return None
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        return None
     bare = proxy.with_user(None)
     if proxy.user is None:
         return Route(bare)
-    told = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
-    login = {"Proxy-Authorization": Secret(f"Basic {told}")}
-    return Route(bare, asked_with=login) if url.scheme == "https" else Route(bare, sent_along=login)
+    word = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+    login = Headers(CIMultiDict({"Proxy-Authorization": HeaderText(f"Basic {word}")}))
+    return Route(bare, asked_with=login) if scheme == "https" else Route(bare, sent_along=login)

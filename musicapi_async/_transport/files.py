@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine
-from musicapi_async._transport.connections import USER_AGENT, Connections, break_of
+from musicapi_async._transport.connections import USER_AGENT, Connections, Headers, break_of
 from musicapi_async._transport.ranges import Answer, Part
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, error_from
@@ -106,11 +107,11 @@ class Files:
             try:
                 response = await http.get(
                     address,
-                    headers={**(route.sent_along or {}), **asked},
+                    headers=asked if route.sent_along is None else Headers(CIMultiDict(asked)).reveal(route.sent_along),
                     timeout=limits,
                     allow_redirects=False,
                     proxy=route.proxy,
-                    proxy_headers=route.asked_with,
+                    proxy_headers=None if route.asked_with is None else route.asked_with.reveal(),
                 )
                 if response.status not in MOVED or not (location := response.headers.get("Location")):
                     return response

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 from musicapi_async import errors
+from musicapi_async._settings import Secret
 from musicapi_async._transport.wire import read_json
 from musicapi_async.results.lenient import number, text
 
@@ -69,7 +70,7 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[Secret, ...] = ()
     """What it must not tell of what was sent."""
 
     def __repr__(self) -> str:
@@ -88,10 +89,10 @@ class Reply(NamedTuple):
         return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
 
 
-def without_keys(told: str, keys: tuple[bytes, ...]) -> str:
+def without_keys(told: str, keys: tuple[Secret, ...]) -> str:
     """Take the key out of a text for people."""
     for key in keys:
-        told = told.replace(key.decode(), KEY_SHOWN.decode())
+        told = told.replace(key.reveal(), KEY_SHOWN.decode())
     return told
 
 

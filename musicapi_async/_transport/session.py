@@ -15,8 +15,8 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from musicapi_async._settings import Settings
-from musicapi_async._transport.connections import Connections, Route, break_of
+from musicapi_async._settings import Secret, Settings
+from musicapi_async._transport.connections import Connections, Headers, Route, break_of
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
 from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
@@ -63,9 +63,9 @@ async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: obj
 class Sent(NamedTuple):
     """What goes out besides the address."""
 
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes | None
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[Secret, ...] = ()
     """What no reply may repeat, as it may be written in one."""
 
 
@@ -171,12 +171,12 @@ class Session:
                 async with http.request(
                     method,
                     url,
-                    headers=sent.headers if route.sent_along is None else {**sent.headers, **route.sent_along},
+                    headers=sent.headers.reveal(route.sent_along),
                     data=sent.body,
                     timeout=terms.timeout,
                     allow_redirects=False,
                     proxy=route.proxy,
-                    proxy_headers=route.asked_with,
+                    proxy_headers=None if route.asked_with is None else route.asked_with.reveal(),
                     trace_request_ctx=way,
                 ) as head:
                     is_whole = await self._read_within(head.content, terms.reply_size, received)
@@ -210,12 +210,11 @@ class Session:
         return True
 
 
-def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[bytes, ...]) -> Reply:
+def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[Secret, ...]) -> Reply:
     """Put a reply together, without the key: replies go into errors, logs and files."""
     content = b"".join(parts)
     for key in keys:
-        if key in content:
-            content = content.replace(key, KEY_SHOWN)
+        content = content.replace(key.reveal().encode(), KEY_SHOWN)
     return Reply(head.status, head.headers, content, keys)
 
 

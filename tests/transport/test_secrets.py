@@ -22,7 +22,7 @@ from scripted import Scripted, Step, cut, half_head, hang_up, raw, reply, script
 
 import musicapi_async
 import musicapi_sync
-from musicapi_async import Clip, MusicAPI, errors, sonic
+from musicapi_async import Clip, MusicAPI, Secret, errors, sonic
 from musicapi_async.sandbox import Sandbox
 
 KEY: Final = "sk-d41d8cd98f00b204e9800998ecf8427e"
@@ -263,9 +263,10 @@ async def test_a_view_with_another_key(heard: Heard) -> None:
 
 async def test_the_key_is_still_the_key() -> None:
     async with MusicAPI(KEY, proxy=f"http://user:{PASSWORD}@host:1") as client:
-        assert client.settings.api_key == KEY
-        assert f"{client.settings.api_key}" == KEY
-        assert str(client.settings.proxy) == f"http://user:{PASSWORD}@host:1"
+        assert client.settings.api_key.reveal() == KEY
+        assert client.settings.api_key == Secret(KEY)
+        assert client.settings.proxy is not None
+        assert client.settings.proxy.reveal() == f"http://user:{PASSWORD}@host:1"
 
 
 @pytest.mark.parametrize("status", [200, 407, 502])
