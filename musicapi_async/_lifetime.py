@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from musicapi_async._settings import Settings
+from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.run import Background
 from musicapi_async._tasks.timing import Timing
@@ -33,7 +33,7 @@ class Shared:
         self._session = Session(settings, self.connections)
         self.files = Files(self.connections, self._session.budget)
         self.background = Background(self._session.in_the_air)
-        self._ledgers: dict[tuple[str, str], Ledger] = {}
+        self._ledgers: dict[tuple[str, Secret], Ledger] = {}
         self._calling: dict[asyncio.Task[Any], int] = {}
         """Who is calling, and how often each had been cancelled before."""
         self._closing = False

@@ -76,6 +76,13 @@ def _hidden(value: str | Secret | None) -> Secret | None:
     return Secret(value) if isinstance(value, str) else value
 
 
+def _hide(given: dict[str, Any]) -> None:
+    """Hide the secrets among what is given; apart, so that no frame that can fail holds their text."""
+    for name in ("api_key", "proxy"):
+        if isinstance(given.get(name), str):
+            given[name] = Secret(given[name])
+
+
 def _clean_key(key: object) -> Secret:
     """Strip what people paste along with a key: blanks, quotes, a ``Bearer`` prefix."""
     key = Secret(key) if isinstance(key, str) else key
@@ -183,7 +190,7 @@ def _hiding(made: type[S]) -> type[S]:
 
     @functools.wraps(init)
     def hiding(self: object, **given: Any) -> None:
-        given.update((name, _hidden(given[name])) for name in ("api_key", "proxy") if name in given)
+        _hide(given)
         init(self, **given)
 
     made.__init__ = hiding  # type: ignore[method-assign]
@@ -248,7 +255,7 @@ class Settings:
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
-        given.update((name, _hidden(given[name])) for name in ("api_key", "proxy") if name in given)
+        _hide(given)
         found = _from_environment(environment)
         del environment  # it may hold the key, and what follows can fail
         found.update((name, value) for name, value in given.items() if value is not None)

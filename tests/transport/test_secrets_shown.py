@@ -160,7 +160,7 @@ def test_a_secret_is_no_text(size: int) -> None:
         lambda one: one + "x",
         lambda one: "x" + one,
         "".join,
-        lambda one: ",".join([one, "x"]),
+        lambda one: ",".join((one,) * 2),
         lambda one: f"{one:>100}",
         textwrap.dedent,
     )
