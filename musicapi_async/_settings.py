@@ -191,7 +191,7 @@ def _hiding(made: type[S]) -> type[S]:
     @functools.wraps(init)
     def hiding(self: object, **given: Any) -> None:
         _hide(given)
-        init(self, **given)
+        init(self, **given)  # pyright: ignore[reportArgumentType]
 
     made.__init__ = hiding  # type: ignore[method-assign]
     return made
