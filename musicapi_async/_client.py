@@ -1,6 +1,7 @@
 """MusicAPI: joins the rooms below and owns their lifetime."""
 
 import asyncio
+import logging
 import os
 import ssl
 import sys
@@ -19,6 +20,7 @@ from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.unfinished import log, note_left
 from musicapi_async._transport.caller import raise_cancellation
 from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.session import Guard
@@ -158,6 +160,9 @@ class MusicAPI:
         call, read = submitting(request)
         task_id, uploaded = await self._shared.track(self._caller.ask(call, read, guard))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
+        # What is reported to a webhook ends without being seen here.
+        is_kept = getattr(request, "webhook_url", None) is None
+        self._shared.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
         task = Task(
             task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded
         )
@@ -180,7 +185,10 @@ class MusicAPI:
         if isinstance(answer, Credits):
             ledger.see(answer.total, mark)
         if isinstance(answer, Batch):
-            ledger.start(*(one.task_id for one in answer if one.task_id is not None))
+            ids = [one.task_id for one in answer if one.task_id is not None]
+            ledger.start(*ids)
+            for task_id in ids:
+                self._shared.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family()))
         # Only what is ids: what was written does not belong into a log.
         raise_cancellation(call, f"was accepted: {answer!r}" if isinstance(answer, BOUGHT) else "got its response")
         return answer
@@ -242,6 +250,8 @@ class MusicAPI:
         body = dict(await self._shared.track(self._caller.ask(call, read)))
         if method == POST:
             self._caller.ledger.start_untold()
+            if task_ids := ids_in(body, json).task_ids:
+                log(logging.INFO, f"{method} {path} was accepted: task {', '.join(task_ids)}", *task_ids)
         raise_cancellation(call, f"was accepted: {ids_in(body, json)}")
         return body
 
@@ -288,10 +298,30 @@ class MusicAPI:
     async def aclose(self) -> None:
         """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
 
-        May be called twice.
+        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING.
         """
-        if self._root is None:
+        await self._close()
+
+    async def _close(self) -> Mapping[str, str]:
+        """Close the client; return how each paid task is resumed that is still running."""
+        if self._root is not None:
+            return {}
+        try:
             await self._shared.aclose()
+        finally:
+            # Here, so that a close that is cancelled names them too.
+            left = self._shared.poller.unfinished.report()
+            self._shared.background.report(left)
+        return left
+
+    def _undelivered(self) -> Mapping[str, str]:
+        """Return how the tasks of runs are resumed whose outcome was not returned; for the facade, when it closes."""
+        return dict(self._shared.background.undelivered)
+
+    def _deliver(self, *task_ids: str) -> None:
+        """Note that tasks of runs were named to the user; for the facade."""
+        for task_id in task_ids:
+            self._shared.background.undelivered.pop(task_id, None)
 
     async def _answered(self, sender: asyncio.Task[Any]) -> None:
         """Return when the sender has no paid request in the air; for the facade, which may be interrupted."""
@@ -323,7 +353,9 @@ class MusicAPI:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the client."""
-        await self.aclose()
+        left = await self._close()
+        if error is not None:
+            note_left(error, left)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""

@@ -1,5 +1,6 @@
 """How a client behaves: keyword, then environment, then default."""
 
+import functools
 import hmac
 import inspect
 import math
@@ -25,6 +26,7 @@ VARIABLES: Final = {
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
+S = TypeVar("S")
 T = TypeVar("T", bound=str | bytes)
 
 
@@ -67,6 +69,9 @@ class Secret(_Hidden[str]):
     """
 
     __slots__ = ()
+
+    def __init__(self, value: "str | Secret") -> None:
+        super().__init__(value.reveal() if isinstance(value, Secret) else value)
 
 
 class SecretBytes(_Hidden[bytes]):
@@ -196,6 +201,21 @@ def _check_flag(_: object, attribute: "attrs.Attribute[Any]", value: object) -> 
         raise InvalidRequestError(message, attribute.name, value, (True, False))
 
 
+def _hiding(cls: type[S]) -> type[S]:
+    """Hide the secrets among a constructor's arguments before it can fail with their text in its local variables."""
+    build: Callable[..., None] = cls.__init__
+
+    @functools.wraps(build)
+    def init(self: object, **given: Any) -> None:
+        for name in given.keys() & {"api_key", "proxy"}:
+            given[name] = _hidden(given[name])
+        build(self, **given)
+
+    cls.__init__ = init  # type: ignore[method-assign]  # the same signature
+    return cls
+
+
+@_hiding
 @attrs.frozen(kw_only=True)
 class Settings:
     """Everything that can be set on a client; times are seconds.
@@ -256,7 +276,10 @@ class Settings:
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
+        for name in given.keys() & {"api_key", "proxy"}:
+            given[name] = _hidden(given[name])  # type: ignore[arg-type]  # what is neither is refused later
         found = _from_environment(environment)
+        del environment  # it may hold the key, and what follows can fail
         found.update((name, value) for name, value in given.items() if value is not None)
         if given.get("poll_interval") is None and (interval := found.get("poll_interval")):
             found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)

@@ -26,16 +26,21 @@
     ├── BudgetExceededError        a bulk run reached its credit limit
     ├── BulkStoppedError           a bulk run submits nothing more: its tasks do not end, or cannot be found
     ├── JournalError               a bulk run's journal is in use, damaged, or cannot be written
-    └── ClientClosedError          the client was closed
+    ├── ClientClosedError          the client was closed
+    ├── EventLoopError             called where its event loop is not (also a RuntimeError)
+    └── RunClosedError             a closed run was asked to start something (also a RuntimeError)
 
 Each says what was attempted, on what, and what to do next. None holds the API key. All survive
 pickling: the raw arguments are the exception's ``args``, the sentence is made in ``__str__``.
 """
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from musicapi_async._bounds import MAX_BODY, MAX_CODE, MAX_MESSAGE, MAX_REASON, bounded_body, bounded_text
+
+if TYPE_CHECKING:
+    from musicapi_async.results import Clip
 
 __all__ = [
     "APIStatusError",
@@ -45,6 +50,7 @@ __all__ = [
     "ClientClosedError",
     "ConnectionFailedError",
     "DownloadError",
+    "EventLoopError",
     "GatewayError",
     "InsufficientCreditsError",
     "InvalidRequestError",
@@ -56,6 +62,7 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "RetiredError",
+    "RunClosedError",
     "ServerError",
     "SubscriptionError",
     "TaskFailedError",
@@ -377,23 +384,32 @@ class TaskFailedError(MusicAPIError):
 class TaskTimeoutError(MusicAPIError, TimeoutError):
     """We stopped waiting; the task is paid for and lives on: wait again, or take it up from ``task_id``.
 
-    ``resumption`` is how, as it is written in Python.
+    ``resumption`` is how, as it is written in Python; ``clips`` are those that were finished when it was last polled.
     """
 
     def __init__(
-        self, family: str, task_id: str, waited: float, last_seen: str | None = None, resumption: str | None = None
+        self,
+        family: str,
+        task_id: str,
+        waited: float,
+        last_seen: str | None = None,
+        resumption: str | None = None,
+        clips: "tuple[Clip, ...]" = (),
     ) -> None:
         super().__init__()
         # Set here: given to OSError's constructor they would be taken for an errno and a file name.
-        self.args = (family, task_id, waited, last_seen, resumption)
+        self.args = (family, task_id, waited, last_seen, resumption, clips)
         self.family = family
         self.task_id = task_id
         self.waited = waited
         self.last_seen = last_seen
         self.resumption = resumption or f"client.{family}.task({task_id!r})"
+        self.clips = clips
 
     def __str__(self) -> str:
         seen = f", last seen {self.last_seen}" if self.last_seen else ""
+        if self.clips:
+            seen += f", {len(self.clips)} clip{'s'[: len(self.clips) != 1]} of it finished (error.clips)"
         return (
             f"{self.family} task {self.task_id} is not finished after {self.waited:g} s{seen}; it is paid for and "
             f"lives on: wait again, or take it up later with {self.resumption}"
@@ -478,6 +494,14 @@ class ClientClosedError(MusicAPIError):
             f"the client was closed while {self.family} task {self.task_id} was waited for; it lives on: take it up "
             f"with {self.resumption} on a new client"
         )
+
+
+class EventLoopError(MusicAPIError, RuntimeError):
+    """A client was called where its event loop is not: in another loop, on its own loop thread, or after a fork."""
+
+
+class RunClosedError(MusicAPIError, RuntimeError):
+    """A run that was closed starts nothing more: make another one."""
 
 
 def _request_id_text(request_id: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from musicapi_async._tasks.state import TaskState, settled
 from musicapi_async._tasks.timing import Timing
+from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._tasks.watch import NEVER, RECENT, Listener, News, Watch
 from musicapi_async._tasks.wheel import Wheel
 from musicapi_async._transport.caller import logger
@@ -20,6 +21,7 @@ from musicapi_async.errors import (
     APIStatusError,
     ClientClosedError,
     ConnectionFailedError,
+    EventLoopError,
     GatewayError,
     InsufficientCreditsError,
     NotFoundError,
@@ -69,6 +71,7 @@ class Poller:
 
     def __init__(self, timing: Timing, looks_at_once: int) -> None:
         self.timing = timing
+        self.unfinished = Unfinished()
         self._recent = min(timing.interval or RECENT, RECENT)
         self._wheel: Wheel[Watch] = Wheel(min(TICK, (timing.interval or 1) / 4))
         self._waited_for: dict[Watch, Waiting] = {}
@@ -135,7 +138,7 @@ class Poller:
             raise ClientClosedError(task.family, task.id, task.resumption)
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
-            raise RuntimeError(ANOTHER_LOOP)
+            raise EventLoopError(ANOTHER_LOOP)
         self._loop = loop
 
     def _new_watch(self, task: Waiting) -> Watch:

@@ -110,6 +110,11 @@ class TaskRule(Generic[R_co]):
             _rules[request] = rule
         return cast("TaskRule[R_co]", rule)
 
+    @classmethod
+    def of_songs(cls, family: str) -> "TaskRule[Any]":
+        """Return the rule of a family's songs, whatever operation they come from: it resumes them."""
+        return cls(family, 0, Songs, "", "", "")
+
     def resumption(self, task_id: str) -> str:
         """Write how a task is taken up again."""
         if self.result is Songs:

@@ -23,7 +23,7 @@ from musicapi_async._transport.addresses import is_this_machine
 from musicapi_async._transport.replies import without_keys
 from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async._version import VERSION
-from musicapi_async.errors import ClientClosedError, InvalidRequestError
+from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
 __all__ = ["USER_AGENT", "Connections", "Connector", "Route", "break_of"]
 
@@ -133,7 +133,7 @@ class Connections:
         return self._open[use]
 
     def check(self) -> None:
-        """Raise ClientClosedError after closing, RuntimeError in another event loop than the first."""
+        """Raise ClientClosedError after closing, EventLoopError in another event loop than the first."""
         if self.closed:
             raise ClientClosedError
         loop = asyncio.get_running_loop()
@@ -142,7 +142,7 @@ class Connections:
                 "this client was first used in another event loop: make one client for each loop, "
                 "or use musicapi_sync, which brings its own"
             )
-            raise RuntimeError(message)
+            raise EventLoopError(message)
         self._loop = loop
 
     def route(self, url: URL) -> Route:

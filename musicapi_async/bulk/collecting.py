@@ -18,6 +18,7 @@ from musicapi_async.bulk.waiting import Patience, UnansweredError, UnknownTaskEr
 from musicapi_async.errors import (
     AuthenticationError,
     BulkStoppedError,
+    EventLoopError,
     InvalidRequestError,
     MusicAPIError,
     SubscriptionError,
@@ -36,7 +37,7 @@ LONGEST_TASK: Final = 24 * 3600.0
 MAX_FORGOTTEN: Final = 5
 """So many unknown tasks in a row, with no other found, are believed; more, and it is not the tasks."""
 ENDING: Final = (MusicAPIError, UnknownTaskError, UnansweredError)
-STOPPING: Final = (AuthenticationError, SubscriptionError)
+STOPPING: Final = (AuthenticationError, EventLoopError, SubscriptionError)
 """What every other poll would meet too: nothing more is submitted or resumed."""
 
 

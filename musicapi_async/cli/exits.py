@@ -109,6 +109,7 @@ def explain(error: BaseException) -> Failure:
 def table() -> str:
     """Return the exit codes and their meanings, a line each."""
     rows = [(0, "done"), (BUG, "a fault in this command"), *((code, meaning) for code, meaning, _ in EXITS)]
+    rows += [(129, "stopped by SIGHUP: its terminal was closed")]
     rows += [(STOPPED, "stopped by Ctrl-C"), (STOPPED + 13, "stopped by SIGTERM")]
     return "\n".join(["Exit codes:", *(f"{code:>4}  {meaning}" for code, meaning in rows)])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from commands import KEY, LONG, MusicAPI, finish, line_with, on_unix, read_until, served, started, until
+from commands import HANGUP, KEY, LONG, MusicAPI, finish, line_with, on_unix, read_until, served, started, until
 
 from musicapi_async.sandbox import Fault, Sandbox
 
@@ -211,7 +211,7 @@ def test_a_trial_takes_no_journal_that_is_none(musicapi: MusicAPI, sandbox: Sand
 
 
 @on_unix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
 def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int, code: int, tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 6)

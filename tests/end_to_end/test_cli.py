@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 from commands import (
+    HANGUP,
     KEY,
     LONG,
     MusicAPI,
@@ -287,7 +288,7 @@ def test_an_unknown_task(musicapi: MusicAPI, sandbox: Sandbox, more: tuple[str, 
 
 
 @on_unix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
 def test_stopping_names_the_task(slow_sandbox: Sandbox, tmp_path: Path, number: signal.Signals, code: int) -> None:
     with started("generate", IDEA, "--out", "my songs", cwd=tmp_path, sandbox=slow_sandbox) as process:
         line_with("accepted", process.stdout)
@@ -325,7 +326,7 @@ def test_stopping_twice_leaves_at_once_and_says_what_is_in_doubt(sandbox: Sandbo
 
 
 @on_unix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, HANGUP])
 def test_stopping_before_a_repetition_sends_nothing_more(
     sandbox: Sandbox, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -466,7 +467,7 @@ def test_help_tells_the_exit_codes(musicapi: MusicAPI) -> None:
     for arguments in ((), ("--help",)):
         done = musicapi(*arguments)
         assert (done.code, done.err) == (0, "")
-        assert all(f"{code}  " in done.out for code in (*range(12), 130, 143))
+        assert all(f"{code}  " in done.out for code in (*range(12), 129, 130, 143))
     assert re.fullmatch(r"musicapi-async \d+\.\d+\S*\n", musicapi("--version").out)
 
 

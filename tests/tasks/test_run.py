@@ -223,7 +223,7 @@ async def test_closing_the_client_names_what_a_run_leaves_behind(
         await in_flight(sandbox, 2)
     await asking
 
-    assert all(f"sonic task {task.task_id} is paid for and lives on" in caplog.text for task in sandbox.accepted)
+    assert all(f"client.sonic.task({task.task_id!r})" in caplog.text for task in sandbox.accepted)
     assert {task.id for task in run.tasks} <= {task.task_id for task in sandbox.accepted}
 
 
