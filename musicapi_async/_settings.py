@@ -101,6 +101,10 @@ def _hidden(value: str | Secret | None) -> Secret | None:
     return Secret(value) if isinstance(value, str) else value  # what is neither is refused later
 
 
+def _with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _hidden(value) if name in {"api_key", "proxy"} else value for name, value in given.items()}
+
+
 def _clean_key(key: object) -> Secret:
     """Strip what people paste along with a key: blanks, quotes, a ``Bearer`` prefix."""
     hidden = Secret(key) if isinstance(key, str) else key
@@ -207,8 +211,7 @@ def _hiding(cls: type[S]) -> type[S]:
 
     @functools.wraps(build)
     def init(self: object, **given: Any) -> None:
-        for name in given.keys() & {"api_key", "proxy"}:
-            given[name] = _hidden(given[name])
+        given = _with_secrets(given)
         build(self, **given)
 
     cls.__init__ = init  # type: ignore[method-assign]  # the same signature
@@ -276,8 +279,7 @@ class Settings:
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
-        for name in given.keys() & {"api_key", "proxy"}:
-            given[name] = _hidden(given[name])  # type: ignore[arg-type]  # what is neither is refused later
+        given = _with_secrets(given)
         found = _from_environment(environment)
         del environment  # it may hold the key, and what follows can fail
         found.update((name, value) for name, value in given.items() if value is not None)
