@@ -183,7 +183,7 @@ class LoopThread:
             # A finalizer may run in the thread that the start waits for.
             is_own = starting is not None and not starting.done() and is_starting_thread()
         if is_own:
-            raise EventLoopError("a blocking call from the client's own loop thread would wait for itself for ever")
+            raise EventLoopError("a blocking call from the client's own loop thread would wait for itself forever")
 
     def _await_closing(self) -> None:
         """Return when nobody is closing the client: only then it is known what was paid for."""

@@ -54,7 +54,7 @@ class Outcome:
 
 
 class Finish(Protocol):
-    """Brings home what a task has made."""
+    """Delivers what a task has made, such as its files."""
 
     takes_time: bool
     """False where nothing is fetched or written."""
