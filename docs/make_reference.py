@@ -113,7 +113,8 @@ def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
 def field_row(field: "attrs.Attribute[Any]") -> str:
     """Describe a field in a row of a table."""
     wire = wire_of(field)
-    default = "required" if field.default is attrs.NOTHING else "" if field.default is None else f"`{field.default!r}`"
+    sent = wire.default if field.default is None else field.default
+    default = "required" if field.default is attrs.NOTHING else "" if sent is None else f"`{sent!r}`"
     cells = (f"`{field.name}`", f"`{wire.name or field.name}`", type_text(field.type), default, markdown(wire.told))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 

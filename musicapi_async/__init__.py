@@ -12,7 +12,7 @@ from musicapi_async import errors
 from musicapi_async._client import JSON, MusicAPI
 from musicapi_async._clip_fields import ClipOrId
 from musicapi_async._request import Request, TaskRequest
-from musicapi_async._settings import Settings
+from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task
@@ -81,6 +81,7 @@ __all__ = [
     "Request",
     "Run",
     "SavedFile",
+    "Secret",
     "Settings",
     "SharedSong",
     "Songs",

@@ -1,6 +1,7 @@
 """MusicAPI: joins the rooms below and owns their lifetime."""
 
 import asyncio
+import logging
 import os
 import ssl
 import sys
@@ -11,15 +12,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import attrs
 
-from musicapi_async._exchanges import answering, plain, submitting
+from musicapi_async._arguments import wrong_argument
+from musicapi_async._exchanges import BOUGHT, answering, check_operation, check_task_request, plain, submitting
 from musicapi_async._lifetime import Shared
-from musicapi_async._request import POST, Request, TaskRequest
-from musicapi_async._settings import Settings
+from musicapi_async._request import POST, Request, TaskRequest, model_of
+from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.unfinished import log, note_left
+from musicapi_async._transport.caller import raise_cancellation
+from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.session import Guard
-from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
+from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.results import Batch, Clip, Credits, DownloadFile, Evidence
@@ -51,7 +56,7 @@ class MusicAPI:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         *,
         base_url: str | None = None,
         timeout: float | None = None,
@@ -64,7 +69,8 @@ class MusicAPI:
         poll_price: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
-        proxy: str | None = None,
+        max_file_size: int | None = None,
+        proxy: str | Secret | None = None,
         trust_env: bool | None = None,
         ssl_context: ssl.SSLContext | None = None,
         allow_private_addresses: bool | None = None,
@@ -150,12 +156,21 @@ class MusicAPI:
 
     async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
         """Start a task; for the bulk runner, which writes down that it will, before it does."""
-        _check_starts_task("request", type(request), request)
-        task_id, uploaded = await self._shared.track(self._caller.ask(*submitting(request), guard))
+        check_task_request(request)
+        call, read = submitting(request)
+        task_id, uploaded = await self._shared.track(self._caller.ask(call, read, guard))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
-        return Task(
+        # What is reported to a webhook ends without being seen here.
+        is_kept = getattr(request, "webhook_url", None) is None
+        self._shared.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
+        task = Task(
             task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded
         )
+        if call.cancellation is not None:
+            if guard is not None:
+                guard.accept(task.id)
+            raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
+        return task
 
     async def call(self, request: Request[R]) -> R:
         """Ask for an answer that comes at once, or as soon as the service has prepared it.
@@ -163,16 +178,19 @@ class MusicAPI:
         Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted;
         NotReadyError when a file is not prepared within three minutes.
         """
-        if isinstance(request, TaskRequest):
-            message = f"{request.operation_name()} starts a task: give it to submit()"
-            raise InvalidRequestError(message, "request", request, "a request that answers at once")
         ledger = self._caller.ledger
         mark = ledger.mark()
-        answer = await self._shared.track(self._caller.ask(*answering(request)))
+        call, read = answering(request)
+        answer = await self._shared.track(self._caller.ask(call, read))
         if isinstance(answer, Credits):
             ledger.see(answer.total, mark)
         if isinstance(answer, Batch):
-            ledger.start(*(one.task_id for one in answer if one.task_id is not None))
+            ids = [one.task_id for one in answer if one.task_id is not None]
+            ledger.start(*ids)
+            for task_id in ids:
+                self._shared.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family()))
+        # Only what is ids: what was written does not belong into a log.
+        raise_cancellation(call, f"was accepted: {answer!r}" if isinstance(answer, BOUGHT) else "got its response")
         return answer
 
     def run(
@@ -190,6 +208,8 @@ class MusicAPI:
 
     def attach(self, task: Task[R]) -> Task[R]:
         """Return the same task on this client: for one that came from a closed client or another event loop."""
+        if not isinstance(task, Task):
+            raise wrong_argument("task", task, "a Task", "from its id client.<family>.task(id) makes one")
         return Task(task.id, task._rule, self._caller, self._shared.poller, uploaded=task.uploaded)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
@@ -197,7 +217,7 @@ class MusicAPI:
 
         For songs ``client.<family>.task(task_id)`` is the same.
         """
-        _check_starts_task("operation", operation, operation)
+        check_operation(operation)
         return Task(task_id, TaskRule.of(operation), self._caller, self._shared.poller)
 
     async def download(
@@ -211,7 +231,9 @@ class MusicAPI:
         The API key is not sent to the file's host, and a host with an address that is not public is refused
         (``allow_private_addresses``; through a proxy only addresses in the URL itself are).
 
-        Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
+        Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written;
+        InvalidRequestError when an argument is of the wrong type (several songs instead of one), before anything is
+        fetched.
         """
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
@@ -224,9 +246,13 @@ class MusicAPI:
 
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
-        body = dict(await self._shared.track(self._caller.ask(*plain(method, path, json))))
+        call, read = plain(method, path, json)
+        body = dict(await self._shared.track(self._caller.ask(call, read)))
         if method == POST:
             self._caller.ledger.start_untold()
+            if task_ids := ids_in(body, json).task_ids:
+                log(logging.INFO, f"{method} {path} was accepted: task {', '.join(task_ids)}", *task_ids)
+        raise_cancellation(call, f"was accepted: {ids_in(body, json)}")
         return body
 
     async def look_into(self, error: UncertainSubmissionError) -> Evidence:
@@ -237,6 +263,8 @@ class MusicAPI:
 
         Raises what ``account.credits()`` raises.
         """
+        if not isinstance(error, UncertainSubmissionError):
+            raise wrong_argument("error", error, "an UncertainSubmissionError")
         ledger = self._caller.ledger
         mark = ledger.mark()
         credits = await self._shared.track(self._caller.ask(*answering(GetCredits())))
@@ -245,7 +273,7 @@ class MusicAPI:
     def with_options(
         self,
         *,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         base_url: str | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,
@@ -253,6 +281,7 @@ class MusicAPI:
         total_timeout: float | None = None,
         max_attempts: int | None = None,
         max_reply_size: int | None = None,
+        max_file_size: int | None = None,
         on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> Self:
         """Return a view of this client with other settings on the same connections.
@@ -269,14 +298,38 @@ class MusicAPI:
     async def aclose(self) -> None:
         """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
 
-        May be called twice.
+        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING.
         """
-        if self._root is None:
+        await self._close()
+
+    async def _close(self) -> Mapping[str, str]:
+        """Close the client; return how each paid task is resumed that is still running."""
+        if self._root is not None:
+            return {}
+        try:
             await self._shared.aclose()
+        finally:
+            # Here, so that a close that is cancelled names them too.
+            left = self._shared.poller.unfinished.report()
+            self._shared.background.report(left)
+        return left
+
+    def _undelivered(self) -> Mapping[str, str]:
+        """Return how the tasks of runs are resumed whose outcome was not returned; for the facade, when it closes."""
+        return dict(self._shared.background.undelivered)
+
+    def _deliver(self, *task_ids: str) -> None:
+        """Note that tasks of runs were named to the user; for the facade."""
+        for task_id in task_ids:
+            self._shared.background.undelivered.pop(task_id, None)
 
     async def _answered(self, sender: asyncio.Task[Any]) -> None:
         """Return when the sender has no paid request in the air; for the facade, which may be interrupted."""
         await self._shared.background.answered(sender)
+
+    def _abandon(self, sender: asyncio.Task[Any]) -> None:
+        """End the sender's paid request without its response, if it is in flight: it is uncertain then."""
+        self._shared.abandon(sender)
 
     def _end_with_it(self, worker: asyncio.Task[None]) -> None:
         """Have the closing of the client wait for a worker, and cancel one that does not end; for the bulk runner."""
@@ -300,7 +353,9 @@ class MusicAPI:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the client."""
-        await self.aclose()
+        left = await self._close()
+        if error is not None:
+            note_left(error, left)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""
@@ -319,12 +374,6 @@ class MusicAPI:
             )
 
 
-def _check_starts_task(name: str, kind: object, value: object) -> None:
-    if not (isinstance(kind, type) and issubclass(kind, TaskRequest)):
-        message = f"{name} is {value!r}, which starts no task: submit() and resume() take those, call() the others"
-        raise InvalidRequestError(message, name, value, "such as sonic.Create")
-
-
 def _kind_of(request: TaskRequest[Any]) -> str:
     """Name what takes about as long: an operation, with its model."""
-    return sys.intern(f"{request.operation_name()} {getattr(request, 'model', None) or ''}")
+    return sys.intern(f"{request.operation_name()} {model_of(request) or ''}")

@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from musicapi_async._arguments import clip_advice, wrong_argument
 from musicapi_async._fields import WIRE, Wire, can_be_sent, is_iterable
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.results import Clip, UploadedClip
@@ -45,23 +46,23 @@ def clips_field(*, wire: str, count: int, doc: str) -> Any:
     """Declare exactly ``count`` source clips."""
 
     def convert(value: Any) -> tuple[str, ...]:
-        found = tuple(value) if is_iterable(value) else ()
+        if not is_iterable(value):
+            raise wrong_argument("clips", value, f"exactly {count} clips, such as songs[:{count}]")
+        found = tuple(value)
         if len(found) != count:
-            message = f"clips is {value!r}; the service takes exactly {count} clips"
-            raise InvalidRequestError(message, "clips", value, count)
-        return tuple(_clip_id(clip, "clips") for clip in found)
+            message = f"clips holds {len(found)}; the service takes exactly {count} clips"
+            raise InvalidRequestError(message, "clips", len(found), count)
+        return tuple(_clip_id(clip, "clips", at) for at, clip in enumerate(found))
 
     known = Wire(name=wire, doc=doc, limits=f"exactly {count}", write=list)
     return attrs.field(converter=convert, metadata={WIRE: known})
 
 
-def _clip_id(value: object, name: str = "clip") -> str:
+def _clip_id(value: object, name: str = "clip", at: int | None = None) -> str:
     found: object = value if isinstance(value, str) else getattr(value, "clip_id", None)
     if not isinstance(found, str) or not found.strip() or not can_be_sent(found):
-        verb = "is" if name == "clip" else "holds"
-        raise InvalidRequestError(
-            f"{name} {verb} {value!r}; it must be a Clip or a clip's id", name, value, "a Clip or an id"
-        )
+        advice = "" if isinstance(value, (str, Clip)) else clip_advice(value)
+        raise wrong_argument(name, value, "a Clip or a clip's id", advice, at)
     return found.strip()
 
 

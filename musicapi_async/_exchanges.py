@@ -1,15 +1,22 @@
 """From a request to what is sent for it, and from the reply to what is handed over: pure."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from musicapi_async._arguments import wrong_argument
+from musicapi_async._fields import can_be_sent
 from musicapi_async._request import GET, POST, Request, TaskRequest
+from musicapi_async._transport.addresses import as_sent
 from musicapi_async._transport.caller import Call
+from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.reading import read_result, read_uploaded
 from musicapi_async._transport.replies import (
     Reply,
+    is_id,
     is_not_ready,
+    is_refunded,
     read_body,
     read_object,
     read_task_id,
@@ -17,15 +24,35 @@ from musicapi_async._transport.replies import (
 )
 from musicapi_async._transport.retry import Kind
 from musicapi_async.errors import InvalidRequestError, NotReadyError
-from musicapi_async.results import Batch, Persona, UploadedClip
+from musicapi_async.results import Batch, Persona, UploadedClip, Voice
 from musicapi_async.wire.json import check_json
 
-__all__ = ["answering", "plain", "submitting"]
+__all__ = ["BOUGHT", "answering", "check_operation", "check_task_request", "plain", "submitting"]
 
 R = TypeVar("R")
 
-BOUGHT: Final = (Batch, Persona, UploadedClip)
+OPERATION: Final = re.compile(r"[A-Za-z_.]{1,40}")
+"""A name such as ``sonic.create``, which an error may show."""
+BOUGHT: Final = (Batch, Persona, UploadedClip, Voice)
 """Results that are ids of what was made: with one in the reply it was made, whatever else the reply says."""
+
+
+def check_task_request(request: object) -> None:
+    """Raise InvalidRequestError unless this is a request that starts a task."""
+    if not isinstance(request, TaskRequest):
+        wanted = "a request that starts a task, such as sonic.Create(...)"
+        raise wrong_argument("request", request, wanted, _request_advice(request))
+
+
+def check_operation(operation: object) -> None:
+    """Raise InvalidRequestError unless this is the class of a request that starts a task."""
+    if not (isinstance(operation, type) and issubclass(operation, TaskRequest)):
+        wanted = "the class of a request that starts a task, such as sonic.Create"
+        if isinstance(operation, str) and OPERATION.fullmatch(operation):
+            message = f"operation is {operation!r}; it must be {wanted}"
+            raise InvalidRequestError(message, "operation", operation, wanted)
+        advice = f"pass the class {type(operation).__name__}" if isinstance(operation, TaskRequest) else ""
+        raise wrong_argument("operation", operation, wanted, advice)
 
 
 def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[str, UploadedClip | None]]]:
@@ -34,7 +61,12 @@ def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[s
 
     def read(reply: Reply) -> tuple[str, UploadedClip | None]:
         body = read_body(reply)
-        task_id = read_task_id(call.attempted, reply, body, is_bare=request.is_bare)
+        try:
+            task_id = read_task_id(call.attempted, reply, body, is_bare=request.is_bare)
+        except Exception:
+            if (only := _only_task(reply, body, call.body)) is None:
+                raise
+            task_id = only
         return task_id, read_uploaded(body) if isinstance(body, dict) else None
 
     return call, read
@@ -42,6 +74,11 @@ def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[s
 
 def answering(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
     """Return how something is asked for, and what reads the answer."""
+    if not isinstance(request, Request):
+        raise wrong_argument("request", request, "a request, such as sonic.GetBpm(...)", _request_advice(request))
+    if isinstance(request, TaskRequest):
+        advice = f"{request.operation_name()} starts a task: give it to submit()"
+        raise wrong_argument("request", request, "a request that answers at once", advice)
     sent = request.to_wire()
     if request.method == GET:
         query = f"?{urlencode(sent)}" if sent else ""
@@ -72,14 +109,39 @@ def plain(method: str, path: str, json: Mapping[str, Any] | None) -> tuple[Call,
 
     Raises InvalidRequestError when it cannot be sent.
     """
-    if method not in {GET, POST}:
+    if method not in (GET, POST):
+        if not isinstance(method, str):
+            raise wrong_argument("method", method, "GET or POST")
         raise InvalidRequestError(f"method is {method!r}; it must be GET or POST", "method", method, (GET, POST))
+    if not isinstance(path, str):
+        raise wrong_argument("path", path, "text that begins with /")
     if not path.startswith("/"):
         raise InvalidRequestError(f"path is {path!r}; it must begin with /", "path", path, "/...")
+    if not can_be_sent(path):
+        raise InvalidRequestError("path holds half a character (a lone surrogate)", "path", path, "valid Unicode")
+    if json is not None and not isinstance(json, Mapping):
+        raise wrong_argument("json", json, "a dict, or None")
     check_json("json", json)
     kind = Kind.LOOK if method == GET else Kind.PAID
-    call = Call(method=method, path=quote(path, safe="/?=&%~"), body=json, kind=kind, request=json)
+    call = Call(method=method, path=as_sent(path).replace("#", "%23"), body=json, kind=kind, request=json)
     return call, lambda reply: read_object(call.attempted, reply, read_body(reply))
+
+
+def _request_advice(given: object) -> str:
+    """Return what to do with a value that is not the request that is wanted."""
+    if isinstance(given, Request):
+        return f"{given.operation_name()} answers at once, pass it to call()"
+    if isinstance(given, type) and issubclass(given, Request):
+        return f"make one with its fields, {given.family()}.{given.__name__}(...)"
+    return "client.run(requests) takes several" if isinstance(given, (list, tuple)) else ""
+
+
+def _only_task(reply: Reply, body: object, sent: object) -> str | None:
+    """Return the one task that a 2xx names in an unusual place: it was accepted, unless the response takes it back."""
+    if not (reply.is_success and isinstance(body, dict)) or body.get("failed_step") or is_refunded(body):
+        return None
+    task_ids = ids_in(body, sent).task_ids
+    return task_ids[0] if len(task_ids) == 1 and is_id(task_ids[0]) else None
 
 
 def _bought(request: Request[R], reply: Reply, body: object) -> R | None:

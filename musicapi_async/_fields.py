@@ -5,6 +5,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from musicapi_async._arguments import wrong_argument
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = [
@@ -48,6 +49,8 @@ class Wire:
     limits: str = ""
     write: Callable[[Any], Any] = _same
     """From the field's value to JSON."""
+    default: object = None
+    """What is sent where the field is not set: a default that may change with a release."""
     has_twin: bool = False
     last: int = 0
 
@@ -61,6 +64,7 @@ def text_field(
     *,
     default: Any = attrs.NOTHING,
     wire: str | None = None,
+    sent_default: str | None = None,
     limit: Limit | None = None,
     choices: tuple[str, ...] = (),
     begins: tuple[str, ...] = (),
@@ -71,6 +75,7 @@ def text_field(
     """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` or with one of ``begins``, if any.
 
     A ``secret`` is not shown by repr(), nor is its value in an error; those with a higher ``last`` stand further back.
+    ``sent_default`` is sent where the field is None: None means that the user left the choice to us.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -92,7 +97,7 @@ def text_field(
     limits = [f"at most {limit} characters"] if isinstance(limit, int) else []
     limits += [_briefly(choices)] if choices else []
     limits += [f"begins with {' or '.join(begins)}"] if begins else []
-    known = Wire(name=wire, doc=doc, limits=", ".join(limits), last=last)
+    known = Wire(name=wire, doc=doc, limits=", ".join(limits), last=last, default=sent_default)
     return attrs.field(default=default, validator=check, repr=not secret, metadata={WIRE: known})
 
 
@@ -233,8 +238,9 @@ def wire_names(request_class: type) -> Mapping[str, str]:
 def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str = "text") -> str:
     shown = None if secret else value
     if not isinstance(value, str):
-        told = type(value).__name__ if secret else repr(value)
-        raise InvalidRequestError(f"{name} is {told}; it must be {wanted}", name, shown, wanted)
+        if secret:  # not even a number is shown
+            raise InvalidRequestError(f"{name} is {type(value).__name__}; it must be {wanted}", name, None, wanted)
+        raise wrong_argument(name, value, wanted)
     if not value.isascii() and not can_be_sent(value):
         raise InvalidRequestError(f"{name} holds half a character (a lone surrogate)", name, shown, "valid Unicode")
     if not value.strip():

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from musicapi_async._settings import Settings
+from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.run import Background
 from musicapi_async._tasks.timing import Timing
@@ -14,14 +14,12 @@ from musicapi_async._transport.connections import Connections
 from musicapi_async._transport.files import Files
 from musicapi_async._transport.ledger import Ledger
 from musicapi_async._transport.session import Session
+from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import ClientClosedError
 
 __all__ = ["Shared"]
 
 R = TypeVar("R")
-
-CLOSING_GRACE: Final = 5.0
-"""Seconds that a closing client waits for the answers to paid requests under way."""
 
 
 class Shared:
@@ -33,7 +31,7 @@ class Shared:
         self._session = Session(settings, self.connections)
         self.files = Files(self.connections, self._session.budget)
         self.background = Background(self._session.in_the_air)
-        self._ledgers: dict[tuple[str, str], Ledger] = {}
+        self._ledgers: dict[tuple[str, Secret], Ledger] = {}
         self._calling: dict[asyncio.Task[Any], int] = {}
         """Who is calling, and how often each had been cancelled before."""
         self._closing = False
@@ -52,6 +50,10 @@ class Shared:
         with suppress(KeyError, TypeError, ValueError):
             self.poller.timing.relearn(learnt["timing"])
             self._session.pacer.relearn(float(learnt["gap"]))
+
+    def abandon(self, caller: asyncio.Task[Any]) -> None:
+        """End a caller's paid request without its response, if it is in flight: it is uncertain then."""
+        self._session.abandon(caller)
 
     async def track(self, calling: Coroutine[Any, Any, R]) -> R:
         """Await a call, so that closing can wait for its answer, or end it."""
@@ -72,21 +74,21 @@ class Shared:
             self._calling.pop(caller, None)
 
     async def aclose(self) -> None:
-        """Close everything, in the order in which nothing is lost."""
-        self._closing = True
-        # From here on nothing new is sent, nor what was told to come back later; what is in the air gets its answer.
-        self.connections.closed = True
+        """Close everything, in the order in which nothing is lost; to the end, also when the caller is cancelled."""
+        # From here on nothing new is sent, nor what was to be sent again later; what is in flight gets its response.
+        self._closing = self.connections.closed = True
+        await complete(self._close(asyncio.current_task()))
+
+    async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         try:
             await self.poller.aclose()
-            async with asyncio.timeout(CLOSING_GRACE):
-                await asyncio.gather(*map(self.background.answered, tuple(self._session.in_the_air)))
-        except TimeoutError:
-            pass
+            # Each of them ends within its own time limit.
+            await asyncio.gather(*map(self.background.answered, tuple(self._session.in_the_air)))
         finally:
             self._end_calls()
             await self.connections.aclose()
             self._session.close()
-            await self.background.end()
+            await self.background.end(closer)
 
     def _end_calls(self) -> None:
         """End what is asleep before a repetition, or waits for its turn, or for the answer to a free look.

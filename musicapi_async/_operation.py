@@ -121,8 +121,10 @@ def _described(cls: "type[Request[Any]]") -> str:
     """Complete a request class's docstring by what its fields and its declaration say."""
     lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
     for field in fields_of(cls):
-        told = wire_of(field).told
-        lines.append(f"- ``{field.name}``: {told}." if told else f"- ``{field.name}``.")
+        wire = wire_of(field)
+        sent = [f"``{wire.default}`` unless given"] if wire.default is not None else []
+        text = "; ".join([*filter(None, [wire.told]), *sent])
+        lines.append(f"- ``{field.name}``: {text}." if text else f"- ``{field.name}``.")
     if cls.credits is None:
         costs = "What it costs is not documented"
     else:

@@ -1,13 +1,15 @@
 """Requests as values: what every request is and can do. Operations are declared with ``_operation.operation``."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import ClassVar, Final, Generic, Literal, Self, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
+
+import attrs
 
 from musicapi_async._fields import fields_of, wire_names, wire_of
 from musicapi_async.results import UploadedClip
 
-__all__ = ["GET", "POST", "Method", "Request", "TaskRequest", "dig"]
+__all__ = ["GET", "POST", "Method", "Request", "TaskRequest", "dig", "model_of"]
 
 R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., object])
@@ -65,6 +67,8 @@ class Request(Generic[R_co]):
             _put(sent, name, value)
         for field in fields_of(type(self)):
             value, wire = getattr(self, field.name), wire_of(field)
+            if value is None:
+                value = wire.default
             if value is not None:
                 _put(sent, wire.name or field.name, wire.write(value))
             if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
@@ -89,22 +93,38 @@ class Request(Generic[R_co]):
                 given[field.name] = value
         return cls(**given)
 
+    def given(self, names: Collection[str] | None = None) -> dict[str, object]:
+        """Return the fields that are set, or those of these names, under their wire names and as they are sent.
+
+        What the class adds is left out, the ``task_type`` for an uploaded clip excepted. Names keep their dots.
+        """
+        found: dict[str, object] = {}
+        for field in fields_of(type(self)):
+            value = getattr(self, field.name)
+            if value is None or (names is not None and field.name not in names):
+                continue
+            wire = wire_of(field)
+            found[wire.name or field.name] = wire.write(value)
+            if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
+                found["task_type"] = self.uploaded
+        return found
+
     def replace(self, **changes: object) -> Self:
         """Return the same request with some fields changed, checked anew."""
         return type(self)(**{**{name: getattr(self, name) for name in wire_names(type(self))}, **changes})
 
     def __eq__(self, other: object) -> bool:
-        """Compare by kind and by every field; here, not made for each class: that would double what an import costs."""
+        """Compare by class and by what is sent; not made for each class: that would double what an import costs."""
         if not isinstance(other, Request) or type(self) is not type(other):
             return NotImplemented
         return self._values() == other._values()
 
     def __hash__(self) -> int:
-        """Hash by kind and by every field."""
+        """Hash by class and by what is sent."""
         return hash((type(self), self._values()))
 
     def _values(self) -> tuple[object, ...]:
-        return tuple(getattr(self, field.name) for field in fields_of(type(self)))
+        return tuple(_sent(self, field) for field in fields_of(type(self)))
 
     def __repr__(self) -> str:
         """Show what is set, without secrets."""
@@ -142,6 +162,19 @@ class TaskRequest(Request[R_co]):
     def look_path(cls) -> str:
         """Return the path under which its tasks are looked at."""
         return cls.look or f"/{cls.family()}/task"
+
+
+def model_of(request: Request[Any]) -> str | None:
+    """Return the model a request asks for: the one given, else its operation's default; None where there is neither."""
+    field = next((field for field in fields_of(type(request)) if field.name == "model"), None)
+    found = None if field is None else _sent(request, field)
+    return found if isinstance(found, str) else None
+
+
+def _sent(request: Request[Any], field: "attrs.Attribute[Any]") -> object:
+    """Return a field's value, or the default that is sent for it."""
+    value = getattr(request, field.name)
+    return wire_of(field).default if value is None else value
 
 
 def _put(body: dict[str, object], name: str, value: object) -> None:

@@ -1,19 +1,21 @@
 """How a client behaves: keyword, then environment, then default."""
 
+import functools
+import hmac
 import inspect
 import math
 import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
-__all__ = ["Secret", "Settings"]
+__all__ = ["HeaderText", "Secret", "SecretBytes", "Settings"]
 
 Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
 VARIABLES: Final = {
@@ -24,47 +26,121 @@ VARIABLES: Final = {
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
-class Secret(str):
-    """Text for those who use it, and dots for those who look: in reprs, and in tracebacks that show locals."""
+S = TypeVar("S")
+T = TypeVar("T", bound=str | bytes)
+
+
+class _Hidden(Generic[T]):
+    """A value that is shown by nothing: it is no text, so that no slice, format or join can take it apart."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value: T = value
+
+    def reveal(self) -> T:
+        """Return the value itself, for the place that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        """Show dots."""
+        return f"{type(self).__name__}('...')"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare in a time that does not depend on the values."""
+        if not isinstance(other, _Hidden) or type(self) is not type(other):
+            return NotImplemented
+        return hmac.compare_digest(_bytes_of(self._value), _bytes_of(other._value))
+
+    def __hash__(self) -> int:
+        """Hash the value."""
+        return hash((type(self), self._value))
+
+    def __bool__(self) -> bool:
+        """Return True unless it is empty."""
+        return bool(self._value)
+
+
+class Secret(_Hidden[str]):
+    """A key or a password: ``reveal()`` returns its text, and everything else shows dots.
+
+    It is no ``str``: neither printing, formatting, slicing or logging it nor a traceback with local variables can show
+    the text. Two secrets are equal when their texts are; a secret is never equal to a ``str``.
+    """
 
     __slots__ = ()
 
-    def __repr__(self) -> str:
-        """Show nothing of it."""
-        return "'...'"
+    def __init__(self, value: "str | Secret") -> None:
+        super().__init__(value.reveal() if isinstance(value, Secret) else value)
 
 
-class SecretBytes(bytes):
+class SecretBytes(_Hidden[bytes]):
     """The same as it goes over the wire."""
 
     __slots__ = ()
 
+
+class HeaderText(str):
+    """A header's value that holds a secret: text, since the HTTP library takes nothing else.
+
+    It stands in a ``CIMultiDict`` only, which tracebacks show by its repr and do not take apart.
+    """
+
+    __slots__ = ()
+
     def __repr__(self) -> str:
-        """Show nothing of it."""
-        return "b'...'"
+        """Show dots."""
+        return "'...'"
 
 
-def _hidden(value: str | None) -> str | None:
-    return Secret(value) if isinstance(value, str) else value  # what is no text is refused later
+def _bytes_of(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
 
 
-def _clean_key(key: object) -> str:
+def _hidden(value: str | Secret | None) -> Secret | None:
+    return Secret(value) if isinstance(value, str) else value  # what is neither is refused later
+
+
+def _with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _hidden(value) if name in {"api_key", "proxy"} else value for name, value in given.items()}
+
+
+def _clean_key(key: object) -> Secret:
     """Strip what people paste along with a key: blanks, quotes, a ``Bearer`` prefix."""
-    if not isinstance(key, str):
+    hidden = Secret(key) if isinstance(key, str) else key
+    if not isinstance(hidden, Secret):
         message = f"the API key must be text, not {type(key).__name__}"
         raise InvalidRequestError(message, "api_key", None, "text")
-    cleaned = key.strip().strip("\"'").strip()
-    return Secret(re.sub(r"(?i)^bearer(\s+|$)", "", cleaned).strip("\"'"))
+    return _cleaned(hidden)
 
 
-def _check_key(_: object, __: object, key: str) -> None:
+# The functions that see a secret's text raise nothing: a traceback must not show their local variables.
+def _cleaned(key: Secret) -> Secret:
+    text = key.reveal().strip().strip("\"'").strip()
+    return Secret(re.sub(r"(?i)^bearer(\s+|$)", "", text).strip("\"'"))
+
+
+def _can_be_header(key: Secret) -> bool:
+    text = key.reveal()
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _is_proxy(proxy: Secret) -> bool:
+    try:
+        parts = urlsplit(proxy.reveal())
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _check_key(_: object, __: object, key: Secret) -> None:
     if not key:
         message = (
             "no API key: pass MusicAPI(api_key=...) or set the environment variable MUSICAPI_KEY "
             "(you find your key in the service's dashboard under API Keys)"
         )
         raise InvalidRequestError(message, "api_key")
-    if not key.isascii() or not key.isprintable() or " " in key:
+    if not _can_be_header(key):
         message = "the API key holds a blank, a control character or a letter outside ASCII: copy it again"
         raise InvalidRequestError(message, "api_key")
 
@@ -99,16 +175,11 @@ def _check_count(_: object, attribute: "attrs.Attribute[Any]", value: object) ->
         raise InvalidRequestError(message, attribute.name, value, ">= 1")
 
 
-def _check_proxy(_: object, __: object, proxy: str | None) -> None:
-    # The address may hold a password: it is neither shown nor kept.
-    try:
-        is_whole = proxy is None or (urlsplit(proxy).scheme in {"http", "https"} and bool(urlsplit(proxy).hostname))
-    except (ValueError, AttributeError, TypeError):
-        is_whole = False
-    if not is_whole:
-        raise InvalidRequestError(
-            "proxy must be an address such as http://host:3128", "proxy", None, "http://host:port"
-        )
+def _check_proxy(_: object, __: object, proxy: Secret | None) -> None:
+    # The address may hold a password: it is not in the error.
+    if proxy is not None and not (isinstance(proxy, Secret) and _is_proxy(proxy)):
+        message = "proxy must be an address such as http://host:3128"
+        raise InvalidRequestError(message, "proxy", None, "http://host:port")
 
 
 def _check_context(_: object, __: object, context: Any) -> None:
@@ -134,11 +205,26 @@ def _check_flag(_: object, attribute: "attrs.Attribute[Any]", value: object) -> 
         raise InvalidRequestError(message, attribute.name, value, (True, False))
 
 
+def _hiding(cls: type[S]) -> type[S]:
+    """Hide the secrets among a constructor's arguments before it can fail with their text in its local variables."""
+    build: Callable[..., None] = cls.__init__
+
+    @functools.wraps(build)
+    def init(self: object, **given: Any) -> None:
+        given = _with_secrets(given)
+        build(self, **given)
+
+    cls.__init__ = init  # type: ignore[method-assign]  # the same signature
+    return cls
+
+
+@_hiding
 @attrs.frozen(kw_only=True)
 class Settings:
     """Everything that can be set on a client; times are seconds.
 
-    - ``api_key``: sent to the API's own host alone. A pasted ``Bearer`` prefix, quotes and blanks are stripped.
+    - ``api_key``: a ``Secret``, sent to the API's own host alone. A pasted ``Bearer`` prefix, quotes and blanks are
+      stripped.
     - ``base_url``: the service's address, or a sandbox's.
     - ``timeout``: for one try, from connecting to the reply's last byte; uploads get at least 120.
       ``connect_timeout``: for one connection. ``read_timeout``: the longest silence between two bytes, of a file too.
@@ -152,8 +238,10 @@ class Settings:
       operation and model take, looks first when a finish is plausible, and then where it is likely: with 1 about as
       often as every 15 seconds, and sooner. Higher looks less often. ``poll_interval`` fixes the gap between two looks
       instead (the service advises 15 to 25); a sandbox with quick songs wants a small one.
-    - ``max_reply_size``: bytes of one reply; a larger one is refused.
-    - ``proxy``: an address such as ``http://user:password@host:3128``, for everything. ``trust_env``: without a
+    - ``max_reply_size``: bytes of one reply; a larger one is refused. ``max_file_size``: bytes of one downloaded file,
+      1 GiB by default. A file that comes slower than 1 KiB/s for 60 seconds is given up, too.
+    - ``proxy``: an address such as ``http://user:password@host:3128``, for everything, kept as a
+      ``Secret``. ``trust_env``: without a
       ``proxy``, whether the environment's (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used, except for this machine itself.
     - ``ssl_context``: for an authority or a client certificate of your own.
     - ``allow_private_addresses``: whether files may be fetched from addresses that are not public. Those of the API's
@@ -163,7 +251,7 @@ class Settings:
       event loop (of musicapi_sync: in its thread) and must be quick.
     """
 
-    api_key: str = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
+    api_key: Secret = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
     base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=_clean_url, validator=_check_base_url)
     timeout: float = attrs.field(default=60.0, validator=_check_positive)
     connect_timeout: float = attrs.field(default=10.0, validator=_check_positive)
@@ -175,7 +263,8 @@ class Settings:
     poll_price: float = attrs.field(default=1.0, validator=_check_positive)
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     max_reply_size: int = attrs.field(default=8 * 1024 * 1024, validator=_check_count)
-    proxy: str | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
+    max_file_size: int = attrs.field(default=1024 * 1024 * 1024, validator=_check_count)
+    proxy: Secret | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
@@ -190,15 +279,17 @@ class Settings:
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
+        given = _with_secrets(given)
         found = _from_environment(environment)
+        del environment  # it may hold the key, and what follows can fail
         found.update((name, value) for name, value in given.items() if value is not None)
         if given.get("poll_interval") is None and (interval := found.get("poll_interval")):
             found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
         return cls(**found)
 
     @staticmethod
-    def hidden(value: str | None) -> str | None:
-        """Return the same text in a form that no repr shows, nor a traceback with locals."""
+    def hidden(value: str | Secret | None) -> Secret | None:
+        """Return a text as a secret; what is one already, or is no text, as it is."""
         return _hidden(value)
 
 
@@ -206,7 +297,8 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the settings that the environment holds; apart, so that no frame that can fail holds all of it."""
     variables = os.environ if environment is None else environment
     found = {name: variables.get(variable, "").strip() for name, variable in VARIABLES.items()}
-    return {name: value for name, value in found.items() if value} | {"api_key": Secret(found["api_key"])}
+    given: dict[str, Any] = {name: value for name, value in found.items() if value}
+    return given | {"api_key": Secret(found["api_key"])}
 
 
 def _seconds(name: str, value: str) -> float:

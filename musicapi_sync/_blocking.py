@@ -13,13 +13,14 @@ import threading
 import warnings
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from typing import Any, Final, TypeVar, cast
 
 import musicapi_async
-from musicapi_async.errors import ClientClosedError
+from musicapi_async.errors import ClientClosedError, EventLoopError
 from musicapi_sync._call import Call
-from musicapi_sync._loop import Loop, interrupt, start_call, start_loop, starting
-from musicapi_sync._telling import note, tell
+from musicapi_sync._loop import Loop, end_loop, end_run, interrupt, is_starting_thread, start_call, start_loop, starting
+from musicapi_sync._telling import not_delivered, note, show_without_log, tell
 
 __all__ = ["LoopThread", "View"]
 
@@ -40,8 +41,11 @@ class LoopThread:
         _all.add(self)
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler, or a finalizer, may call in the middle of a call of the same thread. What waits does not
+        # hold it.
+        self._lock = threading.RLock()
         self._loop: Loop | None = None
+        self._starting: Future[Loop] | None = None
         self._calls: set[Call[Any]] = set()
         self._leavers: dict[Callable[[], str | None], Callable[[], Awaitable[None]] | None] = {}
         self._has_closed = threading.Event()
@@ -84,10 +88,15 @@ class LoopThread:
             raise
         finally:
             self._calls.discard(call)
-        if isinstance(call.error, asyncio.CancelledError):
+        error, call.error = call.error, None
+        if isinstance(error, asyncio.CancelledError):
             raise ClientClosedError from None
-        if call.error is not None:
-            raise call.error
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Its traceback holds this frame: together they would stay until the garbage collector comes.
+                del error
         return cast("T", call.result)  # without an error there is a result
 
     def close(self) -> tuple[str, ...]:
@@ -102,19 +111,36 @@ class LoopThread:
         if not is_first:
             self._await_closing()
             return ()
+        loop: Loop | None = None
         try:
-            if self._loop is not None:
-                self._end(self._loop)
+            loop = self._started()
+            if loop is not None:
+                self._end(loop)
         finally:
             # The system gives a dead thread's number to new ones.
-            self._loop = None
+            self._loop = self._starting = None
             _running.discard(self)
             self._has_closed.set()
             left = tuple(filter(None, (leaver() for leaver in tuple(self._leavers))))
             self._leavers.clear()
             for sentence in left:
                 tell(sentence)
+            undelivered = {} if loop is None else loop.client._undelivered()
+            if undelivered:
+                sentence = not_delivered(tuple(undelivered.values()))
+                # The log has them: the client has named them when it closed.
+                show_without_log(sentence)
+                left += (sentence,)
         return left
+
+    def _started(self) -> Loop | None:
+        """Return the loop, if one was started; waits for one that is just starting."""
+        if self._loop is not None or self._starting is None:
+            return self._loop
+        try:
+            return self._starting.result()
+        except Exception:  # noqa: BLE001 - raised to the call that needed it
+            return None
 
     def _end(self, loop: Loop) -> None:
         try:
@@ -141,18 +167,23 @@ class LoopThread:
 
     def forget(self) -> None:
         """After a fork, in the child: the thread is gone; keep its remains untouched and start anew when needed."""
-        _remains.append((self._loop, self._calls, self._leavers))
+        _remains.append((self._loop, self._starting, self._calls, self._leavers))
         self._reset()
 
     @property
     def is_running(self) -> bool:
         """True between the first call and the closing."""
-        return self._loop is not None and self._closer is None
+        return self._starting is not None and self._closer is None
 
     def _refuse_own_thread(self) -> None:
-        loop = self._loop
-        if loop is not None and threading.get_ident() == loop.thread:
-            raise RuntimeError("a blocking call from the client's own loop thread would wait for itself for ever")
+        loop, starting = self._loop, self._starting
+        if loop is not None:
+            is_own = threading.get_ident() == loop.thread
+        else:
+            # A finalizer may run in the thread that the start waits for.
+            is_own = starting is not None and not starting.done() and is_starting_thread()
+        if is_own:
+            raise EventLoopError("a blocking call from the client's own loop thread would wait for itself forever")
 
     def _await_closing(self) -> None:
         """Return when nobody is closing the client: only then it is known what was paid for."""
@@ -165,11 +196,34 @@ class LoopThread:
         with self._lock:
             if self._closer is not None:
                 raise ClientClosedError
-            if self._loop is None:
-                self._loop = start_loop(self._settings)
+            starting = self._starting
+            if starting is None:
+                starting = self._starting = start_loop(self._settings)
                 _running.add(self)
+            if self._is_closing():
+                # By a signal handler, between these lines.
+                starting.add_done_callback(end_loop)
+                raise ClientClosedError
             self._calls.add(call)
-            return self._loop
+        try:
+            # Without the lock: a signal handler that runs meanwhile waits for the same start.
+            loop = starting.result()
+        except BaseException as error:
+            self._calls.discard(call)
+            if isinstance(error, Exception) and self._starting is starting:
+                self._starting = None
+            raise
+        if self._closer is None:
+            self._loop = loop
+        return loop
+
+    def _is_closing(self) -> bool:
+        return self._closer is not None
+
+    def end_run(self, run: musicapi_async.Run[Any]) -> None:
+        """Have a run that was dropped end by itself, without waiting for it."""
+        if self._loop is not None and self._closer is None:
+            end_run(self._loop, run)
 
 
 class View:

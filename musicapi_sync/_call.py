@@ -33,11 +33,13 @@ class Call(Generic[T]):
         self._function = function
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._runner: asyncio.Task[None] | None = None
+        self._client: musicapi_async.MusicAPI | None = None
         self._has_ended = threading.Event()
         self._what_lives_on: Callable[[T | None], str | None] | None = None
 
     def start(self, client: musicapi_async.MusicAPI, under_way: "set[asyncio.Task[None]]") -> None:
         """Begin; on the loop, which keeps what is under way: its caller may leave."""
+        self._client = client
         self._runner = asyncio.get_running_loop().create_task(self._run(client))
         under_way.add(self._runner)
         self._runner.add_done_callback(under_way.discard)
@@ -59,8 +61,9 @@ class Call(Generic[T]):
             self._events.put(None)
 
     def cancel(self) -> None:
-        """Cancel the call; on the loop."""
-        if self._runner is not None:
+        """Cancel the call; on the loop. A paid request that is still in flight is uncertain then."""
+        if self._runner is not None and self._client is not None:
+            self._client._abandon(self._runner)
             self._runner.cancel()
 
     async def stop(self, client: musicapi_async.MusicAPI) -> None:

@@ -1,5 +1,6 @@
 """MusicAPI, blocking."""
 
+import inspect
 import os
 import ssl
 import warnings
@@ -10,7 +11,7 @@ from typing import Any, Self, TypeVar
 import attrs
 
 import musicapi_async
-from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Settings, TaskRequest
+from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Secret, Settings, TaskRequest
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
@@ -42,7 +43,7 @@ class MusicAPI:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         *,
         base_url: str | None = None,
         timeout: float | None = None,
@@ -55,7 +56,8 @@ class MusicAPI:
         poll_price: float | None = None,
         poll_interval: float | None = None,
         max_reply_size: int | None = None,
-        proxy: str | None = None,
+        max_file_size: int | None = None,
+        proxy: str | Secret | None = None,
         trust_env: bool | None = None,
         ssl_context: ssl.SSLContext | None = None,
         allow_private_addresses: bool | None = None,
@@ -129,7 +131,7 @@ class MusicAPI:
 
         Raises what ``musicapi_async.MusicAPI.call`` raises.
         """
-        return self._view.call(lambda client, _: client.call(request), _answered(request.method))
+        return self._view.call(lambda client, _: client.call(request), _answered(getattr(request, "method", "")))
 
     def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
@@ -153,7 +155,8 @@ class MusicAPI:
         """Return the same task on this client: for one that came from a closed client."""
 
         async def attach(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[R]:
-            return client.attach(task._task)
+            # The core refuses anything that is not a task.
+            return client.attach(task._task if isinstance(task, Task) else task)
 
         return Task(self._view, self._view.call(attach))
 
@@ -168,11 +171,16 @@ class MusicAPI:
 
         As ``musicapi_async.MusicAPI.download``; ``on_progress`` is called in the calling thread.
 
-        Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written.
+        Raises what ``musicapi_async.MusicAPI.download`` raises.
         """
+        # The core refuses anything that is not a plain function.
+        given: object = on_progress
+        is_plain = callable(given) and not inspect.iscoroutinefunction(given)
         return self._view.call(
             lambda client, call: client.download(
-                source, path, on_progress=None if on_progress is None else call.ferry(on_progress)
+                source,
+                path,
+                on_progress=call.ferry(on_progress) if on_progress is not None and is_plain else on_progress,
             )
         )
 
@@ -195,7 +203,7 @@ class MusicAPI:
     def with_options(
         self,
         *,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         base_url: str | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,
@@ -203,6 +211,7 @@ class MusicAPI:
         total_timeout: float | None = None,
         max_attempts: int | None = None,
         max_reply_size: int | None = None,
+        max_file_size: int | None = None,
         on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
     ) -> Self:
         """Return a view of this client with other settings on the same connections.

@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Generator, Iterable
+from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import attrs
 
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState
-from musicapi_async.errors import ClientClosedError, MusicAPIError
+from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError, MusicAPIError
 from musicapi_sync._blocking import View
 from musicapi_sync._call import SETTLE
-from musicapi_sync._telling import note
+from musicapi_sync._telling import not_delivered, note
 
 __all__ = ["Outcome", "Run", "Task", "check_process", "lives_on"]
 
@@ -117,6 +119,7 @@ class Run(Generic[R]):
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
         self._client: musicapi_async.MusicAPI | None = None
+        _check_source(requests)
 
         async def start(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Run[R]:
             self._client = client
@@ -127,6 +130,8 @@ class Run(Generic[R]):
         self._requests = iter(requests)
         self._exhausted = False
         self._source_error: Exception | None = None
+        self._source_traceback: TracebackType | None = None
+        self._process = os.getpid()
         self._named: set[str] = set()
         """The ids of tasks that were handed over, or named where the run was interrupted."""
 
@@ -143,14 +148,13 @@ class Run(Generic[R]):
     def start(self, request: TaskRequest[R]) -> None:
         """Start one more request now, besides those of the source; ``has_room`` tells whether it may be.
 
-        Raises RuntimeError when the run was closed.
+        Raises RunClosedError when the run was closed.
         """
 
         async def start(client: musicapi_async.MusicAPI, _: object) -> None:
             check_process(client, self._client)
             self._run.start(request)
 
-        self._view.loop.add_leaver(self._what_is_left)
         self._view.call(start, self._stop)
 
     def next(self) -> Outcome[R] | None:
@@ -162,7 +166,6 @@ class Run(Generic[R]):
 
         outcome = self._view.call(take, self._stop)
         if outcome is None:
-            self._view.loop.discard_leaver(self._what_is_left)
             return None
         if outcome.task is not None:
             self._named.add(outcome.task.id)
@@ -180,8 +183,15 @@ class Run(Generic[R]):
         if outcome is not None:
             return outcome
         if self._source_error is not None:
-            raise self._source_error
+            # Raised again, its traceback is no longer than before.
+            raise self._source_error.with_traceback(self._source_traceback)
         raise StopIteration
+
+    def __del__(self) -> None:
+        """End what is waited for: nothing can return it any more. What is paid for is named when the client closes."""
+        run = getattr(self, "_run", None)
+        if run is not None and self._process == os.getpid():
+            self._view.loop.end_run(run)
 
     def close(self) -> None:
         """Stop: nothing more is started, waiting ends. Tasks that are alive live on at the service."""
@@ -207,7 +217,7 @@ class Run(Generic[R]):
                 raise
             except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
                 self._exhausted = True
-                self._source_error = error
+                self._source_error, self._source_traceback = error, error.__traceback__
             except BaseException as interruption:
                 note(interruption, self._stop(None))
                 raise
@@ -231,16 +241,23 @@ class Run(Generic[R]):
         self._named.update(left)
         if not left:
             return None
-        return f"paid for and alive at the service: {', '.join(task.resumption for task in left.values())}"
+        if self._client is not None:
+            self._client._deliver(*left)
+        return not_delivered([task.resumption for task in left.values()])
+
+
+def _check_source(requests: object) -> None:
+    if not isinstance(requests, Iterable):
+        message = f"requests is of type {type(requests).__name__}; it must be an iterable, such as [request]"
+        raise InvalidRequestError(message, "requests", type(requests).__name__, "an iterable of requests")
 
 
 def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:
     """Refuse what was begun in the parent of this process: its loop is not here."""
     if now is not then:
-        raise RuntimeError("this was begun before the process forked: go on in the parent, or take the tasks up by id")
+        raise EventLoopError("this was begun before the process forked: go on in the parent, or resume the tasks by id")
 
 
 def lives_on(task: musicapi_async.Task[Any]) -> str:
     """Say that a task goes on without us."""
-    uploaded = f"; the audio was uploaded as clip {task.uploaded.clip_id}" if task.uploaded else ""
-    return f"{task.family} task {task.id} is paid for and lives on: take it up with {task.resumption}{uploaded}"
+    return task._still_running()

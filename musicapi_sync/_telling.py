@@ -2,11 +2,13 @@
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["note", "tell"]
+__all__ = ["not_delivered", "note", "show_without_log", "tell"]
 
 logger: Final = logging.getLogger("musicapi")
+MAX_IDS: Final = 20
 
 
 def tell(sentence: str) -> None:
@@ -17,6 +19,12 @@ def tell(sentence: str) -> None:
     # A handler that fails must not take the place of what is told.
     with contextlib.suppress(Exception):
         logger.warning("%s", sentence)
+    show_without_log(sentence)
+
+
+def show_without_log(sentence: str) -> None:
+    """Write a warning to standard error where logging is not set up."""
+    with contextlib.suppress(Exception):
         if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
             place = (logger.name, logging.WARNING, __file__, 0)
             logging.lastResort.handle(logging.LogRecord(*place, "musicapi: %s", (sentence,), None))
@@ -24,9 +32,15 @@ def tell(sentence: str) -> None:
 
 def note(error: BaseException, *sentences: str | None) -> None:
     """Add to an exception what it leaves at the service, and tell it: a SystemExit, say, is shown without its notes."""
-    for sentence in filter(None, sentences):
+    for sentence in dict.fromkeys(filter(None, sentences)):
         error.add_note(sentence)
         tell(sentence)
+
+
+def not_delivered(resumptions: Sequence[str]) -> str:
+    """Return a sentence on tasks of runs that were paid for and not returned; of many, the rest is counted."""
+    more = f" and {len(resumptions) - MAX_IDS} more" if len(resumptions) > MAX_IDS else ""
+    return f"paid for and not delivered, resume with: {', '.join(resumptions[:MAX_IDS])}{more}"
 
 
 def _has_handler() -> bool:

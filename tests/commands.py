@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,9 @@ from musicapi_async.sandbox import Sandbox
 KEY: Final = "mk-0123456789-never-shown"
 LONG: Final = 60.0
 """Seconds: longer than any test waits."""
+
+HANGUP: Final = getattr(signal, "SIGHUP", signal.SIGTERM)
+"""What a command gets when its terminal is closed; tests that send it run on Unix alone."""
 
 on_unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of Unix")
 

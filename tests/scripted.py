@@ -71,6 +71,20 @@ class Scripted:
     port: int = 0
     host: str = "127.0.0.1"
     scheme: str = "http"
+    tls: ssl.SSLContext | None = None
+    server: asyncio.Server | None = None
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
+
+    async def listen(self) -> None:
+        """Accept connections, after ``refuse`` on the same port."""
+        assert self.serve is not None
+        self.server = await asyncio.start_server(self.serve, self.host, self.port, ssl=self.tls)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    def refuse(self) -> None:
+        """Refuse new connections; those that are open stay."""
+        assert self.server is not None
+        self.server.close()
 
     @property
     def origin(self) -> str:
@@ -170,9 +184,11 @@ def stall() -> Step:
 
 
 @asynccontextmanager
-async def scripted(*steps: Step, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> AsyncIterator[Scripted]:
-    """Serve a script on a free port of loopback (``::1`` for IPv6), with TLS where a context is given."""
-    script = Scripted(list(steps), host=host, scheme="http" if tls is None else "https")
+async def scripted(
+    *steps: Step, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Scripted]:
+    """Serve a script on a port of loopback (``::1`` for IPv6), by default a free one; with TLS by a context."""
+    script = Scripted(list(steps), host=host, port=port, scheme="http" if tls is None else "https", tls=tls)
     handlers: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -188,12 +204,12 @@ async def scripted(*steps: Step, host: str = "127.0.0.1", tls: ssl.SSLContext | 
             writer.close()
             script.closed += 1
 
-    server = await asyncio.start_server(connected, host, 0, ssl=tls)
-    script.port = server.sockets[0].getsockname()[1]
+    script.serve = connected
+    await script.listen()
     try:
         yield script
     finally:
-        server.close()
+        script.refuse()
         for handler in list(handlers):
             handler.cancel()
         await asyncio.gather(*handlers, return_exceptions=True)

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from musicapi_async._tasks.state import TaskState, settled
 from musicapi_async._tasks.timing import Timing
+from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._tasks.watch import NEVER, RECENT, Listener, News, Watch
 from musicapi_async._tasks.wheel import Wheel
 from musicapi_async._transport.caller import logger
@@ -20,6 +21,9 @@ from musicapi_async.errors import (
     APIStatusError,
     ClientClosedError,
     ConnectionFailedError,
+    EventLoopError,
+    GatewayError,
+    InsufficientCreditsError,
     NotFoundError,
     RateLimitError,
     UnreadableReplyError,
@@ -33,6 +37,8 @@ TICK: Final = 0.1
 """Looks are taken together that are due within so many seconds: one by one they cost twice as much."""
 AT_ONCE: Final = 200.0
 """Looks a second that many tasks, taken up again together, may ask for."""
+STILL: Final = 0.5
+"""Seconds that the timer must be late for the loop to have stood still: a stopped process, a blocked loop."""
 FAR: Final = 1e12
 """What is due later, by the event loop's clock, is never due; so large a number would be no slot of the wheel."""
 ANOTHER_LOOP: Final = (
@@ -65,6 +71,7 @@ class Poller:
 
     def __init__(self, timing: Timing, looks_at_once: int) -> None:
         self.timing = timing
+        self.unfinished = Unfinished()
         self._recent = min(timing.interval or RECENT, RECENT)
         self._wheel: Wheel[Watch] = Wheel(min(TICK, (timing.interval or 1) / 4))
         self._waited_for: dict[Watch, Waiting] = {}
@@ -79,6 +86,8 @@ class Poller:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._paused_until = 0.0
+        self._resumed_at = -NEVER
+        """When the event loop last ran on after it had stood still."""
         self._closed = False
 
     def listen(self, task: Waiting, listener: Listener) -> None:
@@ -129,7 +138,7 @@ class Poller:
             raise ClientClosedError(task.family, task.id, task.resumption)
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
-            raise RuntimeError(ANOTHER_LOOP)
+            raise EventLoopError(ANOTHER_LOOP)
         self._loop = loop
 
     def _new_watch(self, task: Waiting) -> Watch:
@@ -148,7 +157,7 @@ class Poller:
 
     def _place(self, watch: Watch) -> None:
         """Put a watch where the next thing is due for it: a look, or a listener's deadline."""
-        due = min([watch.look_at, *map(watch.limit, watch.listeners)])
+        due = min(watch.look_at, *(watch.limit(listener, self._resumed_at) for listener in watch.listeners))
         if due > FAR:
             self._wheel.discard(watch)
         else:
@@ -164,10 +173,12 @@ class Poller:
         self._timer = asyncio.get_running_loop().call_at(due, self._wake)
 
     def _wake(self) -> None:
-        self._timer, self._timer_at = None, NEVER
         now = asyncio.get_running_loop().time()
+        if now - self._timer_at > STILL:
+            self._resumed_at = now
+        self._timer, self._timer_at = None, NEVER
         for watch in self._wheel.take_due(now):
-            is_last = now >= self._paused_until and watch.wants_last_look(now, self._recent)
+            is_last = now >= self._paused_until and watch.wants_last_look(now, self._recent, self._resumed_at)
             if watch.look_at <= now or is_last:
                 self._due[watch] = None
                 watch.stand_in_line(now)
@@ -178,9 +189,9 @@ class Poller:
     def _go_on(self, watch: Watch, now: float) -> None:
         """Let go whose time is up, and put the watch in its next place."""
         for listener in watch.listeners:
-            if watch.limit(listener) <= now:
+            if watch.limit(listener, self._resumed_at) <= now:
                 self._leave(watch, listener)
-                listener.expire()
+                listener.expire(watch.failure)
         if watch.listeners:
             self._place(watch)
 
@@ -215,19 +226,26 @@ class Poller:
         try:
             state = await task._look(attempts=1)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            if _is_hiccup(error, task._accepted_at):
-                self._note_hiccup(watch, task, error)
+            if _says_nothing(error, task._accepted_at):
+                self._note_failure(watch, task, error)
             else:
-                self._end(watch, task, error)
+                self._end(watch, task, _with_resumption(error, task))
         else:
-            self._note_state(watch, task, settled(state) if watch.is_enough(state._seen.grace) else state)
+            is_enough = watch.is_enough(state._seen.grace, asyncio.get_running_loop().time())
+            self._note_state(watch, task, settled(state) if is_enough else state)
 
-    def _note_hiccup(self, watch: Watch, task: Waiting, error: Exception) -> None:
+    def _note_failure(self, watch: Watch, task: Waiting, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
-        if watch.is_beyond_hope(now):
-            self._end(watch, task, error)
-            return
-        logger.info("a look at %s task %s failed (%s): looking again", task.family, task.id, error)
+        watch.note_failure(error, now)
+        logger.info("a poll of %s task %s failed (%s): polling again", task.family, task.id, error)
+        if watch.is_given_up(now):
+            # A listener with a deadline bears an outage until then.
+            for listener in watch.listeners:
+                if listener.deadline == NEVER:
+                    self._leave(watch, listener)
+                    listener.hear(_with_resumption(error, task))
+            if not watch.listeners:
+                return
         # The looks are free, and a task that is paid for must not be lost sight of for a day.
         asked = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, LONGEST_RETRY_AFTER)
         if isinstance(error, RateLimitError):
@@ -255,7 +273,7 @@ class Poller:
 
     def _again(self, watch: Watch, task: Waiting, asked: float = 0.0) -> None:
         now = asyncio.get_running_loop().time()
-        gap = self.timing.gap(task._kind, watch.stage, now - watch.began)
+        gap = watch.interval(self.timing.gap(task._kind, watch.stage, now - watch.began), now)
         watch.look_at = now + max(gap, asked)
         self._go_on(watch, now)
 
@@ -274,9 +292,18 @@ class Poller:
             watch.leave_line(watch.looked_at)  # the next wait asks for the look
 
 
-def _is_hiccup(error: Exception, accepted_at: float | None) -> bool:
-    """Tell whether a look failed in a way that says nothing about the task."""
+def _with_resumption(error: Exception, task: Waiting) -> Exception:
+    """Return the error that ends a wait, with a note that names the task and how to resume it."""
+    note = f"{task.family} task {task.id} is paid for, and may still be running on the server: {task.resumption}"
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+    return error
+
+
+def _says_nothing(error: Exception, accepted_at: float | None) -> bool:
+    """Return True for a poll that failed in a way that says nothing about the task."""
     if isinstance(error, NotFoundError) and accepted_at is not None:
         return asyncio.get_running_loop().time() - accepted_at < NOT_KNOWN_YET
-    is_unread = isinstance(error, (ConnectionFailedError, UnreadableReplyError))
+    # The account's balance says nothing about a task that is already paid for.
+    is_unread = isinstance(error, (ConnectionFailedError, GatewayError, InsufficientCreditsError, UnreadableReplyError))
     return is_unread or judge(Kind.LOOK, error) is Verdict.REPEAT

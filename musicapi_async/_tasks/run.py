@@ -2,15 +2,25 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Container, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 import attrs
 
+from musicapi_async._arguments import described, wrong_argument
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task, check_timeout
-from musicapi_async._transport.caller import logger
-from musicapi_async.errors import ClientClosedError, InvalidRequestError, MusicAPIError, TaskFailedError
+from musicapi_async._tasks.unfinished import fresh, log_tasks, resume_them
+from musicapi_async._transport.shielding import complete
+from musicapi_async.errors import (
+    ClientClosedError,
+    EventLoopError,
+    InvalidRequestError,
+    MusicAPIError,
+    RunClosedError,
+    TaskFailedError,
+)
 
 __all__ = ["Background", "Outcome", "Run"]
 
@@ -65,6 +75,7 @@ class Run(Generic[R]):
             message = f"in_flight is {in_flight!r}; it must be a whole number of at least 1"
             raise InvalidRequestError(message, "in_flight", in_flight, ">= 1")
         check_timeout(timeout)
+        _check_source(requests)
         self._client = client
         self._timeout = timeout
         self._in_flight = in_flight
@@ -90,10 +101,10 @@ class Run(Generic[R]):
     def start(self, request: TaskRequest[R]) -> None:
         """Start one more request now, besides those of the source; ``has_room`` tells whether it may be.
 
-        Raises RuntimeError when the run was closed.
+        Raises RunClosedError when the run was closed.
         """
         if self._is_closed:
-            raise RuntimeError("this run was closed: start another one")
+            raise RunClosedError("this run was closed: start another one")
         worker = asyncio.get_running_loop().create_task(self._work(_checked(request)))
         for group in (self._workers, self._background.workers):
             group.add(worker)
@@ -106,14 +117,14 @@ class Run(Generic[R]):
         while not self._finished:
             if not self._workers and not self._source.is_pulling:
                 if self._source.error is not None:
-                    raise self._source.error
+                    self._source.raise_error(self._source.error)
                 return None
             self._changed.clear()
             await self._changed.wait()
             self._fill()
         outcome = self._finished.popleft()
         if outcome.task is not None:
-            self._background.unclaimed.pop(outcome.task.id, None)
+            self._background.undelivered.pop(outcome.task.id, None)
         return outcome
 
     def __aiter__(self) -> Self:
@@ -123,7 +134,12 @@ class Run(Generic[R]):
     async def __anext__(self) -> Outcome[R]:
         """Start what there is room for, and return the next outcome."""
         self._fill()
-        outcome = await self.next()
+        try:
+            outcome = await self.next()
+        except asyncio.CancelledError as end:
+            if left := self.tasks:
+                end.add_note(resume_them([task.resumption for task in left]))
+            raise
         if outcome is not None:
             return outcome
         raise StopAsyncIteration
@@ -134,7 +150,10 @@ class Run(Generic[R]):
         Tasks that are alive live on at the service; ``tasks`` still names them.
         """
         self._is_closed = True
-        await self._source.aclose()
+        await complete(self._close(asyncio.current_task()))
+
+    async def _close(self, closer: asyncio.Task[Any] | None) -> None:
+        await self._source.aclose(closer)
         await self._background.stop(self._workers)
 
     def _fill(self) -> None:
@@ -150,15 +169,17 @@ class Run(Generic[R]):
         try:
             task = await self._client.submit(request)
             self._alive[task.id] = task
+            self._background.undelivered[task.id] = task.resumption
             if self._is_closed:
                 return
             outcome = Outcome(request=request, task=task, result=await task.wait(self._timeout))
         except ClientClosedError as error:
             # Nothing more can be started; of what was accepted the id is handed over.
             self._source.stop(error)
-            if task is not None:
-                logger.warning("%s task %s is paid for and lives on: its client was closed", task.family, task.id)
             outcome = None if task is None else Outcome(request=request, task=task, error=error)
+        except EventLoopError as error:
+            # No fault of this request: every other one would meet it too.
+            self._source.stop(error)
         except MusicAPIError as error:
             outcome = Outcome(request=request, task=task, error=error)
         except Exception as error:  # noqa: BLE001 - raised to whoever asks for the next outcome
@@ -170,17 +191,24 @@ class Run(Generic[R]):
             self._changed.set()
         if outcome is not None:
             self._finished.append(outcome)
-            if task is not None and outcome.result is not None:
-                self._background.unclaimed[task.id] = task.family
             # A task we only stopped waiting for is alive, and must stay known by its id.
             if task is not None and (outcome.error is None or isinstance(outcome.error, TaskFailedError)):
                 self._alive.pop(task.id, None)
+            if task is not None and isinstance(outcome.error, TaskFailedError):
+                self._background.undelivered.pop(task.id, None)
+
+
+def _check_source(requests: object) -> None:
+    if not isinstance(requests, (Iterable, AsyncIterable)):
+        advice = "pass a list: [request]" if isinstance(requests, TaskRequest) else ""
+        raise wrong_argument("requests", requests, "an iterable of requests, also an async one", advice)
 
 
 def _checked(request: object) -> TaskRequest[Any]:
     if not isinstance(request, TaskRequest):
-        message = f"a run takes requests that start a task, such as sonic.Create(...), not {request!r}"
-        raise InvalidRequestError(message, "requests", request, "TaskRequest")
+        wanted = "a request that starts a task, such as sonic.Create(...)"
+        message = f"one of requests is {described(request)}; it must be {wanted}"
+        raise InvalidRequestError(message, "requests", type(request).__name__, wanted)
     return request
 
 
@@ -188,25 +216,34 @@ def _checked(request: object) -> TaskRequest[Any]:
 class Background:
     """What the runs of a client have under way: ended with the client."""
 
-    in_the_air: set[asyncio.Task[Any]]
-    """The tasks whose paid request is not answered yet."""
+    in_the_air: Mapping[asyncio.Task[Any], object]
+    """The tasks whose paid request is in flight."""
     workers: set[asyncio.Task[None]] = attrs.field(factory=set)
     sources: "set[_Source[Any]]" = attrs.field(factory=set)
-    unclaimed: dict[str, str] = attrs.field(factory=dict)
-    """The finished tasks that nobody has asked for yet, and their families."""
+    undelivered: dict[str, str] = attrs.field(factory=dict)
+    """How the tasks of runs are resumed whose outcome was not returned yet; a run that is dropped leaves them here."""
 
-    async def end(self) -> None:
-        """Take nothing more; let the workers hand over what they know, and cancel those that do not end."""
+    _is_reported: bool = False
+
+    async def end(self, closer: asyncio.Task[Any] | None) -> None:
+        """Take nothing more; let the workers return what they know, and cancel those that do not end.
+
+        ``closer`` is the task that closes the client.
+        """
         for source in tuple(self.sources):
             source.stop(ClientClosedError())
-            await source.aclose()
+            await source.aclose(closer)
         if self.workers:
             _, stuck = await asyncio.wait(self.workers, timeout=HAND_OVER)
             for worker in stuck:
                 worker.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)
-        for task_id, family in self.unclaimed.items():
-            logger.warning("%s task %s is finished, and was not handed over: its client was closed", family, task_id)
+
+    def report(self, named: Container[str]) -> None:
+        """Log, once, the tasks of runs that ended and whose outcome was not returned, but for those named already."""
+        left = {} if self._is_reported else {id: how for id, how in self.undelivered.items() if id not in named}
+        self._is_reported = True
+        log_tasks(left, "finished, and their outcome was not returned")
 
     async def answered(self, sender: asyncio.Task[Any]) -> None:
         """Return when the sender has no paid request in the air."""
@@ -216,7 +253,7 @@ class Background:
     async def stop(self, workers: set[asyncio.Task[None]]) -> None:
         """Cancel workers, but none while its paid request is in the air: the answer names what was paid for."""
         while workers:
-            for worker in workers - self.in_the_air:
+            for worker in workers - self.in_the_air.keys():
                 worker.cancel()
             await asyncio.wait(workers, timeout=ANSWERS)
 
@@ -240,6 +277,7 @@ class _Source(Generic[R]):
         self._exhausted = False
         self._is_closed = False
         self.error: BaseException | None = None
+        self._raised_at: TracebackType | None = None
 
     @property
     def is_pulling(self) -> bool:
@@ -253,7 +291,8 @@ class _Source(Generic[R]):
         if isinstance(self._requests, AsyncIterable):
             return self._take_pulled(self._requests)
         try:
-            return next(self._requests)
+            # Also because None is what says that there is no more.
+            return _checked(next(self._requests))
         except StopIteration:
             self._exhausted = True
         except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
@@ -262,14 +301,18 @@ class _Source(Generic[R]):
 
     def stop(self, error: BaseException) -> None:
         """Take nothing more, because of this error."""
-        self.error = error
+        self.error, self._raised_at = error, error.__traceback__
         self._exhausted = True
 
-    async def aclose(self) -> None:
+    def raise_error(self, error: BaseException) -> NoReturn:
+        """Raise what ended the source; raised again, its traceback is no longer than before."""
+        raise fresh(error).with_traceback(self._raised_at)
+
+    async def aclose(self, closer: asyncio.Task[Any] | None) -> None:
         """Take nothing more, and end the task that reads an async source."""
         self._exhausted = self._is_closed = True
-        # A source may close its own run: it goes on to its next request, and ends there.
-        if self._puller is not None and self._puller is not asyncio.current_task():
+        # A source may close its own run: it continues to its next request, and ends there.
+        if self._puller is not None and self._puller is not closer:
             self._puller.cancel()
             await asyncio.gather(self._puller, return_exceptions=True)
 
@@ -287,7 +330,7 @@ class _Source(Generic[R]):
             async for request in requests:
                 if self._is_closed:
                     break
-                self._pulled = request
+                self._pulled = _checked(request)
                 self._wanted.clear()
                 self._changed.set()
                 await self._wanted.wait()
@@ -295,7 +338,7 @@ class _Source(Generic[R]):
             # Cancelled by us, it just ends; a source that ends by a cancellation of its own is not exhausted.
             if self._is_closed:
                 raise
-            self.error = error
+            self.stop(error)
         finally:
             self._exhausted = True
             self._background.sources.discard(self)

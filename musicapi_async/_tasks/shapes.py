@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from musicapi_async._tasks.rows import Body, is_running, pair, rows_of, single_rows, song_rows, song_rows_in
-from musicapi_async._transport.reading import read_clip, read_result, state_and_url
+from musicapi_async._transport.reading import COMPLETE, read_clip, read_result, state_and_url
 from musicapi_async.results import (
     Clip,
     DownloadFiles,
@@ -148,7 +148,7 @@ def _voice(body: Body, _: int) -> Seen:
 def _uploaded(body: Body, _: int) -> Seen:
     rows = single_rows(body)
     clips = tuple(map(read_clip, rows))
-    found = next((clip for clip in clips if clip.clip_id and clip.state in {SUCCEEDED, None}), None)
+    found = next((clip for clip in clips if clip.clip_id and clip.state in {SUCCEEDED, COMPLETE, None}), None)
     if found is None or any(is_running(row.get("status")) for row in rows):
         return _failed_or_waiting(clips)
     return Seen("finished", result=UploadedClip(found.clip_id))

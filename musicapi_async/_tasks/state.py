@@ -1,6 +1,5 @@
 """What one look at a task tells: pure (contract, decisions 7 to 10)."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -11,11 +10,14 @@ from musicapi_async._tasks.shapes import Seen, Status, see
 from musicapi_async._transport.replies import (
     FIRST_BYTES,
     NOT_READY,
+    REFUND_KEYS,
     Reply,
     is_not_ready,
+    is_refunded,
     message_in,
     read_body,
     read_object,
+    read_refund,
 )
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
@@ -33,13 +35,10 @@ INNER_FAILURE_WORDS: Final = FAILURE_WORDS | {"ERROR"}
 INNER: Final = ("data", "handledData")
 NOTHING: Final[Mapping[str, object]] = {}
 NOTHING_SEEN: Final = Seen("waiting")
-REFUND_KEYS: Final = ("already_refunded", "refund_processed")
-# Only close before the word: "it could not be made; its credits were refunded" says that they were.
-REST: Final = frozenset({"status", "already_refunded", "data", "handledData"})
+REST: Final = frozenset({"status", *REFUND_KEYS, "data", "handledData"})
 TELLING: Final = REST - {"data"} | {"type", "error", "detail", "msg"}
 """Where a look can tell of a failure, besides its message and its data."""
 QUIET: Final = (None, "success")
-NOT_REFUNDED: Final = re.compile(r"(?:\bnot|\bnever|n\Wt)\s+(?:\w+\s+){0,3}refunded", re.IGNORECASE)
 FAILED_BY_TIMEOUT: Final = "task failed due to timeout"
 
 
@@ -111,6 +110,11 @@ class TaskRule(Generic[R_co]):
             _rules[request] = rule
         return cast("TaskRule[R_co]", rule)
 
+    @classmethod
+    def of_songs(cls, family: str) -> "TaskRule[Any]":
+        """Return the rule of a family's songs, whatever operation they come from: it resumes them."""
+        return cls(family, 0, Songs, "", "", "")
+
     def resumption(self, task_id: str) -> str:
         """Write how a task is taken up again."""
         if self.result is Songs:
@@ -154,7 +158,7 @@ def _or_failed(state: TaskState[R], body: Mapping[str, object]) -> TaskState[R]:
     if not state.clips or any(clip.state != FAILED for clip in state.clips):
         return state
     reason = next((clip.error for clip in state.clips if clip.error), "every clip failed")
-    error = TaskFailedError(state.family, state.task_id, reason, "failed", _refund_in(body, reason), None, body)
+    error = TaskFailedError(state.family, state.task_id, reason, "failed", read_refund(body, reason), None, body)
     status: Status = "failed" if state.status == "finished" else "incomplete"
     return attrs.evolve(state, status=status, error=error)
 
@@ -175,11 +179,11 @@ def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, objec
     fail_reason = inside.get("fail_reason")
     # Outside, "error" is also what a gateway says of itself.
     by_word = _word(body) in FAILURE_WORDS or _word(inside) in INNER_FAILURE_WORDS
-    if not (is_type or timed_out or by_word or fail_reason or body.get("already_refunded") is True):
+    if not (is_type or timed_out or by_word or fail_reason or is_refunded(body)):
         return None
     told = str(kind) if is_type else "timeout" if timed_out else "failed"
     reason = (str(fail_reason) if fail_reason else None) or message_in(inside) or message or "it gave no reason"
-    return TaskFailedError(family, task_id, reason, told, _refund_in(body, reason), status, body)
+    return TaskFailedError(family, task_id, reason, told, read_refund(body, reason), status, body)
 
 
 def _word(place: Mapping[str, object]) -> str:
@@ -189,9 +193,3 @@ def _word(place: Mapping[str, object]) -> str:
 
 def _start_of(reply: Reply) -> str:
     return reply.content[:FIRST_BYTES].decode("utf-8", "replace")
-
-
-def _refund_in(body: Mapping[str, object], message: str) -> bool | None:
-    told = next((value for key in REFUND_KEYS if isinstance(value := body.get(key), bool)), None)
-    says_so = "refunded" in message.lower() and not NOT_REFUNDED.search(message)
-    return True if told is None and says_so else told

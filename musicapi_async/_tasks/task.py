@@ -7,14 +7,17 @@ from collections.abc import AsyncGenerator
 from typing import Final, Generic, TypeVar, cast
 from urllib.parse import quote
 
+from musicapi_async._arguments import wrong_argument
 from musicapi_async._request import GET
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule, TaskState, read_state
+from musicapi_async._tasks.unfinished import fresh
 from musicapi_async._tasks.watch import News, Watch
 from musicapi_async._transport.caller import Call, Caller
 from musicapi_async._transport.replies import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
-from musicapi_async.results import UploadedClip
+from musicapi_async.results import Clip, UploadedClip
+from musicapi_async.results.clip import SUCCEEDED
 
 __all__ = ["Task", "check_timeout"]
 
@@ -33,7 +36,19 @@ class Task(Generic[R_co]):
     Keep the id: it takes the task up again, from another process, next week, as ``resumption`` says.
     """
 
-    __slots__ = ("_accepted_at", "_caller", "_end", "_kind", "_poller", "_rule", "_watch", "family", "id", "uploaded")
+    __slots__ = (
+        "_accepted_at",
+        "_caller",
+        "_clips",
+        "_end",
+        "_kind",
+        "_poller",
+        "_rule",
+        "_watch",
+        "family",
+        "id",
+        "uploaded",
+    )
 
     def __init__(
         self,
@@ -60,6 +75,8 @@ class Task(Generic[R_co]):
         self._end: TaskState[R_co] | None = None
         self._watch: Watch | None = None
         """What the poller knows of it."""
+        self._clips: tuple[Clip, ...] = ()
+        """The clips of it that were finished when it was last polled."""
         caller.ledger.start(self.id)
 
     def __repr__(self) -> str:
@@ -77,8 +94,10 @@ class Task(Generic[R_co]):
         A wait that times out or is cancelled leaves the task alive: wait again, or take it up later from its id. One
         whose time is up before the first look was due looks before it ends; ``timeout=0`` is one look.
 
-        Raises TaskFailedError when the service gives up, TaskTimeoutError when the time is up, ClientClosedError when
-        the client is closed meanwhile, and the error of looks that keep failing.
+        What ends it otherwise (Ctrl-C, ``asyncio.timeout``) gets a note that names the task.
+
+        Raises TaskFailedError when the service gives up, TaskTimeoutError when the time is up, with the clips that are
+        finished, ClientClosedError when the client is closed meanwhile, and the error of polls that keep failing.
         """
         check_timeout(timeout)
         state = self._end
@@ -88,18 +107,25 @@ class Task(Generic[R_co]):
             self._poller.listen(self, waiter)
             try:
                 state = await waiter.end
+            except asyncio.CancelledError as end:
+                end.add_note(self._still_running())
+                raise
             finally:
                 self._poller.stop_listening(self, waiter)
                 waiter.leave()
             self._note_end(state)
         if state.error is not None:
-            raise state.error
+            raise fresh(state.error)
         # A finished state always carries its result.
         return cast("R_co", state.result)
 
     async def poll(self) -> TaskState[R_co]:
         """Look once, now. A failed task is told by the state, not raised."""
-        return await self._poller.look(self)
+        try:
+            return await self._poller.look(self)
+        except asyncio.CancelledError as end:
+            end.add_note(self._still_running())
+            raise
 
     async def updates(self) -> AsyncGenerator[TaskState[R_co], None]:
         """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end."""
@@ -113,11 +139,14 @@ class Task(Generic[R_co]):
             while last is None or not last.is_done:
                 for news in await inbox.take():
                     if isinstance(news, BaseException):
-                        raise news
+                        raise fresh(news)
                     if news != last:
                         yield news
                     last = news
             self._note_end(last)
+        except asyncio.CancelledError as end:
+            end.add_note(self._still_running())
+            raise
         finally:
             self._poller.stop_listening(self, inbox)
 
@@ -129,11 +158,24 @@ class Task(Generic[R_co]):
         state = await self._caller.ask(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))
         if state.is_done:
             self._note_end(state)
+        else:
+            self._clips = tuple(clip for clip in state.clips if clip.state == SUCCEEDED)
+            self._poller.unfinished.add(self.id, self._rule)
         return state
+
+    def _still_running(self) -> str:
+        """Return what must be known of a task that is left: that it is paid for, and how it is resumed."""
+        uploaded = f"; the audio was uploaded as clip {self.uploaded.clip_id}" if self.uploaded else ""
+        return (
+            f"{self.family} task {self.id} is paid for and still running on the server: "
+            f"resume it with {self.resumption}{uploaded}"
+        )
 
     def _note_end(self, state: TaskState[R_co]) -> None:
         # It will give no credits back any more: who looks into an uncertain request wants to know.
         self._caller.ledger.end(self.id, is_failed=state.error is not None)
+        self._poller.unfinished.end(self.id)
+        self._clips = ()
         self._end = state
 
 
@@ -155,7 +197,8 @@ class _Waiter(Generic[R]):
         if self.end.done():
             return
         if isinstance(news, BaseException):
-            self.end.set_exception(news)
+            # Each waiter raises an error of its own.
+            self.end.set_exception(fresh(news))
         elif news.is_done:
             self.end.set_result(news)
         else:
@@ -166,12 +209,17 @@ class _Waiter(Generic[R]):
         if self.end.done() and not self.end.cancelled():
             self.end.exception()
 
-    def expire(self) -> None:
-        """End the waiting; the task lives on."""
+    def expire(self, failure: Exception | None) -> None:
+        """End the waiting; the task may still be running on the server."""
         if not self.end.done():
             waited = round(self.end.get_loop().time() - self.came_at, 1)
             task = self._task
-            self.end.set_exception(TaskTimeoutError(task.family, task.id, waited, self._last_seen, task.resumption))
+            clips = task._clips  # noqa: SLF001 - in one module
+            error = TaskTimeoutError(task.family, task.id, waited, self._last_seen, task.resumption, clips)
+            error.__cause__ = failure
+            if failure is not None:
+                error.add_note(f"the last poll failed: {failure}")
+            self.end.set_exception(error)
 
 
 class _Inbox(Generic[R]):
@@ -189,7 +237,7 @@ class _Inbox(Generic[R]):
         self._heard.append(news)
         self._arrived.set()
 
-    def expire(self) -> None:
+    def expire(self, _: Exception | None) -> None:
         """Never called: it has no deadline."""
 
     async def take(self) -> list[News]:
@@ -212,6 +260,6 @@ def check_timeout(timeout: object) -> None:
 
 def _checked_id(task_id: object) -> str:
     if not isinstance(task_id, str) or not is_id(task_id):
-        message = f"task_id is {task_id!r}; it must be the id the service gave"
-        raise InvalidRequestError(message, "task_id", task_id, "an id")
+        advice = "pass task.id" if isinstance(getattr(task_id, "id", None), str) else ""
+        raise wrong_argument("task_id", task_id, "the id the service gave", advice)
     return task_id.strip()

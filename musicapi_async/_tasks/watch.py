@@ -8,10 +8,12 @@ from musicapi_async._tasks.state import TaskState
 
 __all__ = ["NEVER", "RECENT", "Listener", "News", "Watch"]
 
-HICCUPS: Final = 20
-"""Looks in a row that may fail without telling anything about the task, before the waiters are told."""
-OUTAGE: Final = 60.0
-"""Seconds that all looks must have failed before: more than twenty are made in a few seconds where they are close."""
+OUTAGE: Final = 900.0
+"""Seconds of nothing but failed polls, before a wait without a deadline of its own is ended."""
+LONGEST_INTERVAL: Final = 30.0
+"""Seconds between two polls that fail, at most; where tasks are polled less often, they still are."""
+SLOWER: Final = 0.1
+"""Part of the time since polls began to fail that passes until the next one."""
 LAST_LOOK: Final = 2.0
 """Seconds that a wait whose time is up is held for the answer to a look."""
 RECENT: Final = 5.0
@@ -33,8 +35,8 @@ class Listener(Protocol):
         """Take a state of the task, or the error that ends the looking."""
         ...
 
-    def expire(self) -> None:
-        """Give up."""
+    def expire(self, failure: Exception | None, /) -> None:
+        """Give up; ``failure`` is the error of the last poll, when that failed."""
         ...
 
 
@@ -48,14 +50,16 @@ class Watch:
         "allowed",
         "began",
         "failing_since",
+        "failure",
+        "failures",
         "grace",
-        "hiccups",
         "listeners",
         "look_at",
         "looked_at",
         "seen",
         "slot",
         "stage",
+        "unanswered",
     )
 
     def __init__(self, look_at: float, began: float) -> None:
@@ -69,9 +73,12 @@ class Watch:
         """When its stage began."""
         self.seen = 0.0
         """Seconds from the stage's beginning to the last look that found it unfinished."""
-        self.hiccups = 0
-        """Looks in a row that failed; ``failing_since`` is when the first of them did."""
+        self.failures = 0
+        """Polls in a row that failed; ``failing_since`` is when the first did, ``failure`` the error of the last."""
         self.failing_since = 0.0
+        self.failure: Exception | None = None
+        self.unanswered = 0.0
+        """Seconds in which polls failed, up to the last one that was answered."""
         self.allowed = 0
         """Further looks that what was last seen is worth; ``grace`` counts them."""
         self.grace = 0
@@ -90,28 +97,43 @@ class Watch:
         """Note that the look that was due is not made."""
         self.look_at, self.looked_at = look_at, NOT_YET
 
-    def limit(self, listener: Listener) -> float:
-        """Return when a listener is to give up: not before the answer to a look, if that comes soon."""
-        return max(listener.deadline, self.looked_at + LAST_LOOK) if self.is_under_way else listener.deadline
+    def limit(self, listener: Listener, resumed_at: float) -> float:
+        """Return when a listener is to give up: not before the response to a poll, if that comes soon.
 
-    def wants_last_look(self, now: float, recent: float) -> bool:
-        """Tell whether somebody would give up without a look since he came, nor one that is recent.
+        ``resumed_at`` is when the event loop last ran on after it had stood still: no response was read meanwhile.
+        """
+        if not self.is_under_way:
+            return listener.deadline
+        return max(listener.deadline, self.looked_at + LAST_LOOK, resumed_at + LAST_LOOK)
 
-        Whoever comes for no time at all asks for a look, and for nothing else.
+    def wants_last_look(self, now: float, recent: float, resumed_at: float) -> bool:
+        """Return True when a listener would give up without a poll since it came, nor a recent one.
+
+        Neither what was polled before the loop stood still counts, nor a poll that failed. A listener that came for no
+        time at all asks for a poll, and for nothing else.
         """
         if self.is_under_way:
             return False
         is_recent = now - self.looked_at < recent
         return any(
             listener.deadline <= now
-            and self.looked_at < listener.came_at
+            and (self.looked_at < max(listener.came_at, resumed_at) or self.failures > 0)
             and (not is_recent or listener.deadline <= listener.came_at)
             for listener in self.listeners
         )
 
-    def is_enough(self, allowed: int | None) -> bool:
+    def unanswered_by(self, now: float) -> float:
+        """Return the seconds in which its polls were not answered until now."""
+        return self.unanswered + self.failing_for(now)
+
+    def failing_for(self, now: float) -> float:
+        """Return the seconds since which all its polls have failed, 0 when the last one did not."""
+        return now - self.failing_since if self.failures else 0.0
+
+    def is_enough(self, allowed: int | None, now: float) -> bool:
         """Note a look that is worth so many more (None where nothing is to end); True when there were as many."""
-        self.hiccups = 0
+        self.unanswered += self.failing_for(now)
+        self.failures, self.failure = 0, None
         if allowed is None:
             return False
         # A song that was joined late still has the looks of a file that is late.
@@ -125,9 +147,17 @@ class Watch:
             self.stage, self.began = stage, now
         self.seen = now - self.began
 
-    def is_beyond_hope(self, now: float) -> bool:
-        """Note a look that failed; True when so many did, for so long, that whoever waits must be told."""
-        if not self.hiccups:
+    def note_failure(self, error: Exception, now: float) -> None:
+        """Note a poll that failed."""
+        if not self.failures:
             self.failing_since = now
-        self.hiccups += 1
-        return self.hiccups > HICCUPS and now - self.failing_since >= OUTAGE
+        self.failures += 1
+        self.failure = error
+
+    def is_given_up(self, now: float) -> bool:
+        """Return True when polls have failed for so long that a wait without a deadline must be ended."""
+        return self.failures > 1 and now - self.failing_since >= OUTAGE
+
+    def interval(self, usual: float, now: float) -> float:
+        """Return the seconds until the next poll: longer, the longer all polls have failed."""
+        return max(usual, min(LONGEST_INTERVAL, SLOWER * (now - self.failing_since))) if self.failures else usual

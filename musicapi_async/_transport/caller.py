@@ -11,11 +11,12 @@ from typing import Final, Generic, TypeVar, cast
 
 import attrs
 from multidict import CIMultiDict
-from yarl import URL
 
-from musicapi_async._settings import Secret, SecretBytes, Settings
+from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
+from musicapi_async._transport.addresses import url_of
 from musicapi_async._transport.connections import USER_AGENT
 from musicapi_async._transport.ledger import Ledger
+from musicapi_async._transport.named import Named, ids_in
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, read_body, unreadable
 from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, fault_of, judge, wait_before
@@ -32,7 +33,7 @@ from musicapi_async.errors import (
 )
 from musicapi_async.wire.json import write_json
 
-__all__ = ["Call", "Caller", "logger"]
+__all__ = ["Call", "Caller", "logger", "raise_cancellation"]
 
 T = TypeVar("T")
 
@@ -60,6 +61,8 @@ class Call:
     """The least time limit of each try."""
     instead: str = ""
     """What to use when the service has retired this."""
+    cancellation: asyncio.CancelledError | None = None
+    """Of the caller, while its paid request was in flight; the client raises it when the response is read."""
 
     @property
     def attempted(self) -> str:
@@ -76,16 +79,19 @@ class Caller:
         self.ledger = ledger
         known = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         # Of the HTTP library's own kind, so that it need not be made for each request.
-        headers = CIMultiDict({**known, "Authorization": Secret(f"Bearer {settings.api_key}")})
-        keys = _spellings(settings.api_key) if len(settings.api_key) >= SHORTEST_KEY else ()
+        headers = CIMultiDict({**known, "Authorization": HeaderText(f"Bearer {settings.api_key.reveal()}")})
+        keys = _spellings(settings.api_key)
         self._looking = Sent(headers, None, keys)
         self._posting = Sent(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
         self._terms: dict[float, Terms] = {}
+        self._base = url_of(settings.base_url)
+        self._base_path = self._base.raw_path.rstrip("/")
 
     async def ask(self, call: Call, read: Callable[[Reply], T], guard: Guard | None = None) -> T:
         """Send the call, repeating what may be repeated, and return what ``read`` makes of the reply.
 
-        A ``guard`` is told before each time a paid one leaves, and when it is to be sent again.
+        A ``guard`` is told before each time a paid one leaves, and when it is to be sent again. What was accepted is
+        returned although the caller was cancelled meanwhile: ``call.cancellation`` has to be raised then.
 
         Raises the typed error of whatever went wrong; UncertainSubmissionError when a paid request may have been
         accepted.
@@ -100,7 +106,7 @@ class Caller:
 
     async def send(self, call: Call, way: Way | None) -> Reply:
         """Send the call once and return its reply, whatever its status; a paid one with a ``way``."""
-        url = URL(self.settings.base_url + call.path, encoded=True)
+        url = self._base.with_path(self._base_path + call.path, encoded=True)
         sent = self._looking if call.body is None else self._posting._replace(body=write_json(call.body))
         terms = self._terms.get(call.seconds)
         if terms is None:
@@ -137,9 +143,20 @@ class Caller:
         _log(logging.WARNING, "%s", error)
 
 
-def _spellings(key: str) -> tuple[bytes, ...]:
-    """Return the key as it may stand in JSON, where a slash may be escaped."""
-    return tuple(SecretBytes(spelling.encode()) for spelling in dict.fromkeys((key, key.replace("/", "\\/"))))
+def raise_cancellation(call: Call, came: str) -> None:
+    """Raise the cancellation that came while the call was in flight, if one did; it and the log say what came of it."""
+    if call.cancellation is not None:
+        sentence = f"{call.attempted} was cancelled in flight, and {came}"
+        _log(logging.WARNING, "%s", sentence)
+        call.cancellation.add_note(sentence)
+        raise call.cancellation
+
+
+def _spellings(key: Secret) -> tuple[SecretBytes, ...]:
+    """Return the key as it may stand in JSON, where a slash may be escaped; nothing for a short one."""
+    text = key.reveal()
+    spellings = dict.fromkeys((text, text.replace("/", "\\/"))) if len(text) >= SHORTEST_KEY else ()
+    return tuple(SecretBytes(spelling.encode()) for spelling in spellings)
 
 
 def _log(level: int, message: str, *values: object, exc_info: BaseException | None = None) -> None:
@@ -179,22 +196,45 @@ class _Tries(Generic[T]):
             result = self._understand(await self._caller.send(self._call, self._way))
         except NotReadyError as failure:
             self._note_accepted()
+            if self._cancellation is not None:
+                raise self._cancellation from failure
             raise self._again_or_late(failure) from failure
         except (MusicAPIError, BrokenError) as failure:
-            consequence = self._consequence(failure)
-            if self._guard is not None and isinstance(consequence, RepeatError):
-                await self._guard.stay()
+            consequence = await self._settle(failure)
             if consequence is failure:
                 raise
             raise consequence from failure
         except BaseException as end:
             if self._way is not None and self._way.sent_at is not None:
                 self._tell_cut_off(end)
+            elif self._way is not None and self._guard is not None:
+                await self._guard.stay()
             raise
         self._caller.session.budget.earn()
         if is_paid:
             self._note_accepted()
+            self._call.cancellation = self._cancellation
         return result
+
+    @property
+    def _cancellation(self) -> asyncio.CancelledError | None:
+        """Of the caller, while its request was in flight."""
+        return None if self._way is None else self._way.cancellation
+
+    async def _settle(self, failure: MusicAPIError | BrokenError) -> BaseException:
+        """Return what is to be raised for a failure, when the guard knows what it means."""
+        consequence, cancellation = self._consequence(failure), self._cancellation
+        task_ids = consequence.task_ids if isinstance(consequence, MusicAPIError) else ()
+        if self._guard is not None:
+            is_refused = not task_ids and not isinstance(consequence, UncertainSubmissionError)
+            if is_refused and (cancellation is not None or isinstance(consequence, RepeatError)):
+                await self._guard.stay()
+            elif cancellation is not None and len(task_ids) == 1:
+                self._guard.accept(task_ids[0])
+        if cancellation is None:
+            return consequence
+        cancellation.add_note(str(consequence))
+        return cancellation
 
     def _note_accepted(self) -> None:
         if self._is_paid:
@@ -212,6 +252,8 @@ class _Tries(Generic[T]):
 
     def _consequence(self, failure: MusicAPIError | BrokenError) -> Exception:
         """Return what is to be raised: RepeatError, or the error for the user."""
+        if self._is_paid and isinstance(failure, MusicAPIError):
+            self._note_named(failure, ids_in(getattr(failure, "body", None), self._call.body))
         verdict = judge(Kind.PAID if self._is_paid else Kind.LOOK, failure)
         if self._way is not None:
             # Waiting in line is not trying.
@@ -236,10 +278,17 @@ class _Tries(Generic[T]):
             return ConnectionFailedError(self._call.attempted, failure.reason)
         return failure.towards(self._call.instead) if isinstance(failure, RetiredError) else failure
 
+    def _note_named(self, failure: MusicAPIError, named: Named) -> None:
+        """Put the ids that a refusal names on the error and into the log: what they stand for may be paid for."""
+        failure.task_ids, failure.result_ids = named
+        if not named.is_empty:
+            ids = ", ".join((*named.task_ids, *named.result_ids))
+            _log(logging.WARNING, "%s failed, and its response names %s", self._call.attempted, ids)
+
     def _wait(self, failure: Exception) -> float | None:
         """Return the seconds before the next try, or None when there is to be none."""
         settings = self._caller.settings
-        wait = wait_before(self._count, failure, _spread)
+        wait = wait_before(self._count, failure, _spread) if self._cancellation is None else None
         if wait is None or self._count >= (self._call.attempts or settings.max_attempts):
             return None
         spent = asyncio.get_running_loop().time() - (self._began or 0.0)
@@ -265,7 +314,7 @@ class _Tries(Generic[T]):
             failure = unreadable(self._call.attempted, failure.reply, failure.reason)
         start = failure.start.decode("utf-8", "replace") if isinstance(failure, UnreadableReplyError) else None
         ledger = self._caller.ledger
-        return UncertainSubmissionError(
+        uncertain = UncertainSubmissionError(
             self._call.attempted,
             self._call.request,
             failure.reason if isinstance(failure, BrokenError) else str(failure),
@@ -275,9 +324,11 @@ class _Tries(Generic[T]):
             ledger.balance,
             ledger.seen_at,
         )
+        self._note_named(uncertain, ids_in(uncertain.body, self._call.body))
+        return uncertain
 
     def _tell_cut_off(self, end: BaseException) -> None:
-        """Report a paid request whose caller was cancelled, or otherwise ended, while it was under way."""
-        uncertain = self._uncertain(BrokenError(Fault.CUT, "it was cancelled after it was sent"))
+        """Report a paid request that was ended while it was in flight, before its response came."""
+        uncertain = self._uncertain(BrokenError(Fault.CUT, "it was given up after it was sent"))
         end.add_note(str(uncertain))
         self._caller.report(uncertain)

@@ -3,26 +3,34 @@
 import asyncio
 import os
 import platform
+import select
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.tracing import Trace
+from multidict import CIMultiDict
 from yarl import URL
 
-from musicapi_async._settings import Secret, Settings
+from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.addresses import is_this_machine
 from musicapi_async._transport.replies import without_keys
 from musicapi_async._transport.retry import BrokenError, Fault
 from musicapi_async._version import VERSION
-from musicapi_async.errors import ClientClosedError, InvalidRequestError
+from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
-__all__ = ["USER_AGENT", "Connections", "Route", "break_of"]
+__all__ = ["USER_AGENT", "Connections", "Connector", "Route", "break_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
+HAS_POLL: Final = hasattr(select, "poll")
+"""False on Windows."""
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
 
 # From the special to the general: the first that fits is taken.
@@ -44,8 +52,56 @@ class Route(NamedTuple):
     """
 
     proxy: URL | None = None
-    asked_with: Mapping[str, str] | None = None
-    sent_along: Mapping[str, str] | None = None
+    asked_with: CIMultiDict[str] | None = None
+    sent_along: CIMultiDict[str] | None = None
+
+    def headers(self, others: Mapping[str, str]) -> Mapping[str, str]:
+        """Return a request's headers with what the proxy reads itself; never in a plain dict, which is taken apart."""
+        return others if self.sent_along is None else CIMultiDict([*others.items(), *self.sent_along.items()])
+
+
+class Connector(aiohttp.TCPConnector):
+    """Makes connections, and keeps those that can be used again.
+
+    ``connecting`` is entered while a connection is made. What is overridden is where the HTTP library's own connectors
+    differ; it is called once for each connection, not for each request.
+    """
+
+    def __init__(
+        self, *, connecting: Callable[[], AbstractContextManager[object]] = nullcontext, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._connecting = connecting
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        try:
+            with self._connecting():
+                return await super()._create_connection(req, traces, timeout)
+        except BaseException:
+            # The host may have moved: the next attempt looks its name up again.
+            self.clear_dns_cache()
+            raise
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> aiohttp.connector.Connection | None:
+        # What lies on an idle connection is no response to a request that was not written yet.
+        while (kept := await super()._get(key, traces)) is not None and _has_input(kept):
+            kept.close()
+        return kept
+
+
+def _has_input(connection: aiohttp.connector.Connection) -> bool:
+    """Return True when an idle connection has received something, or its end, whether that was read or not."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    socket = transport.get_extra_info("socket")
+    if not HAS_POLL:
+        return bool(select.select([socket], [], [], 0)[0])
+    unread = select.poll()
+    unread.register(socket.fileno(), select.POLLIN)
+    return bool(unread.poll(0))
 
 
 class Connections:
@@ -77,7 +133,7 @@ class Connections:
         return self._open[use]
 
     def check(self) -> None:
-        """Raise ClientClosedError after closing, RuntimeError in another event loop than the first."""
+        """Raise ClientClosedError after closing, EventLoopError in another event loop than the first."""
         if self.closed:
             raise ClientClosedError
         loop = asyncio.get_running_loop()
@@ -86,7 +142,7 @@ class Connections:
                 "this client was first used in another event loop: make one client for each loop, "
                 "or use musicapi_sync, which brings its own"
             )
-            raise RuntimeError(message)
+            raise EventLoopError(message)
         self._loop = loop
 
     def route(self, url: URL) -> Route:
@@ -111,7 +167,7 @@ class Connections:
 
 
 def break_of(
-    error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[bytes, ...] = ()
+    error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[SecretBytes, ...] = ()
 ) -> BrokenError:
     """Say what broke an exchange; ``was_sent`` tells for certain whether bytes left, None that it is not known.
 
@@ -143,6 +199,8 @@ def _take_frames(error: BaseException | None) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time" if not str(error) else f"no answer in time ({error})"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refuses the tunnel ({error.status} {error.message}): check its address and login"
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ssl.SSLError):
         return _tls_reason(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -167,17 +225,28 @@ def _route_to(url: URL, settings: Settings) -> Route:
         found = Secret(getproxies().get(url.scheme) or getproxies().get("all") or "")
     if not found:
         return Route()
-    try:
-        proxy = URL(found if "://" in found else f"http://{found}")
-    except ValueError:
-        proxy = URL()
-    if proxy.scheme not in {"http", "https"} or not proxy.host:
-        # The address may hold a password: it is not shown.
+    route = _route_by(found, is_tunnel=url.scheme == "https")
+    if route is None:
         message = "the environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is no address such as http://host:3128"
         raise InvalidRequestError(message, "trust_env", None, "http://host:port, or trust_env=False")
+    return route
+
+
+def _route_by(address: Secret, *, is_tunnel: bool) -> Route | None:
+    """Return the way by a proxy; None when this is no address of one.
+
+    It raises nothing, since its local variables hold the password.
+    """
+    text = address.reveal()
+    try:
+        proxy = URL(text if "://" in text else f"http://{text}")
+    except ValueError:
+        return None
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        return None
     bare = proxy.with_user(None)
     if proxy.user is None:
         return Route(bare)
-    told = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
-    login = {"Proxy-Authorization": Secret(f"Basic {told}")}
-    return Route(bare, asked_with=login) if url.scheme == "https" else Route(bare, sent_along=login)
+    login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+    headers: CIMultiDict[str] = CIMultiDict({"Proxy-Authorization": HeaderText(f"Basic {login}")})
+    return Route(bare, asked_with=headers) if is_tunnel else Route(bare, sent_along=headers)

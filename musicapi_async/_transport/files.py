@@ -12,8 +12,9 @@ import aiohttp
 from yarl import URL
 
 from musicapi_async._settings import Settings
-from musicapi_async._transport.addresses import address_in, is_public, is_this_machine
-from musicapi_async._transport.connections import USER_AGENT, Connections, break_of
+from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
+from musicapi_async._transport.connections import USER_AGENT, Connections, Connector, break_of
+from musicapi_async._transport.minimum_rate import MinimumRate
 from musicapi_async._transport.ranges import Answer, Part
 from musicapi_async._transport.repeating import RepeatError, repeating
 from musicapi_async._transport.replies import Reply, error_from
@@ -43,11 +44,16 @@ _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
 class FileReply(NamedTuple):
-    """A file on its way: the byte at which these chunks begin, and the size of the whole where its host tells it."""
+    """A file on its way: the byte at which these chunks begin, and the size of the whole where its host announces it.
+
+    ``media_type`` is the response's own word (``audio/mpeg``, or empty), ``address`` where redirects have led.
+    """
 
     start: int
     size: int | None
     chunks: AsyncIterator[bytes]
+    media_type: str
+    address: str
 
 
 class Files:
@@ -56,6 +62,8 @@ class Files:
     def __init__(self, connections: Connections, budget: Budget) -> None:
         self.connections = connections
         self.budget = budget
+        # Before the pool, so that waiting for a turn does not count as waiting for the host.
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def fetch(self, settings: Settings, url: str, take: Callable[[FileReply], Awaitable[T]]) -> T:
         """Ask for a file and hand it to ``take``; again, by the rules of retry.py, when it breaks off.
@@ -72,13 +80,16 @@ class Files:
         return cast("T", await repeating(tries))
 
     @asynccontextmanager
-    async def open(self, settings: Settings, url: str, part: Part) -> AsyncIterator[FileReply]:
+    async def open(self, settings: Settings, url: str, part: Part, rate: MinimumRate) -> AsyncIterator[FileReply]:
         """Ask for what is missing of a file once, following redirects, without any credential.
 
         Only public addresses are connected to, those of the API's own host excepted. Where a proxy looks the names up,
         only what is spelled out in the URL can be checked.
         """
         response = None
+        # A call from another event loop fails here, before it waits for a slot.
+        self.connections.check()
+        await self._slots.acquire()
         try:
             response = await self._follow(settings, _address_of(url), part.ask())
             answer = part.hear(response.status, response.headers)
@@ -87,35 +98,43 @@ class Files:
                 response = await self._follow(settings, _address_of(url), part.ask())
                 answer = part.hear(response.status, response.headers)
             if answer is Answer.REFUSAL:
-                raise error_from(f"GET {url}", Reply(response.status, response.headers, b""), None)
-            yield FileReply(part.came, part.size, _chunks(response.content, url, part))
+                refusal = Reply(response.status, response.headers, b"")
+                raise error_from(f"GET {url}", refusal, None, is_from_api=False)
+            _check_size(part.size, settings, "are announced")
+            chunks = _chunks(response.content, rate, url, part, settings)
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            yield FileReply(part.came, part.size, chunks, media_type, str(response.url))
         finally:
             if response is not None:
                 # What was read to its end is free already.
                 response.close()
+            self._slots.release()
 
     async def _follow(self, settings: Settings, address: URL, asked: Mapping[str, str]) -> aiohttp.ClientResponse:
         limits = aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         )
+        # A header that comes byte by byte is never silent for long.
+        until_head = max(settings.timeout, settings.connect_timeout + settings.read_timeout)
         for _ in range(REDIRECTS + 1):
             _check(address, settings)
             route = self.connections.route(address)
             is_open = route.proxy is not None or _may_be_private(address, settings)
             http = self.connections.session("open files" if is_open else "files", _open_session if is_open else _guard)
             try:
-                response = await http.get(
-                    address,
-                    headers={**(route.sent_along or {}), **asked},
-                    timeout=limits,
-                    allow_redirects=False,
-                    proxy=route.proxy,
-                    proxy_headers=route.asked_with,
-                )
+                async with asyncio.timeout(until_head):
+                    response = await http.get(
+                        address,
+                        headers=route.headers(asked),
+                        timeout=limits,
+                        allow_redirects=False,
+                        proxy=route.proxy,
+                        proxy_headers=route.asked_with,
+                    )
                 if response.status not in MOVED or not (location := response.headers.get("Location")):
                     return response
                 response.close()
-                address = address.join(URL(location))
+                address = joined(address, location)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 raise _break_of(error, address) from error
         raise BrokenError(Fault.REFUSAL, f"it redirects more than {REDIRECTS} times")
@@ -139,11 +158,13 @@ class _Tries(Generic[T]):
     async def once(self) -> T:
         """Try once; raises RepeatError when another try is due, else the error to hand on."""
         self._count += 1
+        rate = MinimumRate()
         try:
-            async with self._files.open(self._settings, self._url, self._part) as reply:
-                result = await self._take(reply)
+            with rate:
+                async with self._files.open(self._settings, self._url, self._part, rate) as reply:
+                    result = await self._take(reply)
         except (BrokenError, MusicAPIError) as failure:
-            wait = self._wait(failure)
+            wait = self._wait(failure, rate.stood_still)
             if wait is None:
                 raise
             reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)
@@ -153,13 +174,18 @@ class _Tries(Generic[T]):
         self._files.budget.earn()
         return result
 
-    def _wait(self, failure: Exception) -> float | None:
-        """Return the seconds before the next try, or None when there is to be none."""
+    def _wait(self, failure: Exception, stood_still: float) -> float | None:
+        """Return the seconds before the next attempt, or None when there is to be none.
+
+        An attempt during which the process was stopped for longer than a silence may last says nothing about its host.
+        """
         if judge(Kind.FILE, failure) is not Verdict.REPEAT:
             return None
         if self._files.connections.closed:
             raise ClientClosedError from failure
-        brought_further = is_progress(self._part.came - self._furthest)
+        self._began += stood_still
+        was_stopped = stood_still >= self._settings.read_timeout
+        brought_further = was_stopped or is_progress(self._part.came - self._furthest)
         self._furthest = max(self._furthest, self._part.came)
         if brought_further:
             self._count = 1
@@ -172,14 +198,16 @@ class _Tries(Generic[T]):
         return wait if brought_further or self._files.budget.spend(failure) else None
 
 
-async def _chunks(content: aiohttp.StreamReader, url: str, part: Part) -> AsyncIterator[bytes]:
+async def _chunks(
+    content: aiohttp.StreamReader, rate: MinimumRate, url: str, part: Part, settings: Settings
+) -> AsyncIterator[bytes]:
     """Yield the body as it comes; what breaks it off is told apart from what whoever reads it raises.
 
     Without a length the end of the connection is the end of the file: nobody can tell then whether it is whole.
     """
     while True:
         try:
-            chunk = await content.readany()
+            chunk = await rate.read(content)
         # RuntimeError: the client was closed.
         except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
             if part.is_whole:
@@ -192,10 +220,18 @@ async def _chunks(content: aiohttp.StreamReader, url: str, part: Part) -> AsyncI
             announced = part.size
             part.forget()
             raise BrokenError(Fault.CUT, f"more came than the {announced} bytes that were announced")
+        _check_size(part.came, settings, "came")
         yield chunk
     # The HTTP library counts what one answer announced; of a part, that need not be all that is missing.
     if part.size is not None and not part.is_whole:
         raise BrokenError(Fault.CUT, f"the answer ended before the {part.size} bytes that were announced")
+
+
+def _check_size(size: int | None, settings: Settings, how: str) -> None:
+    """Refuse a file that is too large, by what its host announces or by what came, all attempts together."""
+    if size is not None and size > settings.max_file_size:
+        reason = f"it is larger than max_file_size, {settings.max_file_size} bytes: {size} {how}"
+        raise BrokenError(Fault.REFUSAL, reason)
 
 
 class _PrivateError(OSError):
@@ -225,7 +261,7 @@ def _refused(host: str) -> str:
 
 def _address_of(url: str) -> URL:
     try:
-        return URL(url)
+        return url_of(url)
     except ValueError as error:
         raise BrokenError(Fault.REFUSAL, f"it is no address: {error}") from error
 
@@ -257,7 +293,7 @@ def _guard(common: Mapping[str, Any]) -> aiohttp.ClientSession:
 
 def _open_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=AT_ONCE, **common),
+        connector=Connector(limit=0, **common),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=HEADERS,
     )

@@ -1,80 +1,156 @@
-"""Time limits of exchanges: one timer for all of them, since one each costs more than all else that a look does."""
+"""Time limits of exchanges: one timer for all of them, since one each costs more than all else that a poll does.
+
+A limit that the process itself slept through (it was stopped, its machine suspended, its event loop blocked) says
+nothing about the peer: the response may have arrived long ago. Then what is there is read before the limit counts.
+"""
 
 import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
-__all__ = ["Limits"]
+from musicapi_async._transport.shielding import cancel_task
+
+__all__ = ["Limit", "Limits"]
 
 NEVER: Final = math.inf
+SHORTEST_GRACE: Final = 0.02
+"""Seconds between the end of a limit and its effect: what has arrived by then is read."""
+LONGEST_GRACE: Final = 2.0
+"""The same at most: as long as the timer was late."""
+ON_TIME: Final = 0.05
+"""A timer that is later than this was held up again: what is there may still not have been read."""
+MOST_GRACES: Final = 8
 
 
 class Limits:
     """Ends the exchanges that take too long."""
 
     def __init__(self) -> None:
-        self._running: dict[_Limit, None] = {}
+        self._running: dict[asyncio.Task[Any], Limit] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
 
-    def within(self, seconds: float) -> "_Limit":
-        """Bound the block below to so many seconds; raises TimeoutError at its end when they are up."""
-        return _Limit(self, seconds)
+    def within(self, total: float, connecting: float, silence: float) -> "Limit":
+        """Bound the block below; raises TimeoutError at its end when the time is up.
+
+        In seconds: ``total`` for all of it, ``connecting`` for each connection that it makes, ``silence`` between two
+        calls of ``heard``, from its beginning on.
+        """
+        return Limit(self, total, connecting, silence)
+
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Bound the making of a connection, for the exchange of the current task."""
+        task = asyncio.current_task()
+        limit = None if task is None else self._running.get(task)
+        if limit is None:
+            yield
+            return
+        limit.is_connecting = True
+        limit.heard()
+        yield
+        limit.is_connecting = False
+        limit.heard()
 
     def close(self) -> None:
         """Take the timer out of the event loop."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def begin(self, limit: "_Limit") -> None:
+    def begin(self, task: asyncio.Task[Any], limit: "Limit") -> None:
         """Watch over a limit from now on."""
-        self._running[limit] = None
+        self._running[task] = limit
         if limit.ends_at < self._timer_at:
-            self._arm(limit.ends_at)
+            self.arm(limit.ends_at)
 
-    def end(self, limit: "_Limit") -> None:
+    def end(self, task: asyncio.Task[Any]) -> None:
         """Forget a limit; the timer stays as it is, and finds nothing."""
-        self._running.pop(limit, None)
+        self._running.pop(task, None)
 
-    def _arm(self, at: float) -> None:
-        self.close()
-        self._timer_at = at
-        self._timer = asyncio.get_running_loop().call_at(at, self._wake) if at < NEVER else None
+    def arm(self, at: float) -> None:
+        """Have the timer fire at this time of the event loop's clock, if not before."""
+        if at < self._timer_at:
+            self.close()
+            self._timer_at = at
+            self._timer = asyncio.get_running_loop().call_at(at, self._wake)
 
     def _wake(self) -> None:
         now = asyncio.get_running_loop().time()
-        for limit in [limit for limit in self._running if limit.ends_at <= now]:
-            self.end(limit)
-            limit.exceed()
-        self._arm(min((limit.ends_at for limit in self._running), default=NEVER))
+        for task, limit in tuple(self._running.items()):
+            if limit.ends_at <= now and not limit.has_grace(now):
+                self.end(task)
+                limit.exceed()
+        self._timer_at = NEVER
+        self.arm(min((limit.ends_at for limit in self._running.values()), default=NEVER))
 
 
-class _Limit:
+class Limit:
     """One exchange's limit: as ``asyncio.timeout``, without a timer of its own."""
 
-    __slots__ = ("_cancelling", "_is_over", "_limits", "_task", "ends_at")
+    __slots__ = (
+        "_cancelling",
+        "_connecting",
+        "_graces",
+        "_is_over",
+        "_limits",
+        "_silence",
+        "_task",
+        "_total_at",
+        "ends_at",
+        "is_connecting",
+    )
 
-    def __init__(self, limits: Limits, seconds: float) -> None:
+    def __init__(self, limits: Limits, total: float, connecting: float, silence: float) -> None:
+        now = asyncio.get_running_loop().time()
         self._limits = limits
-        self.ends_at = asyncio.get_running_loop().time() + seconds
+        self._connecting = connecting
+        self._silence = silence
+        self._total_at = now + total
+        self.ends_at = now + min(total, silence)
+        self.is_connecting = False
+        """True while a connection is made, and when that has failed."""
         self._is_over = False
+        self._graces = 0
+        """How often in a row its end was put off."""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         task: asyncio.Task[Any] | None = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
         self._task = task
         # Who cancels it besides is not to be mistaken for this limit.
         self._cancelling = task.cancelling()
-        self._limits.begin(self)
+        self._limits.begin(task, self)
+        return self
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
-        self._limits.end(self)
+        self._limits.end(self._task)
         is_ours = self._is_over and self._task.uncancel() <= self._cancelling
         if is_ours and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
+    def heard(self) -> None:
+        """Note that something came, or that a connection is being made: that part's time begins anew."""
+        now = asyncio.get_running_loop().time()
+        ends_at = min(self._total_at, now + (self._connecting if self.is_connecting else self._silence))
+        # What arrives in a grace may take the rest of it.
+        self.ends_at = max(ends_at, self.ends_at) if self._graces else ends_at
+        if now < self._total_at:
+            self._graces = 0
+        self._limits.arm(self.ends_at)
+
+    def has_grace(self, now: float) -> bool:
+        """Put the end off, so that what has arrived is read first; False when it was, or when it takes too long."""
+        late = now - self.ends_at
+        if self._graces and (late < ON_TIME or self._graces >= MOST_GRACES):
+            return False
+        self._graces += 1
+        self.ends_at = now + min(LONGEST_GRACE, max(SHORTEST_GRACE, late))
+        return True
+
     def exceed(self) -> None:
         """End the exchange."""
         self._is_over = True
-        self._task.cancel()
+        cancel_task(self._task)

@@ -20,12 +20,12 @@ from musicapi_async.results import (
     UploadedClip,
     Word,
 )
-from musicapi_async.results.clip import Row, state_and_url, structure_clip
+from musicapi_async.results.clip import COMPLETE, Row, state_and_url, structure_clip
 from musicapi_async.results.lyrics import aligned
 from musicapi_async.wire.converter import structure, structured_by, wire
 from musicapi_async.wire.values import text, whole
 
-__all__ = ["read_clip", "read_result", "read_uploaded", "state_and_url"]
+__all__ = ["COMPLETE", "read_clip", "read_result", "read_uploaded", "state_and_url"]
 
 T = TypeVar("T")
 Body = Mapping[str, object]
@@ -119,13 +119,13 @@ def _structure_aligned(row: Body, _: object) -> AlignedLyrics:
 
 def _structure_batch(body: Body, _: object) -> Batch:
     row = body if body.get("batch_id") else _in_data(body)[1]
-    found = row.get("tasks") or row.get("items") or body.get("data")
-    tasks = found if isinstance(found, list) else list(found.values()) if isinstance(found, Mapping) else []
-    batch_id = text(row.get("batch_id"))
-    if not batch_id:
+    found = row.get("tasks") or row.get("items") or body.get("tasks") or body.get("items") or body.get("data")
+    items = found if isinstance(found, list) else list(found.values()) if isinstance(found, Mapping) else []
+    tasks, batch_id = tuple(map(_batch_task, items)), text(row.get("batch_id")) or None
+    # A response that refuses, and yet names tasks, has been seen without it.
+    if batch_id is None and not any(task.task_id for task in tasks):
         raise ValueError("batch_id is missing")
-    submitted = whole(row.get("submitted"))
-    return Batch(batch_id=batch_id, submitted=submitted, tasks=tuple(map(_batch_task, tasks)), raw=body)
+    return Batch(batch_id=batch_id, submitted=whole(row.get("submitted")), tasks=tasks, raw=body)
 
 
 structured_by(AlignedLyrics, _structure_aligned)

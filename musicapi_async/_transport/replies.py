@@ -10,6 +10,12 @@ from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 from musicapi_async import errors
+from musicapi_async._bounds import MAX_MESSAGE, bounded_text
+from musicapi_async._settings import SecretBytes
+from musicapi_async._transport.error_bodies import ErrorDetails, message_in, read_error
+from musicapi_async._transport.error_classes import ABOUT_CREDITS, effective_status, error_class, refusal_class
+from musicapi_async._transport.pages import REDIRECTS, page_in, redirect_target
+from musicapi_async._transport.wordings import own_words, sentence_about_credits
 from musicapi_async.wire.json import read_json
 from musicapi_async.wire.values import number, text
 
@@ -21,10 +27,10 @@ __all__ = [
     "is_not_ready",
     "is_refunded",
     "message_in",
-    "names_task",
     "own_words",
     "read_body",
     "read_object",
+    "read_refund",
     "read_task_id",
     "retry_after",
     "unreadable",
@@ -43,24 +49,17 @@ NO_LETTER: Final = "\ufffd"
 """What stands for bytes that are none."""
 NO_IDS: Final = ("", ".", "..")
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
-MESSAGE_KEYS: Final = ("detail", "error", "message", "msg")
-# What a body's `type` says when the status says something else.
-STATUS_BY_TYPE: Final = {
-    "validation_error": 400,
-    "bad_request": 400,
-    "unauthorized": 401,
-    "not_found": 404,
-    "endpoint_retired": 410,
-    "rate_limited": 429,
-    "upstream_error": 502,
-}
-ERROR_BY_STATUS: Final[Mapping[int, type[errors.APIStatusError]]] = {
-    401: errors.AuthenticationError,
-    404: errors.NotFoundError,
-    410: errors.RetiredError,
-    429: errors.RateLimitError,
-}
-MODERATED: Final = ("lyrics", "description", "copyright", "inappropriate", "moderation", "artist name", "producer tag")
+REFUND_KEYS: Final = ("already_refunded", "refund_processed")
+REFUND_PLACES: Final = ("error", "detail", "message", "data", "handledData")
+"""Objects of a response in which a refund can be reported, besides the response itself."""
+# The whole sentence, and the last one: "No credits were refunded" and "... refunded, if ..." report nothing.
+REFUND_SENTENCE: Final = re.compile(r"(?:^|[.!]\s+)credits were previously refunded\.\s*$", re.IGNORECASE)
+FROM_ELSEWHERE: Final = frozenset({403, 404})
+"""Statuses that the service explains in JSON: with another text they come from a gateway, or from another site."""
+PROXY_LOGIN: Final = 407
+TOO_MANY: Final = 429
+"""A limit is one, whatever imposes it, and however it says so."""
+SHOWN_BYTES: Final = 200
 
 
 class Reply(NamedTuple):
@@ -69,12 +68,12 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[SecretBytes, ...] = ()
     """What it must not tell of what was sent."""
 
     def __repr__(self) -> str:
         """Show no headers: they may repeat the key, and tracebacks may show locals."""
-        return f"Reply({self.status}, {self.content!r})"
+        return f"Reply({self.status}, {self.content[:SHOWN_BYTES]!r})"
 
     @property
     def request_id(self) -> str | None:
@@ -88,10 +87,10 @@ class Reply(NamedTuple):
         return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
 
 
-def without_keys(told: str, keys: tuple[bytes, ...]) -> str:
+def without_keys(told: str, keys: tuple[SecretBytes, ...]) -> str:
     """Take the key out of a text for people."""
     for key in keys:
-        told = told.replace(key.decode(), KEY_SHOWN.decode())
+        told = told.replace(key.reveal().decode(), KEY_SHOWN.decode())
     return told
 
 
@@ -112,13 +111,21 @@ def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, obje
         raise error_from(attempted, reply, body)
     if not isinstance(body, dict):
         raise unreadable(attempted, reply, _what_is_wrong(reply, body))
-    told = body.get("code")
-    code = None if told is None or told == OK else number(told)
+    code = _code_in(body)
     if code is not None and code >= BAD_REQUEST:  # an error that was sent with a 2xx
         raise error_from(attempted, reply._replace(status=int(code)), body)
     if is_refunded(body):
         raise error_from(attempted, reply, body)
     return body
+
+
+def _code_in(body: Mapping[str, object]) -> float | None:
+    """Return the status that a body gives itself, or gives its error where it has none; None when that is a 200."""
+    error = body.get("error")
+    code = body.get("code")
+    if code is None and isinstance(error, dict):
+        code = error.get("code")
+    return None if code is None or code == OK else number(code)
 
 
 def is_not_ready(reply: Reply, body: object) -> bool:
@@ -162,21 +169,34 @@ def _id_in_steps(body: Mapping[str, object]) -> object:
     return None if body.get("failed_step") else next(filter(None, found), None)
 
 
-def names_task(body: object) -> bool:
-    """Tell whether a body names a task where a submit's reply does."""
-    data = body.get("data") if isinstance(body, dict) else None
-    return any(isinstance(place, dict) and bool(place.get("task_id")) for place in (body, data))
-
-
 def is_refunded(body: object) -> bool:
-    """Tell whether a body says that the credits were given back."""
-    return isinstance(body, dict) and (body.get("already_refunded") is True or body.get("refund_processed") is True)
+    """Return whether a response reports, beyond doubt, that the credits were refunded."""
+    return read_refund(body, message_in(body)) is True
+
+
+def read_refund(body: object, message: str | None) -> bool | None:
+    """Return True when the credits were refunded, False when they were not, None when the response does not say.
+
+    Only what is plainly positive is a refund: a key that is literally true, or the service's own sentence at the end of
+    ``message``. Any other wording may deny, promise or quote one, and a refund that is wrongly believed pays twice.
+    """
+    places = [body, *(body.get(name) for name in REFUND_PLACES)] if isinstance(body, dict) else []
+    flags = {
+        place.get(key) for place in places if isinstance(place, dict) for key in REFUND_KEYS if _is_flag(place, key)
+    }
+    if flags:
+        return True in flags
+    return True if message is not None and REFUND_SENTENCE.search(message) else None
+
+
+def _is_flag(place: Mapping[str, object], key: str) -> bool:
+    return isinstance(place.get(key), bool)
 
 
 def _failed_step(attempted: str, reply: Reply, body: Mapping[str, object]) -> errors.MusicAPIError:
     """Make the error of a one-shot upload that ended at one of its steps: nothing was started."""
-    kind = _refusal_class(reply.status, own_words(message_in(body) or ""))
-    status = BAD_REQUEST if kind is errors.PermissionDeniedError else FORBIDDEN
+    class_ = refusal_class(reply.status, _details_of(body))
+    status = BAD_REQUEST if class_ is errors.PermissionDeniedError else FORBIDDEN
     return error_from(attempted, reply, body, status)
 
 
@@ -185,91 +205,110 @@ def is_id(text: str) -> bool:
     return text.strip() not in NO_IDS and NO_LETTER not in text and text.encode("utf-8", "replace").decode() == text
 
 
-def error_from(attempted: str, reply: Reply, body: object, status: int | None = None) -> errors.MusicAPIError:
-    """Class a refusal: by what its body says, then by its status, or by the one it should have."""
+def error_from(
+    attempted: str, reply: Reply, body: object, status: int | None = None, *, is_from_api: bool = True
+) -> errors.MusicAPIError:
+    """Class a refusal: by what its body says, then by its status, or by the one it should have.
+
+    ``is_from_api`` is False for the response of a file's host, whose redirects and pages say nothing of the API.
+    """
+    if is_from_api and not is_refunded(body) and (error := _gateway_error(attempted, reply, body)):
+        return error
+    page = page_in(reply.content, reply.headers) if body is None else None
     if body is None:
-        body = reply.content[:FIRST_BYTES].decode("utf-8", "replace")
-    kind = body.get("type") if isinstance(body, dict) else None
-    kind = kind if isinstance(kind, str) else None
-    message = message_in(body) or f"the service answered {reply.status}"
-    effective = STATUS_BY_TYPE.get(kind or "", status or reply.status)
-    if effective == BAD_REQUEST and "not found" in own_words(message):
+        body = _start_of(reply)
+    details = ErrorDetails() if page else _details_of(body)
+    about_credits = sentence_about_credits(details)
+    effective = effective_status(details, status or reply.status)
+    message = page or message_in(body) or f"the service answered {reply.status}"
+    if about_credits and effective in ABOUT_CREDITS:
+        # A code alone is no sentence to show.
+        message = about_credits if about_credits in details.sentences else message
+    elif effective == BAD_REQUEST and "not found" in own_words(message):
         effective = 404
-    if effective == BAD_REQUEST:
-        text = f"{attempted}: {message}"
-        return errors.InvalidRequestError(text, status=reply.status, request_id=reply.request_id, body=body)
     # What was given back is a refusal, and no doubt is left, whatever the status.
-    error = errors.APIStatusError if is_refunded(body) else _error_class(effective, message)
-    known = (attempted, reply.status, message, kind, reply.request_id, body)
-    return error(*known, retry_after(reply.headers))
+    class_ = errors.APIStatusError if is_refunded(body) else error_class(effective, details)
+    if class_ is None:
+        text = f"{attempted}: {bounded_text(message, MAX_MESSAGE)}"
+        return errors.InvalidRequestError(text, status=reply.status, request_id=reply.request_id, body=body)
+    error_type = body.get("type") if isinstance(body, dict) else None
+    error_type = error_type if isinstance(error_type, str) else next(iter(details.outer_types), None)
+    known = (attempted, reply.status, message, error_type, reply.request_id, body)
+    return class_(*known, retry_after(reply.headers))
 
 
-def message_in(body: object) -> str | None:
-    """Find the sentence in an error body, whatever key this handler uses."""
-    if isinstance(body, str):
-        return body.strip()[:FIRST_BYTES] or None
-    if not isinstance(body, dict):
+def _gateway_error(attempted: str, reply: Reply, body: object) -> errors.GatewayError | None:
+    """Make the error of a response that did not come from the API; None for one that may have."""
+    if reply.status in REDIRECTS:
+        target = without_keys(redirect_target(reply.headers.get("Location")), reply.keys)
+        message = f"the answer is a redirect to {target}, which is not followed"
+    elif reply.status == PROXY_LOGIN:
+        message = "the proxy wants a login, or refuses the one it was given"
+    elif body is not None or reply.is_success or reply.status == TOO_MANY or reply.status >= 500:  # noqa: PLR2004
         return None
-    return _told_by_step(body) if body.get("failed_step") else _sentence_in(body)
+    elif page := page_in(reply.content, reply.headers):
+        message = page
+    elif reply.status in FROM_ELSEWHERE and reply.content.strip() and not _states_reason(reply):
+        message = f"the answer is not the API's JSON, but a text that begins {_start_of(reply)!r}"
+    else:
+        return None
+    if stated := message_in(body):
+        message = f"{message}: {stated}"
+    shown = _start_of(reply) if body is None else body
+    return errors.GatewayError(
+        attempted, reply.status, message, None, reply.request_id, shown, retry_after(reply.headers)
+    )
 
 
-def _sentence_in(body: Mapping[str, object]) -> str | None:
-    return next((found for key in MESSAGE_KEYS if isinstance(found := body.get(key), str) and found), None)
+def _states_reason(reply: Reply) -> bool:
+    """Return whether a plain text gives one of the service's own reasons."""
+    start = _start_of(reply)
+    is_known = any(sentence in own_words(start) for sentence in ("task not found", "clip not found"))
+    return is_known or refusal_class(FORBIDDEN, read_error(start)) is not errors.PermissionDeniedError
 
 
-def _told_by_step(body: Mapping[str, object]) -> str:
-    """Say at which step a one-shot upload ended, why, and what is left of it."""
-    name, steps = text(body["failed_step"]), body.get("steps")
-    step = steps.get(name) if isinstance(steps, dict) else None
-    upload = steps.get("upload") if isinstance(steps, dict) else None
-    clip_id = text(upload.get("clip_id")) if isinstance(upload, dict) and name != "upload" else None
-    reason = message_in(step) or _sentence_in(body)
-    kept = f" (the audio was uploaded, and can be used, as clip {clip_id})" if clip_id else ""
-    return f"the step {name} failed: {reason or 'it gave no reason'}{kept}"
+def _start_of(reply: Reply) -> str:
+    return reply.content[:FIRST_BYTES].decode("utf-8", "replace")
+
+
+def _details_of(body: object) -> ErrorDetails:
+    """Read an error body; of a one-shot upload, also the step that failed."""
+    details = read_error(body)
+    if isinstance(body, dict) and (name := text(body.get("failed_step"))):
+        steps = body.get("steps")
+        details.read(steps.get(name) if isinstance(steps, dict) else None)
+    return details
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Read ``Retry-After``: seconds, or a date; None when absent or unreadable."""
+    """Read ``Retry-After`` in seconds; None when it is absent or unreadable.
+
+    A date is measured against the response's own ``Date``, so that a wrong clock here does not matter; without one,
+    against ``now``, by default this machine's time. One that has passed is 0.
+    """
     value = headers.get("Retry-After")
     if value is None:
         return None
     if (seconds := number(value)) is not None:
         return max(0.0, seconds)
+    when = _http_date(value)
+    if when is None:
+        return None
+    sent_at = _http_date(headers.get("Date")) or now or datetime.now(UTC)
+    return max(0.0, (when - sent_at).total_seconds())
+
+
+def _http_date(value: str | None) -> datetime | None:
     try:
-        when = parsedate_to_datetime(value)
+        when = parsedate_to_datetime(value or "")
     except (ValueError, OverflowError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
-
-
-def _error_class(status: int, message: str) -> type[errors.APIStatusError]:
-    if status in {402, 403}:
-        return _refusal_class(status, own_words(message))
-    if status in ERROR_BY_STATUS:
-        return ERROR_BY_STATUS[status]
-    return errors.ServerError if status >= 500 else errors.APIStatusError  # noqa: PLR2004
-
-
-def own_words(message: str) -> str:
-    """Return the message without what it quotes: a song about credits is not a matter of money."""
-    return re.sub(r"'.*'|\".*\"", "''", message, flags=re.DOTALL).lower()
-
-
-def _refusal_class(status: int, message: str) -> type[errors.APIStatusError]:
-    """Split the overloaded 403 (and 402) by its message: credits, subscription, moderation, or plain refusal."""
-    if "credit" in message:
-        return errors.InsufficientCreditsError
-    if "subscription" in message:
-        return errors.SubscriptionError
-    if status == 402:  # noqa: PLR2004
-        return errors.InsufficientCreditsError
-    if any(word in message for word in MODERATED):
-        return errors.ModerationError
-    return errors.PermissionDeniedError
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _what_is_wrong(reply: Reply, body: object) -> str:
+    if body is None and (page := page_in(reply.content, reply.headers)):
+        return f"{page} (not JSON): check base_url, and the proxy or the login page of the network in between"
     if body is not None:
         return f"the reply is a JSON {type(body).__name__}, not an object"
     if not reply.content:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from musicapi_async import errors
-from musicapi_async._transport.replies import Reply, is_refunded, names_task, own_words
+from musicapi_async._transport.replies import Reply, is_refunded, own_words
 
 __all__ = [
     "RULES",
@@ -122,7 +122,8 @@ class BrokenError(Exception):
 def judge(kind: Kind, failure: Exception) -> Verdict:
     """Decide what a failure means for a request of this kind."""
     rule = RULES[fault_of(failure)]
-    if kind is Kind.PAID and rule.paid is Verdict.REPEAT and names_task(getattr(failure, "body", None)):
+    names_something = isinstance(failure, errors.MusicAPIError) and bool(failure.task_ids or failure.result_ids)
+    if kind is Kind.PAID and rule.paid is Verdict.REPEAT and names_something:
         return Verdict.UNCERTAIN  # whatever was refused, something was started
     return {Kind.PAID: rule.paid, Kind.LOOK: rule.look, Kind.FILE: rule.file}[kind]
 

@@ -6,7 +6,7 @@ a connection the server closed while idle can never leave a payment in doubt, an
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, Protocol
@@ -15,12 +15,13 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from musicapi_async._settings import Settings
-from musicapi_async._transport.connections import Connections, Route, break_of
+from musicapi_async._settings import SecretBytes, Settings
+from musicapi_async._transport.connections import Connections, Connector, Route, break_of
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
 from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
 from musicapi_async._transport.retry import Budget
+from musicapi_async._transport.shielding import ShieldedTask, cancel_task, outlast
 
 __all__ = ["Guard", "Sent", "Session", "Terms", "Way", "logger"]
 
@@ -28,6 +29,8 @@ logger: Final = logging.getLogger("musicapi")
 
 # Above the gap between two looks, so that a lone waiter keeps its connection.
 KEEP_ALIVE: Final = 90.0
+# The limits are ours (limits.py): the HTTP library's would fire before what arrived meanwhile is read.
+WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 
 
 class Guard(Protocol):
@@ -41,11 +44,15 @@ class Guard(Protocol):
         """It was certainly not accepted, and waits to be sent again."""
         ...
 
+    def accept(self, task_id: str) -> None:
+        """Note the id of what was accepted although its caller was cancelled, before the cancellation is raised."""
+        ...
+
 
 class Way:
     """How far a paid request came."""
 
-    __slots__ = ("guard", "sent_at", "turn", "waited")
+    __slots__ = ("cancellation", "guard", "sent_at", "turn", "waited")
 
     def __init__(self, guard: Guard | None = None) -> None:
         self.guard = guard
@@ -54,6 +61,8 @@ class Way:
         self.waited = 0.0
         self.sent_at: datetime | None = None
         """Just before the first byte left: aiohttp tells it."""
+        self.cancellation: asyncio.CancelledError | None = None
+        """Of the caller, while the request was in flight: to be raised when its response is read."""
 
 
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
@@ -65,7 +74,7 @@ class Sent(NamedTuple):
 
     headers: Mapping[str, str]
     body: bytes | None
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[SecretBytes, ...] = ()
     """What no reply may repeat, as it may be written in one."""
 
 
@@ -74,8 +83,9 @@ class Terms:
     """The bounds of one exchange, and the way it takes."""
 
     total: float
-    timeout: aiohttp.ClientTimeout
-    """What the HTTP library is to watch besides."""
+    connecting: float
+    silence: float
+    """Seconds between two bytes at most; these three are in seconds."""
     reply_size: int
     route: Route
 
@@ -91,8 +101,8 @@ class Session:
         self.pacer = Pacer(settings.create_rate)
         self.budget = Budget()
         self._limits = Limits()
-        self.in_the_air: set[asyncio.Task[Any]] = set()
-        """The tasks whose paid request may have reached the service and is not answered yet."""
+        self.in_the_air: dict[asyncio.Task[Any], asyncio.Task[Reply]] = {}
+        """The callers whose paid request is in flight, and the tasks of their exchanges."""
 
     @property
     def is_closed(self) -> bool:
@@ -106,18 +116,22 @@ class Session:
     def terms(self, settings: Settings, seconds: float) -> Terms:
         """Return the terms under these settings, with at least these seconds for the answer."""
         total, silence = max(settings.timeout, seconds), max(settings.read_timeout, seconds)
-        timeout = aiohttp.ClientTimeout(
-            total=None,
-            sock_connect=settings.connect_timeout,
-            # A limit that cannot be reached would still cost a timer for each request.
-            sock_read=silence if silence < total else None,
-        )
-        return Terms(total, timeout, settings.max_reply_size, self._connections.route(URL(settings.base_url)))
+        route = self._connections.route(URL(settings.base_url))
+        return Terms(total, settings.connect_timeout, silence, settings.max_reply_size, route)
+
+    def abandon(self, caller: asyncio.Task[Any]) -> None:
+        """End a caller's paid request without its response, if it is in flight: it is uncertain then."""
+        exchange = self.in_the_air.get(caller)
+        if exchange is not None:
+            cancel_task(exchange)
 
     async def send(
         self, attempted: str, method: str, url: URL, sent: Sent, terms: Terms, way: Way | None = None
     ) -> Reply:
         """Send one request and read its whole reply; one with a ``way`` is paid for, and notes there how far it came.
+
+        A caller that is cancelled while its paid request is in flight gets the reply all the same, and has to raise the
+        cancellation, which the way holds, itself. Cancelled before the first byte was written, nothing is sent.
 
         Raises BrokenError when no whole reply came.
         """
@@ -126,21 +140,37 @@ class Session:
         if way is None:
             async with self._slots:
                 # Not before there is a slot: the client may be closed meanwhile.
-                http = self._connections.session("looks", _open_for_looks)
+                http = self._connections.session("looks", self._open_for_looks)
                 return await self._exchange(http, attempted, method, url, sent, terms, None)
         async with self._paid_slots:
             await self._take_turn(way)
-            sender = asyncio.current_task()
-            assert sender is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
+            caller = asyncio.current_task()
+            assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
             try:
                 if way.guard is not None:
                     await way.guard.leave()
-                http = self._connections.session("paid", _open_for_paid)
-                self.in_the_air.add(sender)
-                return await self._exchange(http, attempted, method, url, sent, terms, way)
+                http = self._connections.session("paid", self._open_for_paid)
+                sending = self._exchange(http, attempted, method, url, sent, terms, way)
+                return await self._see_answered(caller, sending, way)
             finally:
-                self.in_the_air.discard(sender)
                 self._slots.release()
+
+    async def _see_answered(self, caller: asyncio.Task[Any], sending: Coroutine[Any, Any, Reply], way: Way) -> Reply:
+        """Run a paid exchange in a task of its own, which bounds it: the response names what was paid for."""
+        exchange: ShieldedTask[Reply] = ShieldedTask(sending, loop=asyncio.get_running_loop())
+
+        def stop() -> None:
+            if way.sent_at is None:
+                cancel_task(exchange)
+
+        self.in_the_air[caller] = exchange
+        try:
+            way.cancellation = await outlast(exchange, on_cancel=stop)
+        finally:
+            del self.in_the_air[caller]
+        if way.cancellation is not None and exchange.cancelled():
+            raise way.cancellation
+        return exchange.result()
 
     async def _take_turn(self, way: Way) -> None:
         """Wait for a turn, and then for a slot; a 429 that comes meanwhile makes the turn void."""
@@ -166,27 +196,36 @@ class Session:
         route = terms.route
         received: list[bytes] = []
         head: aiohttp.ClientResponse | None = None
+        limit = self._limits.within(terms.total, terms.connecting, terms.silence)
+        hear = None if terms.silence >= terms.total else limit.heard
         try:
-            with self._limits.within(terms.total):
+            with limit:
                 async with http.request(
                     method,
                     url,
-                    headers=sent.headers if route.sent_along is None else {**sent.headers, **route.sent_along},
+                    headers=route.headers(sent.headers),
                     data=sent.body,
-                    timeout=terms.timeout,
+                    timeout=WITHOUT_LIMITS,
                     allow_redirects=False,
                     proxy=route.proxy,
                     proxy_headers=route.asked_with,
                     trace_request_ctx=way,
                 ) as head:
-                    is_whole = await self._read_within(head.content, terms.reply_size, received)
+                    if (announced := head.content_length or 0) > terms.reply_size:
+                        # What has come with the header may name what was paid for; the rest is not waited for.
+                        received.append(head.content.read_nowait())
+                        reply = _reply_of(head, received, sent.keys)
+                        raise unreadable(attempted, reply, _too_large(terms, f": {announced} are announced"))
+                    if hear is not None:
+                        hear()
+                    is_whole = await self._read_within(head.content, terms.reply_size, received, hear)
                     reply = _reply_of(head, received, sent.keys)
                     if not is_whole:
-                        raise unreadable(attempted, reply, f"the reply is larger than {terms.reply_size} bytes")
+                        raise unreadable(attempted, reply, _too_large(terms))
                     return reply
         # RuntimeError: the client was closed in this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
-            was_sent = None if way is None else way.sent_at is not None
+            was_sent = (False if limit.is_connecting else None) if way is None else way.sent_at is not None
             broken = break_of(error, url.host, was_sent=was_sent, keys=sent.keys)
             # What has come of an answer may name what was paid for.
             broken.reply = None if head is None else _reply_of(head, received, sent.keys)
@@ -194,8 +233,10 @@ class Session:
             cause = error if without_keys(str(error), sent.keys) == str(error) else None
         raise broken from cause
 
-    async def _read_within(self, content: aiohttp.StreamReader, limit: int, parts: list[bytes]) -> bool:
-        """Read to the end; False as soon as there is more than the limit."""
+    async def _read_within(
+        self, content: aiohttp.StreamReader, most: int, parts: list[bytes], hear: Callable[[], None] | None
+    ) -> bool:
+        """Read to the end; False as soon as there are more than so many bytes."""
         size = 0
         self._connections.arriving.add(content)
         try:
@@ -203,33 +244,37 @@ class Session:
                 part = await content.readany()
                 parts.append(part)
                 size += len(part)
-                if size > limit:
+                if size > most:
                     return False
+                if hear is not None:
+                    hear()
         finally:
             self._connections.arriving.discard(content)
         return True
 
+    def _open_for_looks(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
+        # No limit here: the slots stand before the pool, so that waiting for a slot does not eat the request's timeout.
+        connector = Connector(connecting=self._limits.connecting, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[bytes, ...]) -> Reply:
+    def _open_for_paid(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_note_sent)
+        return aiohttp.ClientSession(
+            connector=Connector(connecting=self._limits.connecting, limit=0, force_close=True, **common),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[tracing],
+        )
+
+
+def _too_large(terms: Terms, how_large: str = "") -> str:
+    return f"the response is larger than {terms.reply_size} bytes (max_reply_size){how_large}"
+
+
+def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Reply:
     """Put a reply together, without the key: replies go into errors, logs and files."""
     content = b"".join(parts)
     for key in keys:
-        if key in content:
-            content = content.replace(key, KEY_SHOWN)
+        if key.reveal() in content:
+            content = content.replace(key.reveal(), KEY_SHOWN)
     return Reply(head.status, head.headers, content, keys)
-
-
-def _open_for_looks(common: Mapping[str, Any]) -> aiohttp.ClientSession:
-    # No limit here: the slots stand before the pool, so that waiting for a turn does not eat the request's own timeout.
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, **common)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-
-def _open_for_paid(common: Mapping[str, Any]) -> aiohttp.ClientSession:
-    tracing = aiohttp.TraceConfig()
-    tracing.on_request_headers_sent.append(_note_sent)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=True, **common),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[tracing],
-    )

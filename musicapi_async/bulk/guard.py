@@ -1,56 +1,50 @@
-"""What is written down of a row that is being paid for, before and after each of its bytes may have left."""
+"""Records how far the sending of a row has come, before and after each of its bytes may have left."""
 
-import asyncio
+from typing import Final
 
+from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.states import Facts, Row, State, Store
 
 __all__ = ["Guard"]
 
+NOTHING: Final = Facts()
+
 
 class Guard:
-    """Writes down that a row is being sent, before it is."""
+    """Records that a row is being sent, before it is; its moves are completed although its caller is cancelled."""
 
-    def __init__(self, store: Store, row: Row) -> None:
+    def __init__(self, store: Store, row: Row, charge: float) -> None:
         self.row = row
+        self._charge = charge
         self._store = store
-        self._moving: asyncio.Task[Row] | None = None
+        self._task_id: str | None = None
 
     async def leave(self) -> None:
         """Note that the row may leave from now on."""
-        await self._see_through("sending")
+        await complete(self._move("sending", Facts(charge=self._charge)))
 
     async def stay(self) -> None:
         """Note that it did not, and waits."""
-        await self._see_through("planned")
+        if self.row.state != "planned":
+            await complete(self._move("planned"))
+
+    def accept(self, task_id: str) -> None:
+        """Note the id of what was accepted although the worker was cancelled."""
+        self._task_id = task_id
 
     async def move(self, state: State, reason: str) -> Row:
         """Note how the sending ended, where it was begun."""
-        await self._land()
-        if self.row.state == "planned" and state in {"planned", "uncertain"}:
-            return self.row
-        self.row = await self._store.move(self.row, state, Facts(reason=reason))
+        if self.row.state != "planned" or state not in {"planned", "uncertain"}:
+            await complete(self._move(state, Facts(reason=reason)))
         return self.row
 
     async def give_up(self, end: BaseException) -> None:
-        """Note what is known of a row whose sending was cut off: before its first byte left, or nobody knows when."""
-        if self._moving is not None:
-            await self.move("planned", "")
+        """Note what is known of a row whose sending was cut off: its task, or that it is uncertain."""
+        if self._task_id is not None:
+            await complete(self._move("accepted", Facts(task_id=self._task_id)))
         elif self.row.state == "sending":
-            await self.move("uncertain", f"it was cut off: {type(end).__name__}")
+            reason = "; ".join(getattr(end, "__notes__", ())) or type(end).__name__
+            await self.move("uncertain", f"it was cut off: {reason}")
 
-    async def _see_through(self, state: State) -> None:
-        """Move the row; cancelled meanwhile, it still is known where it is."""
-        moving: asyncio.Task[Row] = asyncio.ensure_future(self._store.move(self.row, state))
-        self._moving = moving
-        try:
-            self.row = await asyncio.shield(moving)
-        except Exception:
-            self._moving = None
-            raise
-        self._moving = None
-
-    async def _land(self) -> None:
-        """Know where a row is whose move was cut off: it was made all the same."""
-        moving, self._moving = self._moving, None
-        if moving is not None:
-            self.row = await moving
+    async def _move(self, state: State, facts: Facts = NOTHING) -> None:
+        self.row = await self._store.move(self.row, state, facts)

@@ -5,19 +5,20 @@ import json
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
-import attrs
-
+from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
-from musicapi_async.bulk.schema import COLUMNS, prepare, row_of
-from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, charged_after, may_move
+from musicapi_async.bulk.plans import IN_PLAN, add_rows, start_plan
+from musicapi_async.bulk.recovery import is_complete_by, is_incomplete, read_progress, recover
+from musicapi_async.bulk.schema import COLUMNS, prepare, row_of, to_json
+from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, may_move
+from musicapi_async.bulk.transitions import write_changes, write_transition
 from musicapi_async.bulk.writer import Writer
-from musicapi_async.errors import InvalidRequestError, JournalError
+from musicapi_async.errors import JournalError
 
 __all__ = ["Journal"]
 
@@ -26,10 +27,13 @@ T = TypeVar("T")
 logger: Final = logging.getLogger("musicapi")
 
 NOTHING: Final = Facts()
-FACTS: Final = tuple(field.name for field in attrs.fields(Facts))
-LOST_WITH_ITS_PROCESS: Final = "its process ended before the answer came"
-LOST_WITH_THE_DISK: Final = "the journal lost its last entries: it may have been sent"
-TIMES: Final[Mapping[State, str]] = {"sending": "sent_at", "accepted": "accepted_at"}
+TRIAL: Final = "trial"
+"""Under which name the journal of an embedded sandbox is marked as such."""
+IS_IT_CURRENT: Final = (
+    "it has sent paid requests, and the mark beside it ({lock}) is gone, as after copying it without that file: if "
+    "nothing has worked on this folder since, say --journal-is-current (Journal.open(path, is_current=True)); if it "
+    "may be older, such as a backup, say --journal-is-old (is_current=False): then what is planned is uncertain"
+)
 
 
 class Journal:
@@ -38,31 +42,53 @@ class Journal:
     One process at a time works on a journal: another one is refused with who holds it. A move that was awaited is on
     the disk (WAL, ``synchronous=FULL``); many that wait share one flush. A row that is found ``sending`` when it is
     opened is ``uncertain`` from then on: it may have been paid for, and is never sent again by itself.
+
+    A mark beside the file, in its lock, says how far the journal has come. When it is ahead of the journal, or another
+    journal's, entries are missing, as in a backup: what is planned is uncertain then, and so is each key that the
+    journal does not know, until ``resolve_not_sent`` has settled all of them.
     """
 
-    def __init__(self, path: Path) -> None:
+    _is_trial: ClassVar[bool] = False
+    """True while only the embedded sandbox is at work on it."""
+
+    def __init__(self, path: Path, *, is_current: bool | None = None) -> None:
         self.path = path
+        self._is_current = is_current
         self.name = str(path)
         """What errors call it."""
         self._lock = Lock(lock_of(path))
         self._writer = Writer(str(path), self._connect, self._count_commit, self._mark_commit)
         # Each is written by one thread alone: how often it was committed, and the highest row that was sent.
         self._commits = self._highest = 0
+        self._journal_id: str | None = None
         self._taken = 0
         """The number of the last row that was taken to be sent."""
         self.runs: set[Closable] = set()
         """The runs to close before the journal."""
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
+    def open(cls, path: str | os.PathLike[str], *, is_current: bool | None = None) -> Self:
         """Return the journal in this file, which is made when it is not there; ``async with`` opens it.
 
-        Entering raises JournalError when the file is in use, damaged, from a newer version, or something else.
+        ``is_current`` answers for a journal that has sent something and has lost its mark: True when nothing can have
+        worked on a newer one, False when this may be an older one, such as a backup; then what is planned is uncertain.
+        False holds also where the mark is there. True changes nothing where the mark says that entries are missing.
+
+        Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
+        a lost mark while ``is_current`` is None.
         """
-        return cls(Path(path))
+        return cls(Path(path), is_current=is_current)
 
     async def __aenter__(self) -> Self:
         """Take the lock, open the file, and settle what a killed process left."""
+        try:
+            await complete(self._open())
+        except asyncio.CancelledError:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def _open(self) -> None:
         try:
             left = await asyncio.to_thread(self._take_lock)
         except OSError as error:
@@ -71,14 +97,16 @@ class Journal:
             await self._writer.open()
             await self._settle(left)
         except BaseException:
-            await self.__aexit__(None, None, None)
+            await self._close()
             raise
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the runs that are left, finish what was begun, close the file, and let others have it."""
+        await complete(self._close())
+
+    async def _close(self) -> None:
         try:
             for run in tuple(self.runs):
                 await run.aclose()
@@ -99,20 +127,12 @@ class Journal:
     async def plan(self, rows: Sequence[Planned], plan: int | None = None) -> int:
         """Add rows to a plan, by default the one that was started last; return how many were new.
 
-        A key that is there already is not added again. Its request is the one that is given now, unless it was sent.
+        A key that is there already is not added again. Once the plan is started its request is the one that is given
+        now; one that was sent stays as it was sent, and the one given now is what is sent the next time, if ever.
         Raises InvalidRequestError for a key that is in a new plan already.
         """
-        values = [(row.key, row.operation, _json(row.request)) for row in rows]
-
-        def insert(connection: sqlite3.Connection) -> int:
-            number = _ask(connection, "SELECT started FROM planning") if plan is None else plan
-            before = _ask(connection, "SELECT coalesce(max(number), 0) FROM row")
-            for value in values:
-                if not connection.execute(PLAN, (*value, number)).rowcount and plan is not None:
-                    raise InvalidRequestError(f"key is {value[0]!r} a second time", "key", value[0], "once")
-            return _ask(connection, "SELECT coalesce(max(number), 0) FROM row") - before
-
-        return await self._writer.write(insert)
+        entries = [(row.key, row.operation, to_json(row.request), row.key_version) for row in rows]
+        return await self._writer.write(lambda connection: add_rows(connection, entries, plan))
 
     async def start(self, plan: int | None = None) -> int:
         """Have ``take`` begin again, with the rows of this plan alone, or of the last one; return its number.
@@ -120,7 +140,7 @@ class Journal:
         What was planned before and is in this plan no more is not made, unless it was paid for.
         """
         if plan is not None:
-            await self._writer.write(_do("UPDATE planning SET started = ?", plan))
+            await self._writer.write(lambda connection: start_plan(connection, plan))
         self._taken = 0
         return await self._writer.read(lambda connection: _ask(connection, "SELECT started FROM planning"))
 
@@ -134,37 +154,33 @@ class Journal:
     async def move(self, row: Row, state: State, facts: Facts = NOTHING) -> Row:
         """Note that a row has moved, and return it as it is now.
 
-        Raises JournalError when it may not move there, is not where it is thought to be, or the disk does not take it.
+        A row that is to be sent again gets the request its key was last planned with. In a journal that has lost
+        entries, one that would be sent again after a failure or a refusal is ``uncertain`` instead. Raises JournalError
+        when it may not move there, is not where it is thought to be, or the disk does not take it.
         """
         if not may_move(row.state, state):
             raise JournalError(str(self.path), f"row {row.number} ({row.key!r}) is {row.state}: it cannot be {state}")
         if state == "sending":
             self._highest = max(self._highest, row.number)
-        changed: dict[str, Any] = {
-            "state": state,
-            # What was uncertain and is sent again may have been paid for already.
-            "attempts": row.attempts
-            + (state == "accepted" or row.state == "uncertain")
-            - (row.state == "accepted" and state == "uncertain"),
-            "refunds": row.refunds + (state == "refunded"),
-            "charged": charged_after(row, state, facts),
-            TIMES.get(state, "ended_at"): time.time(),
-            **{name: value for name in FACTS if (value := getattr(facts, name)) is not None},
-        }
-        values = [_json(value) if name in {"clips", "files"} else _text(value) for name, value in changed.items()]
-        changes = ", ".join(f"{name} = ?" for name in changed)
-        statement = f"UPDATE row SET {changes} WHERE number = ? AND state = ?"  # noqa: S608 - names of ours
 
-        def update(connection: sqlite3.Connection) -> None:
-            if not connection.execute(statement, (*values, row.number, row.state)).rowcount:
+        return await self._write(row, lambda connection: write_transition(connection, row, state, facts))
+
+    async def update(self, row: Row, changes: Facts) -> Row:
+        """Record changes of a record that stays in its state, and return it as it is now."""
+        return await self._write(row, lambda connection: write_changes(connection, row, changes))
+
+    async def _write(self, row: Row, change: Callable[[sqlite3.Connection], Row | None]) -> Row:
+        def write(connection: sqlite3.Connection) -> Row:
+            changed = change(connection)
+            if changed is None:
                 raise JournalError(str(self.path), f"row {row.number} ({row.key!r}) is not {row.state} any more")
+            return changed
 
-        await self._writer.write(update)
-        return attrs.evolve(row, **changed)
+        return await self._writer.write(write)
 
     async def rows(self, state: State, after: int = 0, count: int = 1000, *, is_wanted: bool = False) -> Sequence[Row]:
         """Return rows in a state, in their order, from behind a number on; only those of the plan if ``is_wanted``."""
-        wanted = WANTED if is_wanted else ""
+        wanted = IN_PLAN if is_wanted else ""
         question = f"SELECT {COLUMNS} FROM row WHERE {wanted}state = ? AND number > ? ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
 
         def select(connection: sqlite3.Connection) -> Sequence[Row]:
@@ -189,9 +205,26 @@ class Journal:
 
         return await self._writer.read(count)
 
+    async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
+        """Charge the attempts of records that have no charge of their own, at these prices by operation."""
+
+        def find(connection: sqlite3.Connection) -> Sequence[str]:
+            return [operation for (operation,) in connection.execute(UNPRICED)]
+
+        def charge(connection: sqlite3.Connection) -> None:
+            for operation in found:
+                connection.execute(CHARGE_UNPRICED, {"operation": operation, "price": prices.get(operation, 0.0)})
+
+        if found := await self._writer.read(find):
+            await self._writer.write(charge)
+
+    async def total_charged(self) -> float:
+        """Return the credits that all records have cost, or may have, refunds left out."""
+        return await self._writer.read(lambda connection: _sum(connection, "SELECT total(charged) FROM row"))
+
     async def remember(self, name: str, value: object) -> None:
         """Keep a JSON value from one run to the next."""
-        await self._writer.write(_do("INSERT OR REPLACE INTO kept VALUES (?, ?)", name, _json(value)))
+        await self._writer.write(_do("INSERT OR REPLACE INTO kept VALUES (?, ?)", name, to_json(value)))
 
     async def recall(self, name: str) -> Any:
         """Return a value that was kept, or None."""
@@ -202,7 +235,7 @@ class Journal:
 
         return await self._writer.read(select)
 
-    def _take_lock(self) -> Mark:
+    def _take_lock(self) -> Mark | None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return self._lock.acquire()
 
@@ -224,46 +257,61 @@ class Journal:
 
     def _mark_commit(self) -> None:
         """Note how far the journal has come also beside it, so that a tail that is lost is missed when it is opened."""
-        self._lock.write(Mark(self._commits, self._highest))
+        self._lock.write(Mark(self._commits, self._highest, self._journal_id))
 
-    async def _settle(self, left: Mark) -> None:
-        def settle(connection: sqlite3.Connection) -> tuple[int, int]:
-            known = Mark(*connection.execute("SELECT commits, highest FROM progress").fetchone())
-            lost = max(0, left.commits - known.commits)
-            self._commits, self._highest = map(max, left, known)
-            cut_off = connection.execute(TO_UNCERTAIN + "state = 'sending'", (LOST_WITH_ITS_PROCESS,)).rowcount
-            if lost:
-                where = "state IN ('planned', 'refunded') AND number <= ?"
-                cut_off += connection.execute(TO_UNCERTAIN + where, (LOST_WITH_THE_DISK, self._highest)).rowcount
-            return cut_off, lost
+    async def _settle(self, left: Mark | None) -> None:
+        """Make uncertain what may have been sent; raises JournalError where the user must say what the journal is."""
+        # Only read: what is written before the answer would leave a mark.
+        own, has_sent = await self._writer.read(self._read_progress)
+        is_complete = self._is_complete(left, own, has_sent=has_sent)
 
-        cut_off, lost = await self._writer.write(settle)
-        if lost:
-            logger.warning("the journal %s has lost its last %d entries", self.path, lost)
+        def settle(connection: sqlite3.Connection) -> tuple[int, bool]:
+            mark, cut_off = recover(connection, left, is_complete=is_complete)
+            self._commits, self._highest, self._journal_id = mark
+            if not self._is_trial:
+                connection.execute("DELETE FROM kept WHERE name = ?", (TRIAL,))
+            return cut_off, is_incomplete(connection)
+
+        cut_off, has_lost = await self._writer.write(settle)
+        if has_lost:
+            logger.warning(
+                "the journal %s has lost entries: requests it does not know may have been sent, and are uncertain",
+                self.path,
+            )
         if cut_off:
             logger.warning("%d rows of %s may have been paid for: settle them (uncertain)", cut_off, self.path)
 
+    def _read_progress(self, connection: sqlite3.Connection) -> tuple[Mark, bool]:
+        return read_progress(connection)
 
-# A plan that was begun and never started changes nothing of the one that was.
-WANTED: Final = "(SELECT started FROM planning) IN (plan, plan_before) AND "
-PLAN: Final = """
-    INSERT INTO row (key, operation, request, plan) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
-        plan_before = CASE WHEN plan <= (SELECT started FROM planning) THEN plan ELSE plan_before END,
-        plan = excluded.plan,
-        operation = CASE WHEN state IN ('planned', 'refused') THEN excluded.operation ELSE operation END,
-        request = CASE WHEN state IN ('planned', 'refused') THEN excluded.request ELSE request END,
-        state = CASE WHEN state = 'refused' AND request <> excluded.request THEN 'planned' ELSE state END
-    WHERE plan <> excluded.plan
-"""
+    def _is_complete(self, left: Mark | None, own: Mark, *, has_sent: bool) -> bool:
+        if self._is_current is False:
+            return False
+        found = is_complete_by(left, own, has_sent=has_sent)
+        if found is None and self._is_current is None:
+            raise JournalError(str(self.path), IS_IT_CURRENT.format(lock=lock_of(self.path).name))
+        return found is not False
+
+
 CHARGED: Final = """
     SELECT operation, sum(attempts + (state IN ('sending', 'uncertain')) - refunds) FROM row
     WHERE attempts > 0 OR state IN ('sending', 'uncertain') GROUP BY operation
 """
-TO_UNCERTAIN: Final = "UPDATE row SET state = 'uncertain', reason = ? WHERE "
+WAS_SENT_UNPRICED: Final = "charge IS NULL AND (attempts > 0 OR state IN ('sending', 'uncertain'))"
+UNPRICED: Final = f"SELECT DISTINCT operation FROM row WHERE {WAS_SENT_UNPRICED}"  # noqa: S608 - names of ours
+CHARGE_UNPRICED: Final = f"""
+    UPDATE row SET charge = :price,
+        charged = charged + :price * max(0, attempts + (state IN ('sending', 'uncertain')) - refunds)
+    WHERE operation = :operation AND {WAS_SENT_UNPRICED}
+"""  # noqa: S608 - names of ours
 
 
 def _ask(connection: sqlite3.Connection, question: str) -> int:
     return int(connection.execute(question).fetchone()[0])
+
+
+def _sum(connection: sqlite3.Connection, question: str) -> float:
+    return float(connection.execute(question).fetchone()[0])
 
 
 def _do(statement: str, *values: object) -> Callable[[sqlite3.Connection], None]:
@@ -271,23 +319,3 @@ def _do(statement: str, *values: object) -> Callable[[sqlite3.Connection], None]
         connection.execute(statement, values)
 
     return do
-
-
-def _json(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # Half a letter, as the service's JSON may hold, becomes the escape it came as.
-    return text if _is_whole(text) else json.dumps(value, separators=(",", ":"))
-
-
-def _text(value: object) -> object:
-    if not isinstance(value, str) or _is_whole(value):
-        return value
-    return value.encode("utf-8", "backslashreplace").decode()
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

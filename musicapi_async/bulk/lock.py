@@ -1,4 +1,4 @@
-"""One run at a time: a lock that dies with its process, and beside it how far the journal had come."""
+"""One run at a time: a lock that dies with its process, and in its file the mark: how far the journal had come."""
 
 import json
 import os
@@ -15,7 +15,9 @@ __all__ = ["Lock", "Mark", "holder_of", "lock_of"]
 
 WIDTH: Final = 20
 LENGTH: Final = 2 * (WIDTH + 1)
-"""Bytes of the mark, which stands before the holder: two numbers of fixed width."""
+"""Bytes of the mark's numbers, of fixed width; behind them, as JSON, the holder and the journal's id."""
+REST: Final = 1000
+"""Bytes of that JSON at most."""
 LOOKS: Final = 5
 LOOK_SECONDS: Final = 0.02
 """How often, and how far apart, it is tried again: somebody may only be looking who has it."""
@@ -34,42 +36,59 @@ else:
 
 
 class Mark(NamedTuple):
-    """How many commits there were, and the highest number of a row that was about to be sent."""
+    """How many commits there were, the highest number of a row that was about to be sent, and the journal's id."""
 
     commits: int = 0
     highest: int = 0
+    journal_id: str | None = None
+    """None in a mark of an older release."""
 
 
 class Lock:
-    """Held by whoever works on a journal."""
+    """The lock of a journal; its file keeps the mark."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
+        self._journal_id: str | None = None
 
-    def acquire(self) -> Mark:
-        """Take the lock, and return the mark that whoever had it left.
+    def acquire(self) -> Mark | None:
+        """Take the lock, and return the mark that its last holder left; None when there is none.
 
-        Raises JournalError, naming the holder, when somebody has it.
+        The mark stays as it is until the first ``write``: a journal that is refused because of it is refused again.
+        Raises JournalError, naming the holder, when the lock is taken.
         """
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         if not _got(file):
-            who = _holder_in(_read(file, LENGTH, 1000))
+            who = _holder_in(_read(file, LENGTH, REST))
             os.close(file)
             raise JournalError(str(self._path), f"it is in use by {who}")
         self._file = file
-        mark = _mark_in(_read(file, 0, LENGTH))
-        since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-        holder = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
-        self.write(mark)
-        _write(file, LENGTH, json.dumps(holder).encode())
-        os.ftruncate(file, os.lseek(file, 0, os.SEEK_CUR))
-        return mark
+        numbers, self._journal_id = _read(file, 0, LENGTH), _journal_id_in(_read(file, LENGTH, REST))
+        if len(numbers) < LENGTH:
+            _write(file, 0, b" " * LENGTH)
+        self._write_holder()
+        return _mark_in(numbers, self._journal_id)
 
     def write(self, mark: Mark) -> None:
-        """Note how far the journal has come; not flushed to the disk: it is to survive the process, not the machine."""
-        if self._file is not None:
-            _write(self._file, 0, b"".join(b"%0*d\n" % (WIDTH, number) for number in mark))
+        """Note how far the journal has come; not flushed to the disk: it is to survive the process, not the machine.
+
+        Only the first mark of a journal is flushed: without any, a journal after a power cut would be one of a copy.
+        """
+        if self._file is None:
+            return
+        _write(self._file, 0, b"".join(b"%0*d\n" % (WIDTH, number) for number in mark[:2]))
+        if mark.journal_id != self._journal_id:
+            self._journal_id = mark.journal_id
+            self._write_holder()
+            os.fsync(self._file)
+
+    def _write_holder(self) -> None:
+        assert self._file is not None  # noqa: S101 - for the type checker: it is held
+        since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+        holder = {"process": os.getpid(), "host": socket.gethostname(), "since": since, "journal": self._journal_id}
+        _write(self._file, LENGTH, json.dumps(holder).encode())
+        os.ftruncate(self._file, os.lseek(self._file, 0, os.SEEK_CUR))
 
     def release(self) -> None:
         """Let others have it."""
@@ -91,7 +110,7 @@ def holder_of(path: Path) -> str | None:
         return None
     try:
         # Whether it is free is known by taking it, which lasts until it is closed below.
-        return None if _got(file) else _holder_in(_read(file, LENGTH, 1000))
+        return None if _got(file) else _holder_in(_read(file, LENGTH, REST))
     finally:
         os.close(file)
 
@@ -117,11 +136,20 @@ def _write(file: int, at: int, content: bytes) -> None:
     os.write(file, content)
 
 
-def _mark_in(written: bytes) -> Mark:
+def _mark_in(numbers: bytes, journal_id: str | None) -> Mark | None:
     try:
-        return Mark(*map(int, written.split()))
-    except (ValueError, TypeError):
-        return Mark()
+        commits, highest = map(int, numbers.split())
+    except ValueError:
+        return None
+    return Mark(commits, highest, journal_id)
+
+
+def _journal_id_in(written: bytes) -> str | None:
+    try:
+        found = json.loads(written)["journal"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _holder_in(written: bytes) -> str:

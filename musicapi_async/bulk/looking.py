@@ -64,6 +64,12 @@ class Look:
             found = dict(self._ask("SELECT state, count(*) FROM row GROUP BY state"))
         return {state: found.get(state, 0) for state in MOVES}
 
+    def overdue(self) -> int:
+        """Return how many accepted records are overdue: not finished within the time limit of a run."""
+        with self._explained():
+            question = "SELECT count(*) FROM row WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
+            return int(self._ask(question).fetchone()[0])
+
     def recall(self, name: str) -> Any:
         """Return a value that a run has kept, or None."""
         with self._explained():

@@ -6,17 +6,29 @@ from contextlib import aclosing, closing
 from itertools import islice
 from typing import Any, Final
 
+from musicapi_async._arguments import described, wrong_argument
 from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.requests_file import BadLine, Keys, checked_key
 from musicapi_async.bulk.states import Planned, Store
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["Requests", "batches_of", "blocking_batches_of", "plan_all", "rows_of"]
+__all__ = ["Requests", "batches_of", "blocking_batches_of", "check_arguments", "plan_all", "rows_of"]
 
 Requests = Iterable[TaskRequest[Any] | Planned | BadLine] | AsyncIterable[TaskRequest[Any] | Planned | BadLine]
 
 TOGETHER: Final = 1000
 """Rows that are written at once."""
+
+
+def check_arguments(*, is_client: bool, client: object, is_journal: bool, journal: object, requests: object) -> None:
+    """Raise InvalidRequestError for what is no client, no journal, or nothing to take requests from."""
+    if not is_client:
+        raise wrong_argument("client", client, "a MusicAPI of the same package")
+    if not is_journal:
+        raise wrong_argument("journal", journal, "a Journal of the same package", "Journal.open(path) opens one")
+    if requests is not None and not isinstance(requests, (Iterable, AsyncIterable)):
+        advice = "pass a list: [request]" if isinstance(requests, TaskRequest) else ""
+        raise wrong_argument("requests", requests, "an iterable of requests", advice)
 
 
 async def plan_all(store: Store, requests: Requests) -> tuple[int, int]:
@@ -73,7 +85,7 @@ def _row_of(request: object, keys: Keys) -> Planned:
         message = f"line {request.number}: {request.reason}"
         raise InvalidRequestError(message, request.field or "requests", request.number, "a request a line")
     if not isinstance(request, TaskRequest):
-        message = f"a bulk run takes requests that start a task, such as sonic.Create(...), not {request!r}"
-        raise InvalidRequestError(message, "requests", request, "TaskRequest")
-    operation, wire = request.operation_name(), request.to_wire()
-    return Planned(key=keys.key_of(operation, wire), operation=operation, request=wire)
+        wanted = "a request that starts a task, such as sonic.Create(...)"
+        message = f"one of requests is {described(request)}; it must be {wanted}"
+        raise InvalidRequestError(message, "requests", type(request).__name__, wanted)
+    return keys.planned(request)

@@ -45,7 +45,7 @@ MEANINGS: Final[Mapping[State, str]] = {
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
 """States that want an explanation."""
 # The only files that are linked: no browser runs anything in them.
-AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4"})
+AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4", "aac", "aiff", "webm"})
 IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
 OTHERS: Final = frozenset({"json", "mid", "heic", "zip"})
 LAST_OF_A_SONG: Final = "json"
@@ -190,20 +190,28 @@ def entry_of(row: Row, folder: Path, price: float | None) -> Entry:
     groups, others = _by_song(row)
     songs = [_song(clip, group, folder) for clip, group in zip(row.clips, groups, strict=False)]
     is_troubled = row.state in TROUBLED
-    # Also what an earlier attempt has cost and did not give back.
-    paid = row.attempts - row.refunds + (row.state == "uncertain")
+    is_explained = is_troubled or row.overdue_at is not None
     return Entry(
         number=row.number,
         key=row.key,
         operation=row.operation,
         state=row.state,
         task_id=row.task_id,
-        reason=row.reason if is_troubled else None,
+        reason=row.reason or None if is_explained else None,
         request=json.dumps(row.request, indent=2, ensure_ascii=False) if is_troubled else None,
-        credits=None if price is None or not paid else paid * price,
+        credits=_credits(row, price),
         songs=songs,
         others=[(name, url) for name in others if (url := _address(name, folder)) is not None],
     )
+
+
+def _credits(row: Row, price: float | None) -> float | None:
+    """Return what a record has cost, or may have; by its price where it has no charge of its own."""
+    if row.charge is not None:
+        return row.charged or None
+    # Also what an earlier attempt has cost and did not give back.
+    paid = row.attempts - row.refunds + (row.state == "uncertain")
+    return None if price is None or not paid else paid * price
 
 
 def clock(seconds: float) -> str:

@@ -3,11 +3,10 @@
 import asyncio
 import csv
 import functools
-import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from musicapi_async._fields import fields_of
 from musicapi_async._request import TaskRequest
+from musicapi_async.bulk.keys import KEY_VERSION, digest_of
 from musicapi_async.bulk.states import Planned, Row
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families import operations
@@ -24,6 +24,7 @@ __all__ = [
     "Keys",
     "RequestsFile",
     "checked_key",
+    "class_of",
     "known_kinds",
     "planned_of",
     "price_list",
@@ -59,11 +60,15 @@ class Keys:
         seen.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
         return seen
 
-    def key_of(self, operation: str, request: Mapping[str, Any]) -> str:
-        """Return the key of a request: what it is, and the how-manieth of its kind."""
-        text = json.dumps([operation, request], sort_keys=True, ensure_ascii=False)
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        return f"{digest}-{self._count(digest)}"
+    def planned(self, request: TaskRequest[Any], names: Collection[str] | None = None) -> Planned:
+        """Give a request an automatic key: a hash of its fields, or of those of these names, and an occurrence counter.
+
+        The fields are those that were given, not those that are sent: a default that changes makes no new request.
+        """
+        operation = request.operation_name()
+        digest = digest_of(operation, request.given(names))
+        key = f"{KEY_VERSION}-{digest}-{self._count(digest)}"
+        return Planned(key=key, operation=operation, request=request.to_wire(), key_version=KEY_VERSION)
 
     def is_new(self, key: str) -> bool:
         """Tell whether a key that was given came for the first time."""
@@ -105,8 +110,9 @@ class RequestsFile:
 def read_requests(path: str | os.PathLike[str], operation: str | None = None) -> RequestsFile:
     """Read a file's requests, each checked; ``operation`` is that of lines which name none.
 
-    Each line of JSONL is an object, ``{"operation": "sonic.describe", "description": "...", "key": "..."}``; a CSV file
-    has the names in its first line, and an empty cell is not set. A line that is no request is a ``BadLine``.
+    Each line of JSONL is an object, ``{"operation": "sonic.describe", "description": "...", "key": "..."}``, in which
+    null is not set. A CSV file has the names in its first line; an empty cell is not set, and a line of empty cells is
+    skipped. A line that is no request is a ``BadLine``; so is a CSV file with two columns of one name.
     """
     return RequestsFile(Path(path), operation)
 
@@ -118,8 +124,8 @@ def _read(path: Path, operation: str | None) -> Iterator[Planned | BadLine]:
         path.open(encoding="utf-8-sig", errors="surrogateescape", newline="" if is_csv else None) as lines,
     ):
         for number, row in _csv_rows(lines) if is_csv else _json_rows(lines):
-            if isinstance(row, str):
-                yield BadLine(number, None, row)
+            if isinstance(row, BadLine):
+                yield row
                 continue
             try:
                 yield planned_of(row, keys, operation, is_text=is_csv)
@@ -133,19 +139,17 @@ def planned_of(row: Mapping[str, Any], keys: Keys, operation: str | None = None,
     Raises InvalidRequestError, naming the field.
     """
     kind = _kind_of(row.get("operation") or operation)
-    given = {name: value for name, value in row.items() if name not in OWN}
+    given = {name: value for name, value in row.items() if name not in OWN and value is not None}
     if is_text:
         given = _values_of(kind, given)
-    request = kind(**given).to_wire()
-    name = kind.operation_name()
+    request = kind(**given)
     key = row.get("key")
-    if key in {None, ""}:
-        # Of what was given, not of what is sent: a default that changes with a release makes no new request of it.
-        return Planned(key=keys.key_of(name, given), operation=name, request=request)
+    if key is None or key == "":
+        return keys.planned(request, given)
     key = checked_key(key)
     if not keys.is_new(key):
         raise InvalidRequestError(f"key is {key!r}, which an earlier line has too", "key", key, "once in a file")
-    return Planned(key=key, operation=name, request=request)
+    return Planned.of(key, request)
 
 
 def checked_key(key: object) -> str:
@@ -159,6 +163,11 @@ def checked_key(key: object) -> str:
 def request_of(row: Row) -> TaskRequest[Any]:
     """Make a row's request again."""
     return _kind_of(row.operation).from_wire(row.request)
+
+
+def class_of(row: Row) -> type[TaskRequest[Any]]:
+    """Return the request class of a record; its request itself need not be valid any more."""
+    return _kind_of(row.operation)
 
 
 def _kind_of(name: object) -> type[TaskRequest[Any]]:
@@ -183,32 +192,73 @@ def price_list() -> dict[str, float | None]:
     return {name: kind.credits for name, kind in known_kinds().items()}
 
 
-def _json_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+def _json_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_object_of)
+        except _TwiceError as error:
+            yield number, BadLine(number, error.name, f"{error.name!r} is there twice")
         except (ValueError, RecursionError) as error:
-            yield number, f"it is no JSON: {error}"
-            continue
-        yield number, row if isinstance(row, dict) else f"it must be an object, not {type(row).__name__}"
-
-
-def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-    reader = csv.DictReader(lines, strict=True)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield reader.line_num, f"it is no CSV: {error}"
-            return
-        if None in row:
-            yield reader.line_num, "it has more cells than the first line has names"
+            yield number, BadLine(number, None, f"it is no JSON: {error}")
         else:
-            yield reader.line_num, {name: cell for name, cell in row.items() if cell}
+            is_object = isinstance(row, dict)
+            wrong = BadLine(number, None, f"it must be an object, not {type(row).__name__}")
+            yield number, row if is_object else wrong
+
+
+class _TwiceError(Exception):
+    """An object with two values of one name, of which ``json`` would drop the first."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _object_of(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _TwiceError(name)
+        found[name] = value
+    return found
+
+
+def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
+    reader = csv.reader(lines, strict=True)
+    names: list[str] | None = None
+    try:
+        for cells in reader:
+            # A spreadsheet leaves the separators of a row that was deleted.
+            if not any(map(str.strip, cells)):
+                continue
+            if names is None:
+                names = [name.strip() for name in cells]
+                if wrong := _column_twice(reader.line_num, names):
+                    yield reader.line_num, wrong
+                    return
+            else:
+                yield reader.line_num, _csv_row(reader.line_num, names, cells)
+    except csv.Error as error:
+        yield reader.line_num, BadLine(reader.line_num, None, f"it is no CSV: {error}")
+
+
+def _column_twice(number: int, names: Sequence[str]) -> BadLine | None:
+    for place, name in enumerate(names):
+        if name and name in names[:place]:
+            reason = f"column {name!r} is there twice, as columns {names.index(name) + 1} and {place + 1}: keep one"
+            return BadLine(number, name, reason)
+    return None
+
+
+def _csv_row(number: int, names: Sequence[str], cells: Sequence[str]) -> Mapping[str, str] | BadLine:
+    if len(cells) > len(names):
+        return BadLine(number, None, "it has more cells than the first line has names")
+    for place, (name, cell) in enumerate(zip(names, cells, strict=False), 1):
+        if not name and cell.strip():
+            return BadLine(number, None, f"column {place} has no name in the first line, and holds {cell!r}")
+    return {name: cell for name, cell in zip(names, cells, strict=False) if name and cell}
 
 
 def _values_of(kind: type[TaskRequest[Any]], texts: Mapping[str, str]) -> dict[str, Any]:

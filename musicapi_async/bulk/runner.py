@@ -2,81 +2,26 @@
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, Self
-
-import attrs
+from collections.abc import Callable
+from typing import Any, Final, Self
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._request import TaskRequest
-from musicapi_async._tasks.task import Task
+from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.guard import Guard
-from musicapi_async.bulk.states import Facts, Row, State, Store
+from musicapi_async.bulk.collecting import Collector, Finish, Outcome
+from musicapi_async.bulk.outage import Outage
+from musicapi_async.bulk.states import PAGE, Row, Store
+from musicapi_async.bulk.submitting import NotAcceptedError, Submitter
 from musicapi_async.bulk.todo import ToDo
-from musicapi_async.errors import (
-    AuthenticationError,
-    BudgetExceededError,
-    ClientClosedError,
-    ConnectionFailedError,
-    InsufficientCreditsError,
-    JournalError,
-    MusicAPIError,
-    RateLimitError,
-    RetiredError,
-    ServerError,
-    SubscriptionError,
-    TaskFailedError,
-    UncertainSubmissionError,
-)
+from musicapi_async.bulk.waiting import Patience
+from musicapi_async.errors import JournalError
 
-__all__ = ["Finish", "Outcome", "Runner"]
+__all__ = ["Runner"]
 
 logger: Final = logging.getLogger("musicapi")
 
-IN_THE_AIR: Final = 8
-"""Creates at once: so many are uncertain at most when the process is killed."""
-MOST_IN_A_ROW: Final[Mapping[State, int]] = {"planned": 10, "uncertain": 8, "refused": 20}
-"""So many that were not accepted, one after the other: it is not the requests, and nothing more is sent."""
 LEARNT: Final = "learnt"
-STOPPING: Final = (
-    AuthenticationError,
-    BudgetExceededError,
-    ClientClosedError,
-    ConnectionFailedError,
-    InsufficientCreditsError,
-    JournalError,
-    RetiredError,
-    SubscriptionError,
-)
-"""What would be met by every other request too: nothing more is created."""
-AGAIN: Final = (RateLimitError, ServerError)
-"""What was certainly not accepted, and may be later."""
-
-
-@attrs.frozen(kw_only=True)
-class Outcome:
-    """What became of a row in this run; ``error`` tells why it is not ``saved``, ``result`` is what was made."""
-
-    row: Row
-    result: Any = None
-    error: MusicAPIError | None = None
-
-
-class Finish(Protocol):
-    """Brings home what a task has made."""
-
-    takes_time: bool
-    """False where nothing is fetched or written."""
-
-    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
-        """Write its files and return their names; called again for a row of which some are there already."""
-        ...
-
-    def known(self, result: Any, /) -> Facts:
-        """Return what is to be kept of a result."""
-        ...
 
 
 class Runner:
@@ -99,31 +44,34 @@ class Runner:
         in_flight: int,
         attempts: int,
         timeout: float | None,
+        outage: float,
     ) -> None:
         self._client = client
         self._store = store
-        self._request_of = request_of
-        self._finish = finish
         self._budget = budget
         self._in_flight = in_flight
-        self._attempts = attempts
-        self._timeout = timeout
-        self._creating = asyncio.Semaphore(IN_THE_AIR)
-        self._to_do = ToDo(store, attempts)
+        pauses = Outage(outage)
+        self._to_do = ToDo(store, attempts, pauses.release)
+        self._submitter = Submitter(client, store, request_of, budget, pauses, self._to_do)
+        patience = Patience(timeout, outage)
+        self._collector = Collector(
+            client, store, finish, budget, self._to_do, patience, in_flight=in_flight, attempts=attempts
+        )
+        self._has_checked = False
+        """True when overdue tasks were polled once more, at the end."""
         self._has_begun = False
         self._workers: list[asyncio.Task[None]] = []
         self._at_work = 0
-        self._in_a_row: Counter[State] = Counter()
-        """How many requests in a row were not accepted, by what became of them."""
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(in_flight)
-        self.stopped_by: BaseException | None = None
-        """Why nothing more is created; raised when all that was started has been handed over."""
+
+    @property
+    def stopped_by(self) -> BaseException | None:
+        """Why nothing more is submitted; raised when all that was started has been delivered."""
+        return self._to_do.stopped_by
 
     def stop(self, error: BaseException) -> None:
         """Create nothing more, because of this error."""
-        if self.stopped_by is None:
-            self.stopped_by = error
-            self._to_do.is_stopped = True
+        self._to_do.stop(error)
 
     def __aiter__(self) -> Self:
         """Return itself: a run is gone through once."""
@@ -147,6 +95,9 @@ class Runner:
     async def aclose(self) -> None:
         """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
         self.stop(JournalError(self._store.name, "the run on it was closed; another one goes on"))
+        await complete(self._close())
+
+    async def _close(self) -> None:
         await asyncio.gather(*map(self._end, self._workers))
         await self._to_do.aclose()
         await self._over()
@@ -182,10 +133,13 @@ class Runner:
 
     async def _work(self) -> None:
         try:
-            while (row := await self._to_do.next()) is not None:
-                outcome = await self._bring_home(row)
-                if outcome is not None:
-                    await self._outcomes.put(outcome)
+            is_over = False
+            while not is_over:
+                while (row := await self._to_do.next()) is not None:
+                    outcome = await self._process(row)
+                    if outcome is not None:
+                        await self._outcomes.put(outcome)
+                is_over = not await self._check_overdue()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -197,103 +151,27 @@ class Runner:
             if self._outcomes.empty():
                 self._outcomes.put_nowait(None)
 
-    async def _bring_home(self, row: Row) -> Outcome | None:
-        """Do what is left to do with a row; None when it is to be tried again."""
+    async def _process(self, row: Row) -> Outcome | None:
+        """Do what is left to do with a record; None when it is tried again, or was not begun."""
+        if row.state != "planned":
+            return await self._collector.resume(row)
         try:
-            if row.state == "planned":
-                created = await self._create(row)
-                if created is None:
-                    return None
-                row, task = created
-            else:
-                task = self._client.resume(type(self._request_of(row)), row.task_id or "")
-            result = await task.wait(self._timeout)
-        except _MovedError as moved:
-            return self._again_or_over(moved.row, moved.error)
-        except TaskFailedError as failure:
-            state: State = "refunded" if failure.refunded else "failed"
-            row = await self._store.move(row, state, Facts(reason=str(failure)))
-            if failure.refunded:
-                self._budget.refund(row.operation)
-            return await self._try_anew(row, failure)
-        except MusicAPIError as error:
-            # It lives on: the next run goes on with it.
-            return Outcome(row=row, error=error)
-        return await self._save(row, result)
+            accepted = await self._submitter.submit(row)
+        except NotAcceptedError as refused:
+            # What is still planned has no outcome yet: it is retried, or the next run makes it.
+            is_planned = self._submitter.note_failed(refused)
+            return None if is_planned else Outcome(row=refused.row, error=refused.error)
+        return None if accepted is None else await self._collector.collect(*accepted)
 
-    async def _save(self, row: Row, result: Any) -> Outcome:
-        known = self._finish.known(result)
-        if row.state == "accepted" and self._finish.takes_time:
-            row = await self._store.move(row, "finished", known)
-        try:
-            files = await self._finish(row, result)
-        except MusicAPIError as error:
-            # A disk that is full or gone is met by every other song too.
-            if isinstance(error.__cause__, OSError):
-                self.stop(error)
-            return Outcome(row=row, result=result, error=error)
-        return Outcome(row=await self._store.move(row, "saved", attrs.evolve(known, files=files)), result=result)
-
-    async def _create(self, row: Row) -> tuple[Row, Task[Any]] | None:
-        """Pay for a row; None when nothing may be sent any more. Raises _MovedError when it fails."""
-        guard = Guard(self._store, row)
-        async with self._creating:
-            if not await self._may_pay(row):
-                return None
-            try:
-                async with self._budget.paying(row.operation):
-                    task = await self._client._submit(self._request_of(row), guard)
-            except UncertainSubmissionError as error:
-                raise _MovedError(await guard.move("uncertain", str(error)), error) from error
-            except MusicAPIError as error:
-                is_over = isinstance(error, RetiredError) or not isinstance(error, (*STOPPING, *AGAIN))
-                raise _MovedError(await guard.move("refused" if is_over else "planned", str(error)), error) from error
-            except BaseException as end:
-                await guard.give_up(end)
-                raise
-        self._in_a_row.clear()
-        try:
-            return await self._store.move(guard.row, "accepted", Facts(task_id=task.id)), task
-        except JournalError as error:
-            error.add_note(f"{task.family} task {task.id} was accepted and paid for: {task.resumption}")
-            logger.error("%s task %s was accepted, and could not be written down: %s", task.family, task.id, error)  # noqa: TRY400
-            raise
-
-    async def _may_pay(self, row: Row) -> bool:
-        """Tell whether a row may be paid for now; no fault of its own is why not, so that the run stops."""
-        if self.stopped_by is not None:
+    async def _check_overdue(self) -> bool:
+        """Poll all overdue tasks once more, when nothing else is left; True when there may be more to do then."""
+        if self._at_work > 1 or self._has_checked or self._to_do.is_closed:
             return False
-        try:
-            await self._budget.admit(row.operation)
-        except MusicAPIError as error:
-            self.stop(error)
-            return False
+        self._has_checked = True
+        after = 0
+        while found := await self._store.rows("accepted", after, PAGE):
+            after = found[-1].number
+            checks = (self._collector.check_last(row) for row in found if row.is_overdue)
+            for outcome in filter(None, await asyncio.gather(*checks)):
+                await self._outcomes.put(outcome)
         return True
-
-    def _again_or_over(self, row: Row, error: MusicAPIError) -> Outcome | None:
-        self._in_a_row[row.state] += 1
-        if isinstance(error, STOPPING):
-            self.stop(error)
-        elif self._in_a_row[row.state] >= MOST_IN_A_ROW[row.state]:
-            logger.warning("%d requests in a row are %s: nothing more is sent", self._in_a_row[row.state], row.state)
-            self.stop(error)
-        elif row.state == "planned":
-            self._to_do.again(row)
-        # What is still planned has no outcome yet: the next run makes it.
-        return None if row.state == "planned" else Outcome(row=row, error=error)
-
-    async def _try_anew(self, row: Row, failure: TaskFailedError) -> Outcome | None:
-        """Have a task that failed and was refunded tried again, where there are attempts left."""
-        if row.state == "refunded" and row.attempts < self._attempts and self.stopped_by is None:
-            self._to_do.again(await self._store.move(row, "planned"))
-            return None
-        return Outcome(row=row, error=failure)
-
-
-class _MovedError(Exception):
-    """A row that could not be paid for, as it is now, and why."""
-
-    def __init__(self, row: Row, error: MusicAPIError) -> None:
-        super().__init__(row, error)
-        self.row = row
-        self.error = error

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from musicapi_async._client import MusicAPI
 from musicapi_async._tasks.task import check_timeout
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.planning import Requests, plan_all
+from musicapi_async.bulk.collecting import Outcome
+from musicapi_async.bulk.planning import Requests, check_arguments, plan_all
 from musicapi_async.bulk.requests_file import price_list, request_of
-from musicapi_async.bulk.runner import Outcome, Runner
+from musicapi_async.bulk.runner import Runner
 from musicapi_async.bulk.saving import NAMES, HandOver, Saver, make_ready
 from musicapi_async.bulk.states import Store
 from musicapi_async.errors import InvalidRequestError, JournalError
@@ -32,7 +33,8 @@ def run(
     in_flight: int = 50,
     attempts: int = 3,
     max_credits: float | None = None,
-    timeout: float | None = None,
+    timeout: float | None = 600.0,
+    outage: float = 900.0,
     names: str = NAMES,
 ) -> "Run":
     """Make the songs of many requests, and yield an outcome of each as it ends: ``async for outcome in bulk.run(...)``.
@@ -41,15 +43,24 @@ def run(
       the run goes on with what was planned last.
     - ``out`` is a folder: audio, cover and a ``.json`` of each clip are written there, as ``names`` says. Without it a
       row is over when its outcome is made.
-    - ``in_flight`` tasks are waited for at once; ``timeout`` seconds for each in this run (None: without limit).
-    - ``attempts`` a request gets, when its task fails and its credits come back.
+    - ``in_flight`` tasks are waited for at once, each for at most ``timeout`` seconds (None: without limit); time in
+      which polls were not answered does not count. After that the task is overdue: its place is given up, the clips
+      that are finished are saved, and it is polled again before the run ends and by later runs, for a day in all.
+    - ``outage`` is the time in seconds for which the run is paused, and tries again, while no connection can be made.
+    - ``attempts`` a request gets, when its task fails and its credits were plainly refunded. A task that failed in any
+      other way is not sent again, unless ``retry_failed`` says so.
     - ``max_credits`` may be spent on this journal, all runs together; what may have been paid for counts as paid for.
+      The limit holds as long as no request costs more than the price that is known when it is sent.
 
-    Raises, when all that was started has been handed over, what stopped the creating: AuthenticationError,
-    InsufficientCreditsError, BudgetExceededError, RetiredError, ConnectionFailedError, JournalError and their like. The
-    next run goes on where it stopped.
+    Raises, when all that was started has been delivered, what stopped the submissions: AuthenticationError,
+    InsufficientCreditsError, BudgetExceededError, RetiredError, JournalError and the like, ConnectionFailedError after
+    an outage, BulkStoppedError when as many tasks as ``in_flight`` in a row were not finished in time, or tasks cannot
+    be found. The next run resumes where it stopped.
     """
+    is_client, is_journal = isinstance(client, MusicAPI), hasattr(journal, "recall")
+    check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
     check_timeout(timeout)
+    _check_outage(outage)
     runner = Runner(
         client,
         journal,
@@ -59,6 +70,7 @@ def run(
         in_flight=_checked("in_flight", in_flight, MOST_IN_FLIGHT),
         attempts=_checked("attempts", attempts, MOST_ATTEMPTS),
         timeout=timeout,
+        outage=outage,
     )
     return Run(client, journal, requests, runner, None if out is None else Path(out))
 
@@ -137,6 +149,13 @@ async def check_service(journal: Store, base_url: str) -> None:
 
 async def _balance(client: MusicAPI) -> float:
     return (await client.account.credits()).total
+
+
+def _check_outage(outage: object) -> None:
+    # Written so that NaN, which compares false with everything, is refused.
+    if isinstance(outage, bool) or not isinstance(outage, (int, float)) or not outage >= 0:
+        message = f"outage is {outage!r}; it must be a number of seconds, at least 0"
+        raise InvalidRequestError(message, "outage", outage, ">= 0")
 
 
 def _checked(name: str, value: Any, most: int) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from string import Formatter
@@ -12,7 +13,7 @@ from typing import Any, Final
 from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.states import Facts, Row
 from musicapi_async.errors import DownloadError, InvalidRequestError
-from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, kind_of
+from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_usual_suffix, kind_of
 from musicapi_async.media.names import LONGEST_PART, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
 from musicapi_async.results.base import Result
@@ -26,6 +27,8 @@ END: Final = ".{ext}"
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 LONGEST_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
+LAST_OF_A_CLIP: Final = ".json"
+"""End of the name of the file that a clip's others are followed by, in a record's files."""
 LONGEST_OPERATION: Final = 30
 SECRETS: Final = frozenset({"webhook_secret"})
 """What of a request is in no file that is shown around."""
@@ -33,6 +36,7 @@ STALE: Final = 600.0
 """Seconds after which nobody writes to a file any more."""
 AT_ONCE: Final = 8
 """Files that are fetched at once."""
+SONGS: Final = KINDS - PICTURES
 
 
 def make_ready(folder: Path) -> None:
@@ -83,21 +87,24 @@ class Saver(HandOver):
     async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
         """Fetch what is not there yet, and return the names of all files; raises DownloadError."""
         clips = clips_in(result)
+        saved = _files_by_clip(row)
         stem = self._stem(row, Clip(clip_id=row.task_id or "task", title=row.operation))
-        saving = [self._save(row, clip, number) for number, clip in enumerate(clips, 1)]
+        saving = [self._save(row, clip, number, saved.get(clip.clip_id)) for number, clip in enumerate(clips, 1)]
         if isinstance(result, DownloadFiles):
             saving = [self._save_file(f"{stem}-{number}", file) for number, file in enumerate(result, 1)]
         if not clips:
             known = result.to_dict() if isinstance(result, Result) else result
             saving.append(self._write(stem, row, {"result": known}))
         # Each is seen through, also when another fails: what came is kept.
-        saved = await asyncio.gather(*saving, return_exceptions=True)
-        for found in saved:
+        written = await asyncio.gather(*saving, return_exceptions=True)
+        for found in written:
             if isinstance(found, BaseException):
                 raise found
-        return [name for names in saved if not isinstance(names, BaseException) for name in names]
+        return [name for names in written if not isinstance(names, BaseException) for name in names]
 
-    async def _save(self, row: Row, clip: Clip, number: int) -> list[str]:
+    async def _save(self, row: Row, clip: Clip, number: int, saved: list[str] | None) -> list[str]:
+        if saved is not None:
+            return saved
         stem = self._stem(row, clip, number)
         names = [await self._fetch(stem, clip)] if clip.audio_url else []
         if clip.image_url:
@@ -110,32 +117,32 @@ class Saver(HandOver):
     async def _fetch_cover(self, stem: str, url: str) -> list[str]:
         """Fetch the cover image; a song without one is still a song."""
         try:
-            name = await self._fetch(stem, url)
+            name = await self._fetch(stem, url, PICTURES)
         except DownloadError as error:
             logger.warning("no cover for %s: %s", stem, error.reason)
             return []
         # Any text may be fetched by its address; this one is no picture.
-        if Path(name).suffix.removeprefix(".") not in KINDS:
+        if Path(name).suffix.removeprefix(".") not in PICTURES:
             logger.warning("no cover for %s: its host sent something else", stem)
             with suppress(OSError):
                 await asyncio.to_thread((self._folder / name).unlink)
             return []
         return [name]
 
-    async def _fetch(self, stem: str, source: Clip | DownloadFile | str) -> str:
+    async def _fetch(self, stem: str, source: Clip | DownloadFile | str, kinds: AbstractSet[str] = SONGS) -> str:
         """Fetch a file, unless it is there: it appears under its name only when it is whole."""
-        there = await asyncio.to_thread(self._there, stem)
+        there = await asyncio.to_thread(self._there, stem, kinds)
         if there is not None:
             return there
         async with self._at_once:
             return (await self._client.download(source, self._folder / stem)).path.name
 
-    def _there(self, stem: str) -> str | None:
-        """Return the name of a file that is there, and is what its name says."""
-        for kind in sorted(KINDS):
+    def _there(self, stem: str, kinds: AbstractSet[str]) -> str | None:
+        """Return the name of a file of one of these kinds that is there, and is what its name says."""
+        for kind in sorted(kinds):
             with suppress(OSError), (self._folder / f"{stem}.{kind}").open("rb") as file:
                 found = kind_of(file.read(FIRST_BYTES))
-                if found is not None and kind in {found, SAME_KIND.get(found)}:
+                if found is not None and is_usual_suffix(found, kind):
                     return f"{stem}.{kind}"
         return None
 
@@ -158,6 +165,18 @@ class Saver(HandOver):
             clip_id=id_for_name(clip.clip_id) or f"clip{number}",
             operation=row.operation.replace(".", "-"),
         )
+
+
+def _files_by_clip(row: Row) -> dict[str, list[str]]:
+    """Return the files of clips that were saved while the rest of their task was not finished, by clip id."""
+    if row.state != "accepted":
+        return {}  # its clips may be known without their files
+    groups: list[list[str]] = [[]]
+    for name in row.files:
+        groups[-1].append(name)
+        if name.endswith(LAST_OF_A_CLIP):
+            groups.append([])
+    return {str(clip["clip_id"]): names for clip, names in zip(row.clips, groups, strict=False) if names}
 
 
 def _checked(names: str) -> str:

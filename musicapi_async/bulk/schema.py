@@ -1,20 +1,22 @@
 """The journal's tables, how older ones become today's, and rows to values and back."""
 
 import json
+import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from musicapi_async.bulk.keys import KEY_VERSION, LOOKS_AUTOMATIC, digest_of, fields_in
 from musicapi_async.bulk.states import Row, State
 from musicapi_async.errors import JournalError
 
-__all__ = ["APPLICATION", "COLUMNS", "VERSION", "prepare", "row_of"]
+__all__ = ["APPLICATION", "COLUMNS", "VERSION", "prepare", "row_of", "to_json", "to_text"]
 
 APPLICATION: Final = 0x4D757341
 """What marks the file as ours: ``MusA``."""
 COLUMNS: Final = (
     "number, key, operation, request, state, task_id, attempts, reason, sent_at, accepted_at, ended_at, "
-    "clips, files, refunds, charge, charged, overdue_at"
+    "clips, files, refunds, charge, charged, overdue_at, key_version, former_key"
 )
 
 FIRST: Final = (
@@ -49,6 +51,41 @@ SECOND: Final = (
     "CREATE TABLE planning (newest INTEGER NOT NULL, started INTEGER NOT NULL)",
     "INSERT INTO planning VALUES (0, 0)",
 )
+
+
+def _compute_keys(connection: sqlite3.Connection) -> None:
+    """Give the rows with automatic keys of version 1 the keys of version 2, computed from their requests."""
+    connection.execute("CREATE TEMP TABLE digest (number INTEGER PRIMARY KEY, value TEXT NOT NULL)")
+    for number, key, operation, request in connection.execute("SELECT number, key, operation, request FROM row"):
+        if not LOOKS_AUTOMATIC.fullmatch(key):
+            continue
+        try:
+            sent = json.loads(request)
+        except ValueError:
+            continue
+        if isinstance(sent, dict):
+            value = digest_of(operation, fields_in(operation, sent))
+            connection.execute("INSERT INTO digest VALUES (?, ?)", (number, value))
+    # Of requests that are the same now, those that were paid for come first: a file that holds fewer of them than the
+    # journal does asks for those.
+    connection.execute(
+        """
+        UPDATE row SET former_key = row.key, key = computed.key, key_version = ? FROM (
+            SELECT number, ? || '-' || value || '-' || row_number() OVER (
+                PARTITION BY value ORDER BY state IN ('planned', 'refused') AND attempts = 0, number
+            ) AS key FROM digest JOIN row USING (number)
+        ) AS computed WHERE computed.number = row.number
+        """,
+        (KEY_VERSION, KEY_VERSION),
+    )
+    connection.execute("DROP TABLE digest")
+
+
+def _name_journal(connection: sqlite3.Connection) -> None:
+    """Give the journal an id, by which its lock mark is known."""
+    connection.execute("UPDATE progress SET journal_id = ?", (secrets.token_hex(8),))
+
+
 THIRD: Final = (
     # Credits: the price of the last time it was sent, and what all its attempts have cost, refunds left out.
     "ALTER TABLE row ADD COLUMN charge REAL",
@@ -61,9 +98,25 @@ THIRD: Final = (
     # 0 for a key given by the user, else the version of the rule that made it; the key under an older rule.
     "ALTER TABLE row ADD COLUMN key_version INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE row ADD COLUMN former_key TEXT",
+    "CREATE INDEX row_by_former_key ON row (former_key) WHERE former_key IS NOT NULL",
+    "CREATE INDEX row_to_correct ON row (number) WHERE next_request IS NOT NULL",
+    # Requests that a plan gives to keys that are there already, until it is started.
+    """
+    CREATE TABLE correction (
+        plan INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        operation TEXT NOT NULL,
+        request TEXT NOT NULL,
+        PRIMARY KEY (plan, number)
+    ) WITHOUT ROWID
+    """,
     "ALTER TABLE progress ADD COLUMN journal_id TEXT",
+    _compute_keys,
+    _name_journal,
+    # A file is checked again by today's rules, and a trial's mark of an older release may stand in a paid journal.
+    "DELETE FROM kept WHERE name IN ('planned file', 'trial')",
 )
-STEPS: Final[Sequence[Sequence[str]]] = (FIRST, SECOND, THIRD)
+STEPS: Final[Sequence[Sequence[str | Callable[[sqlite3.Connection], None]]]] = (FIRST, SECOND, THIRD)
 """What makes each version of the one before; never changed once released."""
 VERSION: Final = len(STEPS)
 
@@ -97,8 +150,11 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for step in STEPS[version:]:
-        for statement in step:
-            connection.execute(statement)
+        for change in step:
+            if isinstance(change, str):
+                connection.execute(change)
+            else:
+                change(connection)
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
@@ -107,13 +163,15 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 def row_of(found: Sequence[Any]) -> Row:
     """Read a row in the order of ``COLUMNS``."""
     number, key, operation, request, state, task_id, attempts, reason, *rest = found
-    sent_at, accepted_at, ended_at, clips, files, refunds, charge, charged, overdue_at = rest
+    sent_at, accepted_at, ended_at, clips, files, refunds, charge, charged, overdue_at, key_version, former_key = rest
     known: State = state
     return Row(
         number=number,
         key=key,
         operation=operation,
         request=json.loads(request),
+        key_version=key_version,
+        former_key=former_key,
         state=known,
         task_id=task_id,
         attempts=attempts,
@@ -128,6 +186,28 @@ def row_of(found: Sequence[Any]) -> Row:
         clips=json.loads(clips) if clips else (),
         files=json.loads(files) if files else (),
     )
+
+
+def to_json(value: object) -> str:
+    """Return a JSON value as it is stored."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Half a letter, as the service's JSON may hold, becomes the escape it came as.
+    return text if _is_whole(text) else json.dumps(value, separators=(",", ":"))
+
+
+def to_text(value: object) -> object:
+    """Return a column's value as it is stored."""
+    if not isinstance(value, str) or _is_whole(value):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _ask(connection: sqlite3.Connection, question: str) -> Any:

@@ -9,6 +9,7 @@ from musicapi_async._request import TaskRequest
 
 __all__ = [
     "ENDED",
+    "INCOMPLETE",
     "MOVES",
     "UNSETTLED",
     "Facts",
@@ -16,6 +17,7 @@ __all__ = [
     "Row",
     "State",
     "Store",
+    "attempts_after",
     "charged_after",
     "may_move",
     "rows_in",
@@ -32,12 +34,12 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     # Written before the first byte leaves. Back to planned only when it certainly was not accepted.
     "sending": frozenset({"accepted", "planned", "refused", "uncertain"}),
     # Saved at once where no file is written.
-    # Uncertain once more where its user gave a wrong id.
+    # Uncertain once more where its user gave a wrong id, or the service no longer knows the task.
     "accepted": frozenset({"finished", "saved", "failed", "refunded", "uncertain"}),
     "finished": frozenset({"saved"}),
     "saved": frozenset(),
-    # Its credits are gone, or nobody knows.
-    "failed": frozenset(),
+    # Its credits are gone, or it is unknown whether they were refunded. Tried again only when its user says so.
+    "failed": frozenset({"planned"}),
     # Another attempt.
     "refunded": frozenset({"planned"}),
     # Settled by the user alone: sent again, found under an id, or dropped.
@@ -49,6 +51,10 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
 UNSETTLED: Final[tuple[State, ...]] = ("accepted", "finished")
 """Paid for, and not all on disk yet: what a run goes on with first."""
 ENDED: Final[tuple[State, ...]] = tuple(state for state in MOVES if state not in {"planned", "sending", *UNSETTLED})
+
+
+INCOMPLETE: Final = "incomplete"
+"""Under which name a store keeps that it has lost entries: what it does not know may have been sent."""
 
 
 def may_move(before: State, after: State) -> bool:
@@ -64,6 +70,8 @@ class Planned:
     operation: str
     request: Mapping[str, Any]
     """As it is sent."""
+    key_version: int = 0
+    """The version of the rule that made the key; 0 for a key given by the user."""
 
     @staticmethod
     def of(key: str, request: TaskRequest[Any]) -> "Planned":
@@ -82,6 +90,8 @@ class Facts:
     charge: float | None = None
     """Credits this request is expected to cost; given with the move to ``sending``."""
     overdue_at: float | None = None
+    was_not_accepted: bool = False
+    """True where its user says that an uncertain request was not accepted; given with the move to ``planned``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,6 +101,8 @@ class Row(Planned):
     number: int
     """Its place in the order of planning, from 1."""
     state: State
+    former_key: str | None = None
+    """Its automatic key in a journal of an older format, by which it is found too."""
     task_id: str | None = None
     attempts: int = 0
     """How often it was accepted, or may have been."""
@@ -109,17 +121,37 @@ class Row(Planned):
     clips: Sequence[Mapping[str, Any]] = ()
     files: Sequence[str] = ()
 
+    @property
+    def is_overdue(self) -> bool:
+        """True when its task has passed the time limit of a run, and has not ended yet."""
+        # An earlier attempt may have been overdue as well.
+        return self.state == "accepted" and self.overdue_at is not None and self.overdue_at >= (self.accepted_at or 0.0)
+
+
+def attempts_after(row: Row, state: State, changes: Facts) -> int:
+    """Return how often a record was accepted, or may have been, after a transition."""
+    # What was uncertain and is sent again may have been paid for already.
+    is_more = state == "accepted" or (row.state == "uncertain" and not _was_unpaid(row, state, changes))
+    return row.attempts + is_more - (row.state == "accepted" and state == "uncertain")
+
 
 def charged_after(row: Row, state: State, changes: Facts) -> float:
     """Return the credits a record has cost, or may have, after a transition.
 
     A charge counts from the moment its request may leave. It is taken back only where the request was certainly not
-    accepted, or its credits were refunded; an uncertain one that is sent again counts twice.
+    accepted, also by its user's word, or its credits were refunded; an uncertain one that is sent again counts twice.
     """
     if state == "sending":
         return row.charged + (changes.charge or 0.0)
-    is_taken_back = state == "refunded" or (row.state == "sending" and state in {"planned", "refused"})
+    is_taken_back = state == "refunded" or _was_unpaid(row, state, changes)
     return max(0.0, row.charged - (row.charge or 0.0)) if is_taken_back else row.charged
+
+
+def _was_unpaid(row: Row, state: State, changes: Facts) -> bool:
+    """Return whether the last attempt is known not to have been accepted, by the service or by the user's word."""
+    if row.state == "uncertain":
+        return state == "planned" and changes.was_not_accepted
+    return row.state == "sending" and state in {"planned", "refused"}
 
 
 class Closable(Protocol):
@@ -150,7 +182,8 @@ class Store(Protocol):
     async def plan(self, rows: Sequence[Planned], plan: int | None = None) -> int:
         """Add rows to a plan, by default the one that was started last; return how many were new.
 
-        A key that is there already is not added again. Its request is the one that is given now, unless it was sent.
+        A key that is there already is not added again. Once the plan is started its request is the one that is given
+        now; one that was sent stays as it was sent, and the one given now is what is sent the next time, if ever.
         Raises InvalidRequestError for a key that is in a new plan already.
         """
         ...
@@ -170,6 +203,10 @@ class Store(Protocol):
         """
         ...
 
+    async def update(self, row: Row, changes: Facts) -> Row:
+        """Record changes of a record that stays in its state, and return it as it is now."""
+        ...
+
     async def rows(self, state: State, after: int = 0, count: int = 1000, *, is_wanted: bool = False) -> Sequence[Row]:
         """Return rows in a state, in their order, from behind a number on; only those of the plan if ``is_wanted``."""
         ...
@@ -180,6 +217,14 @@ class Store(Protocol):
 
     async def charged(self) -> Mapping[str, int]:
         """Return how often each operation was paid for, or may have been, refunds left out."""
+        ...
+
+    async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
+        """Charge the attempts of records that have no charge of their own, at these prices by operation."""
+        ...
+
+    async def total_charged(self) -> float:
+        """Return the credits that all records have cost, or may have, refunds left out."""
         ...
 
     async def remember(self, name: str, value: object) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -16,8 +17,9 @@ from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async._version import VERSION
 from musicapi_async.bulk import BadLine, Journal, Planned
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.running import SERVICE
 from musicapi_async.bulk.saving import NAMES
+from musicapi_async.bulk.states import INCOMPLETE
+from musicapi_async.bulk.trial import TrialJournal
 from musicapi_async.cli.bulk_show import Show
 from musicapi_async.cli.ending import in_order, outlast
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
@@ -26,15 +28,25 @@ from musicapi_async.cli.opening import open_client
 from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["JOURNAL", "BulkOrder", "found", "run_bulk"]
+__all__ = ["HAS_LOST", "JOURNAL", "OUTAGE", "TIMEOUT", "BulkOrder", "run_bulk"]
 
 JOURNAL: Final = "journal.db"
 PLANNED_FILE: Final = "planned file"
 """Under which name the sum of the file that was planned is kept."""
-TRIAL: Final = "trial"
-"""Under which name the journal of an embedded sandbox is marked as such."""
 SANDBOX_CREDITS: Final = 100_000.0
-USUAL: Final[Mapping[str, object]] = {"in-flight": 50, "attempts": 3, "names": NAMES}
+TIMEOUT: Final = 600.0
+OUTAGE: Final = 900.0
+USUAL: Final[Mapping[str, object]] = {
+    "in-flight": 50,
+    "attempts": 3,
+    "timeout": TIMEOUT,
+    "outage": OUTAGE,
+    "names": NAMES,
+}
+HAS_LOST: Final = (
+    "the journal has lost entries: until 'bulk resolve DIR --not-sent --all' settles it, "
+    "requests that it does not know are uncertain"
+)
 BAD_LINES_SHOWN: Final = 1000
 UNCERTAIN_SHOWN: Final = 10
 
@@ -49,17 +61,22 @@ class BulkOrder:
     in_flight: int
     attempts: int
     max_credits: float | None
+    timeout: float
+    outage: float
     names: str
     dry_run: bool
     embedded: bool
     resend_uncertain: bool
     drop_uncertain: bool
     retry_refused: bool
+    retry_failed: bool
+    is_current: bool | None
+    """What is said of a journal without its mark; None when nothing is."""
 
     def command(self) -> str:
         """Return the command that goes on with it."""
         told: dict[str, object] = {"operation": self.operation, "in-flight": self.in_flight, "attempts": self.attempts}
-        told |= {"max-credits": self.max_credits, "names": self.names}
+        told |= {"max-credits": self.max_credits, "timeout": self.timeout, "outage": self.outage, "names": self.names}
         options = [
             word
             for name, value in told.items()
@@ -79,9 +96,9 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
     async with AsyncExitStack() as opened:
         client = await opened.enter_async_context(open_client(embedded=order.embedded, credits=SANDBOX_CREDITS))
         await asyncio.to_thread(make_folder, order.out)
-        if order.embedded:
-            await _forget_trial(order.out)
-        journal = await opened.enter_async_context(in_order(Journal.open(order.out / JOURNAL)))
+        journal = await opened.enter_async_context(in_order(_journal_of(order)))
+        if isinstance(journal, TrialJournal):
+            await journal.begin(urlsplit(client.settings.base_url).netloc)
         # Before the file is read: what changes while it is read must be read again the next time.
         file = await asyncio.to_thread(_sum_of, order)
         is_planned = file is not None and await journal.recall(PLANNED_FILE) == [file, await journal.start()]
@@ -93,10 +110,10 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
             in_flight=order.in_flight,
             attempts=order.attempts,
             max_credits=order.max_credits,
+            timeout=order.timeout,
+            outage=order.outage,
             names=order.names,
         )
-        if order.embedded and await journal.recall(SERVICE) is None:
-            await journal.remember(TRIAL, value=True)
         rows, new = await run.plan()
         if is_planned:
             screen.say(f"{order.file} has not changed since it was planned")
@@ -107,18 +124,9 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
         await _make(order, client, run, journal, screen)
 
 
-async def found(folder: Path, key: str, task_id: str, screen: Screen) -> None:
-    """Note the id of an uncertain request's task."""
-    async with in_order(_existing(folder)) as journal:
-        await bulk.found_uncertain(journal, key, task_id)
-    screen.tell({"key": key, "task_id": task_id})
-    screen.say(f"{key} is task {task_id}: the next run brings it home")
-
-
-def _existing(folder: Path) -> Journal:
-    if not (folder / JOURNAL).exists():
-        raise UsageError(f"there is no {JOURNAL} in {folder}")
-    return Journal.open(folder / JOURNAL)
+def _journal_of(order: BulkOrder) -> Journal:
+    path = order.out / JOURNAL
+    return (TrialJournal if order.embedded else Journal).open(path, is_current=order.is_current)
 
 
 async def _make(order: BulkOrder, client: MusicAPI, run: bulk.Run, journal: Journal, screen: Screen) -> None:
@@ -168,6 +176,11 @@ async def _close_books(order: BulkOrder, journal: Journal, screen: Screen) -> No
     screen.tell({"counts": dict(counts)})
     screen.say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count))
     await _say_uncertain(order, journal, screen)
+    if counts["failed"]:
+        screen.say(
+            f"{counts['failed']:,} failed and may have cost their credits: they are not sent again by themselves, "
+            "--retry-failed does that"
+        )
     missing = [f"{count:,} {state}" for state, count in counts.items() if count and state != "saved"]
     if missing:
         raise IncompleteError(
@@ -180,13 +193,17 @@ async def _say_uncertain(order: BulkOrder, journal: Journal, screen: Screen) -> 
     uncertain = await journal.rows("uncertain", 0, UNCERTAIN_SHOWN)
     if not uncertain:
         return
-    screen.warn("nobody can tell whether these were accepted; they are not sent again by themselves:")
+    screen.warn("these may have been accepted, and paid for; they are not sent again by themselves:")
     screen.rows([[row.key, row.operation, row.reason or ""] for row in uncertain])
     folder = shlex.quote(str(order.out))
     screen.say(
-        "look for them in the service's dashboard; then --resend-uncertain or --drop-uncertain, "
-        f"or 'musicapi bulk found {folder} KEY TASK_ID'"
+        "find them in the service's dashboard; then "
+        f"'musicapi bulk resolve {folder} KEY TASK_ID' for what was accepted, "
+        f"'musicapi bulk resolve {folder} --not-sent KEY...' or '--not-sent --all' for what was not, "
+        "or --resend-uncertain or --drop-uncertain for all of them"
     )
+    if await journal.recall(INCOMPLETE):
+        screen.say(HAS_LOST)
 
 
 async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
@@ -194,20 +211,10 @@ async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
         screen.say(f"{await bulk.resend_uncertain(journal):,} uncertain requests are sent again")
     if order.retry_refused:
         screen.say(f"{await bulk.retry_refused(journal):,} refused requests are tried again")
+    if order.retry_failed:
+        screen.say(f"{await bulk.retry_failed(journal):,} failed requests are sent again, and paid for again")
     if order.drop_uncertain:
         screen.say(f"{await bulk.drop_uncertain(journal):,} uncertain requests are given up")
-
-
-async def _forget_trial(folder: Path) -> None:
-    """Begin anew: an embedded sandbox knows nothing of the one before it. A real journal is left alone."""
-    path = folder / JOURNAL
-    if not path.exists():
-        return
-    async with Journal.open(path) as journal:
-        is_trial = await journal.recall(TRIAL)
-    if is_trial:
-        for ending in ("", "-wal", "-shm", ".lock"):
-            path.with_name(f"{JOURNAL}{ending}").unlink(missing_ok=True)
 
 
 def _sum_of(order: BulkOrder) -> str | None:
@@ -219,7 +226,8 @@ def _sum_of(order: BulkOrder) -> str | None:
         return None
     try:
         with order.file.open("rb") as file:
-            return f"{VERSION} {order.operation} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return f"{VERSION} {order.operation} {order.file.suffix.lower()} {digest}"
     except OSError:
         return None  # told by whoever reads it
 

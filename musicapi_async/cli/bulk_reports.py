@@ -7,12 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from musicapi_async.bulk.budget import PRICES
 from musicapi_async.bulk.looking import Look
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.states import State
-from musicapi_async.cli.bulk import JOURNAL
+from musicapi_async.bulk.states import INCOMPLETE, State
+from musicapi_async.cli.bulk import HAS_LOST, JOURNAL
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.screen import Screen
 
@@ -35,14 +34,33 @@ async def report(folder: Path, screen: Screen) -> None:
 
 async def status(folder: Path, screen: Screen) -> None:
     """Show how many requests of a folder are in which state, who works on them, and how doubts are settled."""
-    counts, holder, uncertain = await asyncio.to_thread(_look, folder)
+    counts, holder, uncertain, overdue, has_lost = await asyncio.to_thread(_look, folder)
     total = sum(counts.values())
     ways = _ways_to_settle(folder) if uncertain else {}
-    screen.tell({"counts": counts, "total": total, "run": holder, "uncertain": uncertain, "settle": ways})
+    screen.tell(
+        {
+            "counts": counts,
+            "total": total,
+            "overdue": overdue,
+            "run": holder,
+            "uncertain": uncertain,
+            "settle": ways,
+            "has_lost": has_lost,
+        }
+    )
     shown = [(f"{count:,}", state, MEANINGS[state]) for state, count in counts.items() if count]
     width = len(f"{total:,}")
     screen.rows([(count.rjust(width), state, meaning) for count, state, meaning in shown])
     screen.say(f"{_requests(total)}; {f'a run is on: {holder}' if holder else 'no run is on'}")
+    if overdue:
+        screen.say(
+            f"{overdue:,} of the accepted are overdue: not finished within the time limit of a run; "
+            "each run polls them again"
+        )
+    if counts["failed"]:
+        screen.say("failed ones are not paid for again by themselves: --retry-failed does that")
+    if has_lost:
+        screen.say(HAS_LOST)
     if ways:
         more = ", ..." if counts["uncertain"] > len(uncertain) else ""
         screen.say(f"uncertain: {', '.join(uncertain)}{more}")
@@ -56,15 +74,14 @@ def _requests(count: int) -> str:
 
 def _write(folder: Path) -> Summary:
     with Look(folder / JOURNAL) as look:
-        learnt = look.recall(PRICES)
-        return write_report(folder, look.rows, price_list() | (learnt if isinstance(learnt, dict) else {}))
+        return write_report(folder, look.rows, price_list())
 
 
-def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str]]:
-    """Return counts, who works on the journal, and the first uncertain keys."""
+def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str], int, bool]:
+    """Return counts, the holder of the journal, the first uncertain keys, how many are overdue, and a loss."""
     with Look(folder / JOURNAL) as look:
         keys = [row.key for row in islice(look.rows({"uncertain"}), KEYS_SHOWN)]
-        return look.counts(), look.holder(), keys
+        return look.counts(), look.holder(), keys, look.overdue(), look.recall(INCOMPLETE) is True
 
 
 def _ways_to_settle(folder: Path) -> Mapping[str, str]:
@@ -72,5 +89,7 @@ def _ways_to_settle(folder: Path) -> Mapping[str, str]:
     return {
         "send again, perhaps paid twice": f"musicapi bulk FILE --out {out} --resend-uncertain",
         "give up": f"musicapi bulk FILE --out {out} --drop-uncertain",
-        "found in the dashboard": f"musicapi bulk found {out} KEY TASK_ID",
+        "found in the dashboard": f"musicapi bulk resolve {out} KEY TASK_ID",
+        "not in the dashboard": f"musicapi bulk resolve {out} --not-sent KEY...",
+        "none of them is there": f"musicapi bulk resolve {out} --not-sent --all",
     }

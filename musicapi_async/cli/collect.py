@@ -10,6 +10,7 @@ from musicapi_async import Clip, MusicAPI, Songs
 from musicapi_async.cli.files import read_json, stems, write_json
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import DownloadError
+from musicapi_async.media.kinds import PICTURES
 
 __all__ = ["Collected", "collect"]
 
@@ -75,6 +76,11 @@ async def _cover(client: MusicAPI, clip: Clip, stem: Path, screen: Screen) -> Pa
         saved = await client.download(clip.image_url, stem.with_name(f"{stem.name}-cover"))
     except DownloadError as error:
         screen.warn(f"no cover for {stem.name}: {error.reason}")
+        return None
+    # Any text can be downloaded by its address; this one is no picture.
+    if saved.kind not in PICTURES:
+        screen.warn(f"no cover for {stem.name}: its host sent something else")
+        await asyncio.to_thread(saved.path.unlink, missing_ok=True)
         return None
     return saved.path
 

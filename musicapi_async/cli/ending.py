@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
+
+from musicapi_async._transport import shielding
 
 __all__ = ["in_order", "outlast"]
 
@@ -23,7 +25,5 @@ async def in_order(opening: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
 async def outlast(ending: Awaitable[object]) -> None:
     """Wait for an end that comes soon, however often the waiting is cancelled; raises what it raises."""
     task = asyncio.ensure_future(ending)
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({task})
+    await shielding.outlast(task)
     await task

@@ -40,7 +40,12 @@ EXITS: Final = (
     (
         7,
         "no connection, too many requests, or the service is in trouble",
-        (errors.ConnectionFailedError, errors.APIStatusError, errors.UnreadableReplyError),
+        (
+            errors.ConnectionFailedError,
+            errors.APIStatusError,
+            errors.UnreadableReplyError,
+            errors.BulkStoppedError,
+        ),
     ),
     (8, "the task failed", (errors.TaskFailedError,)),
     (9, "not finished in time; the task lives on", (errors.TaskTimeoutError,)),
@@ -104,6 +109,7 @@ def explain(error: BaseException) -> Failure:
 def table() -> str:
     """Return the exit codes and their meanings, a line each."""
     rows = [(0, "done"), (BUG, "a fault in this command"), *((code, meaning) for code, meaning, _ in EXITS)]
+    rows += [(129, "stopped by SIGHUP: its terminal was closed")]
     rows += [(STOPPED, "stopped by Ctrl-C"), (STOPPED + 13, "stopped by SIGTERM")]
     return "\n".join(["Exit codes:", *(f"{code:>4}  {meaning}" for code, meaning in rows)])
 

@@ -101,6 +101,7 @@ async def _stop(client: MusicAPI, sending: asyncio.Task[Task[Songs]], screen: Sc
         async with asyncio.timeout(ANSWER_GRACE):
             await client._answered(sending)  # noqa: SLF001 - it is for those that may be interrupted, as the facade
     saying.cancel()
+    client._abandon(sending)  # noqa: SLF001 - the same
     sending.cancel()
     await outlast(asyncio.wait({sending}))
 

@@ -16,7 +16,11 @@ __all__ = ["SIGINT_EXIT", "SIGNAL_EXIT", "Command", "fail", "run_command"]
 Command: TypeAlias = Callable[[Screen], Coroutine[object, None, None]]
 Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
-STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP: the terminal was closed, or its connection broke. SIGBREAK: the same on Windows. Each system has its own.
+STOPPING: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
+SIGHUP: Final[int | None] = getattr(signal, "SIGHUP", None)
 SIGNAL_EXIT: Final = 128
 SIGINT_EXIT: Final = SIGNAL_EXIT + signal.SIGINT
 
@@ -46,9 +50,9 @@ def fail(screen: Screen, error: BaseException, code: int | None = None) -> int:
 
 
 class _Stops:
-    """Turns SIGINT and SIGTERM into a cancellation, so that what is under way can be put in order.
+    """Turns the signals that end a command into a cancellation, so that requests in flight get their responses.
 
-    The signals are the command's from its beginning until this is left.
+    The signals are the command's from its beginning until this is left. SIGHUP stays ignored under ``nohup``.
     """
 
     def __init__(self) -> None:
@@ -62,12 +66,24 @@ class _Stops:
 
         def stop(number: int, _: FrameType | None) -> None:
             # Not when the work is done: all that is left is to say so.
-            if working is not None and not working.done():
+            if working is not None and not working.done() and not self._is_repeated_hangup(number):
                 self.received = number
                 loop.call_soon_threadsafe(working.cancel, number)
 
-        self._before = {number: signal.signal(number, stop) for number in STOPPING}
+        for number in STOPPING:
+            if not (number == SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
+                self._before[number] = signal.signal(number, stop)
         await command(screen)
+
+    def _is_repeated_hangup(self, number: int) -> bool:
+        """Return whether a signal belongs to a stop that is under way already, and asks for nothing more.
+
+        A terminal that closes sends SIGHUP more than once (the kernel, then the shell), and a system that ends a
+        session sends SIGTERM and SIGHUP together: none of these is a user who wants to leave at once.
+        """
+        if SIGHUP is None or not self.received:
+            return False
+        return number == SIGHUP or (self.received == SIGHUP and number != signal.SIGINT)
 
     def __enter__(self) -> Self:
         """Leave the signals as they are: nothing is under way yet."""

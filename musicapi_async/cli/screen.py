@@ -8,10 +8,10 @@ standard error.
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Final, Self, TextIO
+from typing import Final, Self, TextIO, cast
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -40,7 +40,8 @@ class Screen:
         stream = sys.stderr if as_json else sys.stdout
         # What looks like a terminal by its environment alone (CI with FORCE_COLOR) must not get control characters.
         terminal = stream.isatty()
-        self._console = Console(file=stream, force_terminal=terminal, highlight=False, markup=False, emoji=False)
+        lasting = cast("TextIO", _Lasting(stream))
+        self._console = Console(file=lasting, force_terminal=terminal, highlight=False, markup=False, emoji=False)
         self._is_live = terminal and not self._console.is_dumb_terminal
         self.progress: Board | Lines = Board(self._console) if self._is_live else Lines(self.say)
         self._notes = _Notes(self)
@@ -141,15 +142,46 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one message."""
+        if hasattr(record, "task_ids"):
+            return  # a command names its tasks itself, with the command that resumes them
         show = self._screen.warn if record.levelno >= logging.WARNING else self._screen.progress.note
         show(hide_key(record.getMessage()))
 
 
+class _Lasting:
+    """A stream for the live display that can be written to when its terminal is gone, as ``_write`` can."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        """Be the stream in all else."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or drop what cannot be shown."""
+        with _outlasting(self._stream):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or drop what cannot be shown."""
+        with _outlasting(self._stream):
+            self._stream.flush()
+
+
 def _write(stream: TextIO, line: str) -> None:
     """Write a line at once. A reader that has gone away, or a full disk, must not stop what was paid for."""
-    try:
+    with _outlasting(stream):
         stream.write(f"{line}\n")
         stream.flush()
+
+
+@contextmanager
+def _outlasting(stream: TextIO) -> Iterator[None]:
+    """Go on without a stream that can no longer be written to: a closed pipe (EPIPE) or terminal (EIO), a full disk."""
+    try:
+        yield
     except OSError:
         # What is still buffered would fail again when Python exits.
         with suppress(OSError, ValueError):

@@ -38,8 +38,12 @@ EITHER: Final = "a generated or an uploaded clip, or an id"
 class _Song(TaskRequest[Songs]):
     instead = "client.sonic"
 
-    model: str = text_field(
-        last=1, default=DEFAULT_MODEL, wire="mv", doc="one of ``riffusion.MODELS``, or another id it knows"
+    model: str | None = text_field(
+        last=1,
+        default=None,
+        sent_default=DEFAULT_MODEL,
+        wire="mv",
+        doc="one of ``riffusion.MODELS``, or another id it knows",
     )
 
 

@@ -33,8 +33,12 @@ class _Song(TaskRequest[Songs]):
     clarity_strength: float = number_field(default=0.25, least=0, most=1)
     lyrics_strength: float = number_field(default=0.5, least=0, most=1)
     generation_quality: float = number_field(default=0.75, least=0, most=1)
-    model: str = text_field(
-        last=1, default=DEFAULT_MODEL, wire="model_type", doc="of 130 or 32 seconds, see ``studio.MODELS``"
+    model: str | None = text_field(
+        last=1,
+        default=None,
+        sent_default=DEFAULT_MODEL,
+        wire="model_type",
+        doc="of 130 or 32 seconds, see ``studio.MODELS``",
     )
     negative_prompt: str | None = text_field(default=None)
     bypass_prompt_optimization: bool | None = flag(default=None)

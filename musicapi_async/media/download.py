@@ -1,23 +1,25 @@
 """A file of the service to a file on disk: streamed, and under its final name only when it is whole."""
 
-import asyncio
 import contextlib
 import errno
+import inspect
 import os
 import re
 import secrets
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, TypeVar
 
 from anyio.to_thread import run_sync
 
+from musicapi_async._arguments import clip_advice, wrong_argument
 from musicapi_async._settings import Settings
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.files import FileReply, Files
 from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
-from musicapi_async.media.kinds import FIRST_BYTES, KINDS, SAME_KIND, is_text, kind_of
+from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_text, is_usual_suffix, kind_of
 from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.results import Clip, DownloadFile
 
@@ -27,6 +29,9 @@ T = TypeVar("T")
 
 # One hop to a thread for each batch: small ones cost more in hops than in writing.
 BATCH: Final = 1024 * 1024
+SHOWN: Final = 60
+"""Bytes of an error page that its error quotes."""
+AUDIO_SUFFIXES: Final = (".m4a", ".m4b")
 # The end of "Mr. Brightside" or "v1.2" is not a suffix.
 SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 
@@ -40,11 +45,17 @@ async def save(
 ) -> SavedFile:
     """Fetch a clip's audio, or a URL, to a path; see ``MusicAPI.download``."""
     url = _url_of(source)
-    partial = _PartialFile(url, Path(path), is_media=not isinstance(source, str))
+    target = _target_of(path)
+    _check_progress(on_progress)
+    partial = _PartialFile(url, target, is_song=not isinstance(source, str))
+    if isinstance(source, DownloadFile):
+        partial.is_audio = f".{source.format}".lower() in AUDIO_SUFFIXES
     try:
         await partial.do(partial.open)
         await _fetch(files, settings, url, partial, on_progress)
-        kind = kind_of(partial.start)
+        kind = kind_of(partial.start, is_audio=partial.is_audio)
+        if kind is None and partial.is_media:
+            logger.warning("%s is none of the known media formats by its content", partial.target)
         final = _final_name(partial.target, kind)
         await partial.do(partial.finish, final)
         return SavedFile(path=final, size=partial.size, kind=kind)
@@ -56,10 +67,15 @@ async def save(
 class _PartialFile:
     """The file while it grows: beside its target, under a name of its own."""
 
-    def __init__(self, url: str, target: Path, *, is_media: bool) -> None:
+    def __init__(self, url: str, target: Path, *, is_song: bool) -> None:
         self.target = target
-        self._url = url
-        self._is_media = is_media or target.suffix.lower().lstrip(".") in KINDS
+        self.url = url
+        self._is_song = is_song
+        suffix = target.suffix if SUFFIX.fullmatch(target.suffix) else PurePosixPath(_path_of(url)).suffix
+        self.is_media = is_song or suffix.lower().lstrip(".") in KINDS
+        """Whether a text or an error page would be no file of this name."""
+        self.is_audio = False
+        """Whether its host, or the service, calls it audio."""
         self._path = target.parent / f".{secrets.token_hex(8)}.part"
         self._file: BinaryIO | None = None
         self.size = 0
@@ -68,24 +84,16 @@ class _PartialFile:
         """The first of them."""
 
     async def do(self, function: Callable[..., T], *args: object) -> T:
-        """Run one of the functions below in a thread, and see it through: cancelled, it ends before the caller does."""
-        running = asyncio.ensure_future(run_sync(function, *args))
+        """Run one of the functions below in a thread, to its end: cancelled, the caller ends after it."""
         try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            while not running.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait({running})
-            if not running.cancelled():
-                running.exception()  # an error it ended with is nobody's any more
-            raise
+            return await complete(run_sync(function, *args))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise self.error(reason) from error
 
     def error(self, reason: str, status: int | None = None) -> DownloadError:
         """Make the error that names this file."""
-        return DownloadError(self._url, str(self.target), reason, status)
+        return DownloadError(self.url, str(self.target), reason, status)
 
     def add(self, chunk: bytes) -> None:
         """Count what came, and look at the first of it as soon as it is there."""
@@ -96,9 +104,11 @@ class _PartialFile:
                 self.check()
 
     def check(self) -> None:
-        """Refuse an error page that came with a 200; whoever asks for a text by its URL and name gets it."""
-        if self._is_media and is_text(self.start):
-            raise self.error(f"its host sent a text that begins {self.start!r}")
+        """Refuse an error page that came with a 200; a text that is requested by its URL and name is written."""
+        if self.is_media and is_text(self.start):
+            raise self.error(f"its host sent a text that begins {self.start[:SHOWN]!r}")
+        if self._is_song and (kind := kind_of(self.start)) in PICTURES:
+            raise self.error(f"its host sent a picture ({kind}) in the place of a song")
 
     def open(self) -> None:
         if self.target.is_dir():
@@ -150,6 +160,8 @@ async def _fetch(
 
 
 async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress | None) -> None:
+    addresses = (partial.url, reply.address)
+    partial.is_audio |= reply.media_type.startswith("audio/") or any(map(_is_audio_path, addresses))
     if partial.size != reply.start:
         await partial.do(partial.keep, reply.start)
     batch = bytearray()
@@ -177,14 +189,34 @@ async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress |
 def _url_of(source: Clip | DownloadFile | str) -> str:
     if isinstance(source, DownloadFile):
         source = source.url
+    if not isinstance(source, (Clip, str)):
+        raise wrong_argument("source", source, "a Clip, a DownloadFile or a URL", clip_advice(source))
     if isinstance(source, Clip):
         if source.audio_url is None:
             state = source.state or "unknown"
             raise DownloadError(f"clip {source.clip_id}", None, f"it has no finished audio (its state is {state})")
         return source.audio_url
-    if not source.startswith(("http://", "https://")):
-        raise DownloadError(source, None, "only http:// and https:// addresses can be fetched")
+    if not source.lower().startswith(("http://", "https://")):
+        reason = "only http:// and https:// addresses can be fetched; of a clip pass the Clip, not its id"
+        raise DownloadError(source, None, reason)
     return source
+
+
+def _target_of(path: str | os.PathLike[str]) -> Path:
+    """Return the path to write to; whether it can be written is seen when the file is opened."""
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise wrong_argument("path", path, "a str or a path that is text", 'pass a name for the file: "song.mp3"')
+    return Path(path)
+
+
+def _check_progress(on_progress: Progress | None) -> None:
+    if on_progress is None:
+        return
+    wanted = "a plain function of two numbers, or None"
+    if not callable(on_progress):
+        raise wrong_argument("on_progress", on_progress, wanted)
+    if inspect.iscoroutinefunction(on_progress):
+        raise wrong_argument("on_progress", on_progress, wanted, "a coroutine function would never be awaited")
 
 
 def _final_name(target: Path, kind: str | None) -> Path:
@@ -193,6 +225,14 @@ def _final_name(target: Path, kind: str | None) -> Path:
         return target
     if not SUFFIX.fullmatch(target.suffix):
         return target.with_name(f"{target.name}.{kind}")
-    if target.suffix.lower().lstrip(".") not in {kind, SAME_KIND.get(kind)}:
+    if not is_usual_suffix(kind, target.suffix.lower().lstrip(".")):
         logger.warning("%s is a %s file by its content", target, kind)
     return target
+
+
+def _is_audio_path(address: str) -> bool:
+    return _path_of(address).lower().endswith(AUDIO_SUFFIXES)
+
+
+def _path_of(address: str) -> str:
+    return address.partition("#")[0].partition("?")[0]

@@ -1,43 +1,137 @@
-"""What a file is, told by its first bytes: pure. URLs and content types are often wrong."""
+"""The format of a file by its first bytes, since addresses and content types are often wrong. No I/O."""
 
+import codecs
 from typing import Final
 
-__all__ = ["FIRST_BYTES", "KINDS", "SAME_KIND", "is_text", "kind_of"]
+__all__ = ["FIRST_BYTES", "KINDS", "PICTURES", "is_text", "is_usual_suffix", "kind_of"]
 
-FIRST_BYTES: Final = 16
+FIRST_BYTES: Final = 1024
+"""Bytes that are read to decide: music of this length without a single control byte does not occur."""
 
 _SIGNATURES: Final = (
-    (0, b"ID3", "mp3"),
-    (0, b"fLaC", "flac"),
-    (0, b"OggS", "ogg"),
-    (0, b"MThd", "mid"),
-    (0, b"\x89PNG", "png"),
-    (0, b"\xff\xd8\xff", "jpg"),
-    (0, b"GIF8", "gif"),
-    (8, b"WAVE", "wav"),
-    (8, b"WEBP", "webp"),
-    (4, b"ftypM4A", "m4a"),
-    (4, b"ftypavif", "avif"),
-    (4, b"ftypheic", "heic"),
-    (4, b"ftyp", "mp4"),
+    (b"ID3", "mp3"),
+    (b"fLaC", "flac"),
+    (b"OggS", "ogg"),
+    (b"MThd", "mid"),
+    (b"\x1a\x45\xdf\xa3", "webm"),
+    (b"\x89PNG", "png"),
+    (b"\xff\xd8\xff", "jpg"),
+    (b"GIF8", "gif"),
 )
+# A container's name, and at byte 8 what it holds.
+_CONTAINERS: Final = (
+    (b"RIFF", b"WAVE", "wav"),
+    (b"RF64", b"WAVE", "wav"),
+    (b"BW64", b"WAVE", "wav"),
+    (b"RIFF", b"WEBP", "webp"),
+    (b"FORM", b"AIFF", "aiff"),
+    (b"FORM", b"AIFC", "aiff"),
+)
+# Of other brands (isom, iso5, dash, mp42, ...) the file can be either a video or a song.
+_BRANDS: Final = {
+    b"M4A ": "m4a",
+    b"M4B ": "m4a",
+    b"M4P ": "m4a",
+    b"avif": "avif",
+    b"avis": "avif",
+    b"heic": "heic",
+    b"heix": "heic",
+    b"mif1": "heic",
+}
 
-SAME_KIND: Final = {"jpg": "jpeg", "m4a": "mp4"}
-KINDS: Final = frozenset(kind for _, _, kind in _SIGNATURES) | frozenset(SAME_KIND.values())
+# One format, several usual suffixes.
+_SAME: Final = (
+    frozenset({"m4a", "mp4", "m4b", "m4p", "m4v"}),
+    frozenset({"ogg", "oga", "opus"}),
+    frozenset({"aiff", "aif", "aifc"}),
+    frozenset({"webm", "weba", "mkv", "mka"}),
+    frozenset({"mp3", "mp2"}),
+    frozenset({"mid", "midi"}),
+    frozenset({"jpg", "jpeg"}),
+    frozenset({"heic", "heif"}),
+)
+PICTURES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif", "heic", "heif"})
+KINDS: Final = PICTURES.union({"wav", "flac", "aac"}, *_SAME)
 """The suffixes of media files; a text under such a name is an error page."""
 
+_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+"""The byte order marks of UTF-8, UTF-16 and UTF-32."""
+_WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_WIDE_START: Final = 32
+_LAST_ASCII: Final = 0x7F
+_BINARY: Final = bytes({*range(0x20)} - {*b"\t\n\f\r\x1b"})
+"""The bytes that no text has in any charset (the WHATWG's MIME sniffing standard: binary data bytes)."""
 
-def kind_of(start: bytes) -> str | None:
-    """Return the usual file name suffix (without a dot) of a file that begins like this, or None."""
-    found = next((kind for at, signature, kind in _SIGNATURES if start[at : at + len(signature)] == signature), None)
-    if found is None and len(start) > 1 and start[0] == 0xFF and start[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - MPEG frame sync
-        return "mp3"
-    return found
+# The header of a frame: eleven bits that are set (twelve for ADTS), and the values that the standards reserve.
+HEADER: Final = 4
+SYNC: Final = 0xFF
+NO_VERSION: Final = 1
+NO_BIT_RATE: Final = 15
+NO_SAMPLE_RATE: Final = 3
+ADTS_RATES: Final = 13
+
+
+def kind_of(start: bytes, *, is_audio: bool = False) -> str | None:
+    """Return the usual file name suffix (without a dot) of a file that begins like this, or None.
+
+    ``is_audio``: its host calls it audio, so that an MP4 file is an ``m4a`` whatever its brand.
+    """
+    if start[4:8] in {b"ftyp", b"styp"} and start[0] == 0:
+        kind = _BRANDS.get(start[8:12], "mp4")
+        return "m4a" if kind == "mp4" and is_audio else kind
+    for name, content, kind in _CONTAINERS:
+        if start[:4] == name and start[8:12] == content:
+            return kind
+    found = next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)
+    return found or _format_of_frame(start[:4])
 
 
 def is_text(start: bytes) -> bool:
-    """Tell whether a file begins like a page or an error text rather than like music."""
+    """Return True when a file begins like a page or an error text, in any charset, rather than like music."""
     if not start or kind_of(start) is not None:
         return False
-    # A letter of several bytes may be cut at the end.
-    return start.decode("utf-8", "ignore").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()
+    if start.startswith(_MARKS) or start.lstrip().startswith((b"<", b"{")):
+        return True
+    return _is_plain(start) or _is_wide_ascii(start[:_WIDE_START])
+
+
+def is_usual_suffix(file_format: str, suffix: str) -> bool:
+    """Return True when files of this format may have this suffix (without a dot), such as ``opus`` for ``ogg``."""
+    return file_format == suffix or any(file_format in same and suffix in same for same in _SAME)
+
+
+def _format_of_frame(header: bytes) -> str | None:
+    """Return the format of an MPEG audio frame or an ADTS frame (AAC) with this header of four bytes.
+
+    FF FE is the byte order mark of UTF-16, and as a frame that of Layer I, which no service makes.
+    """
+    if len(header) < HEADER or header[0] != SYNC or header[1] & 0xE0 != SYNC & 0xE0 or header.startswith(b"\xff\xfe"):
+        return None
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    if layer == 0:
+        is_adts = header[1] >> 4 == SYNC >> 4 and header[2] >> 2 & 0xF < ADTS_RATES
+        return "aac" if is_adts else None
+    bit_rate, sample_rate = header[2] >> 4, header[2] >> 2 & 3
+    is_frame = version != NO_VERSION and bit_rate != NO_BIT_RATE and sample_rate != NO_SAMPLE_RATE
+    return "mp3" if is_frame else None
+
+
+def _is_plain(start: bytes) -> bool:
+    """Return True for the start of a text in UTF-8, or in another charset if it holds any ASCII (a blank, a tag)."""
+    if start.translate(None, delete=_BINARY) != start:
+        return False
+    try:
+        # A character may be cut at the end.
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return min(start) <= _LAST_ASCII
+    return True
+
+
+def _is_wide_ascii(start: bytes) -> bool:
+    """Return True for the start of a page in UTF-16 or UTF-32 without a mark: markup is ASCII."""
+    for charset in _WIDE:
+        text = start.decode(charset, "ignore")
+        if len(text) > 1 and text.isascii() and "".join(text.split()).isprintable():
+            return True
+    return False

@@ -17,7 +17,12 @@ The bytes written so far go back only when a download that broke off has to begi
 
 @attrs.frozen
 class SavedFile(os.PathLike[str]):
-    """A file that was written: its path, its size in bytes, and its kind (``mp3``, ``wav``, ...) by its first bytes."""
+    """A file that was written: its path, its size in bytes, and its kind by its first bytes.
+
+    ``kind`` is ``mp3``, ``aac`` (ADTS), ``m4a``, ``mp4``, ``wav``, ``flac``, ``ogg`` (also Opus), ``aiff``, ``webm``,
+    ``mid``, ``png``, ``jpg``, ``gif``, ``webp``, ``avif`` or ``heic``; None when it is none of these. An MP4 file is an
+    ``m4a`` when its brand, its content type (``audio/...``), its address or the service says that it is audio.
+    """
 
     path: Path
     size: int

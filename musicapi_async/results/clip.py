@@ -15,6 +15,13 @@ __all__ = ["FAILED", "SUCCEEDED", "Clip", "Row", "Songs", "Told", "Word"]
 
 SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
+COMPLETE: Final = "complete"
+END_STATES: Final[Mapping[str, str]] = {
+    SUCCEEDED: SUCCEEDED,
+    COMPLETE: SUCCEEDED,
+    FAILED: FAILED,
+    "error": FAILED,
+}
 
 
 @attrs.frozen
@@ -66,7 +73,8 @@ class Clip(Result):
     Only what the service told is set; everything else is None, and ``raw`` is the service's own object.
 
     - ``state`` is ``pending``, ``running``, ``succeeded``, ``failed``, or a word the service invents later; a clip with
-      a finished file and no word for it counts as succeeded (contract, decision 7).
+      a finished file and no state counts as succeeded. The words of the platform behind the service, ``complete`` (with
+      an audio URL) and ``error``, become ``succeeded`` and ``failed``; ``raw`` has them as they came.
     - ``audio_url`` is the finished file, ``stream_url`` a live stream while the clip still runs: never the same thing.
     - ``duration`` is in seconds; ``created_at`` is an aware datetime; ``model`` is the service's echo of ``mv``, which
       may differ from the model that was asked for.
@@ -154,9 +162,20 @@ structured_by(Clip, structure_clip)
 
 
 def state_and_url(row: Mapping[str, object]) -> tuple[str | None, str | None]:
-    """Return a clip's state, and the address of its file or stream; with an address and no state it succeeded."""
+    """Return a clip's state under the documented names, and the address of its file or stream.
+
+    With an address and no state it succeeded. ``complete`` and ``error`` are the words of the platform behind the
+    service for ``succeeded`` and ``failed``; ``complete`` without an address is not the end yet. Other states stay as
+    they came: the clip is still running.
+    """
     url = values.text(row.get("audio_url")) or None
-    return values.text(row.get("state")) or (SUCCEEDED if url else None), url
+    state = values.text(row.get("state"))
+    if not state:
+        return SUCCEEDED if url else None, url
+    word = state.strip().lower()
+    if word == COMPLETE and url is None:
+        return COMPLETE, None
+    return END_STATES.get(word, state), url
 
 
 def _words(row: Mapping[str, object]) -> tuple[Word, ...]:

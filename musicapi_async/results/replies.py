@@ -71,10 +71,11 @@ class BatchTask(Result):
 class Batch(Several[BatchTask]):
     """Tasks that were submitted together, in the order of the items: ``client.sonic.task(item.task_id)`` for each.
 
-    ``raw`` is the service's reply: what its items look like is not documented.
+    ``batch_id`` is None when the service named tasks without it. ``raw`` is the service's reply: what its items look
+    like is not documented.
     """
 
-    batch_id: str
+    batch_id: str | None = None
     submitted: int | None = None
     tasks: tuple[BatchTask, ...] = ()
     raw: Annotated[Mapping[str, object], wire("raw", read=values.unchanged)] = attrs.field(

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from musicapi_async._request import Request, TaskRequest
+from musicapi_async._transport.shielding import complete
 from musicapi_async.families import sonic
 from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox import audio
@@ -120,6 +121,9 @@ class Sandbox:
 
     async def aclose(self) -> None:
         """Stop listening and remove the files that were made."""
+        await complete(self._close())
+
+    async def _close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

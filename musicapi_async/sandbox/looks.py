@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from musicapi_async._request import model_of
 from musicapi_async.results import (
     DownloadFiles,
     ExtendedSongs,
@@ -24,7 +25,7 @@ FileUrl = Callable[[str], str]
 
 BODY_FAILURES: Final = frozenset({"failed", "timeout", "forbidden", "api_error"})
 NOT_READY: Final = "task not ready, please wait few seconds."
-GONE_WRONG: Final = "The upstream generation failed. Credits were refunded."
+GONE_WRONG: Final = "The upstream generation failed. Credits were previously refunded."
 
 # The moments of a task, as shares of its whole time.
 CLIPS_APPEAR: Final = 0.3
@@ -195,7 +196,7 @@ def _clip(task: SandboxTask, index: int, share: float, file_url: FileUrl) -> Bod
         "audio_url": None if failed else file_url(audio if done else f"stream/{audio}"),
         "video_url": None,
         "created_at": task.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "mv": getattr(task.request, "model", None),
+        "mv": model_of(task.request),
         "duration": _duration(task.family) if done and not failed else None,
     }
     if failed:

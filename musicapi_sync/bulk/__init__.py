@@ -10,7 +10,14 @@
 from musicapi_async.bulk import BadLine, Outcome, Planned, Row, State, read_requests
 from musicapi_sync.bulk.journal import Journal
 from musicapi_sync.bulk.running import Run, run
-from musicapi_sync.bulk.settling import drop_uncertain, found_uncertain, resend_uncertain, retry_refused
+from musicapi_sync.bulk.settling import (
+    drop_uncertain,
+    found_uncertain,
+    resend_uncertain,
+    resolve_not_sent,
+    retry_failed,
+    retry_refused,
+)
 
 __all__ = [
     "BadLine",
@@ -24,6 +31,8 @@ __all__ = [
     "found_uncertain",
     "read_requests",
     "resend_uncertain",
+    "resolve_not_sent",
+    "retry_failed",
     "retry_refused",
     "run",
 ]

@@ -47,21 +47,26 @@ class Journal:
     parent's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_current: bool | None = None) -> None:
         self.path = path
         self.name = str(path)
         """What errors call it."""
-        self._journal = musicapi_async.bulk.Journal(path)
+        self._journal = musicapi_async.bulk.Journal(path, is_current=is_current)
         self._runs: set[Leaving] = set()
         self._process = os.getpid()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
+    def open(cls, path: str | os.PathLike[str], *, is_current: bool | None = None) -> Self:
         """Return the journal in this file, which is made when it is not there; ``with`` opens it.
 
-        Entering raises JournalError when the file is in use, damaged, from a newer version, or something else.
+        ``is_current`` answers for a journal that has sent something and has lost its mark: True when nothing can have
+        worked on a newer one, False when this may be an older one, such as a backup; then what is planned is uncertain.
+        False holds also where the mark is there. True changes nothing where the mark says that entries are missing.
+
+        Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
+        a lost mark while ``is_current`` is None.
         """
-        return cls(Path(path))
+        return cls(Path(path), is_current=is_current)
 
     def __enter__(self) -> Self:
         """Take the lock, open the file, and settle what a killed process left."""
@@ -99,6 +104,10 @@ class Journal:
     def charged(self) -> Mapping[str, int]:
         """Return how often each operation was paid for, or may have been, refunds left out."""
         return self._ask(lambda journal: journal.charged())
+
+    def total_charged(self) -> float:
+        """Return the credits that all records have cost, or may have, refunds left out."""
+        return self._ask(lambda journal: journal.total_charged())
 
     def _ask(self, question: Callable[[musicapi_async.bulk.Journal], Coroutine[Any, Any, T]]) -> T:
         self._check_process()

@@ -12,7 +12,7 @@ import musicapi_async
 import musicapi_async.bulk
 from musicapi_async import TaskRequest
 from musicapi_async.bulk import BadLine, Outcome, Planned, State
-from musicapi_async.bulk.planning import blocking_batches_of
+from musicapi_async.bulk.planning import blocking_batches_of, check_arguments
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.errors import ClientClosedError, JournalError
 from musicapi_sync._call import SETTLE
@@ -40,7 +40,8 @@ def run(
     in_flight: int = 50,
     attempts: int = 3,
     max_credits: float | None = None,
-    timeout: float | None = None,
+    timeout: float | None = 600.0,
+    outage: float = 900.0,
     names: str = NAMES,
 ) -> "Run":
     """Make the songs of many requests, and yield an outcome of each as it ends: ``for outcome in bulk.run(...)``.
@@ -48,6 +49,8 @@ def run(
     It takes what ``musicapi_async.bulk.run`` takes and raises what that raises. ``requests`` are taken in the caller's
     thread, all of them before the first is sent: they may come from a generator that calls this very client.
     """
+    is_client, is_journal = isinstance(client, MusicAPI), isinstance(journal, Journal)
+    check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
 
     async def start(
         client: musicapi_async.MusicAPI, _: object
@@ -60,6 +63,7 @@ def run(
             attempts=attempts,
             max_credits=max_credits,
             timeout=timeout,
+            outage=outage,
             names=names,
         )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from musicapi_async.bulk import Facts, Journal, Planned, Row, State
-from musicapi_async.bulk.states import charged_after
+from musicapi_async.bulk.states import attempts_after, charged_after
 
 
 def row(state: State, charge: float | None, charged: float) -> Row:
@@ -29,6 +29,23 @@ def row(state: State, charge: float | None, charged: float) -> Row:
 )
 def test_charged_after_a_transition_counts_what_may_have_been_paid(before: Row, after: State, charged: float) -> None:
     assert charged_after(before, after, Facts(charge=20)) == charged
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "charged", "attempts"),
+    [
+        (row("uncertain", 20, 35), "planned", 15, 0),
+        (row("uncertain", None, 15), "planned", 15, 0),  # it was never sent, as far as the journal knows
+        (row("uncertain", 20, 20), "accepted", 20, 1),
+        (row("uncertain", 20, 20), "failed", 20, 1),
+    ],
+)
+def test_request_that_was_not_accepted_costs_nothing_and_is_no_attempt(
+    before: Row, after: State, charged: float, attempts: int
+) -> None:
+    facts = Facts(was_not_accepted=True)
+
+    assert (charged_after(before, after, facts), attempts_after(before, after, facts)) == (charged, attempts)
 
 
 async def test_journal_reopened_after_a_charge_still_knows_it(tmp_path: Path) -> None:

@@ -105,6 +105,78 @@ def test_a_csv_file_has_the_names_in_its_first_line(tmp_path: Path) -> None:
     assert fifth == BadLine(6, None, "it has more cells than the first line has names")
 
 
+@pytest.mark.parametrize(
+    ("head", "field", "places"),
+    [
+        ("description,title,title", "title", "columns 2 and 3"),
+        ("description, title,title ,model", "title", "columns 2 and 3"),
+        ("key,description,key", "key", "columns 1 and 3"),
+        ("operation,description,tags,operation", "operation", "columns 1 and 4"),
+        ("\ufeffdescription,description", "description", "columns 1 and 2"),
+    ],
+)
+def test_csv_with_two_columns_of_one_name_is_refused(head: str, field: str, places: str, tmp_path: Path) -> None:
+    (bad,) = read_requests(written(tmp_path, head, "a,b,c,d", "e,f,g,h", name="songs.csv"), "sonic.describe")
+
+    assert bad == BadLine(1, field, f"column {field!r} is there twice, as {places}: keep one")
+
+
+def test_rows_of_separators_alone_are_skipped(tmp_path: Path) -> None:
+    lines = (",,", " ,\t,", "description,title,", "rain,Rain,", ",,", '"","   ",', "  , ,,,,", "snow,Snow", ",,,,,,")
+    found = list(read_requests(written(tmp_path, *lines, name="songs.csv"), "sonic.describe"))
+
+    assert [line.request["title"] for line in found if isinstance(line, Planned)] == ["Rain", "Snow"]
+    assert len(found) == 2
+
+
+def test_cell_under_no_name_is_refused_with_its_place(tmp_path: Path) -> None:
+    lines = ("description,,title", "rain,,Rain", "snow,two songs,Snow")
+    first, bad = read_requests(written(tmp_path, *lines, name="songs.csv"), "sonic.describe")
+
+    assert isinstance(first, Planned)
+    assert bad == BadLine(3, None, "column 2 has no name in the first line, and holds 'two songs'")
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ('{"description": "rain", "description": "snow"}', "description"),
+        ('{"operation": "sonic.describe", "description": "rain", "operation": "sonic.create"}', "operation"),
+        ('{"key": "a", "description": "rain", "key": "b"}', "key"),
+        (
+            '{"operation": "nuro.instrumental_v2", "description": "x", "segments": [{"name": "a", "name": "b"}]}',
+            "name",
+        ),
+    ],
+)
+def test_json_with_a_name_twice_is_refused(line: str, field: str, tmp_path: Path) -> None:
+    (bad,) = read_requests(written(tmp_path, line), "sonic.describe")
+
+    assert bad == BadLine(1, field, f"{field!r} is there twice")
+
+
+@pytest.mark.parametrize("name", ["songs.csv", "songs.jsonl"])
+def test_field_under_both_of_its_names_is_refused(name: str, tmp_path: Path) -> None:
+    lines = (
+        ("description,model,mv", "rain,sonic-v5-5,sonic-v6")
+        if name.endswith("csv")
+        else ({**DESCRIBE, "model": "sonic-v5-5", "mv": "sonic-v6"},)
+    )
+    (bad,) = read_requests(written(tmp_path, *lines, name=name), "sonic.describe")
+
+    assert isinstance(bad, BadLine)
+    assert (bad.field, "did you mean model" in bad.reason) == ("mv", True)
+
+
+def test_null_is_not_set(tmp_path: Path) -> None:
+    null = {"title": None, "model": None, "instrumental": None, "use_suno_cdn": None, "key": None}
+    first, second = read_requests(written(tmp_path, {**DESCRIBE, **null}, DESCRIBE))
+
+    assert isinstance(first, Planned)
+    assert isinstance(second, Planned)
+    assert first.request == second.request
+
+
 def test_the_same_request_has_the_same_key_wherever_it_stands() -> None:
     first, second = Keys(), Keys()
     rain = planned_of(DESCRIBE, first)

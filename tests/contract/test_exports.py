@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 import musicapi_async
-from musicapi_async import Request, Run, Songs, Task, TaskRequest, TaskState
+from musicapi_async import Clip, Request, Run, Songs, Task, TaskRequest, TaskState
 from musicapi_async.sandbox import Sandbox
 
 MODULES = (
@@ -88,7 +88,7 @@ def signatures_of(kind: type) -> Iterator[tuple[str, object]]:
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         is_public = name[0] != "_" or name in {"__init__", "__aenter__", "__anext__", "__getitem__"}
         if is_public and inspect.isfunction(function):
-            hints = get_type_hints(function, vars(sys.modules[kind.__module__]) | FAMILY_CLASSES)
+            hints = get_type_hints(function, vars(sys.modules[kind.__module__]) | FAMILY_CLASSES | {"Clip": Clip})
             for parameter, hint in hints.items():
                 yield f"{kind.__qualname__}.{name}({parameter})", hint
     if attrs.has(kind):

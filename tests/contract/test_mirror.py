@@ -28,10 +28,20 @@ ANNOTATIONS = (
     (r"(collections\.abc\.Iterable\[.*?\]\]) \| collections\.abc\.AsyncIterable\[.*?\]\]", r"\1"),
 )
 MIRRORED = ("MusicAPI", "Outcome", "Run", "Task")
-BULK = ("Journal", "Run", "drop_uncertain", "found_uncertain", "resend_uncertain", "retry_refused", "run")
+BULK = (
+    "Journal",
+    "Run",
+    "drop_uncertain",
+    "found_uncertain",
+    "resend_uncertain",
+    "retry_failed",
+    "resolve_not_sent",
+    "retry_refused",
+    "run",
+)
 # For those who write a store of their own, which is asked by the async package.
 STORES = {"Facts", "Store", "plan_all"}
-STORING = {"move", "new_plan", "plan", "recall", "remember", "start", "take"}
+STORING = {"charge_unpriced", "move", "new_plan", "plan", "recall", "remember", "start", "take", "update"}
 FAMILIES = ("account", "lyrics", "nuro", "producer", "riffusion", "sonic", "studio", "suno")
 
 

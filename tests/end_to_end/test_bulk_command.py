@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from commands import KEY, LONG, MusicAPI, finish, line_with, on_unix, read_until, served, started, until
+from commands import HANGUP, KEY, LONG, MusicAPI, finish, line_with, on_unix, read_until, served, started, until
 
 from musicapi_async.sandbox import Fault, Sandbox
 
@@ -143,10 +143,10 @@ def test_what_is_uncertain_is_listed_and_settled(musicapi: MusicAPI, sandbox: Sa
     assert "not sent again by themselves" in done.err
     assert all(f"k-{number}  sonic.describe" in done.out for number in range(3))
 
-    found = musicapi("bulk", "found", "songs", "k-0", sandbox.accepted[0].task_id)
+    found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.accepted[0].task_id)
     assert (found.code, found.err) == (0, "")
-    assert musicapi("bulk", "found", "songs", "k-3", "t").code == 2
-    assert musicapi("bulk", "found", "nowhere", "k-3", "t").code == 2
+    assert musicapi("bulk", "resolve", "songs", "k-3", "t").code == 2
+    assert musicapi("bulk", "resolve", "nowhere", "k-3", "t").code == 2
     assert musicapi(*RUN, "--resend-uncertain", sandbox=sandbox).code == 0
     assert len(sandbox.accepted) == 6
 
@@ -211,7 +211,7 @@ def test_a_trial_takes_no_journal_that_is_none(musicapi: MusicAPI, sandbox: Sand
 
 
 @on_unix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
 def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int, code: int, tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 6)
@@ -302,3 +302,47 @@ def test_on_a_terminal_there_is_a_board(tmp_path: Path) -> None:
     assert "credits spent" in live
     assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in live
     assert live.rpartition("\x1b[?25h")[2].strip().endswith("3 saved")
+
+
+def test_tasks_that_do_not_end_are_overdue_and_counted_in_the_status(musicapi: MusicAPI, tmp_path: Path) -> None:
+    write(tmp_path, 2)
+    with served(3600) as slow:
+        slow.account(KEY).credits = 100_000
+        done = musicapi(*RUN, "--timeout", "0.3", "--in-flight", "5", sandbox=slow)
+        assert done.code == 12
+        assert "2 accepted" in done.out
+        assert len(slow.accepted) == 2
+        stopped = musicapi(*RUN, "--timeout", "0.3", "--in-flight", "5", sandbox=slow)
+        assert stopped.code == 12
+        shown = musicapi("bulk", "status", "songs")
+        assert "2 of the accepted are overdue" in shown.out
+        assert musicapi("bulk", "status", "songs", "--json").told["overdue"] == 2
+        slow.advance(4000)
+        assert musicapi(*RUN, sandbox=slow).code == 0
+        assert len(slow.accepted) == 2
+
+
+def test_a_service_that_cannot_be_reached_pauses_the_run_and_says_so(musicapi: MusicAPI, tmp_path: Path) -> None:
+    write(tmp_path, 3)
+    nowhere = "http://127.0.0.1:9/api/v1"
+    done = musicapi(*RUN, "--outage", "1.5", MUSICAPI_BASE_URL=nowhere, MUSICAPI_MAX_ATTEMPTS="1")
+    assert done.code == 7
+    assert "submissions are paused and tried again for up to 1.5 s" in done.err
+    assert "3 are not begun" in done.out
+    assert "--outage 1.5" in done.out
+
+
+def test_failed_songs_are_sent_again_only_when_their_user_says_so(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, 1)
+    failure = Fault(status=200, body={"type": "failed", "message": "generation failed"})
+    sandbox.add_fault("GET /sonic/task/{task_id}", failure)
+    for _ in range(2):
+        done = musicapi(*RUN, sandbox=sandbox)
+        assert done.code == 12
+        assert "--retry-failed" in done.out
+        assert len(sandbox.accepted) == 1
+    done = musicapi(*RUN, "--retry-failed", sandbox=sandbox)
+    assert "1 failed requests are sent again, and paid for again" in done.out
+    assert (done.code, len(sandbox.accepted)) == (0, 2)

@@ -51,7 +51,9 @@ def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_p
     assert lines[3] == "15 requests; no run is on"
     assert "uncertain: key-4, key-5" in shown.out
     assert "key-13, ..." in shown.out
-    assert f"musicapi bulk found {shlex.quote(str(folder))} KEY TASK_ID" in shown.out
+    out = shlex.quote(str(folder))
+    for way in ("KEY TASK_ID", "--not-sent KEY...", "--not-sent --all"):
+        assert f"musicapi bulk resolve {out} {way}" in shown.out
     assert shown.out.count("-uncertain") == 2
 
 
@@ -66,7 +68,7 @@ def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
     told = command("status", tmp_path, as_json=True).told
     assert (told["total"], told["counts"]["uncertain"], told["counts"]["saved"]) == (2, 1, 0)
     assert (told["uncertain"], told["run"]) == (["key-2"], None)
-    assert len(told["settle"]) == 3
+    assert len(told["settle"]) == 5
 
 
 async def test_a_status_while_a_run_is_on_names_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

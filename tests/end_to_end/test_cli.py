@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 from commands import (
+    HANGUP,
     KEY,
     LONG,
     MusicAPI,
@@ -287,7 +288,7 @@ def test_an_unknown_task(musicapi: MusicAPI, sandbox: Sandbox, more: tuple[str, 
 
 
 @on_unix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
 def test_stopping_names_the_task(slow_sandbox: Sandbox, tmp_path: Path, number: signal.Signals, code: int) -> None:
     with started("generate", IDEA, "--out", "my songs", cwd=tmp_path, sandbox=slow_sandbox) as process:
         line_with("accepted", process.stdout)
@@ -325,7 +326,7 @@ def test_stopping_twice_leaves_at_once_and_says_what_is_in_doubt(sandbox: Sandbo
 
 
 @on_unix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, HANGUP])
 def test_stopping_before_a_repetition_sends_nothing_more(
     sandbox: Sandbox, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -400,6 +401,20 @@ def test_a_cover_that_is_missing_is_a_warning(musicapi: MusicAPI, sandbox: Sandb
     assert suffixes_in(tmp_path) == sorted([".json", AUDIO] * 2)
 
 
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"\xff\xfe" + "<html>".encode("utf-16-le"), b"ID3\x04\x00", b"\x00\x01\x02"]
+)
+def test_page_in_the_place_of_a_cover_is_a_warning(
+    body: bytes, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    pages = (Fault(status=200, body=body), Fault(status=200, body=body))
+    sandbox.add_fault(FILE, Fault(delay=0.2), Fault(delay=0.2), *pages)
+    done = musicapi("generate", IDEA, sandbox=sandbox)
+    assert done.code == 0
+    assert done.err.count("warning: no cover for") == 2
+    assert suffixes_in(tmp_path) == sorted([".json", AUDIO] * 2)
+
+
 def test_audio_that_is_missing_is_an_error_and_can_be_fetched_again(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -452,7 +467,7 @@ def test_help_tells_the_exit_codes(musicapi: MusicAPI) -> None:
     for arguments in ((), ("--help",)):
         done = musicapi(*arguments)
         assert (done.code, done.err) == (0, "")
-        assert all(f"{code}  " in done.out for code in (*range(12), 130, 143))
+        assert all(f"{code}  " in done.out for code in (*range(12), 129, 130, 143))
     assert re.fullmatch(r"musicapi-async \d+\.\d+\S*\n", musicapi("--version").out)
 
 

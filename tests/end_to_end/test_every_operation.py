@@ -117,6 +117,7 @@ async def test_a_batch_is_many_tasks(client: MusicAPI) -> None:
     for item in batch:
         assert item.task_id is not None
         assert len(await client.sonic.task(item.task_id).wait()) == 2
+    assert batch.batch_id is not None
     assert await client.sonic.get_batch(batch_id=batch.batch_id) == batch
 
 
@@ -239,7 +240,7 @@ async def test_a_task_of_something_else_that_is_taken_up_as_songs(client: MusicA
 async def test_a_request_of_the_wrong_kind_is_refused(client: MusicAPI, quick: Sandbox) -> None:
     with pytest.raises(errors.InvalidRequestError, match="starts a task: give it to submit"):
         await client.call(sonic.Create(lyrics="la"))
-    with pytest.raises(errors.InvalidRequestError, match="call\\(\\) the others"):
+    with pytest.raises(errors.InvalidRequestError, match="answers at once, pass it to call"):
         await client.submit(sonic.GetBpm(clip="c-1"))  # type: ignore[arg-type]  # that is the point
     with pytest.raises(errors.InvalidRequestError, match="operation is 'sonic'"):
         client.resume("sonic", "t-1")  # type: ignore[arg-type]  # that is the point

@@ -57,8 +57,10 @@ async def test_no_body_is_too_odd_for_a_refusal(
     assert sandbox.account("plain-key").credits == 1000
 
 
-async def test_an_address_that_is_none_is_not_found(client: MusicAPI, sandbox: Sandbox) -> None:
-    with pytest.raises(errors.NotFoundError):
+async def test_path_without_an_endpoint_is_another_error_than_an_unknown_task(
+    client: MusicAPI, sandbox: Sandbox
+) -> None:
+    with pytest.raises(errors.GatewayError, match="Check base_url"):
         await client.request("GET", "/sonic/nothing")
     with pytest.raises(errors.NotFoundError, match="task not found."):
         await client.request("GET", "/sonic/task/unknown")

@@ -127,6 +127,7 @@ async def test_a_batch_checks_its_items_keeps_their_refusals_and_belongs_to_its_
     clip = (await song.wait())[0]
 
     batch = await client.sonic.batch(items=[sonic.Cover(clip=clip), sonic.AddVocals(clip=clip.clip_id, lyrics="la")])
+    assert batch.batch_id is not None
     found = await client.sonic.get_batch(batch_id=batch.batch_id)
 
     assert [bool(item.task_id) for item in batch] == [True, False]

@@ -145,6 +145,34 @@ def test_uncertain_rows_are_settled_by_the_user(served: Sandbox, journal: bulk.J
         bulk.found_uncertain(journal, "another", "t-1")
 
 
+def test_requests_that_were_not_accepted_are_sent_again(served: Sandbox, journal: bulk.Journal) -> None:
+    served.add_fault(CREATE, *[Fault(drop=True)] * 2)
+    with client_of(served) as client:
+        list(bulk.run(client, journal, describe(2), in_flight=1))
+        first, _ = journal.rows("uncertain")
+        with pytest.raises(errors.InvalidRequestError, match="another"):
+            bulk.resolve_not_sent(journal, [first.key, "another"])
+        assert journal.counts()["uncertain"] == 2
+        assert bulk.resolve_not_sent(journal, first.key) == 1
+        assert bulk.resolve_not_sent(journal) == 1
+        list(bulk.run(client, journal))
+
+    assert [row.attempts for row in journal.rows("saved")] == [1, 1]
+    assert len(served.accepted) == 2
+
+
+def test_journal_that_lost_its_mark_is_opened_when_its_user_answers(served: Sandbox, path: Path) -> None:
+    with client_of(served) as client, bulk.Journal.open(path) as journal:
+        list(bulk.run(client, journal, describe(1)))
+    path.with_name(f"{path.name}.lock").unlink()
+    with pytest.raises(errors.JournalError, match="is_current"), bulk.Journal.open(path):
+        pass
+    with bulk.Journal.open(path, is_current=True) as journal:
+        assert journal.counts()["saved"] == 1
+    with bulk.Journal.open(path) as journal:
+        assert journal.counts()["saved"] == 1
+
+
 @pytest.mark.parametrize("is_journal_first", [True, False])
 def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
     served: Sandbox, path: Path, caplog: pytest.LogCaptureFixture, *, is_journal_first: bool

@@ -1,9 +1,9 @@
 """Users of a client: they submit, wait, look, run many at once, and change their minds at any moment."""
 
 import asyncio
-import contextlib
 import itertools
 import random
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
 
@@ -183,5 +183,12 @@ class User:
                 for _ in range(self._draw.randrange(MOST_TICKS)):
                     await asyncio.sleep(0)
             working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await working
+        except asyncio.CancelledError as end:
+            # What was accepted meanwhile is named there.
+            for note in getattr(end, "__notes__", ()):
+                for family, task_id in re.findall(r"started (\w+) task ([\w-]+)", note):
+                    self._keep(getattr(self._scene.client, family).task(task_id))
+                for task_id in re.findall(r"BatchTask\(task_id='([\w-]+)'", note):
+                    self._keep(self._scene.client.sonic.task(task_id))

@@ -267,7 +267,7 @@ async def test_a_slot_is_left_to_looks(max_requests: int) -> None:
         return await (stall() if server.received[-1].method == "POST" else RUNNING)(writer)
 
     async with scripted(step) as server:
-        client = MusicAPI("k", base_url=server.base_url, max_requests=max_requests)
+        client = MusicAPI("k", base_url=server.base_url, max_requests=max_requests, timeout=0.5)
         creating = [asyncio.create_task(client.submit(request)) for request in requests(10)]
         for _ in range(20):
             await asyncio.sleep(0.001)

@@ -92,7 +92,7 @@ async def test_the_time_of_an_uncertain_request_is_that_of_its_sending() -> None
 
 
 async def test_a_time_limit_round_a_create_says_what_it_left_behind() -> None:
-    async with scripted(stall()) as server, client_of(server) as client:
+    async with scripted(stall()) as server, client_of(server, timeout=0.5) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.2):
                 await client.submit(REQUEST)
@@ -145,9 +145,9 @@ async def test_a_wait_that_is_too_long_is_handed_to_the_caller() -> None:
         (403, {"error": "You do not have an active subscription."}, errors.SubscriptionError),
         (403, {"error": "The lyrics contain copyrighted content: 'Yesterday'."}, errors.ModerationError),
         (403, {"error": "No."}, errors.PermissionDeniedError),
-        (407, {"error": "the proxy wants a password"}, errors.APIStatusError),
+        (407, {"error": "the proxy wants a password"}, errors.GatewayError),
         (410, {"type": "endpoint_retired", "error": "gone"}, errors.RetiredError),
-        (308, {}, errors.APIStatusError),
+        (308, {}, errors.GatewayError),
         (200, {"code": 403, "message": "The remaining credits are not enough."}, errors.InsufficientCreditsError),
     ],
 )

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import copy
 import io
+import json
 import logging
 import os
 import pickle
@@ -22,7 +24,7 @@ from scripted import Scripted, Step, cut, half_head, hang_up, raw, reply, script
 
 import musicapi_async
 import musicapi_sync
-from musicapi_async import Clip, MusicAPI, errors, sonic
+from musicapi_async import Clip, MusicAPI, Secret, errors, sonic
 from musicapi_async.sandbox import Sandbox
 
 KEY: Final = "sk-d41d8cd98f00b204e9800998ecf8427e"
@@ -183,7 +185,7 @@ async def test_whatever_becomes_of_a_file(name: str, heard: Heard, tmp_path: Pat
 
 @pytest.mark.parametrize("turns", range(0, 30, 2))
 async def test_whenever_it_is_cancelled(turns: int, heard: Heard) -> None:
-    async with scripted(stall()) as server, client_of(server, heard) as client:
+    async with scripted(stall()) as server, client_of(server, heard, timeout=0.2) as client:
         for what in (client.account.credits, lambda: client.submit(REQUEST)):
             running = asyncio.create_task(what())
             for _ in range(turns):
@@ -261,11 +263,24 @@ async def test_a_view_with_another_key(heard: Heard) -> None:
     heard.assert_clean()
 
 
-async def test_the_key_is_still_the_key() -> None:
-    async with MusicAPI(KEY, proxy=f"http://user:{PASSWORD}@host:1") as client:
-        assert client.settings.api_key == KEY
-        assert f"{client.settings.api_key}" == KEY
-        assert str(client.settings.proxy) == f"http://user:{PASSWORD}@host:1"
+async def test_secret_of_the_settings_reveals_its_text_and_shows_dots() -> None:
+    address = f"http://user:{PASSWORD}@host:1"
+    async with MusicAPI(Secret(f"Bearer {KEY}"), proxy=address) as client:
+        key, proxy = client.settings.api_key, client.settings.proxy
+
+        assert (key.reveal(), proxy and proxy.reveal()) == (KEY, address)
+        assert [f"{key}", repr(key), f"{key!s:.90}", "%s" % key] == ["Secret('...')"] * 4  # noqa: UP031 - as users log
+        assert (key, hash(key)) == (Secret(KEY), hash(Secret(KEY)))
+        assert key != KEY
+        assert pickle.loads(pickle.dumps(key)) == copy.deepcopy(key) == key  # noqa: S301 - our own bytes
+
+
+@pytest.mark.parametrize(
+    "take_apart", [len, iter, list, "".join, json.dumps, lambda key: key[:80], lambda key: key + ""]
+)
+def test_secret_taken_apart_as_text_raises_type_error(take_apart: Callable[[Any], object]) -> None:
+    with pytest.raises(TypeError):
+        take_apart(Secret(KEY))
 
 
 @pytest.mark.parametrize("status", [200, 407, 502])

@@ -225,7 +225,7 @@ async def test_a_proxy_that_refuses_a_tunnel_has_passed_nothing_on(status: int) 
     async with tunnels(0, refusal) as proxy:
         address = f"http://127.0.0.1:{proxy.port}"
         async with MusicAPI("k", base_url=f"https://{HOST}/api/v1", proxy=address, max_attempts=2) as client:
-            with pytest.raises(errors.ConnectionFailedError, match=str(status)):
+            with pytest.raises(errors.ConnectionFailedError, match=rf"proxy refuses the tunnel \({status} "):
                 await client.submit(REQUEST)
 
         assert len(proxy.asked) == 2

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from musicapi_async import errors, sonic
+from musicapi_async import Clip, errors, sonic
 
 # One value for each parameter that an error takes.
 VALUES: dict[str, object] = {
     "attempted": "POST /sonic/create",
     "balance": 100.0,
     "balance_at": datetime(2026, 11, 23, 8, 0, tzinfo=UTC),
+    "clips": (Clip(clip_id="c-1", state="succeeded"),),
     "body": {"error": "No.", "code": [1, None]},
     "family": "sonic",
     "field": "title",
@@ -82,7 +83,7 @@ def test_the_tree_is_as_drawn() -> None:
         if name != "MusicAPIError"
     }
     assert drawn == real
-    assert len(real) == 22
+    assert len(real) == 26
 
 
 def test_every_error_class_of_the_module_is_exported() -> None:

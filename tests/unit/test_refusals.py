@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from musicapi_async import errors
-from musicapi_async._transport.replies import Reply, error_from, message_in, read_body, retry_after
+from musicapi_async._transport.error_bodies import message_in
+from musicapi_async._transport.replies import Reply, error_from, read_body, retry_after
 
 
 def refusal(status: int, body: object, headers: Mapping[str, str] | None = None) -> errors.MusicAPIError:
@@ -61,7 +62,7 @@ def test_a_type_nobody_knows_leaves_it_to_the_status(type_: object) -> None:
         ({"detail": None, "error": "", "message": "m"}, "m"),
         ({"error": {"text": "inner"}, "msg": "outer"}, "outer"),
         (b"Service Unavailable", "Service Unavailable"),
-        (b"<html>bad gateway</html>", "<html>bad gateway</html>"),
+        (b"<html>bad gateway</html>", "the answer is not the API's JSON, but an HTML page"),
         (b"\xff\xfe\x00", "\ufffd\ufffd"),
         (b"", "the service answered 500"),
         ([1], "the service answered 500"),

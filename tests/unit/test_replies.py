@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async import Credits, LyricsDrafts, Songs, TaskState, account, errors, lyrics, sonic
+from musicapi_async import (
+    Credits,
+    LyricsDrafts,
+    Songs,
+    TaskRequest,
+    TaskState,
+    account,
+    errors,
+    lyrics,
+    producer,
+    sonic,
+)
 from musicapi_async._tasks.state import TaskRule, read_state
 from musicapi_async._transport.reading import read_result
 from musicapi_async._transport.replies import Reply, error_from, read_body, read_object, read_task_id, retry_after
@@ -236,20 +247,98 @@ def test_what_a_look_tells(status: int, body: object, expected: str) -> None:
     assert (state.result is not None) == (expected == "finished" or (expected == "incomplete" and body != ok(BROKEN)))
 
 
+SENTENCE = "Credits were previously refunded."
+
+
 @pytest.mark.parametrize(
     ("body", "refunded"),
     [
         ({"type": "failed", "error": "x"}, None),
         ({"type": "failed", "already_refunded": True}, True),
+        ({"type": "failed", "refund_processed": True}, True),
+        ({"type": "failed", "error": {"message": "x", "already_refunded": True}}, True),
         ({"type": "failed", "refund_processed": False}, False),
-        ({"error": "Task failed due to timeout. Credits were previously refunded."}, True),
+        ({"type": "failed", "error": SENTENCE, "refund_processed": False}, False),
+        ({"error": f"Task failed due to timeout. {SENTENCE}"}, True),
+        ({"type": "failed", "error": SENTENCE}, True),
+        ({"type": "failed", "detail": {"msg": "x"}, "message": f"Upstream is gone! {SENTENCE}\n"}, True),
+        # Only what is plainly positive is a refund.
+        ({"type": "failed", "already_refunded": "true"}, None),
+        ({"type": "failed", "already_refunded": 1}, None),
+        ({"type": "failed", "refunded": True}, None),
+        ({"type": "failed", "error": "Credits cannot be refunded"}, None),
+        ({"type": "failed", "error": "no credits were refunded"}, None),
+        ({"type": "failed", "error": "Credits were refunded"}, None),
+        ({"type": "failed", "error": "Credits will be refunded within 24 hours."}, None),
+        ({"type": "failed", "error": "Refund pending. Your credits are refunded if the check succeeds."}, None),
+        ({"type": "failed", "error": f"It is not true that {SENTENCE.lower()}"}, None),
+        ({"type": "failed", "error": f"{SENTENCE} Not this time."}, None),
+        ({"type": "failed", "error": f"None of it holds: {SENTENCE}"}, None),
+        ({"type": "failed", "error": f"The lyrics '{SENTENCE}' were refused"}, None),
+        ({"type": "failed", "error": "Les crédits n'ont pas été remboursés (refunded)."}, None),
     ],
 )
-def test_a_failure_says_whether_the_credits_came_back(body: object, refunded: bool | None) -> None:  # noqa: FBT001
+def test_refunded_of_a_failed_task_is_true_only_when_plainly_reported(
+    body: object,
+    refunded: bool | None,  # noqa: FBT001
+) -> None:
     error = look(504, body).error
 
     assert error is not None
     assert error.refunded is refunded
+
+
+@given(words=st.text(max_size=60))
+def test_refunded_is_never_read_from_words_around_the_sentence(words: str) -> None:
+    error = look(504, {"type": "failed", "error": f"{SENTENCE}{words}"}).error
+
+    assert error is not None
+    assert (error.refunded is True) == (not words.strip())
+
+
+UPSTREAM_DONE = {**DONE, "state": "complete"}
+UPSTREAM_BROKEN = {"clip_id": "c", "state": "error", "error_message": "x"}
+
+
+@pytest.mark.parametrize(
+    ("clips", "status", "states"),
+    [
+        ((UPSTREAM_DONE, UPSTREAM_DONE), "finished", ["succeeded", "succeeded"]),
+        ((UPSTREAM_DONE, UPSTREAM_BROKEN), "finished", ["succeeded", "failed"]),
+        ((UPSTREAM_BROKEN, UPSTREAM_BROKEN), "failed", ["failed", "failed"]),
+        ((UPSTREAM_DONE, RUNNING), "running", ["succeeded", "running"]),
+        (({**DONE, "state": "COMPLETE"}, {**DONE, "state": " Succeeded "}), "finished", ["succeeded", "succeeded"]),
+        (({**BROKEN, "state": "Error"}, {**BROKEN, "state": "FAILED"}), "failed", ["failed", "failed"]),
+        # Without a file it is not the end yet; nor is any word that is not known.
+        (({"clip_id": "c", "state": "complete"}, UPSTREAM_DONE), "running", ["complete", "succeeded"]),
+        (({**DONE, "state": "completing"}, UPSTREAM_DONE), "running", ["completing", "succeeded"]),
+    ],
+)
+def test_state_of_a_clip_in_the_words_of_the_platform_behind_is_read(
+    clips: tuple[dict[str, Any], ...], status: str, states: list[str]
+) -> None:
+    state = look(200, ok(*clips))
+
+    assert (state.status, [clip.state for clip in state.clips]) == (status, states)
+    assert [clip.raw["state"] for clip in state.clips] == [clip["state"] for clip in clips]
+    assert all((clip.audio_url is not None) == (clip.state == "succeeded") for clip in state.clips)
+
+
+@pytest.mark.parametrize(
+    ("operation", "rows"),
+    [
+        (sonic.BasicStems, [UPSTREAM_DONE, {**UPSTREAM_DONE, "stem_type": "drums"}]),
+        (sonic.ReplaceSection, [{"replaced": UPSTREAM_DONE, "full": UPSTREAM_DONE}] * 2),
+        (sonic.UploadExtend, [{"extended": UPSTREAM_DONE, "full": UPSTREAM_DONE}] * 2),
+        (producer.Upload, [{"clip_id": "c", "state": "complete"}]),
+        (producer.Create, [UPSTREAM_DONE]),
+    ],
+)
+def test_state_of_every_result_in_the_words_of_the_platform_behind_is_read(
+    operation: type[TaskRequest[Any]], rows: list[object]
+) -> None:
+    content = json.dumps(ok(*rows)).encode()
+    assert read_state("t-1", TaskRule.of(operation), "GET x", Reply(200, {}, content)).status == "finished"
 
 
 @pytest.mark.parametrize(

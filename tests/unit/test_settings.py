@@ -25,7 +25,7 @@ from musicapi_async.errors import InvalidRequestError
     ],
 )
 def test_what_is_pasted_along_with_a_key_is_stripped(pasted: str) -> None:
-    assert Settings(api_key=pasted).api_key == "k-123"
+    assert Settings(api_key=pasted).api_key.reveal() == "k-123"
 
 
 @pytest.mark.parametrize("key", ["", "  ", '""', "Bearer ", None])
@@ -110,8 +110,8 @@ def test_a_keyword_goes_before_the_environment_before_the_default() -> None:
     found = Settings.load(environment)
     default = Settings.load({"MUSICAPI_KEY": "from-env", "MUSICAPI_BASE_URL": " ", "MUSICAPI_POLL_INTERVAL": ""})
 
-    assert (told.api_key, told.base_url, told.poll_interval) == ("told", "https://told.example", 2)
-    assert (found.api_key, found.base_url, found.poll_interval) == ("from-env", "https://env.example", 3)
+    assert (told.api_key.reveal(), told.base_url, told.poll_interval) == ("told", "https://told.example", 2)
+    assert (found.api_key.reveal(), found.base_url, found.poll_interval) == ("from-env", "https://env.example", 3)
     assert (default.base_url, default.poll_interval) == ("https://api.musicapi.ai/api/v1", None)
 
 
@@ -120,7 +120,7 @@ def test_the_environment_is_read_when_the_client_is_made(monkeypatch: pytest.Mon
     client = MusicAPI()
     monkeypatch.delenv("MUSICAPI_KEY")
 
-    assert client.settings.api_key == "from-env"
+    assert client.settings.api_key.reveal() == "from-env"
     with pytest.raises(InvalidRequestError, match="no API key"):
         MusicAPI()
 
@@ -160,7 +160,7 @@ def test_a_view_has_its_own_settings_and_leaves_the_clients_alone() -> None:
 
     view = client.with_options(timeout=5, api_key=" other ")
 
-    assert (view.settings.timeout, view.settings.api_key, view.settings.max_attempts) == (5, "other", 4)
-    assert (client.settings.timeout, client.settings.api_key) == (60, "k")
+    assert (view.settings.timeout, view.settings.api_key.reveal(), view.settings.max_attempts) == (5, "other", 4)
+    assert (client.settings.timeout, client.settings.api_key.reveal()) == (60, "k")
     with pytest.raises(InvalidRequestError, match="timeout"):
         client.with_options(timeout=0)

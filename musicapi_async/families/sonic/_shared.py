@@ -21,19 +21,23 @@ CDN: Final = "which host serves the files; some hosts of the service refuse a re
 
 def lyrics_limit(request: Any) -> int:
     """Return how many characters of lyrics the model takes."""
-    return 3000 if request.model in SMALL_MODELS else 5000
+    return 3000 if (request.model or DEFAULT_MODEL) in SMALL_MODELS else 5000
 
 
 def _tags_limit(request: Any) -> int:
-    return 200 if request.model in SMALL_MODELS else 1000
+    return 200 if (request.model or DEFAULT_MODEL) in SMALL_MODELS else 1000
 
 
 @shared_fields
 class Made(Reported[R]):
     """A task that a model works on."""
 
-    model: str = text_field(
-        last=1, default=DEFAULT_MODEL, wire="mv", doc="one of ``sonic.MODELS``, or another id it knows"
+    model: str | None = text_field(
+        last=1,
+        default=None,
+        sent_default=DEFAULT_MODEL,
+        wire="mv",
+        doc="one of ``sonic.MODELS``, or another id it knows",
     )
 
 

@@ -1,0 +1,85 @@
+"""Wrong arguments, described for the error: their type and what to pass, never what they hold. No I/O."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Final
+
+from musicapi_async.errors import InvalidRequestError
+from musicapi_async.results import (
+    Clip,
+    DownloadFiles,
+    ExtendedSong,
+    ExtendedSongs,
+    Midi,
+    ReplacedSection,
+    ReplacedSections,
+    SharedSong,
+    Songs,
+    Stem,
+    Stems,
+    UploadedClip,
+)
+
+__all__ = ["clip_advice", "described", "wrong_argument"]
+
+# The first that fits is taken.
+_ADVICE: Final[tuple[tuple[type, str], ...]] = (
+    (Songs, "pass one of its clips, such as songs[0]"),
+    (Stems, "pass the clip of one stem, such as stems[0].clip"),
+    (ExtendedSongs, "pass a clip of one of them, such as songs[0].extended, or songs[0].full where it is not None"),
+    (ReplacedSections, "pass a clip of one of them, such as sections[0].replaced, or sections[0].full"),
+    (DownloadFiles, "pass one of its files, such as files[0]"),
+    (Stem, "pass its clip: stem.clip"),
+    (ExtendedSong, "pass its clip: song.extended, or song.full where it is not None"),
+    (ReplacedSection, "pass its clip: section.replaced, or section.full where it is not None"),
+    (Midi, "pass its address: midi.url"),
+    (SharedSong, "pass its address: song.audio_url"),
+    (UploadedClip, "it is your own audio, and has an id but no address"),
+    (Mapping, "pass a Clip, or from the dict its id for an operation, its address for a download"),
+    (PurePath, "pass what comes from the service; a path on this machine says where it goes"),
+    (bytes, "pass text, such as value.decode()"),
+    (Sequence, "pass one of its items, such as songs[0]"),
+)
+
+
+def wrong_argument(
+    name: str, value: object, wanted: str, advice: str = "", at: int | None = None
+) -> InvalidRequestError:
+    """Make the error of an argument of the wrong type: what it is, what it must be, and what to pass instead.
+
+    ``at`` is the index of the value where the argument is a sequence. The error keeps the value only where it is a
+    number or None: all else may hold lyrics or not be picklable.
+    """
+    kept = value if value is None or isinstance(value, (bool, int, float)) else type(value).__name__
+    shown = name if at is None else f"{name}[{at}]"
+    message = f"{shown} is {described(value)}; it must be {wanted}{': ' if advice else ''}{advice}"
+    return InvalidRequestError(message, name, kept, wanted)
+
+
+def described(value: object) -> str:
+    """Return what a value is, in words that show nothing of its content."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters" if value.strip() else "an empty text"
+    if isinstance(value, Clip) and not value.clip_id.strip():
+        return "a Clip without an id"
+    return f"of type {type(value).__name__}"
+
+
+def clip_advice(value: object) -> str:
+    """Return what to pass in the place of a value that is no clip."""
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and not value:
+        return "it is empty, so there is no clip to pass (clips that failed are in .failed)"
+    if (advice := next((advice for fitting, advice in _ADVICE if isinstance(value, fitting)), None)) is not None:
+        return advice
+    if inspect.isawaitable(value):
+        return "await it first, and pass a clip of its result"
+    if callable(wait := getattr(value, "wait", None)):
+        first = "await task.wait()" if inspect.iscoroutinefunction(wait) else "task.wait()"
+        return f"wait for it, and pass a clip of its result: songs = {first}, then songs[0]"
+    has_result = hasattr(value, "result") and not isinstance(value, type)
+    return "pass a clip of its result, such as .result[0]" if has_result else "pass one clip, such as songs[0]"

@@ -1,0 +1,155 @@
+"""What a refusal's own wording says: missing credits, no subscription, moderation. No I/O.
+
+Each is decided by a list of plain statements. A text that only mentions credits ("480 credits left") states nothing.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from musicapi_async._transport.error_bodies import ErrorDetails
+
+__all__ = [
+    "mentions_subscription",
+    "own_words",
+    "sentence_about_credits",
+    "states_moderation",
+    "states_no_subscription",
+]
+
+# Typographic quotation marks, and one that is not closed.
+PAIRED_QUOTES: Final = re.compile(
+    "\u201c.*\u201d|\u2018.*\u2019|\u00ab.*\u00bb|[\u201c\u2018\u00ab].*",
+    re.DOTALL,
+)
+STRAIGHT_QUOTES: Final = ('"', "'", "`")
+IN_BRACKETS: Final = re.compile(r"\([^()]{0,40}\)")
+"""A remark such as the number of credits that are left."""
+CODE_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\-]+")
+# Words that may stand between; a preposition begins another thought ("insufficient permissions to see credits").
+FEW_WORDS: Final = r"(?:(?!(?:for|in|per|of|on|to|with|by|while|and|or|but)\b)[a-z']+ ){0,3}"
+AMOUNT: Final = r"(?:(?:number|amount) of )?"
+MONEY: Final = r"(?:credits?|balance|funds)\b(?! (?:rates?|per|checks?|requests?|calls?)\b)"
+MONEY_OR_QUOTA: Final = rf"(?:{MONEY}|quota\b)"
+NOT: Final = r"(?:\b(?:not|dont|doesnt|cannot|no longer)|n't)"
+HAVING: Final = r"(?:(?:have|has|having|got|hold|holds|be|there|are|is|currently|contain|contains) ){0,3}"
+OF_THE_ACCOUNT: Final = (
+    r"(?:(?:left|remaining|available|on|in|of|your|this|the|account|for|request|song|balance) ){0,5}"
+)
+BE: Final = r"(?:are|is|was|were|has been|have been|has|have)"
+# Not "you have 480".
+ONLY_HAVING: Final = "(?:you |your account |the account )?(?:(?:only|just) (?:have|has)|(?:have|has) (?:only|just))"
+NOT_CHARGED: Final = r"(?! (?:were|was|are|is|will|charged|taken|used|deducted)\b)"
+
+NO_CREDITS: Final = re.compile(
+    "|".join(
+        (
+            rf"\b(?:insufficient|inadequate) {AMOUNT}{FEW_WORDS}{MONEY_OR_QUOTA}",
+            rf"{NOT} {HAVING}(?:enough|sufficient) {FEW_WORDS}{MONEY_OR_QUOTA}",
+            rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:{BE} )?(?:not|currently not) (?:enough|sufficient)\b",
+            rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:are|is|was|were)n't (?:enough|sufficient)\b",
+            rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:{BE} )?(?:insufficient|inadequate)\b",
+            rf"\b{MONEY} {OF_THE_ACCOUNT}(?:{BE} )?(?:too low|exhausted|depleted|used up|run out|ran out|empty)\b",
+            rf"(?<!\d )\bout of {FEW_WORDS}{MONEY}",
+            rf"\b(?:exhausted|depleted|used up|used all|spent all) (?:of )?{FEW_WORDS}{MONEY}",
+            rf"\b(?:have|has|with) (?:no|0|zero) {FEW_WORDS}{MONEY}{NOT_CHARGED}",
+            rf"\bno (?:more|remaining|available) {MONEY}{NOT_CHARGED}",
+            rf"(?<![\d.,])\b(?:no|0|zero) {MONEY} (?:left|remaining|available)\b",
+            rf"^no {MONEY}$",
+            rf"\bexceed(?:s|ed|ing)? {FEW_WORDS}(?:remaining|available|current) {FEW_WORDS}{MONEY}",
+            r"\bexceed(?:s|ed|ing)? (?:your |the |account )*(?:credits?|credit balance|balance)\b(?! (?:rate|per)\b)",
+            rf"\black(?:s|ing|ed| of)? {FEW_WORDS}{MONEY}",
+            rf"\b(?:needs?|requires?) (?:at least )?(?:\d+ )?(?:more|additional) {MONEY}",
+            rf"{NOT} (?:have|has) any {FEW_WORDS}{MONEY}",
+            rf"\b(?:needs?|requires?|costs?) [\d.]+ credits?,? (?:but|and) {ONLY_HAVING} [\d.]+",
+            r"^payment required$",
+        )
+    )
+)
+OVER: Final = (
+    "(?:expired|ended|inactive|not active|cancell?ed|lapsed|required|paused|not found|past due|unpaid|suspended|"
+    "terminated|missing)"
+)
+NO_SUBSCRIPTION: Final = re.compile(
+    "|".join(
+        (
+            rf"(?:{NOT}|\b(?:no|without|requires?|needs?|lacks?|missing)) {FEW_WORDS}subscription\b",
+            r"\bnot have an? (?:[a-z]+ )?subscription\b",
+            rf"\bsubscription (?:plan )?(?:(?:has|have|had|is|was|been|already) ){{0,3}}{OVER}\b",
+            r"\bsubscription isn't active\b",
+            r"\b(?:expired|inactive|cancell?ed|lapsed|renew) (?:[a-z]+ ){0,2}subscription\b",
+        )
+    )
+)
+MODERATED: Final = (
+    *("lyrics", "description", "copyright", "inappropriate", "moderation", "artist name", "producer tag"),
+    "content policy",
+)
+
+
+def own_words(message: str) -> str:
+    """Return the message in lower case without its quotations: a song about credits is not a matter of money."""
+    unquoted = PAIRED_QUOTES.sub("''", message)
+    for mark in STRAIGHT_QUOTES:
+        unquoted = _without_quotations(unquoted, mark)
+    return unquoted.lower()
+
+
+def sentence_about_credits(details: ErrorDetails) -> str | None:
+    """Return the sentence or code that states that credits are missing; None when there is none."""
+    return next((found for found in _all_of(details) if NO_CREDITS.search(_words(found))), None)
+
+
+def states_no_subscription(details: ErrorDetails) -> bool:
+    """Return whether the account is said to have no active subscription."""
+    return any(NO_SUBSCRIPTION.search(_words(found)) for found in _all_of(details))
+
+
+def mentions_subscription(details: ErrorDetails) -> bool:
+    """Return whether a subscription is mentioned at all."""
+    return any("subscription" in _words(found) for found in _all_of(details))
+
+
+def states_moderation(details: ErrorDetails) -> bool:
+    """Return whether the text of the song is said to be the reason."""
+    return any(word in _words(found) for found in _all_of(details) for word in MODERATED)
+
+
+def _all_of(details: ErrorDetails) -> Iterable[str]:
+    return (*details.sentences, *details.codes)
+
+
+def _words(found: str) -> str:
+    """Return a sentence's or a code's own words, one blank apart: ``insufficientCredits``, ``insufficient_credits``."""
+    unquoted = own_words(CODE_BOUNDARY.sub(" ", found)).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    return " ".join(IN_BRACKETS.sub(" ", unquoted).split())
+
+
+def _without_quotations(message: str, mark: str) -> str:
+    """Take out what stands between two marks; an apostrophe inside a word is none.
+
+    Where the marks form no pairs, all from the first to the last is a quotation; where the last is not closed, it
+    reaches to the end.
+    """
+    spans: list[tuple[int, int]] = []
+    start = last = None
+    is_paired = True
+    for found in re.finditer(mark, message):
+        at = found.start()
+        if start is None and not message[at - 1 : at].isalnum():
+            start = at
+        elif not message[at + 1 : at + 2].isalnum():
+            last = at + 1
+            is_paired = is_paired and (start is not None or not spans)
+            if start is not None:
+                spans.append((start, last))
+            start = None
+    if start is not None:
+        spans.append((start, len(message)))
+    if not spans:
+        return message
+    if not is_paired and last is not None:
+        spans = [(spans[0][0], max(last, spans[-1][1]))]
+    for begin, end in reversed(spans):
+        message = f"{message[:begin]}''{message[end:]}"
+    return message

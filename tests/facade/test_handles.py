@@ -1,0 +1,225 @@
+"""Handles of the blocking client that are used at odd moments, dropped, or used again and again."""
+
+import asyncio
+import gc
+import json
+import logging
+import traceback
+import tracemalloc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import pytest
+from facade.interrupting import NEEDS_SIGNALS
+from facade.scripts import run_script
+
+from musicapi_async.sandbox import Sandbox
+from musicapi_sync import MusicAPI, Run, Songs, errors, sonic
+
+HANDLER = """
+    import json, signal, sys, threading
+    from musicapi_sync import MusicAPI, errors
+
+    client = MusicAPI()
+    ended = []
+
+    def handle(*_):
+        try:
+            ended.append(repr({call}))
+        except errors.MusicAPIError as error:
+            ended.append(type(error).__name__)
+
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, {after})
+    try:
+        client.account.credits()
+    except errors.MusicAPIError as error:
+        ended.append(type(error).__name__)
+    while not ended:
+        signal.pause()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    client.close()
+    print(json.dumps(ended))
+"""
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize(
+    "call", ["client.close()", "client.account.credits()", "client.sonic.describe(description='x')"]
+)
+@pytest.mark.parametrize("after", [0.0001, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05])
+def test_a_signal_handler_during_the_first_call_never_deadlocks(call: str, after: float, served: Sandbox) -> None:
+    done = run_script(HANDLER.replace("{call}", call).replace("{after}", str(after)), served)
+
+    assert done.returncode == 0, done.stderr
+    allowed = {"None", "ClientClosedError"}
+    for word in json.loads(done.stdout):
+        assert word in allowed or word.startswith(("Credits", "Task")), word
+
+
+@NEEDS_SIGNALS
+def test_closing_in_a_signal_handler_at_any_line_of_the_first_call_leaves_no_thread(served: Sandbox) -> None:
+    """Each line where a handler may run, one after the other: what it closes stays closed."""
+    script = """
+        import itertools, sys, threading
+        from musicapi_sync import MusicAPI, errors
+
+        def closing_at(step, client):
+            lines = itertools.count(1)
+            def trace(frame, event, _):
+                if event == "line" and next(lines) == step:
+                    client.close()
+                name = frame.f_globals.get("__name__")
+                return trace if name in ("musicapi_sync._blocking", "musicapi_sync._loop") else None
+            return trace
+
+        for step in itertools.count(1):
+            client = MusicAPI()
+            sys.settrace(closing_at(step, client))
+            try:
+                client.account.credits()
+                ended = True
+            except errors.ClientClosedError:
+                ended = False
+            finally:
+                sys.settrace(None)
+            if ended and not client._view.loop._closer:
+                client.close()
+                break
+        left = [thread for thread in threading.enumerate() if thread.name.startswith("musicapi")]
+        for thread in left:
+            thread.join(5)
+        print(step, [thread.name for thread in left if thread.is_alive()])
+    """
+    done = run_script(script, served)
+
+    assert done.returncode == 0, done.stderr
+    steps, alive = done.stdout.split(" ", 1)
+    assert int(steps) > 10
+    assert alive.strip() == "[]"
+
+
+def test_many_threads_may_make_the_first_call_together(served: Sandbox) -> None:
+    for _ in range(5):
+        with MusicAPI("k", base_url=served.base_url) as client, ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda _: client.account.credits().total, range(8)))
+
+        assert found == [1000.0] * 8
+
+
+def test_waits_on_a_failed_task_do_not_grow() -> None:
+    with Failing() as base_url, MusicAPI("k", base_url=base_url, poll_interval=0.01) as client:
+        task = client.sonic.describe(description="rain")
+        lengths = set()
+        for turn in count():
+            with pytest.raises(errors.TaskFailedError) as caught:
+                task.wait()
+            if turn == 50:
+                gc.collect()
+                tracemalloc.start()
+            if turn > 50:
+                lengths.add(len(traceback.extract_tb(caught.value.__traceback__)))
+            if turn == 1050:
+                break
+        del caught
+        gc.collect()
+        grown, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert len(lengths) == 1
+    assert grown < 200_000
+
+
+class Failing:
+    """A sandbox whose tasks fail."""
+
+    def __enter__(self) -> str:
+        from anyio.from_thread import start_blocking_portal  # noqa: PLC0415
+
+        self._portal_opening = start_blocking_portal()
+        portal = self._portal_opening.__enter__()
+        self._sandbox_opening = portal.wrap_async_context_manager(Sandbox(seconds=0.01, failure_rate=1))
+        return self._sandbox_opening.__enter__().base_url
+
+    def __exit__(self, *_: object) -> None:
+        self._sandbox_opening.__exit__(None, None, None)
+        self._portal_opening.__exit__(None, None, None)
+
+
+def test_runs_that_are_left_are_released_and_named_when_the_client_closes(
+    slow: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = MusicAPI("k", base_url=slow.base_url)
+    slow.account("k").credits = 100_000
+    left: list[weakref.ref[Run[Songs]]] = []
+    for number in range(300):
+        run: Run[Songs] = client.run((), in_flight=1)
+        run.start(sonic.Describe(description=f"song {number}"))
+        left.append(weakref.ref(run))
+        del run
+    # A call goes through the loop behind all that was begun before it.
+    while len(slow.accepted) < 300:
+        client.account.credits()
+    gc.collect()
+
+    assert not [one for one in left if one() is not None]
+    with caplog.at_level(logging.WARNING, "musicapi"):
+        client.close()
+    assert all(task.task_id in caplog.text for task in slow.accepted)
+
+
+def test_left_runs_leave_only_their_ids_behind(slow: Sandbox) -> None:
+    slow.account("k").credits = 100_000
+    with MusicAPI("k", base_url=slow.base_url) as client:
+
+        def leave(many: int) -> None:
+            before = len(slow.accepted)
+            for number in range(many):
+                run: Run[Songs] = client.run((), in_flight=1)
+                run.start(sonic.Describe(description=f"song {number}"))
+            while len(slow.accepted) < before + many:
+                client.account.credits()
+            for _ in range(20):
+                client.account.credits()
+            gc.collect()
+
+        leave(50)
+
+        def of_runs() -> int:
+            return sum(type(one).__name__ in {"Run", "_Source", "Task"} for one in gc.get_objects())
+
+        before = of_runs()
+        leave(200)
+        # Those whose responses have just come may still be ending.
+        assert of_runs() - before < 100
+
+
+def test_a_second_event_loop_gets_a_typed_error(served: Sandbox) -> None:
+    import musicapi_async  # noqa: PLC0415
+
+    client = musicapi_async.MusicAPI("k", base_url=served.base_url)
+
+    async def credits() -> float:
+        return (await client.account.credits()).total
+
+    async def close() -> None:
+        await client.aclose()
+
+    with asyncio.Runner() as first:
+        assert first.run(credits()) == 1000
+        with pytest.raises(errors.EventLoopError, match="another event loop") as caught:
+            asyncio.run(credits())
+        first.run(close())
+
+    assert isinstance(caught.value, RuntimeError)
+    assert isinstance(caught.value, errors.MusicAPIError)
+
+
+def test_a_closed_run_raises_a_typed_error(client: MusicAPI) -> None:
+    run: Run[Songs] = client.run((), in_flight=1)
+    run.close()
+    with pytest.raises(errors.RunClosedError) as caught:
+        run.start(sonic.Describe(description="rain"))
+
+    assert isinstance(caught.value, RuntimeError)
