@@ -14,7 +14,7 @@ from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
 from musicapi_async.bulk.plans import IN_PLAN, add_rows, start_plan
 from musicapi_async.bulk.recovery import is_complete_by, is_incomplete, read_progress, recover
-from musicapi_async.bulk.schema import COLUMNS, prepare, row_of, to_json
+from musicapi_async.bulk.schema import COLUMNS, ask, prepare, row_of, to_json
 from musicapi_async.bulk.states import MOVES, Closable, Facts, Planned, Row, State, may_move
 from musicapi_async.bulk.transitions import write_changes, write_transition
 from musicapi_async.bulk.writer import Writer
@@ -142,7 +142,7 @@ class Journal:
         if plan is not None:
             await self._writer.write(lambda connection: start_plan(connection, plan))
         self._taken = 0
-        return await self._writer.read(lambda connection: _ask(connection, "SELECT started FROM planning"))
+        return int(await self._writer.read(lambda connection: ask(connection, "SELECT started FROM planning")))
 
     async def take(self, count: int) -> Sequence[Row]:
         """Return the next planned rows that were not taken yet, at most so many."""
@@ -220,7 +220,7 @@ class Journal:
 
     async def total_charged(self) -> float:
         """Return the credits that all records have cost, or may have, refunds left out."""
-        return await self._writer.read(lambda connection: _sum(connection, "SELECT total(charged) FROM row"))
+        return float(await self._writer.read(lambda connection: ask(connection, "SELECT total(charged) FROM row")))
 
     async def remember(self, name: str, value: object) -> None:
         """Keep a JSON value from one run to the next."""
@@ -304,14 +304,6 @@ CHARGE_UNPRICED: Final = f"""
         charged = charged + :price * max(0, attempts + (state IN ('sending', 'uncertain')) - refunds)
     WHERE operation = :operation AND {WAS_SENT_UNPRICED}
 """  # noqa: S608 - names of ours
-
-
-def _ask(connection: sqlite3.Connection, question: str) -> int:
-    return int(connection.execute(question).fetchone()[0])
-
-
-def _sum(connection: sqlite3.Connection, question: str) -> float:
-    return float(connection.execute(question).fetchone()[0])
 
 
 def _do(statement: str, *values: object) -> Callable[[sqlite3.Connection], None]:

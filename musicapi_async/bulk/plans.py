@@ -10,17 +10,14 @@ from typing import Final
 
 from musicapi_async.bulk.keys import canonical
 from musicapi_async.bulk.recovery import LOST_WITH_THE_DISK, is_incomplete
+from musicapi_async.bulk.schema import TAKE_OVER, ask
+from musicapi_async.bulk.states import State
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["IN_PLAN", "TAKE_OVER", "add_rows", "start_plan"]
+__all__ = ["IN_PLAN", "add_rows", "start_plan"]
 
 # A plan that was begun and never started changes nothing of the one that was.
 IN_PLAN: Final = "(SELECT started FROM planning) IN (plan, plan_before) AND "
-TAKE_OVER: Final = (
-    "operation = coalesce(next_operation, operation), request = coalesce(next_request, request), "
-    "next_operation = NULL, next_request = NULL"
-)
-"""Has a row's request be the one to send next, in an UPDATE."""
 ADD: Final = """
     INSERT INTO row (key, operation, request, key_version, plan, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET
@@ -40,10 +37,10 @@ def add_rows(connection: sqlite3.Connection, entries: Iterable[Entry], plan: int
     A key that the journal does not know is uncertain where the journal has lost entries. Raises InvalidRequestError for
     a key that is in a new plan already.
     """
-    number = _ask(connection, "SELECT started FROM planning") if plan is None else plan
-    before = _ask(connection, "SELECT coalesce(max(number), 0) FROM row")
-    new = ("uncertain", LOST_WITH_THE_DISK) if is_incomplete(connection) else ("planned", None)
-    has_former = _ask(connection, "SELECT EXISTS (SELECT 1 FROM row WHERE former_key IS NOT NULL)")
+    number = ask(connection, "SELECT started FROM planning") if plan is None else plan
+    before = ask(connection, "SELECT coalesce(max(number), 0) FROM row")
+    new = _state_of_new(connection)
+    has_former = ask(connection, "SELECT EXISTS (SELECT 1 FROM row WHERE former_key IS NOT NULL)")
     for key, operation, request, version in entries:
         known = _key_now(connection, key) if has_former and not version else key
         values = (known, operation, request, version, number, *new, plan is None)
@@ -56,7 +53,7 @@ def add_rows(connection: sqlite3.Connection, entries: Iterable[Entry], plan: int
             _correct(connection, found[0], operation, request)
         else:
             connection.execute("INSERT INTO correction VALUES (?, ?, ?, ?)", (plan, found[0], operation, request))
-    return _ask(connection, "SELECT coalesce(max(number), 0) FROM row") - before
+    return int(ask(connection, "SELECT coalesce(max(number), 0) FROM row") - before)
 
 
 def start_plan(connection: sqlite3.Connection, plan: int) -> None:
@@ -85,13 +82,14 @@ def _correct(connection: sqlite3.Connection, number: int, operation: str, reques
         return
     connection.execute(f"UPDATE row SET {TAKE_OVER} WHERE number = ?", (number,))  # noqa: S608 - names of ours
     if state == "refused" and _means(*sent) != _means(operation, request):
-        changed = ("uncertain", LOST_WITH_THE_DISK) if is_incomplete(connection) else ("planned", None)
-        connection.execute("UPDATE row SET state = ?, reason = ? WHERE number = ?", (*changed, number))
+        statement = "UPDATE row SET state = ?, reason = ? WHERE number = ?"
+        connection.execute(statement, (*_state_of_new(connection), number))
+
+
+def _state_of_new(connection: sqlite3.Connection) -> tuple[State, str | None]:
+    """Return the state of a request that the journal does not know, and the reason for it."""
+    return ("uncertain", LOST_WITH_THE_DISK) if is_incomplete(connection) else ("planned", None)
 
 
 def _means(operation: str, request: str) -> tuple[str, object]:
     return operation, canonical(json.loads(request))
-
-
-def _ask(connection: sqlite3.Connection, question: str) -> int:
-    return int(connection.execute(question).fetchone()[0])

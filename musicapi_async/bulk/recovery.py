@@ -4,6 +4,7 @@ import sqlite3
 from typing import Final
 
 from musicapi_async.bulk.lock import Mark
+from musicapi_async.bulk.schema import TAKE_OVER, ask
 from musicapi_async.bulk.states import INCOMPLETE
 
 __all__ = [
@@ -30,7 +31,7 @@ def read_progress(connection: sqlite3.Connection) -> tuple[Mark, bool]:
     """Return the journal's own mark, and whether it has ever sent anything."""
     commits, highest, journal_id = connection.execute("SELECT commits, highest, journal_id FROM progress").fetchone()
     statement = "SELECT EXISTS (SELECT 1 FROM row WHERE state > 'planned' OR state < 'planned')"
-    has_sent = highest > 0 or bool(connection.execute(statement).fetchone()[0])
+    has_sent = highest > 0 or bool(ask(connection, statement))
     return Mark(commits, highest, journal_id), has_sent
 
 
@@ -58,8 +59,8 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
     if left is not None and is_own:
         mark = Mark(max(left.commits, own.commits), max(left.highest, own.highest), own.journal_id)
     connection.execute(
-        "UPDATE row INDEXED BY row_to_correct SET operation = next_operation, request = next_request, "
-        "next_operation = NULL, next_request = NULL WHERE next_request IS NOT NULL AND state = 'planned'"
+        f"UPDATE row INDEXED BY row_to_correct SET {TAKE_OVER} "  # noqa: S608 - names of ours
+        "WHERE next_request IS NOT NULL AND state = 'planned'"
     )
     # Of plans that were never started.
     connection.execute("DELETE FROM correction")

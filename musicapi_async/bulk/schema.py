@@ -10,7 +10,7 @@ from musicapi_async.bulk.keys import KEY_VERSION, LOOKS_AUTOMATIC, digest_of, fi
 from musicapi_async.bulk.states import Row, State
 from musicapi_async.errors import JournalError
 
-__all__ = ["APPLICATION", "COLUMNS", "VERSION", "prepare", "row_of", "to_json", "to_text"]
+__all__ = ["APPLICATION", "COLUMNS", "TAKE_OVER", "VERSION", "ask", "prepare", "row_of", "to_json", "to_text"]
 
 APPLICATION: Final = 0x4D757341
 """What marks the file as ours: ``MusA``."""
@@ -18,6 +18,11 @@ COLUMNS: Final = (
     "number, key, operation, request, state, task_id, attempts, reason, sent_at, accepted_at, ended_at, "
     "clips, files, refunds, charge, charged, overdue_at, key_version, former_key"
 )
+TAKE_OVER: Final = (
+    "operation = coalesce(next_operation, operation), request = coalesce(next_request, request), "
+    "next_operation = NULL, next_request = NULL"
+)
+"""Has a row's request be the one to send next, in an UPDATE."""
 
 FIRST: Final = (
     """
@@ -127,14 +132,14 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     Raises JournalError when the file is something else, comes from a newer version, or is damaged.
     """
     try:
-        version = _ask(connection, "PRAGMA user_version")
-        is_ours = _ask(connection, "PRAGMA application_id") == APPLICATION
-        if not is_ours and _ask(connection, "SELECT count(*) FROM sqlite_master"):
+        version = ask(connection, "PRAGMA user_version")
+        is_ours = ask(connection, "PRAGMA application_id") == APPLICATION
+        if not is_ours and ask(connection, "SELECT count(*) FROM sqlite_master"):
             raise JournalError(path, "it is another program's database")
         if version > VERSION:
             reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
             raise JournalError(path, reason)
-        if version and (told := _ask(connection, "PRAGMA quick_check(1)")) != "ok":
+        if version and (told := ask(connection, "PRAGMA quick_check(1)")) != "ok":
             raise JournalError(path, f"it is damaged: {told}")
         # FULL: with less, a commit can be lost when the power is cut. WAL: one flush to the disk for each.
         connection.execute("PRAGMA journal_mode = WAL")
@@ -210,5 +215,6 @@ def _is_whole(text: str) -> bool:
     return True
 
 
-def _ask(connection: sqlite3.Connection, question: str) -> Any:
+def ask(connection: sqlite3.Connection, question: str) -> Any:
+    """Return the first value that a query finds."""
     return connection.execute(question).fetchone()[0]

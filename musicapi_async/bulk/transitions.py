@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk.plans import TAKE_OVER
 from musicapi_async.bulk.recovery import LOST_WITH_THE_DISK, is_incomplete
-from musicapi_async.bulk.schema import COLUMNS, row_of, to_json, to_text
+from musicapi_async.bulk.schema import COLUMNS, TAKE_OVER, row_of, to_json, to_text
 from musicapi_async.bulk.states import Facts, Row, State, attempts_after, charged_after
 
 __all__ = ["write_changes", "write_transition"]
