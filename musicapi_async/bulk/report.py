@@ -48,8 +48,6 @@ TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain"
 AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4", "aac", "aiff", "webm"})
 IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
 OTHERS: Final = frozenset({"json", "mid", "heic", "zip"})
-LAST_OF_A_SONG: Final = "json"
-"""The file that a clip's others are followed by, in a row's files."""
 ITEMS_AT_ONCE: Final = 500
 """Pieces of the page that are written at once."""
 
@@ -223,12 +221,7 @@ def clock(seconds: float) -> str:
 
 def _by_song(row: Row) -> tuple[list[list[str]], list[str]]:
     """Return the files of each clip, and those that belong to none."""
-    groups: list[list[str]] = [[]]
-    for name in map(str, row.files):
-        groups[-1].append(name)
-        if _suffix(name) == LAST_OF_A_SONG:
-            groups.append([])
-    count = len(row.clips)
+    groups, count = row.files_by_clip(), len(row.clips)
     groups += [[] for _ in range(count - len(groups))]
     return groups[:count], [name for group in groups[count:] for name in group]
 
@@ -244,7 +237,7 @@ def _song(clip: Mapping[str, Any], names: Sequence[str], folder: Path) -> Song:
         seconds=seconds if is_time else None,
         audio=_first(names, AUDIO, folder),
         cover=_first(names, IMAGES, folder),
-        about=_first(names, {LAST_OF_A_SONG}, folder),
+        about=_first(names, {"json"}, folder),
     )
 
 

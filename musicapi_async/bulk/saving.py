@@ -27,8 +27,6 @@ END: Final = ".{ext}"
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 LONGEST_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
-LAST_OF_A_CLIP: Final = ".json"
-"""End of the name of the file that a clip's others are followed by, in a record's files."""
 LONGEST_OPERATION: Final = 30
 SECRETS: Final = frozenset({"webhook_secret"})
 """What of a request is in no file that is shown around."""
@@ -171,12 +169,8 @@ def _files_by_clip(row: Row) -> dict[str, list[str]]:
     """Return the files of clips that were saved while the rest of their task was not finished, by clip id."""
     if row.state != "accepted":
         return {}  # its clips may be known without their files
-    groups: list[list[str]] = [[]]
-    for name in row.files:
-        groups[-1].append(name)
-        if name.endswith(LAST_OF_A_CLIP):
-            groups.append([])
-    return {str(clip["clip_id"]): names for clip, names in zip(row.clips, groups, strict=False) if names}
+    groups = zip(row.clips, row.files_by_clip(), strict=False)
+    return {str(clip["clip_id"]): names for clip, names in groups if names}
 
 
 def _checked(names: str) -> str:

@@ -127,6 +127,15 @@ class Row(Planned):
         # An earlier attempt may have been overdue as well.
         return self.state == "accepted" and self.overdue_at is not None and self.overdue_at >= (self.accepted_at or 0.0)
 
+    def files_by_clip(self) -> list[list[str]]:
+        """Return the files of each clip in turn, which its ``.json`` ends; the last group is of no whole clip."""
+        groups: list[list[str]] = [[]]
+        for name in map(str, self.files):
+            groups[-1].append(name)
+            if name.lower().endswith(".json"):
+                groups.append([])
+        return groups
+
 
 def attempts_after(row: Row, state: State, changes: Facts) -> int:
     """Return how often a record was accepted, or may have been, after a transition."""
