@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from musicapi_async._transport.reading import read_clip
 from musicapi_async.results import Clip
-from musicapi_async.results.clip import SUCCEEDED
+from musicapi_async.results.clip import SUCCEEDED, structure_clip
 from musicapi_async.wire.json import read_json
 from musicapi_async.wire.values import items, text
 
@@ -57,13 +56,13 @@ def pair(row: Body) -> tuple[Clip, Clip | None]:
     """Read a new part with the whole song; the song is None where it was not asked for, or is not there yet."""
     name = next((name for name in PAIRED if isinstance(row.get(name), Mapping)), None)
     if name is None:
-        return read_clip(row), None
+        return structure_clip(row), None
     part, full = row[name], row.get("full")
     assert isinstance(part, Mapping)  # noqa: S101 - for the type checker: looked at above
     if isinstance(full, Mapping):
-        return read_clip(part), read_clip(full)
+        return structure_clip(part), structure_clip(full)
     # Where the key is there and empty, the parts are still being joined.
-    return read_clip(part), Clip(state="running") if "full" in row else None
+    return structure_clip(part), Clip(state="running") if "full" in row else None
 
 
 def is_running(word: object) -> bool:

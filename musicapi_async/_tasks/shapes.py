@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from musicapi_async._tasks.rows import Body, is_running, pair, rows_of, single_rows, song_rows, song_rows_in
-from musicapi_async._transport.reading import COMPLETE, read_clip, read_result, state_and_url
+from musicapi_async._transport.reading import read_result
 from musicapi_async.results import (
     Clip,
     DownloadFiles,
@@ -21,7 +21,7 @@ from musicapi_async.results import (
     UploadedClip,
     Voice,
 )
-from musicapi_async.results.clip import FAILED, SUCCEEDED, Row, Told
+from musicapi_async.results.clip import COMPLETE, FAILED, SUCCEEDED, Row, Told, state_and_url, structure_clip
 from musicapi_async.wire.values import text
 
 __all__ = ["Seen", "Stage", "Status", "see"]
@@ -107,11 +107,11 @@ def _songs(body: Body, promised: int, content: bytes) -> Seen:
 
 
 def _song_clips(rows: Sequence[Body], told: Told) -> tuple[Clip, ...]:
-    return tuple(read_clip(row, Row(told, at)) for at, row in enumerate(rows))
+    return tuple(structure_clip(row, Row(told, at)) for at, row in enumerate(rows))
 
 
 def _stems(body: Body, promised: int) -> Seen:
-    clips = tuple(map(read_clip, rows_of(body)))
+    clips = tuple(map(structure_clip, rows_of(body)))
     stems = tuple(Stem(_stem_name(clip), clip) for clip in clips if clip.state != FAILED)
     return Seen(_status_of(list(map(_told, clips)), promised), clips, Stems(stems, _failed(clips)))
 
@@ -141,13 +141,13 @@ def _joined(
 def _voice(body: Body, _: int) -> Seen:
     data = body.get("data")
     if not isinstance(data, Mapping) or not text(data.get("persona_id")):
-        return _failed_or_waiting(tuple(map(read_clip, single_rows(body))))
+        return _failed_or_waiting(tuple(map(structure_clip, single_rows(body))))
     return Seen("finished", result=read_result(body, Voice))
 
 
 def _uploaded(body: Body, _: int) -> Seen:
     rows = single_rows(body)
-    clips = tuple(map(read_clip, rows))
+    clips = tuple(map(structure_clip, rows))
     found = next((clip for clip in clips if clip.clip_id and clip.state in {SUCCEEDED, COMPLETE, None}), None)
     if found is None or any(is_running(row.get("status")) for row in rows):
         return _failed_or_waiting(clips)
@@ -156,7 +156,7 @@ def _uploaded(body: Body, _: int) -> Seen:
 
 def _files(body: Body, _: int) -> Seen:
     rows = single_rows(body)
-    clips = tuple(map(read_clip, rows))
+    clips = tuple(map(structure_clip, rows))
     if not rows or any(
         is_running(row.get("state")) or clip.state == FAILED for row, clip in zip(rows, clips, strict=True)
     ):

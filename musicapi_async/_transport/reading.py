@@ -9,7 +9,6 @@ from musicapi_async.results import (
     AlignedLyrics,
     Batch,
     BatchTask,
-    Clip,
     DownloadFile,
     DownloadFiles,
     LyricsDrafts,
@@ -20,12 +19,11 @@ from musicapi_async.results import (
     UploadedClip,
     Word,
 )
-from musicapi_async.results.clip import COMPLETE, Row, state_and_url, structure_clip
 from musicapi_async.results.lyrics import aligned
 from musicapi_async.wire.converter import structure, structured_by, wire
 from musicapi_async.wire.values import text, whole
 
-__all__ = ["COMPLETE", "read_clip", "read_result", "read_uploaded", "state_and_url"]
+__all__ = ["read_result", "read_uploaded"]
 
 T = TypeVar("T")
 Body = Mapping[str, object]
@@ -47,11 +45,6 @@ def read_result(body: Body, result_type: type[T]) -> T:
     if needed is not None and not any(getattr(result, name) for name in needed):
         raise ValueError(f"{place} holds no {' or '.join(needed)}")
     return result
-
-
-def read_clip(row: Body, source: Row | None = None) -> Clip:
-    """Structure one clip; ``source`` is where its object can be parsed again, None to keep the object itself."""
-    return structure_clip(row, source)
 
 
 def read_uploaded(body: Body) -> UploadedClip | None:

@@ -11,7 +11,18 @@ from musicapi_async.results.base import Result, Several
 from musicapi_async.wire import values
 from musicapi_async.wire.converter import hook_of_fields, structure, structured_by, wire
 
-__all__ = ["FAILED", "SUCCEEDED", "Clip", "Row", "Songs", "Told", "Word"]
+__all__ = [
+    "COMPLETE",
+    "FAILED",
+    "SUCCEEDED",
+    "Clip",
+    "Row",
+    "Songs",
+    "Told",
+    "Word",
+    "state_and_url",
+    "structure_clip",
+]
 
 SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
