@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Final
+from typing import Final, TypeGuard
 
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.results import (
@@ -21,7 +21,7 @@ from musicapi_async.results import (
     UploadedClip,
 )
 
-__all__ = ["clip_advice", "described", "wrong_argument"]
+__all__ = ["clip_advice", "described", "is_amount", "wrong_argument"]
 
 # The first that fits is taken.
 _ADVICE: Final[tuple[tuple[type, str], ...]] = (
@@ -68,6 +68,11 @@ def described(value: object) -> str:
     if isinstance(value, Clip) and not value.clip_id.strip():
         return "a Clip without an id"
     return f"of type {type(value).__name__}"
+
+
+def is_amount(value: object) -> TypeGuard[float]:
+    """Return whether a value is a number of at least 0; NaN, which compares false with everything, is not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
 def clip_advice(value: object) -> str:

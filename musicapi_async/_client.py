@@ -250,9 +250,10 @@ class MusicAPI:
         body = dict(await self._shared.track(self._caller.ask(call, read)))
         if method == POST:
             self._caller.ledger.start_untold()
-            if task_ids := ids_in(body, json).task_ids:
+            named = ids_in(body, json)
+            if task_ids := named.task_ids:
                 log(logging.INFO, f"{method} {path} was accepted: task {', '.join(task_ids)}", *task_ids)
-        raise_cancellation(call, f"was accepted: {ids_in(body, json)}")
+            raise_cancellation(call, f"was accepted: {named}")
         return body
 
     async def look_into(self, error: UncertainSubmissionError) -> Evidence:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._fields import can_be_sent
-from musicapi_async._request import GET, POST, Request, TaskRequest
+from musicapi_async._request import GET, POST, STARTS_TASK, Request, TaskRequest
 from musicapi_async._transport.addresses import as_sent
 from musicapi_async._transport.caller import Call
 from musicapi_async._transport.named import ids_in
@@ -40,8 +40,7 @@ BOUGHT: Final = (Batch, Persona, UploadedClip, Voice)
 def check_task_request(request: object) -> None:
     """Raise InvalidRequestError unless this is a request that starts a task."""
     if not isinstance(request, TaskRequest):
-        wanted = "a request that starts a task, such as sonic.Create(...)"
-        raise wrong_argument("request", request, wanted, _request_advice(request))
+        raise wrong_argument("request", request, STARTS_TASK, _request_advice(request))
 
 
 def check_operation(operation: object) -> None:

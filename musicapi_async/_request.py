@@ -6,10 +6,15 @@ from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 
 import attrs
 
+from musicapi_async._arguments import described
 from musicapi_async._fields import fields_of, wire_names, wire_of
+from musicapi_async.errors import InvalidRequestError
 from musicapi_async.results import UploadedClip
 
-__all__ = ["GET", "POST", "Method", "Request", "TaskRequest", "dig", "model_of"]
+__all__ = ["GET", "POST", "STARTS_TASK", "Method", "Request", "TaskRequest", "checked_item", "dig", "model_of"]
+
+STARTS_TASK: Final = "a request that starts a task, such as sonic.Create(...)"
+"""What an error says is wanted."""
 
 R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., object])
@@ -162,6 +167,14 @@ class TaskRequest(Request[R_co]):
     def look_path(cls) -> str:
         """Return the path under which its tasks are looked at."""
         return cls.look or f"/{cls.family()}/task"
+
+
+def checked_item(request: object) -> TaskRequest[Any]:
+    """Return one of several requests; raises InvalidRequestError unless it starts a task."""
+    if not isinstance(request, TaskRequest):
+        message = f"one of requests is {described(request)}; it must be {STARTS_TASK}"
+        raise InvalidRequestError(message, "requests", type(request).__name__, STARTS_TASK)
+    return request
 
 
 def model_of(request: Request[Any]) -> str | None:

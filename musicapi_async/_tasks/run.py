@@ -8,8 +8,8 @@ from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 import attrs
 
-from musicapi_async._arguments import described, wrong_argument
-from musicapi_async._request import TaskRequest
+from musicapi_async._arguments import wrong_argument
+from musicapi_async._request import TaskRequest, checked_item
 from musicapi_async._tasks.task import Task, check_timeout
 from musicapi_async._tasks.unfinished import fresh, log_tasks, resume_them
 from musicapi_async._transport.shielding import complete
@@ -105,7 +105,7 @@ class Run(Generic[R]):
         """
         if self._is_closed:
             raise RunClosedError("this run was closed: start another one")
-        worker = asyncio.get_running_loop().create_task(self._work(_checked(request)))
+        worker = asyncio.get_running_loop().create_task(self._work(checked_item(request)))
         for group in (self._workers, self._background.workers):
             group.add(worker)
             worker.add_done_callback(group.discard)
@@ -204,14 +204,6 @@ def _check_source(requests: object) -> None:
         raise wrong_argument("requests", requests, "an iterable of requests, also an async one", advice)
 
 
-def _checked(request: object) -> TaskRequest[Any]:
-    if not isinstance(request, TaskRequest):
-        wanted = "a request that starts a task, such as sonic.Create(...)"
-        message = f"one of requests is {described(request)}; it must be {wanted}"
-        raise InvalidRequestError(message, "requests", type(request).__name__, wanted)
-    return request
-
-
 @attrs.define(eq=False)
 class Background:
     """What the runs of a client have under way: ended with the client."""
@@ -292,7 +284,7 @@ class _Source(Generic[R]):
             return self._take_pulled(self._requests)
         try:
             # Also because None is what says that there is no more.
-            return _checked(next(self._requests))
+            return checked_item(next(self._requests))
         except StopIteration:
             self._exhausted = True
         except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
@@ -330,7 +322,7 @@ class _Source(Generic[R]):
             async for request in requests:
                 if self._is_closed:
                     break
-                self._pulled = _checked(request)
+                self._pulled = checked_item(request)
                 self._wanted.clear()
                 self._changed.set()
                 await self._wanted.wait()

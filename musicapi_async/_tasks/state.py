@@ -8,7 +8,6 @@ import attrs
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.shapes import Seen, Status, see
 from musicapi_async._transport.replies import (
-    FIRST_BYTES,
     NOT_READY,
     REFUND_KEYS,
     Reply,
@@ -18,6 +17,7 @@ from musicapi_async._transport.replies import (
     read_body,
     read_object,
     read_refund,
+    start_of,
 )
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
@@ -131,7 +131,7 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply)
     Raises the typed error of a reply that tells nothing about the task: a bare 5xx, an unknown id, no JSON.
     """
     parsed = read_body(reply)
-    told = parsed if isinstance(parsed, dict) else {"error": parsed or _start_of(reply)}
+    told = parsed if isinstance(parsed, dict) else {"error": parsed or start_of(reply)}
     if failure := _failure_in(task_id, rule.family, reply.status, told):
         return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=told)
     body = told if reply.status == NOT_READY else read_object(attempted, reply, parsed)
@@ -181,15 +181,11 @@ def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, objec
     by_word = _word(body) in FAILURE_WORDS or _word(inside) in INNER_FAILURE_WORDS
     if not (is_type or timed_out or by_word or fail_reason or is_refunded(body)):
         return None
-    told = str(kind) if is_type else "timeout" if timed_out else "failed"
+    error_type = str(kind) if is_type else "timeout" if timed_out else "failed"
     reason = (str(fail_reason) if fail_reason else None) or message_in(inside) or message or "it gave no reason"
-    return TaskFailedError(family, task_id, reason, told, read_refund(body, reason), status, body)
+    return TaskFailedError(family, task_id, reason, error_type, read_refund(body, reason), status, body)
 
 
 def _word(place: Mapping[str, object]) -> str:
     word = place.get("status")
     return word.upper() if isinstance(word, str) else ""
-
-
-def _start_of(reply: Reply) -> str:
-    return reply.content[:FIRST_BYTES].decode("utf-8", "replace")

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Final, Generic, TypeVar, cast
 from urllib.parse import quote
 
-from musicapi_async._arguments import wrong_argument
+from musicapi_async._arguments import is_amount, wrong_argument
 from musicapi_async._request import GET
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule, TaskState, read_state
@@ -250,10 +250,7 @@ class _Inbox(Generic[R]):
 
 def check_timeout(timeout: object) -> None:
     """Raise InvalidRequestError for what is no time to wait."""
-    if timeout is None:
-        return
-    # Written so that NaN, which compares false with everything, is refused.
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+    if timeout is not None and not is_amount(timeout):
         message = f"timeout is {timeout!r}; it must be a number of seconds, at least 0, or None for no limit"
         raise InvalidRequestError(message, "timeout", timeout, ">= 0, or None")
 

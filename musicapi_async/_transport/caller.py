@@ -90,8 +90,8 @@ class Caller:
     async def ask(self, call: Call, read: Callable[[Reply], T], guard: Guard | None = None) -> T:
         """Send the call, repeating what may be repeated, and return what ``read`` makes of the reply.
 
-        A ``guard`` is told before each time a paid one leaves, and when it is to be sent again. What was accepted is
-        returned although the caller was cancelled meanwhile: ``call.cancellation`` has to be raised then.
+        A ``guard`` records that a paid request is about to leave, and that it is to be sent again. What was accepted
+        is returned although the caller was cancelled meanwhile: ``call.cancellation`` has to be raised then.
 
         Raises the typed error of whatever went wrong; UncertainSubmissionError when a paid request may have been
         accepted.

@@ -33,6 +33,7 @@ __all__ = [
     "read_refund",
     "read_task_id",
     "retry_after",
+    "start_of",
     "unreadable",
     "without_keys",
 ]
@@ -87,11 +88,11 @@ class Reply(NamedTuple):
         return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
 
 
-def without_keys(told: str, keys: tuple[SecretBytes, ...]) -> str:
+def without_keys(message: str, keys: tuple[SecretBytes, ...]) -> str:
     """Take the key out of a text for people."""
     for key in keys:
-        told = told.replace(key.reveal().decode(), KEY_SHOWN.decode())
-    return told
+        message = message.replace(key.reveal().decode(), KEY_SHOWN.decode())
+    return message
 
 
 def read_body(reply: Reply) -> object:
@@ -216,7 +217,7 @@ def error_from(
         return error
     page = page_in(reply.content, reply.headers) if body is None else None
     if body is None:
-        body = _start_of(reply)
+        body = start_of(reply)
     details = ErrorDetails() if page else _details_of(body)
     about_credits = sentence_about_credits(details)
     effective = effective_status(details, status or reply.status)
@@ -249,12 +250,12 @@ def _gateway_error(attempted: str, reply: Reply, body: object) -> errors.Gateway
     elif page := page_in(reply.content, reply.headers):
         message = page
     elif reply.status in FROM_ELSEWHERE and reply.content.strip() and not _states_reason(reply):
-        message = f"the answer is not the API's JSON, but a text that begins {_start_of(reply)!r}"
+        message = f"the answer is not the API's JSON, but a text that begins {start_of(reply)!r}"
     else:
         return None
     if stated := message_in(body):
         message = f"{message}: {stated}"
-    shown = _start_of(reply) if body is None else body
+    shown = start_of(reply) if body is None else body
     return errors.GatewayError(
         attempted, reply.status, message, None, reply.request_id, shown, retry_after(reply.headers)
     )
@@ -262,12 +263,13 @@ def _gateway_error(attempted: str, reply: Reply, body: object) -> errors.Gateway
 
 def _states_reason(reply: Reply) -> bool:
     """Return whether a plain text gives one of the service's own reasons."""
-    start = _start_of(reply)
+    start = start_of(reply)
     is_known = any(sentence in own_words(start) for sentence in ("task not found", "clip not found"))
     return is_known or refusal_class(FORBIDDEN, read_error(start)) is not errors.PermissionDeniedError
 
 
-def _start_of(reply: Reply) -> str:
+def start_of(reply: Reply) -> str:
+    """Return the beginning of a response as text, for an error."""
     return reply.content[:FIRST_BYTES].decode("utf-8", "replace")
 
 

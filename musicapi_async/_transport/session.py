@@ -140,7 +140,7 @@ class Session:
         if way is None:
             async with self._slots:
                 # Not before there is a slot: the client may be closed meanwhile.
-                http = self._connections.session("looks", self._open_for_looks)
+                http = self._connections.session("looks", self._open_for_polls)
                 return await self._exchange(http, attempted, method, url, sent, terms, None)
         async with self._paid_slots:
             await self._take_turn(way)
@@ -252,7 +252,7 @@ class Session:
             self._connections.arriving.discard(content)
         return True
 
-    def _open_for_looks(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
+    def _open_for_polls(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
         # No limit here: the slots stand before the pool, so that waiting for a slot does not eat the request's timeout.
         connector = Connector(connecting=self._limits.connecting, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
+from musicapi_async._arguments import is_amount
 from musicapi_async.bulk.spending import Spending, pricing_key
 from musicapi_async.bulk.states import Row, Store
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
@@ -36,7 +37,7 @@ class Budget:
         balance: Callable[[], Awaitable[float]],
         price_list: Mapping[str, float | None],
     ) -> None:
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0):
+        if limit is not None and not is_amount(limit):
             message = f"max_credits is {limit!r}; it must be a number of credits, at least 0, or None for no limit"
             raise InvalidRequestError(message, "max_credits", limit, ">= 0, or None")
         self._limit = math.inf if limit is None else limit

@@ -6,8 +6,8 @@ from contextlib import aclosing, closing
 from itertools import islice
 from typing import Any, Final
 
-from musicapi_async._arguments import described, wrong_argument
-from musicapi_async._request import TaskRequest
+from musicapi_async._arguments import wrong_argument
+from musicapi_async._request import TaskRequest, checked_item
 from musicapi_async.bulk.requests_file import BadLine, Keys, checked_key
 from musicapi_async.bulk.states import Planned, Store
 from musicapi_async.errors import InvalidRequestError
@@ -84,8 +84,4 @@ def _row_of(request: object, keys: Keys) -> Planned:
     if isinstance(request, BadLine):
         message = f"line {request.number}: {request.reason}"
         raise InvalidRequestError(message, request.field or "requests", request.number, "a request a line")
-    if not isinstance(request, TaskRequest):
-        wanted = "a request that starts a task, such as sonic.Create(...)"
-        message = f"one of requests is {described(request)}; it must be {wanted}"
-        raise InvalidRequestError(message, "requests", type(request).__name__, wanted)
-    return keys.planned(request)
+    return keys.planned(checked_item(request))

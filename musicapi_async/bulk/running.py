@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from musicapi_async._arguments import is_amount
 from musicapi_async._client import MusicAPI
 from musicapi_async._tasks.task import check_timeout
 from musicapi_async.bulk.budget import Budget
@@ -152,8 +153,7 @@ async def _balance(client: MusicAPI) -> float:
 
 
 def _check_outage(outage: object) -> None:
-    # Written so that NaN, which compares false with everything, is refused.
-    if isinstance(outage, bool) or not isinstance(outage, (int, float)) or not outage >= 0:
+    if not is_amount(outage):
         message = f"outage is {outage!r}; it must be a number of seconds, at least 0"
         raise InvalidRequestError(message, "outage", outage, ">= 0")
 

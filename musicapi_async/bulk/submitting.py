@@ -130,7 +130,7 @@ class Submitter:
         """Return the charge of a request that may be sent; None when it must not be, or not yet."""
         try:
             return await self._budget.admit(row)
-        except (ConnectionFailedError, GatewayError, RateLimitError, ServerError) as error:
+        except (ConnectionFailedError, *RETRYABLE) as error:
             # Without the balance the limit cannot be kept.
             self._note_unreachable(error)
         except MusicAPIError as error:

@@ -144,16 +144,14 @@ class Patience:
 
 async def _known(request: Callable[[], Awaitable[T]]) -> T:
     """Send a request about a task, again where the service does not know the task, a few times."""
-    for count in range(1, MAX_UNKNOWN):
+    count = 0
+    while True:
+        count += 1
         try:
             return await request()
         except SubscriptionError:
             raise
-        except UNKNOWN:
+        except UNKNOWN as error:
+            if count == MAX_UNKNOWN:
+                raise UnknownTaskError(error) from error
             await asyncio.sleep(PAUSE * count)
-    try:
-        return await request()
-    except SubscriptionError:
-        raise
-    except UNKNOWN as error:
-        raise UnknownTaskError(error) from error

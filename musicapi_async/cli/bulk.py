@@ -75,11 +75,18 @@ class BulkOrder:
 
     def command(self) -> str:
         """Return the command that goes on with it."""
-        told: dict[str, object] = {"operation": self.operation, "in-flight": self.in_flight, "attempts": self.attempts}
-        told |= {"max-credits": self.max_credits, "timeout": self.timeout, "outage": self.outage, "names": self.names}
+        values: dict[str, object] = {
+            "operation": self.operation,
+            "in-flight": self.in_flight,
+            "attempts": self.attempts,
+            "max-credits": self.max_credits,
+            "timeout": self.timeout,
+            "outage": self.outage,
+            "names": self.names,
+        }
         options = [
             word
-            for name, value in told.items()
+            for name, value in values.items()
             if value not in {None, USUAL.get(name)}
             for word in (f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value))
         ]

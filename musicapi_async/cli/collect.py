@@ -25,8 +25,8 @@ class Collected:
 
     def to_json(self) -> dict[str, object]:
         """Return what ``--json`` tells of it."""
-        told = self.clip.to_dict() | {"files": {kind: str(path) for kind, path in self.files.items()}}
-        return told if self.error is None else told | {"download_error": str(self.error)}
+        fields = self.clip.to_dict() | {"files": {kind: str(path) for kind, path in self.files.items()}}
+        return fields if self.error is None else fields | {"download_error": str(self.error)}
 
 
 async def collect(
