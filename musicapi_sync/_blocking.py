@@ -20,7 +20,7 @@ import musicapi_async
 from musicapi_async.errors import ClientClosedError, EventLoopError
 from musicapi_sync._call import Call
 from musicapi_sync._loop import Loop, end_loop, end_run, interrupt, is_starting_thread, start_call, start_loop, starting
-from musicapi_sync._telling import not_delivered, note, show_without_log, tell
+from musicapi_sync._telling import not_delivered, note, show_without_log, still_running, tell
 
 __all__ = ["LoopThread", "View"]
 
@@ -99,10 +99,11 @@ class LoopThread:
                 del error
         return cast("T", call.result)  # without an error there is a result
 
-    def close(self) -> tuple[str, ...]:
+    def close(self) -> tuple[tuple[str, ...], Mapping[str, str]]:
         """Close the client and end the thread; calls under way get ClientClosedError. May be called twice.
 
-        Returns what is left at the service, in sentences that were told already.
+        Returns what is left at the service, all of it told already: sentences, and how each other paid task is resumed
+        that is still running, by id.
         """
         self._refuse_own_thread()
         with self._lock:
@@ -110,12 +111,13 @@ class LoopThread:
             self._closer = self._closer or threading.get_ident()
         if not is_first:
             self._await_closing()
-            return ()
+            return (), {}
         loop: Loop | None = None
+        running: dict[str, str] = {}
         try:
             loop = self._started()
             if loop is not None:
-                self._end(loop)
+                self._end(loop, running)
         finally:
             # The system gives a dead thread's number to new ones.
             self._loop = self._starting = None
@@ -131,7 +133,11 @@ class LoopThread:
                 # The log has them: the client has named them when it closed.
                 show_without_log(sentence)
                 left += (sentence,)
-        return left
+            told = "\n".join(left)
+            running = {task_id: resumption for task_id, resumption in running.items() if task_id not in told}
+            if running:
+                show_without_log(still_running(tuple(running.values())))
+        return left, running
 
     def _started(self) -> Loop | None:
         """Return the loop, if one was started; waits for one that is just starting."""
@@ -142,9 +148,9 @@ class LoopThread:
         except Exception:  # noqa: BLE001 - raised to the call that needed it
             return None
 
-    def _end(self, loop: Loop) -> None:
+    def _end(self, loop: Loop, running: dict[str, str]) -> None:
         try:
-            loop.portal.call(loop.client.aclose)
+            running.update(loop.portal.call(loop.client._close))
             for end in filter(None, tuple(self._leavers.values())):
                 loop.portal.call(end)
             for call in tuple(self._calls):

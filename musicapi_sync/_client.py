@@ -16,6 +16,7 @@ from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._tasks import Run, Task, lives_on
+from musicapi_sync._telling import note_running
 
 __all__ = ["MusicAPI"]
 
@@ -245,11 +246,13 @@ class MusicAPI:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the client; an exception gets a note of what its runs leave at the service."""
+        """Close the client; an exception gets a note of what is left at the service."""
         if self._root is None:
-            for sentence in self._view.loop.close():
-                if error is not None:
+            left, running = self._view.loop.close()
+            if error is not None:
+                for sentence in left:
                     error.add_note(sentence)
+                note_running(error, running)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""

@@ -199,6 +199,31 @@ def test_an_exception_while_a_run_is_under_way_gets_a_note(slow: Sandbox) -> Non
     assert all(task.task_id in note for task in slow.accepted)
 
 
+def test_an_exception_that_leaves_the_block_names_the_task_that_is_still_running(slow: Sandbox) -> None:
+    def fail() -> None:
+        with MusicAPI("k", base_url=slow.base_url) as client:
+            client.sonic.describe(description="rain")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        fail()
+
+    (note,) = caught.value.__notes__
+    (accepted,) = slow.accepted
+    assert f"client.sonic.task('{accepted.task_id}')" in note
+
+
+def test_an_exception_that_names_the_task_gets_no_second_note(slow: Sandbox) -> None:
+    def wait() -> None:
+        with MusicAPI("k", base_url=slow.base_url) as client:
+            client.sonic.describe(description="rain").wait(timeout=0)
+
+    with pytest.raises(errors.TaskTimeoutError) as caught:
+        wait()
+
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_a_run_that_was_gone_through_leaves_nothing_to_say(client: MusicAPI, caplog: pytest.LogCaptureFixture) -> None:
     assert len(list(client.run(describe(3)))) == 3
     client.close()

@@ -263,3 +263,20 @@ def test_leaving_the_loop_over_a_run_names_the_rest_on_standard_error(served: Sa
     assert len(accepted) > 1
     assert handed_over in accepted
     assert {task_id for task_id in accepted if task_id in done.stderr} == accepted - {handed_over}
+
+
+@pytest.mark.parametrize("ending", ["1 / 0", "raise SystemExit(1)", "client.close()"])
+def test_a_process_names_what_it_leaves_running_on_standard_error(slow: Sandbox, ending: str) -> None:
+    done = run_script(
+        f"""
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+        task = client.sonic.describe(description="rain")
+        {ending}
+        """,
+        slow,
+    )
+
+    (accepted,) = slow.accepted
+    assert done.stderr.count(f"client.sonic.task('{accepted.task_id}')") == 1
