@@ -153,11 +153,16 @@ def _check_base_url(_: object, __: object, url: str) -> None:
     except ValueError:  # a port that is no port, a bracket that does not close, a name that no resolver takes
         parts, is_whole = urlsplit(""), False
     if not is_whole:
-        message = f"base_url is {url!r}; it must begin with https:// (or http://) and name a host"
-        raise InvalidRequestError(message, "base_url", url, "https://host/path")
+        message = f"base_url is {_shown(url)!r}; it must begin with https:// (or http://) and name a host"
+        raise InvalidRequestError(message, "base_url", _shown(url), "https://host/path")
     if parts.query or parts.fragment or parts.username:
-        message = f"base_url is {url!r}; it must not hold a query, a fragment or a user name"
-        raise InvalidRequestError(message, "base_url", url, "https://host/path")
+        message = f"base_url is {_shown(url)!r}; it must not hold a query, a fragment or a user name"
+        raise InvalidRequestError(message, "base_url", _shown(url), "https://host/path")
+
+
+def _shown(url: str) -> str:
+    """Return an address without what may be secret in it: its login, query and fragment."""
+    return re.sub(r"[?#].*", "?...", re.sub(r"^([^/?#]*//)?[^/]*@", r"\1...@", url), count=1, flags=re.DOTALL)
 
 
 def _clean_url(url: object) -> str:

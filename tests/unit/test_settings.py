@@ -88,6 +88,25 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:word-99@host/",
+        "ftp://user:word-99@host/",
+        "user:word-99@host",
+        "https://user:word-99@host:port/",
+        "https://user:a/b?word-99@host/",
+        "https://host/?key=word-99",
+        "https://host/#word-99",
+    ],
+)
+def test_an_address_that_is_refused_shows_neither_login_nor_query(url: str) -> None:
+    with pytest.raises(InvalidRequestError, match="host") as caught:
+        Settings(api_key="k", base_url=url)
+
+    assert "word-99" not in str(caught.value) + repr(caught.value) + repr(vars(caught.value))
+
+
+@pytest.mark.parametrize(
     ("given", "kept"),
     [
         ("http://localhost:8000/api/v1/", "http://localhost:8000/api/v1"),
