@@ -1,8 +1,9 @@
 """Wrong arguments, described for the error: their type and what to pass, never what they hold. No I/O."""
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final, TypeGuard
 
 from musicapi_async.errors import InvalidRequestError
@@ -21,7 +22,7 @@ from musicapi_async.results import (
     UploadedClip,
 )
 
-__all__ = ["clip_advice", "described", "is_amount", "wrong_argument"]
+__all__ = ["clip_advice", "described", "is_amount", "path_argument", "wrong_argument"]
 
 # The first that fits is taken.
 _ADVICE: Final[tuple[tuple[type, str], ...]] = (
@@ -55,6 +56,13 @@ def wrong_argument(
     shown = name if at is None else f"{name}[{at}]"
     message = f"{shown} is {described(value)}; it must be {wanted}{': ' if advice else ''}{advice}"
     return InvalidRequestError(message, name, kept, wanted)
+
+
+def path_argument(name: str, value: object, advice: str) -> Path:
+    """Return an argument as a path; raises InvalidRequestError for what is none."""
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+        raise wrong_argument(name, value, "a str or a path that is text", advice)
+    return Path(value)
 
 
 def described(value: object) -> str:

@@ -431,3 +431,23 @@ def test_blocking_bulk_run_with_wrong_arguments_is_a_typed_error(tmp_path: Path)
             with pytest.raises(errors.InvalidRequestError, match=f"{field} is .*; it must be") as caught:
                 musicapi_sync.bulk.run(*arguments)
             check(caught.value, field)
+
+
+@pytest.mark.parametrize("path", [5, None, b"journal.db", ["journal.db"], True])
+def test_what_is_no_path_is_a_typed_error(path: Any) -> None:
+    for take in (
+        musicapi_async.bulk.Journal.open,
+        musicapi_sync.bulk.Journal.open,
+        musicapi_async.bulk.read_requests,
+        musicapi_sync.bulk.read_requests,
+    ):
+        with pytest.raises(errors.InvalidRequestError, match="path is .*; it must be a str or a path"):
+            take(path)
+
+
+async def test_bulk_run_into_what_is_no_folder_is_a_typed_error(tmp_path: Path) -> None:
+    wrong: list[dict[str, Any]] = [{"out": 5}, {"out": b"songs"}, {"out": ["songs"]}, {"out": tmp_path, "names": 5}]
+    async with MusicAPI(KEY) as client, musicapi_async.bulk.Journal.open(tmp_path / "journal.db") as journal:
+        for options in wrong:
+            with pytest.raises(errors.InvalidRequestError, match="(out|names) is .*; it must be"):
+                musicapi_async.bulk.run(client, journal, [REQUEST], **options)
