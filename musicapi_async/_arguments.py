@@ -59,10 +59,15 @@ def wrong_argument(
 
 
 def path_argument(name: str, value: object, advice: str) -> Path:
-    """Return an argument as a path; raises InvalidRequestError for what is none."""
-    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+    """Return an argument as a path; whether it can be opened is not tried.
+
+    Raises InvalidRequestError for what is neither a str nor a path, and for a null character, which no system takes.
+    """
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(text := os.fspath(value), str):
         raise wrong_argument(name, value, "a str or a path that is text", advice)
-    return Path(value)
+    if "\0" in text:
+        raise InvalidRequestError(f"{name} holds a null character; {advice}", name, text, "no null character")
+    return Path(text)
 
 
 def described(value: object) -> str:
