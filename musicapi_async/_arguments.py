@@ -22,7 +22,7 @@ from musicapi_async.results import (
     UploadedClip,
 )
 
-__all__ = ["clip_advice", "described", "is_amount", "path_argument", "wrong_argument"]
+__all__ = ["clip_advice", "described", "is_amount", "path_argument", "usable_path", "wrong_argument"]
 
 # The first that fits is taken.
 _ADVICE: Final[tuple[tuple[type, str], ...]] = (
@@ -61,13 +61,19 @@ def wrong_argument(
 def path_argument(name: str, value: object, advice: str) -> Path:
     """Return an argument as a path; whether it can be opened is not tried.
 
-    Raises InvalidRequestError for what is neither a str nor a path, and for a null character, which no system takes.
+    Raises InvalidRequestError for what is neither a str nor a path that is text.
     """
     if not isinstance(value, (str, os.PathLike)) or not isinstance(text := os.fspath(value), str):
         raise wrong_argument(name, value, "a str or a path that is text", advice)
-    if "\0" in text:
-        raise InvalidRequestError(f"{name} holds a null character; {advice}", name, text, "no null character")
     return Path(text)
+
+
+def usable_path(name: str, value: object, advice: str) -> Path:
+    """Return an argument as ``path_argument`` does, and refuse a null character, which no system takes, as well."""
+    path = path_argument(name, value, advice)
+    if "\0" in str(path):
+        raise InvalidRequestError(f"{name} holds a null character; {advice}", name, str(path), "no null character")
+    return path
 
 
 def described(value: object) -> str:
