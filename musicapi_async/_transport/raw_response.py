@@ -15,8 +15,8 @@ from musicapi_async._transport.replies import Reply
 
 __all__ = ["MAX_KEPT", "read_raw_response"]
 
-MAX_KEPT: Final = 64 * 1024
-"""Bytes of a connection that are kept; a response to a submission has about 100."""
+MAX_KEPT: Final = 256 * 1024
+"""Bytes of a connection that are kept; a response to a submission has about 500, most of them its header."""
 HEAD: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n((?:[^\r\n]+\r?\n)*)\r?\n")
 CHUNK: Final = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r?\n")
 ANY_COMPRESSION: Final = zlib.MAX_WBITS | 32
