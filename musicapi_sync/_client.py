@@ -13,10 +13,10 @@ import attrs
 import musicapi_async
 from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Secret, Settings, TaskRequest
 from musicapi_async.errors import UncertainSubmissionError
-from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
+from musicapi_sync._loop_thread import LoopThread, View
+from musicapi_sync._notices import note_running
 from musicapi_sync._tasks import Run, Task, lives_on
-from musicapi_sync._telling import note_running
 
 __all__ = ["MusicAPI"]
 
@@ -181,7 +181,9 @@ class MusicAPI:
             lambda client, call: client.download(
                 source,
                 path,
-                on_progress=call.ferry(on_progress) if on_progress is not None and is_plain else on_progress,
+                on_progress=call.run_in_caller_thread(on_progress)
+                if on_progress is not None and is_plain
+                else on_progress,
             )
         )
 

@@ -12,9 +12,9 @@ import attrs
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError, MusicAPIError
-from musicapi_sync._blocking import View
-from musicapi_sync._call import SETTLE
-from musicapi_sync._telling import not_delivered, note
+from musicapi_sync._loop_thread import View
+from musicapi_sync._notices import not_delivered, note
+from musicapi_sync._portal import GRACE
 
 __all__ = ["Outcome", "Run", "Task", "check_process", "lives_on"]
 
@@ -227,7 +227,7 @@ class Run(Generic[R]):
         last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
         try:
             with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
-                self._close(SETTLE)
+                self._close(GRACE)
         except BaseException as again:
             # Interrupted twice: what is known now is named all the same; what is in the air, when the client closes.
             note(again, self._what_is_left(last))

@@ -40,7 +40,7 @@ def interrupted_at(step: int) -> Iterator[None]:
     def trace(frame: FrameType, event: str, _: object) -> "TraceFunction | None":
         if event == "line" and next(lines) == step:
             raise KeyboardInterrupt
-        return trace if frame.f_globals["__name__"] == "musicapi_sync._call" else None
+        return trace if frame.f_globals["__name__"] == "musicapi_sync._portal" else None
 
     before = sys.gettrace()
     sys.settrace(trace)
@@ -143,7 +143,7 @@ def test_ctrl_c_pressed_twice_leaves_the_task_in_the_log(
 def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
     waiting_client: MusicAPI, slow: Sandbox, use: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicapi_sync._call.SETTLE", 0.1)
+    monkeypatch.setattr("musicapi_sync._portal.GRACE", 0.1)
     route = {"lyrics": "POST /sonic/lyrics", "request": "POST /sonic/lyrics", "submit": CREATE}[use]
     slow.add_fault(route, Fault(delay=60))
     with interrupted_when(lambda: slow.requests[route] > 0) as caught:
@@ -160,7 +160,7 @@ def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
 
 @NEEDS_SIGNALS
 def test_ctrl_c_on_an_unanswered_create_reaches_the_hook(slow: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("musicapi_sync._call.SETTLE", 0.1)
+    monkeypatch.setattr("musicapi_sync._portal.GRACE", 0.1)
     slow.add_fault(CREATE, Fault(delay=60))
     heard: list[errors.UncertainSubmissionError] = []
     with MusicAPI("k", base_url=slow.base_url, on_uncertain=heard.append) as client:

@@ -1,28 +1,28 @@
-"""What a user must know of money when something was interrupted: in the log, on the exception, never nowhere."""
+"""Notices of paid tasks that an interruption or a closing leaves: in the log, on the exception, on standard error."""
 
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["not_delivered", "note", "note_running", "show_without_log", "still_running", "tell"]
+__all__ = ["not_delivered", "note", "note_running", "still_running", "warn", "warn_without_log"]
 
 logger: Final = logging.getLogger("musicapi")
 MAX_IDS: Final = 20
 
 
-def tell(sentence: str) -> None:
+def warn(sentence: str) -> None:
     """Log a warning. Where logging is not set up, Python's last resort writes it to standard error.
 
     Libraries keep silent then, and so does the rest of this one; but these are ids that nobody else has.
     """
-    # A handler that fails must not take the place of what is told.
+    # A handler that fails must not take the place of the warning.
     with contextlib.suppress(Exception):
         logger.warning("%s", sentence)
-    show_without_log(sentence)
+    warn_without_log(sentence)
 
 
-def show_without_log(sentence: str) -> None:
+def warn_without_log(sentence: str) -> None:
     """Write a warning to standard error where logging is not set up."""
     with contextlib.suppress(Exception):
         if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
@@ -31,10 +31,10 @@ def show_without_log(sentence: str) -> None:
 
 
 def note(error: BaseException, *sentences: str | None) -> None:
-    """Add to an exception what it leaves at the service, and tell it: a SystemExit, say, is shown without its notes."""
+    """Add to an exception what it leaves at the service, and warn of it: a SystemExit is shown without its notes."""
     for sentence in dict.fromkeys(filter(None, sentences)):
         error.add_note(sentence)
-        tell(sentence)
+        warn(sentence)
 
 
 def not_delivered(resumptions: Sequence[str]) -> str:
@@ -62,7 +62,7 @@ def note_running(error: BaseException, running: Mapping[str, str]) -> None:
 
 
 def _has_handler() -> bool:
-    """Tell whether a warning gets anywhere; the package's own handler, as a library's should, drops it."""
+    """Return whether a warning gets anywhere; the package's own handler, as a library's should, drops it."""
     place: logging.Logger | None = logger
     while place is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in place.handlers):
