@@ -1,9 +1,12 @@
 """Ctrl-C, and whatever else interrupts: it ends at once, and what is paid for and handed to nobody is named."""
 
+import logging
+import math
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from types import FrameType
@@ -282,3 +285,25 @@ def test_what_ctrl_c_leaves_is_in_the_log_too(
 
     (accepted,) = slow.accepted
     assert f"sonic task {accepted.task_id} is paid for and still running on the server" in caplog.text
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_while_the_client_closes_names_what_is_still_running_on_standard_error(
+    waiting_client: MusicAPI, slow: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As where logging is not set up.
+    monkeypatch.setattr(logging.getLogger("musicapi"), "propagate", False)
+    waiting_client.sonic.describe(description="rain")
+    slow.add_fault(CREATE, Fault(delay=1))
+    closing_since = math.inf
+    with ThreadPoolExecutor(1) as threads:
+        sending = threads.submit(waiting_client.sonic.describe, description="snow")
+        wait_for_creates(slow, 2)
+        with interrupted_when(lambda: time.monotonic() > closing_since + 0.2):
+            closing_since = time.monotonic()
+            waiting_client.close()
+        sending.result()
+
+    written = capsys.readouterr().err
+    assert len(slow.accepted) == 2
+    assert all(task.task_id in written for task in slow.accepted)
