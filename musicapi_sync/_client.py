@@ -12,10 +12,10 @@ import attrs
 
 import musicapi_async
 from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Secret, Settings, TaskRequest
+from musicapi_async._notices import note_tasks
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._loop_thread import LoopThread, View
-from musicapi_sync._notices import note_running
 from musicapi_sync._tasks import Run, Task, lives_on
 
 __all__ = ["MusicAPI"]
@@ -254,7 +254,7 @@ class MusicAPI:
             if error is not None:
                 for sentence in left:
                     error.add_note(sentence)
-                note_running(error, running)
+                note_tasks(error, running)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""

@@ -18,8 +18,9 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import musicapi_async
+from musicapi_async._notices import describe_tasks
 from musicapi_async.errors import ClientClosedError, EventLoopError
-from musicapi_sync._notices import not_delivered, still_running, warn, warn_without_log
+from musicapi_sync._notices import NOT_DELIVERED, warn, warn_without_log
 from musicapi_sync._portal import OWN_THREADS, Call, DescribePending, RunningLoop, start_loop, starting
 
 __all__ = ["LoopThread", "View"]
@@ -141,13 +142,13 @@ class LoopThread:
             return left, {}
         # The log has the rest: the client named it when it closed.
         if undelivered := loop.client._undelivered():
-            sentence = not_delivered(tuple(undelivered.values()))
+            sentence = describe_tasks(undelivered.values(), NOT_DELIVERED)
             warn_without_log(sentence)
             left += (sentence,)
         named = "\n".join(left)
         unfinished = {task_id: resumption for task_id, resumption in loop.unfinished.items() if task_id not in named}
         if unfinished:
-            warn_without_log(still_running(tuple(unfinished.values())))
+            warn_without_log(describe_tasks(unfinished.values()))
         return left, unfinished
 
     def add_close_callback(

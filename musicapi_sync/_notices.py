@@ -2,13 +2,12 @@
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["not_delivered", "note", "note_running", "still_running", "warn", "warn_without_log"]
+__all__ = ["NOT_DELIVERED", "note", "warn", "warn_without_log"]
 
 logger: Final = logging.getLogger("musicapi")
-MAX_IDS: Final = 20
+NOT_DELIVERED: Final = "not delivered"
 
 
 def warn(sentence: str) -> None:
@@ -35,30 +34,6 @@ def note(error: BaseException, *sentences: str | None) -> None:
     for sentence in dict.fromkeys(filter(None, sentences)):
         error.add_note(sentence)
         warn(sentence)
-
-
-def not_delivered(resumptions: Sequence[str]) -> str:
-    """Return a sentence on tasks of runs that were paid for and not returned; of many, the rest is counted."""
-    more = f" and {len(resumptions) - MAX_IDS} more" if len(resumptions) > MAX_IDS else ""
-    return f"paid for and not delivered, resume with: {', '.join(resumptions[:MAX_IDS])}{more}"
-
-
-def still_running(resumptions: Sequence[str]) -> str:
-    """Return a sentence on paid tasks that were not seen to end; of many, the rest is counted."""
-    count = len(resumptions)
-    tasks = "1 paid task is" if count == 1 else f"{count} paid tasks are"
-    more = f" and {count - MAX_IDS} more" if count > MAX_IDS else ""
-    return f"{tasks} still running on the server: resume with {', '.join(resumptions[:MAX_IDS])}{more}"
-
-
-def note_running(error: BaseException, running: Mapping[str, str]) -> None:
-    """Add to an exception that leaves a client's block the paid tasks that it does not name yet."""
-    known = [str(error)]
-    for one in filter(None, (error, error.__cause__, error.__context__)):
-        known += getattr(one, "__notes__", ())
-    text = "\n".join(known)
-    if new := [resumption for task_id, resumption in running.items() if task_id not in text]:
-        error.add_note(still_running(new))
 
 
 def _has_handler() -> bool:

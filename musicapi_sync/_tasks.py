@@ -11,9 +11,10 @@ import attrs
 
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState
+from musicapi_async._notices import describe_tasks
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError, MusicAPIError
 from musicapi_sync._loop_thread import View
-from musicapi_sync._notices import not_delivered, note
+from musicapi_sync._notices import NOT_DELIVERED, note
 from musicapi_sync._portal import GRACE
 
 __all__ = ["Outcome", "Run", "Task", "check_process", "lives_on"]
@@ -243,7 +244,7 @@ class Run(Generic[R]):
             return None
         if self._client is not None:
             self._client._deliver(*left)
-        return not_delivered([task.resumption for task in left.values()])
+        return describe_tasks([task.resumption for task in left.values()], NOT_DELIVERED)
 
 
 def _check_source(requests: object) -> None:
