@@ -148,7 +148,7 @@ class Run(Generic[R]):
     async def aclose(self) -> None:
         """Stop: nothing more is started, waiting ends; what is being paid for gets its answer.
 
-        Tasks that are alive live on at the service; ``tasks`` still names them.
+        Tasks that are not finished are still running on the server; ``tasks`` still names them.
         """
         self._is_closed = True
         await complete(self._close(asyncio.current_task()))
