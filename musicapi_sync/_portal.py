@@ -140,7 +140,7 @@ class Call(Generic[T]):
 
 @attrs.frozen(eq=False)
 class RunningLoop:
-    """A running loop thread, with the async client that lives on it and the calls in flight."""
+    """A running loop thread, its async client, and the calls in flight."""
 
     portal: BlockingPortal
     client: musicapi_async.MusicAPI
