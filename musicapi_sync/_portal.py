@@ -1,8 +1,6 @@
 """A running loop thread, and one call on its way through it and back to the thread that made it.
 
-anyio's portal owns the thread and its end, and runs the set-up and the closing of the client. A call goes to the loop
-directly, at about half of the portal's CPU time (``benchmarks/bench_facade.py`` measures both); and a SystemExit in its
-coroutine, which would end the portal, reaches its caller.
+anyio's portal owns the thread and its end, runs the client's set-up and closing, and stops a call that is interrupted.
 """
 
 import asyncio
@@ -162,6 +160,8 @@ class RunningLoop:
         """Begin a call, and do not wait for it; raises ClientClosedError when the loop has ended."""
         self._calls.add(call)
         try:
+            # Not through the portal, which adds twice as much CPU time (benchmarks/bench_facade.py measures both), and
+            # which a SystemExit in the call's coroutine would end.
             self._native.call_soon_threadsafe(call.start, self.client, self._calls)
         except RuntimeError:
             self._calls.discard(call)
