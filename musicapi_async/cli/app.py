@@ -41,7 +41,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else on stdout.")
 ]
 Family = Annotated[str, typer.Option(help=f"The service's family: {' or '.join(families())}.")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait for the songs; the task keeps running on the server.")]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for the songs; the task lives on afterwards.")]
 
 
 def run(arguments: Sequence[str]) -> int:
