@@ -15,12 +15,13 @@ import attrs
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._exchanges import BOUGHT, answering, check_operation, check_task_request, plain, submitting
 from musicapi_async._lifetime import Shared
+from musicapi_async._notices import note_tasks
 from musicapi_async._request import POST, Request, TaskRequest, model_of
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
-from musicapi_async._tasks.unfinished import log, note_left
+from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.caller import raise_cancellation
 from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.session import Guard
@@ -356,7 +357,7 @@ class MusicAPI:
         """Close the client."""
         left = await self._close()
         if error is not None:
-            note_left(error, left)
+            note_tasks(error, left)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""

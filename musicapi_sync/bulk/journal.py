@@ -13,7 +13,7 @@ import musicapi_async.bulk
 from musicapi_async._arguments import usable_path
 from musicapi_async.bulk import Row, State
 from musicapi_async.errors import JournalError
-from musicapi_sync._telling import tell
+from musicapi_sync._notices import warn
 
 __all__ = ["Journal"]
 
@@ -129,7 +129,7 @@ class Journal:
                 run._leave()
         finally:
             for sentence in left:
-                tell(sentence)
+                warn(sentence)
             # Each run ends on the loop of its client; what could not has ended with that loop.
             self._journal.runs.clear()
             asyncio.run(self._journal.__aexit__(None, None, None))
