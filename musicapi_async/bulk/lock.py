@@ -36,7 +36,7 @@ else:
 
 
 class Mark(NamedTuple):
-    """How many commits there were, the highest number of a row that was about to be sent, and the journal's id."""
+    """How many commits there were, the highest number of a record that was about to be sent, and the journal's id."""
 
     commits: int = 0
     highest: int = 0

@@ -9,7 +9,6 @@ import pytest
 from service import Service, serving
 
 from musicapi_async import MusicAPI, bulk, errors, sonic
-from musicapi_async.bulk import Journal
 
 
 def songs(count: int) -> list[sonic.Describe]:
@@ -21,7 +20,7 @@ def client_of(service: Service) -> MusicAPI:
 
 
 async def run(service: Service, path: Path, requests: Any, **options: Any) -> list[bulk.Outcome]:
-    async with client_of(service) as client, Journal.open(path) as journal:
+    async with client_of(service) as client, bulk.open(path) as journal:
         return [outcome async for outcome in bulk.run(client, journal, requests, **options)]
 
 
@@ -85,7 +84,7 @@ async def test_limit_after_restarts_is_that_of_the_journal(path: Path) -> None:
 
 async def test_limit_of_a_run_closed_in_its_middle_holds_in_the_next(path: Path) -> None:
     async with serving() as service:
-        async with client_of(service) as client, Journal.open(path) as journal:
+        async with client_of(service) as client, bulk.open(path) as journal:
             running = bulk.run(client, journal, songs(40), max_credits=400)
             for _ in range(3):
                 await anext(running)
@@ -139,5 +138,5 @@ async def test_record_of_a_request_keeps_the_charge_it_was_sent_with(path: Path)
         outcomes = await run(service, path, songs(4), max_credits=400)
 
     # The first was sent at the list's price, the others at the learned one.
-    assert sorted(outcome.row.charge or 0 for outcome in outcomes) == [20, 75, 75, 75]
-    assert all(outcome.row.charged == outcome.row.charge for outcome in outcomes)
+    assert sorted(outcome.record.charge or 0 for outcome in outcomes) == [20, 75, 75, 75]
+    assert all(outcome.record.charged == outcome.record.charge for outcome in outcomes)

@@ -21,7 +21,7 @@ def client_of(sandbox: Sandbox) -> MusicAPI:
 
 async def run(client: MusicAPI, path: Path, count: int, **limits: Any) -> list[bulk.Outcome]:
     outcomes = []
-    async with bulk.Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         async for outcome in bulk.run(client, journal, songs(count), **limits):
             outcomes.append(outcome)  # noqa: PERF401 - what came before an error is looked at
     return outcomes
@@ -75,7 +75,7 @@ async def test_what_a_failed_task_gave_back_may_be_spent_again(tmp_path: Path) -
 
         assert len(sandbox.accepted) == 5
         assert await left(client) == 1000 - 60
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
 
 
 async def test_what_was_accepted_unseen_counts_as_spent(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ async def test_a_price_that_changes_between_two_runs_does_not_pass_the_limit(
 @pytest.mark.parametrize("dearer", [2, 5, 9])
 async def test_a_price_that_rises_in_the_middle_of_a_run_does_not_pass_the_limit(dearer: int, tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=50_000) as sandbox, client_of(sandbox) as client:
-        async with bulk.Journal.open(tmp_path / "journal.db") as journal:
+        async with bulk.open(tmp_path / "journal.db") as journal:
             running = bulk.run(client, journal, songs(300), max_credits=3000)
             for _ in range(5):
                 await anext(running)
@@ -131,7 +131,7 @@ async def test_credits_that_come_back_meanwhile_teach_no_wrong_price(tmp_path: P
         # Its credits come back while the first of the others is between two looks at the balance.
         await client.sonic.describe(description="of another program")
         before = await left(client)
-        async with bulk.Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             requests = [producer.Create(sound=f"choir {number}") for number in range(30)]
             with pytest.raises(errors.BudgetExceededError):
                 async for _ in bulk.run(client, journal, requests, max_credits=500):
@@ -159,7 +159,7 @@ async def test_a_balance_that_cannot_be_read_stops_the_run_and_refuses_nothing(f
         sandbox.add_fault("GET /get-credits", Fault(), *[fault] * 20)
         with pytest.raises(errors.MusicAPIError):
             await run(client, path, 30, max_credits=500)
-        async with bulk.Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             counts = await journal.counts()
 
         assert len(sandbox.accepted) == 1
@@ -168,7 +168,7 @@ async def test_a_balance_that_cannot_be_read_stops_the_run_and_refuses_nothing(f
 
 async def test_credits_that_another_program_spends_count_too(tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=5000) as sandbox, client_of(sandbox) as client:
-        async with bulk.Journal.open(tmp_path / "journal.db") as journal:
+        async with bulk.open(tmp_path / "journal.db") as journal:
             run = bulk.run(client, journal, songs(100), max_credits=1500, in_flight=1)
             await anext(run)
             for number in range(10):
@@ -191,4 +191,4 @@ async def test_without_a_limit_the_balance_is_not_asked_for(tmp_path: Path) -> N
 async def test_a_limit_is_a_number_of_credits(limit: Any, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="max_credits is"):
-            bulk.run(client, bulk.Journal.open(tmp_path / "journal.db"), songs(1), max_credits=limit)
+            bulk.run(client, bulk.open(tmp_path / "journal.db"), songs(1), max_credits=limit)

@@ -9,7 +9,7 @@ from service import Service, clip, done, serving
 
 import musicapi_sync.bulk
 from musicapi_async import MusicAPI, bulk, errors, sonic
-from musicapi_async.bulk import Journal, Outcome
+from musicapi_async.bulk import Outcome
 
 
 def failed(**more: Any) -> tuple[int, object]:
@@ -22,7 +22,7 @@ def client_of(service: Service) -> MusicAPI:
 
 async def run(service: Service, path: Path, **options: Any) -> list[Outcome]:
     requests = [sonic.Describe(description="rain")]
-    async with client_of(service) as client, Journal.open(path) as journal:
+    async with client_of(service) as client, bulk.open(path) as journal:
         return [outcome async for outcome in bulk.run(client, journal, requests, **options)]
 
 
@@ -49,8 +49,8 @@ async def test_failed_task_without_a_plain_refund_is_not_paid_for_again(text: st
         assert await run(service, path) == []
 
         assert len(service.created) == 1
-    assert outcome.row.state == "failed"
-    assert outcome.row.charged == 20
+    assert outcome.record.state == "failed"
+    assert outcome.record.charged == 20
 
 
 @pytest.mark.parametrize("more", [{"already_refunded": True}, {"message": "Credits were previously refunded."}])
@@ -60,22 +60,22 @@ async def test_failed_task_with_a_plain_refund_is_sent_again(more: dict[str, Any
         (outcome,) = await run(service, path)
 
         assert len(service.created) == 3
-    assert (outcome.row.state, outcome.row.charged) == ("saved", 20)
+    assert (outcome.record.state, outcome.record.charged) == ("saved", 20)
 
 
 async def test_retry_failed_sends_the_named_records_again_and_counts_both_charges(path: Path) -> None:
     async with serving(poll=lambda _: failed()) as service:
         (outcome,) = await run(service, path)
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             assert await bulk.retry_failed(journal, "another") == 0
-            assert await bulk.retry_failed(journal, outcome.row.key) == 1
+            assert await bulk.retry_failed(journal, outcome.record.key) == 1
         with pytest.raises(errors.BudgetExceededError):
             await run(service, path, max_credits=30)
         service.poll = lambda _: done(clip(0), clip(1))
         (outcome,) = await run(service, path, max_credits=40)
 
         assert len(service.created) == 2
-    assert (outcome.row.state, outcome.row.charged) == ("saved", 40)
+    assert (outcome.record.state, outcome.record.charged) == ("saved", 40)
 
 
 async def test_retry_failed_in_the_blocking_package_does_the_same(path: Path) -> None:
@@ -83,7 +83,7 @@ async def test_retry_failed_in_the_blocking_package_does_the_same(path: Path) ->
         await run(service, path)
 
     def retry() -> int:
-        with musicapi_sync.bulk.Journal.open(path) as journal:
+        with musicapi_sync.bulk.open(path) as journal:
             return musicapi_sync.bulk.retry_failed(journal)
 
     assert await asyncio.to_thread(retry) == 1

@@ -11,7 +11,7 @@ import pytest
 from service import RUNNING, clip, done, serving
 
 from musicapi_async import MusicAPI, bulk, errors, sonic
-from musicapi_async.bulk import Journal, Outcome
+from musicapi_async.bulk import Outcome
 
 
 def songs(count: int) -> list[sonic.Describe]:
@@ -23,12 +23,12 @@ def client_of(base_url: str) -> MusicAPI:
 
 
 async def run(base_url: str, path: Path, count: int, **options: Any) -> list[Outcome]:
-    async with client_of(base_url) as client, Journal.open(path) as journal:
+    async with client_of(base_url) as client, bulk.open(path) as journal:
         return [outcome async for outcome in bulk.run(client, journal, songs(count), **options)]
 
 
 async def counts(path: Path) -> dict[str, int]:
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         return {state: count for state, count in (await journal.counts()).items() if count}
 
 
@@ -60,7 +60,7 @@ async def test_run_whose_connections_are_refused_pauses_and_goes_on(
             outcomes = await running
             assert len(service.created) == 20
 
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
     assert paused(caplog) == 1
     assert "the service can be reached again" in caplog.text
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
@@ -70,7 +70,7 @@ async def test_run_whose_connections_are_refused_in_its_middle_pauses_and_goes_o
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving() as service:
-        async with client_of(service.base_url) as client, Journal.open(path) as journal:
+        async with client_of(service.base_url) as client, bulk.open(path) as journal:
             running = bulk.run(client, journal, songs(200), in_flight=4, max_credits=10_000)
             outcomes = [await anext(running)]
 
@@ -86,7 +86,7 @@ async def test_run_whose_connections_are_refused_in_its_middle_pauses_and_goes_o
                 await service.script.listen()
                 await waiting
         assert len(service.created) == 200
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
 
 
 async def test_run_without_connections_for_longer_than_the_limit_ends_with_everything_planned(
@@ -101,7 +101,7 @@ async def test_run_without_connections_for_longer_than_the_limit_ends_with_every
 
 
 async def test_run_closed_during_a_pause_ends_at_once(port: int, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with client_of(f"http://127.0.0.1:{port}/api/v1") as client, Journal.open(path) as journal:
+    async with client_of(f"http://127.0.0.1:{port}/api/v1") as client, bulk.open(path) as journal:
         running = bulk.run(client, journal, songs(20))
         waiting = asyncio.ensure_future(anext(running))
         while not paused(caplog):
@@ -123,7 +123,7 @@ async def test_balance_that_cannot_be_read_for_a_while_pauses_the_run(
         outcomes = await run(service.base_url, path, 5, max_credits=100)
 
         assert len(service.created) == 5
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
     assert paused(caplog) == 1
 
 
@@ -141,7 +141,7 @@ async def test_time_in_which_polls_are_not_answered_does_not_count(path: Path) -
         outcomes = await run(service.base_url, path, 2, timeout=0.5)
 
     # One was answered all the time and is overdue, the other was not.
-    found = {outcome.row.task_id: (outcome.row.state, outcome.row.is_overdue) for outcome in outcomes}
+    found = {outcome.record.task_id: (outcome.record.state, outcome.record.is_overdue) for outcome in outcomes}
     assert found == {"t-0": ("accepted", True), "t-1": ("saved", False)}
 
 
@@ -153,10 +153,10 @@ async def test_task_whose_polls_alone_fail_is_overdue_and_stops_nothing(path: Pa
         outcomes = await run(service.base_url, path, 8, in_flight=2, timeout=0.3, outage=1.0)
 
         assert len(service.created) == 8
-    found = {outcome.row.task_id: outcome for outcome in outcomes}
+    found = {outcome.record.task_id: outcome for outcome in outcomes}
     assert isinstance(found["t-0"].error, errors.ServerError)
-    assert found["t-0"].row.is_overdue
-    assert {outcome.row.state for name, outcome in found.items() if name != "t-0"} == {"saved"}
+    assert found["t-0"].record.is_overdue
+    assert {outcome.record.state for name, outcome in found.items() if name != "t-0"} == {"saved"}
 
 
 async def test_polls_that_all_fail_for_longer_than_the_limit_end_the_run_with_everything_accepted(path: Path) -> None:
@@ -169,11 +169,11 @@ async def test_polls_that_all_fail_for_longer_than_the_limit_end_the_run_with_ev
         service.poll = lambda number: done(clip(2 * number), clip(2 * number + 1))
         outcomes = await run(service.base_url, path, 9, timeout=600.0)
         assert len(service.created) == 9
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
 
 
 @pytest.mark.parametrize("outage", [-1, float("nan"), True, "10", None])
 async def test_outage_that_is_no_time_is_refused(outage: Any, path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="outage is"):
-            bulk.run(client, Journal.open(path), songs(1), outage=outage)
+            bulk.run(client, bulk.open(path), songs(1), outage=outage)

@@ -10,7 +10,7 @@ import pytest
 from clock import Clock
 
 from musicapi_async import MusicAPI, TaskRequest, bulk, errors, sonic
-from musicapi_async.bulk import Journal, Outcome, Planned
+from musicapi_async.bulk import Outcome, Planned
 from musicapi_async.sandbox import Fault, Sandbox
 
 FILES = "GET /files/{name}"
@@ -27,7 +27,7 @@ def client_of(sandbox: Sandbox, **settings: Any) -> MusicAPI:
 
 
 async def run(client: MusicAPI, path: Path, requests: Any = None, **options: Any) -> list[Outcome]:
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         return [outcome async for outcome in bulk.run(client, journal, requests, **options)]
 
 
@@ -48,14 +48,14 @@ async def test_every_clip_has_its_audio_its_cover_and_what_is_known_of_it(quick:
         (outcome,) = await run(client, tmp_path / "journal.db", songs("rain"), out=out)
 
     names = sorted(path.name for path in out.iterdir())
-    assert names == sorted(outcome.row.files)
+    assert names == sorted(outcome.record.files)
     stems = [f"00001-Rain-{clip.clip_id}" for clip in outcome.result]
     assert names == sorted(f"{stem}{end}" for stem in stems for end in (".mp3", ".json", "-cover.png"))
     known = json.loads((out / f"{stems[0]}.json").read_text())
     assert known["clip"]["clip_id"] == outcome.result[0].clip_id
-    assert known["request"] == outcome.row.request
-    assert known["task_id"] == outcome.row.task_id
-    assert [clip["clip_id"] for clip in outcome.row.clips] == [clip.clip_id for clip in outcome.result]
+    assert known["request"] == outcome.record.request
+    assert known["task_id"] == outcome.record.task_id
+    assert [clip["clip_id"] for clip in outcome.record.clips] == [clip.clip_id for clip in outcome.result]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ async def test_a_file_that_is_there_is_not_fetched_again_and_one_that_is_none_is
         quick.add_fault(FILES, Fault(), Fault(status=200, body=NO_FILE))
         (outcome,) = await run(client, path, songs("rain"), out=out)
         assert isinstance(outcome.error, errors.DownloadError)
-        assert outcome.row.state == "finished"
+        assert outcome.record.state == "finished"
         there = {file: file.read_bytes() for file in out.iterdir() if file.suffix != ".json"}
         assert len(there) == 2  # an audio and its cover
         broken, *whole = sorted(there, key=lambda file: file.suffix)  # the audio, and its cover
@@ -78,7 +78,7 @@ async def test_a_file_that_is_there_is_not_fetched_again_and_one_that_is_none_is
         before = [file.stat().st_mtime_ns for file in whole]
         (outcome,) = await run(client, path, out=out)
 
-    assert outcome.row.state == "saved"
+    assert outcome.record.state == "saved"
     assert [file.stat().st_mtime_ns for file in whole] == before
     assert broken.read_bytes() == there[broken]
     assert len(list(out.iterdir())) == 6
@@ -90,7 +90,7 @@ async def test_a_song_without_a_cover_is_a_song(quick: Sandbox, tmp_path: Path) 
     async with client_of(quick) as client:
         (outcome,) = await run(client, tmp_path / "j.db", songs("rain"), out=tmp_path / "songs")
 
-    assert outcome.row.state == "saved"
+    assert outcome.record.state == "saved"
     assert sorted(path.suffix for path in (tmp_path / "songs").iterdir()) == [".json", ".json", ".mp3", ".mp3"]
 
 
@@ -108,7 +108,7 @@ async def test_a_song_without_a_cover_is_a_song(quick: Sandbox, tmp_path: Path) 
 async def test_a_template_that_cannot_name_files_is_refused(names: str, told: str, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match=told) as caught:
-            bulk.run(client, Journal.open(tmp_path / "j.db"), out=tmp_path, names=names)
+            bulk.run(client, bulk.open(tmp_path / "j.db"), out=tmp_path, names=names)
     assert caught.value.field == "names"
 
 
@@ -127,7 +127,7 @@ async def test_names_are_safe_whatever_the_service_calls_a_song(quick: Sandbox, 
 async def test_what_is_asked_for_no_more_is_not_made(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with client_of(quick) as client:
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             assert await bulk.plan_all(journal, songs("one", "two", "three")) == (3, 3)
             assert await bulk.plan_all(journal, songs("two", "four")) == (2, 1)
         await run(client, path)
@@ -143,7 +143,7 @@ async def test_a_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox
 
     path = tmp_path / "journal.db"
     async with client_of(quick) as client:
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             await bulk.plan_all(journal, songs("old"))
             with pytest.raises(errors.InvalidRequestError, match="one of requests is a text of 10 characters"):
                 await bulk.plan_all(journal, broken())
@@ -163,17 +163,17 @@ async def test_a_request_that_was_mended_under_its_key_is_made_as_it_is_now(quic
         first = await run(client, path, [named("a", "bad"), named("b", "good")], in_flight=1)
         again = await run(client, path, [named("a", "better"), named("b", "changed too late")])
 
-    assert [outcome.row.state for outcome in first] == ["refused", "saved"]
-    assert [(outcome.row.key, outcome.row.state) for outcome in again] == [("a", "saved")]
+    assert [outcome.record.state for outcome in first] == ["refused", "saved"]
+    assert [(outcome.record.key, outcome.record.state) for outcome in again] == [("a", "saved")]
     made = [task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted]
     assert made == ["good", "better"]
 
 
 async def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
-    row = Planned(key="a", operation="sonic.describe", request={})
-    async with Journal.open(tmp_path / "j.db") as journal:
+    record = Planned(key="a", operation="sonic.describe", request={})
+    async with bulk.open(tmp_path / "j.db") as journal:
         with pytest.raises(errors.InvalidRequestError, match="'a' a second time"):
-            await bulk.plan_all(journal, [row, row])
+            await bulk.plan_all(journal, [record, record])
 
 
 async def test_the_same_request_twice_makes_two_songs_and_again_none(quick: Sandbox, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ async def test_requests_may_come_from_a_file_or_an_async_source(quick: Sandbox, 
         first = await run(client, tmp_path / "a.db", bulk.read_requests(file, "sonic.describe"))
         second = await run(client, tmp_path / "b.db", source())
 
-    assert {outcome.row.key for outcome in first} == {"k1", "k2"}
+    assert {outcome.record.key for outcome in first} == {"k1", "k2"}
     assert len(second) == 2
 
 
@@ -219,26 +219,26 @@ async def test_songs_of_one_service_are_not_taken_for_anothers(quick: Sandbox, t
             await run(client, path, songs("rain"))
 
 
-async def test_uncertain_rows_are_settled_by_hand(quick: Sandbox, tmp_path: Path) -> None:
+async def test_uncertain_records_are_settled_by_hand(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     quick.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(4)))
     async with client_of(quick) as client:
         outcomes = await run(client, path, songs("a", "b", "c", "d"), in_flight=1)
-        assert [outcome.row.state for outcome in outcomes] == ["uncertain"] * 4
+        assert [outcome.record.state for outcome in outcomes] == ["uncertain"] * 4
         assert all(isinstance(outcome.error, errors.UncertainSubmissionError) for outcome in outcomes)
-        a, b, c, _ = (outcome.row.key for outcome in outcomes)
-        async with Journal.open(path) as journal:
+        a, b, c, _ = (outcome.record.key for outcome in outcomes)
+        async with bulk.open(path) as journal:
             assert await bulk.resend_uncertain(journal, {a}) == 1
-            await bulk.found_uncertain(journal, b, quick.accepted[1].task_id)
-            assert await bulk.drop_uncertain(journal, [c]) == 1
+            await bulk.resolve_as_accepted(journal, b, quick.accepted[1].task_id)
+            assert await bulk.abandon_uncertain(journal, [c]) == 1
             with pytest.raises(errors.InvalidRequestError, match=f"key is '{c}'"):
-                await bulk.found_uncertain(journal, c, "t")
+                await bulk.resolve_as_accepted(journal, c, "t")
         again = await run(client, path)
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             counts = await journal.counts()
             charged = await journal.charged()
 
-    assert sorted(outcome.row.key for outcome in again) == sorted([a, b])
+    assert sorted(outcome.record.key for outcome in again) == sorted([a, b])
     assert {state: count for state, count in counts.items() if count} == {"saved": 2, "failed": 1, "uncertain": 1}
     assert len(quick.accepted) == 5
     # The one that was sent again was in truth accepted twice; all of it counts as spent.
@@ -250,14 +250,14 @@ async def test_leaving_the_loop_and_the_journal_ends_the_run_in_order(tmp_path: 
     before = asyncio.all_tasks()
     async with Sandbox(seconds=3600, credits=100_000) as sandbox:
         sandbox.end_next("songs")
-        async with client_of(sandbox) as client, Journal.open(path) as journal:
+        async with client_of(sandbox) as client, bulk.open(path) as journal:
             run = bulk.run(client, journal, songs(*map(str, range(30))), in_flight=20)
             asking = asyncio.ensure_future(anext(run))
             while (await journal.counts())["accepted"] < 5:
                 await asyncio.sleep(0.001)
             asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             counts = await journal.counts()
 
         assert counts["accepted"] == len(sandbox.accepted)
@@ -268,7 +268,7 @@ async def test_leaving_the_loop_and_the_journal_ends_the_run_in_order(tmp_path: 
 
 async def test_closing_the_client_ends_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Sandbox(seconds=3600, credits=100_000) as sandbox, Journal.open(path) as journal:
+    async with Sandbox(seconds=3600, credits=100_000) as sandbox, bulk.open(path) as journal:
         async with client_of(sandbox) as client:
             asked = bulk.run(client, journal, songs("a", "b", "c", "d"), in_flight=3)
             outcomes: list[Outcome] = []
@@ -278,7 +278,7 @@ async def test_closing_the_client_ends_the_run_and_the_next_one_goes_on(tmp_path
         async with asyncio.timeout(5):
             with pytest.raises(errors.ClientClosedError):
                 await gathering
-        assert [outcome.row.state for outcome in outcomes] == ["accepted"] * 3
+        assert [outcome.record.state for outcome in outcomes] == ["accepted"] * 3
         assert all(isinstance(outcome.error, errors.ClientClosedError) for outcome in outcomes)
 
         sandbox.advance(4000)
@@ -289,7 +289,7 @@ async def test_closing_the_client_ends_the_run_and_the_next_one_goes_on(tmp_path
                 await asyncio.sleep(0.001)
             sandbox.advance(4000)
             await gathering
-        again = [outcome.row.state for outcome in over]
+        again = [outcome.record.state for outcome in over]
 
         assert len(sandbox.accepted) == 4
     assert again == ["saved"] * 4
@@ -307,7 +307,7 @@ async def test_a_second_run_begins_with_what_the_first_has_learnt(clock: Clock, 
                 await clock.run(0.25, running)
                 assert len(await running) == 20
             seconds.append(clock.ahead - began)
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             learnt = await journal.recall("learnt")
 
     # The first look at the first songs is held until a finish is plausible, half a minute at least.
@@ -320,7 +320,7 @@ async def test_a_second_run_begins_with_what_the_first_has_learnt(clock: Clock, 
 @pytest.mark.parametrize("learnt", [None, [], {}, {"timing": [["a", "waiting", 1, [1]]], "gap": "x"}, {"gap": 1}, "x"])
 async def test_what_cannot_be_learnt_from_is_left_out(learnt: Any, quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await journal.remember("learnt", learnt)
     async with client_of(quick) as client:
         assert len(await run(client, path, songs("rain"))) == 1
@@ -330,7 +330,7 @@ async def test_what_cannot_be_learnt_from_is_left_out(learnt: Any, quick: Sandbo
 async def test_limits_are_checked_before_anything_is_done(name: str, value: Any, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match=f"{name} is") as caught:
-            bulk.run(client, Journal.open(tmp_path / "j.db"), **{name: value})
+            bulk.run(client, bulk.open(tmp_path / "j.db"), **{name: value})
     assert caught.value.field == name
 
 
@@ -342,7 +342,7 @@ async def test_what_an_earlier_run_had_refunded_is_tried_again(quick: Sandbox, t
         (outcome,) = await run(client, path, songs("rain"), attempts=2)
         nothing = await run(client, path, songs("rain"), attempts=2)
 
-    assert failed.row.state == "refunded"
-    assert outcome.row.state == "saved"
-    assert (outcome.row.attempts, outcome.row.refunds) == (2, 1)
+    assert failed.record.state == "refunded"
+    assert outcome.record.state == "saved"
+    assert (outcome.record.attempts, outcome.record.refunds) == (2, 1)
     assert nothing == []

@@ -9,7 +9,7 @@ import pytest
 from scripted import reply, scripted
 
 from musicapi_async import MusicAPI, TaskRequest, bulk, errors, producer, sonic
-from musicapi_async.bulk import Facts, Journal, Outcome, Planned
+from musicapi_async.bulk import Changes, Outcome, Planned
 from musicapi_async.sandbox import Ending, Fault, Sandbox
 
 CREATE = "POST /sonic/create"
@@ -30,12 +30,12 @@ def client_of(base_url: str, **settings: Any) -> MusicAPI:
 
 
 async def run(client: MusicAPI, path: Path, requests: Any = None, **options: Any) -> list[Outcome]:
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         return [outcome async for outcome in bulk.run(client, journal, requests, **options)]
 
 
 async def counts(path: Path) -> dict[str, int]:
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         return {state: count for state, count in (await journal.counts()).items() if count}
 
 
@@ -82,7 +82,7 @@ async def test_single_doubts_and_refusals_stop_nothing(quick: Sandbox, path: Pat
 
 async def test_a_folder_that_is_gone_stops_the_paying(quick: Sandbox, path: Path, tmp_path: Path) -> None:
     out = tmp_path / "songs"
-    async with client_of(quick.base_url) as client, Journal.open(path) as journal:
+    async with client_of(quick.base_url) as client, bulk.open(path) as journal:
         running = bulk.run(client, journal, many(100), out=out, in_flight=5)
         await anext(running)
         await asyncio.to_thread(out.rename, tmp_path / "elsewhere")
@@ -108,26 +108,26 @@ async def test_what_is_asked_for_no_more_is_not_tried_again(quick: Sandbox, path
 
 async def test_a_key_is_settled_alone(quick: Sandbox, path: Path) -> None:
     wire = sonic.Describe(description="rain").to_wire()
-    rows = [Planned(key=key, operation="sonic.describe", request=wire) for key in ("k-1", "k-12", "k-123")]
+    records = [Planned(key=key, operation="sonic.describe", request=wire) for key in ("k-1", "k-12", "k-123")]
     quick.add_fault(CREATE, *[Fault(drop=True)] * 3)
     async with client_of(quick.base_url) as client:
-        await run(client, path, rows)
-    async with Journal.open(path) as journal:
+        await run(client, path, records)
+    async with bulk.open(path) as journal:
         assert await bulk.resend_uncertain(journal, "k-12") == 1
-        assert await bulk.drop_uncertain(journal, "k-1") == 1
+        assert await bulk.abandon_uncertain(journal, "k-1") == 1
 
 
 async def test_a_wrong_id_is_mended(quick: Sandbox, path: Path) -> None:
     quick.add_fault(CREATE, Fault(drop=True, accepted=True))
     async with client_of(quick.base_url) as client:
         (outcome,) = await run(client, path, songs("rain"))
-        key = outcome.row.key
-        async with Journal.open(path) as journal:
-            await bulk.found_uncertain(journal, key, "a-typo")
+        key = outcome.record.key
+        async with bulk.open(path) as journal:
+            await bulk.resolve_as_accepted(journal, key, "a-typo")
         (outcome,) = await run(client, path)
         assert isinstance(outcome.error, errors.NotFoundError)
-        async with Journal.open(path) as journal:
-            await bulk.found_uncertain(journal, key, quick.accepted[0].task_id)
+        async with bulk.open(path) as journal:
+            await bulk.resolve_as_accepted(journal, key, quick.accepted[0].task_id)
             assert await journal.charged() == {"sonic.describe": 1}
         await run(client, path)
 
@@ -138,7 +138,7 @@ async def test_a_wrong_id_is_mended(quick: Sandbox, path: Path) -> None:
 async def test_a_time_that_is_none_is_refused_before_anything_is_paid(timeout: Any, path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="timeout is"):
-            bulk.run(client, Journal.open(path), many(1), timeout=timeout)
+            bulk.run(client, bulk.open(path), many(1), timeout=timeout)
 
 
 async def test_what_ends_a_run_before_it_began_ends_it_for_good(quick: Sandbox, path: Path) -> None:
@@ -146,7 +146,7 @@ async def test_what_ends_a_run_before_it_began_ends_it_for_good(quick: Sandbox, 
         yield from songs("new")
         raise ZeroDivisionError
 
-    async with client_of(quick.base_url) as client, Journal.open(path) as journal:
+    async with client_of(quick.base_url) as client, bulk.open(path) as journal:
         await bulk.plan_all(journal, songs("old"))
         running = bulk.run(client, journal, broken())
         for _ in range(2):
@@ -170,13 +170,13 @@ async def test_two_tasks_may_go_through_one_run(quick: Sandbox, path: Path) -> N
     async def gather(running: bulk.Run) -> int:
         return len([outcome async for outcome in running])
 
-    async with client_of(quick.base_url) as client, Journal.open(path) as journal, asyncio.timeout(20):
+    async with client_of(quick.base_url) as client, bulk.open(path) as journal, asyncio.timeout(20):
         running = bulk.run(client, journal, many(20))
         assert sum(await asyncio.gather(gather(running), gather(running))) == 20
 
 
 async def test_a_second_run_on_an_open_journal_is_refused(path: Path) -> None:
-    async with Sandbox(seconds=3600) as sandbox, client_of(sandbox.base_url) as client, Journal.open(path) as journal:
+    async with Sandbox(seconds=3600) as sandbox, client_of(sandbox.base_url) as client, bulk.open(path) as journal:
         first = bulk.run(client, journal, many(3))
         asking = asyncio.ensure_future(anext(first))
         while len(sandbox.accepted) < 3:
@@ -206,16 +206,16 @@ async def test_half_a_letter_is_kept_as_the_escape_it_came_as(path: Path) -> Non
     refusal = reply(400, b'{"error": "bad \\ud800 word"}')
     async with scripted(refusal) as server, client_of(server.base_url) as client:
         (outcome,) = await run(client, path, songs("rain"))
-    assert outcome.row.state == "refused"
+    assert outcome.record.state == "refused"
 
-    async with Journal.open(path) as journal:
-        assert r"bad \ud800 word" in str((await journal.rows("refused"))[0].reason)
+    async with bulk.open(path) as journal:
+        assert r"bad \ud800 word" in str((await journal.records("refused"))[0].reason)
         await bulk.plan_all(journal, [Planned(key="k", operation="sonic.describe", request={"a": BAD_NAME})])
-        (row,) = await journal.rows("planned", 1)
-        row = await journal.move(row, "sending")
-        await journal.move(row, "accepted", Facts(task_id="t", clips=[{"title": BAD_NAME}]))
-        (row,) = await journal.rows("accepted")
-        assert (row.request, row.clips) == ({"a": BAD_NAME}, [{"title": BAD_NAME}])
+        (record,) = await journal.records("planned", 1)
+        record = await journal.transition(record, "sending")
+        await journal.transition(record, "accepted", Changes(task_id="t", clips=[{"title": BAD_NAME}]))
+        (record,) = await journal.records("accepted")
+        assert (record.request, record.clips) == ({"a": BAD_NAME}, [{"title": BAD_NAME}])
         with pytest.raises(errors.InvalidRequestError, match="key is"):
             await bulk.plan_all(journal, [Planned(key=BAD_NAME, operation="sonic.describe", request={})])
 
@@ -225,25 +225,25 @@ async def test_a_plan_that_fails_half_way_leaves_the_one_before(path: Path) -> N
         yield from many(1200)
         raise ZeroDivisionError
 
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await bulk.plan_all(journal, many(1500))
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 await bulk.plan_all(journal, half())
-        await journal.start()
-        assert len(await journal.take(5000)) == 1500
+        await journal.activate_plan()
+        assert len(await journal.claim(5000)) == 1500
         await bulk.plan_all(journal, many(700))
-        assert len(await journal.take(5000)) == 700
+        assert len(await journal.claim(5000)) == 700
 
 
 async def test_long_names_keep_what_tells_two_songs_apart(quick: Sandbox, path: Path, tmp_path: Path) -> None:
     request = sonic.Create(lyrics="la", title="\N{CLOUD WITH RAIN}\u96e8" * 30, tags="x")
-    row = Planned(key="\u6b4c" * 45, operation="sonic.create", request=request.to_wire())
+    record = Planned(key="\u6b4c" * 45, operation="sonic.create", request=request.to_wire())
     names = "{index:05d}-{key}-{operation}-{title}-{clip_id}.{ext}"
     async with client_of(quick.base_url) as client:
-        (outcome,) = await run(client, path, [row], out=tmp_path / "songs", names=names)
+        (outcome,) = await run(client, path, [record], out=tmp_path / "songs", names=names)
 
-    assert len({path.name for path in (tmp_path / "songs").iterdir()}) == len(outcome.row.files) == 6
+    assert len({path.name for path in (tmp_path / "songs").iterdir()}) == len(outcome.record.files) == 6
 
 
 async def test_clips_without_ids_have_names_of_their_own(path: Path, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ async def test_clips_without_ids_have_names_of_their_own(path: Path, tmp_path: P
     async with scripted(*script) as server, client_of(server.base_url) as client:
         outcomes = await run(client, path, songs("rain"), out=tmp_path / "songs")
 
-    files = [file for outcome in outcomes for file in outcome.row.files]
+    files = [file for outcome in outcomes for file in outcome.record.files]
     assert len(set(files)) == len(files) == 2
 
 
@@ -265,8 +265,8 @@ async def test_the_files_of_a_download_are_fetched(quick: Sandbox, path: Path, t
         request = producer.Download(clip=song)
         (outcome,) = await run(client, path, [request], out=tmp_path / "songs")
 
-    assert outcome.row.state == "saved"
-    assert any(not file.endswith(".json") for file in outcome.row.files)
+    assert outcome.record.state == "saved"
+    assert any(not file.endswith(".json") for file in outcome.record.files)
 
 
 async def test_a_secret_is_in_no_file_that_is_shown_around(quick: Sandbox, path: Path, tmp_path: Path) -> None:
@@ -282,5 +282,5 @@ async def test_a_secret_is_in_no_file_that_is_shown_around(quick: Sandbox, path:
 async def test_what_cannot_be_opened_is_a_journal_error(tmp_path: Path) -> None:
     (tmp_path / "journal.db").mkdir()
     with pytest.raises(errors.JournalError, match=r"journal\.db: it cannot be opened"):
-        async with Journal.open(tmp_path / "journal.db"):
+        async with bulk.open(tmp_path / "journal.db"):
             pass

@@ -12,7 +12,7 @@ import musicapi_async
 import musicapi_async.bulk
 from musicapi_async import TaskRequest
 from musicapi_async.bulk import BadLine, Outcome, Planned, State
-from musicapi_async.bulk.planning import blocking_batches_of, check_arguments
+from musicapi_async.bulk.run import blocking_batches_of, check_arguments
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.errors import ClientClosedError, JournalError
 from musicapi_sync._call import SETTLE
@@ -44,7 +44,7 @@ def run(
     outage: float = 900.0,
     names: str = NAMES,
 ) -> "Run":
-    """Make the songs of many requests, and yield an outcome of each as it ends: ``for outcome in bulk.run(...)``.
+    """Make the songs of many requests, and yield the outcome of each as it ends: ``for outcome in bulk.run(...)``.
 
     It takes what ``musicapi_async.bulk.run`` takes and raises what that raises. ``requests`` are taken in the caller's
     thread, all of them before the first is sent: they may come from a generator that calls this very client.
@@ -93,15 +93,15 @@ class Run:
         self._planning = threading.RLock()
         self._has_begun = False
         self._counts: Mapping[State, int] = {}
-        """How many rows are in each state, when it was last ended."""
+        """Number of records in each state, when it was last ended."""
         self._told: str | None = None
 
     def __iter__(self) -> Self:
-        """Return itself: a run is gone through once."""
+        """Return itself: a run is iterated once."""
         return self
 
     def __next__(self) -> Outcome:
-        """Plan what is not planned yet, then return the next outcome."""
+        """Plan the requests, if they are not planned yet, then return the next outcome."""
         self._journal._check_process()
         with self._planning:
             self._begin()
@@ -118,11 +118,11 @@ class Run:
         return outcome
 
     def stop(self, error: BaseException) -> None:
-        """Create nothing more, and bring home what is in flight; then the error is raised."""
+        """Submit nothing more, and complete the tasks in flight; then the error is raised."""
         self._run.stop(error)
 
     def close(self) -> None:
-        """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
+        """Stop at once: nothing more is submitted or waited for; submissions in flight get their response."""
         # Closing the client has ended it already.
         with contextlib.suppress(ClientClosedError):
             self._call(self._end)
@@ -137,7 +137,7 @@ class Run:
             if self._requests is not None:
                 self._plan(self._requests)
         except BaseException:
-            # What was planned before is the plan still, and not what this run was asked for.
+            # The former plan is still the active one, and not what this run is for.
             self.stop(ClientClosedError())
             self._leave()
             raise
@@ -145,12 +145,12 @@ class Run:
             self._has_begun = True
 
     def _plan(self, requests: Requests) -> None:
-        """Do as ``musicapi_async.bulk.plan_all`` does, with the requests taken in this thread."""
+        """Plan the requests as ``musicapi_async.bulk.plan_all`` does, but take them in this thread."""
         journal = self._journal._journal
         plan = self._call(journal.new_plan)
         for batch in blocking_batches_of(requests):
             self._call(functools.partial(journal.plan, batch, plan))
-        self._call(functools.partial(journal.start, plan))
+        self._call(functools.partial(journal.activate_plan, plan))
 
     def _call(
         self,
