@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection
 
+from musicapi_async._tasks.task import checked_task_id
 from musicapi_async.bulk.journal import INCOMPLETE, NO_CHANGES, PAGE_SIZE, Journal, records_in
-from musicapi_async.bulk.records import Changes, Record, State
+from musicapi_async.bulk.records import TRANSITIONS, Changes, Record, State
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = [
@@ -69,8 +70,11 @@ async def retry_failed(journal: Journal, keys: Collection[str] | str | None = No
 async def resolve_as_accepted(journal: Journal, key: str, task_id: str) -> None:
     """Record the task id of an uncertain request, as found in the account; the next run resumes the task.
 
-    An id that is given later replaces it. Raises InvalidRequestError when no record of this key is uncertain.
+    An id that is given later replaces it. Raises InvalidRequestError when no record of this key is uncertain, and for
+    an id that is a key of the journal, or the task of another record: two records would share the songs of one task.
     """
+    task_id = checked_task_id(task_id)
+    await _check_unused(journal, key, task_id)
     async for record in _with_keys(journal, "uncertain", key):
         await journal.transition(record, "accepted", Changes(task_id=task_id))
         return
@@ -79,6 +83,22 @@ async def resolve_as_accepted(journal: Journal, key: str, task_id: str) -> None:
         await journal.transition(await journal.transition(record, "uncertain"), "accepted", Changes(task_id=task_id))
         return
     raise _not_uncertain(key)
+
+
+async def _check_unused(journal: Journal, key: str, task_id: str) -> None:
+    """Raise InvalidRequestError for a task id that names something else in the journal."""
+    for state in TRANSITIONS:
+        async for record in records_in(journal, state):
+            keys = {record.key, record.former_key}
+            if task_id in keys:
+                message = (
+                    f"task_id is {task_id!r}, which is the key of a request; pass the id of the task at the service"
+                )
+            elif record.task_id == task_id and key not in keys:
+                message = f"task_id is {task_id!r}, which is the task of the request {record.key!r} already"
+            else:
+                continue
+            raise InvalidRequestError(message, "task_id", task_id, "the id of a task that no other request has")
 
 
 def _not_uncertain(key: str) -> InvalidRequestError:

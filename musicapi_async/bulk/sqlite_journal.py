@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
-from musicapi_async._arguments import path_argument
+from musicapi_async._arguments import usable_path
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Closable
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
@@ -68,7 +68,7 @@ class SQLiteJournal:
     """True while only the embedded sandbox works on it."""
 
     def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
-        self.path = path_argument("path", path, 'name a file: "songs/journal.db"')
+        self.path = usable_path("path", path, 'name a file: "songs/journal.db"')
         self._is_current = is_current
         self.name = str(self.path)
         """The name of the journal in error messages."""

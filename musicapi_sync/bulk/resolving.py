@@ -54,6 +54,7 @@ def resolve_not_sent(journal: Journal, keys: Collection[str] | str | None = None
 def resolve_as_accepted(journal: Journal, key: str, task_id: str) -> None:
     """Record the task id of an uncertain request, as found in the account; the next run resumes the task.
 
-    An id that is given later replaces it. Raises InvalidRequestError when no record of this key is uncertain.
+    An id that is given later replaces it. Raises InvalidRequestError when no record of this key is uncertain, and for
+    an id that is a key of the journal, or the task of another record: two records would share the songs of one task.
     """
     journal._call(lambda journal: musicapi_async.bulk.resolve_as_accepted(journal, key, task_id))
