@@ -1,17 +1,15 @@
 """A line that is corrected under its key is sent as it is now, the next time its key is sent; what was sent stays."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import CREATE, client_of
 
-from musicapi_async import MusicAPI, bulk, sonic
+from musicapi_async import bulk, sonic
 from musicapi_async.bulk import Changes, Journal, Planned, Record, State
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.sandbox import Fault, Sandbox
-
-CREATE = "POST /sonic/create"
 
 
 def line(words: str, key: str = "k") -> Planned:
@@ -22,18 +20,12 @@ def words_of(record: Record) -> object:
     return record.request["gpt_description_prompt"]
 
 
-@pytest.fixture
-async def quick() -> AsyncIterator[Sandbox]:
-    async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
-        yield sandbox
-
-
 def made(sandbox: Sandbox) -> list[object]:
     return [task.request.to_wire()["gpt_description_prompt"] for task in sandbox.accepted]
 
 
 async def run(sandbox: Sandbox, journal: Journal, requests: Any = None, **options: Any) -> None:
-    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0) as client:
+    async with client_of(sandbox.base_url) as client:
         async for _ in bulk.run(client, journal, requests, **options):
             pass
 

@@ -9,39 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import client_of, counts, run_on, songs
 from service import RUNNING, Service, clip, done, serving
 
-from musicapi_async import MusicAPI, bulk, errors, sonic
+from musicapi_async import bulk, errors
 from musicapi_async.bulk import Outcome
 
 NOT_FOUND = (400, {"error": "task not found."})
 
 
-def songs(count: int) -> list[sonic.Describe]:
-    return [sonic.Describe(description=f"rain {number}") for number in range(count)]
-
-
-def client_of(service: Service) -> MusicAPI:
-    return MusicAPI("k", base_url=service.base_url, poll_interval=0.02, create_rate=1000.0)
-
-
 async def run(service: Service, path: Path, requests: Any = None, **options: Any) -> list[Outcome]:
-    async with client_of(service) as client, bulk.open(path) as journal:
-        return [outcome async for outcome in bulk.run(client, journal, requests, **{"timeout": 0.2, **options})]
-
-
-async def counts(path: Path) -> dict[str, int]:
-    async with bulk.open(path) as journal:
-        return {state: count for state, count in (await journal.counts()).items() if count}
+    return await run_on(service.base_url, path, requests, **{"timeout": 0.2, **options})
 
 
 def states(outcomes: list[Outcome]) -> dict[str | None, str]:
     return {outcome.record.task_id: outcome.record.state for outcome in outcomes}
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
 
 
 def accepted_days_ago(path: Path, days: float) -> None:
@@ -241,7 +223,7 @@ async def test_tasks_that_are_all_unknown_stop_the_run_and_stay_accepted(path: P
 
 async def test_forgotten_tasks_beside_those_that_are_known_all_become_uncertain(path: Path) -> None:
     async with serving(poll=lambda _: RUNNING) as service:
-        async with client_of(service) as client, bulk.open(path) as journal:
+        async with client_of(service.base_url) as client, bulk.open(path) as journal:
             running = bulk.run(client, journal, songs(12), in_flight=12)
             waiting = asyncio.ensure_future(anext(running))
             while (await journal.counts())["accepted"] < 12:

@@ -3,12 +3,13 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import CREATE, client_of, counts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,6 @@ from musicapi_async.bulk.tables import is_complete_by
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.sandbox import Fault, Sandbox
 
-CREATE = "POST /sonic/create"
 LOST = "the journal has lost entries: it may have been sent"
 
 
@@ -28,21 +28,9 @@ def songs(*names: object) -> list[TaskRequest[Any]]:
     return [sonic.Describe(description=f"rain {name}") for name in names]
 
 
-@pytest.fixture
-async def quick() -> AsyncIterator[Sandbox]:
-    async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
-        yield sandbox
-
-
 async def run(sandbox: Sandbox, path: Path, requests: Any = None, *, is_current: bool | None = None) -> list[Outcome]:
-    client = MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0)
-    async with client, bulk.open(path, is_current=is_current) as journal:
+    async with client_of(sandbox.base_url) as client, bulk.open(path, is_current=is_current) as journal:
         return [outcome async for outcome in bulk.run(client, journal, requests)]
-
-
-async def counted(path: Path) -> dict[str, int]:
-    async with bulk.open(path) as journal:
-        return {state: count for state, count in (await journal.counts()).items() if count}
 
 
 def saved_in(path: Path) -> int:
@@ -71,7 +59,7 @@ async def test_backup_restored_beside_its_newer_mark_sends_nothing(
     await run(quick, path, later)
 
     assert len(quick.accepted) == 40
-    assert (await counted(path))["uncertain"] == len([one for one in later if one not in songs(*range(10))])
+    assert (await counts(path))["uncertain"] == len([one for one in later if one not in songs(*range(10))])
 
 
 async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled(
@@ -88,7 +76,7 @@ async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled
         caplog.clear()
         await run(quick, path, songs(1, 2, 3, 4))
         assert "has lost entries: requests it does not know may have been sent" in caplog.text
-        assert await counted(path) == {"saved": 1, "uncertain": 3}
+        assert await counts(path) == {"saved": 1, "uncertain": 3}
     async with bulk.open(path) as journal:
         assert {record.reason for record in await journal.records("uncertain")} == {LOST}
         second, third, _ = await journal.records("uncertain")
@@ -99,7 +87,7 @@ async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled
     await run(quick, path, songs(1, 2, 3, 4, 5))
 
     assert "has lost entries" not in caplog.text
-    assert await counted(path) == {"saved": 5}
+    assert await counts(path) == {"saved": 5}
     assert len(quick.accepted) == 5
 
 
@@ -121,7 +109,7 @@ async def test_refund_in_a_journal_that_lost_entries_is_not_tried_again_by_itsel
         await run(quick, path)
 
     assert len(quick.accepted) == 2
-    assert await counted(path) == {"uncertain": 1}
+    assert await counts(path) == {"uncertain": 1}
 
 
 async def test_refused_line_that_is_corrected_in_a_journal_that_lost_entries_is_uncertain(tmp_path: Path) -> None:
@@ -154,7 +142,7 @@ async def test_two_journals_that_were_swapped_send_nothing(quick: Sandbox, tmp_p
     await run(quick, other, songs(2, 4))
 
     assert len(quick.accepted) == 2
-    assert [await counted(path) for path in (one, other)] == [{"saved": 1, "uncertain": 2}] * 2
+    assert [await counts(path) for path in (one, other)] == [{"saved": 1, "uncertain": 2}] * 2
 
 
 async def test_new_journal_beside_the_mark_of_one_that_sent_is_uncertain(quick: Sandbox, tmp_path: Path) -> None:
@@ -164,7 +152,7 @@ async def test_new_journal_beside_the_mark_of_one_that_sent_is_uncertain(quick: 
     await run(quick, path, songs(1, 2))
 
     assert len(quick.accepted) == 1
-    assert await counted(path) == {"uncertain": 2}
+    assert await counts(path) == {"uncertain": 2}
 
 
 async def test_mark_that_is_older_changes_nothing(quick: Sandbox, tmp_path: Path) -> None:
@@ -175,7 +163,7 @@ async def test_mark_that_is_older_changes_nothing(quick: Sandbox, tmp_path: Path
     lock.write_bytes(older)
     await run(quick, path, songs(1, 2, 3))
 
-    assert await counted(path) == {"saved": 3}
+    assert await counts(path) == {"saved": 3}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +182,7 @@ async def test_journal_that_lost_its_mark_is_refused_until_its_user_answers(
     await run(quick, path, songs(1, 2), is_current=True)
     await run(quick, path, songs(1, 2, 3))
 
-    assert await counted(path) == {"saved": 3}
+    assert await counts(path) == {"saved": 3}
 
 
 async def test_journal_said_to_be_old_has_what_is_planned_uncertain(quick: Sandbox, tmp_path: Path) -> None:
@@ -206,7 +194,7 @@ async def test_journal_said_to_be_old_has_what_is_planned_uncertain(quick: Sandb
     await run(quick, path, songs(1, 2, 3), is_current=False)
 
     assert len(quick.accepted) == 1
-    assert await counted(path) == {"saved": 1, "uncertain": 2}
+    assert await counts(path) == {"saved": 1, "uncertain": 2}
 
 
 async def test_journal_that_is_said_to_be_current_and_is_not_sends_nothing(quick: Sandbox, tmp_path: Path) -> None:
@@ -227,7 +215,7 @@ async def test_journal_that_sent_nothing_needs_no_mark(quick: Sandbox, tmp_path:
     path.with_name("journal.db.lock").unlink()
     await run(quick, path)
 
-    assert await counted(path) == {"saved": 1}
+    assert await counts(path) == {"saved": 1}
 
 
 async def test_copy_made_by_sqlite_is_asked_about(quick: Sandbox, tmp_path: Path) -> None:
@@ -243,7 +231,7 @@ async def test_copy_made_by_sqlite_is_asked_about(quick: Sandbox, tmp_path: Path
     with pytest.raises(JournalError, match=r"\(copy\.db\.lock\) is gone"):
         await run(quick, copy)
     await run(quick, path, songs(1, 2))
-    assert await counted(path) == {"saved": 2}
+    assert await counts(path) == {"saved": 2}
 
 
 async def test_request_that_was_not_accepted_is_sent_again_and_counts_once(quick: Sandbox, tmp_path: Path) -> None:

@@ -5,24 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import CREATE, client_of, songs
 
-from musicapi_async import MusicAPI, bulk, errors, sonic
+from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async.bulk import Journal, Outcome, Planned
 from musicapi_async.sandbox import Fault, Sandbox
 
-CREATE = "POST /sonic/create"
-
 
 async def plan(journal: Journal, count: int) -> None:
-    records = [
-        Planned(key=f"k-{n}", operation="sonic.describe", request=sonic.Describe(description=f"rain {n}").to_wire())
-        for n in range(count)
-    ]
-    await journal.plan(records)
-
-
-def client_of(sandbox: Sandbox, **settings: Any) -> MusicAPI:
-    return MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0, **settings)
+    await journal.plan([Planned.of(f"k-{n}", request) for n, request in enumerate(songs(count))])
 
 
 async def run(client: MusicAPI, journal: Journal, **limits: Any) -> list[Outcome]:
@@ -41,7 +32,7 @@ async def journal(tmp_path: Path) -> Any:
 
 async def test_every_record_is_paid_for_once_and_brought_home(journal: Journal) -> None:
     await plan(journal, 30)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         outcomes = await run(client, journal)
 
         assert len(sandbox.accepted) == 30
@@ -54,7 +45,7 @@ async def test_every_record_is_paid_for_once_and_brought_home(journal: Journal) 
 async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=3600) as sandbox:
-        async with bulk.open(path) as journal, client_of(sandbox) as client:
+        async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
             await plan(journal, 8)
             runner = bulk.run(client, journal, in_flight=5)
             running = asyncio.ensure_future(anext(runner))
@@ -66,7 +57,7 @@ async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_ag
             assert (await journal.counts())["planned"] == 3
 
         sandbox.advance(4000)
-        async with bulk.open(path) as journal, client_of(sandbox) as client:
+        async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
             waiting = asyncio.ensure_future(run(client, journal))
             while len(sandbox.accepted) < 8:
                 await asyncio.sleep(0.01)
@@ -79,7 +70,7 @@ async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_ag
 
 async def test_a_task_that_failed_and_was_refunded_is_tried_again(journal: Journal) -> None:
     await plan(journal, 3)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.end_next("failed", "songs", "songs", "songs")
         outcomes = await run(client, journal, in_flight=1)
 
@@ -90,7 +81,7 @@ async def test_a_task_that_failed_and_was_refunded_is_tried_again(journal: Journ
 
 async def test_a_task_that_goes_on_failing_is_given_up(journal: Journal) -> None:
     await plan(journal, 1)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.end_next("failed", "failed", "failed", "failed")
         (outcome,) = await run(client, journal, attempts=2)
 
@@ -101,7 +92,7 @@ async def test_a_task_that_goes_on_failing_is_given_up(journal: Journal) -> None
 
 async def test_what_nobody_can_tell_is_uncertain_and_not_sent_again(journal: Journal) -> None:
     await plan(journal, 4)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=True), Fault(drop=True))
         outcomes = await run(client, journal, in_flight=1)
         again = await run(client, journal)
@@ -113,7 +104,7 @@ async def test_what_nobody_can_tell_is_uncertain_and_not_sent_again(journal: Jou
 
 async def test_a_refusal_is_final_for_its_record_alone(journal: Journal) -> None:
     await plan(journal, 3)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
         outcomes = await run(client, journal, in_flight=1)
 
@@ -123,7 +114,7 @@ async def test_a_refusal_is_final_for_its_record_alone(journal: Journal) -> None
 
 async def test_without_credits_nothing_more_is_created_and_the_next_run_goes_on(journal: Journal) -> None:
     await plan(journal, 20)
-    async with Sandbox(seconds=0.05, credits=50) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05, credits=50) as sandbox, client_of(sandbox.base_url) as client:
         with pytest.raises(errors.InsufficientCreditsError):
             await run(client, journal, in_flight=2)
         counts = await journal.counts()
@@ -139,7 +130,7 @@ async def test_without_credits_nothing_more_is_created_and_the_next_run_goes_on(
 
 async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -> None:
     await plan(journal, 3)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         busy = Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "100"})
         sandbox.add_fault(CREATE, busy)
         runner = bulk.run(client, journal, in_flight=3)
@@ -161,7 +152,7 @@ async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -
 async def test_a_client_that_is_closed_before_its_journal_leaves_nothing_in_doubt(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=0.05) as sandbox:
-        async with bulk.open(path) as journal, client_of(sandbox) as client:
+        async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
             await plan(journal, 40)
             await anext(bulk.run(client, journal, in_flight=5))
         async with bulk.open(path) as journal:

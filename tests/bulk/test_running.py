@@ -7,28 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import CREATE, client_of, described, run
 from clock import Clock
 
-from musicapi_async import MusicAPI, TaskRequest, bulk, errors, sonic
+from musicapi_async import MusicAPI, bulk, errors, sonic
 from musicapi_async.bulk import Outcome, Planned
 from musicapi_async.sandbox import Fault, Sandbox
 
 FILES = "GET /files/{name}"
 NO_FILE = b"<html>not a file</html>"
-CREATE = "POST /sonic/create"
-
-
-def songs(*names: str) -> list[TaskRequest[Any]]:
-    return [sonic.Describe(description=name) for name in names]
-
-
-def client_of(sandbox: Sandbox, **settings: Any) -> MusicAPI:
-    return MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0, **settings)
-
-
-async def run(client: MusicAPI, path: Path, requests: Any = None, **options: Any) -> list[Outcome]:
-    async with bulk.open(path) as journal:
-        return [outcome async for outcome in bulk.run(client, journal, requests, **options)]
 
 
 async def gather(run: bulk.Run, outcomes: list[Outcome]) -> None:
@@ -36,16 +23,10 @@ async def gather(run: bulk.Run, outcomes: list[Outcome]) -> None:
         outcomes.append(outcome)  # noqa: PERF401 - it may end with an error
 
 
-@pytest.fixture
-async def quick() -> AsyncIterator[Sandbox]:
-    async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
-        yield sandbox
-
-
 async def test_every_clip_has_its_audio_its_cover_and_what_is_known_of_it(quick: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "songs"
-    async with client_of(quick) as client:
-        (outcome,) = await run(client, tmp_path / "journal.db", songs("rain"), out=out)
+    async with client_of(quick.base_url) as client:
+        (outcome,) = await run(client, tmp_path / "journal.db", described("rain"), out=out)
 
     names = sorted(path.name for path in out.iterdir())
     assert names == sorted(outcome.record.files)
@@ -65,10 +46,10 @@ async def test_a_file_that_is_there_is_not_fetched_again_and_one_that_is_none_is
     content: bytes, quick: Sandbox, tmp_path: Path
 ) -> None:
     path, out = tmp_path / "journal.db", tmp_path / "songs"
-    async with client_of(quick) as client:
+    async with client_of(quick.base_url) as client:
         # What came all the same is kept.
         quick.add_fault(FILES, Fault(), Fault(status=200, body=NO_FILE))
-        (outcome,) = await run(client, path, songs("rain"), out=out)
+        (outcome,) = await run(client, path, described("rain"), out=out)
         assert isinstance(outcome.error, errors.DownloadError)
         assert outcome.record.state == "finished"
         there = {file: file.read_bytes() for file in out.iterdir() if file.suffix != ".json"}
@@ -87,8 +68,8 @@ async def test_a_file_that_is_there_is_not_fetched_again_and_one_that_is_none_is
 
 async def test_a_song_without_a_cover_is_a_song(quick: Sandbox, tmp_path: Path) -> None:
     quick.add_fault(FILES, Fault(), Fault(), Fault(status=200, body=NO_FILE), Fault(status=410, body={}))
-    async with client_of(quick) as client:
-        (outcome,) = await run(client, tmp_path / "j.db", songs("rain"), out=tmp_path / "songs")
+    async with client_of(quick.base_url) as client:
+        (outcome,) = await run(client, tmp_path / "j.db", described("rain"), out=tmp_path / "songs")
 
     assert outcome.record.state == "saved"
     assert sorted(path.suffix for path in (tmp_path / "songs").iterdir()) == [".json", ".json", ".mp3", ".mp3"]
@@ -115,7 +96,7 @@ async def test_a_template_that_cannot_name_files_is_refused(names: str, told: st
 async def test_names_are_safe_whatever_the_service_calls_a_song(quick: Sandbox, tmp_path: Path) -> None:
     names = "{operation}-{key}-{title}-{clip_id}.{ext}"
     request = sonic.Create(lyrics="la", title="../../etc/passwd\0 CON: <x>|?*", tags="x")
-    async with client_of(quick) as client:
+    async with client_of(quick.base_url) as client:
         await run(client, tmp_path / "j.db", [request], out=tmp_path / "s", names=names)
 
     assert {path.parent for path in tmp_path.rglob("*.mp3")} == {tmp_path / "s"}
@@ -126,10 +107,10 @@ async def test_names_are_safe_whatever_the_service_calls_a_song(quick: Sandbox, 
 
 async def test_what_is_asked_for_no_more_is_not_made(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with client_of(quick) as client:
+    async with client_of(quick.base_url) as client:
         async with bulk.open(path) as journal:
-            assert await bulk.plan_all(journal, songs("one", "two", "three")) == (3, 3)
-            assert await bulk.plan_all(journal, songs("two", "four")) == (2, 1)
+            assert await bulk.plan_all(journal, described("one", "two", "three")) == (3, 3)
+            assert await bulk.plan_all(journal, described("two", "four")) == (2, 1)
         await run(client, path)
 
     made = {task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted}
@@ -138,13 +119,13 @@ async def test_what_is_asked_for_no_more_is_not_made(quick: Sandbox, tmp_path: P
 
 async def test_a_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox, tmp_path: Path) -> None:
     def broken() -> Any:
-        yield from songs("new")
+        yield from described("new")
         yield "no request"
 
     path = tmp_path / "journal.db"
-    async with client_of(quick) as client:
+    async with client_of(quick.base_url) as client:
         async with bulk.open(path) as journal:
-            await bulk.plan_all(journal, songs("old"))
+            await bulk.plan_all(journal, described("old"))
             with pytest.raises(errors.InvalidRequestError, match="one of requests is a text of 10 characters"):
                 await bulk.plan_all(journal, broken())
         await run(client, path)
@@ -159,7 +140,7 @@ async def test_a_request_that_was_mended_under_its_key_is_made_as_it_is_now(quic
 
     path = tmp_path / "journal.db"
     quick.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
-    async with client_of(quick) as client:
+    async with client_of(quick.base_url) as client:
         first = await run(client, path, [named("a", "bad"), named("b", "good")], in_flight=1)
         again = await run(client, path, [named("a", "better"), named("b", "changed too late")])
 
@@ -178,10 +159,10 @@ async def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
 
 async def test_the_same_request_twice_makes_two_songs_and_again_none(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with client_of(quick) as client:
-        assert len(await run(client, path, songs("rain", "rain"))) == 2
-        assert await run(client, path, songs("rain", "rain")) == []
-        assert len(await run(client, path, songs("rain", "rain", "rain"))) == 1
+    async with client_of(quick.base_url) as client:
+        assert len(await run(client, path, described("rain", "rain"))) == 2
+        assert await run(client, path, described("rain", "rain")) == []
+        assert len(await run(client, path, described("rain", "rain", "rain"))) == 1
 
 
 async def test_requests_may_come_from_a_file_or_an_async_source(quick: Sandbox, tmp_path: Path) -> None:
@@ -189,10 +170,10 @@ async def test_requests_may_come_from_a_file_or_an_async_source(quick: Sandbox, 
     file.write_text("key,description\nk1,rain\nk2,snow\n")
 
     async def source() -> AsyncIterator[Any]:
-        for request in songs("hail", "sleet"):
+        for request in described("hail", "sleet"):
             yield request
 
-    async with client_of(quick) as client:
+    async with client_of(quick.base_url) as client:
         first = await run(client, tmp_path / "a.db", bulk.read_requests(file, "sonic.describe"))
         second = await run(client, tmp_path / "b.db", source())
 
@@ -203,7 +184,7 @@ async def test_requests_may_come_from_a_file_or_an_async_source(quick: Sandbox, 
 async def test_a_bad_line_is_an_error_before_anything_is_paid(quick: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "requests.jsonl"
     file.write_text('{"description": "rain"}\n{"description": 5}\n')
-    async with client_of(quick) as client:
+    async with client_of(quick.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match="line 2: description"):
             await run(client, tmp_path / "a.db", bulk.read_requests(file, "sonic.describe"))
 
@@ -212,18 +193,18 @@ async def test_a_bad_line_is_an_error_before_anything_is_paid(quick: Sandbox, tm
 
 async def test_songs_of_one_service_are_not_taken_for_anothers(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with client_of(quick) as client:
-        await run(client, path, songs("rain"))
+    async with client_of(quick.base_url) as client:
+        await run(client, path, described("rain"))
     async with MusicAPI("k", base_url="https://music.example/api/v1") as client:
         with pytest.raises(errors.JournalError, match=r"its songs are from 127\.0\.0\.1:\d+, not from music\.example"):
-            await run(client, path, songs("rain"))
+            await run(client, path, described("rain"))
 
 
 async def test_uncertain_records_are_settled_by_hand(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     quick.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(4)))
-    async with client_of(quick) as client:
-        outcomes = await run(client, path, songs("a", "b", "c", "d"), in_flight=1)
+    async with client_of(quick.base_url) as client:
+        outcomes = await run(client, path, described("a", "b", "c", "d"), in_flight=1)
         assert [outcome.record.state for outcome in outcomes] == ["uncertain"] * 4
         assert all(isinstance(outcome.error, errors.UncertainSubmissionError) for outcome in outcomes)
         a, b, c, _ = (outcome.record.key for outcome in outcomes)
@@ -250,8 +231,8 @@ async def test_leaving_the_loop_and_the_journal_ends_the_run_in_order(tmp_path: 
     before = asyncio.all_tasks()
     async with Sandbox(seconds=3600, credits=100_000) as sandbox:
         sandbox.end_next("songs")
-        async with client_of(sandbox) as client, bulk.open(path) as journal:
-            run = bulk.run(client, journal, songs(*map(str, range(30))), in_flight=20)
+        async with client_of(sandbox.base_url) as client, bulk.open(path) as journal:
+            run = bulk.run(client, journal, described(*map(str, range(30))), in_flight=20)
             asking = asyncio.ensure_future(anext(run))
             while (await journal.counts())["accepted"] < 5:
                 await asyncio.sleep(0.001)
@@ -269,8 +250,8 @@ async def test_leaving_the_loop_and_the_journal_ends_the_run_in_order(tmp_path: 
 async def test_closing_the_client_ends_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=3600, credits=100_000) as sandbox, bulk.open(path) as journal:
-        async with client_of(sandbox) as client:
-            asked = bulk.run(client, journal, songs("a", "b", "c", "d"), in_flight=3)
+        async with client_of(sandbox.base_url) as client:
+            asked = bulk.run(client, journal, described("a", "b", "c", "d"), in_flight=3)
             outcomes: list[Outcome] = []
             gathering = asyncio.ensure_future(gather(asked, outcomes))
             while (await journal.counts())["accepted"] < 3:
@@ -282,7 +263,7 @@ async def test_closing_the_client_ends_the_run_and_the_next_one_goes_on(tmp_path
         assert all(isinstance(outcome.error, errors.ClientClosedError) for outcome in outcomes)
 
         sandbox.advance(4000)
-        async with client_of(sandbox) as client:
+        async with client_of(sandbox.base_url) as client:
             over: list[Outcome] = []
             gathering = asyncio.ensure_future(gather(bulk.run(client, journal), over))
             while len(sandbox.accepted) < 4:
@@ -303,7 +284,7 @@ async def test_a_second_run_begins_with_what_the_first_has_learnt(clock: Clock, 
         for first in (0, 20):
             began = clock.ahead
             async with MusicAPI("k", base_url=sandbox.base_url) as client:
-                running = asyncio.ensure_future(run(client, path, songs(*map(str, range(first, first + 20)))))
+                running = asyncio.ensure_future(run(client, path, described(*map(str, range(first, first + 20)))))
                 await clock.run(0.25, running)
                 assert len(await running) == 20
             seconds.append(clock.ahead - began)
@@ -322,8 +303,8 @@ async def test_what_cannot_be_learnt_from_is_left_out(learnt: Any, quick: Sandbo
     path = tmp_path / "journal.db"
     async with bulk.open(path) as journal:
         await journal.remember("learnt", learnt)
-    async with client_of(quick) as client:
-        assert len(await run(client, path, songs("rain"))) == 1
+    async with client_of(quick.base_url) as client:
+        assert len(await run(client, path, described("rain"))) == 1
 
 
 @pytest.mark.parametrize(("name", "value"), [("in_flight", 0), ("in_flight", 1.5), ("attempts", 0), ("attempts", True)])
@@ -336,11 +317,11 @@ async def test_limits_are_checked_before_anything_is_done(name: str, value: Any,
 
 async def test_what_an_earlier_run_had_refunded_is_tried_again(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with client_of(quick) as client:
+    async with client_of(quick.base_url) as client:
         quick.end_next("failed")
-        (failed,) = await run(client, path, songs("rain"), attempts=1)
-        (outcome,) = await run(client, path, songs("rain"), attempts=2)
-        nothing = await run(client, path, songs("rain"), attempts=2)
+        (failed,) = await run(client, path, described("rain"), attempts=1)
+        (outcome,) = await run(client, path, described("rain"), attempts=2)
+        nothing = await run(client, path, described("rain"), attempts=2)
 
     assert failed.record.state == "refunded"
     assert outcome.record.state == "saved"
