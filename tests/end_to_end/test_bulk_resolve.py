@@ -1,39 +1,20 @@
 """``musicapi bulk``: what is uncertain is settled, backups are not paid for again, trials leave paid journals alone."""
 
 import asyncio
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
-from commands import KEY, MusicAPI, served
+from commands import MusicAPI
+from end_to_end.bulk_folder import CREATE, RUN, made, quick_sandbox, write  # noqa: F401 - the fixture
 
 from musicapi_async import bulk, sonic
 from musicapi_async.bulk import Changes, Planned
 from musicapi_async.bulk.sqlite_journal import TrialJournal
 from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Fault, Sandbox
-
-CREATE: Final = "POST /sonic/create"
-RUN: Final = ("bulk", "requests.jsonl", "--out", "songs", "--operation", "sonic.describe")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with served(0.1) as quick:
-        quick.account(KEY).credits = 100_000
-        yield quick
-
-
-def write(folder: Path, *words: str) -> None:
-    lines = [json.dumps({"description": one, "key": f"k-{number}"}) for number, one in enumerate(words)]
-    (folder / "requests.jsonl").write_text("\n".join(lines) + "\n")
-
-
-def made(sandbox: Sandbox) -> list[object]:
-    return [task.request.to_wire()["gpt_description_prompt"] for task in sandbox.accepted]
 
 
 def back_up(folder: Path, copy: Path) -> None:
