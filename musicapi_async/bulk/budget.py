@@ -22,10 +22,10 @@ __all__ = ["DEARER", "Budget", "Spending", "pricing_key"]
 logger: Final = logging.getLogger("musicapi")
 
 SPENDING: Final = "spending"
-"""Name under which the journal keeps what was observed of the balance."""
+"""Name under which the journal keeps the account of its credits."""
 FORMER_PRICES: Final = "prices"
 FORMER_SPENT: Final = "spent"
-"""Names under which journals of earlier versions keep learned prices and what was spent."""
+"""Names under which journals of earlier versions keep learned prices and the credits spent."""
 MAX_UNREAD: Final = 25
 """Requests admitted between two readings of the balance, at most."""
 DEARER: Final = 10.0
@@ -61,7 +61,7 @@ class Budget:
         self._spending = Spending(price_list)
         self._in_flight = 0
         self._admitting = asyncio.Lock()
-        self._landed = asyncio.Event()
+        self._responded = asyncio.Event()
 
     @property
     def is_limited(self) -> bool:
@@ -69,19 +69,19 @@ class Budget:
         return not math.isinf(self._limit)
 
     async def open(self) -> None:
-        """Recall what was spent and learned before; the balance is not requested yet."""
-        spending, known = self._spending, await self._journal.recall(SPENDING)
-        if known is None:
+        """Recall the spending and the prices of earlier runs; the balance is not requested yet."""
+        spending, recalled = self._spending, await self._journal.recall(SPENDING)
+        if recalled is None:
             spending.prices = dict(await self._journal.recall(FORMER_PRICES) or {})
             former = await self._journal.recall(FORMER_SPENT)
             spending.fallen = float(former["credits"]) if former else 0.0
         else:
-            spending.prices = dict(known["prices"])
-        # Attempts of an earlier version, and what a restored journal made uncertain, have no charge of their own.
+            spending.prices = dict(recalled["prices"])
+        # Attempts of an earlier version, and records that a restored journal made uncertain, have no charge yet.
         await self._journal.charge_unpriced({name: spending.price(name) for name in self._price_list})
         spending.charged = await self._journal.total_charged()
-        if known is not None:
-            spending.restore(known, time.time())
+        if recalled is not None:
+            spending.restore(recalled, time.time())
 
     async def admit(self, record: Record) -> float:
         """Wait until a request may be sent, and return its charge; ``paying`` must follow at once.
@@ -95,10 +95,10 @@ class Budget:
         async with self._admitting:
             if spending.needs_reading(key, self._limit) or not spending.fits(key, self._limit):
                 while self._in_flight:
-                    self._landed.clear()
-                    await self._landed.wait()
+                    self._responded.clear()
+                    await self._responded.wait()
                 if spending.is_stale:
-                    await self._read()
+                    await self._refresh_balance()
             if not spending.fits(key, self._limit):
                 raise BudgetExceededError(self._limit, spending.spent, spending.price(key))
             self._in_flight += 1
@@ -121,13 +121,13 @@ class Budget:
             raise
         finally:
             self._in_flight -= 1
-            self._landed.set()
+            self._responded.set()
 
     def refund(self, credits: float) -> None:
         """Note that so many credits of a failed task were refunded."""
         self._spending.refund(credits)
 
-    async def _read(self) -> None:
+    async def _refresh_balance(self) -> None:
         """Read the balance while no request is in flight."""
         balance, before = await self._request_balance(), dict(self._spending.prices)
         self._spending.read(balance)
@@ -187,7 +187,7 @@ class Spending:
 
     @property
     def is_stale(self) -> bool:
-        """True when a new reading of the balance may change what is known."""
+        """True when a new reading of the balance may change the account."""
         return not self._is_observed or bool(self._unread) or self._is_refunded
 
     def price(self, key: str) -> float:
@@ -241,7 +241,7 @@ class Spending:
     def read(self, balance: float) -> None:
         """Take a reading of the balance, made while no request was in flight."""
         if self.balance is None:
-            # What was spent before it was first observed is known by its charges alone.
+            # Only the charges show what was spent before the balance was first read.
             self.fallen = max(self.fallen, self.charged)
         else:
             self._compare(self.balance - balance)
@@ -295,7 +295,7 @@ class Spending:
         return self.prices.get(key, self.prices.get(_operation(key)))
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """Return what the next run begins with; ``now`` is in seconds since 1970."""
+        """Return the account as JSON, for the next run; ``now`` is in seconds since 1970."""
         return {
             "balance": self.balance,
             "charged": self.charged,
@@ -307,16 +307,16 @@ class Spending:
             "at": now,
         }
 
-    def restore(self, known: Mapping[str, Any], now: float) -> None:
-        """Begin with what an earlier run has returned from ``to_json``; ``charged`` is set before."""
-        self.balance = known["balance"]
-        self.fallen = known["fallen"]
-        self.prices = dict(known["prices"])
-        self._doubtful = dict(known["doubtful"])
+    def restore(self, recalled: Mapping[str, Any], now: float) -> None:
+        """Restore the account that an earlier run returned from ``to_json``; ``charged`` is set before."""
+        self.balance = recalled["balance"]
+        self.fallen = recalled["fallen"]
+        self.prices = dict(recalled["prices"])
+        self._doubtful = dict(recalled["doubtful"])
         # What was sent after the last reading is not in it.
-        late = known["late"] + max(0.0, self.charged - known["charged"])
-        self._late = late if math.fabs(now - known["at"]) < LATE else 0.0
-        self._refunds_due = known["refunds_due"]
+        late = recalled["late"] + max(0.0, self.charged - recalled["charged"])
+        self._late = late if math.fabs(now - recalled["at"]) < LATE else 0.0
+        self._refunds_due = recalled["refunds_due"]
 
 
 def _operation(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Collection of what accepted tasks made: waited for, saved, or recorded as failed, overdue or unknown."""
+"""Collection of the results of accepted tasks: they are saved, or recorded as failed, overdue or unknown."""
 
 import logging
 import time
@@ -55,7 +55,7 @@ class Outcome:
 
 
 class Collector:
-    """Waits for tasks and saves what they made.
+    """Waits for tasks and saves their results.
 
     A task that is not finished in time is overdue: its slot is freed, its finished clips are saved, and it is polled
     again before the run ends, and by later runs.
@@ -96,7 +96,7 @@ class Collector:
         return await (self._check(record, task) if record.is_overdue else self.collect(record, task))
 
     async def collect(self, record: Record, task: Task[Any]) -> Outcome | None:
-        """Wait for a task and save what it made; None when it is overdue, or is sent again."""
+        """Wait for a task and save its result; None when it is overdue, or is sent again."""
         try:
             result = await self._patience.wait(task)
         except TaskTimeoutError as error:
@@ -163,9 +163,9 @@ class Collector:
         return Outcome(record=failed, error=failure)
 
     async def _note_unknown(self, record: Record, error: MusicAPIError, problem: str) -> Outcome:
-        """Make a record uncertain whose task will not end, so that its user can settle it.
+        """Make a record uncertain whose task will not end, so that the user can resolve it.
 
-        Where every task of the service is unknown, it is the account or the address: the rest is left as it is.
+        Where every task is unknown, the account or the address is wrong: the other records stay as they are.
         """
         if self._patience.has_found_any:
             self._unknown = 0

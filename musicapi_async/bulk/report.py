@@ -37,9 +37,9 @@ MEANINGS: Final[Mapping[State, str]] = {
     "accepted": "paid for, being made by the service",
     "finished": "made, not all of its files are here yet",
     "saved": "made, its files are here",
-    "failed": "the service gave up, or it was given up; its credits are gone, or nobody knows",
+    "failed": "the service gave up, or it was given up; its credits are gone, or may be",
     "refunded": "the service gave up, and gave its credits back",
-    "uncertain": "nobody can tell whether it was accepted and paid for",
+    "uncertain": "it may or may not have been accepted and paid for",
     "refused": "not accepted, nothing was paid",
 }
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})

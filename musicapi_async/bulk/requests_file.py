@@ -35,8 +35,8 @@ __all__ = [
 LONGEST_KEY: Final = 200
 TOGETHER: Final = 1000
 """Lines that are read at once."""
-OWN: Final = ("operation", "key")
-"""What of a line is no field of its request."""
+LINE_FIELDS: Final = ("operation", "key")
+"""Fields of a line that are no fields of its request."""
 
 
 class BadLine(NamedTuple):
@@ -71,11 +71,11 @@ class Keys:
         return Planned(key=key, operation=operation, request=request.to_wire(), key_version=KEY_VERSION)
 
     def is_new(self, key: str) -> bool:
-        """Tell whether a key that was given came for the first time."""
+        """Return whether a key given by the user occurs for the first time."""
         return self._count(f"given {key}") == 1
 
     def close(self) -> None:
-        """Forget them all."""
+        """Forget all keys."""
         if "_seen" in self.__dict__:
             self._seen.close()
 
@@ -86,7 +86,7 @@ class Keys:
 
 
 class RequestsFile:
-    """The requests of a file, one by one, each checked: with ``for``, or with ``async for``, which blocks nobody.
+    """The requests of a file, one by one, each checked: with ``for``, or with ``async for``, which reads in a thread.
 
     Raises OSError when the file cannot be read.
     """
@@ -139,7 +139,7 @@ def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None
     Raises InvalidRequestError, naming the field.
     """
     request_class = _class_named(line.get("operation") or operation)
-    given = {name: value for name, value in line.items() if name not in OWN and value is not None}
+    given = {name: value for name, value in line.items() if name not in LINE_FIELDS and value is not None}
     if is_text:
         given = _values_of(request_class, given)
     request = request_class(**given)
@@ -188,7 +188,7 @@ def task_operations() -> Mapping[str, type[TaskRequest[Any]]]:
 
 
 def price_list() -> dict[str, float | None]:
-    """Return what operations cost by the contract, by name; None where that is not known."""
+    """Return the listed price of each operation in credits, by name; None where it is not known."""
     return {name: one.credits for name, one in task_operations().items()}
 
 

@@ -175,7 +175,7 @@ class FileSink:
 def _files_by_clip(record: Record) -> dict[str, list[str]]:
     """Return the files of clips that were saved while the rest of their task was not finished, by clip id."""
     if record.state != "accepted":
-        return {}  # its clips may be known without their files
+        return {}  # its clips may be recorded without their files
     groups = zip(record.clips, record.files_by_clip(), strict=False)
     return {str(clip["clip_id"]): names for clip, names in groups if names}
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from musicapi_async.bulk.keys import KEY_VERSION, LOOKS_AUTOMATIC, digest_of, fields_in
+from musicapi_async.bulk.keys import AUTOMATIC_KEY, KEY_VERSION, digest_of, fields_in
 from musicapi_async.bulk.records import Record, State
 from musicapi_async.errors import JournalError
 
@@ -72,7 +72,7 @@ def _compute_keys(connection: sqlite3.Connection) -> None:
     """Give the rows with automatic keys of version 1 the keys of version 2, computed from their requests."""
     connection.execute("CREATE TEMP TABLE digest (number INTEGER PRIMARY KEY, value TEXT NOT NULL)")
     for number, key, operation, request in connection.execute("SELECT number, key, operation, request FROM row"):
-        if not LOOKS_AUTOMATIC.fullmatch(key):
+        if not AUTOMATIC_KEY.fullmatch(key):
             continue
         try:
             sent = json.loads(request)

@@ -26,11 +26,11 @@ class Leaving(Protocol):
         ...
 
     def _what_is_left(self) -> str | None:
-        """Say, once, what it leaves at the service."""
+        """Return, once, a sentence on the tasks it leaves running on the server."""
         ...
 
     def _leave(self) -> None:
-        """Have nothing more to end or to say."""
+        """Detach the run from its journal and client."""
         ...
 
 
@@ -41,9 +41,9 @@ class Journal:
     event loop: a run calls it from its client's loop, every other method from a loop that lives as long as the call. So
     a journal may be opened before its client, or after it.
 
-    Closing it ends its runs: nothing more is created, what is in the air gets its answer, and what is alive at the
-    service is told, in a note on the exception and a warning in the log. A forked child has no journal: it is its
-    parent's.
+    Closing it closes its runs: nothing more is submitted, submissions in flight get their response, and the tasks that
+    are still running on the server are reported, in a note on the exception and a warning in the log. A forked child
+    cannot use it.
     """
 
     def __init__(self, journal: musicapi_async.bulk.SQLiteJournal) -> None:
@@ -61,7 +61,7 @@ class Journal:
         try:
             _begin(lambda: asyncio.run(self._journal.__aenter__()), opening).result()
         except BaseException:
-            # Interrupted, it is opened all the same, and nobody would close it.
+            # Interrupted, it is opened all the same, and would never be closed.
             opening.add_done_callback(self._close_unseen)
             raise
         return self
@@ -71,7 +71,7 @@ class Journal:
     ) -> None:
         """Close the runs that are left, finish the writes that were begun, close the file, and release the lock.
 
-        Interrupted once more, it goes on behind the caller's back, as long as the process lives.
+        Interrupted once more, the closing continues in its thread, as long as the process runs.
         """
         if self._process != os.getpid():
             return
@@ -110,7 +110,7 @@ class Journal:
             raise JournalError(self.name, "it was opened before the process forked: use it in the parent")
 
     def _close(self) -> list[str]:
-        """Close it, and return what its runs leave at the service, in sentences that were told already."""
+        """Close the journal, and return sentences, logged already, on the tasks its runs leave running."""
         left: list[str] = []
         try:
             for run in tuple(self._runs):
@@ -145,12 +145,12 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
 
 
 def _begin(function: Callable[[], T], done: "Future[T]") -> "Future[T]":
-    """Call a function on a thread of its own: there a loop may run, also where the caller's thread runs one."""
+    """Call a function on a thread of its own, where a loop may run even if the caller's thread runs one."""
 
     def call() -> None:
         try:
             done.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - raised to whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised to the caller that waits
             done.set_exception(error)
 
     threading.Thread(target=call, name="musicapi-journal-call", daemon=True).start()

@@ -25,7 +25,7 @@ __all__ = ["Requests", "Run", "run"]
 
 T = TypeVar("T")
 
-ALIVE: Final[tuple[State, ...]] = ("accepted", "finished")
+UNFINISHED: Final[tuple[State, ...]] = ("accepted", "finished")
 UNSURE: Final[tuple[State, ...]] = ("sending", "uncertain")
 
 Requests = Iterable[TaskRequest[Any] | Planned | BadLine]
@@ -73,7 +73,7 @@ def run(
 class Run:
     """An iterator of outcomes; ``close()`` stops it, and so does closing its journal or its client, and Ctrl-C in it.
 
-    Leaving the loop does not: what was planned goes on being made until one of these is closed.
+    Leaving the loop does not: the run continues until one of these is closed.
     """
 
     def __init__(
@@ -169,8 +169,8 @@ class Run:
         return await anext(self._run, None)
 
     async def _end(self, patience: float | None = None) -> None:
-        """End it, and see what it leaves; on the loop."""
-        # What a full disk does not take is told by the run; here it is only what was learnt.
+        """Close the run and count what it leaves; on the loop."""
+        # The run itself reports a full disk; here only the learned estimates are lost.
         with contextlib.suppress(JournalError, TimeoutError):
             async with asyncio.timeout(patience):
                 await self._run.aclose()
@@ -178,22 +178,24 @@ class Run:
             self._counts = await self._journal._journal.counts()
 
     def _stop(self, _: object = None) -> str | None:
-        """End the run that was interrupted, and say what it leaves."""
-        # An outcome that reached nobody is in the journal.
+        """Close the run that was interrupted, and return a sentence on what it leaves."""
+        # An outcome that was not returned is in the journal.
         self.stop(ClientClosedError())
         try:
             with contextlib.suppress(ClientClosedError, RuntimeError):
                 self._call(functools.partial(self._end, SETTLE))
         except BaseException as again:
-            note(again, f"the journal {self._journal.name} knows what is paid for, and the next run goes on with it")
+            note(again, f"the journal {self._journal.name} has all paid requests, and the next run resumes them")
             raise
         return self._what_is_left()
 
     def _what_is_left(self) -> str | None:
-        """Say, once, what is paid for and not brought home."""
-        alive = sum(self._counts.get(state, 0) for state in ALIVE)
+        """Return, once, a sentence on the records that are paid for and not saved."""
+        running = sum(self._counts.get(state, 0) for state in UNFINISHED)
         unsure = sum(self._counts.get(state, 0) for state in UNSURE)
-        parts = [f"{alive} are paid for and alive at the service: the next run brings them home"] if alive else []
+        parts = (
+            [f"{running} are paid for and still running on the server: the next run resumes them"] if running else []
+        )
         parts += [f"{unsure} may have been paid for (uncertain)"] if unsure else []
         sentence = f"of the requests in {self._journal.name} {'; '.join(parts)}" if parts else None
         if sentence == self._told:
@@ -202,6 +204,6 @@ class Run:
         return sentence
 
     def _leave(self) -> None:
-        """Have nothing more to end or to say."""
+        """Detach the run from its journal and client."""
         self._journal._runs.discard(self)
         self._view.loop.discard_leaver(self._what_is_left)

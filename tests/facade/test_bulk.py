@@ -192,7 +192,7 @@ def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
     told = [record.getMessage() for record in caplog.records if "paid for" in record.getMessage()]
     alive = found.get("accepted", 0) + found.get("finished", 0)
     assert told == (
-        [f"of the requests in {path} {alive} are paid for and alive at the service: the next run brings them home"]
+        [f"of the requests in {path} {alive} are paid for and still running on the server: the next run resumes them"]
         if alive
         else []
     )
@@ -210,7 +210,7 @@ def test_an_exception_in_the_loop_gets_a_note(slow: Sandbox, path: Path) -> None
         fail()
 
     assert caught.value.__notes__[:1] == [
-        f"of the requests in {path} 3 are paid for and alive at the service: the next run brings them home"
+        f"of the requests in {path} 3 are paid for and still running on the server: the next run resumes them"
     ]
     assert counts_in(path) == {"accepted": 3, "planned": 6}
 
@@ -256,7 +256,7 @@ def test_ctrl_c_again_and_again_loses_nothing_and_hangs_nowhere(
         next(bulk.run(client, journal, describe(9), in_flight=3))
 
     assert time.monotonic() - began < 8
-    assert "knows what is paid for" in caplog.text
+    assert "has all paid requests" in caplog.text
     assert "3 are paid for and alive" in caplog.text
     assert counts_in(path) == {"accepted": 3, "planned": 6}
     assert len(slow.accepted) == 3
