@@ -235,7 +235,7 @@ def test_ctrl_c_in_a_run_waits_for_the_answers_and_says_what_lives_on(
 
     assert len(slow.accepted) == slow.requests[CREATE] == 3
     note, ids = caught.value.__notes__
-    assert "3 are paid for and alive" in note
+    assert "3 are paid for and still running" in note
     assert caplog.text.count(note) == 1
     assert counts_in(path) == {"accepted": 3, "planned": 6}
     assert all(task.task_id in ids for task in slow.accepted)
@@ -257,7 +257,7 @@ def test_ctrl_c_again_and_again_loses_nothing_and_hangs_nowhere(
 
     assert time.monotonic() - began < 8
     assert "has all paid requests" in caplog.text
-    assert "3 are paid for and alive" in caplog.text
+    assert "3 are paid for and still running" in caplog.text
     assert counts_in(path) == {"accepted": 3, "planned": 6}
     assert len(slow.accepted) == 3
 
