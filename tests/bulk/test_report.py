@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from musicapi_async.bulk.records import TRANSITIONS, Record, State
 from musicapi_async.bulk.report import entry_of, write_report
-from musicapi_async.bulk.states import MOVES, Row, State
 
 HOSTILE: Final = (
     "<script>alert(1)</script>",
@@ -62,16 +62,16 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.elements)
 
 
-def row(number: int = 1, state: State = "saved", files: Sequence[str] = (), **facts: Any) -> Row:
+def row(number: int = 1, state: State = "saved", files: Sequence[str] = (), **facts: Any) -> Record:
     told = {"key": f"key-{number}", "operation": "sonic.describe", "request": {"prompt": "rain"}} | facts
-    return Row(number=number, state=state, files=files, **told)
+    return Record(number=number, state=state, files=files, **told)
 
 
 def clip(**facts: Any) -> dict[str, Any]:
     return {"clip_id": "c", "title": "Rain", "tags": "lofi", "lyrics": "la la", "duration": 61.4} | facts
 
 
-def page_of(folder: Path, *rows: Row) -> Page:
+def page_of(folder: Path, *rows: Record) -> Page:
     write_report(folder, lambda: rows, PRICES)
     return Page(folder / "index.html")
 
@@ -192,7 +192,7 @@ def test_it_adds_up(tmp_path: Path) -> None:
         ],
         PRICES,
     )
-    assert (summary.rows, summary.songs, summary.duration) == (6, 2, "1:01:01")
+    assert (summary.requests, summary.songs, summary.duration) == (6, 2, "1:01:01")
     assert (summary.credits, summary.uncertain_credits) == (20.0, 10.0)
     assert summary.counts == {"planned": 1, "saved": 3, "uncertain": 1, "refunded": 1}
 
@@ -202,7 +202,7 @@ def test_without_prices_nothing_is_said_of_credits(tmp_path: Path) -> None:
     assert "redits" not in Page(tmp_path / "index.html").words
 
 
-@pytest.mark.parametrize("state", MOVES)
+@pytest.mark.parametrize("state", TRANSITIONS)
 def test_every_state_is_shown(state: State, tmp_path: Path) -> None:
     page = page_of(tmp_path, row(state=state))
     assert [a["data-state"] for name, a in page.elements if name == "li"] == [state]
@@ -218,7 +218,7 @@ def test_the_page_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     before = (tmp_path / "index.html").read_bytes()
     calls = 0
 
-    def breaking() -> Iterator[Row]:
+    def breaking() -> Iterator[Record]:
         nonlocal calls
         calls += 1
         for number in range(1, 5000):
@@ -236,7 +236,7 @@ def test_the_page_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_twenty_thousand_rows_are_written_in_little_memory(tmp_path: Path) -> None:
     lyrics = "la la la\n" * 100
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator[Record]:
         return (row(number, clips=[clip(lyrics=lyrics)]) for number in range(1, 20_001))
 
     write_report(tmp_path, lambda: [row()], PRICES)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import errors, riffusion, sonic
-from musicapi_async.bulk import Planned, Row
+from musicapi_async.bulk import Planned, Record
 from musicapi_async.bulk.requests_file import BadLine, Keys, planned_of, read_requests, request_of
 
 DESCRIBE = {"operation": "sonic.describe", "description": "rain"}
@@ -204,7 +204,7 @@ def test_every_line_has_a_key_of_its_own(lines: list[str]) -> None:
     ],
 )
 def test_a_rows_request_is_what_was_planned(request_: Any) -> None:
-    row = Row(key="k", operation=request_.operation_name(), request=request_.to_wire(), number=1, state="planned")
+    row = Record(key="k", operation=request_.operation_name(), request=request_.to_wire(), number=1, state="planned")
 
     assert request_of(row) == request_
 
@@ -215,6 +215,6 @@ def test_what_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
 
 
 def test_an_unknown_operation_of_a_row_is_our_own_error() -> None:
-    row = Row(key="k", operation="sonic.gone", request={}, number=1, state="planned")
+    row = Record(key="k", operation="sonic.gone", request={}, number=1, state="planned")
     with pytest.raises(errors.InvalidRequestError, match="sonic.gone"):
         request_of(row)

@@ -4,29 +4,19 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from commands import HANGUP, KEY, LONG, MusicAPI, finish, line_with, on_unix, read_until, served, started, until
+from end_to_end import bulk_folder
+from end_to_end.bulk_folder import CREATE, RUN, quick_sandbox  # noqa: F401 - the fixture
 
 from musicapi_async.sandbox import Fault, Sandbox
 
-CREATE: Final = "POST /sonic/create"
-RUN: Final = ("bulk", "requests.jsonl", "--out", "songs", "--operation", "sonic.describe")
 
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with served(0.1) as quick:
-        quick.account(KEY).credits = 100_000
-        yield quick
-
-
-def write(folder: Path, count: int, *more: str) -> None:
-    lines = [json.dumps({"description": f"rain {number}", "key": f"k-{number}"}) for number in range(count)]
-    (folder / "requests.jsonl").write_text("\n".join([*lines, *more]) + "\n")
+def write(folder: Path, count: int, *lines: str) -> None:
+    bulk_folder.write(folder, *(f"rain {number}" for number in range(count)), lines=lines)
 
 
 def events(out: str) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from commands import Finished
 
-from musicapi_async.bulk import Facts, Journal, Planned
-from musicapi_async.bulk.states import State
+from musicapi_async import bulk
+from musicapi_async.bulk import Changes, Planned
+from musicapi_async.bulk.records import State
 from musicapi_async.cli.bulk_reports import report, status
 from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
@@ -30,13 +31,13 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
 
 
 async def fill(folder: Path, *states: State) -> None:
-    async with Journal.open(folder / "journal.db") as journal:
+    async with bulk.open(folder / "journal.db") as journal:
         keys = [f"key-{number}" for number, _ in enumerate(states, 1)]
         await journal.plan([Planned(key=key, operation="sonic.describe", request={}) for key in keys])
-        for row, state in zip(await journal.take(len(states)), states, strict=True):
+        for row, state in zip(await journal.claim(len(states)), states, strict=True):
             if state != "planned":
-                sent = await journal.move(row, "sending")
-                await journal.move(sent, state, Facts(reason="because", task_id="t-1"))
+                sent = await journal.transition(row, "sending")
+                await journal.transition(sent, state, Changes(reason="because", task_id="t-1"))
 
 
 def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
 
 
 async def test_a_status_while_a_run_is_on_names_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db"):
+    async with bulk.open(tmp_path / "journal.db"):
         await status(tmp_path, Screen(as_json=False))
     assert f"a run is on: process {os.getpid()} on" in capfd.readouterr().out
 

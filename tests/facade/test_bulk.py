@@ -31,7 +31,7 @@ def counts_in(path: Path) -> dict[str, int]:
     limit = time.monotonic() + 10
     while True:
         try:
-            with bulk.Journal.open(path) as journal:
+            with bulk.open(path) as journal:
                 return {state: count for state, count in journal.counts().items() if count}
         except errors.JournalError:  # who was interrupted twice is still closing it
             assert time.monotonic() < limit
@@ -45,19 +45,19 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[bulk.Journal]:
-    with bulk.Journal.open(path) as journal:
+    with bulk.open(path) as journal:
         yield journal
 
 
 def test_songs_land_in_a_folder_and_are_not_made_again(client: MusicAPI, served: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "songs"
     for _ in range(2):
-        with bulk.Journal.open(out / "journal.db") as journal:
+        with bulk.open(out / "journal.db") as journal:
             for outcome in bulk.run(client, journal, describe(3), in_flight=2, out=out):
-                assert outcome.row.state == "saved"
-                assert all((out / name).exists() for name in outcome.row.files)
+                assert outcome.record.state == "saved"
+                assert all((out / name).exists() for name in outcome.record.files)
             assert journal.counts()["saved"] == 3
-            assert [row.attempts for row in journal.rows("saved")] == [1, 1, 1]
+            assert [row.attempts for row in journal.records("saved")] == [1, 1, 1]
             assert journal.charged() == {"sonic.describe": 3}
 
     assert len(served.accepted) == 3
@@ -77,7 +77,7 @@ def test_requests_are_taken_in_the_callers_thread_from_a_generator_that_calls_th
     outcomes = list(bulk.run(client, journal, written()))
 
     assert threads == {threading.get_ident()}
-    assert [outcome.row.state for outcome in outcomes] == ["saved"] * 3
+    assert [outcome.record.state for outcome in outcomes] == ["saved"] * 3
 
 
 def test_an_error_of_the_source_leaves_the_plan_before_it(client: MusicAPI, journal: bulk.Journal) -> None:
@@ -95,13 +95,13 @@ def test_an_error_of_the_source_leaves_the_plan_before_it(client: MusicAPI, jour
 
 
 def test_a_journal_in_use_is_refused_where_it_is_opened(journal: bulk.Journal, path: Path) -> None:
-    with pytest.raises(errors.JournalError, match="in use by process"), bulk.Journal.open(path):
+    with pytest.raises(errors.JournalError, match="in use by process"), bulk.open(path):
         pytest.fail("it was opened twice")
     assert journal.counts()["planned"] == 0
 
 
 def test_a_journal_that_is_closed_says_so(path: Path) -> None:
-    with bulk.Journal.open(path) as journal:
+    with bulk.open(path) as journal:
         pass
     with pytest.raises(errors.JournalError, match="closed"):
         journal.counts()
@@ -133,23 +133,23 @@ def test_uncertain_rows_are_settled_by_the_user(served: Sandbox, journal: bulk.J
     served.add_fault(CREATE, *[Fault(drop=True, accepted=True)] * 3)
     with client_of(served) as client:
         list(bulk.run(client, journal, describe(3), in_flight=1))
-        found, again, dropped = journal.rows("uncertain")
-        bulk.found_uncertain(journal, found.key, served.accepted[0].task_id)
+        found, again, dropped = journal.records("uncertain")
+        bulk.resolve_as_accepted(journal, found.key, served.accepted[0].task_id)
         assert bulk.resend_uncertain(journal, {again.key}) == 1
-        assert bulk.drop_uncertain(journal) == 1
+        assert bulk.abandon_uncertain(journal) == 1
         list(bulk.run(client, journal))
 
-    assert {row.key for row in journal.rows("saved")} == {found.key, again.key}
-    assert [row.key for row in journal.rows("failed")] == [dropped.key]
+    assert {row.key for row in journal.records("saved")} == {found.key, again.key}
+    assert [row.key for row in journal.records("failed")] == [dropped.key]
     with pytest.raises(errors.InvalidRequestError):
-        bulk.found_uncertain(journal, "another", "t-1")
+        bulk.resolve_as_accepted(journal, "another", "t-1")
 
 
 def test_requests_that_were_not_accepted_are_sent_again(served: Sandbox, journal: bulk.Journal) -> None:
     served.add_fault(CREATE, *[Fault(drop=True)] * 2)
     with client_of(served) as client:
         list(bulk.run(client, journal, describe(2), in_flight=1))
-        first, _ = journal.rows("uncertain")
+        first, _ = journal.records("uncertain")
         with pytest.raises(errors.InvalidRequestError, match="another"):
             bulk.resolve_not_sent(journal, [first.key, "another"])
         assert journal.counts()["uncertain"] == 2
@@ -157,19 +157,19 @@ def test_requests_that_were_not_accepted_are_sent_again(served: Sandbox, journal
         assert bulk.resolve_not_sent(journal) == 1
         list(bulk.run(client, journal))
 
-    assert [row.attempts for row in journal.rows("saved")] == [1, 1]
+    assert [row.attempts for row in journal.records("saved")] == [1, 1]
     assert len(served.accepted) == 2
 
 
 def test_journal_that_lost_its_mark_is_opened_when_its_user_answers(served: Sandbox, path: Path) -> None:
-    with client_of(served) as client, bulk.Journal.open(path) as journal:
+    with client_of(served) as client, bulk.open(path) as journal:
         list(bulk.run(client, journal, describe(1)))
     path.with_name(f"{path.name}.lock").unlink()
-    with pytest.raises(errors.JournalError, match="is_current"), bulk.Journal.open(path):
+    with pytest.raises(errors.JournalError, match="is_current"), bulk.open(path):
         pass
-    with bulk.Journal.open(path, is_current=True) as journal:
+    with bulk.open(path, is_current=True) as journal:
         assert journal.counts()["saved"] == 1
-    with bulk.Journal.open(path) as journal:
+    with bulk.open(path) as journal:
         assert journal.counts()["saved"] == 1
 
 
@@ -177,7 +177,7 @@ def test_journal_that_lost_its_mark_is_opened_when_its_user_answers(served: Sand
 def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
     served: Sandbox, path: Path, caplog: pytest.LogCaptureFixture, *, is_journal_first: bool
 ) -> None:
-    client, journal = client_of(served), bulk.Journal.open(path)
+    client, journal = client_of(served), bulk.open(path)
     first, second = (journal, client) if is_journal_first else (client, journal)
     with first, second:
         for _ in bulk.run(client, journal, describe(60), in_flight=5):
@@ -192,7 +192,7 @@ def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
     told = [record.getMessage() for record in caplog.records if "paid for" in record.getMessage()]
     alive = found.get("accepted", 0) + found.get("finished", 0)
     assert told == (
-        [f"of the requests in {path} {alive} are paid for and alive at the service: the next run brings them home"]
+        [f"of the requests in {path} {alive} are paid for and still running on the server: the next run resumes them"]
         if alive
         else []
     )
@@ -200,7 +200,7 @@ def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
 
 def test_an_exception_in_the_loop_gets_a_note(slow: Sandbox, path: Path) -> None:
     def fail() -> None:
-        with client_of(slow) as client, bulk.Journal.open(path) as journal:
+        with client_of(slow) as client, bulk.open(path) as journal:
             threading.Thread(target=raise_nothing, args=(bulk.run(client, journal, describe(9), in_flight=3),)).start()
             while len(slow.accepted) < 3:
                 time.sleep(0.005)
@@ -210,7 +210,7 @@ def test_an_exception_in_the_loop_gets_a_note(slow: Sandbox, path: Path) -> None
         fail()
 
     assert caught.value.__notes__[:1] == [
-        f"of the requests in {path} 3 are paid for and alive at the service: the next run brings them home"
+        f"of the requests in {path} 3 are paid for and still running on the server: the next run resumes them"
     ]
     assert counts_in(path) == {"accepted": 3, "planned": 6}
 
@@ -229,13 +229,13 @@ def test_ctrl_c_in_a_run_waits_for_the_answers_and_says_what_lives_on(
     with (
         interrupted_when(lambda: slow.requests[CREATE] == 3) as caught,
         client_of(slow) as client,
-        bulk.Journal.open(path) as journal,
+        bulk.open(path) as journal,
     ):
         next(bulk.run(client, journal, describe(9), in_flight=3))
 
     assert len(slow.accepted) == slow.requests[CREATE] == 3
     note, ids = caught.value.__notes__
-    assert "3 are paid for and alive" in note
+    assert "3 are paid for and still running" in note
     assert caplog.text.count(note) == 1
     assert counts_in(path) == {"accepted": 3, "planned": 6}
     assert all(task.task_id in ids for task in slow.accepted)
@@ -251,13 +251,13 @@ def test_ctrl_c_again_and_again_loses_nothing_and_hangs_nowhere(
     with (
         interrupted_when(lambda: slow.requests[CREATE] == 3, times=times),
         client_of(slow) as client,
-        bulk.Journal.open(path) as journal,
+        bulk.open(path) as journal,
     ):
         next(bulk.run(client, journal, describe(9), in_flight=3))
 
     assert time.monotonic() - began < 8
-    assert "knows what is paid for" in caplog.text
-    assert "3 are paid for and alive" in caplog.text
+    assert "has all paid requests" in caplog.text
+    assert "3 are paid for and still running" in caplog.text
     assert counts_in(path) == {"accepted": 3, "planned": 6}
     assert len(slow.accepted) == 3
 
@@ -271,7 +271,7 @@ def test_ctrl_c_in_the_source_of_a_run_pays_for_nothing(slow: Sandbox, path: Pat
         moment.set()
         threading.Event().wait(10)
 
-    with interrupted_when(moment.is_set), client_of(slow) as client, bulk.Journal.open(path) as journal:
+    with interrupted_when(moment.is_set), client_of(slow) as client, bulk.open(path) as journal:
         next(bulk.run(client, journal, source()))
 
     assert counts_in(path) == {}
@@ -281,7 +281,7 @@ def test_ctrl_c_in_the_source_of_a_run_pays_for_nothing(slow: Sandbox, path: Pat
 def test_threads_share_a_run(client: MusicAPI, served: Sandbox, journal: bulk.Journal) -> None:
     run = bulk.run(client, journal, describe(30), in_flight=10)
     keys: list[str] = []
-    threads = [threading.Thread(target=lambda: keys.extend(outcome.row.key for outcome in run)) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: keys.extend(outcome.record.key for outcome in run)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -326,7 +326,7 @@ def test_a_child_is_told_that_the_journal_is_its_parents(served: Sandbox, path: 
         from musicapi_sync import MusicAPI, bulk, errors, sonic
 
         requests = [sonic.Describe(description=f"song {{n}}") for n in range(3)]
-        with MusicAPI() as client, bulk.Journal.open({str(path)!r}) as journal:
+        with MusicAPI() as client, bulk.open({str(path)!r}) as journal:
             run = bulk.run(client, journal, requests, in_flight=1)
             next(run)
             child = os.fork()
@@ -361,14 +361,14 @@ def test_ctrl_c_at_any_moment_of_opening_leaves_no_journal_open(served: Sandbox,
         for n in range(40):
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0.0005 * (n + 1))
-                with bulk.Journal.open({str(path)!r}) as journal:
+                with bulk.open({str(path)!r}) as journal:
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     journal.counts()
             except KeyboardInterrupt:
                 interrupted += 1
             for _ in range(500):
                 try:
-                    with bulk.Journal.open({str(path)!r}):
+                    with bulk.open({str(path)!r}):
                         break
                 except errors.JournalError:
                     time.sleep(0.01)
@@ -387,7 +387,7 @@ def test_leaving_without_closing_ends_the_process_in_order(served: Sandbox, path
         f"""
         from musicapi_sync import MusicAPI, bulk, sonic
 
-        journal = bulk.Journal.open({str(path)!r}).__enter__()
+        journal = bulk.open({str(path)!r}).__enter__()
         client = MusicAPI(create_rate=1000)
         next(bulk.run(client, journal, [sonic.Describe(description=f"song {{n}}") for n in range(60)], in_flight=4))
         """,
