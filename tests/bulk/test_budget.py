@@ -15,7 +15,7 @@ async def left(client: MusicAPI) -> float:
 
 
 @pytest.mark.parametrize("limit", [0, 19, 20, 100, 119])
-async def test_never_more_is_spent_than_was_allowed(limit: float, tmp_path: Path) -> None:
+async def test_limit_of_any_size_is_never_exceeded(limit: float, tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox.base_url) as client:
         with pytest.raises(errors.BudgetExceededError) as caught:
             await run(client, tmp_path / "journal.db", songs(20), max_credits=limit)
@@ -28,7 +28,7 @@ async def test_never_more_is_spent_than_was_allowed(limit: float, tmp_path: Path
     assert str(limit) in str(caught.value)
 
 
-async def test_a_higher_limit_goes_on_where_the_lower_one_stopped(tmp_path: Path) -> None:
+async def test_limit_raised_after_a_run_resumes_where_the_lower_one_stopped(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox.base_url) as client:
         for limit, made in ((60, 3), (60, 3), (100, 5)):
@@ -40,7 +40,7 @@ async def test_a_higher_limit_goes_on_where_the_lower_one_stopped(tmp_path: Path
         assert len(sandbox.accepted) == 8
 
 
-async def test_a_price_that_the_list_does_not_know_is_learnt_before_many_are_sent(tmp_path: Path) -> None:
+async def test_price_missing_from_the_list_is_learned_before_many_are_sent(tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=10_000) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.prices["sonic.describe"] = 75.0
         with pytest.raises(errors.BudgetExceededError) as caught:
@@ -51,7 +51,7 @@ async def test_a_price_that_the_list_does_not_know_is_learnt_before_many_are_sen
     assert caught.value.price == 75
 
 
-async def test_what_a_failed_task_gave_back_may_be_spent_again(tmp_path: Path) -> None:
+async def test_credits_refunded_for_a_failed_task_may_be_spent_again(tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.end_next("failed", "songs", "failed")
         outcomes = await run(client, tmp_path / "journal.db", songs(3), max_credits=60, in_flight=1)
@@ -61,7 +61,7 @@ async def test_what_a_failed_task_gave_back_may_be_spent_again(tmp_path: Path) -
     assert {outcome.record.state for outcome in outcomes} == {"saved"}
 
 
-async def test_what_was_accepted_unseen_counts_as_spent(tmp_path: Path) -> None:
+async def test_uncertain_request_that_was_accepted_counts_as_spent(tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.add_fault(CREATE, Fault(), Fault(drop=True, accepted=True), Fault(drop=True))
         with pytest.raises(errors.BudgetExceededError):
@@ -73,7 +73,7 @@ async def test_what_was_accepted_unseen_counts_as_spent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after", "limit"), [(20, 60, 500), (20, 190, 600)])
-async def test_a_price_that_changes_between_two_runs_does_not_pass_the_limit(
+async def test_price_that_changes_between_two_runs_does_not_exceed_the_limit(
     before: float, after: float, limit: float, tmp_path: Path
 ) -> None:
     path = tmp_path / "journal.db"
@@ -91,7 +91,7 @@ async def test_a_price_that_changes_between_two_runs_does_not_pass_the_limit(
 
 
 @pytest.mark.parametrize("dearer", [2, 5, 9])
-async def test_a_price_that_rises_in_the_middle_of_a_run_does_not_pass_the_limit(dearer: int, tmp_path: Path) -> None:
+async def test_price_that_rises_during_a_run_does_not_exceed_the_limit(dearer: int, tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=50_000) as sandbox, client_of(sandbox.base_url) as client:
         async with bulk.open(tmp_path / "journal.db") as journal:
             running = bulk.run(client, journal, songs(300), max_credits=3000)
@@ -105,7 +105,7 @@ async def test_a_price_that_rises_in_the_middle_of_a_run_does_not_pass_the_limit
         assert 50_000 - await left(client) <= 3000
 
 
-async def test_credits_that_come_back_meanwhile_teach_no_wrong_price(tmp_path: Path) -> None:
+async def test_price_with_credits_refunded_meanwhile_is_not_learned_wrongly(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=0.3, credits=10_000) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.prices |= {"sonic.describe": 80.0, "producer.create": 100.0}
@@ -123,7 +123,7 @@ async def test_credits_that_come_back_meanwhile_teach_no_wrong_price(tmp_path: P
         assert before + 80 - await left(client) <= 500 + 80
 
 
-async def test_what_was_spent_without_a_limit_counts_too(tmp_path: Path) -> None:
+async def test_limit_after_a_run_without_one_counts_its_spending(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox.base_url) as client:
         await run(client, path, songs(4))
@@ -136,7 +136,7 @@ async def test_what_was_spent_without_a_limit_counts_too(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "fault", [Fault(status=200, body=b"<html>"), Fault(status=403, body={"error": "forbidden"}), Fault(status=401)]
 )
-async def test_a_balance_that_cannot_be_read_stops_the_run_and_refuses_nothing(fault: Fault, tmp_path: Path) -> None:
+async def test_balance_that_cannot_be_read_stops_the_run_and_refuses_nothing(fault: Fault, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.add_fault("GET /get-credits", Fault(), *[fault] * 20)
@@ -149,7 +149,7 @@ async def test_a_balance_that_cannot_be_read_stops_the_run_and_refuses_nothing(f
     assert {state: count for state, count in counts.items() if count} == {"saved": 1, "planned": 29}
 
 
-async def test_credits_that_another_program_spends_count_too(tmp_path: Path) -> None:
+async def test_credits_spent_by_another_program_count_as_spent(tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=5000) as sandbox, client_of(sandbox.base_url) as client:
         async with bulk.open(tmp_path / "journal.db") as journal:
             run = bulk.run(client, journal, songs(100), max_credits=1500, in_flight=1)
@@ -163,7 +163,7 @@ async def test_credits_that_another_program_spends_count_too(tmp_path: Path) -> 
         assert await left(client) >= 5000 - 1500 - 20
 
 
-async def test_without_a_limit_the_balance_is_not_asked_for(tmp_path: Path) -> None:
+async def test_run_without_a_limit_requests_no_balance(tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox.base_url) as client:
         await run(client, tmp_path / "journal.db", songs(3))
 
@@ -171,7 +171,7 @@ async def test_without_a_limit_the_balance_is_not_asked_for(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("limit", [-1, float("nan"), True, "100"])
-async def test_a_limit_is_a_number_of_credits(limit: Any, tmp_path: Path) -> None:
+async def test_limit_that_is_no_amount_is_refused(limit: Any, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="max_credits is"):
             bulk.run(client, bulk.open(tmp_path / "journal.db"), songs(1), max_credits=limit)

@@ -83,7 +83,7 @@ async def test_line_corrected_before_its_refund_is_made_as_it_is_now(quick: Sand
 
 
 @pytest.mark.parametrize("state", ["uncertain", "refunded", "refused"])
-async def test_row_that_is_planned_again_takes_its_newest_request(state: State, tmp_path: Path) -> None:
+async def test_record_that_is_planned_again_takes_its_newest_request(state: State, tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db") as journal:
         record = await put(journal, state)
         await bulk.plan_all(journal, [line("newer")])

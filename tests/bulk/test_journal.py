@@ -69,7 +69,7 @@ def shorten(path: Path, by: int) -> None:
     os.truncate(path, path.stat().st_size - by)
 
 
-async def test_what_was_planned_and_moved_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+async def test_journal_reopened_has_every_record_and_transition(tmp_path: Path) -> None:
     path = tmp_path / "songs" / "journal.db"
     async with bulk.open(path) as journal:
         assert await journal.plan(planned(3)) == 3
@@ -93,14 +93,14 @@ async def test_what_was_planned_and_moved_is_there_when_it_is_opened_again(tmp_p
     assert first.sent_at <= first.accepted_at
 
 
-async def test_a_key_is_planned_once(tmp_path: Path) -> None:
+async def test_plan_with_a_known_key_adds_no_record(tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan(planned(3))
         assert await journal.plan(planned(5)) == 2
         assert [record.key for record in await journal.claim(10)] == [f"k-{number}" for number in range(5)]
 
 
-async def test_a_record_is_taken_once(tmp_path: Path) -> None:
+async def test_claim_returns_each_record_once(tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan(planned(5))
         taken = [*await journal.claim(2), *await journal.claim(2), *await journal.claim(2), *await journal.claim(2)]
@@ -109,7 +109,7 @@ async def test_a_record_is_taken_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in TRANSITIONS if state not in TRANSITIONS["planned"]])
-async def test_no_record_moves_where_it_may_not(state: str, tmp_path: Path) -> None:
+async def test_transition_that_is_not_allowed_is_refused(state: str, tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan(planned(1))
         (record,) = await journal.claim(1)
@@ -119,7 +119,7 @@ async def test_no_record_moves_where_it_may_not(state: str, tmp_path: Path) -> N
         assert (await journal.counts())["planned"] == 1
 
 
-async def test_a_record_that_was_moved_by_another_hand_is_not_moved(tmp_path: Path) -> None:
+async def test_transition_of_a_record_in_another_state_is_refused(tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan(planned(1))
         (record,) = await journal.claim(1)
@@ -130,7 +130,7 @@ async def test_a_record_that_was_moved_by_another_hand_is_not_moved(tmp_path: Pa
         assert len(await journal.records("sending")) == 1
 
 
-async def test_what_was_being_sent_when_the_process_was_killed_is_uncertain(tmp_path: Path) -> None:
+async def test_record_being_sent_when_the_process_was_killed_is_uncertain(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await asyncio.to_thread(
         until_killed,
@@ -173,7 +173,7 @@ async def test_journal_that_lost_its_end_has_everything_planned_uncertain(cut: i
     assert left == []
 
 
-async def test_a_second_run_is_told_who_has_the_journal(tmp_path: Path) -> None:
+async def test_journal_in_use_is_refused_with_its_holder(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with bulk.open(path):
         with pytest.raises(JournalError, match=rf"it is in use by process {os.getpid()} on .* since .* UTC"):
@@ -186,7 +186,9 @@ async def test_a_second_run_is_told_who_has_the_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"not a database, and long enough to be none" * 100, "cannot be read"), (None, "opened")]
 )
-async def test_what_is_no_journal_is_left_alone(content: bytes | None, reason: str, tmp_path: Path) -> None:
+async def test_open_of_a_file_that_is_no_journal_changes_nothing(
+    content: bytes | None, reason: str, tmp_path: Path
+) -> None:
     path = tmp_path / "journal.db"
     if content is None:
         (tmp_path / "file").touch()
@@ -200,7 +202,7 @@ async def test_what_is_no_journal_is_left_alone(content: bytes | None, reason: s
     assert content is None or path.read_bytes() == content
 
 
-async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+async def test_open_of_another_programs_database_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await asyncio.to_thread(ask, path, "CREATE TABLE bookmark (url TEXT)")
     with pytest.raises(JournalError, match="another program's"):
@@ -208,7 +210,7 @@ async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+async def test_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with bulk.open(path):
         pass
@@ -218,7 +220,7 @@ async def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
+async def test_journal_that_is_damaged_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with bulk.open(path) as journal:
         await journal.plan(planned(2000))
@@ -228,7 +230,7 @@ async def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
             pass
 
 
-def test_every_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
+def test_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
     """SQLite: with WAL and FULL each commit syncs the log; a power cut loses none."""
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as connection:
         prepare(connection, "journal.db")
@@ -237,7 +239,7 @@ def test_every_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-async def test_many_who_wait_share_a_flush(tmp_path: Path) -> None:
+async def test_transitions_awaited_together_share_a_flush(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with bulk.open(path) as journal:
         await journal.plan(planned(500))
@@ -248,7 +250,7 @@ async def test_many_who_wait_share_a_flush(tmp_path: Path) -> None:
     assert found[0] < 100
 
 
-async def test_a_disk_that_is_full_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+async def test_transition_on_a_full_disk_is_a_journal_error(tmp_path: Path) -> None:
     program = f"""
         import asyncio, resource, signal
         from musicapi_async import bulk
@@ -279,7 +281,7 @@ async def test_a_disk_that_is_full_is_told_before_anything_is_sent(tmp_path: Pat
     assert later == "sending"
 
 
-async def test_values_are_kept_from_one_run_to_the_next(tmp_path: Path) -> None:
+async def test_remember_keeps_a_value_for_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with bulk.open(path) as journal:
         assert await journal.recall("durations") is None
@@ -289,7 +291,7 @@ async def test_values_are_kept_from_one_run_to_the_next(tmp_path: Path) -> None:
         assert await journal.recall("durations") == {"sonic": [2.5]}
 
 
-async def test_a_closed_journal_says_so(tmp_path: Path) -> None:
+async def test_journal_that_is_closed_is_a_journal_error(tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db") as journal:
         pass
     with pytest.raises(JournalError, match="it is closed"):

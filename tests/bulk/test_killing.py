@@ -57,7 +57,7 @@ def check(books: Books) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_killed_again_and_again_it_pays_once_and_loses_nothing(seed: int) -> None:
+async def test_run_killed_again_and_again_pays_once_and_loses_nothing(seed: int) -> None:
     books = await kill(records=ROWS, kills=4, seed=seed)
 
     check(books)
@@ -65,11 +65,11 @@ async def test_killed_again_and_again_it_pays_once_and_loses_nothing(seed: int) 
     assert books.uncertain < ROWS * 0.12 + 4 * 8
 
 
-async def test_a_journal_that_loses_its_end_is_uncertain_and_not_wrong() -> None:
+async def test_run_whose_journal_loses_its_end_is_uncertain_and_not_wrong() -> None:
     check(await kill(records=ROWS, kills=4, seed=3, cut=True))
 
 
-async def test_on_a_full_disk_it_stops_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+async def test_run_on_a_full_disk_stops_and_resumes_when_there_is_room(tmp_path: Path) -> None:
     if not await asyncio.to_thread(has_rooms):
         pytest.skip("a small disk needs user namespaces, which this machine does not allow")
     folder, disk = tmp_path / "songs", tmp_path / "disk"

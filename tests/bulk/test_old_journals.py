@@ -83,7 +83,7 @@ async def test_journal_of_an_older_release_sends_only_what_was_not_begun(form: s
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_keys_of_an_older_release_still_name_their_rows(form: str, tmp_path: Path) -> None:
+async def test_keys_of_an_older_release_still_name_their_records(form: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     restore(path, form)
     with closing(sqlite3.connect(path)) as connection:

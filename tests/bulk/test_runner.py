@@ -30,7 +30,7 @@ async def journal(tmp_path: Path) -> Any:
         yield journal
 
 
-async def test_every_record_is_paid_for_once_and_brought_home(journal: Journal) -> None:
+async def test_run_of_many_records_pays_for_each_once_and_saves_it(journal: Journal) -> None:
     await plan(journal, 30)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         outcomes = await run(client, journal)
@@ -42,7 +42,7 @@ async def test_every_record_is_paid_for_once_and_brought_home(journal: Journal) 
     assert all(outcome.record.attempts == 1 and outcome.record.task_id for outcome in outcomes)
 
 
-async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_again(tmp_path: Path) -> None:
+async def test_task_accepted_by_an_earlier_run_is_resumed_and_not_paid_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=3600) as sandbox:
         async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
@@ -68,7 +68,7 @@ async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_ag
     assert list(states(outcomes).values()) == ["saved"] * 8
 
 
-async def test_a_task_that_failed_and_was_refunded_is_tried_again(journal: Journal) -> None:
+async def test_task_that_failed_and_was_refunded_is_sent_again(journal: Journal) -> None:
     await plan(journal, 3)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.end_next("failed", "songs", "songs", "songs")
@@ -79,7 +79,7 @@ async def test_a_task_that_failed_and_was_refunded_is_tried_again(journal: Journ
     assert sorted(outcome.record.attempts for outcome in outcomes) == [1, 1, 2]
 
 
-async def test_a_task_that_goes_on_failing_is_given_up(journal: Journal) -> None:
+async def test_task_that_fails_at_every_attempt_is_given_up(journal: Journal) -> None:
     await plan(journal, 1)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.end_next("failed", "failed", "failed", "failed")
@@ -90,7 +90,7 @@ async def test_a_task_that_goes_on_failing_is_given_up(journal: Journal) -> None
     assert outcome.record.state == "refunded"
 
 
-async def test_what_nobody_can_tell_is_uncertain_and_not_sent_again(journal: Journal) -> None:
+async def test_request_of_unknown_outcome_is_uncertain_and_not_sent_again(journal: Journal) -> None:
     await plan(journal, 4)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=True), Fault(drop=True))
@@ -102,7 +102,7 @@ async def test_what_nobody_can_tell_is_uncertain_and_not_sent_again(journal: Jou
     assert again == []
 
 
-async def test_a_refusal_is_final_for_its_record_alone(journal: Journal) -> None:
+async def test_refusal_of_one_record_leaves_the_others(journal: Journal) -> None:
     await plan(journal, 3)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
@@ -112,7 +112,7 @@ async def test_a_refusal_is_final_for_its_record_alone(journal: Journal) -> None
     assert "no such thing" in str((await journal.records("refused"))[0].reason)
 
 
-async def test_without_credits_nothing_more_is_created_and_the_next_run_goes_on(journal: Journal) -> None:
+async def test_run_without_credits_submits_nothing_more_and_the_next_resumes(journal: Journal) -> None:
     await plan(journal, 20)
     async with Sandbox(seconds=0.05, credits=50) as sandbox, client_of(sandbox.base_url) as client:
         with pytest.raises(errors.InsufficientCreditsError):
@@ -128,7 +128,7 @@ async def test_without_credits_nothing_more_is_created_and_the_next_run_goes_on(
     assert (await journal.counts())["saved"] == 20
 
 
-async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -> None:
+async def test_request_that_waits_after_a_429_is_planned(journal: Journal) -> None:
     await plan(journal, 3)
     async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         busy = Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "100"})
@@ -149,7 +149,7 @@ async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -
     assert counts["planned"] + counts["accepted"] + counts["saved"] + counts["finished"] == 3
 
 
-async def test_a_client_that_is_closed_before_its_journal_leaves_nothing_in_doubt(tmp_path: Path) -> None:
+async def test_client_closed_before_its_journal_leaves_nothing_uncertain(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=0.05) as sandbox:
         async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:

@@ -23,7 +23,7 @@ async def gather(run: bulk.Run, outcomes: list[Outcome]) -> None:
         outcomes.append(outcome)  # noqa: PERF401 - it may end with an error
 
 
-async def test_every_clip_has_its_audio_its_cover_and_what_is_known_of_it(quick: Sandbox, tmp_path: Path) -> None:
+async def test_run_into_a_folder_writes_audio_cover_and_json_of_each_clip(quick: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "songs"
     async with client_of(quick.base_url) as client:
         (outcome,) = await run(client, tmp_path / "journal.db", described("rain"), out=out)
@@ -42,7 +42,7 @@ async def test_every_clip_has_its_audio_its_cover_and_what_is_known_of_it(quick:
 @pytest.mark.parametrize(
     "content", [b"", b"<html>", b"\xff\xfe" + "<html>".encode("utf-16-le"), b"\x89PNG", b"\xff\xf1\x50\x80"]
 )
-async def test_a_file_that_is_there_is_not_fetched_again_and_one_that_is_none_is(
+async def test_file_that_exists_is_downloaded_again_only_if_it_is_no_song(
     content: bytes, quick: Sandbox, tmp_path: Path
 ) -> None:
     path, out = tmp_path / "journal.db", tmp_path / "songs"
@@ -66,7 +66,7 @@ async def test_a_file_that_is_there_is_not_fetched_again_and_one_that_is_none_is
     assert len(quick.accepted) == 1
 
 
-async def test_a_song_without_a_cover_is_a_song(quick: Sandbox, tmp_path: Path) -> None:
+async def test_song_without_a_cover_is_saved(quick: Sandbox, tmp_path: Path) -> None:
     quick.add_fault(FILES, Fault(), Fault(), Fault(status=200, body=NO_FILE), Fault(status=410, body={}))
     async with client_of(quick.base_url) as client:
         (outcome,) = await run(client, tmp_path / "j.db", described("rain"), out=tmp_path / "songs")
@@ -86,14 +86,14 @@ async def test_a_song_without_a_cover_is_a_song(quick: Sandbox, tmp_path: Path) 
         ("{clip_id", "fields"),
     ],
 )
-async def test_a_template_that_cannot_name_files_is_refused(names: str, told: str, tmp_path: Path) -> None:
+async def test_names_that_cannot_name_files_are_refused(names: str, told: str, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match=told) as caught:
             bulk.run(client, bulk.open(tmp_path / "j.db"), out=tmp_path, names=names)
     assert caught.value.field == "names"
 
 
-async def test_names_are_safe_whatever_the_service_calls_a_song(quick: Sandbox, tmp_path: Path) -> None:
+async def test_names_of_songs_with_any_title_are_safe(quick: Sandbox, tmp_path: Path) -> None:
     names = "{operation}-{key}-{title}-{clip_id}.{ext}"
     request = sonic.Create(lyrics="la", title="../../etc/passwd\0 CON: <x>|?*", tags="x")
     async with client_of(quick.base_url) as client:
@@ -105,7 +105,7 @@ async def test_names_are_safe_whatever_the_service_calls_a_song(quick: Sandbox, 
         assert not set(path.name) & set('<>:"/\\|?*\0 ')
 
 
-async def test_what_is_asked_for_no_more_is_not_made(quick: Sandbox, tmp_path: Path) -> None:
+async def test_request_left_out_of_the_next_plan_is_not_made(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with client_of(quick.base_url) as client:
         async with bulk.open(path) as journal:
@@ -117,7 +117,7 @@ async def test_what_is_asked_for_no_more_is_not_made(quick: Sandbox, tmp_path: P
     assert made == {"two", "four"}
 
 
-async def test_a_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox, tmp_path: Path) -> None:
+async def test_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox, tmp_path: Path) -> None:
     def broken() -> Any:
         yield from described("new")
         yield "no request"
@@ -133,7 +133,7 @@ async def test_a_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox
     assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted] == ["old"]
 
 
-async def test_a_request_that_was_mended_under_its_key_is_made_as_it_is_now(quick: Sandbox, tmp_path: Path) -> None:
+async def test_request_corrected_under_its_key_is_made_as_it_is_now(quick: Sandbox, tmp_path: Path) -> None:
     def named(key: str, description: str) -> Planned:
         wire = sonic.Describe(description=description).to_wire()
         return Planned(key=key, operation="sonic.describe", request=wire)
@@ -150,14 +150,14 @@ async def test_a_request_that_was_mended_under_its_key_is_made_as_it_is_now(quic
     assert made == ["good", "better"]
 
 
-async def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
+async def test_plan_with_a_key_twice_is_refused(tmp_path: Path) -> None:
     record = Planned(key="a", operation="sonic.describe", request={})
     async with bulk.open(tmp_path / "j.db") as journal:
         with pytest.raises(errors.InvalidRequestError, match="'a' a second time"):
             await bulk.plan_all(journal, [record, record])
 
 
-async def test_the_same_request_twice_makes_two_songs_and_again_none(quick: Sandbox, tmp_path: Path) -> None:
+async def test_request_given_twice_makes_two_songs_and_none_in_the_next_run(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with client_of(quick.base_url) as client:
         assert len(await run(client, path, described("rain", "rain"))) == 2
@@ -165,7 +165,7 @@ async def test_the_same_request_twice_makes_two_songs_and_again_none(quick: Sand
         assert len(await run(client, path, described("rain", "rain", "rain"))) == 1
 
 
-async def test_requests_may_come_from_a_file_or_an_async_source(quick: Sandbox, tmp_path: Path) -> None:
+async def test_requests_from_a_file_or_an_async_source_are_run(quick: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "requests.csv"
     file.write_text("key,description\nk1,rain\nk2,snow\n")
 
@@ -181,7 +181,7 @@ async def test_requests_may_come_from_a_file_or_an_async_source(quick: Sandbox, 
     assert len(second) == 2
 
 
-async def test_a_bad_line_is_an_error_before_anything_is_paid(quick: Sandbox, tmp_path: Path) -> None:
+async def test_requests_with_a_bad_line_are_refused_before_anything_is_paid(quick: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "requests.jsonl"
     file.write_text('{"description": "rain"}\n{"description": 5}\n')
     async with client_of(quick.base_url) as client:
@@ -191,7 +191,7 @@ async def test_a_bad_line_is_an_error_before_anything_is_paid(quick: Sandbox, tm
     assert not quick.accepted
 
 
-async def test_songs_of_one_service_are_not_taken_for_anothers(quick: Sandbox, tmp_path: Path) -> None:
+async def test_journal_of_another_service_is_refused(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with client_of(quick.base_url) as client:
         await run(client, path, described("rain"))
@@ -200,7 +200,7 @@ async def test_songs_of_one_service_are_not_taken_for_anothers(quick: Sandbox, t
             await run(client, path, described("rain"))
 
 
-async def test_uncertain_records_are_settled_by_hand(quick: Sandbox, tmp_path: Path) -> None:
+async def test_uncertain_records_resolved_by_the_user_are_as_decided(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     quick.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(4)))
     async with client_of(quick.base_url) as client:
@@ -226,7 +226,7 @@ async def test_uncertain_records_are_settled_by_hand(quick: Sandbox, tmp_path: P
     assert charged == {"sonic.describe": 5}
 
 
-async def test_leaving_the_loop_and_the_journal_ends_the_run_in_order(tmp_path: Path) -> None:
+async def test_run_left_with_its_journal_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     before = asyncio.all_tasks()
     async with Sandbox(seconds=3600, credits=100_000) as sandbox:
@@ -247,7 +247,7 @@ async def test_leaving_the_loop_and_the_journal_ends_the_run_in_order(tmp_path: 
     assert not [task for task in asyncio.all_tasks() - before if "bulk" in repr(task)]
 
 
-async def test_closing_the_client_ends_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
+async def test_run_whose_client_is_closed_ends_and_the_next_resumes(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=3600, credits=100_000) as sandbox, bulk.open(path) as journal:
         async with client_of(sandbox.base_url) as client:
@@ -276,7 +276,7 @@ async def test_closing_the_client_ends_the_run_and_the_next_one_goes_on(tmp_path
     assert again == ["saved"] * 4
 
 
-async def test_a_second_run_begins_with_what_the_first_has_learnt(clock: Clock, tmp_path: Path) -> None:
+async def test_run_after_another_begins_with_its_estimates(clock: Clock, tmp_path: Path) -> None:
     path, seconds = tmp_path / "journal.db", []
     async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
         # A 429 teaches how fast paid requests may follow, and every answer how long songs take.
@@ -299,7 +299,7 @@ async def test_a_second_run_begins_with_what_the_first_has_learnt(clock: Clock, 
 
 
 @pytest.mark.parametrize("learnt", [None, [], {}, {"timing": [["a", "waiting", 1, [1]]], "gap": "x"}, {"gap": 1}, "x"])
-async def test_what_cannot_be_learnt_from_is_left_out(learnt: Any, quick: Sandbox, tmp_path: Path) -> None:
+async def test_estimates_that_cannot_be_read_are_left_out(learnt: Any, quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with bulk.open(path) as journal:
         await journal.remember("learnt", learnt)
@@ -308,14 +308,14 @@ async def test_what_cannot_be_learnt_from_is_left_out(learnt: Any, quick: Sandbo
 
 
 @pytest.mark.parametrize(("name", "value"), [("in_flight", 0), ("in_flight", 1.5), ("attempts", 0), ("attempts", True)])
-async def test_limits_are_checked_before_anything_is_done(name: str, value: Any, tmp_path: Path) -> None:
+async def test_limits_that_are_no_numbers_are_refused(name: str, value: Any, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match=f"{name} is") as caught:
             bulk.run(client, bulk.open(tmp_path / "j.db"), **{name: value})
     assert caught.value.field == name
 
 
-async def test_what_an_earlier_run_had_refunded_is_tried_again(quick: Sandbox, tmp_path: Path) -> None:
+async def test_record_refunded_in_an_earlier_run_is_sent_again(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with client_of(quick.base_url) as client:
         quick.end_next("failed")

@@ -45,7 +45,7 @@ def keys(snapshot: JournalSnapshot) -> list[str]:
     return [record.key for record in snapshot.records()]
 
 
-def test_it_shows_what_a_closed_journal_holds(tmp_path: Path) -> None:
+def test_snapshot_of_a_closed_journal_has_its_records(tmp_path: Path) -> None:
     made(tmp_path / "journal.db")
     with JournalSnapshot(tmp_path / "journal.db") as look:
         assert keys(look) == ["a", "b", "c"]
@@ -56,7 +56,7 @@ def test_it_shows_what_a_closed_journal_holds(tmp_path: Path) -> None:
         assert look.holder() is None
 
 
-async def test_it_works_beside_a_run(tmp_path: Path) -> None:
+async def test_snapshot_beside_a_run_has_its_records(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
 
     def look() -> tuple[list[str], int, str]:
@@ -75,7 +75,7 @@ async def test_it_works_beside_a_run(tmp_path: Path) -> None:
     assert (await asyncio.to_thread(look))[2] == ""
 
 
-def test_it_shows_one_moment_and_holds_nobody_up(tmp_path: Path) -> None:
+def test_snapshot_during_changes_shows_one_moment_and_blocks_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     made(path)
     with JournalSnapshot(path) as look:
@@ -87,7 +87,7 @@ def test_it_shows_one_moment_and_holds_nobody_up(tmp_path: Path) -> None:
         assert keys(look) == ["a", "b", "c", "d"]
 
 
-def test_looks_do_not_take_one_another_for_a_run_nor_keep_one_out(tmp_path: Path) -> None:
+def test_snapshots_at_once_name_no_holder_and_keep_no_run_out(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     made(path)
     with JournalSnapshot(path) as one, JournalSnapshot(path) as other:
@@ -95,7 +95,7 @@ def test_looks_do_not_take_one_another_for_a_run_nor_keep_one_out(tmp_path: Path
         asyncio.run(plan_more(path))
 
 
-def test_what_a_killed_run_left_is_read(tmp_path: Path) -> None:
+def test_snapshot_after_a_killed_run_has_its_records(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     program = f"""
 import asyncio, os
@@ -115,7 +115,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are made read-only in the way of Unix")
 @pytest.mark.parametrize("is_killed", [False, True])
-def test_a_folder_that_is_read_only_is_read(tmp_path: Path, *, is_killed: bool) -> None:
+def test_snapshot_in_a_read_only_folder_has_its_records(tmp_path: Path, *, is_killed: bool) -> None:
     folder = tmp_path / "songs"
     path = folder / "journal.db"
 
@@ -157,7 +157,7 @@ def changed(path: Path, *statements: str) -> None:
         ("UPDATE row SET request = '{' WHERE number = 2", "is damaged"),
     ],
 )
-def test_what_is_no_journal_of_this_version_is_refused(statement: str, reason: str, tmp_path: Path) -> None:
+def test_snapshot_of_another_version_is_refused(statement: str, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     changed(path, statement)
     with pytest.raises(JournalError, match=reason), JournalSnapshot(path) as look:
@@ -167,7 +167,7 @@ def test_what_is_no_journal_of_this_version_is_refused(statement: str, reason: s
 @pytest.mark.parametrize(
     ("content", "reason"), [(None, "there is none"), (b"", "nothing is planned"), (b"a text\n" * 500, "cannot be read")]
 )
-def test_what_is_no_database_is_refused(content: bytes | None, reason: str, tmp_path: Path) -> None:
+def test_snapshot_of_no_database_is_refused(content: bytes | None, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     if content is not None:
         path.write_bytes(content)
@@ -176,14 +176,14 @@ def test_what_is_no_database_is_refused(content: bytes | None, reason: str, tmp_
     assert path.exists() is (content is not None)
 
 
-def test_a_name_with_signs_of_an_address_is_a_name(tmp_path: Path) -> None:
+def test_snapshot_of_a_name_with_signs_of_an_address_opens_it(tmp_path: Path) -> None:
     path = tmp_path / "50% #1?mode=rw" / "journal.db"
     made(path)
     with JournalSnapshot(path) as look:
         assert len(keys(look)) == 3
 
 
-def test_a_look_is_over_when_it_is_left(tmp_path: Path) -> None:
+def test_snapshot_that_was_left_is_closed(tmp_path: Path) -> None:
     made(tmp_path / "journal.db")
     with JournalSnapshot(tmp_path / "journal.db") as look:
         pass

@@ -25,7 +25,7 @@ BAD_NAME = "\ud800"
         (503, errors.ServerError, "planned", 18),
     ],
 )
-async def test_a_service_that_accepts_nothing_is_not_sent_thousands(
+async def test_run_on_a_service_that_accepts_nothing_stops_early(
     status: int, error: type[errors.MusicAPIError], state: str, most: int, path: Path
 ) -> None:
     async with (
@@ -41,7 +41,7 @@ async def test_a_service_that_accepts_nothing_is_not_sent_thousands(
     assert found["planned"] >= 300 - most
 
 
-async def test_single_doubts_and_refusals_stop_nothing(quick: Sandbox, path: Path) -> None:
+async def test_run_with_single_uncertain_and_refused_requests_is_not_stopped(quick: Sandbox, path: Path) -> None:
     bad = [Fault(drop=True), Fault(status=400, body={"error": "no"})]
     quick.add_fault(CREATE, *[fault for _ in range(15) for fault in (*bad, Fault())])
     async with client_of(quick.base_url, max_attempts=1) as client:
@@ -50,7 +50,7 @@ async def test_single_doubts_and_refusals_stop_nothing(quick: Sandbox, path: Pat
     assert await counts(path) == {"uncertain": 15, "refused": 15, "saved": 15}
 
 
-async def test_a_folder_that_is_gone_stops_the_paying(quick: Sandbox, path: Path, tmp_path: Path) -> None:
+async def test_run_whose_folder_is_gone_submits_nothing_more(quick: Sandbox, path: Path, tmp_path: Path) -> None:
     out = tmp_path / "songs"
     async with client_of(quick.base_url, max_attempts=1) as client, bulk.open(path) as journal:
         running = bulk.run(client, journal, songs(100), out=out, in_flight=5)
@@ -67,7 +67,7 @@ async def test_a_folder_that_is_gone_stops_the_paying(quick: Sandbox, path: Path
     assert len(quick.accepted) == 100
 
 
-async def test_what_is_asked_for_no_more_is_not_tried_again(quick: Sandbox, path: Path) -> None:
+async def test_refunded_request_left_out_of_the_next_plan_is_not_sent_again(quick: Sandbox, path: Path) -> None:
     async with client_of(quick.base_url, max_attempts=1) as client:
         quick.end_next("failed")
         await run(client, path, described("old"), attempts=1)
@@ -76,7 +76,7 @@ async def test_what_is_asked_for_no_more_is_not_tried_again(quick: Sandbox, path
     assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted] == ["old", "new"]
 
 
-async def test_a_key_is_settled_alone(quick: Sandbox, path: Path) -> None:
+async def test_resolve_with_a_key_leaves_the_others(quick: Sandbox, path: Path) -> None:
     wire = sonic.Describe(description="rain").to_wire()
     records = [Planned(key=key, operation="sonic.describe", request=wire) for key in ("k-1", "k-12", "k-123")]
     quick.add_fault(CREATE, *[Fault(drop=True)] * 3)
@@ -87,7 +87,7 @@ async def test_a_key_is_settled_alone(quick: Sandbox, path: Path) -> None:
         assert await bulk.abandon_uncertain(journal, "k-1") == 1
 
 
-async def test_a_wrong_id_is_mended(quick: Sandbox, path: Path) -> None:
+async def test_resolve_as_accepted_after_a_wrong_id_takes_the_later_one(quick: Sandbox, path: Path) -> None:
     quick.add_fault(CREATE, Fault(drop=True, accepted=True))
     async with client_of(quick.base_url, max_attempts=1) as client:
         (outcome,) = await run(client, path, described("rain"))
@@ -129,13 +129,13 @@ async def test_resolve_as_accepted_with_another_requests_key_or_task_is_refused(
 
 
 @pytest.mark.parametrize("timeout", ["10", -1, float("nan")])
-async def test_a_time_that_is_none_is_refused_before_anything_is_paid(timeout: Any, path: Path) -> None:
+async def test_timeout_that_is_no_time_is_refused_before_anything_is_paid(timeout: Any, path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="timeout is"):
             bulk.run(client, bulk.open(path), songs(1), timeout=timeout)
 
 
-async def test_what_ends_a_run_before_it_began_ends_it_for_good(quick: Sandbox, path: Path) -> None:
+async def test_run_that_fails_before_it_began_stays_ended(quick: Sandbox, path: Path) -> None:
     def broken() -> Any:
         yield from described("new")
         raise ZeroDivisionError
@@ -160,7 +160,7 @@ async def test_what_ends_a_run_before_it_began_ends_it_for_good(quick: Sandbox, 
     assert not quick.accepted
 
 
-async def test_two_tasks_may_go_through_one_run(quick: Sandbox, path: Path) -> None:
+async def test_run_iterated_by_two_tasks_gives_each_outcome_once(quick: Sandbox, path: Path) -> None:
     async def gather(running: bulk.Run) -> int:
         return len([outcome async for outcome in running])
 
@@ -169,7 +169,7 @@ async def test_two_tasks_may_go_through_one_run(quick: Sandbox, path: Path) -> N
         assert sum(await asyncio.gather(gather(running), gather(running))) == 20
 
 
-async def test_a_second_run_on_an_open_journal_is_refused(path: Path) -> None:
+async def test_run_on_a_journal_with_another_run_is_refused(path: Path) -> None:
     async with (
         Sandbox(seconds=3600) as sandbox,
         client_of(sandbox.base_url, max_attempts=1) as client,
@@ -186,7 +186,7 @@ async def test_a_second_run_on_an_open_journal_is_refused(path: Path) -> None:
             await asking
 
 
-async def test_rows_that_are_tried_again_are_not_taken_twice(path: Path) -> None:
+async def test_records_that_are_sent_again_are_not_claimed_twice(path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
         failed: Ending = "failed"
         sandbox.end_next(*[failed] * 8)
@@ -200,7 +200,7 @@ async def test_rows_that_are_tried_again_are_not_taken_twice(path: Path) -> None
     assert await counts(path) == {"saved": 8}
 
 
-async def test_half_a_letter_is_kept_as_the_escape_it_came_as(path: Path) -> None:
+async def test_lone_surrogate_is_stored_as_its_escape(path: Path) -> None:
     refusal = reply(400, b'{"error": "bad \\ud800 word"}')
     async with scripted(refusal) as server, client_of(server.base_url, max_attempts=1) as client:
         (outcome,) = await run(client, path, described("rain"))
@@ -218,7 +218,7 @@ async def test_half_a_letter_is_kept_as_the_escape_it_came_as(path: Path) -> Non
             await bulk.plan_all(journal, [Planned(key=BAD_NAME, operation="sonic.describe", request={})])
 
 
-async def test_a_plan_that_fails_half_way_leaves_the_one_before(path: Path) -> None:
+async def test_plan_that_fails_half_way_leaves_the_one_before(path: Path) -> None:
     def half() -> Any:
         yield from songs(1200)
         raise ZeroDivisionError
@@ -234,7 +234,7 @@ async def test_a_plan_that_fails_half_way_leaves_the_one_before(path: Path) -> N
         assert len(await journal.claim(5000)) == 700
 
 
-async def test_long_names_keep_what_tells_two_songs_apart(quick: Sandbox, path: Path, tmp_path: Path) -> None:
+async def test_names_that_are_long_still_differ(quick: Sandbox, path: Path, tmp_path: Path) -> None:
     request = sonic.Create(lyrics="la", title="\N{CLOUD WITH RAIN}\u96e8" * 30, tags="x")
     record = Planned(key="\u6b4c" * 45, operation="sonic.create", request=request.to_wire())
     names = "{index:05d}-{key}-{operation}-{title}-{clip_id}.{ext}"
@@ -244,7 +244,7 @@ async def test_long_names_keep_what_tells_two_songs_apart(quick: Sandbox, path: 
     assert len({path.name for path in (tmp_path / "songs").iterdir()}) == len(outcome.record.files) == 6
 
 
-async def test_clips_without_ids_have_names_of_their_own(path: Path, tmp_path: Path) -> None:
+async def test_names_of_clips_without_ids_differ(path: Path, tmp_path: Path) -> None:
     data = [{"title": "Same", "state": "succeeded", "clip_id": ""}] * 2
     script = [
         reply(200, {"message": "success", "task_id": "t-1"}),
@@ -257,7 +257,7 @@ async def test_clips_without_ids_have_names_of_their_own(path: Path, tmp_path: P
     assert len(set(files)) == len(files) == 2
 
 
-async def test_the_files_of_a_download_are_fetched(quick: Sandbox, path: Path, tmp_path: Path) -> None:
+async def test_files_of_a_download_are_saved(quick: Sandbox, path: Path, tmp_path: Path) -> None:
     async with client_of(quick.base_url, max_attempts=1) as client:
         song = (await (await client.producer.create(sound="choir")).wait())[0]
         request = producer.Download(clip=song)
@@ -267,7 +267,7 @@ async def test_the_files_of_a_download_are_fetched(quick: Sandbox, path: Path, t
     assert any(not file.endswith(".json") for file in outcome.record.files)
 
 
-async def test_a_secret_is_in_no_file_that_is_shown_around(quick: Sandbox, path: Path, tmp_path: Path) -> None:
+async def test_secret_of_a_request_is_in_no_file(quick: Sandbox, path: Path, tmp_path: Path) -> None:
     request = sonic.Describe(description="rain", webhook_url="https://example.org/hook", webhook_secret="hush-hush")
     async with client_of(quick.base_url, max_attempts=1) as client:
         await run(client, path, [request], out=tmp_path / "songs")
@@ -277,7 +277,7 @@ async def test_a_secret_is_in_no_file_that_is_shown_around(quick: Sandbox, path:
     assert not any("hush-hush" in text for text in told)
 
 
-async def test_what_cannot_be_opened_is_a_journal_error(tmp_path: Path) -> None:
+async def test_journal_that_cannot_be_opened_is_a_journal_error(tmp_path: Path) -> None:
     (tmp_path / "journal.db").mkdir()
     with pytest.raises(errors.JournalError, match=r"journal\.db: it cannot be opened"):
         async with bulk.open(tmp_path / "journal.db"):

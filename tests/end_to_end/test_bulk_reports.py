@@ -40,7 +40,7 @@ async def fill(folder: Path, *states: State) -> None:
                 await journal.transition(sent, state, Changes(reason="because", task_id="t-1"))
 
 
-def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_path: Path) -> None:
+def test_status_with_uncertain_requests_says_how_to_resolve_them(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "my songs"
     doubts: list[State] = ["uncertain"] * 12
     asyncio.run(fill(folder, "planned", "planned", "refused", *doubts))
@@ -58,13 +58,13 @@ def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_p
     assert shown.out.count("-uncertain") == 2
 
 
-def test_a_status_without_doubts_is_short(command: Command, tmp_path: Path) -> None:
+def test_status_without_uncertain_requests_is_short(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned"))
     shown = command("status", tmp_path)
     assert shown.out == "1  planned  not sent yet\n1 request; no run is on\n"
 
 
-def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
+def test_status_with_json_is_one_object(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "uncertain"))
     told = command("status", tmp_path, as_json=True).told
     assert (told["total"], told["counts"]["uncertain"], told["counts"]["saved"]) == (2, 1, 0)
@@ -72,13 +72,13 @@ def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
     assert len(told["settle"]) == 5
 
 
-async def test_a_status_while_a_run_is_on_names_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+async def test_status_during_a_run_names_its_process(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db"):
         await status(tmp_path, Screen(as_json=False))
     assert f"a run is on: process {os.getpid()} on" in capfd.readouterr().out
 
 
-def test_a_report_says_where_it_is(command: Command, tmp_path: Path) -> None:
+def test_report_says_where_its_page_is(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "refused"))
     shown = command("report", tmp_path)
     page = tmp_path / "index.html"
@@ -90,7 +90,7 @@ def test_a_report_says_where_it_is(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["report", "status"])
-def test_a_folder_without_a_journal_is_told(name: str, command: Command, tmp_path: Path) -> None:
+def test_report_of_a_folder_without_a_journal_is_refused(name: str, command: Command, tmp_path: Path) -> None:
     shown = command(name, tmp_path, as_json=True)
     assert shown.code != 0
     assert "there is none" in shown.told["error"]["message"]

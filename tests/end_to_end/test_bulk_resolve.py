@@ -232,7 +232,7 @@ async def test_trial_that_ends_before_anything_is_planned_names_its_service_all_
         assert await journal.recall("service") == "127.0.0.1:2"
 
 
-async def test_trial_is_emptied_in_place_and_its_rows_begin_anew(tmp_path: Path) -> None:
+async def test_trial_is_emptied_in_place_and_its_records_begin_anew(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     for service in ("127.0.0.1:1", "127.0.0.1:2"):
         async with TrialJournal(path) as journal:

@@ -49,7 +49,7 @@ def journal(path: Path) -> Iterator[bulk.Journal]:
         yield journal
 
 
-def test_songs_land_in_a_folder_and_are_not_made_again(client: MusicAPI, served: Sandbox, tmp_path: Path) -> None:
+def test_run_into_a_folder_again_makes_nothing_twice(client: MusicAPI, served: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "songs"
     for _ in range(2):
         with bulk.open(out / "journal.db") as journal:
@@ -63,7 +63,7 @@ def test_songs_land_in_a_folder_and_are_not_made_again(client: MusicAPI, served:
     assert len(served.accepted) == 3
 
 
-def test_requests_are_taken_in_the_callers_thread_from_a_generator_that_calls_the_client(
+def test_requests_of_a_generator_that_calls_the_client_are_taken_in_the_callers_thread(
     client: MusicAPI, journal: bulk.Journal
 ) -> None:
     threads: set[int] = set()
@@ -80,7 +80,7 @@ def test_requests_are_taken_in_the_callers_thread_from_a_generator_that_calls_th
     assert [outcome.record.state for outcome in outcomes] == ["saved"] * 3
 
 
-def test_an_error_of_the_source_leaves_the_plan_before_it(client: MusicAPI, journal: bulk.Journal) -> None:
+def test_requests_that_raise_leave_the_plan_before(client: MusicAPI, journal: bulk.Journal) -> None:
     def broken() -> Iterator[sonic.Describe]:
         yield from describe(2)
         raise ZeroDivisionError
@@ -94,20 +94,20 @@ def test_an_error_of_the_source_leaves_the_plan_before_it(client: MusicAPI, jour
     assert list(bulk.run(client, journal)) == []
 
 
-def test_a_journal_in_use_is_refused_where_it_is_opened(journal: bulk.Journal, path: Path) -> None:
+def test_journal_in_use_is_refused_where_it_is_opened(journal: bulk.Journal, path: Path) -> None:
     with pytest.raises(errors.JournalError, match="in use by process"), bulk.open(path):
         pytest.fail("it was opened twice")
     assert journal.counts()["planned"] == 0
 
 
-def test_a_journal_that_is_closed_says_so(path: Path) -> None:
+def test_journal_that_is_closed_is_a_journal_error(path: Path) -> None:
     with bulk.open(path) as journal:
         pass
     with pytest.raises(errors.JournalError, match="closed"):
         journal.counts()
 
 
-def test_what_stops_a_run_is_raised_and_the_next_goes_on(served: Sandbox, journal: bulk.Journal) -> None:
+def test_run_that_is_stopped_raises_and_the_next_resumes(served: Sandbox, journal: bulk.Journal) -> None:
     with client_of(served) as client:
         served.account("k").credits = 45
         with pytest.raises(errors.InsufficientCreditsError):
@@ -119,7 +119,7 @@ def test_what_stops_a_run_is_raised_and_the_next_goes_on(served: Sandbox, journa
     assert len(served.accepted) == 5
 
 
-def test_a_run_that_is_closed_creates_nothing_more(slow: Sandbox, journal: bulk.Journal) -> None:
+def test_run_that_is_closed_submits_nothing_more(slow: Sandbox, journal: bulk.Journal) -> None:
     with client_of(slow) as client:
         unbegun = bulk.run(client, journal, describe(3))
         unbegun.close()
@@ -129,7 +129,7 @@ def test_a_run_that_is_closed_creates_nothing_more(slow: Sandbox, journal: bulk.
     assert slow.requests[CREATE] == 0
 
 
-def test_uncertain_rows_are_settled_by_the_user(served: Sandbox, journal: bulk.Journal) -> None:
+def test_uncertain_records_resolved_by_the_user_are_as_decided(served: Sandbox, journal: bulk.Journal) -> None:
     served.add_fault(CREATE, *[Fault(drop=True, accepted=True)] * 3)
     with client_of(served) as client:
         list(bulk.run(client, journal, describe(3), in_flight=1))
@@ -145,7 +145,7 @@ def test_uncertain_rows_are_settled_by_the_user(served: Sandbox, journal: bulk.J
         bulk.resolve_as_accepted(journal, "another", "t-1")
 
 
-def test_requests_that_were_not_accepted_are_sent_again(served: Sandbox, journal: bulk.Journal) -> None:
+def test_resolve_not_sent_has_requests_sent_again(served: Sandbox, journal: bulk.Journal) -> None:
     served.add_fault(CREATE, *[Fault(drop=True)] * 2)
     with client_of(served) as client:
         list(bulk.run(client, journal, describe(2), in_flight=1))
@@ -174,7 +174,7 @@ def test_journal_that_lost_its_mark_is_opened_when_its_user_answers(served: Sand
 
 
 @pytest.mark.parametrize("is_journal_first", [True, False])
-def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
+def test_journal_left_during_a_run_closes_it_and_reports_its_tasks(
     served: Sandbox, path: Path, caplog: pytest.LogCaptureFixture, *, is_journal_first: bool
 ) -> None:
     client, journal = client_of(served), bulk.open(path)
@@ -198,7 +198,7 @@ def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
     )
 
 
-def test_an_exception_in_the_loop_gets_a_note(slow: Sandbox, path: Path) -> None:
+def test_exception_during_a_run_gets_a_note_of_its_tasks(slow: Sandbox, path: Path) -> None:
     def fail() -> None:
         with client_of(slow) as client, bulk.open(path) as journal:
             threading.Thread(target=raise_nothing, args=(bulk.run(client, journal, describe(9), in_flight=3),)).start()
@@ -222,7 +222,7 @@ def raise_nothing(run: bulk.Run) -> None:
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_in_a_run_waits_for_the_answers_and_says_what_lives_on(
+def test_ctrl_c_in_a_run_waits_for_the_responses_and_reports_its_tasks(
     slow: Sandbox, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.add_fault(CREATE, *[Fault(delay=0.5)] * 3)
@@ -278,7 +278,9 @@ def test_ctrl_c_in_the_source_of_a_run_pays_for_nothing(slow: Sandbox, path: Pat
     assert slow.requests[CREATE] == 0
 
 
-def test_threads_share_a_run(client: MusicAPI, served: Sandbox, journal: bulk.Journal) -> None:
+def test_run_iterated_by_threads_gives_each_outcome_once(
+    client: MusicAPI, served: Sandbox, journal: bulk.Journal
+) -> None:
     run = bulk.run(client, journal, describe(30), in_flight=10)
     keys: list[str] = []
     threads = [threading.Thread(target=lambda: keys.extend(outcome.record.key for outcome in run)) for _ in range(4)]
@@ -291,7 +293,9 @@ def test_threads_share_a_run(client: MusicAPI, served: Sandbox, journal: bulk.Jo
     assert len(keys) == len(set(keys)) == 30 == len(served.accepted)
 
 
-def test_a_generator_that_asks_for_its_own_run_is_told(client: MusicAPI, journal: bulk.Journal) -> None:
+def test_requests_of_a_generator_that_iterates_its_own_run_are_an_error(
+    client: MusicAPI, journal: bulk.Journal
+) -> None:
     def source() -> Iterator[sonic.Describe]:
         next(run)
         yield from describe(1)
@@ -301,7 +305,7 @@ def test_a_generator_that_asks_for_its_own_run_is_told(client: MusicAPI, journal
         next(run)
 
 
-def test_closing_the_client_from_another_thread_ends_the_run(slow: Sandbox, journal: bulk.Journal) -> None:
+def test_client_closed_in_another_thread_ends_the_run(slow: Sandbox, journal: bulk.Journal) -> None:
     client = client_of(slow)
 
     def close() -> None:
@@ -319,7 +323,7 @@ def test_closing_the_client_from_another_thread_ends_the_run(slow: Sandbox, jour
 
 
 @NEEDS_FORK
-def test_a_child_is_told_that_the_journal_is_its_parents(served: Sandbox, path: Path) -> None:
+def test_journal_in_a_forked_child_is_refused(served: Sandbox, path: Path) -> None:
     done = run_script(
         f"""
         import os
@@ -382,7 +386,7 @@ def test_ctrl_c_at_any_moment_of_opening_leaves_no_journal_open(served: Sandbox,
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-def test_leaving_without_closing_ends_the_process_in_order(served: Sandbox, path: Path) -> None:
+def test_journal_never_closed_lets_the_process_end(served: Sandbox, path: Path) -> None:
     done = run_script(
         f"""
         from musicapi_sync import MusicAPI, bulk, sonic
