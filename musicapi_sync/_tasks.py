@@ -112,10 +112,10 @@ class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``for outcome in client.run(requests, in_flight=50)``.
 
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source in the caller's thread, and
-    only while the next outcome is waited for: leaving the loop stops the taking. A request taken before may still wait
-    for a retry and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not returned is in
-    ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when the outcome
-    of every task that was started has been returned.
+    only while the next outcome is asked for: leaving the loop stops the taking. A request taken before may still
+    wait for a repetition and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not handed
+    over is in ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when
+    every task that was started has been returned.
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
@@ -138,7 +138,7 @@ class Run(Generic[R]):
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are paid for and running, or whose outcome was not returned yet; also after the closing."""
+        """The tasks that are still running, or whose outcome was not returned yet; also after the closing."""
         return tuple(Task(self._view, task) for task in self._run.tasks)
 
     @property
@@ -195,7 +195,7 @@ class Run(Generic[R]):
             self._view.loop.end_run(run)
 
     def close(self) -> None:
-        """Stop: nothing more is started, waiting ends. Tasks that are not finished are still running on the server."""
+        """Stop: nothing more is started, waiting ends. Unfinished tasks are still running on the server."""
         self._close(None)
 
     def _close(self, timeout: float | None) -> None:
@@ -216,7 +216,7 @@ class Run(Generic[R]):
                 self._exhausted = True
             except ClientClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - raised once the outcome of all that was started is returned
+            except Exception as error:  # noqa: BLE001 - raised once all that was started is returned
                 self._exhausted = True
                 self._source_error, self._source_traceback = error, error.__traceback__
             except BaseException as interruption:
@@ -224,7 +224,7 @@ class Run(Generic[R]):
                 raise
 
     def _stop(self, taken: object) -> str | None:
-        """End the run that was interrupted, and say what it leaves at the service; ``taken`` was not returned."""
+        """End the run that was interrupted, and return what it leaves at the service; ``taken`` was not returned."""
         last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
         try:
             with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
@@ -236,9 +236,9 @@ class Run(Generic[R]):
         return self._what_is_left(last)
 
     def _what_is_left(self, last: musicapi_async.Task[Any] | None = None) -> str | None:
-        """Say which tasks are paid for, and neither returned nor named before."""
-        unreturned = (*self._run.tasks, last) if last is not None else self._run.tasks
-        left = {task.id: task for task in unreturned if task.id not in self._named}
+        """Return which tasks are paid for, and neither returned nor named before."""
+        pending = (*self._run.tasks, last) if last is not None else self._run.tasks
+        left = {task.id: task for task in pending if task.id not in self._named}
         self._named.update(left)
         if not left:
             return None

@@ -146,9 +146,9 @@ class Run(Generic[R]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Stop: nothing more is started, waiting ends; what is being paid for gets its answer.
+        """Stop: nothing more is started, waiting ends; paid requests in flight get their responses.
 
-        Tasks that are not finished are still running on the server; ``tasks`` still names them.
+        Unfinished tasks are still running on the server; ``tasks`` still names them.
         """
         self._is_closed = True
         await complete(self._close(asyncio.current_task()))
