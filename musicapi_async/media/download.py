@@ -224,7 +224,7 @@ def _final_name(target: Path, kind: str | None) -> Path:
     if not SUFFIX.fullmatch(target.suffix):
         return target.with_name(f"{target.name}.{kind}")
     if not is_usual_suffix(kind, target.suffix.lower().lstrip(".")):
-        logger.warning("%s is a file in %s format by its content", target, kind)
+        logger.warning("%s is a %s file by its content", target, kind)
     return target
 
 

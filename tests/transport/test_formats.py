@@ -215,7 +215,7 @@ async def test_suffix_of_another_format_is_warned_about(
     async with scripted(reply(200, start + REST)) as server:
         await client.download(f"{server.origin}/song", tmp_path / name)
 
-    assert f"{name} is a file in {file_format} format by its content" in caplog.text
+    assert f"{name} is a {file_format} file by its content" in caplog.text
 
 
 TEXT: Final = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
