@@ -12,8 +12,8 @@ import attrs
 
 import musicapi_async
 from musicapi_async import MusicAPI, Request, Settings, TaskRequest, errors, results
-from musicapi_async._fields import fields_of, wire_of
 from musicapi_async._transport.retry import RULES, Fault, Kind
+from musicapi_async.wire.requests import field_spec, fields_of
 
 PAGE: Final = Path(__file__).with_name("reference.md")
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
@@ -105,17 +105,18 @@ def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
         yield from map(field_row, fields)
         yield ""
     constants = "".join(f", `{name}: {value!r}`" for name, value in kind.constants.items())
-    uploaded = f" (`{kind.uploaded!r}` for an uploaded clip)" if kind.uploaded else ""
+    uploaded = f" (`{kind.upload_task_type!r}` for an uploaded clip)" if kind.upload_task_type else ""
     yield f"`{kind.method} {kind.path}`{constants}{uploaded}. {closing}"
     yield ""
 
 
 def field_row(field: "attrs.Attribute[Any]") -> str:
     """Describe a field in a row of a table."""
-    wire = wire_of(field)
-    sent = wire.default if field.default is None else field.default
+    spec = field_spec(field)
+    sent = spec.sent_default if field.default is None else field.default
     default = "required" if field.default is attrs.NOTHING else "" if sent is None else f"`{sent!r}`"
-    cells = (f"`{field.name}`", f"`{wire.name or field.name}`", type_text(field.type), default, markdown(wire.told))
+    meaning = "; ".join(filter(None, [spec.description, spec.constraints]))
+    cells = (f"`{field.name}`", f"`{spec.name or field.name}`", type_text(field.type), default, markdown(meaning))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

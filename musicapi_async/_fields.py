@@ -7,14 +7,12 @@ import attrs
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async.errors import InvalidRequestError
+from musicapi_async.wire.requests import FieldSpec
 
 __all__ = [
-    "WIRE",
     "Limit",
-    "Wire",
     "can_be_sent",
     "check_order",
-    "fields_of",
     "flag",
     "is_iterable",
     "number_field",
@@ -22,42 +20,15 @@ __all__ = [
     "seed_field",
     "text_field",
     "texts_field",
-    "wire_names",
-    "wire_of",
 ]
 
 Limit: TypeAlias = int | Callable[[Any], int]
 """Characters at most, or a function from the request to them (limits that depend on the model)."""
 
-WIRE: Final = "wire"
 PAIR: Final = 2
 MANY: Final = 8
 LARGEST: Final = 2**53
 """No number is sent that a JSON reader may not hold exactly."""
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-@attrs.frozen(kw_only=True)
-class Wire:
-    """How a field is sent and what is said of it: its wire name (dots lead into objects), its limits in words."""
-
-    name: str | None = None
-    doc: str = ""
-    limits: str = ""
-    write: Callable[[Any], Any] = _same
-    """From the field's value to JSON."""
-    default: object = None
-    """What is sent where the field is not set: a default that may change with a release."""
-    has_twin: bool = False
-    last: int = 0
-
-    @property
-    def told(self) -> str:
-        """What a reader is told of the field: its meaning, then its limits."""
-        return "; ".join(part for part in (self.doc, self.limits) if part)
 
 
 def text_field(
@@ -97,8 +68,8 @@ def text_field(
     limits = [f"at most {limit} characters"] if isinstance(limit, int) else []
     limits += [_briefly(choices)] if choices else []
     limits += [f"begins with {' or '.join(begins)}"] if begins else []
-    known = Wire(name=wire, doc=doc, limits=", ".join(limits), last=last, default=sent_default)
-    return attrs.field(default=default, validator=check, repr=not secret, metadata={WIRE: known})
+    spec = FieldSpec(name=wire, description=doc, constraints=", ".join(limits), last=last, sent_default=sent_default)
+    return attrs.field(default=default, validator=check, repr=not secret, metadata=spec.metadata())
 
 
 def texts_field(
@@ -125,8 +96,8 @@ def texts_field(
                 raise InvalidRequestError(message, name, text, choices)
 
     limits = f"1 to {most} of {_briefly(choices)}"
-    known = Wire(name=wire, doc=doc, limits=limits, write=list)
-    return attrs.field(default=default, converter=_as_tuple, validator=check, metadata={WIRE: known})
+    spec = FieldSpec(name=wire, description=doc, constraints=limits, serialize=list)
+    return attrs.field(default=default, converter=_as_tuple, validator=check, metadata=spec.metadata())
 
 
 def number_field(
@@ -158,8 +129,8 @@ def number_field(
         # Other libraries' numbers are floats too, and not every writer of JSON knows them.
         return float(value) if isinstance(value, float) else value
 
-    known = Wire(name=wire, doc=doc, limits=f"{wanted}{limits}" if whole or limits else "")
-    return attrs.field(default=default, converter=convert, validator=check, metadata={WIRE: known})
+    spec = FieldSpec(name=wire, description=doc, constraints=f"{wanted}{limits}" if whole or limits else "")
+    return attrs.field(default=default, converter=convert, validator=check, metadata=spec.metadata())
 
 
 def seed_field(*, default: None, doc: str = "") -> Any:
@@ -170,7 +141,7 @@ def seed_field(*, default: None, doc: str = "") -> Any:
         if value is not None and not is_number:
             _checked_text(attribute.name, value, wanted="a whole number or text")
 
-    return attrs.field(default=default, validator=check, metadata={WIRE: Wire(doc=doc)})
+    return attrs.field(default=default, validator=check, metadata=FieldSpec(description=doc).metadata())
 
 
 def flag(*, default: bool | None, wire: str | None = None, last: int = 0, doc: str = "") -> Any:
@@ -181,7 +152,9 @@ def flag(*, default: bool | None, wire: str | None = None, last: int = 0, doc: s
             name = attribute.name
             raise InvalidRequestError(f"{name} is {value!r}; it must be True or False", name, value, "True or False")
 
-    return attrs.field(default=default, validator=check, metadata={WIRE: Wire(name=wire, doc=doc, last=last)})
+    return attrs.field(
+        default=default, validator=check, metadata=FieldSpec(name=wire, description=doc, last=last).metadata()
+    )
 
 
 def parts_field(
@@ -206,8 +179,10 @@ def parts_field(
             message = f"{attribute.name} {held}; the service takes 1 to {most}"
             raise InvalidRequestError(message, attribute.name, value, (1, most))
 
-    known = Wire(name=wire, doc=doc, limits=f"1 to {most}", write=lambda parts: [write(part) for part in parts])
-    return attrs.field(default=default, converter=convert, validator=check, metadata={WIRE: known})
+    spec = FieldSpec(
+        name=wire, description=doc, constraints=f"1 to {most}", serialize=lambda parts: [write(part) for part in parts]
+    )
+    return attrs.field(default=default, converter=convert, validator=check, metadata=spec.metadata())
 
 
 def check_order(start: float | None, end: float | None) -> None:
@@ -215,24 +190,6 @@ def check_order(start: float | None, end: float | None) -> None:
     if start is not None and end is not None and end <= start:
         message = f"end is {end!r}; it must be behind start, which is {start!r}"
         raise InvalidRequestError(message, "end", end, f"> {start}")
-
-
-def fields_of(request_class: type) -> "tuple[attrs.Attribute[Any], ...]":
-    """Return the fields of a request class."""
-    found: tuple[attrs.Attribute[Any], ...] = attrs.fields(request_class)
-    return found
-
-
-def wire_of(field: "attrs.Attribute[Any]") -> Wire:
-    """Return how a field is sent."""
-    found = field.metadata[WIRE]
-    assert isinstance(found, Wire)  # noqa: S101 - for the type checker: only the functions above declare fields
-    return found
-
-
-def wire_names(request_class: type) -> Mapping[str, str]:
-    """Map each field of a request class to its wire name."""
-    return {field.name: wire_of(field).name or field.name for field in fields_of(request_class)}
 
 
 def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str = "text") -> str:

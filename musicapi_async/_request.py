@@ -7,11 +7,17 @@ from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 import attrs
 
 from musicapi_async._arguments import described
-from musicapi_async._fields import fields_of, wire_names, wire_of
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.results import UploadedClip
+from musicapi_async.wire.requests import (
+    field_spec,
+    fields_of,
+    structure_request,
+    unstructure_given,
+    unstructure_request,
+    wire_names,
+)
 
-__all__ = ["GET", "POST", "STARTS_TASK", "Method", "Request", "TaskRequest", "checked_item", "dig", "model_of"]
+__all__ = ["GET", "POST", "STARTS_TASK", "Method", "Request", "TaskRequest", "checked_item", "model_of"]
 
 STARTS_TASK: Final = "a request that starts a task, such as sonic.Create(...)"
 """What an error says is wanted."""
@@ -36,7 +42,7 @@ class Request(Generic[R_co]):
     path: ClassVar[str]
     constants: ClassVar[Mapping[str, object]]
     """What the class sends besides its fields, such as ``task_type``; dots lead into objects."""
-    uploaded: ClassVar[str] = ""
+    upload_task_type: ClassVar[str] = ""
     """The ``task_type`` for a clip that was uploaded, where the service wants another one."""
     result: ClassVar[type]
     """The class of what comes back."""
@@ -66,19 +72,8 @@ class Request(Generic[R_co]):
         return rest.partition(".")[0]
 
     def to_wire(self) -> dict[str, object]:
-        """Return the JSON object that is sent: the contract's names, without what is not set."""
-        sent: dict[str, object] = {}
-        for name, value in self.constants.items():
-            _put(sent, name, value)
-        for field in fields_of(type(self)):
-            value, wire = getattr(self, field.name), wire_of(field)
-            if value is None:
-                value = wire.default
-            if value is not None:
-                _put(sent, wire.name or field.name, wire.write(value))
-            if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
-                sent["task_type"] = self.uploaded
-        return sent
+        """Return the JSON object that is sent: the service's names, without what is not set."""
+        return unstructure_request(self)
 
     @classmethod
     def from_wire(cls, body: Mapping[str, object]) -> Self:
@@ -86,33 +81,26 @@ class Request(Generic[R_co]):
 
         Raises InvalidRequestError when the object does not make a valid request.
         """
-        is_uploaded = bool(cls.uploaded) and body.get("task_type") == cls.uploaded
-        given: dict[str, object] = {}
-        for field in fields_of(cls):
-            wire = wire_of(field)
-            value = dig(body, wire.name or field.name)
-            if wire.has_twin and is_uploaded and isinstance(value, str):
-                value = UploadedClip(value)
-            # Clients send empty texts for what is not set.
-            if value is not None and not (value == "" and field.default is None):
-                given[field.name] = value
-        return cls(**given)
+        return structure_request(body, cls)
+
+    def after_unstructure(self, body: dict[str, object]) -> None:
+        """Add to the JSON object what follows from several fields together; for subclasses that have such."""
+
+    @classmethod
+    def before_structure(cls, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the JSON object as its fields alone would make it: the reverse of ``after_unstructure``."""
+        return body
 
     def given(self, names: Collection[str] | None = None) -> dict[str, object]:
         """Return the fields that are set, or those of these names, under their wire names and as they are sent.
 
         What the class adds is left out, the ``task_type`` for an uploaded clip excepted. Names keep their dots.
         """
-        found: dict[str, object] = {}
-        for field in fields_of(type(self)):
-            value = getattr(self, field.name)
-            if value is None or (names is not None and field.name not in names):
-                continue
-            wire = wire_of(field)
-            found[wire.name or field.name] = wire.write(value)
-            if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
-                found["task_type"] = self.uploaded
-        return found
+        given = unstructure_given(self)
+        if names is None:
+            return given
+        left_out = {key for name, key in wire_names(type(self)).items() if name not in names}
+        return {key: value for key, value in given.items() if key not in left_out}
 
     def replace(self, **changes: object) -> Self:
         """Return the same request with some fields changed, checked anew."""
@@ -187,23 +175,4 @@ def model_of(request: Request[Any]) -> str | None:
 def _sent(request: Request[Any], field: "attrs.Attribute[Any]") -> object:
     """Return a field's value, or the default that is sent for it."""
     value = getattr(request, field.name)
-    return wire_of(field).default if value is None else value
-
-
-def _put(body: dict[str, object], name: str, value: object) -> None:
-    """Set a value under a name whose dots lead into objects."""
-    head, dot, rest = name.partition(".")
-    if not dot:
-        body[head] = value
-        return
-    inner = body.setdefault(head, {})
-    assert isinstance(inner, dict)  # noqa: S101 - for the type checker: made here
-    _put(inner, rest, value)
-
-
-def dig(body: Mapping[str, object], name: str) -> object:
-    """Return the value under a name whose dots lead into objects; None when it is not there."""
-    found: object = body
-    for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+    return field_spec(field).sent_default if value is None else value

@@ -58,12 +58,14 @@ class Create(_Song):
     as_of="2026-05-20",
     source="docs.musicapi.ai/api-450367154",
     task_type="extend_music",
-    uploaded="extend_upload_music",
+    upload_task_type="extend_upload_music",
 )
 class Extend(_Song):
     """Continue a clip from ``at`` on."""
 
-    clip: ClipOrId = clip_field(wire="clip_id", has_twin=True, doc="a generated or an uploaded clip, or an id")
+    clip: ClipOrId = clip_field(
+        wire="clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
+    )
     at: float = number_field(wire="starts_at", least=0, doc="seconds from the clip's beginning")
     instruction: str | None = text_field(default=None, doc=INSTRUCTION)
     length: float | None = number_field(default=None, least=1, most=240, doc="seconds of new audio")
@@ -76,12 +78,14 @@ class Extend(_Song):
     as_of="2026-05-20",
     source="docs.musicapi.ai/api-450367170",
     task_type="replace_music",
-    uploaded="replace_upload_music",
+    upload_task_type="replace_upload_music",
 )
 class Replace(_Song):
     """Make a section of a clip anew, from ``start`` to ``end``."""
 
-    clip: ClipOrId = clip_field(wire="clip_id", has_twin=True, doc="a generated or an uploaded clip, or an id")
+    clip: ClipOrId = clip_field(
+        wire="clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
+    )
     start: float = number_field(wire="starts_at", least=0, doc="seconds")
     end: float = number_field(wire="ends_at", least=0, doc="seconds, behind ``start``")
     instruction: str | None = text_field(default=None, doc=INSTRUCTION)
@@ -98,12 +102,14 @@ class Replace(_Song):
     as_of="2026-05-20",
     source="docs.musicapi.ai/api-460957729",
     task_type="cover_music",
-    uploaded="cover_upload_music",
+    upload_task_type="cover_upload_music",
 )
 class Cover(_Song):
     """Make a clip anew in another style; where the service answers that it is retired, prefer ``sonic.cover``."""
 
-    clip: ClipOrId = clip_field(wire="clip_id", has_twin=True, doc="a generated or an uploaded clip, or an id")
+    clip: ClipOrId = clip_field(
+        wire="clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
+    )
     instruction: str = text_field(doc=INSTRUCTION)
     strength: float | None = number_field(default=None, least=0, most=1, doc="0.5 unless given")
 

@@ -49,7 +49,7 @@ class _Song(TaskRequest[Songs]):
 
 @shared_fields
 class _Changed(_Song):
-    clip: ClipOrId = clip_field(wire="continue_clip_id", has_twin=True, doc=EITHER)
+    clip: ClipOrId = clip_field(wire="continue_clip_id", has_upload_variant=True, doc=EITHER)
     lyrics: str = text_field(limit=3000)
     sound: str = text_field(limit=200, doc="style, voice and genre, or what is to change")
     title: str | None = text_field(default=None, limit=80)
@@ -84,7 +84,7 @@ class Describe(_Song):
     as_of=AS_OF,
     source="docs.musicapi.ai/riffusion-extend-music",
     task_type="extend_music",
-    uploaded="extend_upload_music",
+    upload_task_type="extend_upload_music",
     custom_mode=True,
 )
 class Extend(_Changed):
@@ -100,7 +100,7 @@ class Extend(_Changed):
     as_of=AS_OF,
     source=PAGE,
     task_type="cover_music",
-    uploaded="cover_upload_music",
+    upload_task_type="cover_upload_music",
     custom_mode=True,
 )
 class Cover(_Varied):
@@ -114,7 +114,7 @@ class Cover(_Varied):
     as_of=AS_OF,
     source=PAGE,
     task_type="replace_music",
-    uploaded="replace_upload_music",
+    upload_task_type="replace_upload_music",
     custom_mode=True,
 )
 class ReplaceSection(_Changed):
@@ -135,7 +135,7 @@ class ReplaceSection(_Changed):
     as_of=AS_OF,
     source=PAGE,
     task_type="swap_music_sound",
-    uploaded="swap_upload_music_sound",
+    upload_task_type="swap_upload_music_sound",
     custom_mode=True,
 )
 class SwapSound(_Varied):
@@ -149,7 +149,7 @@ class SwapSound(_Varied):
     as_of=AS_OF,
     source="docs.musicapi.ai/riffusion-swap-music-vocals",
     task_type="swap_music_vocals",
-    uploaded="swap_upload_music_vocals",
+    upload_task_type="swap_upload_music_vocals",
     custom_mode=True,
 )
 class SwapVocals(_Varied):

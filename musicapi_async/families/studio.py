@@ -4,7 +4,7 @@ Contract: docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GE
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 from musicapi_async._clip_fields import ClipOrId, clip_field
 from musicapi_async._fields import flag, number_field, text_field
@@ -93,17 +93,15 @@ class Extend(_Song):
             message = "lyrics is given for an instrumental"
             raise InvalidRequestError(message, "lyrics", self.lyrics, "lyrics or instrumental")
 
-    def to_wire(self) -> dict[str, object]:
-        """Return the JSON object that is sent, with the kind of lyrics that follows from what is given."""
-        sent = super().to_wire()
-        sent.pop("instrumental")
-        kind = "instrumental" if self.instrumental else "generate" if self.lyrics is None else "user"
-        return {**sent, "lyrics_type": kind}
+    def after_unstructure(self, body: dict[str, object]) -> None:
+        """Send the flag as one of the service's types of lyrics."""
+        del body["instrumental"]
+        body["lyrics_type"] = "instrumental" if self.instrumental else "generate" if self.lyrics is None else "user"
 
     @classmethod
-    def from_wire(cls, body: Mapping[str, object]) -> Self:
-        """Make the request from the JSON object it is sent as."""
-        return super().from_wire({**body, "instrumental": body.get("lyrics_type") == "instrumental"})
+    def before_structure(cls, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Find the flag in the type of lyrics."""
+        return {**body, "instrumental": body.get("lyrics_type") == "instrumental"}
 
 
 def _check_place(request: _Song, place: str) -> None:

@@ -231,7 +231,7 @@ class Sandbox:
             raise RefusedError("clip not found or has no lyrics", 404)
         only_uploaded = isinstance(made, (sonic.AddVocals, sonic.AddInstrumental))
         takes_uploaded = isinstance(clip, UploadedClip) or only_uploaded
-        if is_known and (made.uploaded or only_uploaded) and is_uploaded != takes_uploaded:
+        if is_known and (made.upload_task_type or only_uploaded) and is_uploaded != takes_uploaded:
             raise RefusedError("The 'task_type' field is invalid for this clip.")
 
     def _submit_batch(self, body: object, account: Account) -> web.StreamResponse:

@@ -87,9 +87,9 @@ class Guided(Song[R]):
             message = "description is given besides lyrics; the service takes one of them"
             raise InvalidRequestError(message, "description", self.description, "lyrics or description")
 
-    def to_wire(self) -> dict[str, object]:
-        """Return the JSON object that is sent, with the mode that follows from what is given."""
-        return {**super().to_wire(), "custom_mode": self.description is None}
+    def after_unstructure(self, body: dict[str, object]) -> None:
+        """Add the service's mode: with a description it writes the lyrics."""
+        body["custom_mode"] = self.description is None
 
 
 @shared_fields

@@ -65,12 +65,14 @@ class Describe(Song[Songs]):
     as_of="2026-10-07",
     source=PAGE,
     task_type="extend_music",
-    uploaded="extend_upload_music",
+    upload_task_type="extend_upload_music",
 )
 class Extend(Drafted[Songs]):
     """Continue a clip from ``at`` on; the two results are the continuations alone: ``sonic.concat`` joins them."""
 
-    clip: ClipOrId = clip_field(wire="continue_clip_id", has_twin=True, doc="a generated or an uploaded clip, or an id")
+    clip: ClipOrId = clip_field(
+        wire="continue_clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
+    )
     at: float = number_field(wire="continue_at", least=0, doc="seconds from the clip's beginning; 0.1 suits uploads")
     duration: int | None = number_field(default=None, least=10, most=360, whole=True, doc=LENGTH)
     use_suno_cdn: bool = flag(default=False, last=2, doc=CDN)
@@ -93,12 +95,14 @@ class Concat(Reported[Songs]):
     as_of="2026-07-15",
     source=PAGE,
     task_type="cover_music",
-    uploaded="cover_upload_music",
+    upload_task_type="cover_upload_music",
 )
 class Cover(Drafted[Songs]):
     """Make two covers of a clip, in another style or with other words."""
 
-    clip: ClipOrId = clip_field(wire="continue_clip_id", has_twin=True, doc="a generated or an uploaded clip, or an id")
+    clip: ClipOrId = clip_field(
+        wire="continue_clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
+    )
     audio_weight: float | None = number_field(
         default=None, least=0, most=1, doc="closeness to the source: up to 0.3 free, from 0.7 close"
     )
