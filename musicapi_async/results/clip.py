@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 import attrs
 
@@ -109,8 +109,9 @@ class Clip(Result):
     model: Annotated[str | None, wire("mv")] = None
     # The reason of a failure has no fixed name.
     error: Annotated[str | None, wire("error_message", "error", "message")] = None
-    _raw: Annotated[Mapping[str, object] | Row, wire("raw", read=values.unchanged)] = attrs.field(
-        factory=dict, repr=False, eq=False, alias="raw"
+    # The service's own object; until it is asked for, the slot may hold the ``Row`` it is parsed from.
+    raw: Annotated[Mapping[str, object], wire("raw", read=values.unchanged)] = attrs.field(
+        factory=dict, repr=False, eq=False
     )
 
     @property
@@ -119,17 +120,34 @@ class Clip(Result):
         return self.state in {SUCCEEDED, FAILED}
 
     @cached_property
-    def raw(self) -> Mapping[str, object]:
-        """The service's own object."""
-        return self._raw.told.rows()[self._raw.at] if isinstance(self._raw, Row) else self._raw
-
-    @cached_property
     def words(self) -> tuple[Word, ...]:
         """The words with their times, in order; empty where the service sends none.
 
         A song has hundreds: they are read on first access, not when the reply arrives.
         """
-        return self._raw.told.words()[self._raw.at] if isinstance(self._raw, Row) else _words(self._raw)
+        raw = _RAW_SLOT.__get__(self)
+        return raw.told.words()[raw.at] if isinstance(raw, Row) else _words(raw)
+
+
+class _ParsedRaw:
+    """The attribute ``Clip.raw``: an object that was kept as bytes is parsed when it is first read."""
+
+    def __get__(self, clip: Any, owner: object = None) -> Any:
+        if clip is None:
+            return self
+        raw = _RAW_SLOT.__get__(clip)
+        if isinstance(raw, Row):
+            raw = raw.told.rows()[raw.at]
+            _RAW_SLOT.__set__(clip, raw)
+        return raw
+
+    def __set__(self, clip: Any, raw: object) -> None:
+        _RAW_SLOT.__set__(clip, raw)
+
+
+_RAW_SLOT: Final = vars(Clip)["raw"]
+# So that attrs.asdict, attrs.evolve, copies and pickles meet the object itself too.
+setattr(Clip, "raw", _ParsedRaw())  # noqa: B010 - for type checkers it is the field
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@
 
 import functools
 import json
+import pickle
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -60,7 +61,7 @@ def plain(value: object) -> object:
         told = {"id": value.id, "family": value.family}
         return told if value.uploaded is None else {**told, "uploaded": plain(value.uploaded)}
     if isinstance(value, Clip):
-        seen = attrs.asdict(value, filter=lambda field, found: field.name != "_raw" and found is not None)
+        seen = attrs.asdict(value, filter=lambda field, found: field.name != "raw" and found is not None)
         words = [attrs.asdict(word) for word in value.words]
         return {name: plain(found) for name, found in seen.items()} | ({"words": words} if words else {})
     if isinstance(value, datetime):
@@ -103,6 +104,13 @@ def test_what_is_sent_stands_for_the_same_request(operation: str, case: Case) ->
     assert kind.from_wire(sent) == kind(**case["fields"])
 
 
+@pytest.mark.parametrize(("operation", "case"), cases("requests"))
+def test_asdict_of_a_request_is_plain_json(operation: str, case: Case) -> None:
+    request: Any = OPERATIONS[operation](**case["fields"])
+
+    assert json.loads(json.dumps(attrs.asdict(request))).keys() == attrs.fields_dict(type(request)).keys()
+
+
 @pytest.mark.parametrize(("operation", "case"), cases("answers"))
 async def test_an_answer_becomes_this(operation: str, case: Case) -> None:
     request = OPERATIONS[operation](**recorded(operation)["requests"][0]["fields"])
@@ -143,6 +151,22 @@ async def test_a_look_tells_this(operation: str, case: Case) -> None:
     if state.status == "failed":
         assert state.error is not None
         assert told_by(state.error, case["failure"]) == case["failure"]
+
+
+@pytest.mark.parametrize(("operation", "case"), [case for case in cases("looks") if "result" in case.values[1]])
+async def test_asdict_of_a_polled_result_holds_plain_values_alone(operation: str, case: Case) -> None:
+    accepted = next(answer for answer in recorded(operation)["answers"] if "result" in answer)
+    request = OPERATIONS[operation](**recorded(operation)["requests"][0]["fields"])
+    replies = [reply(one["status"], one["body"]) for one in (accepted, case)]
+    async with scripted(*replies) as server, MusicAPI("k-123", base_url=server.base_url) as client:
+        task = await send(client, request)
+        assert isinstance(task, Task)
+        result: Any = (await task.poll()).result
+
+    # Raises TypeError for whatever is neither JSON nor a time.
+    json.dumps(attrs.asdict(result), default=datetime.isoformat)
+    json.dumps(result.to_dict())
+    assert attrs.evolve(result) == result == pickle.loads(pickle.dumps(result))  # noqa: S301 - our own
 
 
 def edges(limit: Case) -> tuple[list[object], list[object]]:
