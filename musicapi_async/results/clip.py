@@ -95,9 +95,10 @@ class Clip(Result):
 
     clip_id: Annotated[str, wire("clip_id", read=values.text_or_empty)] = ""
     title: str | None = None
-    state: str | None = None
-    audio_url: str | None = None
-    stream_url: str | None = None
+    # ``structure_clip`` has read these.
+    state: Annotated[str | None, wire(read=values.unchanged)] = None
+    audio_url: Annotated[str | None, wire(read=values.unchanged)] = None
+    stream_url: Annotated[str | None, wire(read=values.unchanged)] = None
     image_url: str | None = None
     video_url: str | None = None
     # Producer has been seen to leave out the last letter.
@@ -165,8 +166,8 @@ class Songs(Several[Clip]):
     def from_clips(cls, clips: Sequence[Clip]) -> Self:
         """Sort the clips of a finished task into playable and failed ones."""
         return cls(
-            clips=tuple(clip for clip in clips if clip.state != FAILED),
-            failed=tuple(clip for clip in clips if clip.state == FAILED),
+            clips=tuple([clip for clip in clips if clip.state != FAILED]),
+            failed=tuple([clip for clip in clips if clip.state == FAILED]),
         )
 
     def _items(self) -> tuple[Clip, ...]:
@@ -182,9 +183,10 @@ def structure_clip(row: Mapping[str, object], source: object = None) -> Clip:
     ``source`` is the place to parse the object from again; without one the object itself is kept.
     """
     state, url = state_and_url(row)
-    is_finished = state == SUCCEEDED
-    urls = {"audio_url": url if is_finished else None, "stream_url": None if is_finished else url}
-    return _structure_fields({**row, "state": state, **urls, "raw": source if isinstance(source, Row) else row}, Clip)
+    file_url, stream_url = (url, None) if state == SUCCEEDED else (None, url)
+    raw = source if isinstance(source, Row) else row
+    prepared = {**row, "state": state, "audio_url": file_url, "stream_url": stream_url, "raw": raw}
+    return _structure_fields(prepared, Clip)
 
 
 structured_by(Clip, structure_clip)
@@ -199,6 +201,8 @@ def state_and_url(row: Mapping[str, object]) -> tuple[str | None, str | None]:
     """
     url = values.text(row.get("audio_url")) or None
     state = values.text(row.get("state"))
+    if state == SUCCEEDED:
+        return state, url
     if not state:
         return SUCCEEDED if url else None, url
     word = state.strip().lower()
