@@ -1,9 +1,9 @@
 """Structuring against the last release with hand-written readers: responses to results, requests to JSON.
 
 Commit b8af022 is built into a virtual environment of its own, with the same versions of its dependencies (needs git and
-a package index). A process for each build does the same work by turns, in interleaved rounds; a ratio
-is taken within a round. What is measured is what a poll does with the bytes of its response, and what a submission does
-with its request before they are written as JSON.
+a package index). A process for each build does the same work by turns, in interleaved rounds; a ratio is taken within a
+round. What is measured is what a poll does with the bytes of its response, and what a submission does with its request
+before that is written as JSON.
 """
 
 import gc
@@ -20,8 +20,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
-from bench_reply import CLIPS, REPLY, TASK_ID, WORDS
 from common import MICROSECONDS, REPLIES, print_table, print_title, ratio, spread, verdict
+from long_response import CLIPS, REPLY, TASK_ID, WORDS
 
 COMMIT: Final = "b8af022"
 ROUNDS: Final = 40
