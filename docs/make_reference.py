@@ -68,7 +68,8 @@ def operations_of(family: str) -> list[type[Request[Any]]]:
 def contents() -> str:
     """List every operation, a row for each family."""
     links = {
-        family: ", ".join(f"[{kind.called}](#{anchor(kind)})" for kind in operations_of(family)) for family in FAMILIES
+        family: ", ".join(f"[{kind.method_name}](#{anchor(kind)})" for kind in operations_of(family))
+        for family in FAMILIES
     }
     rows = [f"| [{family}](#{family}) | {listed} |" for family, listed in links.items()]
     return "\n".join(["| family | operations |", "|---|---|", *rows, ""])

@@ -36,17 +36,18 @@ def text_field(
     default: Any = attrs.NOTHING,
     wire: str | None = None,
     sent_default: str | None = None,
-    limit: Limit | None = None,
+    max_length: Limit | None = None,
     choices: tuple[str, ...] = (),
     begins: tuple[str, ...] = (),
     secret: bool = False,
     last: int = 0,
     doc: str = "",
 ) -> Any:
-    """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` or with one of ``begins``, if any.
+    """Declare a text: not blank, at most ``max_length`` characters, one of ``choices``.
 
-    A ``secret`` is not shown by repr(), nor is its value in an error; those with a higher ``last`` stand further back.
-    ``sent_default`` is sent where the field is None: None means that the user left the choice to us.
+    It begins with one of ``begins`` where any are given. A ``secret`` is not shown by repr(), nor is its value in an
+    error. ``sent_default`` is sent where the field is None: None means that the user left the choice to us. Fields with
+    a higher ``last`` come later among the parameters.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -60,12 +61,12 @@ def text_field(
         if begins and not text.startswith(begins):
             message = f"{name} is {text!r}; it must begin with {' or '.join(begins)}"
             raise InvalidRequestError(message, name, text, begins)
-        most = limit(request) if callable(limit) else limit
+        most = max_length(request) if callable(max_length) else max_length
         if most is not None and len(text) > most:
             message = f"{name} has {len(text)} characters; the service takes at most {most}"
             raise InvalidRequestError(message, name, None if secret else text, most)
 
-    limits = [f"at most {limit} characters"] if isinstance(limit, int) else []
+    limits = [f"at most {max_length} characters"] if isinstance(max_length, int) else []
     limits += [_briefly(choices)] if choices else []
     limits += [f"begins with {' or '.join(begins)}"] if begins else []
     spec = FieldSpec(name=wire, description=doc, constraints=", ".join(limits), last=last, sent_default=sent_default)
@@ -77,11 +78,11 @@ def texts_field(
     wire: str,
     choices: tuple[str, ...],
     default: tuple[str, ...] | None,
-    most: int | None = None,
+    max_items: int | None = None,
     doc: str = "",
 ) -> Any:
-    """Declare one to ``most`` of ``choices``, each once; None only where it is the default."""
-    most = len(choices) if most is None else most
+    """Declare one to ``max_items`` of ``choices``, each once; None only where it is the default."""
+    most = len(choices) if max_items is None else max_items
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and default is None:
@@ -104,26 +105,24 @@ def number_field(
     *,
     default: Any = attrs.NOTHING,
     wire: str | None = None,
-    least: float | None = None,
-    most: float | None = None,
+    ge: float | None = None,
+    le: float | None = None,
     whole: bool = False,
     doc: str = "",
 ) -> Any:
-    """Declare a number from ``least`` to ``most``, both included."""
+    """Declare a number from ``ge`` to ``le``, both included."""
     wanted = "a whole number" if whole else "a number"
-    limits = _range_text(least, most)
+    limits = _range_text(ge, le)
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and attribute.default is None:
             return
         name = attribute.name
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise InvalidRequestError(f"{name} is {value!r}; it must be {wanted}{limits}", name, value, (least, most))
+            raise InvalidRequestError(f"{name} is {value!r}; it must be {wanted}{limits}", name, value, (ge, le))
         # Written so that NaN, which compares false with everything, is refused.
-        if not (-LARGEST < value < LARGEST and (least is None or value >= least) and (most is None or value <= most)):
-            raise InvalidRequestError(
-                f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (least, most)
-            )
+        if not (-LARGEST < value < LARGEST and (ge is None or value >= ge) and (le is None or value <= le)):
+            raise InvalidRequestError(f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (ge, le))
 
     def convert(value: Any) -> Any:
         # Other libraries' numbers are floats too, and not every writer of JSON knows them.
@@ -134,7 +133,7 @@ def number_field(
 
 
 def seed_field(*, default: None, doc: str = "") -> Any:
-    """Declare a seed: a whole number, or a text as the service told it."""
+    """Declare a seed: a whole number, or a text as the service reports it."""
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         is_number = isinstance(value, int) and not isinstance(value, bool) and -LARGEST < value < LARGEST
@@ -162,11 +161,11 @@ def parts_field(
     wire: str,
     read: Callable[[Any], Any],
     write: Callable[[Any], Any],
-    most: int,
+    max_items: int,
     default: Any = attrs.NOTHING,
     doc: str,
 ) -> Any:
-    """Declare 1 to ``most`` values of a kind of their own; ``read`` makes or checks each, ``write`` makes it JSON."""
+    """Declare 1 to ``max_items`` values of a class; ``read`` makes or checks each, ``write`` makes it JSON."""
 
     def convert(value: Any) -> Any:
         return tuple(read(part) for part in value) if is_iterable(value) else value
@@ -174,13 +173,16 @@ def parts_field(
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and default is None:
             return
-        if not isinstance(value, tuple) or not 1 <= len(value) <= most:
+        if not isinstance(value, tuple) or not 1 <= len(value) <= max_items:
             held = f"holds {len(value)}" if isinstance(value, tuple) else f"is {value!r}"
-            message = f"{attribute.name} {held}; the service takes 1 to {most}"
-            raise InvalidRequestError(message, attribute.name, value, (1, most))
+            message = f"{attribute.name} {held}; the service takes 1 to {max_items}"
+            raise InvalidRequestError(message, attribute.name, value, (1, max_items))
 
     spec = FieldSpec(
-        name=wire, description=doc, constraints=f"1 to {most}", serialize=lambda parts: [write(part) for part in parts]
+        name=wire,
+        description=doc,
+        constraints=f"1 to {max_items}",
+        serialize=lambda parts: [write(part) for part in parts],
     )
     return attrs.field(default=default, converter=convert, validator=check, metadata=spec.metadata())
 
@@ -206,7 +208,7 @@ def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str
 
 
 def can_be_sent(value: str) -> bool:
-    """Tell whether a text is whole Unicode: half a letter has no bytes."""
+    """Tell whether a text is whole Unicode: a lone surrogate has no bytes."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -231,9 +233,9 @@ def _briefly(choices: tuple[str, ...]) -> str:
     return _listed(choices) if len(choices) <= MANY else f"{len(choices)} words, from {choices[0]!r} to {choices[-1]!r}"
 
 
-def _range_text(least: float | None, most: float | None) -> str:
-    if least is not None and most is not None:
-        return f" from {least:g} to {most:g}"
-    if least is not None:
-        return f" of at least {least:g}"
-    return f" of at most {most:g}" if most is not None else ""
+def _range_text(ge: float | None, le: float | None) -> str:
+    if ge is not None and le is not None:
+        return f" from {ge:g} to {le:g}"
+    if ge is not None:
+        return f" of at least {ge:g}"
+    return f" of at most {le:g}" if le is not None else ""

@@ -101,18 +101,16 @@ def known_operations() -> "tuple[type[Request[Any]], ...]":
 
 def operation_at(method: str, path: str, body: Mapping[str, object]) -> "type[Request[Any]] | None":
     """Return the loaded operation a body is meant for: of those at this path the one of whose constants it has most."""
-    here = [kind for kind in known_operations() if (kind.method, kind.path) == (method, path)]
-    meant = [kind for kind in here if _has(body, kind)]
-    return max(meant, key=lambda kind: len(kind.constants), default=None)
+    at_path = [cls for cls in known_operations() if (cls.method, cls.path) == (method, path)]
+    matching = [cls for cls in at_path if _has_constants(body, cls)]
+    return max(matching, key=lambda cls: len(cls.constants), default=None)
 
 
-def _has(body: Mapping[str, object], kind: "type[Request[Any]]") -> bool:
-    told = {"task_type": "create_music", **body}
-    if "custom_mode" not in body:
-        told["custom_mode"] = kind.constants.get("custom_mode")
-    if kind.upload_task_type and told["task_type"] == kind.upload_task_type:
-        told["task_type"] = kind.constants.get("task_type")
-    return all(dig(told, name) == value for name, value in kind.constants.items())
+def _has_constants(body: Mapping[str, object], cls: "type[Request[Any]]") -> bool:
+    body = {"task_type": "create_music", "custom_mode": cls.constants.get("custom_mode"), **body}
+    if cls.upload_task_type and body["task_type"] == cls.upload_task_type:
+        body["task_type"] = cls.constants.get("task_type")
+    return all(dig(body, name) == value for name, value in cls.constants.items())
 
 
 def _described(cls: "type[Request[Any]]") -> str:

@@ -1,4 +1,4 @@
-"""Requests as values: what every request is and can do. Operations are declared with ``_operation.operation``."""
+"""The base classes of requests. Operations are declared with ``_operation.operation``. No I/O."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -20,7 +20,7 @@ from musicapi_async.wire.requests import (
 __all__ = ["GET", "POST", "STARTS_TASK", "Method", "Request", "TaskRequest", "checked_item", "model_of"]
 
 STARTS_TASK: Final = "a request that starts a task, such as sonic.Create(...)"
-"""What an error says is wanted."""
+"""The wanted argument, in the words of an error."""
 
 R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., object])
@@ -41,29 +41,29 @@ class Request(Generic[R_co]):
     method: ClassVar[Method]
     path: ClassVar[str]
     constants: ClassVar[Mapping[str, object]]
-    """What the class sends besides its fields, such as ``task_type``; dots lead into objects."""
+    """Sent with every request besides its fields, such as ``task_type``; dots lead into objects."""
     upload_task_type: ClassVar[str] = ""
     """The ``task_type`` for a clip that was uploaded, where the service wants another one."""
     result: ClassVar[type]
-    """The class of what comes back."""
+    """The class of the result."""
     credits: ClassVar[float | None]
-    """What the service's pages said it costs, ``as_of`` a date: for people to read, never for a decision."""
+    """Its price on the service's pages, ``as_of`` a date: for people to read, never for a decision."""
     as_of: ClassVar[str]
     source: ClassVar[str]
-    """Where the contract of this operation was read."""
-    called: ClassVar[str] = "?"
-    """The name of its method; the family's list gives it."""
-    instead: ClassVar[str] = ""
-    """What to use when the service has retired this operation."""
-    is_prepared: ClassVar[bool] = False
-    """True where the service answers 202 while it prepares, and asking again is free."""
-    seconds: ClassVar[float] = 0.0
-    """The least time limit of this call: some take longer than others."""
+    """The page that documents this operation."""
+    method_name: ClassVar[str] = "?"
+    """The name of its method, set by the family that has it."""
+    replacement: ClassVar[str] = ""
+    """The operation to use where the service has retired this one."""
+    is_async_export: ClassVar[bool] = False
+    """True where the service responds with 202 while it prepares a file, and further requests for it are free."""
+    min_timeout: ClassVar[float] = 0.0
+    """The smallest time limit of this call, in seconds: some take longer than others."""
 
     @classmethod
     def operation_name(cls) -> str:
         """Return the operation's name: that of its method, such as ``sonic.describe``."""
-        return f"{cls.family()}.{cls.called}"
+        return f"{cls.family()}.{cls.method_name}"
 
     @classmethod
     def family(cls) -> str:
@@ -107,20 +107,21 @@ class Request(Generic[R_co]):
         return type(self)(**{**{name: getattr(self, name) for name in wire_names(type(self))}, **changes})
 
     def __eq__(self, other: object) -> bool:
-        """Compare by class and by what is sent; not made for each class: that would double what an import costs."""
+        """Compare by class and by the values that are sent."""
+        # Not attrs' own: to generate one for each class would double the time that an import takes.
         if not isinstance(other, Request) or type(self) is not type(other):
             return NotImplemented
         return self._values() == other._values()
 
     def __hash__(self) -> int:
-        """Hash by class and by what is sent."""
+        """Hash by class and by the values that are sent."""
         return hash((type(self), self._values()))
 
     def _values(self) -> tuple[object, ...]:
         return tuple(_sent(self, field) for field in fields_of(type(self)))
 
     def __repr__(self) -> str:
-        """Show what is set, without secrets."""
+        """Show the fields that are set, without secrets."""
         fields = fields_of(type(self))
         shown = [field for field in fields if field.repr and getattr(self, field.name) != field.default]
         values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
@@ -144,17 +145,17 @@ class TaskRequest(Request[R_co]):
 
     __slots__ = ()
 
-    promised: ClassVar[int] = 2
-    """How many clips the operation promises; fewer means that the task is not finished yet."""
-    look: ClassVar[str] = ""
-    """The path under which its tasks are looked at; that of its family unless told otherwise."""
-    is_bare: ClassVar[bool] = False
-    """True where the reply's ``data`` is the task's id itself."""
+    expected_clips: ClassVar[int] = 2
+    """How many clips the operation makes; with fewer the task is not finished yet."""
+    polled_at: ClassVar[str] = ""
+    """The path under which its tasks are polled, where it is not that of its family."""
+    id_in_data: ClassVar[bool] = False
+    """True where the response's ``data`` is the task's id itself."""
 
     @classmethod
-    def look_path(cls) -> str:
-        """Return the path under which its tasks are looked at."""
-        return cls.look or f"/{cls.family()}/task"
+    def poll_path(cls) -> str:
+        """Return the path under which its tasks are polled."""
+        return cls.polled_at or f"/{cls.family()}/task"
 
 
 def checked_item(request: object) -> TaskRequest[Any]:

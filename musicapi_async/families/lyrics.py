@@ -18,7 +18,7 @@ __all__ = ["Make"]
 class Make(Request[LyricsDrafts]):
     """Write two drafts of lyrics from a description, in the description's language."""
 
-    description: str = text_field(limit=119)
+    description: str = text_field(max_length=119)
 
 
 class Lyrics(Family):

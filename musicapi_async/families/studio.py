@@ -26,13 +26,13 @@ REGULAR: Final[dict[str, Any]] = {"config.mode": "regular"}
 
 @shared_fields
 class _Song(TaskRequest[Songs]):
-    instead = "client.sonic"
-    is_bare = True
+    replacement = "client.sonic"
+    id_in_data = True
 
-    prompt_strength: float = number_field(default=0.5, least=0, most=1, doc="high: closer to the prompt, less natural")
-    clarity_strength: float = number_field(default=0.25, least=0, most=1)
-    lyrics_strength: float = number_field(default=0.5, least=0, most=1)
-    generation_quality: float = number_field(default=0.75, least=0, most=1)
+    prompt_strength: float = number_field(default=0.5, ge=0, le=1, doc="high: closer to the prompt, less natural")
+    clarity_strength: float = number_field(default=0.25, ge=0, le=1)
+    lyrics_strength: float = number_field(default=0.5, ge=0, le=1)
+    generation_quality: float = number_field(default=0.75, ge=0, le=1)
     model: str | None = text_field(
         last=1,
         default=None,
@@ -43,8 +43,8 @@ class _Song(TaskRequest[Songs]):
     negative_prompt: str | None = text_field(default=None)
     bypass_prompt_optimization: bool | None = flag(default=None)
     seed: int | None = number_field(default=None, whole=True, doc="-1 for a random one")
-    lyrics_placement_start: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
-    lyrics_placement_end: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
+    lyrics_placement_start: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+    lyrics_placement_end: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -55,7 +55,7 @@ class _Song(TaskRequest[Songs]):
 class Create(_Song):
     """Make two songs from your lyrics. Marked unavailable by the vendor: prefer ``sonic.create``."""
 
-    lyrics: str = text_field(limit=1000)
+    lyrics: str = text_field(max_length=1000)
     tags: str = text_field(wire="prompt", doc="styles")
 
 
@@ -80,10 +80,10 @@ class Extend(_Song):
     clip: ClipOrId = clip_field(wire="config.source.song_id")
     tags: str = text_field(wire="prompt", doc="styles; a description where the service writes the lyrics")
     direction: str = text_field(default="continuation", wire="config.mode", choices=("continuation", "precede"))
-    lyrics: str | None = text_field(default=None, limit=1000, doc="written by the service unless given")
+    lyrics: str | None = text_field(default=None, max_length=1000, doc="written by the service unless given")
     instrumental: bool = flag(default=False, doc="no voice")
-    song_section_start: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
-    song_section_end: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
+    song_section_start: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+    song_section_end: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""

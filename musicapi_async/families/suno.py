@@ -24,8 +24,8 @@ SOURCE: Final = "musicapi-sdk 0.1.0, legacy /suno paths"
 class Create(sonic.Create):
     """Make two songs from your lyrics, by the legacy address of ``sonic.create``."""
 
-    look = "/suno/clip"
-    instead = "client.sonic.create"
+    polled_at = "/suno/clip"
+    replacement = "client.sonic.create"
 
 
 @operation(
@@ -34,19 +34,19 @@ class Create(sonic.Create):
 class Describe(sonic.Describe):
     """Make two songs from a description, by the legacy address of ``sonic.describe``."""
 
-    look = "/suno/clip"
-    instead = "client.sonic.describe"
+    polled_at = "/suno/clip"
+    replacement = "client.sonic.describe"
 
 
 @operation(POST, "/suno/make-lyrics", credits=2, as_of="2026-05-01", source=SOURCE)
 class MakeLyrics(TaskRequest[LyricsDrafts]):
     """Have lyrics written, as a task; ``lyrics.make`` answers at once."""
 
-    look = "/suno/get-lyrics"
-    promised = 1
-    instead = "client.lyrics.make"
+    polled_at = "/suno/get-lyrics"
+    expected_clips = 1
+    replacement = "client.lyrics.make"
 
-    description: str = text_field(wire="prompt", limit=119)
+    description: str = text_field(wire="prompt", max_length=119)
 
 
 @operation(POST, "/suno/get-song", credits=None, as_of="2026-05-01", source=SOURCE)

@@ -68,7 +68,7 @@ def paths() -> frozenset[tuple[str, str]]:
 
 def look_paths() -> frozenset[str]:
     """Return the paths under which tasks are looked at."""
-    return frozenset(kind.look_path() for kind in operations() if issubclass(kind, TaskRequest))
+    return frozenset(kind.poll_path() for kind in operations() if issubclass(kind, TaskRequest))
 
 
 def request_of(path: str, body: object) -> Request[Any]:
