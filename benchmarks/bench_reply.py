@@ -41,9 +41,9 @@ PYDANTIC: Final = "pydantic, words included"
 
 def readers() -> Mapping[str, Callable[[bytes], object]]:
     """Return the ways to read a reply, over the JSON parser that this process has."""
+    from musicapi_async import riffusion  # noqa: PLC0415
     from musicapi_async._tasks.state import TaskRule, TaskState, read_state  # noqa: PLC0415 - after orjson is hidden
     from musicapi_async._transport.replies import Reply  # noqa: PLC0415
-    from musicapi_async.families import riffusion  # noqa: PLC0415
     from musicapi_async.results import Songs  # noqa: PLC0415
     from musicapi_async.wire.json import read_json  # noqa: PLC0415
 

@@ -38,10 +38,9 @@ class Job(NamedTuple):
 
 def jobs() -> Mapping[str, Job]:
     """Return the work, by the names of the build and the JSON parser of this process."""
-    from musicapi_async import sonic  # noqa: PLC0415 - after orjson is hidden
+    from musicapi_async import riffusion, sonic  # noqa: PLC0415 - after orjson is hidden
     from musicapi_async._tasks.state import TaskRule, read_state  # noqa: PLC0415
     from musicapi_async._transport.replies import Reply  # noqa: PLC0415
-    from musicapi_async.families import riffusion  # noqa: PLC0415
 
     rule, attempted = TaskRule.of(riffusion.Create), f"GET /riffusion/task/{TASK_ID}"
     running, finished = (REPLIES[name].partition(b"\r\n\r\n")[2] for name in (b"running", b"finished"))

@@ -82,7 +82,7 @@ def anchor(kind: type[Request[Any]]) -> str:
 
 def family_part(family: str) -> str:
     """Describe a family and its operations."""
-    module = importlib.import_module(f"musicapi_async.families.{family}")
+    module = importlib.import_module(f"musicapi_async.requests.{family}")
     parts = [f"## {family}", "", markdown(inspect.getdoc(module) or ""), ""]
     for kind in operations_of(family):
         parts += operation_part(kind)

@@ -68,7 +68,7 @@ class Request(Generic[R_co]):
     @classmethod
     def family(cls) -> str:
         """Return the name of the family it belongs to, such as ``sonic``."""
-        _, _, rest = cls.__module__.partition(".families.")
+        _, _, rest = cls.__module__.partition(".requests.")
         return rest.partition(".")[0]
 
     def to_wire(self) -> dict[str, object]:

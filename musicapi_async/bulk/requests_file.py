@@ -17,7 +17,7 @@ from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.keys import KEY_VERSION, digest_of
 from musicapi_async.bulk.states import Planned, Row
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families import operations
+from musicapi_async.requests import operations
 from musicapi_async.wire.requests import fields_of
 
 __all__ = [

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from musicapi_async._request import Request
-from musicapi_async.families import lyrics, riffusion, sonic, suno
+from musicapi_async.requests import lyrics, riffusion, sonic, suno
 from musicapi_async.sandbox.audio import AUDIO_SUFFIX, SECONDS
 from musicapi_async.sandbox.state import SandboxTask, World, lyrics_of, word_timings
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._transport.shielding import complete
-from musicapi_async.families import sonic
+from musicapi_async.requests import sonic
 from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox import audio
 from musicapi_async.sandbox.answers import accepted, answer, takes_a_while

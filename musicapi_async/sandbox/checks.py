@@ -6,7 +6,7 @@ from typing import Any, Final
 from musicapi_async._operation import operation_at
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
+from musicapi_async.requests import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
 from musicapi_async.wire.requests import dig, wire_names
 
 __all__ = ["RefusedError", "look_paths", "paths", "request_of"]

@@ -11,7 +11,7 @@ from musicapi_async._fields import flag, number_field, text_field
 from musicapi_async._operation import operation, shared_fields
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._family import TaskFamily, submits
+from musicapi_async.requests._family import TaskFamily, submits
 from musicapi_async.results import Songs
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "Create", "Describe", "Extend", "Instrumental"]

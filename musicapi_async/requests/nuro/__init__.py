@@ -12,9 +12,9 @@ from musicapi_async._fields import number_field, parts_field, text_field, texts_
 from musicapi_async._operation import operation, shared_fields
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._family import TaskFamily, submits
-from musicapi_async.families._shared import Reported
-from musicapi_async.families.nuro.words import (
+from musicapi_async.requests._family import TaskFamily, submits
+from musicapi_async.requests._shared import Reported
+from musicapi_async.requests.nuro.words import (
     GENRES,
     INSTRUMENTS,
     MOODS,

@@ -8,7 +8,7 @@ from musicapi_async._fields import check_order, number_field, parts_field, text_
 from musicapi_async._operation import operation, operation_at
 from musicapi_async._request import GET, POST, Request, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._shared import UPLOAD_SECONDS, WEB
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB
 from musicapi_async.results import (
     AlignedLyrics,
     Batch,

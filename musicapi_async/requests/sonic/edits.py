@@ -8,8 +8,8 @@ from musicapi_async._fields import check_order, flag, number_field, text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._shared import UPLOAD_SECONDS, WEB, Reported
-from musicapi_async.families.sonic._shared import Drafted, Guided, Styled
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB, Reported
+from musicapi_async.requests.sonic._shared import Drafted, Guided, Styled
 from musicapi_async.results import ExtendedSongs, ReplacedSections, Songs, Stems, Voice
 
 __all__ = [

@@ -9,8 +9,8 @@ from musicapi_async._clip_fields import ClipOrId, clip_field
 from musicapi_async._fields import check_order, flag, number_field, text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST
-from musicapi_async.families._shared import Reported
-from musicapi_async.families.sonic._shared import CDN, Drafted, Made, Song, Styled, lyrics_limit
+from musicapi_async.requests._shared import Reported
+from musicapi_async.requests.sonic._shared import CDN, Drafted, Made, Song, Styled, lyrics_limit
 from musicapi_async.results import Songs
 
 __all__ = [

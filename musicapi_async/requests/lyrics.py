@@ -8,7 +8,7 @@ from typing import Final
 from musicapi_async._fields import text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, Request
-from musicapi_async.families._family import Family, calls
+from musicapi_async.requests._family import Family, calls
 from musicapi_async.results import LyricsDrafts
 
 __all__ = ["Make"]

@@ -8,9 +8,9 @@ from typing import ClassVar, Final
 from musicapi_async._fields import text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, Request, TaskRequest
-from musicapi_async.families import sonic
-from musicapi_async.families._family import TaskFamily, calls, submits
-from musicapi_async.families._shared import WEB
+from musicapi_async.requests import sonic
+from musicapi_async.requests._family import TaskFamily, calls, submits
+from musicapi_async.requests._shared import WEB
 from musicapi_async.results import LyricsDrafts, SharedSong, Songs
 
 __all__ = ["Create", "Describe", "GetSong", "MakeLyrics"]

@@ -10,8 +10,8 @@ from musicapi_async._fields import check_order, number_field, seed_field, text_f
 from musicapi_async._operation import operation, shared_fields
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._family import TaskFamily, submits
-from musicapi_async.families._shared import UPLOAD_SECONDS, WEB, Reported
+from musicapi_async.requests._family import TaskFamily, submits
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB, Reported
 from musicapi_async.results import DownloadFiles, Songs, UploadedClip
 
 __all__ = ["FORMATS", "MODELS", "Cover", "Create", "Download", "Extend", "Replace", "Upload"]

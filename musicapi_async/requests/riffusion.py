@@ -9,8 +9,8 @@ from musicapi_async._clip_fields import ClipOrId, clip_field
 from musicapi_async._fields import check_order, flag, number_field, text_field
 from musicapi_async._operation import operation, shared_fields
 from musicapi_async._request import POST, Request, TaskRequest
-from musicapi_async.families._family import TaskFamily, calls, submits
-from musicapi_async.families._shared import UPLOAD_SECONDS, WEB
+from musicapi_async.requests._family import TaskFamily, calls, submits
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB
 from musicapi_async.results import Songs, UploadedClip
 
 __all__ = [

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 from musicapi_async._fields import flag, number_field, text_field
 from musicapi_async._operation import shared_fields
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._shared import Reported
+from musicapi_async.requests._shared import Reported
 
 __all__ = ["CDN", "DEFAULT_MODEL", "MODELS", "Drafted", "Guided", "Made", "Song", "Styled", "lyrics_limit"]
 
