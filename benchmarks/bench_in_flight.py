@@ -24,7 +24,7 @@ from musicapi_async._lifetime import Shared
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._tasks.task import Task
-from musicapi_async.families import sonic
+from musicapi_async.requests import sonic
 
 TASKS: Final = 20_000
 GAP: Final = 20.0

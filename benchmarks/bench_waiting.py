@@ -29,7 +29,7 @@ from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._tasks.task import Task
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.watch import Watch
-from musicapi_async.families import sonic
+from musicapi_async.requests import sonic
 from musicapi_async.results import Songs
 
 MANY: Final = 100_000

@@ -12,8 +12,8 @@ import attrs
 
 import musicapi_async
 from musicapi_async import MusicAPI, Request, Settings, TaskRequest, errors, results
-from musicapi_async._fields import fields_of, wire_of
 from musicapi_async._transport.retry import RULES, Fault, Kind
+from musicapi_async.wire.requests import field_spec, fields_of
 
 PAGE: Final = Path(__file__).with_name("reference.md")
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
@@ -68,7 +68,8 @@ def operations_of(family: str) -> list[type[Request[Any]]]:
 def contents() -> str:
     """List every operation, a row for each family."""
     links = {
-        family: ", ".join(f"[{kind.called}](#{anchor(kind)})" for kind in operations_of(family)) for family in FAMILIES
+        family: ", ".join(f"[{kind.method_name}](#{anchor(kind)})" for kind in operations_of(family))
+        for family in FAMILIES
     }
     rows = [f"| [{family}](#{family}) | {listed} |" for family, listed in links.items()]
     return "\n".join(["| family | operations |", "|---|---|", *rows, ""])
@@ -81,7 +82,7 @@ def anchor(kind: type[Request[Any]]) -> str:
 
 def family_part(family: str) -> str:
     """Describe a family and its operations."""
-    module = importlib.import_module(f"musicapi_async.families.{family}")
+    module = importlib.import_module(f"musicapi_async.requests.{family}")
     parts = [f"## {family}", "", markdown(inspect.getdoc(module) or ""), ""]
     for kind in operations_of(family):
         parts += operation_part(kind)
@@ -105,17 +106,18 @@ def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
         yield from map(field_row, fields)
         yield ""
     constants = "".join(f", `{name}: {value!r}`" for name, value in kind.constants.items())
-    uploaded = f" (`{kind.uploaded!r}` for an uploaded clip)" if kind.uploaded else ""
+    uploaded = f" (`{kind.upload_task_type!r}` for an uploaded clip)" if kind.upload_task_type else ""
     yield f"`{kind.method} {kind.path}`{constants}{uploaded}. {closing}"
     yield ""
 
 
 def field_row(field: "attrs.Attribute[Any]") -> str:
     """Describe a field in a row of a table."""
-    wire = wire_of(field)
-    sent = wire.default if field.default is None else field.default
+    spec = field_spec(field)
+    sent = spec.sent_default if field.default is None else field.default
     default = "required" if field.default is attrs.NOTHING else "" if sent is None else f"`{sent!r}`"
-    cells = (f"`{field.name}`", f"`{wire.name or field.name}`", type_text(field.type), default, markdown(wire.told))
+    meaning = "; ".join(filter(None, [spec.description, spec.constraints]))
+    cells = (f"`{field.name}`", f"`{spec.name or field.name}`", type_text(field.type), default, markdown(meaning))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

@@ -26,18 +26,18 @@ from musicapi_async._transport.caller import raise_cancellation
 from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.session import Guard
 from musicapi_async.errors import UncertainSubmissionError
-from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.saved import Progress, SavedFile
+from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Batch, Clip, Credits, DownloadFile, Evidence
 
 if TYPE_CHECKING:
-    from musicapi_async.families.lyrics import Lyrics
-    from musicapi_async.families.nuro import Nuro
-    from musicapi_async.families.producer import Producer
-    from musicapi_async.families.riffusion import Riffusion
-    from musicapi_async.families.sonic import Sonic
-    from musicapi_async.families.studio import Studio
-    from musicapi_async.families.suno import Suno
+    from musicapi_async.requests.lyrics import Lyrics
+    from musicapi_async.requests.nuro import Nuro
+    from musicapi_async.requests.producer import Producer
+    from musicapi_async.requests.riffusion import Riffusion
+    from musicapi_async.requests.sonic import Sonic
+    from musicapi_async.requests.studio import Studio
+    from musicapi_async.requests.suno import Suno
 
 __all__ = ["JSON", "MusicAPI"]
 
@@ -97,49 +97,49 @@ class MusicAPI:
     @property
     def sonic(self) -> "Sonic":
         """Songs from lyrics or a description, and what can be done with them."""
-        from musicapi_async.families.sonic import Sonic
+        from musicapi_async.requests.sonic import Sonic
 
         return Sonic(self)
 
     @property
     def producer(self) -> "Producer":
         """One song for each request, made from a sound, from lyrics, or from another clip."""
-        from musicapi_async.families.producer import Producer
+        from musicapi_async.requests.producer import Producer
 
         return Producer(self)
 
     @property
     def riffusion(self) -> "Riffusion":
         """Songs with the time of every word; deprecated by the vendor."""
-        from musicapi_async.families.riffusion import Riffusion
+        from musicapi_async.requests.riffusion import Riffusion
 
         return Riffusion(self)
 
     @property
     def nuro(self) -> "Nuro":
         """Songs with a voice, and instrumentals; retired on some hosts."""
-        from musicapi_async.families.nuro import Nuro
+        from musicapi_async.requests.nuro import Nuro
 
         return Nuro(self)
 
     @property
     def studio(self) -> "Studio":
         """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
-        from musicapi_async.families.studio import Studio
+        from musicapi_async.requests.studio import Studio
 
         return Studio(self)
 
     @property
     def suno(self) -> "Suno":
         """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
-        from musicapi_async.families.suno import Suno
+        from musicapi_async.requests.suno import Suno
 
         return Suno(self)
 
     @property
     def lyrics(self) -> "Lyrics":
         """Drafts of words for a song."""
-        from musicapi_async.families.lyrics import Lyrics
+        from musicapi_async.requests.lyrics import Lyrics
 
         return Lyrics(self)
 

@@ -106,7 +106,7 @@ class TaskRule(Generic[R_co]):
         if rule is None:
             family = request.family()
             called = f"{family}.{request.__name__}"
-            rule = cls(family, request.promised, request.result, request.look_path(), request.instead, called)
+            rule = cls(family, request.expected_clips, request.result, request.poll_path(), request.replacement, called)
             _rules[request] = rule
         return cast("TaskRule[R_co]", rule)
 

@@ -4,14 +4,14 @@ Contract: docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GE
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 from musicapi_async._clip_fields import ClipOrId, clip_field
 from musicapi_async._fields import flag, number_field, text_field
 from musicapi_async._operation import operation, shared_fields
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._family import TaskFamily, submits
+from musicapi_async.requests._family import TaskFamily, submits
 from musicapi_async.results import Songs
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "Create", "Describe", "Extend", "Instrumental"]
@@ -26,13 +26,13 @@ REGULAR: Final[dict[str, Any]] = {"config.mode": "regular"}
 
 @shared_fields
 class _Song(TaskRequest[Songs]):
-    instead = "client.sonic"
-    is_bare = True
+    replacement = "client.sonic"
+    id_in_data = True
 
-    prompt_strength: float = number_field(default=0.5, least=0, most=1, doc="high: closer to the prompt, less natural")
-    clarity_strength: float = number_field(default=0.25, least=0, most=1)
-    lyrics_strength: float = number_field(default=0.5, least=0, most=1)
-    generation_quality: float = number_field(default=0.75, least=0, most=1)
+    prompt_strength: float = number_field(default=0.5, ge=0, le=1, doc="high: closer to the prompt, less natural")
+    clarity_strength: float = number_field(default=0.25, ge=0, le=1)
+    lyrics_strength: float = number_field(default=0.5, ge=0, le=1)
+    generation_quality: float = number_field(default=0.75, ge=0, le=1)
     model: str | None = text_field(
         last=1,
         default=None,
@@ -43,8 +43,8 @@ class _Song(TaskRequest[Songs]):
     negative_prompt: str | None = text_field(default=None)
     bypass_prompt_optimization: bool | None = flag(default=None)
     seed: int | None = number_field(default=None, whole=True, doc="-1 for a random one")
-    lyrics_placement_start: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
-    lyrics_placement_end: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
+    lyrics_placement_start: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+    lyrics_placement_end: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -55,7 +55,7 @@ class _Song(TaskRequest[Songs]):
 class Create(_Song):
     """Make two songs from your lyrics. Marked unavailable by the vendor: prefer ``sonic.create``."""
 
-    lyrics: str = text_field(limit=1000)
+    lyrics: str = text_field(max_length=1000)
     tags: str = text_field(wire="prompt", doc="styles")
 
 
@@ -80,10 +80,10 @@ class Extend(_Song):
     clip: ClipOrId = clip_field(wire="config.source.song_id")
     tags: str = text_field(wire="prompt", doc="styles; a description where the service writes the lyrics")
     direction: str = text_field(default="continuation", wire="config.mode", choices=("continuation", "precede"))
-    lyrics: str | None = text_field(default=None, limit=1000, doc="written by the service unless given")
+    lyrics: str | None = text_field(default=None, max_length=1000, doc="written by the service unless given")
     instrumental: bool = flag(default=False, doc="no voice")
-    song_section_start: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
-    song_section_end: float | None = number_field(default=None, least=0, most=1, doc="a share of the song")
+    song_section_start: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+    song_section_end: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -93,17 +93,15 @@ class Extend(_Song):
             message = "lyrics is given for an instrumental"
             raise InvalidRequestError(message, "lyrics", self.lyrics, "lyrics or instrumental")
 
-    def to_wire(self) -> dict[str, object]:
-        """Return the JSON object that is sent, with the kind of lyrics that follows from what is given."""
-        sent = super().to_wire()
-        sent.pop("instrumental")
-        kind = "instrumental" if self.instrumental else "generate" if self.lyrics is None else "user"
-        return {**sent, "lyrics_type": kind}
+    def after_unstructure(self, body: dict[str, object]) -> None:
+        """Send the flag as one of the service's types of lyrics."""
+        del body["instrumental"]
+        body["lyrics_type"] = "instrumental" if self.instrumental else "generate" if self.lyrics is None else "user"
 
     @classmethod
-    def from_wire(cls, body: Mapping[str, object]) -> Self:
-        """Make the request from the JSON object it is sent as."""
-        return super().from_wire({**body, "instrumental": body.get("lyrics_type") == "instrumental"})
+    def before_structure(cls, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Find the flag in the type of lyrics."""
+        return {**body, "instrumental": body.get("lyrics_type") == "instrumental"}
 
 
 def _check_place(request: _Song, place: str) -> None:

@@ -12,9 +12,9 @@ from musicapi_async._fields import number_field, parts_field, text_field, texts_
 from musicapi_async._operation import operation, shared_fields
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._family import TaskFamily, submits
-from musicapi_async.families._shared import Reported
-from musicapi_async.families.nuro.words import (
+from musicapi_async.requests._family import TaskFamily, submits
+from musicapi_async.requests._shared import Reported
+from musicapi_async.requests.nuro.words import (
     GENRES,
     INSTRUMENTS,
     MOODS,
@@ -78,8 +78,8 @@ def _segment(value: Any) -> Segment:
 
 @shared_fields
 class _Song(Reported[Songs]):
-    promised = 1
-    instead = "client.sonic for songs, client.producer for instrumentals"
+    expected_clips = 1
+    replacement = "client.sonic for songs, client.producer for instrumentals"
 
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source="docs.musicapi.ai/create-nuro-music", type="vocal")
@@ -89,12 +89,12 @@ class Vocal(_Song):
     What is left out is guessed.
     """
 
-    lyrics: str = text_field(limit=2000, doc="with tags such as ``[verse]``, in lower case")
+    lyrics: str = text_field(max_length=2000, doc="with tags such as ``[verse]``, in lower case")
     gender: str | None = text_field(default=None, choices=("Female", "Male"))
     genre: str | None = text_field(default=None, choices=VOCAL_GENRES, doc="one of ``nuro.VOCAL_GENRES``")
     mood: str | None = text_field(default=None, choices=VOCAL_MOODS, doc="one of ``nuro.VOCAL_MOODS``")
     timbre: str | None = text_field(default=None, choices=VOCAL_TIMBRES, doc="one of ``nuro.VOCAL_TIMBRES``")
-    duration: int | None = number_field(default=None, least=30, most=240, whole=True, doc="seconds")
+    duration: int | None = number_field(default=None, ge=30, le=240, whole=True, doc="seconds")
 
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm")
@@ -103,16 +103,18 @@ class Instrumental(_Song):
 
     description: str = text_field()
     genres: Sequence[str] | None = texts_field(
-        default=None, wire="genre", choices=GENRES, most=5, doc="of ``nuro.GENRES``"
+        default=None, wire="genre", choices=GENRES, max_items=5, doc="of ``nuro.GENRES``"
     )
-    moods: Sequence[str] | None = texts_field(default=None, wire="mood", choices=MOODS, most=5, doc="of ``nuro.MOODS``")
+    moods: Sequence[str] | None = texts_field(
+        default=None, wire="mood", choices=MOODS, max_items=5, doc="of ``nuro.MOODS``"
+    )
     instruments: Sequence[str] | None = texts_field(
-        default=None, wire="instrument", choices=INSTRUMENTS, most=5, doc="of ``nuro.INSTRUMENTS``"
+        default=None, wire="instrument", choices=INSTRUMENTS, max_items=5, doc="of ``nuro.INSTRUMENTS``"
     )
     themes: Sequence[str] | None = texts_field(
-        default=None, wire="theme", choices=THEMES, most=5, doc="of ``nuro.THEMES``"
+        default=None, wire="theme", choices=THEMES, max_items=5, doc="of ``nuro.THEMES``"
     )
-    duration: int | None = number_field(default=None, least=1, most=60, whole=True, doc="seconds, 60 unless given")
+    duration: int | None = number_field(default=None, ge=1, le=60, whole=True, doc="seconds, 60 unless given")
 
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm", version="v2.0")
@@ -123,14 +125,14 @@ class InstrumentalV2(_Song):
     where it is given as well.
     """
 
-    description: str = text_field(limit=199)
-    duration: int | None = number_field(default=None, least=LEAST_TOTAL, most=MOST_TOTAL, whole=True, doc="seconds")
+    description: str = text_field(max_length=199)
+    duration: int | None = number_field(default=None, ge=LEAST_TOTAL, le=MOST_TOTAL, whole=True, doc="seconds")
     segments: Sequence[Segment] | None = parts_field(
         default=None,
         wire="segments",
         read=_segment,
         write=attrs.asdict,
-        most=24,
+        max_items=24,
         doc="``nuro.Segment`` values, in order",
     )
 

@@ -8,7 +8,7 @@ from musicapi_async._fields import check_order, number_field, parts_field, text_
 from musicapi_async._operation import operation, operation_at
 from musicapi_async._request import GET, POST, Request, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._shared import UPLOAD_SECONDS, WEB
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB
 from musicapi_async.results import (
     AlignedLyrics,
     Batch,
@@ -47,7 +47,7 @@ CREATE: Final = "/sonic/create"
 class Upload(Request[UploadedClip]):
     """Bring your own audio to the service, as a clip that can be extended, covered or sung over; takes about 20 s."""
 
-    seconds = UPLOAD_SECONDS
+    min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(
         begins=WEB, doc="a public, direct address of an MP3 or WAV of at most 8 minutes, whose host answers HEAD"
@@ -58,13 +58,13 @@ class Upload(Request[UploadedClip]):
 class CreatePersona(Request[Persona]):
     """Make a persona of a clip's voice, for ``sonic.persona_song``."""
 
-    name: str = text_field(limit=79)
+    name: str = text_field(max_length=79)
     clip: ClipOrId = clip_field(wire="clip_id")
     description: str | None = text_field(default=None, wire="describe")
-    styles: str | None = text_field(default=None, limit=2000)
+    styles: str | None = text_field(default=None, max_length=2000)
     vox_audio_id: str | None = text_field(default=None, doc="from ``sonic.vox``, with the same range")
-    start: float | None = number_field(default=None, wire="vocal_start_s", least=0, doc="seconds")
-    end: float | None = number_field(default=None, wire="vocal_end_s", least=0, doc="seconds")
+    start: float | None = number_field(default=None, wire="vocal_start_s", ge=0, doc="seconds")
+    end: float | None = number_field(default=None, wire="vocal_end_s", ge=0, doc="seconds")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -77,7 +77,7 @@ class CreatePersona(Request[Persona]):
 class AlignLyrics(Request[AlignedLyrics]):
     """Find when each word of a clip is sung; later calls for the same clip are free."""
 
-    is_prepared = True
+    is_async_export = True
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
@@ -94,10 +94,8 @@ class GetVox(Request[Vox]):
     """Take the voice out of at most 30 seconds of a clip, which should be at most 24 hours old."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
-    start: float | None = number_field(default=None, wire="vocal_start_s", least=0, doc="seconds")
-    end: float | None = number_field(
-        default=None, wire="vocal_end_s", least=0, doc="seconds, at most 30 behind ``start``"
-    )
+    start: float | None = number_field(default=None, wire="vocal_start_s", ge=0, doc="seconds")
+    end: float | None = number_field(default=None, wire="vocal_end_s", ge=0, doc="seconds, at most 30 behind ``start``")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -118,7 +116,7 @@ class GetWav(Request[DownloadFile]):
 class GetMidi(Request[Midi]):
     """Find the notes of a clip or a stem, which should be at most 24 hours old; waits while they are prepared."""
 
-    is_prepared = True
+    is_async_export = True
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
@@ -127,7 +125,7 @@ class GetMidi(Request[Midi]):
 class Download(Request[DownloadFiles]):
     """Have a clip's files prepared in other formats, for ``client.download``; waits while they are prepared."""
 
-    is_prepared = True
+    is_async_export = True
 
     clip: ClipOrId = clip_field(wire="clip_id")
     formats: Sequence[str] = texts_field(wire="formats", choices=FORMATS, doc="which files", default=FORMATS)
@@ -142,8 +140,8 @@ class UpsampleTags(Request[UpsampledTags]):
 
 def _item(value: Any) -> TaskRequest[Songs]:
     """Return an item of a batch; one that was read from JSON is made into its request."""
-    kind = operation_at(POST, CREATE, value) if isinstance(value, Mapping) else None
-    request = value if kind is None else kind.from_wire(value)
+    cls = operation_at(POST, CREATE, value) if isinstance(value, Mapping) else None
+    request = value if cls is None else cls.from_wire(value)
     if not isinstance(request, TaskRequest) or request.path != CREATE:
         # Not the value itself: it may hold a webhook's secret.
         message = f"items holds a {type(value).__name__} that is no request of {CREATE}, such as sonic.Create(...)"
@@ -156,7 +154,11 @@ class SubmitBatch(Request[Batch]):
     """Start 1 to 10 tasks with one call, for the price of each; ``client.run`` takes any number, one call each."""
 
     items: Sequence[TaskRequest[Songs]] = parts_field(
-        wire="items", read=_item, write=lambda request: request.to_wire(), most=10, doc="such as ``sonic.Create(...)``"
+        wire="items",
+        read=_item,
+        write=lambda request: request.to_wire(),
+        max_items=10,
+        doc="such as ``sonic.Create(...)``",
     )
 
 

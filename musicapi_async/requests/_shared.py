@@ -20,7 +20,7 @@ class Reported(TaskRequest[R]):
     """A task whose end the service can report to a webhook."""
 
     webhook_url: str | None = text_field(
-        default=None, limit=1024, begins=("https://",), last=3, doc="where the service reports the end"
+        default=None, max_length=1024, begins=("https://",), last=3, doc="where the service reports the end"
     )
     webhook_secret: str | None = text_field(
         default=None, secret=True, last=3, doc="what the service signs its report with"

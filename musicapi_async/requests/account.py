@@ -7,7 +7,7 @@ from typing import Final
 
 from musicapi_async._operation import operation
 from musicapi_async._request import GET, Request
-from musicapi_async.families._family import Family, calls
+from musicapi_async.requests._family import Family, calls
 from musicapi_async.results import Credits
 
 __all__ = ["GetCredits"]

@@ -8,8 +8,8 @@ from musicapi_async._fields import check_order, flag, number_field, text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._shared import UPLOAD_SECONDS, WEB, Reported
-from musicapi_async.families.sonic._shared import Drafted, Guided, Styled
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB, Reported
+from musicapi_async.requests.sonic._shared import Drafted, Guided, Styled
 from musicapi_async.results import ExtendedSongs, ReplacedSections, Songs, Stems, Voice
 
 __all__ = [
@@ -31,39 +31,39 @@ WHOLE: Final = "also join the new part with the song: ``full`` of each result"
 class UploadCover(Guided[Songs]):
     """Upload audio and make two covers of it, in one step; the uploaded clip is in ``task.uploaded``."""
 
-    seconds = UPLOAD_SECONDS
+    min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(begins=WEB, doc=AUDIO)
-    audio_weight: float | None = number_field(default=None, least=0, most=1, doc="closeness to the source")
-    duration: int | None = number_field(default=None, least=10, most=360, whole=True, doc="seconds to aim at")
+    audio_weight: float | None = number_field(default=None, ge=0, le=1, doc="closeness to the source")
+    duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc="seconds to aim at")
 
 
 @operation(POST, "/sonic/upload-extend", credits=15, as_of="2026-07-15", source="docs.aimusicapi.ai/api-32136900")
 class UploadExtend(Guided[ExtendedSongs]):
     """Upload audio and continue it, in one step; the uploaded clip is in ``task.uploaded``."""
 
-    seconds = UPLOAD_SECONDS
+    min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(begins=WEB, doc=AUDIO)
-    at: float | None = number_field(default=None, wire="continue_at", least=0, doc="seconds from the beginning")
+    at: float | None = number_field(default=None, wire="continue_at", ge=0, doc="seconds from the beginning")
     auto_concat: bool | None = flag(default=None, doc=WHOLE)
-    audio_weight: float | None = number_field(default=None, least=0, most=1, doc="closeness to the source")
-    duration: int | None = number_field(default=None, least=10, most=360, whole=True, doc="seconds to aim at")
+    audio_weight: float | None = number_field(default=None, ge=0, le=1, doc="closeness to the source")
+    duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc="seconds to aim at")
 
 
 @operation(POST, "/sonic/sample", credits=15, as_of="2026-07-15", source="docs.musicapi.ai/sample-this-song")
 class Sample(Drafted[Songs]):
     """Make two songs around a piece of a clip or of your own audio: give ``clip`` or ``url``."""
 
-    seconds = UPLOAD_SECONDS
+    min_timeout = UPLOAD_SECONDS
 
-    start: float = number_field(wire="chop_sample_start_s", least=0, doc="seconds")
-    end: float = number_field(wire="chop_sample_end_s", least=0, doc="seconds, behind ``start``")
+    start: float = number_field(wire="chop_sample_start_s", ge=0, doc="seconds")
+    end: float = number_field(wire="chop_sample_end_s", ge=0, doc="seconds, behind ``start``")
     url: str | None = text_field(default=None, begins=WEB, doc=AUDIO)
     clip: ClipOrId | None = clip_field(default=None, wire="sample_clip_id")
-    tags: str | None = text_field(default=None, limit=200, doc="styles, comma-separated")
+    tags: str | None = text_field(default=None, max_length=200, doc="styles, comma-separated")
     instrumental: bool = flag(default=False, wire="make_instrumental", doc="no voice")
-    audio_weight: float | None = number_field(default=None, least=0, most=1, doc="closeness to the source")
+    audio_weight: float | None = number_field(default=None, ge=0, le=1, doc="closeness to the source")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -79,8 +79,8 @@ class Mashup(Drafted[Songs]):
     """Make two songs out of two clips."""
 
     clips: Sequence[ClipOrId] = clips_field(wire="mashup_clip_ids", count=2, doc="two clips, or their ids")
-    tags: str | None = text_field(default=None, limit=200, doc="styles, comma-separated")
-    audio_weight: float | None = number_field(default=None, least=0, most=1, doc="closeness to the sources")
+    tags: str | None = text_field(default=None, max_length=200, doc="styles, comma-separated")
+    audio_weight: float | None = number_field(default=None, ge=0, le=1, doc="closeness to the sources")
 
 
 @operation(POST, "/sonic/replace-section", credits=10, as_of="2026-09-03", source="docs.musicapi.ai/api-413625810")
@@ -88,13 +88,13 @@ class ReplaceSection(Styled[ReplacedSections]):
     """Make a section of a clip anew, from ``start`` to ``end``."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
-    start: float = number_field(wire="infill_start_s", least=0, doc="seconds")
-    end: float = number_field(wire="infill_end_s", least=0, doc="seconds, behind ``start``")
-    lyrics: str | None = text_field(default=None, wire="prompt", limit=5000, doc="the words of the whole song")
+    start: float = number_field(wire="infill_start_s", ge=0, doc="seconds")
+    end: float = number_field(wire="infill_end_s", ge=0, doc="seconds, behind ``start``")
+    lyrics: str | None = text_field(default=None, wire="prompt", max_length=5000, doc="the words of the whole song")
     section_lyrics: str | None = text_field(
-        default=None, wire="infill_lyrics", limit=3000, doc="the words of the new section"
+        default=None, wire="infill_lyrics", max_length=3000, doc="the words of the new section"
     )
-    tags: str | None = text_field(default=None, limit=1000, doc="styles, comma-separated")
+    tags: str | None = text_field(default=None, max_length=1000, doc="styles, comma-separated")
     auto_concat: bool | None = flag(default=None, doc=WHOLE)
 
     def __attrs_post_init__(self) -> None:
@@ -113,7 +113,7 @@ class BasicStems(TaskRequest[Stems]):
 class FullStems(TaskRequest[Stems]):
     """Take a clip apart into every instrument: 12 stems, or the 24 newer pages speak of."""
 
-    promised = 12
+    expected_clips = 12
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
@@ -122,7 +122,7 @@ class FullStems(TaskRequest[Stems]):
 class CreateVoice(Reported[Voice]):
     """Make a voice of a recording, for ``sonic.persona_song``."""
 
-    seconds = UPLOAD_SECONDS
+    min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(
         wire="audio_url",

@@ -1,4 +1,4 @@
-"""What the service offers, one module for each family; each is loaded when it is first used.
+"""The request classes, one module for each family of the service; each is loaded when it is first used.
 
 A program uses one or two of them, and making all the request classes costs as much as half of the HTTP library.
 """

@@ -8,7 +8,7 @@ from typing import Final
 from musicapi_async._fields import text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, Request
-from musicapi_async.families._family import Family, calls
+from musicapi_async.requests._family import Family, calls
 from musicapi_async.results import LyricsDrafts
 
 __all__ = ["Make"]
@@ -18,7 +18,7 @@ __all__ = ["Make"]
 class Make(Request[LyricsDrafts]):
     """Write two drafts of lyrics from a description, in the description's language."""
 
-    description: str = text_field(limit=119)
+    description: str = text_field(max_length=119)
 
 
 class Lyrics(Family):

@@ -46,7 +46,7 @@ class Family:
         """Name each method after the attribute it stands under."""
         for name, value in vars(cls).items():
             if hasattr(value, "request_class"):
-                value.request_class.called = name
+                value.request_class.method_name = name
                 value.__name__, value.__qualname__, value.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
 
 

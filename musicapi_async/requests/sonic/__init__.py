@@ -6,9 +6,9 @@ Contract: docs.musicapi.ai "Sonic".
 from typing import ClassVar, Final
 
 from musicapi_async._request import TaskRequest
-from musicapi_async.families._family import TaskFamily, calls, submits
-from musicapi_async.families.sonic._shared import DEFAULT_MODEL, MODELS
-from musicapi_async.families.sonic.edits import (
+from musicapi_async.requests._family import TaskFamily, calls, submits
+from musicapi_async.requests.sonic._shared import DEFAULT_MODEL, MODELS
+from musicapi_async.requests.sonic.edits import (
     BasicStems,
     CreateVoice,
     FullStems,
@@ -18,7 +18,7 @@ from musicapi_async.families.sonic.edits import (
     UploadCover,
     UploadExtend,
 )
-from musicapi_async.families.sonic.songs import (
+from musicapi_async.requests.sonic.songs import (
     AddInstrumental,
     AddVocals,
     Concat,
@@ -29,7 +29,7 @@ from musicapi_async.families.sonic.songs import (
     PersonaSong,
     Remaster,
 )
-from musicapi_async.families.sonic.tools import (
+from musicapi_async.requests.sonic.tools import (
     FORMATS,
     AlignLyrics,
     CreatePersona,

@@ -8,9 +8,9 @@ from typing import ClassVar, Final
 from musicapi_async._fields import text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, Request, TaskRequest
-from musicapi_async.families import sonic
-from musicapi_async.families._family import TaskFamily, calls, submits
-from musicapi_async.families._shared import WEB
+from musicapi_async.requests import sonic
+from musicapi_async.requests._family import TaskFamily, calls, submits
+from musicapi_async.requests._shared import WEB
 from musicapi_async.results import LyricsDrafts, SharedSong, Songs
 
 __all__ = ["Create", "Describe", "GetSong", "MakeLyrics"]
@@ -24,8 +24,8 @@ SOURCE: Final = "musicapi-sdk 0.1.0, legacy /suno paths"
 class Create(sonic.Create):
     """Make two songs from your lyrics, by the legacy address of ``sonic.create``."""
 
-    look = "/suno/clip"
-    instead = "client.sonic.create"
+    polled_at = "/suno/clip"
+    replacement = "client.sonic.create"
 
 
 @operation(
@@ -34,19 +34,19 @@ class Create(sonic.Create):
 class Describe(sonic.Describe):
     """Make two songs from a description, by the legacy address of ``sonic.describe``."""
 
-    look = "/suno/clip"
-    instead = "client.sonic.describe"
+    polled_at = "/suno/clip"
+    replacement = "client.sonic.describe"
 
 
 @operation(POST, "/suno/make-lyrics", credits=2, as_of="2026-05-01", source=SOURCE)
 class MakeLyrics(TaskRequest[LyricsDrafts]):
     """Have lyrics written, as a task; ``lyrics.make`` answers at once."""
 
-    look = "/suno/get-lyrics"
-    promised = 1
-    instead = "client.lyrics.make"
+    polled_at = "/suno/get-lyrics"
+    expected_clips = 1
+    replacement = "client.lyrics.make"
 
-    description: str = text_field(wire="prompt", limit=119)
+    description: str = text_field(wire="prompt", max_length=119)
 
 
 @operation(POST, "/suno/get-song", credits=None, as_of="2026-05-01", source=SOURCE)

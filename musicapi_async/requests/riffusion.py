@@ -9,8 +9,8 @@ from musicapi_async._clip_fields import ClipOrId, clip_field
 from musicapi_async._fields import check_order, flag, number_field, text_field
 from musicapi_async._operation import operation, shared_fields
 from musicapi_async._request import POST, Request, TaskRequest
-from musicapi_async.families._family import TaskFamily, calls, submits
-from musicapi_async.families._shared import UPLOAD_SECONDS, WEB
+from musicapi_async.requests._family import TaskFamily, calls, submits
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB
 from musicapi_async.results import Songs, UploadedClip
 
 __all__ = [
@@ -36,7 +36,7 @@ EITHER: Final = "a generated or an uploaded clip, or an id"
 
 @shared_fields
 class _Song(TaskRequest[Songs]):
-    instead = "client.sonic"
+    replacement = "client.sonic"
 
     model: str | None = text_field(
         last=1,
@@ -49,24 +49,24 @@ class _Song(TaskRequest[Songs]):
 
 @shared_fields
 class _Changed(_Song):
-    clip: ClipOrId = clip_field(wire="continue_clip_id", has_twin=True, doc=EITHER)
-    lyrics: str = text_field(limit=3000)
-    sound: str = text_field(limit=200, doc="style, voice and genre, or what is to change")
-    title: str | None = text_field(default=None, limit=80)
+    clip: ClipOrId = clip_field(wire="continue_clip_id", has_upload_variant=True, doc=EITHER)
+    lyrics: str = text_field(max_length=3000)
+    sound: str = text_field(max_length=200, doc="style, voice and genre, or what is to change")
+    title: str | None = text_field(default=None, max_length=80)
 
 
 @shared_fields
 class _Varied(_Changed):
-    vocal_variation: float | None = number_field(default=None, least=0, most=1)
+    vocal_variation: float | None = number_field(default=None, ge=0, le=1)
 
 
 @operation(POST, PATH, credits=12, as_of=AS_OF, source=PAGE, task_type="create_music", custom_mode=True)
 class Create(_Song):
     """Make two songs from your lyrics, with word timings. Deprecated by the vendor: prefer ``sonic.create``."""
 
-    lyrics: str | None = text_field(default=None, limit=3000)
-    sound: str | None = text_field(default=None, limit=200, doc="style, voice and genre")
-    title: str | None = text_field(default=None, limit=80)
+    lyrics: str | None = text_field(default=None, max_length=3000)
+    sound: str | None = text_field(default=None, max_length=200, doc="style, voice and genre")
+    title: str | None = text_field(default=None, max_length=80)
     instrumental: bool = flag(default=False, wire="make_instrumental", doc="no voice")
 
 
@@ -74,7 +74,7 @@ class Create(_Song):
 class Describe(_Song):
     """Make two songs from a description. Deprecated by the vendor: prefer ``sonic.describe``."""
 
-    description: str = text_field(wire="prompt", limit=200)
+    description: str = text_field(wire="prompt", max_length=200)
 
 
 @operation(
@@ -84,13 +84,13 @@ class Describe(_Song):
     as_of=AS_OF,
     source="docs.musicapi.ai/riffusion-extend-music",
     task_type="extend_music",
-    uploaded="extend_upload_music",
+    upload_task_type="extend_upload_music",
     custom_mode=True,
 )
 class Extend(_Changed):
     """Continue a clip from ``at`` on. Deprecated by the vendor: prefer ``sonic.extend``."""
 
-    at: float = number_field(wire="continue_at", least=0, doc="seconds from the clip's beginning")
+    at: float = number_field(wire="continue_at", ge=0, doc="seconds from the clip's beginning")
 
 
 @operation(
@@ -100,7 +100,7 @@ class Extend(_Changed):
     as_of=AS_OF,
     source=PAGE,
     task_type="cover_music",
-    uploaded="cover_upload_music",
+    upload_task_type="cover_upload_music",
     custom_mode=True,
 )
 class Cover(_Varied):
@@ -114,14 +114,14 @@ class Cover(_Varied):
     as_of=AS_OF,
     source=PAGE,
     task_type="replace_music",
-    uploaded="replace_upload_music",
+    upload_task_type="replace_upload_music",
     custom_mode=True,
 )
 class ReplaceSection(_Changed):
     """Make a section of a clip anew. Deprecated by the vendor: prefer ``sonic.replace_section``."""
 
-    start: float = number_field(wire="replace_start_time", least=0, doc="seconds")
-    end: float = number_field(wire="replace_end_time", least=0, doc="seconds, behind ``start``")
+    start: float = number_field(wire="replace_start_time", ge=0, doc="seconds")
+    end: float = number_field(wire="replace_end_time", ge=0, doc="seconds, behind ``start``")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -135,7 +135,7 @@ class ReplaceSection(_Changed):
     as_of=AS_OF,
     source=PAGE,
     task_type="swap_music_sound",
-    uploaded="swap_upload_music_sound",
+    upload_task_type="swap_upload_music_sound",
     custom_mode=True,
 )
 class SwapSound(_Varied):
@@ -149,7 +149,7 @@ class SwapSound(_Varied):
     as_of=AS_OF,
     source="docs.musicapi.ai/riffusion-swap-music-vocals",
     task_type="swap_music_vocals",
-    uploaded="swap_upload_music_vocals",
+    upload_task_type="swap_upload_music_vocals",
     custom_mode=True,
 )
 class SwapVocals(_Varied):
@@ -160,8 +160,8 @@ class SwapVocals(_Varied):
 class Upload(Request[UploadedClip]):
     """Bring your own audio to the service, for riffusion. Deprecated by the vendor: prefer ``sonic.upload``."""
 
-    seconds = UPLOAD_SECONDS
-    instead = "client.sonic.upload"
+    min_timeout = UPLOAD_SECONDS
+    replacement = "client.sonic.upload"
 
     url: str = text_field(begins=WEB, doc="a public, direct address of an audio file")
 

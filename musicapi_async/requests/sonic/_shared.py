@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 from musicapi_async._fields import flag, number_field, text_field
 from musicapi_async._operation import shared_fields
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families._shared import Reported
+from musicapi_async.requests._shared import Reported
 
 __all__ = ["CDN", "DEFAULT_MODEL", "MODELS", "Drafted", "Guided", "Made", "Song", "Styled", "lyrics_limit"]
 
@@ -50,14 +50,14 @@ class Made(Reported[R]):
 class Styled(Made[R]):
     """A task whose sound can be described."""
 
-    title: str | None = text_field(default=None, limit=80)
+    title: str | None = text_field(default=None, max_length=80)
     tags: str | None = text_field(
-        default=None, limit=_tags_limit, doc="styles, comma-separated; at most 1000 characters, 200 on v4 and v3-5"
+        default=None, max_length=_tags_limit, doc="styles, comma-separated; at most 1000 characters, 200 on v4 and v3-5"
     )
-    negative_tags: str | None = text_field(default=None, limit=200, doc="styles to avoid")
+    negative_tags: str | None = text_field(default=None, max_length=200, doc="styles to avoid")
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"), doc="v4-5 and newer")
-    style_weight: float | None = number_field(default=None, least=0, most=1)
-    weirdness: float | None = number_field(default=None, wire="weirdness_constraint", least=0, most=1)
+    style_weight: float | None = number_field(default=None, ge=0, le=1)
+    weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
 
 
 @shared_fields
@@ -74,11 +74,11 @@ class Guided(Song[R]):
     lyrics: str | None = text_field(
         default=None,
         wire="prompt",
-        limit=lyrics_limit,
+        max_length=lyrics_limit,
         doc="with section tags such as ``[Verse]``; at most 5000 characters, 3000 on v4 and v3-5",
     )
     description: str | None = text_field(
-        default=None, wire="gpt_description_prompt", limit=400, doc="instead of lyrics: the service writes them"
+        default=None, wire="gpt_description_prompt", max_length=400, doc="instead of lyrics: the service writes them"
     )
 
     def __attrs_post_init__(self) -> None:
@@ -87,9 +87,9 @@ class Guided(Song[R]):
             message = "description is given besides lyrics; the service takes one of them"
             raise InvalidRequestError(message, "description", self.description, "lyrics or description")
 
-    def to_wire(self) -> dict[str, object]:
-        """Return the JSON object that is sent, with the mode that follows from what is given."""
-        return {**super().to_wire(), "custom_mode": self.description is None}
+    def after_unstructure(self, body: dict[str, object]) -> None:
+        """Add the service's mode: with a description it writes the lyrics."""
+        body["custom_mode"] = self.description is None
 
 
 @shared_fields
