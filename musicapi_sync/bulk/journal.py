@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 import musicapi_async.bulk
 from musicapi_async.bulk import Record, State
 from musicapi_async.errors import JournalError
-from musicapi_sync._telling import tell
+from musicapi_sync._notices import warn
 
 __all__ = ["Journal", "open"]
 
@@ -119,7 +119,7 @@ class Journal:
                 run._detach()
         finally:
             for sentence in left:
-                tell(sentence)
+                warn(sentence)
             # Each run ends on the loop of its client; what could not has ended with that loop.
             self._journal.runs.clear()
             asyncio.run(self._journal.__aexit__(None, None, None))

@@ -15,10 +15,10 @@ from musicapi_async.bulk import BadLine, Outcome, Planned, State
 from musicapi_async.bulk.run import blocking_batches_of, check_arguments
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.errors import ClientClosedError, JournalError
-from musicapi_sync._call import SETTLE
 from musicapi_sync._client import MusicAPI
+from musicapi_sync._notices import note
+from musicapi_sync._portal import GRACE
 from musicapi_sync._tasks import check_process
-from musicapi_sync._telling import note
 from musicapi_sync.bulk.journal import Journal
 
 __all__ = ["Requests", "Run", "run"]
@@ -131,7 +131,7 @@ class Run:
         if self._has_begun:
             return
         self._journal._runs.add(self)
-        self._view.loop.add_leaver(self._describe_pending, self._end)
+        self._view.loop.add_close_callback(self._describe_pending, self._end)
         try:
             self._call(self._run._make_ready)
             if self._requests is not None:
@@ -183,7 +183,7 @@ class Run:
         self.stop(ClientClosedError())
         try:
             with contextlib.suppress(ClientClosedError, RuntimeError):
-                self._call(functools.partial(self._end, SETTLE))
+                self._call(functools.partial(self._end, GRACE))
         except BaseException as again:
             note(again, f"the journal {self._journal.name} has all paid requests, and the next run resumes them")
             raise
@@ -206,4 +206,4 @@ class Run:
     def _detach(self) -> None:
         """Detach the run from its journal and client."""
         self._journal._runs.discard(self)
-        self._view.loop.discard_leaver(self._describe_pending)
+        self._view.loop.discard_close_callback(self._describe_pending)
