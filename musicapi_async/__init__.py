@@ -15,6 +15,7 @@ from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
+from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
 from musicapi_async.families import FAMILIES as _FAMILIES
 from musicapi_async.families import operations
@@ -88,6 +89,7 @@ __all__ = [
     "Stem",
     "Stems",
     "Step",
+    "Submission",
     "Task",
     "TaskRequest",
     "TaskState",

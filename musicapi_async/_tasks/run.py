@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Container, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Container, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
@@ -49,7 +49,7 @@ class Outcome(Generic[R_co]):
 class Client(Protocol):
     """What a run needs of its client."""
 
-    async def submit(self, request: TaskRequest[R], /) -> Task[R]:
+    def submit(self, request: TaskRequest[R], /) -> Awaitable[Task[R]]:
         """Start a task."""
         ...
 

@@ -39,6 +39,19 @@ async def asynchronous(clip: Clip) -> None:
         task = await client.sonic.create(lyrics="[Verse] ...", tags="sea shanty", title="Harbor", style_weight=0.5)
         assert_type(task, musicapi_async.Task[Songs])
         assert_type(await task.wait(timeout=None), Songs)
+        submission = client.sonic.create(lyrics="[Verse] ...")
+        assert_type(submission, musicapi_async.Submission[Songs])
+        assert_type(await submission, musicapi_async.Task[Songs])
+        assert_type(await submission.wait(timeout=None), Songs)
+        assert_type(await client.sonic.stems(clip=clip).wait(), Stems)
+        assert_type(client.submit(sonic.Describe(description="rain")), musicapi_async.Submission[Songs])
+        assert_type(await asyncio.create_task(submission), musicapi_async.Task[Songs])
+        async with asyncio.TaskGroup() as group:
+            assert_type(await group.create_task(submission), musicapi_async.Task[Songs])
+        assert_type(await asyncio.wait_for(submission, 5), musicapi_async.Task[Songs])
+        assert_type(
+            await asyncio.gather(submission, submission), tuple[musicapi_async.Task[Songs], musicapi_async.Task[Songs]]
+        )
         assert_type(await task.poll(), TaskState[Songs])
         async for state in task.updates():
             assert_type(state, TaskState[Songs])
