@@ -17,6 +17,7 @@ from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
+from musicapi_async._version import VERSION as __version__  # noqa: N811 - the name Python has for it
 from musicapi_async.families import FAMILIES as _FAMILIES
 from musicapi_async.families import operations
 from musicapi_async.media import SavedFile
@@ -98,6 +99,7 @@ __all__ = [
     "Voice",
     "Vox",
     "Word",
+    "__version__",
     "account",
     "errors",
     "lyrics",

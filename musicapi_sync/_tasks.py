@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
 import attrs
 
@@ -106,6 +106,12 @@ class Outcome(Generic[R_co]):
     result: R_co | None = None
     error: MusicAPIError | None = None
 
+    def unwrap(self) -> R_co:
+        """Return the result, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return cast("R_co", self.result)
+
 
 class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``for outcome in client.run(requests, in_flight=50)``.
@@ -134,6 +140,10 @@ class Run(Generic[R]):
         self._process = os.getpid()
         self._named: set[str] = set()
         """The ids of tasks that were handed over, or named where the run was interrupted."""
+
+    def __repr__(self) -> str:
+        """Show its room and how far it is."""
+        return repr(self._run)
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Container, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar, cast
 
 import attrs
 
@@ -44,6 +44,12 @@ class Outcome(Generic[R_co]):
     task: Task[R_co] | None = None
     result: R_co | None = None
     error: MusicAPIError | None = None
+
+    def unwrap(self) -> R_co:
+        """Return the result, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return cast("R_co", self.result)
 
 
 class Client(Protocol):
@@ -86,6 +92,12 @@ class Run(Generic[R]):
         self._alive: dict[str, Task[R]] = {}
         self._is_closed = False
         self._finished: deque[Outcome[R]] = deque()
+
+    def __repr__(self) -> str:
+        """Show its room and how far it is."""
+        state = ", closed" if self._is_closed else ""
+        running, finished = len(self._workers), len(self._finished)
+        return f"<Run in_flight={self._in_flight}: {running} running, {finished} finished{state}>"
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:

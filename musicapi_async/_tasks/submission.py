@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Coroutine, Generator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.poller import ANOTHER_LOOP
@@ -118,8 +118,11 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         /,
     ) -> object:
         """Raise an error where it is suspended, as event loops do."""
-        error = kind if isinstance(kind, BaseException) else value if isinstance(value, BaseException) else kind()
-        return self._step(lambda coroutine: coroutine.throw(error.with_traceback(traceback or error.__traceback__)))
+        error = kind if isinstance(kind, BaseException) else value
+        if not isinstance(error, BaseException):
+            error = cast("type[BaseException]", kind)(*(() if value is None else (value,)))
+        raised = error if traceback is None else error.with_traceback(traceback)
+        return self._step(lambda coroutine: coroutine.throw(raised))
 
     def close(self) -> None:
         """End what is running; one that was not sent stays unsent, and does not warn."""

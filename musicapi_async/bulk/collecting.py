@@ -52,6 +52,12 @@ class Outcome:
     result: Any = None
     error: MusicAPIError | None = None
 
+    def unwrap(self) -> Any:
+        """Return what was made, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
 
 class Finish(Protocol):
     """Delivers what a task has made, such as its files."""

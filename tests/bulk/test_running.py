@@ -51,6 +51,7 @@ async def test_every_clip_has_its_audio_its_cover_and_what_is_known_of_it(quick:
     assert names == sorted(outcome.row.files)
     stems = [f"00001-Rain-{clip.clip_id}" for clip in outcome.result]
     assert names == sorted(f"{stem}{end}" for stem in stems for end in (".mp3", ".json", "-cover.png"))
+    assert outcome.unwrap() is outcome.result
     known = json.loads((out / f"{stems[0]}.json").read_text())
     assert known["clip"]["clip_id"] == outcome.result[0].clip_id
     assert known["request"] == outcome.row.request
@@ -70,6 +71,8 @@ async def test_a_file_that_is_there_is_not_fetched_again_and_one_that_is_none_is
         quick.add_fault(FILES, Fault(), Fault(status=200, body=NO_FILE))
         (outcome,) = await run(client, path, songs("rain"), out=out)
         assert isinstance(outcome.error, errors.DownloadError)
+        with pytest.raises(errors.DownloadError):
+            outcome.unwrap()
         assert outcome.row.state == "finished"
         there = {file: file.read_bytes() for file in out.iterdir() if file.suffix != ".json"}
         assert len(there) == 2  # an audio and its cover
