@@ -20,7 +20,7 @@ from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.submission import Submission
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async._tasks.unfinished import log, note_left
 from musicapi_async._transport.caller import raise_cancellation
 from musicapi_async._transport.named import ids_in
@@ -215,7 +215,7 @@ class MusicAPI:
         """Return the same task on this client: for one that came from a closed client or another event loop."""
         if not isinstance(task, Task):
             raise wrong_argument("task", task, "a Task", "from its id client.<family>.task(id) makes one")
-        return Task(task.id, task._rule, self._caller, self._shared.poller, uploaded=task.uploaded)
+        return Task(task.id, entry_of(task).rule, self._caller, self._shared.poller, uploaded=task.uploaded)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.

@@ -27,6 +27,7 @@
     ├── BulkStoppedError           a bulk run submits nothing more: its tasks do not end, or cannot be found
     ├── JournalError               a bulk run's journal is in use, damaged, or cannot be written
     ├── ClientClosedError          the client was closed
+    ├── UnattachedTaskError        an unpickled task was used before client.attach(task) (also a RuntimeError)
     ├── EventLoopError             called where its event loop is not (also a RuntimeError)
     └── RunClosedError             a closed run was asked to start something (also a RuntimeError)
 
@@ -67,6 +68,7 @@ __all__ = [
     "SubscriptionError",
     "TaskFailedError",
     "TaskTimeoutError",
+    "UnattachedTaskError",
     "UncertainSubmissionError",
     "UnreadableReplyError",
     "WebhookVerificationError",
@@ -493,6 +495,25 @@ class ClientClosedError(MusicAPIError):
         return (
             f"the client was closed while {self.family} task {self.task_id} was waited for; it lives on: take it up "
             f"with {self.resumption} on a new client"
+        )
+
+
+class UnattachedTaskError(MusicAPIError, RuntimeError):
+    """A task that was unpickled belongs to no client: ``client.attach(task)`` returns it on one.
+
+    ``resumption`` is the way to it from its id, as it is written in Python.
+    """
+
+    def __init__(self, family: str, task_id: str, resumption: str) -> None:
+        super().__init__(family, task_id, resumption)
+        self.family = family
+        self.task_id = task_id
+        self.resumption = resumption
+
+    def __str__(self) -> str:
+        return (
+            f"{self.family} task {self.task_id} was unpickled and belongs to no client: use client.attach(task), "
+            f"or {self.resumption}"
         )
 
 

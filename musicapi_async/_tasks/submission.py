@@ -9,7 +9,8 @@ from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.poller import ANOTHER_LOOP
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.state import Until
+from musicapi_async._tasks.task import Task, check_wait
 from musicapi_async._tasks.unfinished import fresh
 from musicapi_async.errors import EventLoopError, MusicAPIError, UncertainSubmissionError
 
@@ -93,14 +94,18 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
             state = "running"
         return f"<Submission of {self._request.operation_name()}: {state}>"
 
-    async def wait(self, timeout: float | None = 600.0) -> R_co:
+    async def wait(self, timeout: float | None = 600.0, until: Until = "finished") -> R_co:
         """Submit, wait until the task is finished, and return its result.
 
-        ``timeout`` is the time in seconds for the wait that follows the submission, None for no limit. Whatever ends
-        the wait names the task, as ``Task.wait`` does; what it raises is raised here, and what ``submit`` raises.
+        ``timeout`` is the time in seconds for the wait that follows the submission, None for no limit; ``until`` ends
+        the wait earlier. Both are those of ``Task.wait``. Whatever ends the wait names the task.
+
+        Raises what ``client.submit`` and ``Task.wait`` raise; for a wrong argument nothing is sent.
         """
+        self._is_used = True
+        check_wait(timeout, until)
         task = await self
-        return await task.wait(timeout)
+        return await task.wait(timeout, until)
 
     def __await__(self) -> Generator[object, None, Task[R_co]]:
         """Send the request, unless it was sent, and return the task."""

@@ -9,7 +9,7 @@ import attrs
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._tasks.state import TaskState
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.requests_file import class_of
 from musicapi_async.bulk.states import Facts, Row, State, Store
@@ -213,7 +213,8 @@ class Collector:
         if waited > LONGEST_TASK:
             if partial is None:
                 return await self._note_unknown(row, error, "does not end")
-            reason = f"{len(finished)} of {task._rule.promised} clips: the rest was not finished after {waited} s"
+            expected = entry_of(task).rule.expected_clips
+            reason = f"{len(finished)} of {expected} clips: the rest was not finished after {waited} s"
             return Outcome(row=await self._store.move(row, "saved", Facts(reason=reason)), result=partial)
         self._forgotten = 0
         return Outcome(row=row, result=partial, error=error) if is_last else None

@@ -43,6 +43,8 @@ async def asynchronous(clip: Clip) -> None:
         assert_type(submission, musicapi_async.Submission[Songs])
         assert_type(await submission, musicapi_async.Task[Songs])
         assert_type(await submission.wait(timeout=None), Songs)
+        assert_type(await submission.wait(60, until="stream"), Songs)
+        assert_type(await task.wait(until="first"), Songs)
         assert_type(await client.sonic.stems(clip=clip).wait(), Stems)
         assert_type(client.submit(sonic.Describe(description="rain")), musicapi_async.Submission[Songs])
         assert_type(await asyncio.create_task(submission), musicapi_async.Task[Songs])
@@ -69,6 +71,7 @@ async def asynchronous(clip: Clip) -> None:
         async for outcome in client.run([riffusion.Describe(description="rain")], in_flight=5):
             assert_type(outcome, musicapi_async.Outcome[Songs])
             assert_type(outcome.result, Songs | None)
+            assert_type(outcome.unwrap(), Songs)
 
 
 async def every_kind_of_result(clip: Clip, client: musicapi_async.MusicAPI) -> None:
@@ -124,6 +127,7 @@ def blocking(clip: Clip) -> None:
         assert_type(client.submit(sonic.Describe(description="rain")), musicapi_sync.Task[Songs])
         for outcome in client.run((sonic.Describe(description=str(number)) for number in range(3)), in_flight=5):
             assert_type(outcome, musicapi_sync.Outcome[Songs])
+            assert_type(outcome.unwrap(), Songs)
 
 
 async def durably(clip: Clip) -> None:
