@@ -49,8 +49,9 @@ is told by the HTTP library's tracing, on a connection that is used for this req
 - *uncertain*: `UncertainSubmissionError`, and `on_uncertain` is called. It is never sent again.
 - *give up*: the typed error of what happened. Nothing was accepted.
 
-A task that is waited for is polled again after anything that may be repeated, and after a response that cannot be read,
-up to 20 times in a row; so is one the service does not know yet, in the first minute. What the service itself says of
+A task that is waited for is polled again after anything that may be repeated, and after a response that cannot be read:
+until the wait's own time limit, or for 15 minutes of nothing but such polls where it has none; so is one the service
+does not know yet, in the first minute. What the service itself says of
 the task ends the wait at once, whatever the status it says it with.
 """
 

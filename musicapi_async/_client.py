@@ -158,7 +158,7 @@ class MusicAPI:
         known whether the request was accepted, and the typed error of a refusal.
         """
         check_task_request(request)
-        return Submission(self, request)
+        return Submission(request, self._submit, self.resume)
 
     async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
         """Start a task; for submissions and the bulk runner, which record that it will be sent, before it is."""

@@ -22,7 +22,7 @@ from musicapi_sync._blocking import View
 from musicapi_sync._call import SETTLE
 from musicapi_sync._telling import not_delivered, note
 
-__all__ = ["Outcome", "Run", "Task", "check_process", "lives_on"]
+__all__ = ["Outcome", "Run", "Task", "check_process", "describe_pending"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -84,14 +84,16 @@ class Task(Generic[R_co]):
         See ``musicapi_async.Task.wait``, which raises the same.
         """
         view = self._attached()
-        return view.call(lambda client, _: self._on(client).wait(timeout, until), lambda _: lives_on(self._task))
+        return view.call(
+            lambda client, _: self._on(client).wait(timeout, until), lambda _: describe_pending(self._task)
+        )
 
     def poll(self) -> TaskState[R_co]:
         """Poll once, now. A failed task is reported by the state, not raised.
 
         Raises what ``musicapi_async.Task.poll`` raises.
         """
-        return self._attached().call(lambda client, _: self._on(client).poll(), lambda _: lives_on(self._task))
+        return self._attached().call(lambda client, _: self._on(client).poll(), lambda _: describe_pending(self._task))
 
     def updates(self, interval: float = 0.0) -> Generator[TaskState[R_co], None, None]:
         """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end.
@@ -114,12 +116,12 @@ class Task(Generic[R_co]):
         begun_on, states = view.call(start)
         try:
             while True:
-                state = view.call(step, lambda _: lives_on(self._task))
+                state = view.call(step, lambda _: describe_pending(self._task))
                 if state is None:
                     return
                 yield state
         finally:
-            # Also after a break, so that nobody looks for a caller who has left. Where no call is possible (the client
+            # Also after a break, so that the task is not polled for nothing. Where no call is possible (the client
             # is closed, or the generator is collected on the loop's own thread), the loop closes what is dropped.
             with contextlib.suppress(ClientClosedError, RuntimeError):
                 view.call(lambda *_: states.aclose())
@@ -139,7 +141,7 @@ class Task(Generic[R_co]):
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[R_co]):
-    """What became of one request of a run.
+    """The outcome of one request of a run.
 
     Either ``result`` or ``error`` is set; ``task`` is None when the request was never accepted.
     """
@@ -160,10 +162,10 @@ class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``for outcome in client.run(requests, in_flight=50)``.
 
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source in the caller's thread, and
-    only while somebody asks for the next outcome: leaving the loop stops the taking. A request taken before may still
+    only while the next outcome is asked for: leaving the loop stops the taking. A request taken before may still
     wait for a repetition and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not handed
     over is in ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when
-    every task that was started has been handed over.
+    every task that was started has been returned.
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
@@ -182,7 +184,7 @@ class Run(Generic[R]):
         self._source_traceback: TracebackType | None = None
         self._process = os.getpid()
         self._named: set[str] = set()
-        """The ids of tasks that were handed over, or named where the run was interrupted."""
+        """The ids of tasks that were returned, or named where the run was interrupted."""
 
     def __repr__(self) -> str:
         """Show its room and how far it is."""
@@ -190,7 +192,7 @@ class Run(Generic[R]):
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are paid for and alive, or whose outcome was not handed over yet; also after the closing."""
+        """The tasks that are still running, or whose outcome was not returned yet; also after the closing."""
         return tuple(Task(self._view, task) for task in self._run.tasks)
 
     @property
@@ -247,7 +249,7 @@ class Run(Generic[R]):
             self._view.loop.end_run(run)
 
     def close(self) -> None:
-        """Stop: nothing more is started, waiting ends. Tasks that are alive live on at the service."""
+        """Stop: nothing more is started, waiting ends. Unfinished tasks are still running on the server."""
         self._close(None)
 
     def _close(self, patience: float | None) -> None:
@@ -268,7 +270,7 @@ class Run(Generic[R]):
                 self._exhausted = True
             except ClientClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
+            except Exception as error:  # noqa: BLE001 - raised once all that was started is returned
                 self._exhausted = True
                 self._source_error, self._source_traceback = error, error.__traceback__
             except BaseException as interruption:
@@ -276,7 +278,7 @@ class Run(Generic[R]):
                 raise
 
     def _stop(self, taken: object) -> str | None:
-        """End the run that was interrupted, and say what it leaves at the service; ``taken`` reached nobody."""
+        """End the run that was interrupted, and return what it leaves at the service; ``taken`` was not returned."""
         last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
         try:
             with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
@@ -288,9 +290,9 @@ class Run(Generic[R]):
         return self._what_is_left(last)
 
     def _what_is_left(self, last: musicapi_async.Task[Any] | None = None) -> str | None:
-        """Say which tasks are paid for, and neither handed over nor named before."""
-        alive = (*self._run.tasks, last) if last is not None else self._run.tasks
-        left = {task.id: task for task in alive if task.id not in self._named}
+        """Return which tasks are paid for, and neither returned nor named before."""
+        pending = (*self._run.tasks, last) if last is not None else self._run.tasks
+        left = {task.id: task for task in pending if task.id not in self._named}
         self._named.update(left)
         if not left:
             return None
@@ -311,6 +313,6 @@ def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | 
         raise EventLoopError("this was begun before the process forked: go on in the parent, or resume the tasks by id")
 
 
-def lives_on(task: musicapi_async.Task[Any]) -> str:
-    """Say that a task goes on without us."""
+def describe_pending(task: musicapi_async.Task[Any]) -> str:
+    """Return a sentence on a task that is still running, and how it is resumed."""
     return task._describe_pending()

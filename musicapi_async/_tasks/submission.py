@@ -2,10 +2,10 @@
 
 import asyncio
 import warnings
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.poller import ANOTHER_LOOP
@@ -16,12 +16,11 @@ from musicapi_async.errors import EventLoopError, MusicAPIError, UncertainSubmis
 
 __all__ = ["Recorder", "Submission"]
 
-R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
 class Recorder:
-    """Progress of the one paid request of a submission, told by the transport around it."""
+    """Progress of the one paid request of a submission, recorded by the transport."""
 
     __slots__ = ("sent_at", "task_id")
 
@@ -44,18 +43,6 @@ class Recorder:
         self.task_id = task_id
 
 
-class Client(Protocol):
-    """The part of a client that a submission uses."""
-
-    async def _submit(self, request: TaskRequest[R], guard: Recorder, /) -> Task[R]:
-        """Send the request, and return its task."""
-        ...
-
-    def resume(self, operation: type[TaskRequest[R]], task_id: str, /) -> Task[R]:
-        """Return a task by its id."""
-        ...
-
-
 class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
     """A paid request on its way: ``await`` it for its ``Task``, or ``.wait()`` on it for the result.
 
@@ -67,11 +54,28 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
     exception and the log name the task, and awaiting the submission again returns it.
     """
 
-    __slots__ = ("__weakref__", "_client", "_ended", "_error", "_is_used", "_loop", "_request", "_steps", "_task")
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_error",
+        "_is_used",
+        "_loop",
+        "_request",
+        "_resume",
+        "_start",
+        "_steps",
+        "_task",
+    )
 
-    def __init__(self, client: Client, request: TaskRequest[R_co]) -> None:
-        self._client = client
+    def __init__(
+        self,
+        request: TaskRequest[R_co],
+        start: "Callable[[TaskRequest[R_co], Recorder], Awaitable[Task[R_co]]]",
+        resume: "Callable[[type[TaskRequest[R_co]], str], Task[R_co]]",
+    ) -> None:
         self._request = request
+        self._start = start
+        self._resume = resume
         self._task: Task[R_co] | None = None
         self._error: Exception | None = None
         self._is_used = False
@@ -192,13 +196,13 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
     async def _send(self) -> Task[R_co]:
         recorder = Recorder()
         try:
-            return await self._client._submit(self._request, recorder)  # noqa: SLF001 - of one package
+            return await self._start(self._request, recorder)
         except MusicAPIError:
             raise
         except BaseException:
             # It was cut off. What is known must not be paid for again.
             if recorder.task_id is not None:
-                self._task = self._client.resume(type(self._request), recorder.task_id)
+                self._task = self._resume(type(self._request), recorder.task_id)
             elif recorder.sent_at is not None:
                 self._error = self._uncertain(recorder.sent_at)
             raise
