@@ -79,10 +79,15 @@ class Entry:
             error.add_note(note)
         return error
 
-    def is_unanswered(self, error: Exception, now: float) -> bool:
+    def is_not_known_yet(self, error: Exception, now: float) -> bool:
+        """Return True for the error of a poll that did not find a task that was accepted a moment ago."""
+        if not isinstance(error, NotFoundError) or self.accepted_at is None:
+            return False
+        return now - self.accepted_at < NOT_KNOWN_YET
+
+    @staticmethod
+    def is_unanswered(error: Exception) -> bool:
         """Return True for the error of a poll that says nothing about the task."""
-        if isinstance(error, NotFoundError) and self.accepted_at is not None:
-            return now - self.accepted_at < NOT_KNOWN_YET
         # The account's balance says nothing about a task that is already paid for.
         return isinstance(error, UNANSWERED) or judge(Kind.LOOK, error) is Verdict.REPEAT
 

@@ -204,7 +204,11 @@ class Poller:
         try:
             state = await self._fetch(entry, attempts=1)
         except Exception as error:  # noqa: BLE001 - the subscribers must be notified, whatever it is
-            if entry.is_unanswered(error, asyncio.get_running_loop().time()):
+            now = asyncio.get_running_loop().time()
+            if entry.is_not_known_yet(error, now):
+                polling.note_unknown(error, now)
+                self._poll_later(entry, polling)
+            elif entry.is_unanswered(error):
                 self._note_failure(entry, polling, error)
             else:
                 self._end(entry, polling, entry.with_resumption(error))

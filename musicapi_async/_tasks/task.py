@@ -17,7 +17,7 @@ from musicapi_async._transport.replies import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError, UnattachedTaskError
 from musicapi_async.results import UploadedClip
 
-__all__ = ["Task", "check_timeout", "check_wait", "entry_of"]
+__all__ = ["Task", "check_timeout", "check_wait", "checked_task_id", "entry_of"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -47,7 +47,7 @@ class Task(Generic[R_co]):
         accepted_at: float | None = None,
         uploaded: UploadedClip | None = None,
     ) -> None:
-        self._entry = Entry(_checked_id(task_id), rule, caller, kind, accepted_at)
+        self._entry = Entry(checked_task_id(task_id), rule, caller, kind, accepted_at)
         self._poller: Poller | None = poller
         self.uploaded = uploaded
         """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
@@ -296,7 +296,8 @@ def check_wait(timeout: object, until: object) -> None:
         raise InvalidRequestError(message, "until", until[:20], UNTIL)
 
 
-def _checked_id(task_id: object) -> str:
+def checked_task_id(task_id: object) -> str:
+    """Return a task's id without blanks around it; raises InvalidRequestError for what cannot be one."""
     if not isinstance(task_id, str) or not is_id(task_id):
         advice = "pass task.id" if isinstance(getattr(task_id, "id", None), str) else ""
         raise wrong_argument("task_id", task_id, "the id the service gave", advice)
@@ -313,6 +314,6 @@ def _result_of(state: TaskState[R]) -> R:
 def _unattached(operation: type[TaskRequest[R]], task_id: str, uploaded: UploadedClip | None) -> Task[R]:
     """Return a task that belongs to no client, as it is unpickled."""
     task: Task[R] = object.__new__(Task)
-    task._entry = Entry(_checked_id(task_id), TaskRule.of(operation), None, "", None)  # noqa: SLF001 - made here
+    task._entry = Entry(checked_task_id(task_id), TaskRule.of(operation), None, "", None)  # noqa: SLF001 - made here
     task._poller, task.uploaded = None, uploaded  # noqa: SLF001
     return task
