@@ -65,9 +65,10 @@ class Poller:
         polling = entry.polling
         if polling is None:
             polling = entry.polling = self._start_polling(entry, is_early=subscriber.is_early)
-        elif subscriber.is_early and not polling.is_in_flight:
-            polling.next_poll_at = min(polling.next_poll_at, self._next_poll_at(entry, polling, is_early=True))
-        polling.subscribers += (subscriber,)
+        polling.subscribe(subscriber)
+        if subscriber.is_early and not polling.is_in_flight:
+            now = asyncio.get_running_loop().time()
+            polling.next_poll_at = min(polling.next_poll_at, now + self._interval(entry, polling, now))
         self._subscribed[entry] = polling
         self._schedule(entry, polling)
         self._arm()
@@ -121,14 +122,13 @@ class Poller:
         interval = self.timing.interval(entry.timing_key, "waiting", 0.0, is_early=is_early)
         return Polling(max(now, entry.accepted_at + interval), entry.accepted_at)
 
-    def _next_poll_at(self, entry: Entry, polling: Polling, *, is_early: bool) -> float:
-        now = asyncio.get_running_loop().time()
-        waited = now - polling.stage_began_at
+    def _interval(self, entry: Entry, polling: Polling, now: float) -> float:
+        waited, is_early = now - polling.stage_began_at, polling.is_early
         usual = self.timing.interval(entry.timing_key, polling.stage, waited, is_early=is_early)
-        return now + polling.interval(usual, now)
+        return polling.interval(usual, now)
 
     def _leave(self, entry: Entry, polling: Polling, subscriber: Subscriber) -> None:
-        polling.subscribers = tuple(other for other in polling.subscribers if other is not subscriber)
+        polling.unsubscribe(subscriber)
         if not polling.subscribers:
             self._drop(entry, polling)
 
@@ -270,8 +270,7 @@ class Poller:
 
     def _poll_later(self, entry: Entry, polling: Polling, retry_after: float = 0.0) -> None:
         now = asyncio.get_running_loop().time()
-        next_poll_at = self._next_poll_at(entry, polling, is_early=polling.is_early)
-        polling.next_poll_at = max(next_poll_at, now + retry_after)
+        polling.next_poll_at = now + max(self._interval(entry, polling, now), retry_after)
         self._expire(entry, polling, now)
 
     def _end(self, entry: Entry, polling: Polling, update: TaskUpdate) -> None:

@@ -60,6 +60,7 @@ class Polling:
         "failure",
         "failures",
         "grace",
+        "is_early",
         "last_polled_at",
         "next_poll_at",
         "pending_for",
@@ -71,6 +72,8 @@ class Polling:
 
     def __init__(self, next_poll_at: float, stage_began_at: float) -> None:
         self.subscribers: tuple[Subscriber, ...] = ()
+        self.is_early = False
+        """True while a subscriber waits for less than the end."""
         self.next_poll_at = next_poll_at
         """When to poll; never while a poll is in flight, or queued."""
         self.last_polled_at = NOT_YET
@@ -89,15 +92,20 @@ class Polling:
         """Further polls that the last state is worth; ``grace`` counts them."""
         self.grace = 0
 
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Add a subscriber."""
+        self.subscribers += (subscriber,)
+        self.is_early = self.is_early or subscriber.is_early
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Remove a subscriber, if it is one."""
+        self.subscribers = tuple(other for other in self.subscribers if other is not subscriber)
+        self.is_early = self.is_early and any(other.is_early for other in self.subscribers)
+
     @property
     def is_in_flight(self) -> bool:
         """True while a poll is in flight, or queued."""
         return self.next_poll_at == NEVER
-
-    @property
-    def is_early(self) -> bool:
-        """True while a subscriber waits for less than the end."""
-        return any(subscriber.is_early for subscriber in self.subscribers)
 
     def is_answered(self, now: float) -> bool:
         """Return True when the last poll was answered, and found the task unfinished."""
