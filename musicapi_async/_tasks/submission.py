@@ -98,6 +98,11 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
             state = "running"
         return f"<Submission of {self._request.operation_name()}: {state}>"
 
+    @property
+    def __name__(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  # read-only, as it is for asyncio
+        """The name of the operation, by which an ``asyncio.Task`` shows it."""
+        return self._request.operation_name()
+
     async def wait(self, timeout: float | None = 600.0, until: Until = "finished") -> R_co:
         """Submit, wait until the task is finished, and return its result.
 

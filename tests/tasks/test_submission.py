@@ -285,7 +285,10 @@ async def test_a_submission_shows_its_operation_and_what_became_of_it(client: Mu
     submission = client.sonic.create(lyrics="my secret lyrics")
     assert repr(submission) == "<Submission of sonic.create: not sent>"
 
-    task = await submission
+    running = asyncio.create_task(submission)
+    assert "coro=<sonic.create()>" in repr(running)
+
+    task = await running
 
     assert repr(submission) == f"<Submission of sonic.create: task {task.id!r}>"
 
