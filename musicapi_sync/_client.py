@@ -16,7 +16,7 @@ from musicapi_async._notices import note_tasks
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._loop_thread import LoopThread, View
-from musicapi_sync._tasks import Run, Task, lives_on
+from musicapi_sync._tasks import Run, Task, describe_pending
 
 __all__ = ["MusicAPI"]
 
@@ -122,10 +122,10 @@ class MusicAPI:
         Raises what ``musicapi_async.MusicAPI.submit`` raises.
         """
 
-        def what_lives_on(task: musicapi_async.Task[R] | None) -> str | None:
-            return None if task is None else lives_on(task)
+        def describe_task(task: musicapi_async.Task[R] | None) -> str | None:
+            return None if task is None else describe_pending(task)
 
-        return Task(self._view, self._view.call(lambda client, _: client.submit(request), what_lives_on))
+        return Task(self._view, self._view.call(lambda client, _: client.submit(request), describe_task))
 
     def call(self, request: Request[R]) -> R:
         """Send a request that is answered at once, and return the result.
