@@ -1,10 +1,14 @@
-"""Sentences on paid tasks that are left, and how each is resumed: for logs, and for notes on exceptions. No I/O."""
+"""Notices of paid tasks that are left, and how each is resumed: in logs, on exceptions, on standard error."""
 
+import contextlib
+import logging
 from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Final
 
-__all__ = ["MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks"]
+__all__ = ["MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks", "warn_without_log"]
+
+logger: Final = logging.getLogger("musicapi")
 
 MAX_NAMED: Final = 20
 """How many tasks a sentence names; of more, the rest is counted."""
@@ -30,3 +34,24 @@ def note_tasks(error: BaseException, running: Mapping[str, str]) -> None:
     text = "\n".join(known)
     if new := [resumption for task_id, resumption in running.items() if task_id not in text]:
         error.add_note(describe_tasks(new))
+
+
+def warn_without_log(sentence: str) -> None:
+    """Write a warning to standard error where logging is not set up.
+
+    Libraries keep silent then, and so does the rest of this one; but these are ids that nothing else has.
+    """
+    with contextlib.suppress(Exception):
+        if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
+            place = (logger.name, logging.WARNING, __file__, 0)
+            logging.lastResort.handle(logging.LogRecord(*place, "musicapi: %s", (sentence,), None))
+
+
+def _has_handler() -> bool:
+    """Return whether a warning gets anywhere; the package's own handler, as a library's should, drops it."""
+    place: logging.Logger | None = logger
+    while place is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in place.handlers):
+            return True
+        place = place.parent if place.propagate else None
+    return False

@@ -18,9 +18,9 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import musicapi_async
-from musicapi_async._notices import describe_tasks
+from musicapi_async._notices import describe_tasks, warn_without_log
 from musicapi_async.errors import ClientClosedError, EventLoopError
-from musicapi_sync._notices import NOT_DELIVERED, warn, warn_without_log
+from musicapi_sync._notices import NOT_DELIVERED, warn
 from musicapi_sync._portal import OWN_THREADS, Call, DescribePending, RunningLoop, start_loop, starting
 
 __all__ = ["LoopThread", "View"]
