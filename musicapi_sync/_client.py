@@ -122,10 +122,10 @@ class MusicAPI:
         Raises what ``musicapi_async.MusicAPI.submit`` raises.
         """
 
-        def what_lives_on(task: musicapi_async.Task[R] | None) -> str | None:
+        def describe_task(task: musicapi_async.Task[R] | None) -> str | None:
             return None if task is None else lives_on(task)
 
-        return Task(self._view, self._view.call(lambda client, _: client.submit(request), what_lives_on))
+        return Task(self._view, self._view.call(lambda client, _: client.submit(request), describe_task))
 
     def call(self, request: Request[R]) -> R:
         """Send a request that is answered at once, and return the result.
