@@ -161,12 +161,17 @@ class Collector:
         failed = await self._journal.transition(record, state, Changes(reason=str(failure)))
         if state == "refunded":
             self._budget.refund(record.charged - failed.charged)
-            if failed.attempts < self._attempts and not self._queue.is_stopped:
+            if failed.attempts < self._attempts and not self._queue.is_stopped and await self._is_planned(failed):
                 failed = await self._journal.transition(failed, "planned")
                 if failed.state == "planned":  # uncertain in a journal that has lost entries
                     self._queue.retry(failed)
                     return None
         return Outcome(record=failed, error=failure)
+
+    async def _is_planned(self, refunded: Record) -> bool:
+        """Return whether the active plan asks for a record: one whose line is gone, or has changed, is not made."""
+        found = await self._journal.records("refunded", refunded.number - 1, 1, in_current_plan=True)
+        return bool(found) and found[0].number == refunded.number
 
     async def _note_unknown(self, record: Record, error: MusicAPIError, problem: str) -> Outcome:
         """Make a record uncertain whose task will not end, so that the user can resolve it.
