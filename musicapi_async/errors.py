@@ -20,7 +20,7 @@
     ├── UnreadableReplyError       a 2xx that is not what the contract says
     ├── NotReadyError              a file is still being prepared; ask again (also a TimeoutError)
     ├── TaskFailedError            the service gave up on a task
-    ├── TaskTimeoutError           we stopped waiting; the task lives on (also a TimeoutError)
+    ├── TaskTimeoutError           the timeout expired; the task is still running on the server (also a TimeoutError)
     ├── DownloadError              a file could not be fetched or written
     ├── WebhookVerificationError   an event was not signed by the holder of the secret
     ├── BudgetExceededError        a bulk run reached its credit limit
@@ -382,7 +382,7 @@ class TaskFailedError(MusicAPIError):
 
 
 class TaskTimeoutError(MusicAPIError, TimeoutError):
-    """We stopped waiting; the task is paid for and lives on: wait again, or take it up from ``task_id``.
+    """The timeout expired; the task is paid for and still running on the server: wait again, or resume by ``task_id``.
 
     ``resumption`` is how, as it is written in Python; ``clips`` are those that were finished when it was last polled.
     """
@@ -412,7 +412,7 @@ class TaskTimeoutError(MusicAPIError, TimeoutError):
             seen += f", {len(self.clips)} clip{'s'[: len(self.clips) != 1]} of it finished (error.clips)"
         return (
             f"{self.family} task {self.task_id} is not finished after {self.waited:g} s{seen}; it is paid for and "
-            f"lives on: wait again, or take it up later with {self.resumption}"
+            f"still running on the server: wait again, or resume it later with {self.resumption}"
         )
 
 

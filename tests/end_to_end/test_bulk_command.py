@@ -58,7 +58,7 @@ def test_a_file_that_has_not_changed_is_not_checked_again(musicapi: MusicAPI, sa
     other = tmp_path / "other.jsonl"
     other.write_text('{"description": "snow"}\n')
     command = ("bulk", "other.jsonl", *RUN[2:])
-    assert "1 requests, 1 of them new" in musicapi(*command, sandbox=sandbox).out
+    assert "1 request, 1 of them new" in musicapi(*command, sandbox=sandbox).out
     assert "4 requests, 0 of them new" in musicapi(*RUN, sandbox=sandbox).out
     assert len(sandbox.accepted) == 5
 
@@ -70,7 +70,7 @@ def test_every_bad_line_is_named_before_anything_is_sent(musicapi: MusicAPI, san
     assert done.code == 2
     for number, told in ((3, "it is no JSON"), (4, "operation is 'sonic.bpm'"), (5, "description"), (6, "descriptoin")):
         assert any(f"requests.jsonl:{number}: " in line and told in line for line in done.err.splitlines())
-    assert "5 of 7 lines are wrong; nothing was sent, nothing paid" in done.err
+    assert "5 of 7 lines are invalid; nothing was sent or charged" in done.err
     assert not sandbox.requests[CREATE]
 
     write(tmp_path, 2)
@@ -140,7 +140,7 @@ def test_what_is_uncertain_is_listed_and_settled(musicapi: MusicAPI, sandbox: Sa
     sandbox.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(3)))
     done = musicapi(*RUN, "--in-flight", "1", sandbox=sandbox)
     assert done.code == 12
-    assert "not sent again by themselves" in done.err
+    assert "not sent again automatically" in done.err
     assert all(f"k-{number}  sonic.describe" in done.out for number in range(3))
 
     found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.accepted[0].task_id)
@@ -176,7 +176,7 @@ def test_what_would_stop_every_song_stops_the_run(
 
     assert done.code == code
     assert told in done.err
-    assert "2 saved; 0 are paid for and in flight at the service; 28 are not begun; go on with: " in done.out
+    assert "2 saved; 0 paid for and still running on the server; 28 not sent yet; resume with: " in done.out
     assert len(sandbox.accepted) == 2
 
 
@@ -220,7 +220,7 @@ def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int,
             process.send_signal(number)
             done = finish(process)
         assert done.code == code
-        assert "4 are paid for and in flight at the service; 2 are not begun; go on with: " in done.out
+        assert "4 paid for and still running on the server; 2 not sent yet; resume with: " in done.out
         assert "--in-flight 4" in done.out
 
         with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
@@ -240,11 +240,11 @@ def test_stopped_twice_it_leaves_at_once_and_nothing_is_sent_again(number: int, 
         with started(*RUN, "--in-flight", "1", "--json", cwd=tmp_path, sandbox=sandbox) as process:
             until(lambda: sandbox.requests[CREATE])
             process.send_signal(number)
-            line_with("again leaves at once", process.stderr)
+            line_with("again to exit at once", process.stderr)
             process.send_signal(number)
             done = finish(process)
         assert done.code == code
-        assert "left at once" in done.err
+        assert "exited at once" in done.err
         (end,) = events(done.out)
         assert end["error"]["code"] == code
 
@@ -298,7 +298,7 @@ def test_on_a_terminal_there_is_a_board(tmp_path: Path) -> None:
         os.close(master)
     live = shown.decode()
     assert "0 of 3" in live
-    assert "creates a minute" in live
+    assert "submissions/min" in live
     assert "credits spent" in live
     assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in live
     assert live.rpartition("\x1b[?25h")[2].strip().endswith("3 saved")
@@ -328,7 +328,7 @@ def test_a_service_that_cannot_be_reached_pauses_the_run_and_says_so(musicapi: M
     done = musicapi(*RUN, "--outage", "1.5", MUSICAPI_BASE_URL=nowhere, MUSICAPI_MAX_ATTEMPTS="1")
     assert done.code == 7
     assert "submissions are paused and tried again for up to 1.5 s" in done.err
-    assert "3 are not begun" in done.out
+    assert "3 not sent yet" in done.out
     assert "--outage 1.5" in done.out
 
 
@@ -344,5 +344,5 @@ def test_failed_songs_are_sent_again_only_when_their_user_says_so(
         assert "--retry-failed" in done.out
         assert len(sandbox.accepted) == 1
     done = musicapi(*RUN, "--retry-failed", sandbox=sandbox)
-    assert "1 failed requests are sent again, and paid for again" in done.out
+    assert "sending 1 failed request again, each charged again" in done.out
     assert (done.code, len(sandbox.accepted)) == (0, 2)

@@ -48,7 +48,7 @@ def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_p
     lines = shown.out.splitlines()
     assert lines[0].split() == ["2", "planned", "not", "sent", "yet"]
     assert [line.split()[:2] for line in lines[1:3]] == [["12", "uncertain"], ["1", "refused"]]
-    assert lines[3] == "15 requests; no run is on"
+    assert lines[3] == "15 requests; no run in progress"
     assert "uncertain: key-4, key-5" in shown.out
     assert "key-13, ..." in shown.out
     out = shlex.quote(str(folder))
@@ -60,7 +60,7 @@ def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_p
 def test_a_status_without_doubts_is_short(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned"))
     shown = command("status", tmp_path)
-    assert shown.out == "1  planned  not sent yet\n1 request; no run is on\n"
+    assert shown.out == "1  planned  not sent yet\n1 request; no run in progress\n"
 
 
 def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
 async def test_a_status_while_a_run_is_on_names_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     async with Journal.open(tmp_path / "journal.db"):
         await status(tmp_path, Screen(as_json=False))
-    assert f"a run is on: process {os.getpid()} on" in capfd.readouterr().out
+    assert f"run in progress: process {os.getpid()} on" in capfd.readouterr().out
 
 
 def test_a_report_says_where_it_is(command: Command, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_report_says_where_it_is(command: Command, tmp_path: Path) -> None:
     shown = command("report", tmp_path)
     page = tmp_path / "index.html"
     assert (shown.code, shown.err) == (0, "")
-    assert shown.out == f"0 songs, 0:00, of 2 requests: {page.resolve().as_uri()}\n"
+    assert shown.out == f"0 songs, 0:00, from 2 requests: {page.resolve().as_uri()}\n"
     assert "because" in page.read_text("utf-8")
     told = command("report", tmp_path, as_json=True).told
     assert (told["report"], told["songs"], told["counts"]) == (str(page), 0, {"planned": 1, "refused": 1})

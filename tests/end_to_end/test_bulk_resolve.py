@@ -51,7 +51,7 @@ def test_resolve_not_sent_has_requests_sent_again(
     assert found.told["task_id"] == sandbox.accepted[0].task_id
     settled = musicapi("bulk", "resolve", "songs", "--not-sent", *keys)
     assert (settled.code, settled.err) == (0, "")
-    assert settled.out.startswith("2 requests were not accepted")
+    assert settled.out.startswith("2 requests recorded as not accepted")
     assert musicapi(*RUN, sandbox=sandbox).out.splitlines()[-1] == "3 saved"
     assert made(sandbox) == ["rain", "snow", "hail"]
 
@@ -74,7 +74,7 @@ def test_resolve_with_a_key_that_is_not_uncertain_changes_nothing(
         (("songs",), "give KEY TASK_ID"),
         (("songs", "k-0"), "give KEY TASK_ID"),
         (("songs", "k-0", "t", "k-1"), "give KEY TASK_ID"),
-        (("songs", "k-0", "t", "--all"), "--all goes with --not-sent"),
+        (("songs", "k-0", "t", "--all"), "--all needs --not-sent"),
         (("songs", "--not-sent"), "or --all"),
         (("songs", "--not-sent", "k-0", "--all"), "or --all"),
         (("songs", "--not-sent", "--all"), "there is no journal.db in songs"),

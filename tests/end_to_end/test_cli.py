@@ -59,7 +59,7 @@ def suffixes_in(folder: Path) -> list[str]:
 
 
 def resume_in(text: str) -> list[str]:
-    """Take out of a sentence the command that takes a task up again."""
+    """Return the arguments of the command that resumes a task, from a message that quotes it."""
     program, *arguments = shlex.split(text[text.index("musicapi task") :])
     assert program == "musicapi"
     return arguments
@@ -234,7 +234,7 @@ def test_a_task_that_fails_is_over(musicapi: MusicAPI, sandbox: Sandbox, tmp_pat
     task_id = sandbox.accepted[0].task_id
     assert done.code == 8
     assert task_id in done.err
-    assert "musicapi task" not in done.err, "there is nothing to take up again"
+    assert "musicapi task" not in done.err, "there is nothing to resume"
     assert names_in(tmp_path) == []
     seen = musicapi("task", task_id, "--json", sandbox=sandbox)
     assert (seen.code, seen.told["status"], seen.told["error"]["kind"]) == (8, "failed", "TaskFailedError")
@@ -249,14 +249,14 @@ def test_a_timeout_leaves_a_task_that_the_named_command_takes_up(
     assert done.code == done.told["error"]["code"] == 9
     assert done.told["error"]["task_id"] == task_id
     assert resume_in(done.told["error"]["resume"]) == resume_in(done.err)
-    (receipt,) = (tmp_path / "my songs").iterdir()
-    assert resume_in(json.loads(receipt.read_bytes())["resume"]) == resume_in(done.err)
+    (task_file,) = (tmp_path / "my songs").iterdir()
+    assert resume_in(json.loads(task_file.read_bytes())["resume"]) == resume_in(done.err)
     elsewhere = musicapi(*resume_in(done.err), sandbox=slow_sandbox, MUSICAPI_KEY="another-account")
-    assert (elsewhere.code, receipt.exists()) == (6, True)
+    assert (elsewhere.code, task_file.exists()) == (6, True)
     slow_sandbox.advance(2 * LONG)
     again = musicapi(*resume_in(done.err), sandbox=slow_sandbox)
     assert again.code == 0
-    assert suffixes_in(tmp_path / "my songs") == sorted([".json", AUDIO, ".png"] * 2), "the receipt has gone"
+    assert suffixes_in(tmp_path / "my songs") == sorted([".json", AUDIO, ".png"] * 2), "the task file is removed"
     for _ in range(2):
         for path in (tmp_path / "my songs").glob("*.json"):
             request = json.loads(path.read_bytes())["request"]
@@ -443,7 +443,7 @@ def test_a_reader_that_goes_away_does_not_cost_the_songs(sandbox: Sandbox, tmp_p
 @on_unix
 def test_the_sandbox_is_served_until_it_is_stopped(musicapi: MusicAPI, tmp_path: Path) -> None:
     with started("sandbox", "--port", "0", "--seconds", "60", "--credits", "50", cwd=tmp_path) as server:
-        (base_url,) = re.findall(r"http://[\d.:]+/api/v1", line_with("the sandbox is at", server.stdout))
+        (base_url,) = re.findall(r"http://[\d.:]+/api/v1", line_with("the sandbox is running at", server.stdout))
         port = base_url.split(":")[2].partition("/")[0]
         assert musicapi("generate", IDEA, "--timeout", "0.1", MUSICAPI_BASE_URL=base_url).code == 9
         balance = musicapi("credits", "--json", MUSICAPI_BASE_URL=base_url)
@@ -476,4 +476,4 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, module: str) 
     program = f"import sys; sys.modules[{module!r}] = None; from musicapi_async.cli import main; sys.exit(main())"
     with started(cwd=tmp_path, program=("-c", program)) as process:
         done = finish(process)
-    assert done == (1, "", f"musicapi: {module} is not installed: pip install 'musicapi-async[cli]'\n")
+    assert done == (1, "", f"musicapi: {module} is not installed; install it with: pip install 'musicapi-async[cli]'\n")
