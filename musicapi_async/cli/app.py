@@ -40,9 +40,12 @@ AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else to stdout."),
 ]
-Family = Annotated[str, typer.Option(help=f"The model family: {' or '.join(families())}.")]
+Family = Annotated[str, typer.Option(metavar="NAME", help=f"The model family: {', '.join(families())}.")]
 Timeout = Annotated[
-    float, typer.Option(help="Seconds to wait for the songs; after that the task keeps running on the server.")
+    float,
+    typer.Option(
+        metavar="SECONDS", help="How long to wait for the songs; after that the task keeps running on the server."
+    ),
 ]
 
 
@@ -54,11 +57,21 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return SIGINT_EXIT
     except Exception as error:  # noqa: BLE001 - a user gets a sentence, never a traceback
-        # Typer's errors share no public class across its versions, but they share this method.
-        format_message = getattr(error, "format_message", None)
-        failure = error if format_message is None else UsageError(format_message())
-        return fail(Screen(as_json="--json" in arguments), failure)
+        return fail(Screen(as_json="--json" in arguments), _usage_error(error) or error)
     return code or 0
+
+
+def _usage_error(error: Exception) -> UsageError | None:
+    """Return an error of Typer's parser as a UsageError that says where to look; None for any other error."""
+    # Typer's errors share no public class across its versions, but they share this method and attribute.
+    format_message = getattr(error, "format_message", None)
+    if format_message is None:
+        return None
+    message = str(format_message()).rstrip(".")
+    command = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
+    if message.startswith("Got unexpected extra argument") and command == f"{PROGRAM} generate":
+        return UsageError(f"{message}; an idea of several words needs quotes: {command} 'a calm sea shanty'")
+    return UsageError(f"{message or 'a command is missing'}; see '{command} --help'")
 
 
 @app.callback(invoke_without_command=True)
@@ -77,15 +90,19 @@ def musicapi(
 
 @app.command("generate")
 def generate_command(
-    idea: Annotated[str | None, typer.Argument(help="What the songs are about; the service writes the lyrics.")] = None,
+    idea: Annotated[
+        str | None, typer.Argument(metavar="IDEA", help="What the songs are about; the service writes the lyrics.")
+    ] = None,
     *,
     lyrics: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A file with your own lyrics, instead of an idea; - reads standard input."),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="The title.")] = None,
-    tags: Annotated[str | None, typer.Option(help="Styles, comma-separated.")] = None,
-    model: Annotated[str | None, typer.Option(help="The model; by default the family's newest.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="The title.")] = None,
+    tags: Annotated[str | None, typer.Option(metavar="TEXT", help="Styles, comma-separated.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model; by default the family's newest.")
+    ] = None,
     instrumental: Annotated[bool, typer.Option("--instrumental", help="Make songs without vocals.")] = False,
     family: Family = "sonic",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder; created if missing.")] = Path(),
@@ -125,7 +142,7 @@ def task_command(
 ) -> int:
     """Show a task's status, or resume it: wait for its songs and save their files."""
     if family not in families():
-        raise UsageError(f"--family is {family!r}; use {' or '.join(families())}")
+        raise UsageError(f"--family is {family!r}; use one of: {', '.join(families())}")
     if wait or download is not None:
         seconds = _checked_timeout(timeout)
         return run_command(lambda screen: resume_task(task_id, family, download, seconds, screen), as_json=as_json)
@@ -141,13 +158,23 @@ def credits_command(*, as_json: AsJson = False) -> int:
 @app.command("sandbox")
 def sandbox_command(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8787,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = 8787,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but a loopback address can be reached from other machines.")
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on; any but a loopback address can be reached from other machines.",
+        ),
     ] = "127.0.0.1",
-    seconds: Annotated[float, typer.Option(min=0, help="Approximate seconds until a song is finished.")] = 3.0,
-    balance: Annotated[float, typer.Option("--credits", min=0, help="Starting balance of each new key.")] = 1000.0,
-    failure_rate: Annotated[float, typer.Option(min=0, max=1, help="Fraction of tasks that fail.")] = 0.0,
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="About how long a song takes.")] = 3.0,
+    balance: Annotated[
+        float, typer.Option("--credits", metavar="N", min=0, help="Starting balance of each new key.")
+    ] = 1000.0,
+    failure_rate: Annotated[
+        float, typer.Option(metavar="RATE", min=0, max=1, help="Fraction of tasks that fail, 0 to 1.")
+    ] = 0.0,
 ) -> int:
     """Run a fake server on this machine until Ctrl-C, for testing: it accepts any key and charges nothing."""
     from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use

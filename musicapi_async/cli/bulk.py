@@ -15,7 +15,7 @@ import attrs
 
 from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async._version import VERSION
-from musicapi_async.bulk import BadLine, Journal, Planned
+from musicapi_async.bulk import BadLine, Journal, Planned, Row
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.bulk.states import INCOMPLETE
@@ -177,6 +177,9 @@ async def _report_pending(options: BulkOptions, journal: Journal, screen: Screen
     counts = await journal.counts()
     running = counts["accepted"] + counts["finished"]
     screen.emit({"counts": dict(counts)})
+    if options.embedded:
+        screen.print(f"{counts['saved']:,} saved; the rest ended with the embedded sandbox, nothing was charged")
+        return
     screen.print(
         f"{counts['saved']:,} saved; {running:,} paid for and still running on the server; "
         f"{counts['planned']:,} not sent yet; resume with: {options.resume_command()}"
@@ -206,14 +209,21 @@ async def _report_uncertain(options: BulkOptions, journal: Journal, screen: Scre
     if not uncertain:
         return
     screen.warn("these requests may or may not have been accepted and charged, and are not sent again automatically:")
-    screen.table([[record.key, record.operation, record.reason or ""] for record in uncertain])
+    screen.table([[record.key, record.operation, _short_reason(record)] for record in uncertain])
     folder = shlex.quote(str(options.out))
+    if more := (await journal.counts())["uncertain"] - len(uncertain):
+        screen.print(f"and {more:,} more; 'musicapi bulk report {folder}' lists all")
     screen.print("check the service's dashboard for each, then record what you found:")
     screen.print(f"  accepted:      musicapi bulk resolve {folder} KEY TASK_ID")
     screen.print(f"  not accepted:  musicapi bulk resolve {folder} --not-sent KEY...  (or --not-sent --all)")
     screen.print("or resume with --resend-uncertain (may be charged twice) or --drop-uncertain")
     if await journal.recall(INCOMPLETE):
         screen.print(LOST_ENTRIES)
+
+
+def _short_reason(record: Row) -> str:
+    """Return why a request is uncertain, without the advice for Python programs that an error's text ends with."""
+    return (record.reason or "").partition("; it was not repeated")[0]
 
 
 async def _resolve(options: BulkOptions, journal: Journal, screen: Screen) -> None:
@@ -268,8 +278,8 @@ async def _read_requests(options: BulkOptions, screen: Screen) -> AsyncIterator[
             screen.warn(f"{options.file}:{line.number}: {line.reason}")
         more = f" ({bad_count - len(bad):,} more are not shown)" if bad_count > len(bad) else ""
         raise UsageError(
-            f"{bad_count:,} of {count + bad_count:,} lines are invalid{more}; nothing was sent or charged: "
-            "correct them and run the same command again"
+            f"{bad_count:,} of {count + bad_count:,} lines invalid{more}; nothing was sent or charged; "
+            "correct the file and run the same command again"
         )
     if not count:
         raise UsageError(f"{options.file} contains no requests")

@@ -62,25 +62,31 @@ def run_bulk_command(
         Path, typer.Option(metavar="DIR", help="Output folder for the songs and the journal; created if missing.")
     ],
     operation: Annotated[
-        str | None, typer.Option(help="The operation of lines without one, such as sonic.describe.")
+        str | None, typer.Option(metavar="NAME", help="The operation of lines without one, such as sonic.describe.")
     ] = None,
-    in_flight: Annotated[int, typer.Option(min=1, help="Maximum number of tasks in flight.")] = 50,
+    in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of tasks in flight.")] = 50,
     attempts: Annotated[
-        int, typer.Option(min=1, help="Maximum attempts for a song whose task fails and is refunded.")
+        int, typer.Option(metavar="N", min=1, help="Maximum attempts for a song whose task fails and is refunded.")
     ] = 3,
     max_credits: Annotated[
-        float | None, typer.Option(min=0, help="Limit on the credits spent for this folder, across all runs.")
+        float | None,
+        typer.Option(metavar="N", min=0, help="Limit on the credits spent for this folder, across all runs."),
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to wait for each task; after that the next request takes its slot."),
+        typer.Option(
+            metavar="N", min=0, help="Seconds to wait for each task; after that the next request takes its slot."
+        ),
     ] = DEFAULT_TIMEOUT,
     outage: Annotated[
         float,
-        typer.Option(min=0, help="Seconds without a connection after which the run gives up; until then it retries."),
+        typer.Option(metavar="N", min=0, help="Seconds to retry without a connection before the run stops."),
     ] = DEFAULT_OUTAGE,
     names: Annotated[
-        str, typer.Option(help="Template of file names; fields: index, key, title, clip_id, operation, ext.")
+        str,
+        typer.Option(
+            metavar="TEXT", help="Template of file names; fields: index, key, title, clip_id, operation, ext."
+        ),
     ] = NAMES,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the file and estimate its cost; send nothing.")

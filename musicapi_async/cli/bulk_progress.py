@@ -17,9 +17,10 @@ from rich.text import Text
 from musicapi_async import MusicAPI
 from musicapi_async.bulk import Journal, Outcome, State
 from musicapi_async.bulk.states import ENDED
+from musicapi_async.cli.exits import describe
 from musicapi_async.cli.progress import minutes, printable
 from musicapi_async.cli.screen import Screen
-from musicapi_async.errors import MusicAPIError
+from musicapi_async.errors import MusicAPIError, UncertainSubmissionError
 
 __all__ = ["RunDisplay"]
 
@@ -83,7 +84,9 @@ class RunDisplay:
         """Show the outcome of a request."""
         record, error = outcome.row, outcome.error
         title = next((str(clip["title"]) for clip in record.clips if clip.get("title")), record.key)
-        reason = "" if error is None else f": {error}"
+        message = None if error is None else describe(error)
+        # The client has logged an uncertain submission already.
+        reason = "" if message is None or isinstance(error, UncertainSubmissionError) else f": {message}"
         self._screen.event(
             {
                 "event": record.state,
@@ -93,14 +96,16 @@ class RunDisplay:
                 "task_id": record.task_id,
                 "attempts": record.attempts,
                 "files": list(record.files),
-                "error": None if error is None else {"kind": type(error).__name__, "message": str(error)},
+                "error": None if error is None else {"kind": type(error).__name__, "message": message},
             }
         )
         line = f"{self._elapsed}  {record.number:05d}  {record.state:<9}  {printable(title)}{printable(reason)}"
         if self._live is None:
             self._screen.print(line)
         else:
-            self._events.append(Text(line, style=STYLES.get(record.state, "") if error else "", overflow="ellipsis"))
+            self._events.append(
+                Text(line, style=STYLES.get(record.state, "") if error else "", no_wrap=True, overflow="ellipsis")
+            )
 
     async def _watch(self) -> None:
         balance_at = summary_at = 0.0
@@ -149,7 +154,7 @@ class RunDisplay:
         if now > then:
             parts.append(f"{(created_now - created_then) / (now - then) * 60:.0f} submissions/min")
         if self._balance is not None and self._initial_balance is not None:
-            parts.append(f"{self._initial_balance - self._balance:g} credits spent, {self._balance:g} left")
+            parts.append(f"{self._initial_balance - self._balance:,g} credits spent, {self._balance:,g} remaining")
         if now > then and ended_now > ended_then:
             parts.append(f"about {minutes((total - ended) * (now - then) / (ended_now - ended_then))} left")
         return ", ".join(parts)
@@ -157,9 +162,9 @@ class RunDisplay:
     def _draw(self) -> Group:
         total = max(1, sum(self._counts.values()))
         head = Table.grid(padding=(0, 1))
-        head.add_row(self._elapsed, ProgressBar(total=total, completed=self._ended, width=40), self._summary())
+        head.add_row(self._elapsed, ProgressBar(total=total, completed=self._ended, width=40))
         states = Text("  ").join(
             Text(f"{count:,} {state}", style=STYLES.get(state, "dim")) for state, count in self._counts.items() if count
         )
         # Drawn by a thread of its own.
-        return Group(head, states, *tuple(self._events))
+        return Group(head, Text(self._summary()), states, *tuple(self._events))

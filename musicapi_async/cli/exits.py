@@ -16,6 +16,7 @@ __all__ = [
     "IncompleteError",
     "PendingTaskError",
     "UsageError",
+    "describe",
     "exit_code_table",
     "explain",
     "hide_key",
@@ -41,14 +42,14 @@ EXIT_CODES: Final = (
     (NO_KEY, "the API key is missing or was rejected", (errors.AuthenticationError,)),
     (
         4,
-        "not enough credits, no subscription, or --max-credits reached",
+        "no credits, no subscription, or --max-credits reached",
         (errors.InsufficientCreditsError, errors.SubscriptionError, errors.BudgetExceededError),
     ),
     (5, "the request was refused, for example by moderation", (errors.PermissionDeniedError,)),
     (6, "the task was not found, or the operation is retired", (errors.NotFoundError, errors.RetiredError)),
     (
         7,
-        "no connection, too many requests, or a failure of the service",
+        "no connection, rate limit, or failure of the service",
         (
             errors.ConnectionFailedError,
             errors.APIStatusError,
@@ -57,8 +58,8 @@ EXIT_CODES: Final = (
         ),
     ),
     (8, "the task failed", (errors.TaskFailedError,)),
-    (9, "the timeout expired; the task is still running on the server", (errors.TaskTimeoutError,)),
-    (10, "uncertain: the request may or may not have been accepted and charged", (errors.UncertainSubmissionError,)),
+    (9, "timeout; the task is still running on the server", (errors.TaskTimeoutError,)),
+    (10, "uncertain: it may or may not have been accepted", (errors.UncertainSubmissionError,)),
     (11, "a file could not be downloaded or written", (errors.DownloadError, errors.JournalError, OSError)),
     (12, "the bulk run ended with some songs missing", (IncompleteError,)),
 )
@@ -99,7 +100,7 @@ def explain(error: BaseException) -> Failure:
     """Return the exit code and explanation for an error that ended a command."""
     if not isinstance(error, PendingTaskError):
         task_id = getattr(error, "task_id", None)
-        return Failure(code=_code(error), error_type=_error_type(error), message=_message(error), task_id=task_id)
+        return Failure(code=_code(error), error_type=_error_type(error), message=describe(error), task_id=task_id)
     cause = error.__cause__ or error
     task = f"{error.family} task {error.task_id}"
     if error.resume is None:
@@ -109,7 +110,7 @@ def explain(error: BaseException) -> Failure:
     return Failure(
         code=_code(cause),
         error_type=_error_type(cause),
-        message=f"{_message(cause)}; {hint}",
+        message=f"{describe(cause)}; {hint}",
         task_id=error.task_id,
         resume=error.resume,
     )
@@ -148,34 +149,63 @@ def _is_about_the_key(error: BaseException) -> bool:
     return isinstance(error, errors.InvalidRequestError) and error.field == "api_key"
 
 
-def _message(error: BaseException) -> str:
-    """Return the error's message, reworded for a command line where the original speaks of Python."""
-    message = str(error)
+def describe(error: BaseException) -> str:
+    """Return an error's message for a user of the command line: without Python names, and with what to do next."""
     match error:
         case asyncio.CancelledError():
-            message = "stopped"
+            return "stopped"
+        case errors.MusicAPIError():
+            return _describe_api_error(error)
+        case UsageError() | IncompleteError():
+            return str(error)
+        case OSError() if error.strerror:
+            return f"cannot write {error.filename}: {error.strerror}" if error.filename else error.strerror
+        case _:
+            return _unexpected(error)
+
+
+def _describe_api_error(error: errors.MusicAPIError) -> str:
+    message = str(error)
+    match error:
         case errors.TaskTimeoutError():
             last = f" (last status: {error.last_seen})" if error.last_seen else ""
             message = f"not finished after {error.waited:g} s{last}"
+        case errors.UncertainSubmissionError():
+            named = f"; the response names {', '.join(error.task_ids)}" if error.task_ids else ""
+            message = (
+                f"a paid request sent at {error.when:%H:%M:%S %Z} may have been accepted and charged: {error.reason}; "
+                f"it was not sent again; check the service's dashboard and 'musicapi credits' before you do so{named}"
+            )
         case errors.AuthenticationError():
-            message = (
-                f"{error.message.rstrip('.')} (status {error.status}); "
-                "check that MUSICAPI_KEY is right and belongs to this host"
-            )
+            advice = "check that MUSICAPI_KEY is right and belongs to this host"
+            message = f"{_reason(error)}; {advice}"
         case errors.InsufficientCreditsError():
-            message = f"{error.message.rstrip('.')} (status {error.status}); 'musicapi credits' shows the balance"
-        case errors.InvalidRequestError() if _is_about_the_key(error) and not os.environ.get("MUSICAPI_KEY"):
+            message = f"{_reason(error)}; 'musicapi credits' shows the balance"
+        case errors.NotFoundError():
+            advice = "check the id and --family, and that MUSICAPI_KEY and MUSICAPI_BASE_URL are those of the task"
+            message = f"{_reason(error)}; {advice}"
+        case errors.BudgetExceededError():
             message = (
-                "no API key: set MUSICAPI_KEY (your key is in the service's dashboard), "
-                "or try it without a key: musicapi generate 'an idea' --sandbox"
+                f"--max-credits is {error.limit:g} and {error.spent:g} are spent; the next song costs {error.price:g}, "
+                "so nothing more is sent; raise the limit to continue"
             )
-        case errors.MusicAPIError() | UsageError() | IncompleteError():
-            pass
-        case OSError() if error.strerror:
-            message = f"cannot write {error.filename}: {error.strerror}" if error.filename else error.strerror
-        case _:
-            message = _unexpected(error)
+        case errors.InvalidRequestError():
+            message = _describe_invalid(error)
     return message
+
+
+def _describe_invalid(error: errors.InvalidRequestError) -> str:
+    if _is_about_the_key(error) and not os.environ.get("MUSICAPI_KEY"):
+        return (
+            "no API key: set MUSICAPI_KEY (your key is in the service's dashboard), "
+            "or try it without a key: musicapi generate 'an idea' --sandbox"
+        )
+    # A command takes the address from the environment alone.
+    return str(error).replace("base_url", "MUSICAPI_BASE_URL", 1) if error.field == "base_url" else str(error)
+
+
+def _reason(error: errors.APIStatusError) -> str:
+    return f"{error.message.rstrip('.')} (status {error.status})"
 
 
 def _unexpected(error: BaseException) -> str:

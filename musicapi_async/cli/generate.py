@@ -52,7 +52,7 @@ def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs
     operation = by_family.get(family)
     if operation is None or not issubclass(operation, TaskRequest):
         source = "lyrics" if verb == "create" else "an idea"
-        raise UsageError(f"--family is {family!r}; songs from {source} are made by {' or '.join(sorted(by_family))}")
+        raise UsageError(f"--family is {family!r}; for songs from {source} use one of: {', '.join(sorted(by_family))}")
     # A family without tags has sound in their place.
     parameters = inspect.signature(operation).parameters
     arguments = {"sound" if name == "tags" and "sound" in parameters else name: value for name, value in fields.items()}

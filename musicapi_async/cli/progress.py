@@ -17,10 +17,10 @@ from musicapi_async import Clip, TaskState
 
 __all__ = ["Board", "Lines", "minutes", "name_of", "printable"]
 
-BAR_WIDTH: Final = 16
-NAME_WIDTH: Final = 20
-OTHER_WIDTH: Final = 50
-"""Width of the columns beside a name: state, bar, amount."""
+MAX_BAR_WIDTH: Final = 16
+MIN_TITLE_WIDTH: Final = 8
+OTHER_WIDTH: Final = 45
+"""Width of what stands beside the title and the bar: id, state and amount, with the spaces between."""
 STYLES: Final = {"running": "cyan", "downloading": "cyan", "failed": "red", "saved": "green"}
 NOT_MOVING: Final = frozenset({"succeeded", "failed", "saved"})
 
@@ -87,7 +87,8 @@ class Lines:
 class _ClipLine:
     """One clip on the board; ``done`` and ``total`` are bytes."""
 
-    name: str
+    title: str
+    short_id: str
     state: str = "waiting"
     done: int = 0
     total: int | None = None
@@ -132,7 +133,7 @@ class Board:
         self._status = state.status
         for clip in state.clips:
             line = self._line(clip)
-            line.name, line.state = name_of(clip), printable(clip.state or "unknown")
+            line.title, line.state = _title(clip), printable(clip.state or "unknown")
 
     def download(self, clip: Clip, done: int, total: int | None) -> None:
         """Show how much of a clip's audio is downloaded."""
@@ -145,27 +146,39 @@ class Board:
         self._line(clip).state = "saved"
 
     def _line(self, clip: Clip) -> _ClipLine:
-        return self._lines.setdefault(clip.clip_id, _ClipLine(name_of(clip)))
+        return self._lines.setdefault(clip.clip_id, _ClipLine(_title(clip), _short_id(clip)))
 
     def _draw(self) -> Group:
         status = Text(self._status, style="dim")
         status.truncate(self._console.width - len("* 00:00 "), overflow="ellipsis")
         head = Table.grid(padding=(0, 1))
         head.add_row(self._spinner, minutes(time.monotonic() - self._started), status)
+        width = self._console.width
+        bar_width = min(MAX_BAR_WIDTH, width // 8)
         rows = Table.grid(padding=(0, 1))
-        rows.add_column(no_wrap=True, overflow="ellipsis", max_width=max(NAME_WIDTH, self._console.width - OTHER_WIDTH))
+        title_width = max(MIN_TITLE_WIDTH, width - bar_width - OTHER_WIDTH)
+        rows.add_column(no_wrap=True, overflow="ellipsis", max_width=title_width)
+        rows.add_column(no_wrap=True, style="dim")
         rows.add_column(no_wrap=True, min_width=max(map(len, STYLES)))
-        rows.add_column(max_width=BAR_WIDTH)
+        rows.add_column(max_width=bar_width)
         rows.add_column(no_wrap=True, style="dim")
         for line in tuple(self._lines.values()):  # drawn by a thread of its own
             state = Text(line.state, style=STYLES.get(line.state, ""))
-            rows.add_row(f"  {line.name}", state, _bar(line), _amount(line))
+            rows.add_row(f"  {line.title}", line.short_id, state, _bar(line), _amount(line))
         return Group(head, rows)
 
 
 def name_of(clip: Clip) -> str:
     """Return a clip's name for people: its title, and the start of its id to distinguish two takes."""
-    return printable(f"{clip.title or 'untitled'} ({clip.clip_id[:8]})")
+    return f"{_title(clip)} ({_short_id(clip)})"
+
+
+def _title(clip: Clip) -> str:
+    return printable(clip.title or "untitled")
+
+
+def _short_id(clip: Clip) -> str:
+    return printable(clip.clip_id[:8])
 
 
 def _bar(line: _ClipLine) -> ProgressBar | str:

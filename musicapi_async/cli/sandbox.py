@@ -4,6 +4,7 @@ The sandbox is a web server whose import takes longer than the rest of a command
 """
 
 import asyncio
+import errno
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,7 +47,8 @@ async def serve(sandbox: "Sandbox", screen: Screen) -> None:
     try:
         await sandbox.start()
     except OSError as error:
-        reason = error.strerror or error
+        # asyncio's own text repeats the address in Python's notation.
+        reason = "the port is already in use" if error.errno == errno.EADDRINUSE else error.strerror or error
         raise UsageError(f"the sandbox cannot listen: {reason}; try another --port or --host") from error
     try:
         screen.emit({"base_url": sandbox.base_url})

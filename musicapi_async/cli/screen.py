@@ -18,8 +18,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from musicapi_async.cli.exits import Failure, hide_key
+from musicapi_async.cli.exits import Failure, describe, hide_key
 from musicapi_async.cli.progress import Board, Lines, printable
+from musicapi_async.errors import MusicAPIError
 from musicapi_async.media.names import json_text
 
 __all__ = ["Screen"]
@@ -145,7 +146,15 @@ class _LogHandler(logging.Handler):
         if hasattr(record, "task_ids"):
             return  # a command names its tasks itself, with the command that resumes them
         show = self._screen.warn if record.levelno >= logging.WARNING else self._screen.progress.note
-        show(hide_key(record.getMessage()))
+        show(hide_key(_log_message(record)))
+
+
+def _log_message(record: logging.LogRecord) -> str:
+    """Return a log message in which an error speaks of commands and options instead of Python names."""
+    if not isinstance(record.args, tuple):
+        return record.getMessage()
+    args = tuple(describe(arg) if isinstance(arg, MusicAPIError) else arg for arg in record.args)
+    return str(record.msg) % args if args else str(record.msg)
 
 
 class _SafeStream:

@@ -70,7 +70,7 @@ def test_every_bad_line_is_named_before_anything_is_sent(musicapi: MusicAPI, san
     assert done.code == 2
     for number, told in ((3, "it is no JSON"), (4, "operation is 'sonic.bpm'"), (5, "description"), (6, "descriptoin")):
         assert any(f"requests.jsonl:{number}: " in line and told in line for line in done.err.splitlines())
-    assert "5 of 7 lines are invalid; nothing was sent or charged" in done.err
+    assert "5 of 7 lines invalid; nothing was sent or charged" in done.err
     assert not sandbox.requests[CREATE]
 
     write(tmp_path, 2)
@@ -184,7 +184,7 @@ def test_no_more_is_spent_than_was_allowed(musicapi: MusicAPI, sandbox: Sandbox,
     write(tmp_path, 10)
     done = musicapi(*RUN, "--max-credits", "90", sandbox=sandbox)
     assert done.code == 4
-    assert "max_credits is 90, 80 are spent" in done.err
+    assert "--max-credits is 90 and 80 are spent" in done.err
     assert "--max-credits 90" in done.out
     assert len(sandbox.accepted) == 4
 

@@ -167,6 +167,7 @@ def test_a_refusal_has_its_exit_code_and_one_sentence(
     done = musicapi("generate", IDEA, sandbox=sandbox)
     assert (done.code, done.out) == (code, "")
     assert re.fullmatch(rf"musicapi: [^\n]*{words}[^\n]*\n", done.err)
+    assert "client." not in done.err, "advice is for the command line, not for Python"
     told = musicapi("generate", IDEA, "--json", sandbox=sandbox)
     assert told.told["error"]["code"] == told.code == code
     assert names_in(tmp_path) == []
@@ -177,14 +178,15 @@ def test_a_refusal_has_its_exit_code_and_one_sentence(
     [
         (2, "title has 81 characters; the service takes at most 80", ("generate", IDEA, "--title", "x" * 81)),
         (2, "it takes description, model", ("generate", IDEA, "--family", "riffusion", "--title", "Harbor")),
-        (2, "riffusion or sonic", ("generate", IDEA, "--family", "polka")),
-        (2, "riffusion or sonic", ("task", "some-id", "--family", "../account")),
+        (2, "use one of: riffusion, sonic", ("generate", IDEA, "--family", "polka")),
+        (2, "use one of: nuro, producer", ("task", "some-id", "--family", "../account")),
         (2, "--timeout", ("generate", IDEA, "--timeout", "nan")),
         (2, "give an idea", ("generate",)),
         (2, "not both", ("generate", IDEA, "--lyrics", "missing")),
         (2, "cannot read", ("generate", "--lyrics", "missing")),
         (2, "not UTF-8", ("generate", "--lyrics", "latin")),
-        (2, "--colour", ("generate", IDEA, "--colour", "red")),
+        (2, "see 'musicapi generate --help'", ("generate", IDEA, "--colour", "red")),
+        (2, "needs quotes: musicapi generate '", ("generate", "a", "calm", "shanty")),
         (11, "cannot write", ("generate", IDEA, "--out", f"latin{os.sep}songs")),
         (11, "cannot write", ("task", "some-id", "--download", f"latin{os.sep}songs")),
     ],
@@ -208,6 +210,19 @@ def test_no_key(musicapi: MusicAPI, sandbox: Sandbox, command: tuple[str, ...]) 
     assert (done.code, done.out) == (3, "")
     assert "MUSICAPI_KEY" in done.err
     assert not sandbox.requests
+
+
+def test_base_url_that_is_no_address_is_named_by_its_variable(musicapi: MusicAPI) -> None:
+    done = musicapi("credits", MUSICAPI_BASE_URL="nowhere")
+    assert done.code == 2
+    assert done.err.startswith("musicapi: MUSICAPI_BASE_URL is 'nowhere'")
+
+
+def test_bulk_without_a_command_shows_its_help(musicapi: MusicAPI) -> None:
+    done = musicapi("bulk")
+    assert done.code == 2
+    assert "resolve" in done.out + done.err
+    assert "musicapi: a command is missing; see 'musicapi bulk --help'\n" in done.err
 
 
 def test_too_few_credits(musicapi: MusicAPI, sandbox: Sandbox) -> None:
