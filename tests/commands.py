@@ -36,7 +36,7 @@ class Finished(NamedTuple):
     err: str
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.out)
         return found
 

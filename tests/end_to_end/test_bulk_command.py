@@ -33,9 +33,7 @@ def events(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_file_becomes_a_folder_of_songs_and_again_nothing_is_paid(
-    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_bulk_run_twice_pays_once(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 5)
     done = musicapi(*RUN, sandbox=sandbox)
     again = musicapi(*RUN, sandbox=sandbox)
@@ -48,7 +46,9 @@ def test_a_file_becomes_a_folder_of_songs_and_again_nothing_is_paid(
     assert len(sandbox.accepted) == 5
 
 
-def test_a_file_that_has_not_changed_is_not_checked_again(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_an_unchanged_file_does_not_check_it_again(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     write(tmp_path, 3)
     assert "3 requests, 3 of them new" in musicapi(*RUN, sandbox=sandbox).out
     assert "has not changed since it was planned" in musicapi(*RUN, sandbox=sandbox).out
@@ -63,13 +63,20 @@ def test_a_file_that_has_not_changed_is_not_checked_again(musicapi: MusicAPI, sa
     assert len(sandbox.accepted) == 5
 
 
-def test_every_bad_line_is_named_before_anything_is_sent(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_bad_lines_names_each_before_anything_is_sent(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     write(tmp_path, 2, "{", '{"operation": "sonic.bpm"}', '{"description": ""}', '{"descriptoin": "x"}', '{"key": 5}')
     done = musicapi(*RUN, sandbox=sandbox)
 
     assert done.code == 2
-    for number, told in ((3, "it is no JSON"), (4, "operation is 'sonic.bpm'"), (5, "description"), (6, "descriptoin")):
-        assert any(f"requests.jsonl:{number}: " in line and told in line for line in done.err.splitlines())
+    for number, expected in (
+        (3, "it is no JSON"),
+        (4, "operation is 'sonic.bpm'"),
+        (5, "description"),
+        (6, "descriptoin"),
+    ):
+        assert any(f"requests.jsonl:{number}: " in line and expected in line for line in done.err.splitlines())
     assert "5 of 7 lines invalid; nothing was sent or charged" in done.err
     assert not sandbox.requests[CREATE]
 
@@ -79,7 +86,7 @@ def test_every_bad_line_is_named_before_anything_is_sent(musicapi: MusicAPI, san
 
 
 @pytest.mark.parametrize(("lines", "options", "code"), [(1, (), 3), (1, ("--names", "{title}.{ext}"), 2), (0, (), 2)])
-def test_with_json_every_ending_is_a_line(
+def test_bulk_with_json_that_fails_ends_with_an_error_line(
     lines: int, options: tuple[str, ...], code: int, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, lines)
@@ -93,7 +100,7 @@ def test_with_json_every_ending_is_a_line(
     assert sandbox.requests[CREATE] == (code == 3)
 
 
-def test_what_was_refused_is_tried_again_when_its_user_says_so(
+def test_bulk_with_retry_refused_sends_refused_requests_again(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 2)
@@ -106,36 +113,38 @@ def test_what_was_refused_is_tried_again_when_its_user_says_so(
     assert len(sandbox.accepted) == 2
 
 
-def test_a_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 3, '{"operation": "producer.create", "sound": "choir"}')
     done = musicapi(*RUN, "--dry-run", "--json", sandbox=sandbox)
 
     assert done.code == 0
-    assert done.told["requests"] == {"sonic.describe": 3, "producer.create": 1}
-    assert done.told["credits"]["sonic.describe"] == 60
+    assert done.json["requests"] == {"sonic.describe": 3, "producer.create": 1}
+    assert done.json["credits"]["sonic.describe"] == 60
     assert not sandbox.requests
     assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]
 
 
-def test_events_are_a_line_each_and_the_last_one_is_the_end(
+def test_bulk_with_json_prints_one_event_a_line_and_the_result_last(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 3)
     sandbox.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
     done = musicapi(*RUN, "--json", "--in-flight", "1", sandbox=sandbox)
 
-    *told, end = events(done.out)
+    *outcomes, end = events(done.out)
     assert done.code == 12
-    assert [event["event"] for event in told] == ["refused", "saved", "saved"]
-    assert told[0]["key"] == "k-0"
-    assert "no such thing" in str(told[0]["error"])
-    assert all(len(event["files"]) == 6 for event in told[1:])
+    assert [event["event"] for event in outcomes] == ["refused", "saved", "saved"]
+    assert outcomes[0]["key"] == "k-0"
+    assert "no such thing" in str(outcomes[0]["error"])
+    assert all(len(event["files"]) == 6 for event in outcomes[1:])
     assert end["event"] == "end"
     assert end["counts"]["saved"] == 2
     assert "1 refused" in end["error"]["message"]
 
 
-def test_what_is_uncertain_is_listed_and_settled(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_uncertain_requests_lists_and_resolves_them(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     write(tmp_path, 4)
     sandbox.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(3)))
     done = musicapi(*RUN, "--in-flight", "1", sandbox=sandbox)
@@ -161,26 +170,26 @@ def test_what_is_uncertain_is_listed_and_settled(musicapi: MusicAPI, sandbox: Sa
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "expected"),
     [
         (Fault(status=401, body={"error": "no such key"}), 3, "no such key"),
         (Fault(status=403, body={"error": "You have no credits"}), 4, "no credits"),
     ],
 )
-def test_what_would_stop_every_song_stops_the_run(
-    fault: Fault, code: int, told: str, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+def test_bulk_with_an_error_of_the_account_stops_the_run(
+    fault: Fault, code: int, expected: str, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 30)
     sandbox.add_fault(CREATE, Fault(), Fault(), *[fault] * 20)
     done = musicapi(*RUN, "--in-flight", "2", sandbox=sandbox)
 
     assert done.code == code
-    assert told in done.err
+    assert expected in done.err
     assert "2 saved; 0 paid for and still running on the server; 28 not sent yet; resume with: " in done.out
     assert len(sandbox.accepted) == 2
 
 
-def test_no_more_is_spent_than_was_allowed(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_max_credits_stops_at_the_limit(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 10)
     done = musicapi(*RUN, "--max-credits", "90", sandbox=sandbox)
     assert done.code == 4
@@ -189,7 +198,7 @@ def test_no_more_is_spent_than_was_allowed(musicapi: MusicAPI, sandbox: Sandbox,
     assert len(sandbox.accepted) == 4
 
 
-def test_a_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_trial_starts_over_and_is_refused_as_a_paid_journal(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 1)
     for _ in range(2):
         done = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
@@ -199,7 +208,7 @@ def test_a_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tm
     assert "its songs are from 127.0.0.1:" in real.err
 
 
-def test_a_trial_takes_no_journal_that_is_none(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_trial_in_a_paid_folder_is_refused(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 1)
     assert musicapi(*RUN, sandbox=sandbox).code == 0
     for _ in range(2):
@@ -212,7 +221,7 @@ def test_a_trial_takes_no_journal_that_is_none(musicapi: MusicAPI, sandbox: Sand
 
 @on_unix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
-def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int, code: int, tmp_path: Path) -> None:
+def test_bulk_stopped_by_a_signal_reports_pending_tasks_and_resumes(number: int, code: int, tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 6)
         with started(*RUN, "--in-flight", "4", cwd=tmp_path, sandbox=slow) as process:
@@ -233,7 +242,7 @@ def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int,
 
 @on_unix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_twice_it_leaves_at_once_and_nothing_is_sent_again(number: int, code: int, tmp_path: Path) -> None:
+def test_bulk_stopped_twice_exits_at_once_and_sends_nothing_again(number: int, code: int, tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         write(tmp_path, 2)
         sandbox.add_fault(CREATE, Fault(delay=20, accepted=True))
@@ -256,7 +265,7 @@ def test_stopped_twice_it_leaves_at_once_and_nothing_is_sent_again(number: int, 
 
 
 @on_unix
-def test_requests_may_come_through_a_pipe(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_reads_requests_from_a_pipe(sandbox: Sandbox, tmp_path: Path) -> None:
     command = ("bulk", "/dev/stdin", *RUN[2:])
     for count in (1, 2):
         lines = "".join(f'{{"description": "rain {number}"}}\n' for number in range(count))
@@ -267,7 +276,7 @@ def test_requests_may_come_through_a_pipe(sandbox: Sandbox, tmp_path: Path) -> N
 
 
 @on_unix
-def test_a_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
+def test_bulk_with_a_journal_in_use_names_the_process(tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 1)
         with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
@@ -282,7 +291,7 @@ def test_a_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
 
 
 @on_unix
-def test_on_a_terminal_there_is_a_board(tmp_path: Path) -> None:
+def test_bulk_on_a_terminal_shows_a_board(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     with served(LONG) as slow:
         write(tmp_path, 3)
@@ -304,7 +313,7 @@ def test_on_a_terminal_there_is_a_board(tmp_path: Path) -> None:
     assert live.rpartition("\x1b[?25h")[2].strip().endswith("3 saved")
 
 
-def test_tasks_that_do_not_end_are_overdue_and_counted_in_the_status(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_with_tasks_past_the_timeout_counts_them_as_overdue(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 2)
     with served(3600) as slow:
         slow.account(KEY).credits = 100_000
@@ -316,13 +325,13 @@ def test_tasks_that_do_not_end_are_overdue_and_counted_in_the_status(musicapi: M
         assert stopped.code == 12
         shown = musicapi("bulk", "status", "songs")
         assert "2 of the accepted are overdue" in shown.out
-        assert musicapi("bulk", "status", "songs", "--json").told["overdue"] == 2
+        assert musicapi("bulk", "status", "songs", "--json").json["overdue"] == 2
         slow.advance(4000)
         assert musicapi(*RUN, sandbox=slow).code == 0
         assert len(slow.accepted) == 2
 
 
-def test_a_service_that_cannot_be_reached_pauses_the_run_and_says_so(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_with_unreachable_host_pauses_then_exits_with_7(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 3)
     nowhere = "http://127.0.0.1:9/api/v1"
     done = musicapi(*RUN, "--outage", "1.5", MUSICAPI_BASE_URL=nowhere, MUSICAPI_MAX_ATTEMPTS="1")
@@ -332,7 +341,7 @@ def test_a_service_that_cannot_be_reached_pauses_the_run_and_says_so(musicapi: M
     assert "--outage 1.5" in done.out
 
 
-def test_failed_songs_are_sent_again_only_when_their_user_says_so(
+def test_bulk_with_retry_failed_sends_failed_requests_again(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 1)

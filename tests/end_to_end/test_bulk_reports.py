@@ -39,10 +39,10 @@ async def fill(folder: Path, *states: State) -> None:
                 await journal.move(sent, state, Facts(reason="because", task_id="t-1"))
 
 
-def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_path: Path) -> None:
+def test_status_with_uncertain_requests_lists_the_commands_that_resolve_them(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "my songs"
-    doubts: list[State] = ["uncertain"] * 12
-    asyncio.run(fill(folder, "planned", "planned", "refused", *doubts))
+    uncertain: list[State] = ["uncertain"] * 12
+    asyncio.run(fill(folder, "planned", "planned", "refused", *uncertain))
     shown = command("status", folder)
     assert (shown.code, shown.err) == (0, "")
     lines = shown.out.splitlines()
@@ -57,40 +57,40 @@ def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_p
     assert shown.out.count("-uncertain") == 2
 
 
-def test_a_status_without_doubts_is_short(command: Command, tmp_path: Path) -> None:
+def test_status_without_uncertain_requests_is_short(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned"))
     shown = command("status", tmp_path)
     assert shown.out == "1  planned  not sent yet\n1 request; no run in progress\n"
 
 
-def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
+def test_status_with_json_prints_counts_and_uncertain_keys(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "uncertain"))
-    told = command("status", tmp_path, as_json=True).told
-    assert (told["total"], told["counts"]["uncertain"], told["counts"]["saved"]) == (2, 1, 0)
-    assert (told["uncertain"], told["run"]) == (["key-2"], None)
-    assert len(told["settle"]) == 5
+    result = command("status", tmp_path, as_json=True).json
+    assert (result["total"], result["counts"]["uncertain"], result["counts"]["saved"]) == (2, 1, 0)
+    assert (result["uncertain"], result["run"]) == (["key-2"], None)
+    assert len(result["settle"]) == 5
 
 
-async def test_a_status_while_a_run_is_on_names_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+async def test_status_during_a_run_names_its_process(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     async with Journal.open(tmp_path / "journal.db"):
         await status(tmp_path, Screen(as_json=False))
     assert f"run in progress: process {os.getpid()} on" in capfd.readouterr().out
 
 
-def test_a_report_says_where_it_is(command: Command, tmp_path: Path) -> None:
+def test_report_prints_its_address(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "refused"))
     shown = command("report", tmp_path)
     page = tmp_path / "index.html"
     assert (shown.code, shown.err) == (0, "")
     assert shown.out == f"0 songs, 0:00, from 2 requests: {page.resolve().as_uri()}\n"
     assert "because" in page.read_text("utf-8")
-    told = command("report", tmp_path, as_json=True).told
-    assert (told["report"], told["songs"], told["counts"]) == (str(page), 0, {"planned": 1, "refused": 1})
+    result = command("report", tmp_path, as_json=True).json
+    assert (result["report"], result["songs"], result["counts"]) == (str(page), 0, {"planned": 1, "refused": 1})
 
 
 @pytest.mark.parametrize("name", ["report", "status"])
-def test_a_folder_without_a_journal_is_told(name: str, command: Command, tmp_path: Path) -> None:
+def test_report_and_status_without_a_journal_fail(name: str, command: Command, tmp_path: Path) -> None:
     shown = command(name, tmp_path, as_json=True)
     assert shown.code != 0
-    assert "there is none" in shown.told["error"]["message"]
+    assert "there is none" in shown.json["error"]["message"]
     assert list(tmp_path.iterdir()) == []

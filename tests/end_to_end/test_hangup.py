@@ -51,7 +51,7 @@ def on_a_terminal(*arguments: str, cwd: Path, sandbox: Sandbox) -> Iterator[tupl
 
 def status(folder: Path, sandbox: Sandbox) -> dict[str, Any]:
     with started("bulk", "status", "songs", "--json", cwd=folder, sandbox=sandbox) as process:
-        counts: dict[str, Any] = finish(process).told["counts"]
+        counts: dict[str, Any] = finish(process).json["counts"]
     return counts
 
 
