@@ -102,11 +102,13 @@ def explain(error: BaseException) -> Failure:
         task_id = getattr(error, "task_id", None)
         return Failure(code=_code(error), error_type=_error_type(error), message=describe(error), task_id=task_id)
     cause = error.__cause__ or error
-    task = f"{error.family} task {error.task_id}"
+    is_named = isinstance(cause, errors.TaskTimeoutError)
+    task = "it" if is_named else f"{error.family} task {error.task_id}"
     if error.resume is None:
         hint = f"{task} ended with the embedded sandbox; nothing was charged"
     else:
-        hint = f"{task} is paid for and not lost; resume it with: {error.resume}"
+        state = "still running on the server" if is_named else "not lost"
+        hint = f"{task} is paid for and {state}; resume it with: {error.resume}"
     return Failure(
         code=_code(cause),
         error_type=_error_type(cause),
@@ -169,7 +171,7 @@ def _describe_api_error(error: errors.MusicAPIError) -> str:
     match error:
         case errors.TaskTimeoutError():
             last = f" (last status: {error.last_seen})" if error.last_seen else ""
-            message = f"not finished after {error.waited:g} s{last}"
+            message = f"{error.family} task {error.task_id} is not finished after {error.waited:g} s{last}"
         case errors.UncertainSubmissionError():
             named = f"; the response names {', '.join(error.task_ids)}" if error.task_ids else ""
             message = (

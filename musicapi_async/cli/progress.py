@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from musicapi_async import Clip, TaskState
 
-__all__ = ["Board", "Lines", "minutes", "name_of", "printable"]
+__all__ = ["Board", "Lines", "live_display", "minutes", "name_of", "printable"]
 
 MAX_BAR_WIDTH: Final = 16
 MIN_TITLE_WIDTH: Final = 8
@@ -33,6 +33,19 @@ def printable(text: str) -> str:
 def minutes(seconds: float) -> str:
     """Return a time as ``m:ss``."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def live_display(console: Console, draw: Callable[[], RenderableType], *, refresh_per_second: float) -> Live:
+    """Return a display that is redrawn in place and disappears when it is stopped."""
+    # By default rich prints to its console what is written to either stream, also to one that is redirected to a file.
+    return Live(
+        console=console,
+        get_renderable=draw,
+        refresh_per_second=refresh_per_second,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 class Lines:
@@ -104,7 +117,7 @@ class Board:
         self._status = "contacting the service"
         self._lines: dict[str, _ClipLine] = {}
         # Last, because it may draw at once.
-        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=10, transient=True)
+        self._live = live_display(console, self._draw, refresh_per_second=10)
 
     @property
     def is_running(self) -> bool:

@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.text import Text
 
 from musicapi_async.cli.exits import Failure, describe, hide_key
-from musicapi_async.cli.progress import Board, Lines, printable
+from musicapi_async.cli.progress import Board, Lines, live_display, printable
 from musicapi_async.errors import MusicAPIError
 from musicapi_async.media.names import json_text
 
@@ -73,7 +73,7 @@ class Screen:
         self.progress.stop()
         if not self._is_live:
             return None
-        self._live = Live(console=self._console, get_renderable=draw, refresh_per_second=4, transient=True)
+        self._live = live_display(self._console, draw, refresh_per_second=4)
         self._live.start()
         return self._live
 
@@ -84,7 +84,7 @@ class Screen:
     def event(self, fields: Mapping[str, object]) -> None:
         """Print an event as a line of JSON at once, if ``--json`` was given."""
         if self._as_json:
-            _write(sys.stdout, hide_key(json_text(fields, ascii_only=True, indent=None)))
+            self._write_line(sys.stdout, hide_key(json_text(fields, ascii_only=True, indent=None)))
 
     def print(self, line: str) -> None:
         """Print a permanent line."""
@@ -125,13 +125,15 @@ class Screen:
             _write(sys.stdout, hide_key(json_text(fields, ascii_only=True, indent=indent)))
 
     def _print_error(self, message: str) -> None:
-        line = printable(hide_key(f"musicapi: {message}"))
-        # While a live display is drawn, only its own console can print above it.
+        self._write_line(sys.stderr, printable(hide_key(f"musicapi: {message}")), style="yellow")
+
+    def _write_line(self, stream: TextIO, line: str, *, style: str = "") -> None:
+        """Write a line to a stream, above the live display if that is drawn on the same terminal."""
         is_drawn = self.progress.is_running or (self._live is not None and self._live.is_started)
-        if self._is_live and is_drawn and sys.stderr.isatty():
-            self._console.print(Text(line, style="yellow"), soft_wrap=True)
+        if self._is_live and is_drawn and stream.isatty():
+            self._console.print(Text(line, style=style), soft_wrap=True)
         else:
-            _write(sys.stderr, line)
+            _write(stream, line)
 
 
 class _LogHandler(logging.Handler):

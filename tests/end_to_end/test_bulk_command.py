@@ -313,6 +313,33 @@ def test_bulk_on_a_terminal_shows_a_board(tmp_path: Path) -> None:
     assert live.rpartition("\x1b[?25h")[2].strip().endswith("3 saved")
 
 
+@on_unix
+@pytest.mark.parametrize("redirected", ["stdout", "stderr"])
+def test_bulk_with_one_stream_on_a_terminal_writes_the_other_to_its_file(
+    redirected: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    pty = pytest.importorskip("pty")
+    write(tmp_path, 2)
+    sandbox.add_fault(CREATE, Fault(drop=True))
+    master, slave = pty.openpty()
+    env = {"TERM": "xterm", "COLUMNS": "60", "FORCE_COLOR": "", "PYTHONIOENCODING": "utf-8"}
+    command = (*RUN, "--in-flight", "1", *(["--json"] if redirected == "stdout" else []))
+    with (tmp_path / "file").open("wb") as file:
+        streams: dict[str, Any] = {redirected: file.fileno()}
+        with started(*command, cwd=tmp_path, sandbox=sandbox, env=env, terminal=slave, **streams) as process:
+            os.close(slave)
+            shown = read_until(None, master).decode()
+            assert process.wait() == 12
+    os.close(master)
+    lines = (tmp_path / "file").read_text().splitlines()
+    if redirected == "stdout":
+        assert [json.loads(line)["event"] for line in lines] == ["uncertain", "saved", "end"]
+        assert '"event"' not in shown
+    else:
+        assert lines[0].startswith("musicapi: warning: a paid request sent at")
+        assert "warning" not in shown
+
+
 def test_bulk_with_tasks_past_the_timeout_counts_them_as_overdue(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 2)
     with served(3600) as slow:
