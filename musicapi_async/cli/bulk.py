@@ -15,11 +15,11 @@ import attrs
 
 from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async._version import VERSION
-from musicapi_async.bulk import BadLine, Journal, Planned, Row
+from musicapi_async.bulk import BadLine, Planned, Record, SQLiteJournal
+from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
-from musicapi_async.bulk.states import INCOMPLETE
-from musicapi_async.bulk.trial import TrialJournal
+from musicapi_async.bulk.sqlite_journal import TrialJournal
 from musicapi_async.cli.bulk_progress import RunDisplay
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
 from musicapi_async.cli.files import make_folder
@@ -110,16 +110,19 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
         await _make_songs(options, client, run, journal, screen)
 
 
-def _journal(options: BulkOptions) -> Journal:
+def _journal(options: BulkOptions) -> SQLiteJournal:
     path = options.out / JOURNAL
-    return (TrialJournal if options.embedded else Journal).open(path, is_current=options.is_current)
+    return (TrialJournal if options.embedded else SQLiteJournal)(path, is_current=options.is_current)
 
 
-async def _plan(options: BulkOptions, client: MusicAPI, journal: Journal, screen: Screen) -> bulk.Run:
+async def _plan(options: BulkOptions, client: MusicAPI, journal: SQLiteJournal, screen: Screen) -> bulk.Run:
     """Plan the file's requests, unless the same file was planned last."""
     # Before the file is read: a change during the reading must be noticed by the next run.
     fingerprint = await asyncio.to_thread(_fingerprint, options)
-    is_planned = fingerprint is not None and await journal.recall(PLANNED_FILE) == [fingerprint, await journal.start()]
+    is_planned = fingerprint is not None and await journal.recall(PLANNED_FILE) == [
+        fingerprint,
+        await journal.activate_plan(),
+    ]
     run = bulk.run(
         client,
         journal,
@@ -136,12 +139,14 @@ async def _plan(options: BulkOptions, client: MusicAPI, journal: Journal, screen
     if is_planned:
         screen.print(f"{options.file} has not changed since it was planned")
     else:
-        await journal.remember(PLANNED_FILE, [fingerprint, await journal.start()])
+        await journal.remember(PLANNED_FILE, [fingerprint, await journal.activate_plan()])
         screen.print(f"{requests_text(count)}, {new:,} of them new")
     return run
 
 
-async def _make_songs(options: BulkOptions, client: MusicAPI, run: bulk.Run, journal: Journal, screen: Screen) -> None:
+async def _make_songs(
+    options: BulkOptions, client: MusicAPI, run: bulk.Run, journal: SQLiteJournal, screen: Screen
+) -> None:
     async with RunDisplay(client, journal, screen) as display:
         try:
             async for outcome in run:
@@ -173,7 +178,7 @@ async def _stop(options: BulkOptions, run: bulk.Run, display: RunDisplay, screen
         os._exit(code)
 
 
-async def _report_pending(options: BulkOptions, journal: Journal, screen: Screen) -> None:
+async def _report_pending(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:
     counts = await journal.counts()
     running = counts["accepted"] + counts["finished"]
     screen.emit({"counts": dict(counts)})
@@ -187,7 +192,7 @@ async def _report_pending(options: BulkOptions, journal: Journal, screen: Screen
     await _report_uncertain(options, journal, screen)
 
 
-async def _report_end(options: BulkOptions, journal: Journal, screen: Screen) -> None:
+async def _report_end(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:
     counts = await journal.counts()
     screen.emit({"counts": dict(counts)})
     screen.print(", ".join(f"{count:,} {state}" for state, count in counts.items() if count))
@@ -204,8 +209,8 @@ async def _report_end(options: BulkOptions, journal: Journal, screen: Screen) ->
         )
 
 
-async def _report_uncertain(options: BulkOptions, journal: Journal, screen: Screen) -> None:
-    uncertain = await journal.rows("uncertain", 0, UNCERTAIN_SHOWN)
+async def _report_uncertain(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:
+    uncertain = await journal.records("uncertain", 0, UNCERTAIN_SHOWN)
     if not uncertain:
         return
     screen.warn("these requests may or may not have been accepted and charged, and are not sent again automatically:")
@@ -221,12 +226,12 @@ async def _report_uncertain(options: BulkOptions, journal: Journal, screen: Scre
         screen.print(LOST_ENTRIES)
 
 
-def _short_reason(record: Row) -> str:
+def _short_reason(record: Record) -> str:
     """Return why a request is uncertain, without the advice for Python programs that an error's text ends with."""
     return (record.reason or "").partition("; it was not repeated")[0]
 
 
-async def _resolve(options: BulkOptions, journal: Journal, screen: Screen) -> None:
+async def _resolve(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:
     """Apply the options that change the state of records before the run."""
     if options.resend_uncertain:
         count = await bulk.resend_uncertain(journal)
@@ -238,7 +243,7 @@ async def _resolve(options: BulkOptions, journal: Journal, screen: Screen) -> No
         count = await bulk.retry_failed(journal)
         screen.print(f"sending {requests_text(count, 'failed')} again, each charged again")
     if options.drop_uncertain:
-        count = await bulk.drop_uncertain(journal)
+        count = await bulk.abandon_uncertain(journal)
         screen.print(f"dropping {requests_text(count, 'uncertain')}")
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from musicapi_async import MusicAPI
 from musicapi_async.bulk import Journal, Outcome, State
-from musicapi_async.bulk.states import ENDED
+from musicapi_async.bulk.records import ENDED
 from musicapi_async.cli.exits import describe
 from musicapi_async.cli.progress import minutes, printable
 from musicapi_async.cli.screen import Screen
@@ -82,7 +82,7 @@ class RunDisplay:
 
     def outcome(self, outcome: Outcome) -> None:
         """Show the outcome of a request."""
-        record, error = outcome.row, outcome.error
+        record, error = outcome.record, outcome.error
         title = next((str(clip["title"]) for clip in record.clips if clip.get("title")), record.key)
         message = None if error is None else describe(error)
         # The client has logged an uncertain submission already.

@@ -10,11 +10,11 @@ from typing import Final
 import attrs
 
 from musicapi_async import bulk
-from musicapi_async.bulk import Journal
-from musicapi_async.bulk.looking import Look
+from musicapi_async.bulk.journal import INCOMPLETE
+from musicapi_async.bulk.records import State
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.states import INCOMPLETE, State
+from musicapi_async.bulk.snapshot import JournalSnapshot
 from musicapi_async.cli.bulk import JOURNAL, LOST_ENTRIES, requests_text
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.running import closing_shielded
@@ -35,12 +35,12 @@ async def report(folder: Path, screen: Screen) -> None:
     page = folder / PAGE
     screen.emit({"report": str(page), "songs": summary.songs, "seconds": summary.seconds, "counts": summary.counts})
     songs = f"{summary.songs:,} song{'s'[: summary.songs != 1]}"
-    screen.print(f"{songs}, {summary.duration}, from {requests_text(summary.rows)}: {page.resolve().as_uri()}")
+    screen.print(f"{songs}, {summary.duration}, from {requests_text(summary.requests)}: {page.resolve().as_uri()}")
 
 
 def _write_report(folder: Path) -> Summary:
-    with Look(folder / JOURNAL) as snapshot:
-        return write_report(folder, snapshot.rows, price_list())
+    with JournalSnapshot(folder / JOURNAL) as snapshot:
+        return write_report(folder, snapshot.records, price_list())
 
 
 @attrs.frozen(kw_only=True)
@@ -98,11 +98,11 @@ def _print_hints(found: _JournalStatus, resolutions: Mapping[str, str], screen: 
 
 
 def _read_status(folder: Path) -> _JournalStatus:
-    with Look(folder / JOURNAL) as snapshot:
+    with JournalSnapshot(folder / JOURNAL) as snapshot:
         return _JournalStatus(
             counts=snapshot.counts(),
             holder=snapshot.holder(),
-            uncertain=[record.key for record in islice(snapshot.rows({"uncertain"}), KEYS_SHOWN)],
+            uncertain=[record.key for record in islice(snapshot.records({"uncertain"}), KEYS_SHOWN)],
             overdue=snapshot.overdue(),
             has_lost=snapshot.recall(INCOMPLETE) is True,
         )
@@ -145,7 +145,7 @@ class Resolution:
 async def resolve(resolution: Resolution, screen: Screen) -> None:
     """Record the outcome of uncertain requests; raises InvalidRequestError for a key that is not uncertain."""
     resolution.check()
-    opening = Journal.open(resolution.folder / JOURNAL, is_current=resolution.is_current)
+    opening = bulk.open(resolution.folder / JOURNAL, is_current=resolution.is_current)
     async with closing_shielded(opening) as journal:
         if resolution.not_sent:
             keys = None if resolution.all_uncertain else resolution.arguments
@@ -156,6 +156,6 @@ async def resolve(resolution: Resolution, screen: Screen) -> None:
             )
             return
         key, task_id = resolution.arguments
-        await bulk.found_uncertain(journal, key, task_id)
+        await bulk.resolve_as_accepted(journal, key, task_id)
     screen.emit({"key": key, "task_id": task_id})
     screen.print(f"{key} recorded as task {task_id}; the next run resumes it")

@@ -4,36 +4,26 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from commands import HANGUP, KEY, LONG, MusicAPI, finish, line_with, on_unix, read_until, served, started, until
+from end_to_end import bulk_folder
+from end_to_end.bulk_folder import CREATE, RUN, quick_sandbox  # noqa: F401 - the fixture
 
 from musicapi_async.sandbox import Fault, Sandbox
 
-CREATE: Final = "POST /sonic/create"
-RUN: Final = ("bulk", "requests.jsonl", "--out", "songs", "--operation", "sonic.describe")
 
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with served(0.1) as quick:
-        quick.account(KEY).credits = 100_000
-        yield quick
-
-
-def write(folder: Path, count: int, *more: str) -> None:
-    lines = [json.dumps({"description": f"rain {number}", "key": f"k-{number}"}) for number in range(count)]
-    (folder / "requests.jsonl").write_text("\n".join([*lines, *more]) + "\n")
+def write(folder: Path, count: int, *lines: str) -> None:
+    bulk_folder.write(folder, *(f"rain {number}" for number in range(count)), lines=lines)
 
 
 def events(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_bulk_run_twice_pays_once(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_run_again_pays_for_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 5)
     done = musicapi(*RUN, sandbox=sandbox)
     again = musicapi(*RUN, sandbox=sandbox)
@@ -86,7 +76,7 @@ def test_bulk_with_bad_lines_names_each_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(("lines", "options", "code"), [(1, (), 3), (1, ("--names", "{title}.{ext}"), 2), (0, (), 2)])
-def test_bulk_with_json_that_fails_ends_with_an_error_line(
+def test_bulk_with_json_prints_each_ending_as_a_line(
     lines: int, options: tuple[str, ...], code: int, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, lines)
@@ -124,7 +114,7 @@ def test_bulk_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sand
     assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]
 
 
-def test_bulk_with_json_prints_one_event_a_line_and_the_result_last(
+def test_bulk_events_are_a_line_each_and_the_last_one_is_the_end(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 3)
@@ -142,7 +132,7 @@ def test_bulk_with_json_prints_one_event_a_line_and_the_result_last(
     assert "1 refused" in end["error"]["message"]
 
 
-def test_bulk_with_uncertain_requests_lists_and_resolves_them(
+def test_bulk_with_uncertain_requests_lists_them_until_they_are_resolved(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 4)
@@ -176,7 +166,7 @@ def test_bulk_with_uncertain_requests_lists_and_resolves_them(
         (Fault(status=403, body={"error": "You have no credits"}), 4, "no credits"),
     ],
 )
-def test_bulk_with_an_error_of_the_account_stops_the_run(
+def test_bulk_with_an_error_of_every_request_stops(
     fault: Fault, code: int, expected: str, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 30)
@@ -189,7 +179,7 @@ def test_bulk_with_an_error_of_the_account_stops_the_run(
     assert len(sandbox.accepted) == 2
 
 
-def test_bulk_with_max_credits_stops_at_the_limit(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_max_credits_spends_no_more(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 10)
     done = musicapi(*RUN, "--max-credits", "90", sandbox=sandbox)
     assert done.code == 4
@@ -198,7 +188,7 @@ def test_bulk_with_max_credits_stops_at_the_limit(musicapi: MusicAPI, sandbox: S
     assert len(sandbox.accepted) == 4
 
 
-def test_bulk_trial_starts_over_and_is_refused_as_a_paid_journal(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 1)
     for _ in range(2):
         done = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
@@ -208,7 +198,7 @@ def test_bulk_trial_starts_over_and_is_refused_as_a_paid_journal(musicapi: Music
     assert "its songs are from 127.0.0.1:" in real.err
 
 
-def test_bulk_trial_in_a_paid_folder_is_refused(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_trial_on_a_paid_journal_is_refused(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 1)
     assert musicapi(*RUN, sandbox=sandbox).code == 0
     for _ in range(2):
@@ -221,7 +211,7 @@ def test_bulk_trial_in_a_paid_folder_is_refused(musicapi: MusicAPI, sandbox: San
 
 @on_unix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
-def test_bulk_stopped_by_a_signal_reports_pending_tasks_and_resumes(number: int, code: int, tmp_path: Path) -> None:
+def test_bulk_stopped_reports_its_tasks_and_resumes_them(number: int, code: int, tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 6)
         with started(*RUN, "--in-flight", "4", cwd=tmp_path, sandbox=slow) as process:
@@ -242,7 +232,7 @@ def test_bulk_stopped_by_a_signal_reports_pending_tasks_and_resumes(number: int,
 
 @on_unix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_bulk_stopped_twice_exits_at_once_and_sends_nothing_again(number: int, code: int, tmp_path: Path) -> None:
+def test_bulk_stopped_twice_leaves_at_once_and_sends_nothing_again(number: int, code: int, tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         write(tmp_path, 2)
         sandbox.add_fault(CREATE, Fault(delay=20, accepted=True))
@@ -265,7 +255,7 @@ def test_bulk_stopped_twice_exits_at_once_and_sends_nothing_again(number: int, c
 
 
 @on_unix
-def test_bulk_reads_requests_from_a_pipe(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_requests_through_a_pipe_makes_them(sandbox: Sandbox, tmp_path: Path) -> None:
     command = ("bulk", "/dev/stdin", *RUN[2:])
     for count in (1, 2):
         lines = "".join(f'{{"description": "rain {number}"}}\n' for number in range(count))
@@ -276,7 +266,7 @@ def test_bulk_reads_requests_from_a_pipe(sandbox: Sandbox, tmp_path: Path) -> No
 
 
 @on_unix
-def test_bulk_with_a_journal_in_use_names_the_process(tmp_path: Path) -> None:
+def test_bulk_on_a_journal_in_use_names_its_holder(tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 1)
         with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
@@ -340,7 +330,7 @@ def test_bulk_with_one_stream_on_a_terminal_writes_the_other_to_its_file(
         assert "warning" not in shown
 
 
-def test_bulk_with_tasks_past_the_timeout_counts_them_as_overdue(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_with_tasks_that_do_not_end_counts_them_as_overdue(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 2)
     with served(3600) as slow:
         slow.account(KEY).credits = 100_000
@@ -358,7 +348,7 @@ def test_bulk_with_tasks_past_the_timeout_counts_them_as_overdue(musicapi: Music
         assert len(slow.accepted) == 2
 
 
-def test_bulk_with_unreachable_host_pauses_then_exits_with_7(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_without_a_service_pauses_and_says_so(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 3)
     nowhere = "http://127.0.0.1:9/api/v1"
     done = musicapi(*RUN, "--outage", "1.5", MUSICAPI_BASE_URL=nowhere, MUSICAPI_MAX_ATTEMPTS="1")
@@ -368,7 +358,7 @@ def test_bulk_with_unreachable_host_pauses_then_exits_with_7(musicapi: MusicAPI,
     assert "--outage 1.5" in done.out
 
 
-def test_bulk_with_retry_failed_sends_failed_requests_again(
+def test_bulk_with_failed_songs_sends_them_again_only_with_retry_failed(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 1)

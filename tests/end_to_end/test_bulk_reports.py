@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from commands import Finished
 
-from musicapi_async.bulk import Facts, Journal, Planned
-from musicapi_async.bulk.states import State
+from musicapi_async import bulk
+from musicapi_async.bulk import Changes, Planned
+from musicapi_async.bulk.records import State
 from musicapi_async.cli.bulk_reports import report, status
 from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
@@ -30,16 +31,16 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
 
 
 async def fill(folder: Path, *states: State) -> None:
-    async with Journal.open(folder / "journal.db") as journal:
+    async with bulk.open(folder / "journal.db") as journal:
         keys = [f"key-{number}" for number, _ in enumerate(states, 1)]
         await journal.plan([Planned(key=key, operation="sonic.describe", request={}) for key in keys])
-        for row, state in zip(await journal.take(len(states)), states, strict=True):
+        for row, state in zip(await journal.claim(len(states)), states, strict=True):
             if state != "planned":
-                sent = await journal.move(row, "sending")
-                await journal.move(sent, state, Facts(reason="because", task_id="t-1"))
+                sent = await journal.transition(row, "sending")
+                await journal.transition(sent, state, Changes(reason="because", task_id="t-1"))
 
 
-def test_status_with_uncertain_requests_lists_the_commands_that_resolve_them(command: Command, tmp_path: Path) -> None:
+def test_status_with_uncertain_requests_says_how_to_resolve_them(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "my songs"
     uncertain: list[State] = ["uncertain"] * 12
     asyncio.run(fill(folder, "planned", "planned", "refused", *uncertain))
@@ -63,7 +64,7 @@ def test_status_without_uncertain_requests_is_short(command: Command, tmp_path: 
     assert shown.out == "1  planned  not sent yet\n1 request; no run in progress\n"
 
 
-def test_status_with_json_prints_counts_and_uncertain_keys(command: Command, tmp_path: Path) -> None:
+def test_status_with_json_is_one_object(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "uncertain"))
     result = command("status", tmp_path, as_json=True).json
     assert (result["total"], result["counts"]["uncertain"], result["counts"]["saved"]) == (2, 1, 0)
@@ -72,12 +73,12 @@ def test_status_with_json_prints_counts_and_uncertain_keys(command: Command, tmp
 
 
 async def test_status_during_a_run_names_its_process(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db"):
+    async with bulk.open(tmp_path / "journal.db"):
         await status(tmp_path, Screen(as_json=False))
     assert f"run in progress: process {os.getpid()} on" in capfd.readouterr().out
 
 
-def test_report_prints_its_address(command: Command, tmp_path: Path) -> None:
+def test_report_says_where_its_page_is(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "refused"))
     shown = command("report", tmp_path)
     page = tmp_path / "index.html"
@@ -89,7 +90,7 @@ def test_report_prints_its_address(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["report", "status"])
-def test_report_and_status_without_a_journal_fail(name: str, command: Command, tmp_path: Path) -> None:
+def test_report_of_a_folder_without_a_journal_is_refused(name: str, command: Command, tmp_path: Path) -> None:
     shown = command(name, tmp_path, as_json=True)
     assert shown.code != 0
     assert "there is none" in shown.json["error"]["message"]
