@@ -19,8 +19,8 @@ __all__ = ["Board", "Lines", "live_display", "minutes", "name_of", "printable"]
 
 MAX_BAR_WIDTH: Final = 16
 MIN_TITLE_WIDTH: Final = 8
-OTHER_WIDTH: Final = 45
-"""Width of what stands beside the title and the bar: id, state and amount, with the spaces between."""
+ID_AND_STATE_WIDTH: Final = 24
+"""Width of the two columns, with all spaces between the columns."""
 STYLES: Final = {"running": "cyan", "downloading": "cyan", "failed": "red", "saved": "green"}
 NOT_MOVING: Final = frozenset({"succeeded", "failed", "saved"})
 
@@ -166,16 +166,18 @@ class Board:
         status.truncate(self._console.width - len("* 00:00 "), overflow="ellipsis")
         head = Table.grid(padding=(0, 1))
         head.add_row(self._spinner, minutes(time.monotonic() - self._started), status)
+        lines = tuple(self._lines.values())  # drawn by a thread of its own
         width = self._console.width
         bar_width = min(MAX_BAR_WIDTH, width // 8)
+        amount_width = max((len(_amount(line)) for line in lines), default=0)
         rows = Table.grid(padding=(0, 1))
-        title_width = max(MIN_TITLE_WIDTH, width - bar_width - OTHER_WIDTH)
+        title_width = max(MIN_TITLE_WIDTH, width - ID_AND_STATE_WIDTH - bar_width - amount_width)
         rows.add_column(no_wrap=True, overflow="ellipsis", max_width=title_width)
         rows.add_column(no_wrap=True, style="dim")
         rows.add_column(no_wrap=True, min_width=max(map(len, STYLES)))
         rows.add_column(max_width=bar_width)
         rows.add_column(no_wrap=True, style="dim")
-        for line in tuple(self._lines.values()):  # drawn by a thread of its own
+        for line in lines:
             state = Text(line.state, style=STYLES.get(line.state, ""))
             rows.add_row(f"  {line.title}", line.short_id, state, _bar(line), _amount(line))
         return Group(head, rows)
