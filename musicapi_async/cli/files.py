@@ -1,7 +1,9 @@
 """Files that a command writes: the audio, cover and JSON of each clip, and a record of a task until it is complete."""
 
 import asyncio
+import errno
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -65,6 +67,8 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
     except OSError as error:
         # Named after the folder, whichever file or parent was tried.
         raise OSError(error.errno, error.strerror, str(folder)) from error

@@ -190,6 +190,7 @@ def test_generate_refused_by_the_service_exits_with_its_code_and_one_sentence(
         (2, "see 'musicapi generate --help'", ("generate", IDEA, "--colour", "red")),
         (2, "needs quotes: musicapi generate '", ("generate", "a", "calm", "shanty")),
         (11, "cannot write", ("generate", IDEA, "--out", f"latin{os.sep}songs")),
+        (11, "cannot write latin: Not a directory", ("generate", IDEA, "--out", "latin")),
         (11, "cannot write", ("task", "some-id", "--download", f"latin{os.sep}songs")),
     ],
 )
