@@ -191,6 +191,8 @@ def _describe_api_error(error: errors.MusicAPIError) -> str:
                 f"--max-credits is {error.limit:g} and {error.spent:g} are spent; the next song costs {error.price:g}, "
                 "so nothing more is sent; raise the limit to continue"
             )
+        case errors.GatewayError():
+            message = message.replace("Check base_url", "Check MUSICAPI_BASE_URL")
         case errors.InvalidRequestError():
             message = _describe_invalid(error)
     return message

@@ -159,6 +159,7 @@ def test_generate_on_a_terminal_shows_a_live_display(slow_sandbox: Sandbox, tmp_
         (5, "not for you", Fault(status=403, body={"error": "This is not for you."})),
         (6, "gone", Fault(status=410, body={"error": "It is gone."})),
         (7, "slow down", Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "9999"})),
+        (7, "Check MUSICAPI_BASE_URL", Fault(status=404, body=b"<html>nothing here</html>")),
         (10, "may have been accepted", Fault(status=500)),
     ],
 )
