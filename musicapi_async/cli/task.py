@@ -16,7 +16,7 @@ from musicapi_async.cli.files import SavedClip, TaskFile, make_folder, save_clip
 from musicapi_async.cli.progress import minutes, name_of
 from musicapi_async.cli.running import closing_shielded
 from musicapi_async.cli.screen import Screen
-from musicapi_async.families._family import TaskFamily
+from musicapi_async.requests._family import TaskFamily
 
 __all__ = ["TaskJob", "complete_job", "naming_task", "resume_command", "resume_task", "show_task"]
 
