@@ -15,12 +15,13 @@ import attrs
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._exchanges import BOUGHT, answering, check_operation, check_task_request, plain, submitting
 from musicapi_async._lifetime import Shared
+from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
 from musicapi_async._request import POST, Request, TaskRequest, model_of
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
-from musicapi_async._tasks.unfinished import log, note_left
+from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.caller import raise_cancellation
 from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.session import Guard
@@ -299,9 +300,10 @@ class MusicAPI:
     async def aclose(self) -> None:
         """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
 
-        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING.
+        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING, and on
+        standard error where logging is not set up.
         """
-        await self._close()
+        _warn_of(await self._close())
 
     async def _close(self) -> Mapping[str, str]:
         """Close the client; return how each paid task is resumed that is still running."""
@@ -353,10 +355,12 @@ class MusicAPI:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the client."""
+        """Close the client; an exception gets a note of the paid tasks that are still running."""
         left = await self._close()
         if error is not None:
-            note_left(error, left)
+            note_tasks(error, left)
+        if error is None or isinstance(error, SystemExit):  # whose notes are not shown
+            _warn_of(left)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""
@@ -373,6 +377,12 @@ class MusicAPI:
                 stacklevel=2,
                 source=self,
             )
+
+
+def _warn_of(left: Mapping[str, str]) -> None:
+    """Name the paid tasks that a client leaves, which its log has named already."""
+    if left:
+        warn_without_log(describe_tasks(left.values()))
 
 
 def _kind_of(request: TaskRequest[Any]) -> str:
