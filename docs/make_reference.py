@@ -24,8 +24,11 @@ Every operation, result, error and setting. Made from the classes by `make docs`
 
 Each operation is a method of the client, `await client.sonic.create(lyrics=...)` (without `await` in `musicapi_sync`),
 and a request value of its own, `sonic.Create(lyrics=...)`, for `client.submit`, `client.call` and `client.run`. What
-starts a task returns a `Task`; `await task.wait()` gives its result. A clip is given as a `Clip`, an `UploadedClip` or
-an id. Prices are what the service's pages said at the date beside them: your balance is the truth.
+starts a task returns a `Submission`: `await` it for its `Task`, or `await client.sonic.create(...).wait()` for the
+result at once; in `musicapi_sync` the call returns the `Task`. A submission is a coroutine, and its method a plain
+function, of which `inspect.iscoroutinefunction` is False: wrap it in an `async def` for a framework that checks that.
+A clip is given as a `Clip`, an `UploadedClip` or an id. Prices are what the service's pages said at the date beside
+them: your balance is the truth.
 """
 RETRIES: Final = """\
 ## What is repeated
@@ -46,8 +49,9 @@ is told by the HTTP library's tracing, on a connection that is used for this req
 - *uncertain*: `UncertainSubmissionError`, and `on_uncertain` is called. It is never sent again.
 - *give up*: the typed error of what happened. Nothing was accepted.
 
-A task that is waited for is looked at again after anything that may be repeated, and after a reply that cannot be read,
-up to 20 times in a row; so is one the service does not know yet, in the first minute. What the service itself says of
+A task that is waited for is polled again after anything that may be repeated, and after a response that cannot be read:
+until the wait's own time limit, or for 15 minutes of nothing but such polls where it has none; so is one the service
+does not know yet, in the first minute. What the service itself says of
 the task ends the wait at once, whatever the status it says it with.
 """
 
@@ -93,7 +97,7 @@ def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
     """Describe an operation: what it does, its fields, its price, where it goes."""
     summary, _, rest = (kind.__doc__ or "").partition("\n- ``")
     closing = (rest or summary).rstrip().rpartition("\n\n")[2]
-    gives = f"Task[{kind.result.__name__}]" if issubclass(kind, TaskRequest) else kind.result.__name__
+    gives = f"Submission[{kind.result.__name__}]" if issubclass(kind, TaskRequest) else kind.result.__name__
     yield f"### {kind.operation_name()}"
     yield ""
     yield markdown(summary.removesuffix(closing).strip())

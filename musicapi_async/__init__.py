@@ -15,7 +15,9 @@ from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
+from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
+from musicapi_async._version import VERSION as __version__  # noqa: N811 - the name Python has for it
 from musicapi_async.media import SavedFile
 from musicapi_async.requests import FAMILIES as _FAMILIES
 from musicapi_async.requests import operations
@@ -88,6 +90,7 @@ __all__ = [
     "Stem",
     "Stems",
     "Step",
+    "Submission",
     "Task",
     "TaskRequest",
     "TaskState",
@@ -96,6 +99,7 @@ __all__ = [
     "Voice",
     "Vox",
     "Word",
+    "__version__",
     "account",
     "errors",
     "lyrics",

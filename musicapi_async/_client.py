@@ -20,7 +20,8 @@ from musicapi_async._request import POST, Request, TaskRequest, model_of
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.submission import Submission
+from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.caller import raise_cancellation
 from musicapi_async._transport.named import ids_in
@@ -148,16 +149,20 @@ class MusicAPI:
         """The account's balance."""
         return Account(self)
 
-    async def submit(self, request: TaskRequest[R]) -> Task[R]:
+    def submit(self, request: TaskRequest[R]) -> Submission[R]:
         """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
 
-        Raises UncertainSubmissionError when nobody can tell whether it was accepted, and the typed error of a refusal.
+        Nothing is sent before the submission is awaited: ``await client.submit(request)`` returns the task, ``await
+        client.submit(request).wait()`` waits for the result as well.
+
+        Raises InvalidRequestError at once for what is no such request; awaited, UncertainSubmissionError when it is not
+        known whether the request was accepted, and the typed error of a refusal.
         """
-        return await self._submit(request)
+        check_task_request(request)
+        return Submission(request, self._submit, self.resume)
 
     async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
-        """Start a task; for the bulk runner, which writes down that it will, before it does."""
-        check_task_request(request)
+        """Start a task; for submissions and the bulk runner, which record that it will be sent, before it is."""
         call, read = submitting(request)
         task_id, uploaded = await self._shared.track(self._caller.ask(call, read, guard))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
@@ -211,7 +216,7 @@ class MusicAPI:
         """Return the same task on this client: for one that came from a closed client or another event loop."""
         if not isinstance(task, Task):
             raise wrong_argument("task", task, "a Task", "from its id client.<family>.task(id) makes one")
-        return Task(task.id, task._rule, self._caller, self._shared.poller, uploaded=task.uploaded)
+        return Task(task.id, entry_of(task).rule, self._caller, self._shared.poller, uploaded=task.uploaded)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.

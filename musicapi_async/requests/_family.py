@@ -10,6 +10,7 @@ from typing import Any, ClassVar, ParamSpec, Protocol, Self, TypeVar, cast, over
 import attrs
 
 from musicapi_async._request import Request, TaskRequest
+from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
 from musicapi_async.results import Songs
 
@@ -23,7 +24,7 @@ R_co = TypeVar("R_co", covariant=True)
 class Client(Protocol):
     """What a family needs of its client."""
 
-    async def submit(self, request: TaskRequest[R], /) -> Task[R]:
+    def submit(self, request: TaskRequest[R], /) -> Submission[R]:
         """Start a task."""
         ...
 
@@ -66,33 +67,32 @@ class TaskFamily(Family):
 class Method(Protocol[P, R_co]):
     """A family's method: called on a family it takes the request's own parameters."""
 
-    def __call__(self, family: Family, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[object, None, R_co]:
-        """Make the request and send it."""
+    def __call__(self, family: Family, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Make the request; it is sent when what is returned is awaited."""
         ...
 
     @overload
     def __get__(self, instance: None, owner: type[Family], /) -> Self: ...
     @overload
-    def __get__(
-        self, instance: Family, owner: type[Family] | None = None, /
-    ) -> Callable[P, Coroutine[object, None, R_co]]: ...
+    def __get__(self, instance: Family, owner: type[Family] | None = None, /) -> Callable[P, R_co]: ...
 
 
-def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Task[R]]:
+def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Submission[R]]:
     """Make the method that starts this operation's task."""
 
-    async def method(self: Family, **fields: Any) -> Task[R]:
-        return await self._client.submit(build(**fields))
+    def method(self: Family, **fields: Any) -> Submission[R]:
+        return self._client.submit(build(**fields))
 
     build = cast("type[TaskRequest[R]]", request_class)
-    return cast("Method[P, Task[R]]", build.document(method, Task[build.result]))  # type: ignore[name-defined]
+    returns = Submission[build.result]  # type: ignore[name-defined]
+    return cast("Method[P, Submission[R]]", build.document(method, returns))
 
 
-def calls(request_class: Callable[P, Request[R]]) -> Method[P, R]:
+def calls(request_class: Callable[P, Request[R]]) -> Method[P, Coroutine[object, None, R]]:
     """Make the method that asks for this operation's answer."""
 
     async def method(self: Family, **fields: Any) -> R:
         return await self._client.call(build(**fields))
 
     build = cast("type[Request[R]]", request_class)
-    return cast("Method[P, R]", build.document(method, build.result))
+    return cast("Method[P, Coroutine[object, None, R]]", build.document(method, build.result))

@@ -69,6 +69,11 @@ class Sandbox:
         self.requests: Counter[str] = Counter()
         """How often each route was asked, faults included."""
 
+    def __repr__(self) -> str:
+        """Show where it listens and what it has accepted."""
+        place = "not listening" if self._runner is None else self.base_url
+        return f"<Sandbox {place}: {len(self._world.tasks)} tasks accepted>"
+
     @property
     def base_url(self) -> str:
         """The address to give to a client."""
