@@ -304,7 +304,7 @@ async def test_a_second_run_begins_with_what_the_first_has_learnt(clock: Clock, 
             began = clock.ahead
             async with MusicAPI("k", base_url=sandbox.base_url) as client:
                 running = asyncio.ensure_future(run(client, path, songs(*map(str, range(first, first + 20)))))
-                await clock.run(0.25, running)
+                await clock.run(0.25, running, steadily=True)
                 assert len(await running) == 20
             seconds.append(clock.ahead - began)
         async with Journal.open(path) as journal:
