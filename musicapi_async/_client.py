@@ -15,28 +15,30 @@ import attrs
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._exchanges import BOUGHT, answering, check_operation, check_task_request, plain, submitting
 from musicapi_async._lifetime import Shared
+from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
 from musicapi_async._request import POST, Request, TaskRequest, model_of
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.state import TaskRule
-from musicapi_async._tasks.task import Task
-from musicapi_async._tasks.unfinished import log, note_left
+from musicapi_async._tasks.submission import Submission
+from musicapi_async._tasks.task import Task, entry_of
+from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.caller import raise_cancellation
 from musicapi_async._transport.named import ids_in
 from musicapi_async._transport.session import Guard
 from musicapi_async.errors import UncertainSubmissionError
-from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.saved import Progress, SavedFile
+from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Batch, Clip, Credits, DownloadFile, Evidence
 
 if TYPE_CHECKING:
-    from musicapi_async.families.lyrics import Lyrics
-    from musicapi_async.families.nuro import Nuro
-    from musicapi_async.families.producer import Producer
-    from musicapi_async.families.riffusion import Riffusion
-    from musicapi_async.families.sonic import Sonic
-    from musicapi_async.families.studio import Studio
-    from musicapi_async.families.suno import Suno
+    from musicapi_async.requests.lyrics import Lyrics
+    from musicapi_async.requests.nuro import Nuro
+    from musicapi_async.requests.producer import Producer
+    from musicapi_async.requests.riffusion import Riffusion
+    from musicapi_async.requests.sonic import Sonic
+    from musicapi_async.requests.studio import Studio
+    from musicapi_async.requests.suno import Suno
 
 __all__ = ["JSON", "MusicAPI"]
 
@@ -96,49 +98,49 @@ class MusicAPI:
     @property
     def sonic(self) -> "Sonic":
         """Songs from lyrics or a description, and what can be done with them."""
-        from musicapi_async.families.sonic import Sonic
+        from musicapi_async.requests.sonic import Sonic
 
         return Sonic(self)
 
     @property
     def producer(self) -> "Producer":
         """One song for each request, made from a sound, from lyrics, or from another clip."""
-        from musicapi_async.families.producer import Producer
+        from musicapi_async.requests.producer import Producer
 
         return Producer(self)
 
     @property
     def riffusion(self) -> "Riffusion":
         """Songs with the time of every word; deprecated by the vendor."""
-        from musicapi_async.families.riffusion import Riffusion
+        from musicapi_async.requests.riffusion import Riffusion
 
         return Riffusion(self)
 
     @property
     def nuro(self) -> "Nuro":
         """Songs with a voice, and instrumentals; retired on some hosts."""
-        from musicapi_async.families.nuro import Nuro
+        from musicapi_async.requests.nuro import Nuro
 
         return Nuro(self)
 
     @property
     def studio(self) -> "Studio":
         """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
-        from musicapi_async.families.studio import Studio
+        from musicapi_async.requests.studio import Studio
 
         return Studio(self)
 
     @property
     def suno(self) -> "Suno":
         """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
-        from musicapi_async.families.suno import Suno
+        from musicapi_async.requests.suno import Suno
 
         return Suno(self)
 
     @property
     def lyrics(self) -> "Lyrics":
         """Drafts of words for a song."""
-        from musicapi_async.families.lyrics import Lyrics
+        from musicapi_async.requests.lyrics import Lyrics
 
         return Lyrics(self)
 
@@ -147,16 +149,20 @@ class MusicAPI:
         """The account's balance."""
         return Account(self)
 
-    async def submit(self, request: TaskRequest[R]) -> Task[R]:
+    def submit(self, request: TaskRequest[R]) -> Submission[R]:
         """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
 
-        Raises UncertainSubmissionError when nobody can tell whether it was accepted, and the typed error of a refusal.
+        Nothing is sent before the submission is awaited: ``await client.submit(request)`` returns the task, ``await
+        client.submit(request).wait()`` waits for the result as well.
+
+        Raises InvalidRequestError at once for what is no such request; awaited, UncertainSubmissionError when it is not
+        known whether the request was accepted, and the typed error of a refusal.
         """
-        return await self._submit(request)
+        check_task_request(request)
+        return Submission(request, self._submit, self.resume)
 
     async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
-        """Start a task; for the bulk runner, which writes down that it will, before it does."""
-        check_task_request(request)
+        """Start a task; for submissions and the bulk runner, which record that it will be sent, before it is."""
         call, read = submitting(request)
         task_id, uploaded = await self._shared.track(self._caller.ask(call, read, guard))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
@@ -210,7 +216,7 @@ class MusicAPI:
         """Return the same task on this client: for one that came from a closed client or another event loop."""
         if not isinstance(task, Task):
             raise wrong_argument("task", task, "a Task", "from its id client.<family>.task(id) makes one")
-        return Task(task.id, task._rule, self._caller, self._shared.poller, uploaded=task.uploaded)
+        return Task(task.id, entry_of(task).rule, self._caller, self._shared.poller, uploaded=task.uploaded)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
@@ -299,9 +305,10 @@ class MusicAPI:
     async def aclose(self) -> None:
         """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
 
-        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING.
+        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING, and on
+        standard error where logging is not set up.
         """
-        await self._close()
+        _warn_of(await self._close())
 
     async def _close(self) -> Mapping[str, str]:
         """Close the client; return how each paid task is resumed that is still running."""
@@ -353,10 +360,12 @@ class MusicAPI:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the client."""
+        """Close the client; an exception gets a note of the paid tasks that are still running."""
         left = await self._close()
         if error is not None:
-            note_left(error, left)
+            note_tasks(error, left)
+        if error is None or isinstance(error, SystemExit):  # whose notes are not shown
+            _warn_of(left)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""
@@ -373,6 +382,12 @@ class MusicAPI:
                 stacklevel=2,
                 source=self,
             )
+
+
+def _warn_of(left: Mapping[str, str]) -> None:
+    """Name the paid tasks that a client leaves, which its log has named already."""
+    if left:
+        warn_without_log(describe_tasks(left.values()))
 
 
 def _kind_of(request: TaskRequest[Any]) -> str:

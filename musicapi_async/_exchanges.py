@@ -61,7 +61,7 @@ def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[s
     def read(reply: Reply) -> tuple[str, UploadedClip | None]:
         body = read_body(reply)
         try:
-            task_id = read_task_id(call.attempted, reply, body, is_bare=request.is_bare)
+            task_id = read_task_id(call.attempted, reply, body, is_bare=request.id_in_data)
         except Exception:
             if (only := _only_task(reply, body, call.body)) is None:
                 raise
@@ -87,7 +87,7 @@ def answering(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
 
     def read(reply: Reply) -> R:
         body = read_body(reply)
-        if request.is_prepared and is_not_ready(reply, body):
+        if request.is_async_export and is_not_ready(reply, body):
             raise NotReadyError(call.attempted)
         try:
             found = read_object(call.attempted, reply, body)
@@ -163,6 +163,6 @@ def _call(request: Request[Any], path: str, body: dict[str, object] | None, kind
         body=body,
         kind=kind,
         request=request,
-        seconds=request.seconds,
-        instead=request.instead,
+        seconds=request.min_timeout,
+        instead=request.replacement,
     )

@@ -43,12 +43,12 @@ class Shared:
 
     def learnt(self) -> dict[str, Any]:
         """Return what was learnt of the service's speed and its limits, as JSON takes it."""
-        return {"timing": self.poller.timing.learnt(), "gap": self._session.pacer.gap}
+        return {"timing": self.poller.timing.export_state(), "gap": self._session.pacer.gap}
 
     def relearn(self, learnt: Mapping[str, Any]) -> None:
         """Begin with what was learnt before; what cannot be read is left out."""
         with suppress(KeyError, TypeError, ValueError):
-            self.poller.timing.relearn(learnt["timing"])
+            self.poller.timing.restore_state(learnt["timing"])
             self._session.pacer.relearn(float(learnt["gap"]))
 
     def abandon(self, caller: asyncio.Task[Any]) -> None:

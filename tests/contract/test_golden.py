@@ -1,6 +1,7 @@
 """Every operation against its recorded exchanges (``tests/recordings.py``): what is sent, and what responses become."""
 
 import json
+import pickle
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from typing import Any
@@ -46,7 +47,7 @@ def plain(value: object) -> object:
     if isinstance(value, Task):
         return {"id": value.id} | ({} if value.uploaded is None else {"uploaded": plain(value.uploaded)})
     if isinstance(value, Clip):
-        given = attrs.asdict(value, filter=lambda field, found: field.name != "_raw" and found is not None)
+        given = attrs.asdict(value, filter=lambda field, found: field.name != "raw" and found is not None)
         words = [attrs.asdict(word) for word in value.words]
         return {name: plain(found) for name, found in given.items()} | ({"words": words} if words else {})
     if isinstance(value, datetime):
@@ -113,6 +114,32 @@ def test_sent_request_is_read_back_as_the_same(operation: str, case: Case) -> No
     sent = dict(parse_qsl(urlsplit(case["path"]).query)) if case["sent"] is None else case["sent"]
 
     assert kind.from_wire(sent) == kind(**case["fields"])
+
+
+@pytest.mark.parametrize(("operation", "case"), cases("requests"))
+def test_asdict_of_a_request_is_plain_json(operation: str, case: Case) -> None:
+    request: Any = OPERATIONS[operation](**case["fields"])
+
+    assert json.loads(json.dumps(attrs.asdict(request))).keys() == attrs.fields_dict(type(request)).keys()
+
+
+@pytest.mark.parametrize(("operation", "shape"), shapes("polls"))
+async def test_asdict_of_a_polled_result_holds_plain_values_alone(operation: str, shape: str) -> None:
+    recordings = [case for case in responses_with("polls", shape) if "result" in case]
+    accepted = next(case for case in responses_of("responses", operation) if "result" in case)
+    async with (
+        scripted(*(reply(case["status"], case["body"]) for case in (accepted, *recordings))) as server,
+        MusicAPI("k-123", base_url=server.base_url) as client,
+    ):
+        task = await send(client, first_request(operation))
+        assert isinstance(task, Task)
+        results: list[Any] = [(await task.poll()).result for _ in recordings]
+
+    for result in results:
+        # Raises TypeError for whatever is neither JSON nor a time.
+        json.dumps(attrs.asdict(result), default=datetime.isoformat)
+        json.dumps(result.to_dict())
+        assert attrs.evolve(result) == result == pickle.loads(pickle.dumps(result))  # noqa: S301 - our own
 
 
 @pytest.mark.parametrize(("operation", "shape"), shapes("responses"))

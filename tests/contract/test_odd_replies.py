@@ -73,7 +73,7 @@ def test_an_answer_is_read_or_refused(name: str, shapes: Sequence[Sequence[Case]
 
     try:
         if issubclass(kind, TaskRequest):
-            assert read_task_id("POST /x", reply, body, is_bare=kind.is_bare)
+            assert read_task_id("POST /x", reply, body, is_bare=kind.id_in_data)
             if isinstance(body, dict):
                 read_uploaded(body)
         else:

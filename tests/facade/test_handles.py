@@ -1,9 +1,11 @@
 """Handles of the blocking client that are used at odd moments, dropped, or used again and again."""
 
 import asyncio
+import copy
 import gc
 import json
 import logging
+import pickle
 import traceback
 import tracemalloc
 import weakref
@@ -59,42 +61,42 @@ def test_a_signal_handler_during_the_first_call_never_deadlocks(call: str, after
 
 
 @NEEDS_SIGNALS
-def test_closing_in_a_signal_handler_at_any_line_of_the_first_call_leaves_no_thread(served: Sandbox) -> None:
-    """Each line where a handler may run, one after the other: what it closes stays closed."""
+@pytest.mark.parametrize("use", ["client.close()", "client.account.credits()"])
+def test_a_signal_handler_at_any_line_of_the_first_call_leaves_no_thread(use: str, served: Sandbox) -> None:
+    """Each line where a handler may run, one after the other: what it closes stays closed, what it starts is shared."""
     script = """
         import itertools, sys, threading
         from musicapi_sync import MusicAPI, errors
 
-        def closing_at(step, client):
+        def handling_at(step, client, handled):
             lines = itertools.count(1)
             def trace(frame, event, _):
                 if event == "line" and next(lines) == step:
-                    client.close()
+                    handled.append(USE)
                 name = frame.f_globals.get("__name__")
-                return trace if name in ("musicapi_sync._blocking", "musicapi_sync._loop") else None
+                return trace if name in ("musicapi_sync._loop_thread", "musicapi_sync._portal") else None
             return trace
 
         for step in itertools.count(1):
-            client = MusicAPI()
-            sys.settrace(closing_at(step, client))
+            client, handled = MusicAPI(), []
+            sys.settrace(handling_at(step, client, handled))
             try:
                 client.account.credits()
-                ended = True
             except errors.ClientClosedError:
-                ended = False
+                pass
             finally:
                 sys.settrace(None)
-            if ended and not client._view.loop._closer:
-                client.close()
+            client.close()
+            if not handled:
                 break
         left = [thread for thread in threading.enumerate() if thread.name.startswith("musicapi")]
         for thread in left:
             thread.join(5)
         print(step, [thread.name for thread in left if thread.is_alive()])
     """
-    done = run_script(script, served)
+    done = run_script(script.replace("USE", use), served)
 
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     steps, alive = done.stdout.split(" ", 1)
     assert int(steps) > 10
     assert alive.strip() == "[]"
@@ -223,3 +225,35 @@ def test_a_closed_run_raises_a_typed_error(client: MusicAPI) -> None:
         run.start(sonic.Describe(description="rain"))
 
     assert isinstance(caught.value, RuntimeError)
+
+
+def test_a_task_travels_without_its_client_and_equals_another_of_its_id(client: MusicAPI) -> None:
+    task = client.sonic.describe(description="rain")
+
+    arrived = pickle.loads(pickle.dumps(task))  # noqa: S301 - made here
+
+    assert arrived == task == client.sonic.task(task.id)
+    assert len({arrived, task}) == 1
+    assert copy.copy(task) is task
+    for use in (arrived.wait, arrived.poll, lambda: next(arrived.updates())):
+        with pytest.raises(errors.UnattachedTaskError, match=r"client\.attach\(task\)"):
+            use()
+    assert len(client.attach(arrived).wait()) == 2
+
+
+def test_a_wait_ends_with_the_first_clip_or_a_stream(client: MusicAPI) -> None:
+    task = client.sonic.describe(description="rain")
+
+    assert task.wait(until="stream")[0].title
+    assert task.wait(until="first")[0].audio_url
+    with pytest.raises(errors.InvalidRequestError, match="until is"):
+        task.wait(until="end")  # type: ignore[arg-type]  # that is the point
+
+
+def test_updates_take_an_interval(client: MusicAPI) -> None:
+    states = [state.status for state in client.sonic.describe(description="rain").updates(interval=3600)]
+
+    assert states[-1] == "finished"
+    assert len(states) <= 2
+    with pytest.raises(errors.InvalidRequestError, match="interval is"):
+        next(client.sonic.task("t-1").updates(interval=-1))

@@ -1,0 +1,138 @@
+"""Read-only snapshot of a journal, also while a run works on it: nothing is locked, no record changed."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from musicapi_async.bulk.lock import holder_of, lock_of
+from musicapi_async.bulk.records import TRANSITIONS, Record, State
+from musicapi_async.bulk.schema import APPLICATION, COLUMNS, VERSION, record_of
+from musicapi_async.bulk.tables import count_states, recall
+from musicapi_async.errors import JournalError
+
+__all__ = ["JournalSnapshot"]
+
+
+class JournalSnapshot:
+    """The contents of a journal at one moment: ``with JournalSnapshot(path) as snapshot``, in one thread.
+
+    Every method answers as of the moment it was entered, whatever a run does meanwhile. Entering raises JournalError
+    when there is no journal, or it is something else, damaged, or of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened = ExitStack()
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        """Open the file for reading."""
+        if not self._path.is_file():
+            raise JournalError(str(self._path), "there is none: 'musicapi bulk FILE --out DIR' begins one")
+        with ExitStack() as opened, self._explained():
+            self._connection = self._open(opened)
+            # One transaction, which begins with the first read, so that counts and records belong together.
+            self._connection.execute("BEGIN")
+            self._check(self._connection)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._connection = None
+        self._opened.close()
+
+    def records(self, states: Collection[State] | None = None) -> Iterator[Record]:
+        """Yield the records in these states, or all, in their order; one is in memory at a time."""
+        wanted = tuple(TRANSITIONS if states is None else states)
+        marks = ", ".join("?" * len(wanted))
+        # The plus keeps SQLite from using the index of states, and so from sorting.
+        query = f"SELECT {COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
+        with self._explained(), closing(self._opened_connection().execute(query, wanted)) as found:
+            yield from map(record_of, found)
+
+    def counts(self) -> Mapping[State, int]:
+        """Return the number of records in each state."""
+        with self._explained():
+            return count_states(self._opened_connection())
+
+    def overdue(self) -> int:
+        """Return how many accepted records are overdue: not finished within the time limit of a run."""
+        with self._explained():
+            query = "SELECT count(*) FROM row WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
+            return int(self._opened_connection().execute(query).fetchone()[0])
+
+    def recall(self, name: str) -> Any:
+        """Return the value that a run has stored under a name, or None."""
+        with self._explained():
+            return recall(self._opened_connection(), name)
+
+    def holder(self) -> str | None:
+        """Return the process that works on the journal now; None when there is none."""
+        return holder_of(lock_of(self._path))
+
+    def _opened_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise JournalError(str(self._path), "it is not open: use the snapshot in a with statement")
+        return self._connection
+
+    def _open(self, opened: ExitStack) -> sqlite3.Connection:
+        connection = opened.enter_context(closing(_connect(self._path)))
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in UNREADABLE_HERE:
+                raise
+            # SQLite needs a file beside the journal to read it, which cannot be made in a folder that is read-only.
+            return opened.enter_context(closing(_connect(self._copy_journal(opened))))
+        return connection
+
+    def _copy_journal(self, opened: ExitStack) -> Path:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="musicapi-")))
+        for suffix in ("", "-wal"):
+            part = self._path.with_name(self._path.name + suffix)
+            if part.exists():
+                shutil.copyfile(part, folder / f"journal{suffix}")
+        return folder / "journal"
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        version, application = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
+        )
+        if application != APPLICATION:
+            is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            reason = "nothing is planned in it yet" if is_empty else "it is another program's database"
+            raise JournalError(str(self._path), reason)
+        if version > VERSION:
+            reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
+            raise JournalError(str(self._path), reason)
+        if version < VERSION:
+            reason = (
+                f"it was written by an older version of this package (its format {version}); a run makes it {VERSION}"
+            )
+            raise JournalError(str(self._path), reason)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalError(str(self._path), f"it cannot be read: {error}") from error
+        except OSError as error:
+            raise JournalError(str(self._path), f"it cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise JournalError(str(self._path), f"it is damaged: {error}") from error
+
+
+UNREADABLE_HERE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
