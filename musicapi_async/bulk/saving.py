@@ -124,6 +124,8 @@ class FileSink:
         try:
             name = await self._fetch(stem, url, PICTURES)
         except DownloadError as error:
+            if isinstance(error.__cause__, OSError):
+                raise  # the disk is full or gone: the next run saves it
             logger.warning("no cover for %s: %s", stem, error.reason)
             return []
         # The address may lead to anything; this is no picture.

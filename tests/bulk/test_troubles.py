@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bulk.runs import CREATE, client_of, counts, described, run, songs
+from bulk.runs import CREATE, client_of, counts, described, run, run_on, songs
 from scripted import reply, scripted
+from service import clip, done, serving
 
 from musicapi_async import MusicAPI, bulk, errors, producer, sonic
 from musicapi_async.bulk import Changes, Planned
@@ -65,6 +66,23 @@ async def test_run_whose_folder_is_gone_submits_nothing_more(quick: Sandbox, pat
         await run(client, path, out=out)
     assert (await counts(path))["saved"] == 100
     assert len(quick.accepted) == 100
+
+
+async def test_cover_that_the_disk_does_not_take_is_saved_by_the_next_run(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "songs"
+    in_its_place = out / "c-0-cover.mp3"
+    await asyncio.to_thread(in_its_place.mkdir, parents=True)
+    async with serving() as service:
+        cover = {"image_url": f"{service.base_url}/files/c-0.mp3"}
+        service.poll = lambda _: done(clip(0, base_url=service.base_url) | cover)
+        with pytest.raises(errors.DownloadError):
+            await run_on(service.base_url, path, songs(1), out=out, names="{clip_id}.{ext}")
+        assert await counts(path) == {"finished": 1}
+        await asyncio.to_thread(in_its_place.rmdir)
+        await run_on(service.base_url, path, out=out, names="{clip_id}.{ext}")
+
+    assert await counts(path) == {"saved": 1}
+    assert len(service.created) == 1
 
 
 async def test_refunded_request_left_out_of_the_next_plan_is_not_sent_again(quick: Sandbox, path: Path) -> None:
