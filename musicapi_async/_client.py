@@ -23,7 +23,7 @@ from musicapi_async._tasks.task import Task
 from musicapi_async._tasks.unfinished import log, note_left
 from musicapi_async._transport.caller import raise_cancellation
 from musicapi_async._transport.named import ids_in
-from musicapi_async._transport.session import Guard
+from musicapi_async._transport.session import SubmissionHook
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.saved import Progress, SavedFile
@@ -154,11 +154,11 @@ class MusicAPI:
         """
         return await self._submit(request)
 
-    async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
+    async def _submit(self, request: TaskRequest[R], hook: SubmissionHook | None = None) -> Task[R]:
         """Start a task; for the bulk runner, which writes down that it will, before it does."""
         check_task_request(request)
         call, read = submitting(request)
-        task_id, uploaded = await self._shared.track(self._caller.ask(call, read, guard))
+        task_id, uploaded = await self._shared.track(self._caller.send(call, read, hook))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
         # What is reported to a webhook ends without being seen here.
         is_kept = getattr(request, "webhook_url", None) is None
@@ -167,8 +167,8 @@ class MusicAPI:
             task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded
         )
         if call.cancellation is not None:
-            if guard is not None:
-                guard.accept(task.id)
+            if hook is not None:
+                hook.accepted(task.id)
             raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
         return task
 
@@ -181,7 +181,7 @@ class MusicAPI:
         ledger = self._caller.ledger
         mark = ledger.mark()
         call, read = answering(request)
-        answer = await self._shared.track(self._caller.ask(call, read))
+        answer = await self._shared.track(self._caller.send(call, read))
         if isinstance(answer, Credits):
             ledger.see(answer.total, mark)
         if isinstance(answer, Batch):
@@ -247,7 +247,7 @@ class MusicAPI:
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
         call, read = plain(method, path, json)
-        body = dict(await self._shared.track(self._caller.ask(call, read)))
+        body = dict(await self._shared.track(self._caller.send(call, read)))
         if method == POST:
             self._caller.ledger.start_untold()
             named = ids_in(body, json)
@@ -268,7 +268,7 @@ class MusicAPI:
             raise wrong_argument("error", error, "an UncertainSubmissionError")
         ledger = self._caller.ledger
         mark = ledger.mark()
-        credits = await self._shared.track(self._caller.ask(*answering(GetCredits())))
+        credits = await self._shared.track(self._caller.send(*answering(GetCredits())))
         return ledger.evidence(error, credits.total, mark)
 
     def with_options(

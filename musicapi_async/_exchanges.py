@@ -22,7 +22,7 @@ from musicapi_async._transport.replies import (
     read_task_id,
     unreadable,
 )
-from musicapi_async._transport.retry import Kind
+from musicapi_async._transport.retry import RequestClass
 from musicapi_async.errors import InvalidRequestError, NotReadyError
 from musicapi_async.results import Batch, Persona, UploadedClip, Voice
 from musicapi_async.wire.json import check_json
@@ -56,7 +56,7 @@ def check_operation(operation: object) -> None:
 
 def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[str, UploadedClip | None]]]:
     """Return how a task is started, and what reads its id (and the clip a one-shot upload made on its way)."""
-    call = _call(request, request.path, request.to_wire(), Kind.PAID)
+    call = _call(request, request.path, request.to_wire(), RequestClass.SUBMISSION)
 
     def read(reply: Reply) -> tuple[str, UploadedClip | None]:
         body = read_body(reply)
@@ -81,9 +81,9 @@ def answering(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
     sent = request.to_wire()
     if request.method == GET:
         query = f"?{urlencode(sent)}" if sent else ""
-        call = _call(request, request.path + query, None, Kind.LOOK)
+        call = _call(request, request.path + query, None, RequestClass.READ)
     else:
-        call = _call(request, request.path, sent, Kind.PAID)
+        call = _call(request, request.path, sent, RequestClass.SUBMISSION)
 
     def read(reply: Reply) -> R:
         body = read_body(reply)
@@ -121,8 +121,10 @@ def plain(method: str, path: str, json: Mapping[str, Any] | None) -> tuple[Call,
     if json is not None and not isinstance(json, Mapping):
         raise wrong_argument("json", json, "a dict, or None")
     check_json("json", json)
-    kind = Kind.LOOK if method == GET else Kind.PAID
-    call = Call(method=method, path=as_sent(path).replace("#", "%23"), body=json, kind=kind, request=json)
+    request_class = RequestClass.READ if method == GET else RequestClass.SUBMISSION
+    call = Call(
+        method=method, path=as_sent(path).replace("#", "%23"), body=json, request_class=request_class, request=json
+    )
     return call, lambda reply: read_object(call.attempted, reply, read_body(reply))
 
 
@@ -156,13 +158,13 @@ def _bought(request: Request[R], reply: Reply, body: object) -> R | None:
     return None if is_empty else cast("R", result)
 
 
-def _call(request: Request[Any], path: str, body: dict[str, object] | None, kind: Kind) -> Call:
+def _call(request: Request[Any], path: str, body: dict[str, object] | None, request_class: RequestClass) -> Call:
     return Call(
         method=request.method,
         path=path,
         body=body,
-        kind=kind,
+        request_class=request_class,
         request=request,
-        seconds=request.seconds,
-        instead=request.instead,
+        min_timeout=request.seconds,
+        replacement=request.instead,
     )

@@ -16,7 +16,7 @@ from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._tasks.watch import NEVER, RECENT, Listener, News, Watch
 from musicapi_async._tasks.wheel import Wheel
 from musicapi_async._transport.caller import logger
-from musicapi_async._transport.retry import LONGEST_RETRY_AFTER, Kind, Verdict, judge
+from musicapi_async._transport.retry import MAX_RETRY_AFTER, RequestClass, RetryDecision, decide
 from musicapi_async.errors import (
     APIStatusError,
     ClientClosedError,
@@ -61,7 +61,7 @@ class Waiting(Protocol):
         """How it is taken up again."""
         ...
 
-    async def _look(self, attempts: int | None = None) -> TaskState[Any]:
+    async def _look(self, *, is_retried: bool = True) -> TaskState[Any]:
         """Look once."""
         ...
 
@@ -224,7 +224,7 @@ class Poller:
 
     async def _look(self, watch: Watch, task: Waiting) -> None:
         try:
-            state = await task._look(attempts=1)
+            state = await task._look(is_retried=False)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             if _says_nothing(error, task._accepted_at):
                 self._note_failure(watch, task, error)
@@ -247,7 +247,7 @@ class Poller:
             if not watch.listeners:
                 return
         # The looks are free, and a task that is paid for must not be lost sight of for a day.
-        asked = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, LONGEST_RETRY_AFTER)
+        asked = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, MAX_RETRY_AFTER)
         if isinstance(error, RateLimitError):
             self._paused_until = max(self._paused_until, now + asked)
         self._again(watch, task, asked)
@@ -306,4 +306,4 @@ def _says_nothing(error: Exception, accepted_at: float | None) -> bool:
         return asyncio.get_running_loop().time() - accepted_at < NOT_KNOWN_YET
     # The account's balance says nothing about a task that is already paid for.
     is_unread = isinstance(error, (ConnectionFailedError, GatewayError, InsufficientCreditsError, UnreadableReplyError))
-    return is_unread or judge(Kind.LOOK, error) is Verdict.REPEAT
+    return is_unread or decide(RequestClass.READ, error) is RetryDecision.RETRY

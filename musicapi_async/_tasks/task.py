@@ -150,12 +150,12 @@ class Task(Generic[R_co]):
         finally:
             self._poller.stop_listening(self, inbox)
 
-    async def _look(self, attempts: int | None = None) -> TaskState[R_co]:
-        """Look once; ``attempts`` bounds the repetitions of a look that fails (the setting's by default)."""
+    async def _look(self, *, is_retried: bool = True) -> TaskState[R_co]:
+        """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
         task_id = self.id if PLAIN_ID.fullmatch(self.id) else quote(self.id, safe="")
         rule = self._rule
-        call = Call(method=GET, path=f"{rule.look}/{task_id}", attempts=attempts, instead=rule.instead)
-        state = await self._caller.ask(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))
+        call = Call(method=GET, path=f"{rule.look}/{task_id}", is_retried=is_retried, replacement=rule.instead)
+        state = await self._caller.send(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))
         if state.is_done:
             self._note_end(state)
         else:

@@ -21,7 +21,7 @@ from yarl import URL
 from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.addresses import is_this_machine
 from musicapi_async._transport.replies import without_keys
-from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
@@ -34,14 +34,14 @@ HAS_POLL: Final = hasattr(select, "poll")
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
 
 # From the special to the general: the first that fits is taken.
-FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], Fault], ...]] = (
-    ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), Fault.TLS),
-    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), Fault.PROXY),
+FAILURE_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
+    ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), FailureKind.TLS),
+    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), FailureKind.PROXY),
     # UnicodeError: a name that the system's resolver cannot even be asked for.
-    ((aiohttp.ClientConnectorDNSError, UnicodeError), Fault.DNS),
-    ((aiohttp.ConnectionTimeoutError,), Fault.CONNECT_TIMEOUT),
-    ((aiohttp.ClientConnectorError,), Fault.UNREACHABLE),
-    ((TimeoutError,), Fault.TIMEOUT),
+    ((aiohttp.ClientConnectorDNSError, UnicodeError), FailureKind.DNS),
+    ((aiohttp.ConnectionTimeoutError,), FailureKind.CONNECT_TIMEOUT),
+    ((aiohttp.ClientConnectorError,), FailureKind.UNREACHABLE),
+    ((TimeoutError,), FailureKind.TIMEOUT),
 )
 
 
@@ -168,19 +168,19 @@ class Connections:
 
 def break_of(
     error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[SecretBytes, ...] = ()
-) -> BrokenError:
+) -> TransportError:
     """Say what broke an exchange; ``was_sent`` tells for certain whether bytes left, None that it is not known.
 
     ``keys`` is what is not to be said: a line that cannot be read is quoted.
     """
-    fault = next((fault for kinds, fault in FAULTS if isinstance(error, kinds)), Fault.CUT)
-    if was_sent and fault.is_before_sending:
-        fault = Fault.CUT
-    if was_sent is False and not fault.is_before_sending:
-        fault = Fault.CONNECT_TIMEOUT if fault is Fault.TIMEOUT else Fault.UNREACHABLE
+    kind = next((kind for types, kind in FAILURE_KINDS if isinstance(error, types)), FailureKind.CUT)
+    if was_sent and kind.is_before_sending:
+        kind = FailureKind.CUT
+    if was_sent is False and not kind.is_before_sending:
+        kind = FailureKind.CONNECT_TIMEOUT if kind is FailureKind.TIMEOUT else FailureKind.UNREACHABLE
     reason = without_keys(_reason(error), keys)
     _take_frames(error)
-    return BrokenError(fault, f"could not connect to {host}: {reason}" if fault.is_before_sending else reason)
+    return TransportError(kind, f"could not connect to {host}: {reason}" if kind.is_before_sending else reason)
 
 
 def _take_frames(error: BaseException | None) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async._transport.retry import FailureKind, TransportError
 
 __all__ = ["MinimumRate"]
 
@@ -28,7 +28,7 @@ class Body(Protocol):
 
 
 class MinimumRate:
-    """Reads a body, and fails with BrokenError when fewer than 1 KiB/s have come over 60 seconds.
+    """Reads a body, and fails with TransportError when fewer than 1 KiB/s have come over 60 seconds.
 
     Seconds in which the reader did not wait (a slow disk, a slow callback) are not counted. Nor is time in which the
     process stood still: a timer fires once for it, however late.
@@ -76,4 +76,4 @@ class MinimumRate:
         came = sum(self._per_second)
         if len(self._per_second) == RATE_WINDOW and came < MINIMUM_RATE * RATE_WINDOW:
             reason = f"{came} bytes came in {RATE_WINDOW} s, below the minimum rate of {MINIMUM_RATE} bytes per second"
-            self._body.set_exception(BrokenError(Fault.REFUSAL, reason))
+            self._body.set_exception(TransportError(FailureKind.REFUSAL, reason))

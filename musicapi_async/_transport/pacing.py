@@ -10,7 +10,7 @@ import math
 from collections import deque
 from typing import Final
 
-from musicapi_async._transport.retry import LONGEST_RETRY_AFTER
+from musicapi_async._transport.retry import MAX_RETRY_AFTER
 
 __all__ = ["Pacer"]
 
@@ -76,7 +76,7 @@ class Pacer:
         if not self._is_fixed and turn >= self._learned_at:
             self._gap = min(LONGEST_GAP, max(DOCUMENTED_GAP, self._gap * SLOWER))
             self._learned_at = now
-        wait = self._gap if asked is None else min(asked, LONGEST_RETRY_AFTER)
+        wait = self._gap if asked is None else min(asked, MAX_RETRY_AFTER)
         self._next = max(self._next, now + wait)
 
     def accepted(self) -> None:

@@ -20,10 +20,10 @@ from musicapi_async._transport.connections import Connections, Connector, Route,
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
 from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
-from musicapi_async._transport.retry import Budget
+from musicapi_async._transport.retry import RetryBudget
 from musicapi_async._transport.shielding import ShieldedTask, cancel_task, outlast
 
-__all__ = ["Guard", "Sent", "Session", "Terms", "Way", "logger"]
+__all__ = ["Sent", "Session", "SubmissionHook", "SubmissionState", "Terms", "logger"]
 
 logger: Final = logging.getLogger("musicapi")
 
@@ -33,34 +33,35 @@ KEEP_ALIVE: Final = 90.0
 WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 
 
-class Guard(Protocol):
-    """Who must know of a paid request before its first byte leaves; an error of either ends it, unsent."""
+class SubmissionHook(Protocol):
+    """Hook called around a submission. If one of the coroutines raises, the request is not sent."""
 
-    async def leave(self) -> None:
-        """Its turn has come."""
+    async def before_send(self) -> None:
+        """Record that the request is about to be sent, before its first byte is written."""
         ...
 
-    async def stay(self) -> None:
-        """It was certainly not accepted, and waits to be sent again."""
+    async def not_accepted(self) -> None:
+        """Record that the request was certainly not accepted, and may be sent again."""
         ...
 
-    def accept(self, task_id: str) -> None:
-        """Note the id of what was accepted although its caller was cancelled, before the cancellation is raised."""
+    def accepted(self, task_id: str) -> None:
+        """Record the task of a request whose caller was cancelled, before the cancellation is raised."""
         ...
 
 
-class Way:
-    """How far a paid request came."""
+class SubmissionState:
+    """Progress of one submission: queued, dispatched, or written to the socket (``sent_at``)."""
 
-    __slots__ = ("cancellation", "guard", "sent_at", "turn", "waited")
+    __slots__ = ("cancellation", "hook", "sent_at", "turn", "waited")
 
-    def __init__(self, guard: Guard | None = None) -> None:
-        self.guard = guard
+    def __init__(self, hook: SubmissionHook | None = None) -> None:
+        self.hook = hook
         self.turn = 0.0
-        """When its turn came, by the event loop's clock, and how long it was waited for."""
+        """When it was dispatched, by the event loop's clock."""
         self.waited = 0.0
+        """The seconds it was queued."""
         self.sent_at: datetime | None = None
-        """Just before the first byte left: aiohttp tells it."""
+        """Just before the first byte was written, as aiohttp's tracing reports it."""
         self.cancellation: asyncio.CancelledError | None = None
         """Of the caller, while the request was in flight: to be raised when its response is read."""
 
@@ -96,10 +97,10 @@ class Session:
     def __init__(self, settings: Settings, connections: Connections) -> None:
         self._connections = connections
         self._slots = asyncio.Semaphore(settings.max_requests)
-        # Never all of them: looks must go on while many paid requests are under way.
+        # Never all of them: looks must go on while many paid requests are under state.
         self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - max(1, settings.max_requests // 4)))
         self.pacer = Pacer(settings.create_rate)
-        self.budget = Budget()
+        self.budget = RetryBudget()
         self._limits = Limits()
         self.in_the_air: dict[asyncio.Task[Any], asyncio.Task[Reply]] = {}
         """The callers whose paid request is in flight, and the tasks of their exchanges."""
@@ -126,62 +127,64 @@ class Session:
             cancel_task(exchange)
 
     async def send(
-        self, attempted: str, method: str, url: URL, sent: Sent, terms: Terms, way: Way | None = None
+        self, attempted: str, method: str, url: URL, sent: Sent, terms: Terms, state: SubmissionState | None = None
     ) -> Reply:
-        """Send one request and read its whole reply; one with a ``way`` is paid for, and notes there how far it came.
+        """Send one request and read its whole reply; one with a ``state`` is paid for, and notes there how far it came.
 
         A caller that is cancelled while its paid request is in flight gets the reply all the same, and has to raise the
-        cancellation, which the way holds, itself. Cancelled before the first byte was written, nothing is sent.
+        cancellation, which the state holds, itself. Cancelled before the first byte was written, nothing is sent.
 
-        Raises BrokenError when no whole reply came.
+        Raises TransportError when no whole reply came.
         """
         # Another event loop is told from here on: it has to wait for nothing of ours.
         self._connections.check()
-        if way is None:
+        if state is None:
             async with self._slots:
                 # Not before there is a slot: the client may be closed meanwhile.
                 http = self._connections.session("looks", self._open_for_polls)
                 return await self._exchange(http, attempted, method, url, sent, terms, None)
         async with self._paid_slots:
-            await self._take_turn(way)
+            await self._take_turn(state)
             caller = asyncio.current_task()
             assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
             try:
-                if way.guard is not None:
-                    await way.guard.leave()
+                if state.hook is not None:
+                    await state.hook.before_send()
                 http = self._connections.session("paid", self._open_for_paid)
-                sending = self._exchange(http, attempted, method, url, sent, terms, way)
-                return await self._see_answered(caller, sending, way)
+                sending = self._exchange(http, attempted, method, url, sent, terms, state)
+                return await self._see_answered(caller, sending, state)
             finally:
                 self._slots.release()
 
-    async def _see_answered(self, caller: asyncio.Task[Any], sending: Coroutine[Any, Any, Reply], way: Way) -> Reply:
+    async def _see_answered(
+        self, caller: asyncio.Task[Any], sending: Coroutine[Any, Any, Reply], state: SubmissionState
+    ) -> Reply:
         """Run a paid exchange in a task of its own, which bounds it: the response names what was paid for."""
         exchange: ShieldedTask[Reply] = ShieldedTask(sending, loop=asyncio.get_running_loop())
 
         def stop() -> None:
-            if way.sent_at is None:
+            if state.sent_at is None:
                 cancel_task(exchange)
 
         self.in_the_air[caller] = exchange
         try:
-            way.cancellation = await outlast(exchange, on_cancel=stop)
+            state.cancellation = await outlast(exchange, on_cancel=stop)
         finally:
             del self.in_the_air[caller]
-        if way.cancellation is not None and exchange.cancelled():
-            raise way.cancellation
+        if state.cancellation is not None and exchange.cancelled():
+            raise state.cancellation
         return exchange.result()
 
-    async def _take_turn(self, way: Way) -> None:
+    async def _take_turn(self, state: SubmissionState) -> None:
         """Wait for a turn, and then for a slot; a 429 that comes meanwhile makes the turn void."""
         began = asyncio.get_running_loop().time()
         while True:
-            way.turn = await self.pacer.turn()
+            state.turn = await self.pacer.turn()
             await self._slots.acquire()
-            if self.pacer.is_valid(way.turn):
+            if self.pacer.is_valid(state.turn):
                 break
             self._slots.release()
-        way.waited = asyncio.get_running_loop().time() - began
+        state.waited = asyncio.get_running_loop().time() - began
 
     async def _exchange(
         self,
@@ -191,7 +194,7 @@ class Session:
         url: URL,
         sent: Sent,
         terms: Terms,
-        way: Way | None,
+        state: SubmissionState | None,
     ) -> Reply:
         route = terms.route
         received: list[bytes] = []
@@ -209,7 +212,7 @@ class Session:
                     allow_redirects=False,
                     proxy=route.proxy,
                     proxy_headers=route.asked_with,
-                    trace_request_ctx=way,
+                    trace_request_ctx=state,
                 ) as head:
                     if (announced := head.content_length or 0) > terms.reply_size:
                         # What has come with the header may name what was paid for; the rest is not waited for.
@@ -225,7 +228,7 @@ class Session:
                     return reply
         # RuntimeError: the client was closed in this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
-            was_sent = (False if limit.is_connecting else None) if way is None else way.sent_at is not None
+            was_sent = (False if limit.is_connecting else None) if state is None else state.sent_at is not None
             broken = break_of(error, url.host, was_sent=was_sent, keys=sent.keys)
             # What has come of an answer may name what was paid for.
             broken.reply = None if head is None else _reply_of(head, received, sent.keys)

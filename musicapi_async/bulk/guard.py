@@ -19,16 +19,16 @@ class Guard:
         self._store = store
         self._task_id: str | None = None
 
-    async def leave(self) -> None:
+    async def before_send(self) -> None:
         """Note that the row may leave from now on."""
         await complete(self._move("sending", Facts(charge=self._charge)))
 
-    async def stay(self) -> None:
+    async def not_accepted(self) -> None:
         """Note that it did not, and waits."""
         if self.row.state != "planned":
             await complete(self._move("planned"))
 
-    def accept(self, task_id: str) -> None:
+    def accepted(self, task_id: str) -> None:
         """Note the id of what was accepted although the worker was cancelled."""
         self._task_id = task_id
 

@@ -16,7 +16,7 @@ from musicapi_async._arguments import clip_advice, wrong_argument
 from musicapi_async._settings import Settings
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.files import FileReply, Files
-from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_text, is_usual_suffix, kind_of
@@ -152,8 +152,8 @@ async def _fetch(
     """Copy the body to the file, in several goes when it breaks off."""
     try:
         await files.fetch(settings, url, lambda reply: _copy(reply, partial, on_progress))
-    except BrokenError as error:
-        came = f"; {partial.size} bytes had come" if error.fault in {Fault.CUT, Fault.TIMEOUT} else ""
+    except TransportError as error:
+        came = f"; {partial.size} bytes had come" if error.kind in {FailureKind.CUT, FailureKind.TIMEOUT} else ""
         raise partial.error(error.reason + came) from error
     except (APIStatusError, InvalidRequestError) as error:
         raise partial.error(f"its host answered {error.status}", error.status) from error
@@ -174,7 +174,7 @@ async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress |
                 batch.clear()
                 if on_progress is not None:
                     on_progress(partial.size, reply.size)
-    except BrokenError:
+    except TransportError:
         # The next try may go on behind it.
         await partial.do(partial.write, bytes(batch))
         raise

@@ -13,7 +13,7 @@ from musicapi_async import account, errors, sonic
 from musicapi_async._exchanges import answering, plain, submitting
 from musicapi_async._tasks.state import TaskRule, read_state
 from musicapi_async._transport.replies import Reply, error_from, read_body, retry_after
-from musicapi_async._transport.retry import Kind, Verdict, judge
+from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
 
 NO_CREDITS = "The remaining credits are not enough."
 MAX_TEXT = 2000
@@ -93,7 +93,7 @@ def test_error_from_code_of_missing_credits_is_insufficient_credits(status: int,
     error = refusal(status, body)
 
     assert type(error) is errors.InsufficientCreditsError
-    assert judge(Kind.PAID, error) is Verdict.GIVE_UP
+    assert decide(RequestClass.SUBMISSION, error) is RetryDecision.GIVE_UP
 
 
 @pytest.mark.parametrize("status", [403, 429])
@@ -150,7 +150,7 @@ def test_error_from_429_that_mentions_credits_is_rate_limit(text: str) -> None:
     error = refusal(429, {"error": text})
 
     assert type(error) is errors.RateLimitError
-    assert judge(Kind.PAID, error) is Verdict.REPEAT
+    assert decide(RequestClass.SUBMISSION, error) is RetryDecision.RETRY
     assert type(refusal(403, {"error": text})) is not errors.InsufficientCreditsError
 
 
@@ -208,7 +208,7 @@ def test_error_from_type_deep_inside_a_5xx_leaves_it_in_doubt() -> None:
     error = refusal(502, {"error": "bad gateway", "data": {"error": {"type": "rate_limited", "message": "slow"}}})
 
     assert type(error) is errors.ServerError
-    assert judge(Kind.PAID, error) is Verdict.UNCERTAIN
+    assert decide(RequestClass.SUBMISSION, error) is RetryDecision.UNCERTAIN
 
 
 HUGE = "x" * 5_000_000
