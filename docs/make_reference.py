@@ -31,8 +31,8 @@ RETRIES: Final = """\
 ## What is retried
 
 One table decides, by what was sent and by what failed. *Paid request* is every POST, *free request* every GET
-(and asking again for a file that is being prepared), *file* a download. The HTTP library's tracing reports whether bytes
-of a paid request can have been sent, on a connection that is used for this request alone.
+(and asking again for a file that is being prepared), *file* a download. The HTTP library's tracing reports whether
+bytes of a paid request can have been sent, on a connection that is used for this request alone.
 
 - *retry*: up to `max_attempts` attempts, none later than `total_timeout` after the first, with full jitter (up to 1, 2,
   4, then 8 seconds). A `Retry-After`, in seconds or as a date, is waited for in full; one above two minutes is raised

@@ -22,7 +22,7 @@ from musicapi_async.results import (
     UploadedClip,
 )
 
-__all__ = ["clip_advice", "described", "is_amount", "path_argument", "wrong_argument"]
+__all__ = ["clip_advice", "described", "is_amount", "path_argument", "usable_path", "wrong_argument"]
 
 # The first that fits is taken.
 _ADVICE: Final[tuple[tuple[type, str], ...]] = (
@@ -59,10 +59,21 @@ def wrong_argument(
 
 
 def path_argument(name: str, value: object, advice: str) -> Path:
-    """Return an argument as a path; raises InvalidRequestError for what is none."""
-    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+    """Return an argument as a path; whether it can be opened is not tried.
+
+    Raises InvalidRequestError for what is neither a str nor a path that is text.
+    """
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(text := os.fspath(value), str):
         raise wrong_argument(name, value, "a str or a path that is text", advice)
-    return Path(value)
+    return Path(text)
+
+
+def usable_path(name: str, value: object, advice: str) -> Path:
+    """Return an argument as ``path_argument`` does, and refuse a null character, which no system takes, as well."""
+    path = path_argument(name, value, advice)
+    if "\0" in str(path):
+        raise InvalidRequestError(f"{name} holds a null character; {advice}", name, str(path), "no null character")
+    return path
 
 
 def described(value: object) -> str:

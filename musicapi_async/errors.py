@@ -20,7 +20,7 @@
     ├── UnreadableReplyError       a 2xx that is not what the contract says
     ├── NotReadyError              a file is still being prepared; ask again (also a TimeoutError)
     ├── TaskFailedError            the service gave up on a task
-    ├── TaskTimeoutError           we stopped waiting; the task lives on (also a TimeoutError)
+    ├── TaskTimeoutError           the wait is over, the task is not (also a TimeoutError)
     ├── DownloadError              a file could not be fetched or written
     ├── WebhookVerificationError   an event was not signed by the holder of the secret
     ├── BudgetExceededError        a bulk run reached its credit limit
@@ -36,6 +36,8 @@ pickling: the raw arguments are the exception's ``args``, the sentence is made i
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from musicapi_async._bounds import MAX_BODY, MAX_CODE, MAX_MESSAGE, MAX_REASON, bounded_body, bounded_text
 
@@ -73,49 +75,62 @@ __all__ = [
 ]
 
 
-class MusicAPIError(Exception):
-    """The base of every error of this package.
+def _message(text: str) -> str:
+    return bounded_text(text, MAX_MESSAGE)
 
-    ``task_ids`` are the tasks, and ``result_ids`` the clips, personas and batches, that the response to a paid request
-    names although it is an error: they may have been started, and paid for. Both are empty otherwise.
-    """
+
+def _reason(text: str) -> str:
+    return bounded_text(text, MAX_REASON)
+
+
+def _code(text: str) -> str:
+    return bounded_text(text, MAX_CODE)
+
+
+def _code_or_none(text: str | None) -> str | None:
+    return None if text is None else _code(text)
+
+
+def _resumption_of(family: str | None, task_id: str) -> str:
+    return f"client.{family}.task({task_id!r})"
+
+
+def _start(content: bytes) -> bytes:
+    return content[:MAX_BODY]
+
+
+class MusicAPIError(Exception):
+    """The base of every error of this package."""
 
     task_ids: tuple[str, ...] = ()
+    """The tasks that the response to a paid request names although it is an error: they may have been started, and paid
+    for. Empty otherwise."""
     result_ids: tuple[str, ...] = ()
+    """The clips, personas and batches that it names."""
 
     def _named_text(self) -> str:
         named = [f"{word} {', '.join(ids)}" for word, ids in (("task", self.task_ids), ("id", self.result_ids)) if ids]
         return f"; the response names {' and '.join(named)}, which may be paid for" if named else ""
 
 
+@attrs.define(slots=False, repr=False)
 class InvalidRequestError(MusicAPIError, ValueError):
     """A field of a request or a setting is wrong, or the service answered 400 or 422.
 
-    ``field``, ``value`` and ``limit`` are set when the fault was found before anything was sent
-    (then ``status`` is None); ``status``, ``request_id`` and ``body`` when the service found it.
     A refused request costs nothing.
     """
 
-    def __init__(
-        self,
-        message: str,
-        field: str | None = None,
-        value: object = None,
-        limit: object = None,
-        status: int | None = None,
-        request_id: str | None = None,
-        body: object = None,
-    ) -> None:
-        body = bounded_body(body)
-        request_id = None if request_id is None else bounded_text(request_id, MAX_CODE)
-        super().__init__(message, field, value, limit, status, request_id, body)
-        self.message = message
-        self.field = field
-        self.value = value
-        self.limit = limit
-        self.status = status
-        self.request_id = request_id
-        self.body = body
+    message: str
+    field: str | None = None
+    """The field that is wrong; with ``value`` and ``limit`` set when the fault was found before anything was sent."""
+    value: object = None
+    limit: object = None
+    """What the field takes."""
+    status: int | None = None
+    """The response's status; None when the fault was found before anything was sent."""
+    request_id: str | None = attrs.field(default=None, converter=_code_or_none)
+    body: object = attrs.field(default=None, converter=bounded_body)
+    """The response's JSON, at most 4000 bytes: of a larger one, the informative part."""
 
     def __str__(self) -> str:
         if self.status is None:
@@ -123,51 +138,42 @@ class InvalidRequestError(MusicAPIError, ValueError):
         return f"{self.message} (status {self.status}{_request_id_text(self.request_id)}){self._named_text()}"
 
 
+@attrs.define(slots=False, repr=False)
 class ConnectionFailedError(MusicAPIError):
-    """No reply came, and nothing can have been accepted: the call is safe to repeat."""
+    """No response came, and nothing can have been accepted: the call is safe to repeat."""
 
-    def __init__(self, attempted: str, reason: str) -> None:
-        reason = bounded_text(reason, MAX_REASON)
-        super().__init__(attempted, reason)
-        self.attempted = attempted
-        self.reason = reason
+    attempted: str
+    """The method and the path of the request."""
+    reason: str = attrs.field(converter=_reason)
 
     def __str__(self) -> str:
         return f"{self.attempted}: {self.reason}; nothing was accepted, it is safe to try again"
 
 
+@attrs.define(slots=False, repr=False)
 class UncertainSubmissionError(MusicAPIError):
-    """A paid request was sent and no answer tells whether the service accepted it.
+    """A paid request was sent, and no response says whether the service accepted it.
 
     It is not repeated: a repeat could be paid twice. ``await client.look_into(error)`` compares the balance with the
     last one that was asked for; the service's dashboard knows for certain.
-
-    ``request`` is the request value, ``reason`` what was seen, ``when`` the time of sending (UTC), ``status`` and
-    ``body`` what was answered, if anything; ``balance`` are the credits this client last saw by itself being asked
-    (``client.account.credits()``), at ``balance_at``.
     """
 
-    def __init__(
-        self,
-        attempted: str,
-        request: object,
-        reason: str,
-        when: datetime,
-        status: int | None = None,
-        body: object = None,
-        balance: float | None = None,
-        balance_at: datetime | None = None,
-    ) -> None:
-        reason, body = bounded_text(reason, MAX_REASON), bounded_body(body)
-        super().__init__(attempted, request, reason, when, status, body, balance, balance_at)
-        self.attempted = attempted
-        self.request = request
-        self.reason = reason
-        self.when = when
-        self.status = status
-        self.body = body
-        self.balance = balance
-        self.balance_at = balance_at
+    attempted: str
+    """The method and the path of the request."""
+    request: object
+    """The request value."""
+    reason: str = attrs.field(converter=_reason)
+    """What was seen instead of a response."""
+    when: datetime
+    """When it was sent (UTC)."""
+    status: int | None = None
+    """The response's status; None without a response."""
+    body: object = attrs.field(default=None, converter=bounded_body)
+    """The response's JSON, at most 4000 bytes, or the beginning of its text."""
+    balance: float | None = None
+    """The credits that ``client.account.credits()`` last returned to this client; None when it was not called."""
+    balance_at: datetime | None = None
+    """When that was (UTC)."""
 
     def __str__(self) -> str:
         return (
@@ -177,36 +183,26 @@ class UncertainSubmissionError(MusicAPIError):
         )
 
 
+@attrs.define(slots=False, repr=False)
 class APIStatusError(MusicAPIError):
-    """The service answered with an error: ``status``, ``type``, ``message``, ``request_id``, ``body``.
-
-    ``retry_after`` is the wait in seconds the service asked for, if it did. ``message`` is at most 500 characters of
-    the service's sentence, ``body`` at most 4000 bytes of the response's JSON: of a larger one, the informative part.
-    """
+    """The service answered with an error."""
 
     advice = ""
 
-    def __init__(
-        self,
-        attempted: str,
-        status: int,
-        message: str,
-        type: str | None = None,
-        request_id: str | None = None,
-        body: object = None,
-        retry_after: float | None = None,
-    ) -> None:
-        message, body = bounded_text(message, MAX_MESSAGE), bounded_body(body)
-        type = None if type is None else bounded_text(type, MAX_CODE)
-        request_id = None if request_id is None else bounded_text(request_id, MAX_CODE)
-        super().__init__(attempted, status, message, type, request_id, body, retry_after)
-        self.attempted = attempted
-        self.status = status
-        self.message = message
-        self.type = type
-        self.request_id = request_id
-        self.body = body
-        self.retry_after = retry_after
+    attempted: str
+    """The method and the path of the request."""
+    status: int
+    """The response's status."""
+    message: str = attrs.field(converter=_message)
+    """The service's sentence, at most 500 characters."""
+    type: str | None = attrs.field(default=None, converter=_code_or_none)
+    """The service's name for the error, such as ``forbidden``; None without one."""
+    request_id: str | None = attrs.field(default=None, converter=_code_or_none)
+    """The service's id of the exchange, for its support; None without one."""
+    body: object = attrs.field(default=None, converter=bounded_body)
+    """The response's JSON, at most 4000 bytes: of a larger one, the informative part."""
+    retry_after: float | None = None
+    """The seconds after which the service wants to be asked again; None where it does not say."""
 
     def __str__(self) -> str:
         advice = f". {self.advice}" if self.advice else ""
@@ -225,13 +221,13 @@ class PermissionDeniedError(APIStatusError):
 
 
 class ModerationError(PermissionDeniedError):
-    """Lyrics or a description were refused by moderation; ``offending`` is the text it named, if any."""
+    """Lyrics or a description were refused by moderation."""
 
     advice = "Change the text: the same request will be refused again"
 
     @property
     def offending(self) -> str | None:
-        """The part of the text the service objects to."""
+        """The part of the text that the service objects to; None where it names none."""
         before, quote, rest = self.message.partition("'")
         return rest.rpartition("'")[0] or None if before and quote else None
 
@@ -267,28 +263,16 @@ class GatewayError(APIStatusError):
     advice = "Check base_url, and any proxy, firewall or network login page in between"
 
 
+@attrs.define(slots=False, repr=False)
 class RetiredError(APIStatusError):
-    """The service no longer offers this operation (410); ``instead`` names what to use, where we know it."""
+    """The service no longer offers this operation (410)."""
 
-    def __init__(
-        self,
-        attempted: str,
-        status: int,
-        message: str,
-        type: str | None = None,
-        request_id: str | None = None,
-        body: object = None,
-        retry_after: float | None = None,
-        instead: str = "",
-    ) -> None:
-        super().__init__(attempted, status, message, type, request_id, body, retry_after)
-        self.args = (*self.args, instead)
-        self.instead = instead
+    instead: str = ""
+    """What to use in its place; empty where we know nothing."""
 
     def towards(self, instead: str) -> "RetiredError":
         """Return the same error with what to use instead."""
-        known = (self.attempted, self.status, self.message, self.type, self.request_id, self.body, self.retry_after)
-        error = RetiredError(*known, instead)
+        error = attrs.evolve(self, instead=instead)
         error.task_ids, error.result_ids = self.task_ids, self.result_ids
         return error
 
@@ -304,20 +288,19 @@ class ServerError(APIStatusError):
     """The service is in trouble (5xx)."""
 
 
+@attrs.define(slots=False, repr=False)
 class UnreadableReplyError(MusicAPIError):
-    """A reply that should be good is not what the contract says; ``start`` holds its beginning."""
+    """A response with a good status is not what the API documents."""
 
-    def __init__(
-        self, attempted: str, status: int, reason: str, start: bytes = b"", request_id: str | None = None
-    ) -> None:
-        reason, start = bounded_text(reason, MAX_MESSAGE), start[:MAX_BODY]
-        request_id = None if request_id is None else bounded_text(request_id, MAX_CODE)
-        super().__init__(attempted, status, reason, start, request_id)
-        self.attempted = attempted
-        self.status = status
-        self.reason = reason
-        self.start = start
-        self.request_id = request_id
+    attempted: str
+    """The method and the path of the request."""
+    status: int
+    """The response's status."""
+    reason: str = attrs.field(converter=_message)
+    start: bytes = attrs.field(default=b"", converter=_start)
+    """The response's first 4000 bytes."""
+    request_id: str | None = attrs.field(default=None, converter=_code_or_none)
+    """The service's id of the exchange, for its support; None without one."""
 
     def __str__(self) -> str:
         request_id = _request_id_text(self.request_id)
@@ -326,15 +309,14 @@ class UnreadableReplyError(MusicAPIError):
         )
 
 
+@attrs.define(slots=False, repr=False)
 class NotReadyError(MusicAPIError, TimeoutError):
-    """A file is still being prepared after ``waited`` seconds of asking; what was paid for goes on: ask again."""
+    """A file is still being prepared; what was paid for goes on: ask again."""
 
-    def __init__(self, attempted: str, waited: float = 0.0) -> None:
-        super().__init__()
-        # Set here: given to OSError's constructor they would be taken for an errno and a file name.
-        self.args = (attempted, waited)
-        self.attempted = attempted
-        self.waited = waited
+    attempted: str
+    """The method and the path of the request."""
+    waited: float = 0.0
+    """Seconds since it was first asked for."""
 
     def __str__(self) -> str:
         return f"{self.attempted}: still being prepared after {self.waited:g} s; ask again later"
@@ -347,34 +329,24 @@ REFUND_SENTENCES: Final = {
 }
 
 
+@attrs.define(slots=False, repr=False)
 class TaskFailedError(MusicAPIError):
-    """The service gave up on a task.
+    """The service gave up on a task."""
 
-    ``type`` is the service's word (``failed``, ``timeout``, ``forbidden``, ``api_error``); ``refunded`` is True when
-    the response reports beyond doubt that the credits were refunded, False when it reports that they were not, and None
-    when it does not say (the service documents that they are).
-    """
-
-    def __init__(
-        self,
-        family: str,
-        task_id: str,
-        message: str,
-        type: str = "failed",
-        refunded: bool | None = None,  # noqa: FBT001 - by position, so that it pickles
-        status: int | None = None,
-        body: object = None,
-    ) -> None:
-        message, type = bounded_text(message, MAX_MESSAGE), bounded_text(type, MAX_CODE)
-        body = bounded_body(body)
-        super().__init__(family, task_id, message, type, refunded, status, body)
-        self.family = family
-        self.task_id = task_id
-        self.message = message
-        self.type = type
-        self.refunded = refunded
-        self.status = status
-        self.body = body
+    family: str
+    """The family of its operation, such as ``sonic``."""
+    task_id: str
+    message: str = attrs.field(converter=_message)
+    """The service's sentence, at most 500 characters."""
+    type: str = attrs.field(default="failed", converter=_code)
+    """The service's name for it: ``failed``, ``timeout``, ``forbidden``, ``api_error``, or another one."""
+    refunded: bool | None = None
+    """True when the response reports beyond doubt that the credits were refunded, False when it reports that they were
+    not, None when it does not say (the service documents that they are)."""
+    status: int | None = None
+    """The response's status."""
+    body: object = attrs.field(default=None, converter=bounded_body)
+    """The response's JSON, at most 4000 bytes: of a larger one, the informative part."""
 
     def __str__(self) -> str:
         refund = REFUND_SENTENCES[self.refunded]
@@ -382,11 +354,16 @@ class TaskFailedError(MusicAPIError):
 
 
 class TaskTimeoutError(MusicAPIError, TimeoutError):
-    """We stopped waiting; the task is paid for and lives on: wait again, or take it up from ``task_id``.
+    """The wait is over and the task is not: it is still running on the server, paid for; wait again, or resume it.
 
-    ``resumption`` is how, as it is written in Python; ``clips`` are those that were finished when it was last polled.
+    - ``family``: the family of its operation, such as ``sonic``; ``task_id``: its id.
+    - ``waited``: seconds.
+    - ``last_seen``: its status at the last poll; None when no poll was answered.
+    - ``resumption``: how it is resumed, as it is written in Python.
+    - ``clips``: those that were finished when it was last polled.
     """
 
+    # By hand: ``Clip`` is a name for type checkers alone here, which the hints of attrs' fields may not be.
     def __init__(
         self,
         family: str,
@@ -403,7 +380,7 @@ class TaskTimeoutError(MusicAPIError, TimeoutError):
         self.task_id = task_id
         self.waited = waited
         self.last_seen = last_seen
-        self.resumption = resumption or f"client.{family}.task({task_id!r})"
+        self.resumption = resumption or _resumption_of(family, task_id)
         self.clips = clips
 
     def __str__(self) -> str:
@@ -412,20 +389,21 @@ class TaskTimeoutError(MusicAPIError, TimeoutError):
             seen += f", {len(self.clips)} clip{'s'[: len(self.clips) != 1]} of it finished (error.clips)"
         return (
             f"{self.family} task {self.task_id} is not finished after {self.waited:g} s{seen}; it is paid for and "
-            f"lives on: wait again, or take it up later with {self.resumption}"
+            f"still running on the server: wait again, or resume it later with {self.resumption}"
         )
 
 
+@attrs.define(slots=False, repr=False)
 class DownloadError(MusicAPIError):
     """A file could not be fetched or written; nothing is left under its final name."""
 
-    def __init__(self, source: str, path: str | None, reason: str, status: int | None = None) -> None:
-        reason = bounded_text(reason, MAX_REASON)
-        super().__init__(source, path, reason, status)
-        self.source = source
-        self.path = path
-        self.reason = reason
-        self.status = status
+    source: str
+    """The URL, or the clip."""
+    path: str | None
+    """The file that was to be written; None where it was not reached."""
+    reason: str = attrs.field(converter=_reason)
+    status: int | None = None
+    """The response's status; None without a response."""
 
     def __str__(self) -> str:
         target = f" to {self.path}" if self.path else ""
@@ -436,14 +414,15 @@ class WebhookVerificationError(MusicAPIError):
     """A webhook's signature is missing, malformed, too old or wrong: do not trust the event."""
 
 
+@attrs.define(slots=False, repr=False)
 class BudgetExceededError(MusicAPIError):
-    """A bulk run creates nothing more: ``spent`` credits and the ``price`` of the next song are above its ``limit``."""
+    """A bulk run creates nothing more: the next song would bring its credits above the limit."""
 
-    def __init__(self, limit: float, spent: float, price: float) -> None:
-        super().__init__(limit, spent, price)
-        self.limit = limit
-        self.spent = spent
-        self.price = price
+    limit: float
+    spent: float
+    """Credits so far, all runs together."""
+    price: float
+    """Credits of the next song."""
 
     def __str__(self) -> str:
         return (
@@ -452,47 +431,45 @@ class BudgetExceededError(MusicAPIError):
         )
 
 
+@attrs.define(slots=False, repr=False)
 class BulkStoppedError(MusicAPIError):
-    """A bulk run submits nothing more, for this ``reason``; what it paid for is in its journal."""
+    """A bulk run submits nothing more; what it paid for is in its journal."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str
 
     def __str__(self) -> str:
         return f"{self.reason}. Nothing more is submitted; a later run resumes what was paid for"
 
 
+@attrs.define(slots=False, repr=False)
 class JournalError(MusicAPIError):
-    """A bulk run's journal at ``path`` cannot be used, for this ``reason``; nothing was sent because of it."""
+    """A bulk run's journal cannot be used; nothing was sent because of it."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+    path: str
+    reason: str
 
     def __str__(self) -> str:
         return f"the journal {self.path}: {self.reason}"
 
 
+@attrs.define(slots=False, repr=False)
 class ClientClosedError(MusicAPIError):
-    """The client was closed; a task that was waited for lives on and can be taken up from ``task_id``.
+    """The client was closed; a task that was waited for is still running on the server, and can be resumed."""
 
-    ``resumption`` is how, as it is written in Python; None where no task was waited for.
-    """
-
-    def __init__(self, family: str | None = None, task_id: str | None = None, resumption: str | None = None) -> None:
-        super().__init__(family, task_id, resumption)
-        self.family = family
-        self.task_id = task_id
-        self.resumption = resumption or (f"client.{family}.task({task_id!r})" if task_id else None)
+    family: str | None = None
+    """The family of the task's operation; None where no task was waited for."""
+    task_id: str | None = None
+    resumption: str | None = attrs.field(
+        default=attrs.Factory(lambda self: self.task_id and _resumption_of(self.family, self.task_id), takes_self=True)
+    )
+    """How it is resumed, as it is written in Python; None where no task was waited for."""
 
     def __str__(self) -> str:
         if self.task_id is None:
             return "the client is closed: make a new one"
         return (
-            f"the client was closed while {self.family} task {self.task_id} was waited for; it lives on: take it up "
-            f"with {self.resumption} on a new client"
+            f"the client was closed while {self.family} task {self.task_id} was waited for; it is still running on the "
+            f"server: resume it with {self.resumption} on a new client"
         )
 
 

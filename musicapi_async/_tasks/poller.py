@@ -226,7 +226,10 @@ class Poller:
         try:
             state = await task._look(is_retried=False)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            if _says_nothing(error, task._accepted_at):
+            if _is_not_known_yet(error, task._accepted_at):
+                watch.note_unknown(error, asyncio.get_running_loop().time())
+                self._again(watch, task)
+            elif _says_nothing(error):
                 self._note_failure(watch, task, error)
             else:
                 self._end(watch, task, _with_resumption(error, task))
@@ -300,10 +303,15 @@ def _with_resumption(error: Exception, task: Waiting) -> Exception:
     return error
 
 
-def _says_nothing(error: Exception, accepted_at: float | None) -> bool:
+def _is_not_known_yet(error: Exception, accepted_at: float | None) -> bool:
+    """Return True for a poll that did not find a task that was accepted a moment ago."""
+    if not isinstance(error, NotFoundError) or accepted_at is None:
+        return False
+    return asyncio.get_running_loop().time() - accepted_at < NOT_KNOWN_YET
+
+
+def _says_nothing(error: Exception) -> bool:
     """Return True for a poll that failed in a way that says nothing about the task."""
-    if isinstance(error, NotFoundError) and accepted_at is not None:
-        return asyncio.get_running_loop().time() - accepted_at < NOT_KNOWN_YET
     # The account's balance says nothing about a task that is already paid for.
     is_unread = isinstance(error, (ConnectionFailedError, GatewayError, InsufficientCreditsError, UnreadableReplyError))
     return is_unread or decide(RequestClass.READ, error) is RetryDecision.RETRY

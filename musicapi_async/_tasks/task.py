@@ -19,7 +19,7 @@ from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
 from musicapi_async.results import Clip, UploadedClip
 from musicapi_async.results.clip import SUCCEEDED
 
-__all__ = ["Task", "check_timeout"]
+__all__ = ["Task", "check_timeout", "checked_task_id"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -61,7 +61,7 @@ class Task(Generic[R_co]):
         accepted_at: float | None = None,
         uploaded: UploadedClip | None = None,
     ) -> None:
-        self.id = _checked_id(task_id)
+        self.id = checked_task_id(task_id)
         self.family = rule.family
         self.uploaded = uploaded
         """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
@@ -255,7 +255,8 @@ def check_timeout(timeout: object) -> None:
         raise InvalidRequestError(message, "timeout", timeout, ">= 0, or None")
 
 
-def _checked_id(task_id: object) -> str:
+def checked_task_id(task_id: object) -> str:
+    """Return a task's id without blanks around it; raises InvalidRequestError for what cannot be one."""
     if not isinstance(task_id, str) or not is_id(task_id):
         advice = "pass task.id" if isinstance(getattr(task_id, "id", None), str) else ""
         raise wrong_argument("task_id", task_id, "the id the service gave", advice)

@@ -154,6 +154,11 @@ class Watch:
         self.failures += 1
         self.failure = error
 
+    def note_unknown(self, error: Exception, now: float) -> None:
+        """Note a poll whose answer is that the service does not know the task, or not yet."""
+        self.unanswered += self.failing_for(now)
+        self.failures, self.failure = 0, error
+
     def is_given_up(self, now: float) -> bool:
         """Return True when polls have failed for so long that a wait without a deadline must be ended."""
         return self.failures > 1 and now - self.failing_since >= OUTAGE

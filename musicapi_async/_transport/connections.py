@@ -8,6 +8,8 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,18 +22,22 @@ from yarl import URL
 
 from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.addresses import is_this_machine
+from musicapi_async._transport.raw_response import MAX_KEPT
 from musicapi_async._transport.replies import without_keys
 from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
-__all__ = ["USER_AGENT", "Connections", "Connector", "Route", "break_of"]
+__all__ = ["RECEIVED", "USER_AGENT", "Connections", "Connector", "Route", "break_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
 HAS_POLL: Final = hasattr(select, "poll")
 """False on Windows."""
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
+
+RECEIVED: Final[ContextVar[bytearray | None]] = ContextVar("RECEIVED", default=None)
+"""Takes the first bytes of connections that are made for the request at hand; None to keep none."""
 
 # From the special to the general: the first that fits is taken.
 FAILURE_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
@@ -63,15 +69,24 @@ class Route(NamedTuple):
 class Connector(aiohttp.TCPConnector):
     """Makes connections, and keeps those that can be used again.
 
-    ``connecting`` is entered while a connection is made. What is overridden is where the HTTP library's own connectors
-    differ; it is called once for each connection, not for each request.
+    ``connecting`` is entered while a connection is made. With ``keeps_received`` the first bytes that come over a
+    connection are kept in ``RECEIVED`` as well. What is overridden is where the HTTP library's own connectors differ;
+    it is called once for each connection, not for each request.
     """
 
     def __init__(
-        self, *, connecting: Callable[[], AbstractContextManager[object]] = nullcontext, **options: Any
+        self,
+        *,
+        connecting: Callable[[], AbstractContextManager[object]] = nullcontext,
+        keeps_received: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self._connecting = connecting
+        if keeps_received:
+            handler: type[ResponseHandler] = _KeepingHandler
+            # The HTTP library's own attribute: what makes the protocol of each connection.
+            self._factory = partial(handler, loop=self._loop)
 
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -89,6 +104,22 @@ class Connector(aiohttp.TCPConnector):
         while (kept := await super()._get(key, traces)) is not None and _has_input(kept):
             kept.close()
         return kept
+
+
+class _KeepingHandler(ResponseHandler):
+    """Reads responses, and keeps the bytes of a request's connection in ``RECEIVED`` as well."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._received = RECEIVED.get()
+        if self._received is not None:
+            # Of several connections that were tried, or a tunnel and what goes through it, the last one counts.
+            self._received.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if self._received is not None and len(self._received) < MAX_KEPT:
+            self._received += data[: MAX_KEPT - len(self._received)]
+        super().data_received(data)
 
 
 def _has_input(connection: aiohttp.connector.Connection) -> bool:

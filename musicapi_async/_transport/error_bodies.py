@@ -18,7 +18,9 @@ NESTED_KEYS: Final = (
 """Other keys under which frameworks and gateways put a message, or an object with one."""
 RESULT_KEYS: Final = frozenset({"data", "result"})
 SUMMARY_KEYS: Final = ("title", "description")
-"""Keys of a message where no other key has one (RFC 9457)."""
+"""Keys of a message where no other key has more than a word or a status phrase (RFC 9457)."""
+ERROR_OBJECTS: Final = ("error", "Error", "detail", "fault")
+"""Objects of a body that may have it as well; a ``data`` has the title of a song."""
 CODE_KEYS: Final = ("type", "code", "status", "error_code", "errorCode", "error_type", "name")
 PLACES: Final = frozenset({"body", "query", "path", "header"})
 """What a validation error's location begins with, before the field."""
@@ -116,9 +118,11 @@ class ErrorDetails:
             elif key not in RESULT_KEYS or not isinstance(value, (str, list)):
                 # A response's data is an id or the clips, unless it is an object that says what went wrong.
                 self.read(value, depth + 1)
-        if depth == 0 and len(self.texts) == known:
-            for key in SUMMARY_KEYS:
-                self.read(given.get(key), MAX_DEPTH)
+        if depth == 0 and all(map(_is_generic, self.texts[known:])):
+            for place in (given, *map(given.get, ERROR_OBJECTS)):
+                found = [place.get(key) for key in SUMMARY_KEYS] if isinstance(place, Mapping) else []
+                for summary in found:
+                    self.read(summary, MAX_DEPTH)
 
     def _read_codes(self, given: Mapping[str, object], depth: int) -> None:
         for key in CODE_KEYS:

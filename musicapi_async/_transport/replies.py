@@ -55,6 +55,12 @@ REFUND_PLACES: Final = ("error", "detail", "message", "data", "handledData")
 """Objects of a response in which a refund can be reported, besides the response itself."""
 # The whole sentence, and the last one: "No credits were refunded" and "... refunded, if ..." report nothing.
 REFUND_SENTENCE: Final = re.compile(r"(?:^|[.!]\s+)credits were previously refunded\.\s*$", re.IGNORECASE)
+REFUND_DENIAL: Final = re.compile(
+    r"(?:\b(?:no|not|non|never|none|cannot|without|unable|deni\w+|refus\w+|reject\w+)\b|n['\u2019]t\b)[^.!?]{0,60}refund"
+    r"|refund[^.!?]{0,60}(?:\b(?:not|never|denied|refused|rejected|declined|failed|impossible|pending|if)\b|n['\u2019]t\b)",
+    re.IGNORECASE,
+)
+"""A sentence about refunds that takes back, or puts off, what a key reports."""
 FROM_ELSEWHERE: Final = frozenset({403, 404})
 """Statuses that the service explains in JSON: with another text they come from a gateway, or from another site."""
 PROXY_LOGIN: Final = 407
@@ -179,15 +185,20 @@ def read_refund(body: object, message: str | None) -> bool | None:
     """Return True when the credits were refunded, False when they were not, None when the response does not say.
 
     Only what is plainly positive is a refund: a key that is literally true, or the service's own sentence at the end of
-    ``message``. Any other wording may deny, promise or quote one, and a refund that is wrongly believed pays twice.
+    ``message``, while nothing else in the response denies it. Any other wording may deny, promise or quote one, and a
+    refund that is wrongly believed pays twice.
     """
     places = [body, *(body.get(name) for name in REFUND_PLACES)] if isinstance(body, dict) else []
     flags = {
         place.get(key) for place in places if isinstance(place, dict) for key in REFUND_KEYS if _is_flag(place, key)
     }
+    texts = [*read_error(body).sentences, message or ""]
     if flags:
-        return True in flags
-    return True if message is not None and REFUND_SENTENCE.search(message) else None
+        is_denied = len(flags) > 1 or any(REFUND_DENIAL.search(found) for found in texts)
+        return None if True in flags and is_denied else True in flags
+    is_reported = message is not None and REFUND_SENTENCE.search(message) is not None
+    has_other_words = any("refund" in REFUND_SENTENCE.sub("", found).lower() for found in texts)
+    return True if is_reported and not has_other_words else None
 
 
 def _is_flag(place: Mapping[str, object], key: str) -> bool:

@@ -68,11 +68,11 @@ class FailureKind(enum.Enum):
     RATE_LIMITED = "429"
     BUSY = "503 that says busy or concurrent"
     SERVER_ERROR = "any other 5xx"
-    DOUBTFUL = "408, 409, 499: perhaps a gateway that gave up waiting"
+    DOUBTFUL = "any other 4xx (408, 409, 499, ...): perhaps a gateway that gave up waiting"
     ODD = "302, 303, 304, 101: an answer that does not say what was done"
     UNREADABLE = "2xx that cannot be read, or names no task"
     NOT_THERE_YET = "403 or 404 (of a file: perhaps not there yet)"
-    REFUSAL = "any other refusal"
+    REFUSAL = "400, 401, 402, 403, 404, 407, 410, 422, a redirect, or a refusal in the body of a 2xx"
 
     @property
     def is_before_sending(self) -> bool:

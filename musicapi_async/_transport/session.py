@@ -16,9 +16,10 @@ import attrs
 from yarl import URL
 
 from musicapi_async._settings import SecretBytes, Settings
-from musicapi_async._transport.connections import Connections, Connector, Route, break_of
+from musicapi_async._transport.connections import RECEIVED, Connections, Connector, Route, break_of
 from musicapi_async._transport.limits import Limits
 from musicapi_async._transport.pacing import Pacer
+from musicapi_async._transport.raw_response import read_raw_response
 from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
 from musicapi_async._transport.retry import RetryBudget
 from musicapi_async._transport.shielding import ShieldedTask, cancel_task, outlast
@@ -201,6 +202,9 @@ class Session:
         head: aiohttp.ClientResponse | None = None
         limit = self._limits.within(terms.total, terms.connecting, terms.silence)
         hear = None if terms.silence >= terms.total else limit.heard
+        if state is not None:
+            # In the context of this exchange's own task: its connection is made, and used, by nothing else.
+            RECEIVED.set(bytearray())
         try:
             with limit:
                 async with http.request(
@@ -231,7 +235,7 @@ class Session:
             was_sent = (False if limit.is_connecting else None) if state is None else state.sent_at is not None
             broken = break_of(error, url.host, was_sent=was_sent, keys=sent.keys)
             # What has come of an answer may name what was paid for.
-            broken.reply = None if head is None else _reply_of(head, received, sent.keys)
+            broken.reply = _broken_response(head, received, RECEIVED.get() if was_sent else None, sent.keys)
             # A line that cannot be read is quoted, and may repeat the key: then the original is not shown.
             cause = error if without_keys(str(error), sent.keys) == str(error) else None
         raise broken from cause
@@ -264,7 +268,9 @@ class Session:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_note_sent)
         return aiohttp.ClientSession(
-            connector=Connector(connecting=self._limits.connecting, limit=0, force_close=True, **common),
+            connector=Connector(
+                connecting=self._limits.connecting, keeps_received=True, limit=0, force_close=True, **common
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],
         )
@@ -274,10 +280,25 @@ def _too_large(terms: Terms, how_large: str = "") -> str:
     return f"the response is larger than {terms.reply_size} bytes (max_reply_size){how_large}"
 
 
+def _broken_response(
+    head: aiohttp.ClientResponse | None,
+    parts: list[bytes],
+    received: bytearray | None,
+    keys: tuple[SecretBytes, ...],
+) -> Reply | None:
+    """Return what came of a response that broke off, or that the HTTP library could not read; None for nothing."""
+    unread = read_raw_response(bytes(received)) if received and not parts else None
+    if unread is not None:
+        return unread._replace(content=_without_keys(unread.content, keys), keys=keys)
+    return None if head is None else _reply_of(head, parts, keys)
+
+
 def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Reply:
-    """Put a reply together, without the key: replies go into errors, logs and files."""
-    content = b"".join(parts)
+    return Reply(head.status, head.headers, _without_keys(b"".join(parts), keys), keys)
+
+
+def _without_keys(content: bytes, keys: tuple[SecretBytes, ...]) -> bytes:
+    """Take the key out of a response: responses go into errors, logs and files."""
     for key in keys:
-        if key.reveal() in content:
-            content = content.replace(key.reveal(), KEY_SHOWN)
-    return Reply(head.status, head.headers, content, keys)
+        content = content.replace(key.reveal(), KEY_SHOWN)
+    return content

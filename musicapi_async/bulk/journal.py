@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeVar
 
-from musicapi_async._arguments import path_argument
+from musicapi_async._arguments import usable_path
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
 from musicapi_async.bulk.plans import IN_PLAN, add_rows, start_plan
@@ -78,7 +78,7 @@ class Journal:
         Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
         a lost mark while ``is_current`` is None.
         """
-        return cls(path_argument("path", path, 'name a file: "songs/journal.db"'), is_current=is_current)
+        return cls(usable_path("path", path, 'name a file: "songs/journal.db"'), is_current=is_current)
 
     async def __aenter__(self) -> Self:
         """Take the lock, open the file, and settle what a killed process left."""

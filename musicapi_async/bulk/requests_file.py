@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from musicapi_async._arguments import path_argument
+from musicapi_async._arguments import usable_path
 from musicapi_async._fields import fields_of
 from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.keys import KEY_VERSION, digest_of
@@ -115,7 +115,7 @@ def read_requests(path: str | os.PathLike[str], operation: str | None = None) ->
     null is not set. A CSV file has the names in its first line; an empty cell is not set, and a line of empty cells is
     skipped. A line that is no request is a ``BadLine``; so is a CSV file with two columns of one name.
     """
-    return RequestsFile(path_argument("path", path, 'name a file: "requests.jsonl"'), operation)
+    return RequestsFile(usable_path("path", path, 'name a file: "requests.jsonl"'), operation)
 
 
 def _read(path: Path, operation: str | None) -> Iterator[Planned | BadLine]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from musicapi_async._arguments import is_amount, path_argument, wrong_argument
+from musicapi_async._arguments import is_amount, usable_path, wrong_argument
 from musicapi_async._client import MusicAPI
 from musicapi_async._tasks.task import check_timeout
 from musicapi_async.bulk.budget import Budget
@@ -62,7 +62,7 @@ def run(
     check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
     check_timeout(timeout)
     _check_outage(outage)
-    folder = None if out is None else path_argument("out", out, 'name a folder: "songs/"')
+    folder = None if out is None else usable_path("out", out, 'name a folder: "songs/"')
     if not isinstance(names, str):
         raise wrong_argument("names", names, "text, such as {index:05d}-{clip_id}.{ext}")
     runner = Runner(

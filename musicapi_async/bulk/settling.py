@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from typing import get_args
 
+from musicapi_async._tasks.task import checked_task_id
 from musicapi_async.bulk.states import INCOMPLETE, PAGE, Facts, Row, State, Store, rows_in
 from musicapi_async.errors import InvalidRequestError
 
@@ -59,8 +61,11 @@ async def retry_failed(store: Store, keys: Collection[str] | str | None = None) 
 async def found_uncertain(store: Store, key: str, task_id: str) -> None:
     """Record the id under which the task of an uncertain row was found; the next run resumes it, and a later id wins.
 
-    Raises InvalidRequestError when no row of this key is uncertain.
+    Raises InvalidRequestError when no row of this key is uncertain, and for an id that is a key of the journal, or the
+    task of another row: two rows with one task would have one song for two.
     """
+    task_id = checked_task_id(task_id)
+    await _check_unused(store, key, task_id)
     async for row in _those("uncertain", store, key):
         await store.move(row, "accepted", Facts(task_id=task_id))
         return
@@ -69,6 +74,22 @@ async def found_uncertain(store: Store, key: str, task_id: str) -> None:
         await store.move(await store.move(row, "uncertain"), "accepted", Facts(task_id=task_id))
         return
     raise _not_uncertain(key)
+
+
+async def _check_unused(store: Store, key: str, task_id: str) -> None:
+    """Raise InvalidRequestError for an id that names something else in the journal."""
+    for state in get_args(State):
+        async for row in rows_in(store, state):
+            keys = {row.key, row.former_key}
+            if task_id in keys:
+                message = (
+                    f"task_id is {task_id!r}, which is the key of a request; pass the id of the task at the service"
+                )
+            elif row.task_id == task_id and key not in keys:
+                message = f"task_id is {task_id!r}, which is the task of the request {row.key!r} already"
+            else:
+                continue
+            raise InvalidRequestError(message, "task_id", task_id, "the id of a task that no other request has")
 
 
 def _not_uncertain(key: str) -> InvalidRequestError:

@@ -48,7 +48,7 @@ EXITS: Final = (
         ),
     ),
     (8, "the task failed", (errors.TaskFailedError,)),
-    (9, "not finished in time; the task lives on", (errors.TaskTimeoutError,)),
+    (9, "not finished in time; the task is still running on the server", (errors.TaskTimeoutError,)),
     (10, "nobody can tell whether the paid request was accepted", (errors.UncertainSubmissionError,)),
     (11, "a file could not be fetched or written", (errors.DownloadError, errors.JournalError, OSError)),
     (12, "a bulk run ended, and some songs are missing", (IncompleteError,)),

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, TypeVar
 
 from anyio.to_thread import run_sync
 
-from musicapi_async._arguments import clip_advice, wrong_argument
+from musicapi_async._arguments import clip_advice, path_argument, wrong_argument
 from musicapi_async._settings import Settings
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.files import FileReply, Files
@@ -204,9 +204,7 @@ def _url_of(source: Clip | DownloadFile | str) -> str:
 
 def _target_of(path: str | os.PathLike[str]) -> Path:
     """Return the path to write to; whether it can be written is seen when the file is opened."""
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise wrong_argument("path", path, "a str or a path that is text", 'pass a name for the file: "song.mp3"')
-    return Path(path)
+    return path_argument("path", path, 'pass a name for the file: "song.mp3"')
 
 
 def _check_progress(on_progress: Progress | None) -> None:

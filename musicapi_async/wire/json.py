@@ -36,8 +36,9 @@ else:
 
 
 def _read_leniently(content: bytes) -> object:
-    """Read JSON with NaN, half a letter, bytes that are no letters: they must not hide a song that was paid for."""
-    found: object = json.loads(content.decode("utf-8-sig", "replace"))
+    """Read JSON with NaN, lone surrogates, broken UTF-8, or in UTF-16: they must not hide a song that was paid for."""
+    encoding = json.detect_encoding(content)
+    found: object = json.loads(content.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace"))
     return found
 
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 import musicapi_async.bulk
-from musicapi_async._arguments import path_argument
+from musicapi_async._arguments import usable_path
 from musicapi_async.bulk import Row, State
 from musicapi_async.errors import JournalError
 from musicapi_sync._telling import tell
@@ -67,7 +67,7 @@ class Journal:
         Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
         a lost mark while ``is_current`` is None.
         """
-        return cls(path_argument("path", path, 'name a file: "songs/journal.db"'), is_current=is_current)
+        return cls(usable_path("path", path, 'name a file: "songs/journal.db"'), is_current=is_current)
 
     def __enter__(self) -> Self:
         """Take the lock, open the file, and settle what a killed process left."""

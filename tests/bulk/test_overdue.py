@@ -62,6 +62,19 @@ async def test_run_with_a_task_that_does_not_end_gives_up_its_place_and_goes_on(
     assert stuck.row.charged == 20
 
 
+async def test_run_with_a_new_task_that_the_service_does_not_know_gives_up_its_place_in_time(path: Path) -> None:
+    async with serving() as service:
+        service.poll = lambda number: NOT_FOUND if number == 0 else done(clip(2 * number), clip(2 * number + 1))
+        began = time.monotonic()
+        outcomes = await run(service, path, songs(4), in_flight=2, timeout=0.5)
+
+    # A poll that is answered counts, also one whose answer is that the task is not known, or not known yet.
+    assert time.monotonic() - began < 20
+    assert states(outcomes) == {"t-0": "uncertain"} | {f"t-{number}": "saved" for number in range(1, 4)}
+    (unknown,) = (outcome for outcome in outcomes if outcome.row.state == "uncertain")
+    assert "task t-0 was accepted" in str(unknown.row.reason)
+
+
 async def test_overdue_task_that_ends_later_is_saved_before_the_run_ends(path: Path) -> None:
     polls: Counter[int] = Counter()
 
@@ -111,7 +124,7 @@ async def test_run_whose_tasks_all_do_not_end_submits_nothing_more(
 async def test_tasks_that_end_between_two_that_do_not_keep_the_run_going(path: Path) -> None:
     async with serving() as service:
         service.poll = lambda number: RUNNING if number % 3 == 0 else done(clip(2 * number), clip(2 * number + 1))
-        outcomes = await run(service, path, songs(12), in_flight=2, timeout=0.1)
+        outcomes = await run(service, path, songs(12), in_flight=2, timeout=1.0)
 
         assert len(service.created) == 12
     assert sorted(states(outcomes).values()) == ["accepted"] * 4 + ["saved"] * 8

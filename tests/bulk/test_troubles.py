@@ -134,6 +134,30 @@ async def test_a_wrong_id_is_mended(quick: Sandbox, path: Path) -> None:
     assert await counts(path) == {"saved": 1}
 
 
+async def test_found_uncertain_with_another_requests_key_or_task_is_refused(quick: Sandbox, path: Path) -> None:
+    quick.add_fault(CREATE, *[Fault(drop=True, accepted=True)] * 2)
+    async with client_of(quick.base_url) as client:
+        first, second, third = (
+            outcome.row for outcome in await run(client, path, songs("rain", "sun", "fog"), in_flight=1)
+        )
+    async with Journal.open(path) as journal:
+        for wrong, reason in (
+            (second.key, "the key of a request"),
+            (first.key, "the key of a request"),
+            (third.task_id or "", f"the task of the request '{third.key}' already"),
+            ("", "it must be"),
+            ("..", "it must be"),
+        ):
+            with pytest.raises(errors.InvalidRequestError, match=reason) as caught:
+                await bulk.found_uncertain(journal, first.key, wrong)
+            assert caught.value.field == "task_id"
+        await bulk.found_uncertain(journal, first.key, f" {quick.accepted[0].task_id}\n")
+        # Said again, it is the same.
+        await bulk.found_uncertain(journal, first.key, quick.accepted[0].task_id)
+
+    assert await counts(path) == {"accepted": 1, "uncertain": 1, "saved": 1}
+
+
 @pytest.mark.parametrize("timeout", ["10", -1, float("nan")])
 async def test_a_time_that_is_none_is_refused_before_anything_is_paid(timeout: Any, path: Path) -> None:
     async with MusicAPI("k") as client:

@@ -205,14 +205,17 @@ async def test_usual_suffix_of_a_format_is_not_warned_about(
     assert "by its content" not in caplog.text
 
 
-@pytest.mark.parametrize(("name", "start"), [("a.mp3", b"\xff\xf1\x50\x80"), ("a.ogg", b"\xff\xfb\x90\x64")])
+@pytest.mark.parametrize(
+    ("name", "start", "file_format"),
+    [("a.mp3", b"\xff\xf1\x50\x80", "aac"), ("a.ogg", b"\xff\xfb\x90\x64", "mp3")],
+)
 async def test_suffix_of_another_format_is_warned_about(
-    name: str, start: bytes, client: MusicAPI, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    name: str, start: bytes, file_format: str, client: MusicAPI, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with scripted(reply(200, start + REST)) as server:
         await client.download(f"{server.origin}/song", tmp_path / name)
 
-    assert f"{name} is a " in caplog.text
+    assert f"{name} is a {file_format} file by its content" in caplog.text
 
 
 TEXT: Final = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)

@@ -7,9 +7,12 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted import Scripted, Step, cut, raw, reply, scripted
 
 from musicapi_async import Credits, MusicAPI, errors, sonic
+from musicapi_async._transport.raw_response import read_raw_response
 
 BALANCE = reply(200, {"credits": 50})
 ACCEPTED = reply(200, {"message": "success", "task_id": "t-1"})
@@ -48,6 +51,70 @@ async def test_a_paid_request_is_uncertain_and_sent_once(step: Step) -> None:
         assert len(server.received) == 1
     assert caught.value.reason
     assert "secret-key" not in str(caught.value) + repr(caught.value) + repr(caught.value.__cause__)
+
+
+TASK = b'{"message": "success", "task_id": "t-1"}'
+LENGTH = b"Content-Length: %d\r\n" % len(TASK)
+OK = b"HTTP/1.1 200 OK\r\n"
+ACCEPTED_BADLY = {
+    "bytes behind the end": raw(OK + LENGTH + b"\r\n" + TASK + b"\r\n\r\nHTTP?"),
+    "two lengths": raw(OK + LENGTH + b"Content-Length: 9\r\n\r\n" + TASK),
+    "a length that is none": raw(OK + b"Content-Length: -1\r\n\r\n" + TASK),
+    "length and chunks": raw(OK + LENGTH + b"Transfer-Encoding: chunked\r\n\r\n28\r\n" + TASK + b"\r\n0\r\n\r\n"),
+    "chunks, compressed": raw(
+        OK
+        + LENGTH
+        + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(gzip.compress(TASK))
+        + gzip.compress(TASK)
+        + b"\r\n0\r\n\r\n"
+    ),
+    "no gzip": packed(TASK),
+    "no deflate": reply(200, TASK, {"Content-Encoding": "deflate"}),
+    "early hints before it": raw(b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK + LENGTH * 2 + b"\r\n" + TASK + b"x"),
+    "a header without a name": raw(OK + b": nothing\r\n" + LENGTH + b"\r\n" + TASK),
+    "UTF-16": reply(200, TASK.decode().encode("utf-16")),
+    "UTF-16 without a mark": reply(200, TASK.decode().encode("utf-16-le")),
+    "UTF-8 with a mark": reply(200, b"\xef\xbb\xbf" + TASK),
+}
+
+
+@pytest.mark.parametrize("step", ACCEPTED_BADLY.values(), ids=ACCEPTED_BADLY)
+async def test_submission_whose_response_is_whole_and_framed_wrong_is_accepted(step: Step) -> None:
+    async with scripted(step) as server, client_of(server) as client:
+        task = await client.submit(REQUEST)
+
+        assert len(server.received) == 1
+    assert task.id == "t-1"
+
+
+async def test_submission_whose_response_is_framed_wrong_and_broken_off_names_its_task() -> None:
+    step = raw(OK + LENGTH * 2 + b"Content-Length: 9\r\n\r\n" + TASK[:-1])
+    async with scripted(step) as server, client_of(server) as client:
+        with pytest.raises(errors.UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+
+        assert len(server.received) == 1
+    assert caught.value.task_ids == ("t-1",)
+
+
+async def test_submission_whose_refusal_is_framed_wrong_and_repeats_the_key_is_uncertain_and_hides_it() -> None:
+    key = "sk-" + "0123456789" * 4
+    body = b'{"error": "bad key %s"}' % key.encode()
+    step = raw(b"HTTP/1.1 500 X\r\nContent-Length: 1\r\nContent-Length: 2\r\nX-Request-Id: r-7\r\n\r\n" + body)
+    async with scripted(step) as server, MusicAPI(key, base_url=server.base_url) as client:
+        with pytest.raises(errors.UncertainSubmissionError) as caught:
+            await client.submit(REQUEST)
+
+        assert len(server.received) == 1
+    assert caught.value.status == 500
+    assert key not in str(caught.value) + repr(vars(caught.value)) + repr(caught.value.__cause__)
+
+
+@given(received=st.binary(max_size=300))
+def test_bytes_of_a_connection_never_fail_to_be_read(received: bytes) -> None:
+    for head in (b"", OK + b"\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"):
+        found = read_raw_response(head + received)
+        assert found is None or found.status >= 200
 
 
 @pytest.mark.parametrize("step", BAD_REPLIES.values(), ids=BAD_REPLIES)

@@ -445,6 +445,18 @@ def test_what_is_no_path_is_a_typed_error(path: Any) -> None:
             take(path)
 
 
+async def test_path_with_a_null_character_is_a_typed_error(tmp_path: Path) -> None:
+    path = str(tmp_path / "a\0b")
+    async with MusicAPI(KEY) as client, musicapi_async.bulk.Journal.open(tmp_path / "journal.db") as journal:
+        for name, take in (
+            ("path", lambda: musicapi_async.bulk.Journal.open(path)),
+            ("path", lambda: musicapi_async.bulk.read_requests(path)),
+            ("out", lambda: musicapi_async.bulk.run(client, journal, [REQUEST], out=path)),
+        ):
+            with pytest.raises(errors.InvalidRequestError, match=f"{name} holds a null character"):
+                take()
+
+
 async def test_bulk_run_into_what_is_no_folder_is_a_typed_error(tmp_path: Path) -> None:
     wrong: list[dict[str, Any]] = [{"out": 5}, {"out": b"songs"}, {"out": ["songs"]}, {"out": tmp_path, "names": 5}]
     async with MusicAPI(KEY) as client, musicapi_async.bulk.Journal.open(tmp_path / "journal.db") as journal:

@@ -283,6 +283,17 @@ SENTENCE = "Credits were previously refunded."
         ({"type": "failed", "error": f"None of it holds: {SENTENCE}"}, None),
         ({"type": "failed", "error": f"The lyrics '{SENTENCE}' were refused"}, None),
         ({"type": "failed", "error": "Les crédits n'ont pas été remboursés (refunded)."}, None),
+        # A denial beside it makes a report of a refund doubtful.
+        ({"type": "failed", "error": SENTENCE, "message": "Credits cannot be refunded"}, None),
+        ({"type": "failed", "error": SENTENCE, "detail": [{"msg": "This charge is not eligible for a refund."}]}, None),
+        ({"type": "failed", "error": f"No refund. {SENTENCE}"}, None),
+        ({"type": "failed", "error": f"Refund: denied! {SENTENCE}"}, None),
+        ({"type": "failed", "already_refunded": True, "refund_processed": False}, None),
+        ({"type": "failed", "already_refunded": True, "data": {"refund_processed": False}}, None),
+        ({"type": "failed", "already_refunded": True, "error": "Credits cannot be refunded"}, None),
+        ({"type": "failed", "refund_processed": True, "message": "the refund was rejected by the bank"}, None),
+        ({"type": "failed", "already_refunded": True, "error": "Failed upstream. Your credits were refunded."}, True),
+        ({"type": "failed", "already_refunded": True, "error": f"Timeout. {SENTENCE}"}, True),
     ],
 )
 def test_refunded_of_a_failed_task_is_true_only_when_plainly_reported(
