@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeVar, cast
 
 import musicapi_async
+from musicapi_async._engine import engine_of
 from musicapi_async.errors import ClientClosedError, EventLoopError
 from musicapi_sync._call import Call
 from musicapi_sync._loop import Loop, end_loop, end_run, interrupt, is_starting_thread, start_call, start_loop, starting
@@ -127,7 +128,7 @@ class LoopThread:
             self._leavers.clear()
             for sentence in left:
                 tell(sentence)
-            undelivered = {} if loop is None else loop.client._undelivered()
+            undelivered = {} if loop is None else engine_of(loop.client).undelivered
             if undelivered:
                 sentence = not_delivered(tuple(undelivered.values()))
                 # The log has them: the client has named them when it closed.
@@ -150,7 +151,7 @@ class LoopThread:
 
     def _end(self, loop: Loop, running: dict[str, str]) -> None:
         try:
-            running.update(loop.portal.call(loop.client._close))
+            running.update(loop.portal.call(engine_of(loop.client).close))
             for end in filter(None, tuple(self._leavers.values())):
                 loop.portal.call(end)
             for call in tuple(self._calls):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Generic, ParamSpec, TypeVar
 
 import musicapi_async
+from musicapi_async._engine import engine_of
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._telling import tell
 
@@ -63,13 +64,13 @@ class Call(Generic[T]):
     def cancel(self) -> None:
         """Cancel the call; on the loop. A paid request that is still in flight is uncertain then."""
         if self._runner is not None and self._client is not None:
-            self._client._abandon(self._runner)
+            engine_of(self._client).abandon(self._runner)
             self._runner.cancel()
 
     async def stop(self, client: musicapi_async.MusicAPI) -> None:
         """Cancel the call, but not while its paid request is in the air: the answer names what was paid for."""
         if self._runner is not None:
-            await client._answered(self._runner)
+            await engine_of(client).wait_for_response(self._runner)
         self.cancel()
 
     def orphan(self, what_lives_on: Callable[[T | None], str | None]) -> None:

@@ -11,6 +11,7 @@ import attrs
 
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState
+from musicapi_async._engine import engine_of
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError, MusicAPIError
 from musicapi_sync._blocking import View
 from musicapi_sync._call import SETTLE
@@ -242,7 +243,7 @@ class Run(Generic[R]):
         if not left:
             return None
         if self._client is not None:
-            self._client._deliver(*left)
+            engine_of(self._client).note_delivered(*left)
         return not_delivered([task.resumption for task in left.values()])
 
 

@@ -103,7 +103,7 @@ class Session:
         self.pacer = Pacer(settings.create_rate)
         self.budget = RetryBudget()
         self._limits = Limits()
-        self.in_the_air: dict[asyncio.Task[Any], asyncio.Task[Reply]] = {}
+        self.in_flight: dict[asyncio.Task[Any], asyncio.Task[Reply]] = {}
         """The callers whose paid request is in flight, and the tasks of their exchanges."""
 
     @property
@@ -123,7 +123,7 @@ class Session:
 
     def abandon(self, caller: asyncio.Task[Any]) -> None:
         """End a caller's paid request without its response, if it is in flight: it is uncertain then."""
-        exchange = self.in_the_air.get(caller)
+        exchange = self.in_flight.get(caller)
         if exchange is not None:
             cancel_task(exchange)
 
@@ -167,11 +167,11 @@ class Session:
             if state.sent_at is None:
                 cancel_task(exchange)
 
-        self.in_the_air[caller] = exchange
+        self.in_flight[caller] = exchange
         try:
             state.cancellation = await outlast(exchange, on_cancel=stop)
         finally:
-            del self.in_the_air[caller]
+            del self.in_flight[caller]
         if state.cancellation is not None and exchange.cancelled():
             raise state.cancellation
         return exchange.result()

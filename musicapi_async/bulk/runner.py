@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Self
 
 from musicapi_async._client import MusicAPI
+from musicapi_async._engine import engine_of
 from musicapi_async._request import TaskRequest
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
@@ -108,7 +109,7 @@ class Runner:
         self._store.runs.add(self)
         self._has_begun = True
         try:
-            self._client._relearn(await self._store.recall(LEARNT))
+            engine_of(self._client).restore_state(await self._store.recall(LEARNT))
             await self._budget.open()
         except BaseException as error:
             self._store.runs.discard(self)
@@ -118,16 +119,16 @@ class Runner:
         for _ in range(self._in_flight):
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.append(worker)
-            self._client._end_with_it(worker)
+            engine_of(self._client).end_on_close(worker)
 
     async def _over(self) -> None:
         """Keep what was learnt for the next run."""
         if self in self._store.runs:
             self._store.runs.discard(self)
-            await self._store.remember(LEARNT, self._client._learnt())
+            await self._store.remember(LEARNT, engine_of(self._client).export_state())
 
     async def _end(self, worker: asyncio.Task[None]) -> None:
-        await self._client._answered(worker)
+        await engine_of(self._client).wait_for_response(worker)
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
 

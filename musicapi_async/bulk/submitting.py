@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from musicapi_async._client import MusicAPI
+from musicapi_async._engine import engine_of
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task
 from musicapi_async.bulk.budget import Budget
@@ -142,7 +143,7 @@ class Submitter:
         row = guard.row
         try:
             async with self._budget.paying(row, charge):
-                return await self._client._submit(self._request_of(row), guard)
+                return await engine_of(self._client).submit(self._request_of(row), guard)
         except ConnectionFailedError:
             raise
         except MusicAPIError as error:

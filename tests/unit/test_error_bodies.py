@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import account, errors, sonic
-from musicapi_async._exchanges import answering, plain, submitting
+from musicapi_async._protocol import encode_call, encode_plain, encode_submission
 from musicapi_async._tasks.state import TaskRule, read_state
 from musicapi_async._transport.replies import Reply, error_from, read_body, retry_after
 from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
@@ -298,10 +298,10 @@ def test_retry_after_date_is_measured_against_the_responses_date(
 
 RULE = TaskRule.of(sonic.Create)
 READERS = (
-    submitting(sonic.Describe(description="rain"))[1],
-    answering(account.GetCredits())[1],
-    answering(sonic.GetMidi(clip="c"))[1],
-    plain("POST", "/x", {})[1],
+    encode_submission(sonic.Describe(description="rain"))[1],
+    encode_call(account.GetCredits())[1],
+    encode_call(sonic.GetMidi(clip="c"))[1],
+    encode_plain("POST", "/x", {})[1],
     lambda reply: read_state("t-1", RULE, "GET /sonic/task/t-1", reply),
 )
 KEYS = "type code error message detail msg errors data status loc failed_step steps task_id title extensions"

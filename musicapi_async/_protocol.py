@@ -1,4 +1,4 @@
-"""From a request to what is sent for it, and from the reply to what is handed over: pure."""
+"""Requests to the calls that send them, and responses to their results. No I/O."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -27,14 +27,14 @@ from musicapi_async.errors import InvalidRequestError, NotReadyError
 from musicapi_async.results import Batch, Persona, UploadedClip, Voice
 from musicapi_async.wire.json import check_json
 
-__all__ = ["BOUGHT", "answering", "check_operation", "check_task_request", "plain", "submitting"]
+__all__ = ["ID_RESULTS", "check_operation", "check_task_request", "encode_call", "encode_plain", "encode_submission"]
 
 R = TypeVar("R")
 
 OPERATION: Final = re.compile(r"[A-Za-z_.]{1,40}")
 """A name such as ``sonic.create``, which an error may show."""
-BOUGHT: Final = (Batch, Persona, UploadedClip, Voice)
-"""Results that are ids of what was made: with one in the reply it was made, whatever else the reply says."""
+ID_RESULTS: Final = (Batch, Persona, UploadedClip, Voice)
+"""Results that consist of ids: with one in a response something was made, whatever else the response says."""
 
 
 def check_task_request(request: object) -> None:
@@ -54,8 +54,8 @@ def check_operation(operation: object) -> None:
         raise wrong_argument("operation", operation, wanted, advice)
 
 
-def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[str, UploadedClip | None]]]:
-    """Return how a task is started, and what reads its id (and the clip a one-shot upload made on its way)."""
+def encode_submission(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[str, UploadedClip | None]]]:
+    """Return the call that starts a task, and the reader of its id (and of the clip that a one-shot upload made)."""
     call = _call(request, request.path, request.to_wire(), RequestClass.SUBMISSION)
 
     def read(reply: Reply) -> tuple[str, UploadedClip | None]:
@@ -71,8 +71,8 @@ def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[s
     return call, read
 
 
-def answering(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
-    """Return how something is asked for, and what reads the answer."""
+def encode_call(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
+    """Return the call of a request that is answered at once, and the reader of its result."""
     if not isinstance(request, Request):
         raise wrong_argument("request", request, "a request, such as sonic.GetBpm(...)", _request_advice(request))
     if isinstance(request, TaskRequest):
@@ -103,8 +103,10 @@ def answering(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
     return call, read
 
 
-def plain(method: str, path: str, json: Mapping[str, Any] | None) -> tuple[Call, Callable[[Reply], Mapping[str, Any]]]:
-    """Return how an endpoint we do not know is called, and what reads its reply's object.
+def encode_plain(
+    method: str, path: str, json: Mapping[str, Any] | None
+) -> tuple[Call, Callable[[Reply], Mapping[str, Any]]]:
+    """Return the call of an endpoint that is not known here, and the reader of its response's object.
 
     Raises InvalidRequestError when it cannot be sent.
     """
@@ -147,7 +149,7 @@ def _only_task(reply: Reply, body: object, sent: object) -> str | None:
 
 def _bought(request: Request[R], reply: Reply, body: object) -> R | None:
     """Find what was made, and must be paid for, in a reply that otherwise speaks of an error."""
-    is_bought = request.result in BOUGHT
+    is_bought = request.result in ID_RESULTS
     if not (is_bought and reply.is_success and isinstance(body, dict)):
         return None
     try:
