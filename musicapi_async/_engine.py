@@ -23,11 +23,11 @@ from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
+from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.caller import Caller, raise_cancellation
 from musicapi_async._transport.connections import Connections
-from musicapi_async._transport.files import Files
-from musicapi_async._transport.ledger import Ledger
-from musicapi_async._transport.named import ids_in
+from musicapi_async._transport.contents import ids_in
+from musicapi_async._transport.downloads import Downloads
 from musicapi_async._transport.session import Session, SubmissionHook
 from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
@@ -88,15 +88,15 @@ class Engine:
 
         Raises as ``MusicAPI.call``.
         """
-        ledger = self.caller.ledger
-        mark = ledger.mark()
+        activity = self.caller.activity
+        snapshot = activity.snapshot()
         call, read = encode_call(request)
         result = await self.track(self.caller.send(call, read))
         if isinstance(result, Credits):
-            ledger.see(result.total, mark)
+            activity.record_balance(result.total, snapshot)
         if isinstance(result, Batch):
             ids = [one.task_id for one in result if one.task_id is not None]
-            ledger.start(*ids)
+            activity.record_tasks(*ids)
             for task_id in ids:
                 self.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family()))
         # Only what consists of ids: lyrics do not belong into a log.
@@ -108,7 +108,7 @@ class Engine:
         call, read = encode_plain(method, path, json)
         body = await self.track(self.caller.send(call, read))
         if method == POST:
-            self.caller.ledger.start_untold()
+            self.caller.activity.record_unnamed_task()
             named = ids_in(body, json)
             if task_ids := named.task_ids:
                 log(logging.INFO, f"{method} {path} was accepted: task {', '.join(task_ids)}", *task_ids)
@@ -117,10 +117,10 @@ class Engine:
 
     async def investigate(self, error: UncertainSubmissionError, balance: Request[Credits]) -> Evidence:
         """Send the request for the ``balance`` and compare it with the last one before an uncertain submission."""
-        ledger = self.caller.ledger
-        mark = ledger.mark()
+        activity = self.caller.activity
+        snapshot = activity.snapshot()
         credits = await self.track(self.caller.send(*encode_call(balance)))
-        return ledger.evidence(error, credits.total, mark)
+        return activity.evidence(error, credits.total, snapshot)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Return a task by what started it and its id; raises InvalidRequestError when one of them is none."""
@@ -179,13 +179,13 @@ class Engine:
 
     def export_state(self) -> dict[str, Any]:
         """Return what another run can begin with, as JSON takes it: durations of tasks, and the rate limit."""
-        return {"timing": self.poller.timing.learnt(), "gap": self.shared.session.pacer.gap}
+        return {"timing": self.poller.timing.learnt(), "gap": self.shared.session.rate_limiter.delay}
 
     def restore_state(self, state: Mapping[str, Any] | None) -> None:
         """Begin with what an earlier run has exported; what cannot be read is left out."""
         with suppress(KeyError, TypeError, ValueError):
             self.poller.timing.relearn((state or {})["timing"])
-            self.shared.session.pacer.relearn(float((state or {})["gap"]))
+            self.shared.session.rate_limiter.restore_delay(float((state or {})["gap"]))
 
 
 class _HasEngine(Protocol):
@@ -204,17 +204,17 @@ class Shared:
         self.connections = Connections(settings)
         self.poller = Poller(Timing(settings.poll_interval, settings.poll_price), max(1, settings.max_requests // 2))
         self.session = Session(settings, self.connections)
-        self.files = Files(self.connections, self.session.budget)
+        self.files = Downloads(self.connections, self.session.budget)
         self.background = Background(self.session.in_flight)
-        self._ledgers: dict[tuple[str, Secret], Ledger] = {}
+        self._activities: dict[tuple[str, Secret], AccountActivity] = {}
         self._callers: dict[asyncio.Task[Any], int] = {}
         """The tasks with a call, and how often each had been cancelled before."""
         self._is_closing = False
 
     def caller(self, settings: Settings) -> Caller:
         """Return a caller under these settings; the record of an account is shared by all that use its key."""
-        ledger = self._ledgers.setdefault((settings.base_url, settings.api_key), Ledger())
-        return Caller(settings, self.session, ledger)
+        activity = self._activities.setdefault((settings.base_url, settings.api_key), AccountActivity())
+        return Caller(settings, self.session, activity)
 
     async def track(self, calling: Coroutine[Any, Any, R]) -> R:
         """Await a call, so that closing waits for its response, or ends it."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from musicapi_async._tasks.rows import Body, is_running, pair, rows_of, single_rows, song_rows, song_rows_in
-from musicapi_async._transport.reading import read_result
+from musicapi_async._transport.contents import read_result
 from musicapi_async.results import (
     Clip,
     DownloadFiles,

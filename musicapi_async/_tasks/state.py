@@ -7,18 +7,17 @@ import attrs
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.shapes import Seen, Status, see
-from musicapi_async._transport.replies import (
+from musicapi_async._transport.decoding import (
     NOT_READY,
     REFUND_KEYS,
-    Reply,
     is_not_ready,
     is_refunded,
-    message_in,
     read_body,
     read_object,
     read_refund,
-    start_of,
 )
+from musicapi_async._transport.error_bodies import message_in
+from musicapi_async._transport.response import Response, start_of
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
@@ -125,7 +124,7 @@ class TaskRule(Generic[R_co]):
 _rules: Final[dict[type[TaskRequest[Any]], TaskRule[Any]]] = {}
 
 
-def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply) -> TaskState[R_co]:
+def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Response) -> TaskState[R_co]:
     """Read a look's reply.
 
     Raises the typed error of a reply that tells nothing about the task: a bare 5xx, an unknown id, no JSON.

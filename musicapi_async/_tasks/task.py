@@ -14,7 +14,7 @@ from musicapi_async._tasks.state import TaskRule, TaskState, read_state
 from musicapi_async._tasks.unfinished import fresh
 from musicapi_async._tasks.watch import News, Watch
 from musicapi_async._transport.caller import Call, Caller
-from musicapi_async._transport.replies import is_id
+from musicapi_async._transport.decoding import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
 from musicapi_async.results import Clip, UploadedClip
 from musicapi_async.results.clip import SUCCEEDED
@@ -77,7 +77,7 @@ class Task(Generic[R_co]):
         """What the poller knows of it."""
         self._clips: tuple[Clip, ...] = ()
         """The clips of it that were finished when it was last polled."""
-        caller.ledger.start(self.id)
+        caller.activity.record_tasks(self.id)
 
     def __repr__(self) -> str:
         """Show the family and the id."""
@@ -173,7 +173,7 @@ class Task(Generic[R_co]):
 
     def _note_end(self, state: TaskState[R_co]) -> None:
         # It will give no credits back any more: who looks into an uncertain request wants to know.
-        self._caller.ledger.end(self.id, is_failed=state.error is not None)
+        self._caller.activity.record_end(self.id, is_failed=state.error is not None)
         self._poller.unfinished.end(self.id)
         self._clips = ()
         self._end = state

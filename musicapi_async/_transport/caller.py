@@ -12,11 +12,12 @@ import attrs
 from multidict import CIMultiDict
 
 from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
+from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.addresses import url_of
 from musicapi_async._transport.connections import USER_AGENT
-from musicapi_async._transport.ledger import Ledger
-from musicapi_async._transport.named import ids_in
-from musicapi_async._transport.replies import Reply, read_body, unreadable
+from musicapi_async._transport.contents import ids_in
+from musicapi_async._transport.decoding import read_body, unreadable
+from musicapi_async._transport.response import Response
 from musicapi_async._transport.retry import (
     FailureKind,
     RequestClass,
@@ -26,7 +27,14 @@ from musicapi_async._transport.retry import (
     failure_kind,
 )
 from musicapi_async._transport.retrying import AttemptError, reason_of, retrying
-from musicapi_async._transport.session import Sent, Session, SubmissionHook, SubmissionState, Terms, logger
+from musicapi_async._transport.session import (
+    HttpRequest,
+    RequestLimits,
+    Session,
+    SubmissionHook,
+    SubmissionState,
+    logger,
+)
 from musicapi_async.errors import (
     ClientClosedError,
     ConnectionFailedError,
@@ -89,17 +97,17 @@ class Call:
 class Caller:
     """Sends calls under one set of settings; any number of callers share a session."""
 
-    def __init__(self, settings: Settings, session: Session, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, session: Session, activity: AccountActivity) -> None:
         self.settings = settings
         self.session = session
-        self.ledger = ledger
+        self.activity = activity
         known = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         # Of the HTTP library's own kind, so that it need not be made for each request.
         headers = CIMultiDict({**known, "Authorization": HeaderText(f"Bearer {settings.api_key.reveal()}")})
         keys = _spellings(settings.api_key)
-        self._reading = Sent(headers, None, keys)
-        self._posting = Sent(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
-        self._terms: dict[float, Terms] = {}
+        self._reading = HttpRequest(headers, None, keys)
+        self._posting = HttpRequest(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
+        self._limits: dict[float, RequestLimits] = {}
         self._base = url_of(settings.base_url)
         self._base_path = self._base.raw_path.rstrip("/")
         self._attempt_with_retries = retrying(
@@ -110,7 +118,7 @@ class Caller:
             before_retry=_before_retry,
         )
 
-    async def send(self, call: Call, read: Callable[[Reply], T], hook: SubmissionHook | None = None) -> T:
+    async def send(self, call: Call, read: Callable[[Response], T], hook: SubmissionHook | None = None) -> T:
         """Send the call, with its retries, and return what ``read`` makes of the response.
 
         A ``hook`` records that a paid request is about to be sent, and that it will be sent again. What was accepted
@@ -135,7 +143,7 @@ class Caller:
             raise error
         raise error from failure
 
-    async def _attempt(self, call: Call, read: Callable[[Reply], T], hook: SubmissionHook | None) -> T:
+    async def _attempt(self, call: Call, read: Callable[[Response], T], hook: SubmissionHook | None) -> T:
         """Send the call once; raises AttemptError for what may be retried."""
         call.attempts += 1
         state = SubmissionState(hook) if call.is_submission else None
@@ -171,7 +179,7 @@ class Caller:
         # Time in the queue is not counted.
         call.deadline += state.waited
         if failure_kind(failure) in {FailureKind.RATE_LIMITED, FailureKind.BUSY}:
-            self.session.pacer.refused(state.turn, getattr(failure, "retry_after", None))
+            self.session.rate_limiter.refused(state.turn, getattr(failure, "retry_after", None))
         if decide(RequestClass.SUBMISSION, failure) is RetryDecision.UNCERTAIN:
             error: MusicAPIError = self._uncertain(call, state, failure)
         elif state.cancellation is None:
@@ -200,38 +208,45 @@ class Caller:
             return ConnectionFailedError(call.attempted, failure.reason)
         return failure.towards(call.replacement) if isinstance(failure, RetiredError) else failure
 
-    async def _exchange(self, call: Call, state: SubmissionState | None) -> Reply:
-        """Send the call once and return its reply, whatever its status; a paid one with a ``state``."""
+    async def _exchange(self, call: Call, state: SubmissionState | None) -> Response:
+        """Send the call once and return its response, whatever its status; a paid one with a ``state``."""
         url = self._base.with_path(self._base_path + call.path, encoded=True)
         sent = self._reading if call.body is None else self._posting._replace(body=write_json(call.body))
-        terms = self._terms.get(call.min_timeout)
-        if terms is None:
-            terms = self._terms[call.min_timeout] = self.session.terms(self.settings, call.min_timeout)
+        limits = self._limits.get(call.min_timeout)
+        if limits is None:
+            limits = self._limits[call.min_timeout] = self.session.limits(self.settings, call.min_timeout)
         started = time.perf_counter()
         if state is None:
-            reply = await self.session.send(call.attempted, call.method, url, sent, terms)
+            response = await self.session.send(call.attempted, call.method, url, sent, limits)
         else:
-            self.ledger.send()
+            self.activity.begin_submission()
             try:
-                reply = await self.session.send(call.attempted, call.method, url, sent, terms, state)
+                response = await self.session.send(call.attempted, call.method, url, sent, limits, state)
             except TransportError as broken:
                 # What broke behind a whole answer does not take it back.
-                if broken.reply is None or not (broken.reply.is_success and isinstance(read_body(broken.reply), dict)):
+                if broken.response is None or not (
+                    broken.response.is_success and isinstance(read_body(broken.response), dict)
+                ):
                     raise
-                reply = broken.reply
+                response = broken.response
             finally:
-                self.ledger.arrive()
+                self.activity.end_submission()
         if logger.isEnabledFor(logging.DEBUG):
             took = (time.perf_counter() - started) * 1000
             _log(
-                logging.DEBUG, "%s: %d in %.0f ms, request id %s", call.attempted, reply.status, took, reply.request_id
+                logging.DEBUG,
+                "%s: %d in %.0f ms, request id %s",
+                call.attempted,
+                response.status,
+                took,
+                response.request_id,
             )
-        return reply
+        return response
 
     def _uncertain(self, call: Call, state: SubmissionState, failure: Exception) -> UncertainSubmissionError:
         """Return the error of a paid request that may have been accepted, after reporting it."""
-        if isinstance(failure, TransportError) and failure.reply is not None:
-            failure = unreadable(call.attempted, failure.reply, failure.reason)
+        if isinstance(failure, TransportError) and failure.response is not None:
+            failure = unreadable(call.attempted, failure.response, failure.reason)
         start = failure.start.decode("utf-8", "replace") if isinstance(failure, UnreadableReplyError) else None
         error = UncertainSubmissionError(
             call.attempted,
@@ -240,8 +255,8 @@ class Caller:
             state.sent_at or datetime.now(UTC),
             getattr(failure, "status", None),
             getattr(failure, "body", start),
-            self.ledger.balance,
-            self.ledger.seen_at,
+            self.activity.balance,
+            self.activity.balance_at,
         )
         _note_named(call, error, error.body)
         self._report(error)
@@ -249,7 +264,7 @@ class Caller:
 
     def _report(self, error: UncertainSubmissionError) -> None:
         """Report an uncertain request to the setting's callback and the log; a failing callback must not hide it."""
-        self.ledger.doubt()
+        self.activity.record_uncertain()
         if self.settings.on_uncertain is not None:
             try:
                 self.settings.on_uncertain(error)
@@ -271,8 +286,8 @@ class Caller:
             self._note_accepted()
 
     def _note_accepted(self) -> None:
-        self.ledger.accept()
-        self.session.pacer.accepted()
+        self.activity.record_accepted()
+        self.session.rate_limiter.accepted()
 
 
 def raise_cancellation(call: Call, came: str) -> None:
@@ -285,7 +300,7 @@ def raise_cancellation(call: Call, came: str) -> None:
 
 
 async def _before_retry(
-    failed: AttemptError, delay: float, call: Call, _: Callable[[Reply], object], hook: SubmissionHook | None
+    failed: AttemptError, delay: float, call: Call, _: Callable[[Response], object], hook: SubmissionHook | None
 ) -> None:
     """Log a retry, and have the hook record that the paid request waits to be sent again."""
     logger.info("%s failed (%s): again in %.1f s", call.attempted, reason_of(failed.failure), delay)
@@ -304,14 +319,14 @@ def _seconds_since(then: float | None) -> float:
     return round(asyncio.get_running_loop().time() - (then or 0.0), 1)
 
 
-def _read(call: Call, read: Callable[[Reply], T], reply: Reply) -> T:
+def _read(call: Call, read: Callable[[Response], T], response: Response) -> T:
     try:
-        return read(reply)
+        return read(response)
     except MusicAPIError:
         raise
     except Exception as fault:
         # A fault of ours must not lose what was paid for: the error shows the response.
-        raise unreadable(call.attempted, reply, f"it cannot be read: {fault!r}") from fault
+        raise unreadable(call.attempted, response, f"it cannot be read: {fault!r}") from fault
 
 
 def _note_named(call: Call, failure: MusicAPIError, body: object) -> None:

@@ -22,13 +22,12 @@ from yarl import URL
 
 from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.addresses import is_this_machine
-from musicapi_async._transport.raw_response import MAX_KEPT
-from musicapi_async._transport.replies import without_keys
+from musicapi_async._transport.response import MAX_KEPT, without_keys
 from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
-__all__ = ["RECEIVED", "USER_AGENT", "Connections", "Connector", "Route", "break_of"]
+__all__ = ["RECEIVED", "USER_AGENT", "Connections", "Connector", "ProxyRoute", "break_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
@@ -51,7 +50,7 @@ FAILURE_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], 
 )
 
 
-class Route(NamedTuple):
+class ProxyRoute(NamedTuple):
     """The proxy on the way to a host, if any, and its login, apart: what it is asked, or what goes with each request.
 
     A proxy reads requests to http:// hosts itself; to https:// hosts it is asked for a tunnel.
@@ -142,9 +141,9 @@ class Connections:
         self._settings = settings
         self._open: dict[str, aiohttp.ClientSession] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._routes: dict[tuple[str, str | None], Route] = {}
+        self._routes: dict[tuple[str, str | None], ProxyRoute] = {}
         self.arriving: set[aiohttp.StreamReader] = set()
-        """The replies that are being read."""
+        """The responses that are being read."""
         self.closed = False
 
     @property
@@ -176,7 +175,7 @@ class Connections:
             raise EventLoopError(message)
         self._loop = loop
 
-    def route(self, url: URL) -> Route:
+    def route(self, url: URL) -> ProxyRoute:
         """Return the way to an address: by the setting's proxy, or the environment's; never to this machine itself.
 
         Raises InvalidRequestError when the environment names something that cannot be one.
@@ -192,7 +191,7 @@ class Connections:
         while self._open:
             _, session = self._open.popitem()
             await session.close()
-        # Whoever reads a reply is not woken by that.
+        # Whoever reads a response is not woken by that.
         for content in self.arriving:
             content.set_exception(aiohttp.ClientConnectionError("the client was closed"))
 
@@ -248,14 +247,14 @@ def _tls_reason(error: ssl.SSLError) -> str:
     return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
 
 
-def _route_to(url: URL, settings: Settings) -> Route:
+def _route_to(url: URL, settings: Settings) -> ProxyRoute:
     if url.host is None or is_this_machine(url.host):
-        return Route()
+        return ProxyRoute()
     found = settings.proxy
     if found is None and settings.trust_env and not proxy_bypass(url.host):
         found = Secret(getproxies().get(url.scheme) or getproxies().get("all") or "")
     if not found:
-        return Route()
+        return ProxyRoute()
     route = _route_by(found, is_tunnel=url.scheme == "https")
     if route is None:
         message = "the environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is no address such as http://host:3128"
@@ -263,7 +262,7 @@ def _route_to(url: URL, settings: Settings) -> Route:
     return route
 
 
-def _route_by(address: Secret, *, is_tunnel: bool) -> Route | None:
+def _route_by(address: Secret, *, is_tunnel: bool) -> ProxyRoute | None:
     """Return the way by a proxy; None when this is no address of one.
 
     It raises nothing, since its local variables hold the password.
@@ -277,7 +276,7 @@ def _route_by(address: Secret, *, is_tunnel: bool) -> Route | None:
         return None
     bare = proxy.with_user(None)
     if proxy.user is None:
-        return Route(bare)
+        return ProxyRoute(bare)
     login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
     headers: CIMultiDict[str] = CIMultiDict({"Proxy-Authorization": HeaderText(f"Basic {login}")})
-    return Route(bare, asked_with=headers) if is_tunnel else Route(bare, sent_along=headers)
+    return ProxyRoute(bare, asked_with=headers) if is_tunnel else ProxyRoute(bare, sent_along=headers)

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from musicapi_async import errors
-from musicapi_async._transport.replies import Reply, is_refunded, own_words
+from musicapi_async._transport.decoding import is_refunded
+from musicapi_async._transport.refusals import own_words
+from musicapi_async._transport.response import Response
 
 __all__ = [
     "MAX_RETRY_AFTER",
@@ -127,7 +129,7 @@ class TransportError(Exception):
         super().__init__(kind, reason)
         self.kind = kind
         self.reason = reason
-        self.reply: Reply | None = None
+        self.response: Response | None = None
         """The part of the response that was received; None when nothing was."""
 
 

@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 from musicapi_async._arguments import clip_advice, path_argument, wrong_argument
 from musicapi_async._settings import Settings
 from musicapi_async._transport.caller import logger
-from musicapi_async._transport.files import FileReply, Files
+from musicapi_async._transport.downloads import Downloads, FileResponse
 from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
@@ -37,7 +37,7 @@ SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 
 
 async def save(
-    files: Files,
+    files: Downloads,
     settings: Settings,
     source: Clip | DownloadFile | str,
     path: str | os.PathLike[str],
@@ -147,7 +147,7 @@ class _PartialFile:
 
 
 async def _fetch(
-    files: Files, settings: Settings, url: str, partial: _PartialFile, on_progress: Progress | None
+    files: Downloads, settings: Settings, url: str, partial: _PartialFile, on_progress: Progress | None
 ) -> None:
     """Copy the body to the file, in several goes when it breaks off."""
     try:
@@ -159,7 +159,7 @@ async def _fetch(
         raise partial.error(f"its host answered {error.status}", error.status) from error
 
 
-async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress | None) -> None:
+async def _copy(reply: FileResponse, partial: _PartialFile, on_progress: Progress | None) -> None:
     addresses = (partial.url, reply.address)
     partial.is_audio |= reply.media_type.startswith("audio/") or any(map(_is_audio_path, addresses))
     if partial.size != reply.start:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from musicapi_async import Request, TaskRequest, TaskState, errors, operations
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.reading import read_result, read_uploaded
-from musicapi_async._transport.replies import Reply, read_object, read_task_id
+from musicapi_async._transport.contents import read_result, read_uploaded
+from musicapi_async._transport.decoding import read_object, read_task_id
+from musicapi_async._transport.response import Response
 
 GOLDEN = Path(__file__).parent / "golden"
 OPERATIONS: dict[str, type[Request[Any]]] = {kind.operation_name(): kind for kind in operations()}
@@ -58,8 +59,8 @@ def spoiled(value: object, spread: random.Random, depth: int = 0) -> object:
     return value
 
 
-def as_reply(status: int, body: object) -> Reply:
-    return Reply(status, {}, json.dumps(body).encode())
+def as_reply(status: int, body: object) -> Response:
+    return Response(status, {}, json.dumps(body).encode())
 
 
 def by_operation(part: str) -> list[Any]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from musicapi_async import account, errors, sonic
 from musicapi_async._protocol import encode_call, encode_plain, encode_submission
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.replies import Reply, error_from, read_body, retry_after
+from musicapi_async._transport.decoding import error_from, read_body
+from musicapi_async._transport.response import Response, retry_after
 from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
 
 NO_CREDITS = "The remaining credits are not enough."
@@ -22,7 +23,7 @@ MAX_PICKLE = 16_000
 
 def refusal(status: int, body: object, headers: Mapping[str, str] | None = None) -> errors.MusicAPIError:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    reply = Reply(status, headers or {}, content)
+    reply = Response(status, headers or {}, content)
     return error_from("POST /sonic/create", reply, read_body(reply))
 
 
@@ -252,7 +253,7 @@ def test_error_from_large_body_keeps_the_informative_part(status: int, body: obj
 def test_task_failed_error_of_large_answer_is_bounded() -> None:
     body = {"type": "failed", "error": HUGE, "already_refunded": True}
 
-    error = read_state("t-1", RULE, "GET /x", Reply(500, {}, json.dumps(body).encode())).error
+    error = read_state("t-1", RULE, "GET /x", Response(500, {}, json.dumps(body).encode())).error
 
     assert error is not None
     assert error.refunded is True
@@ -328,7 +329,7 @@ headers = st.dictionaries(st.sampled_from(["Retry-After", "Date", "Location", "C
 def test_readers_given_any_json_raise_only_bounded_errors(status: int, body: object, headers: dict[str, str]) -> None:
     for read in READERS:
         try:
-            read(Reply(status, headers, json.dumps(body).encode()))
+            read(Response(status, headers, json.dumps(body).encode()))
         except errors.MusicAPIError as error:
             assert len(str(error)) < MAX_TEXT
             assert str(error).encode()

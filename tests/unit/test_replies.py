@@ -22,8 +22,9 @@ from musicapi_async import (
     sonic,
 )
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.reading import read_result
-from musicapi_async._transport.replies import Reply, error_from, read_body, read_object, read_task_id, retry_after
+from musicapi_async._transport.contents import read_result
+from musicapi_async._transport.decoding import error_from, read_body, read_object, read_task_id
+from musicapi_async._transport.response import Response, retry_after
 from musicapi_async._transport.retry import (
     FailureKind,
     RequestClass,
@@ -36,9 +37,9 @@ from musicapi_async._transport.retry import (
 RULE: TaskRule[Songs] = TaskRule.of(sonic.Create)
 
 
-def reply(status: int, body: object) -> Reply:
+def reply(status: int, body: object) -> Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, {"x-request-id": "r-1"}, content)
+    return Response(status, {"x-request-id": "r-1"}, content)
 
 
 def look(status: int, body: object) -> TaskState[Songs]:
@@ -356,7 +357,7 @@ def test_state_of_every_result_in_the_words_of_the_platform_behind_is_read(
     operation: type[TaskRequest[Any]], rows: list[object]
 ) -> None:
     content = json.dumps(ok(*rows)).encode()
-    assert read_state("t-1", TaskRule.of(operation), "GET x", Reply(200, {}, content)).status == "finished"
+    assert read_state("t-1", TaskRule.of(operation), "GET x", Response(200, {}, content)).status == "finished"
 
 
 @pytest.mark.parametrize(
@@ -465,7 +466,7 @@ def content_of(body: Any) -> bytes:
 @given(status=statuses, body=bodies)
 def test_any_look_is_a_state_or_our_own_error(status: int, body: object) -> None:
     try:
-        state = read_state("t-1", RULE, "GET /x", Reply(status, {}, content_of(body)))
+        state = read_state("t-1", RULE, "GET /x", Response(status, {}, content_of(body)))
     except errors.MusicAPIError as error:
         assert status >= 400 or isinstance(error, errors.UnreadableReplyError) or '"code"' in json.dumps(body)
         assert str(error)
@@ -478,7 +479,9 @@ def test_any_look_is_a_state_or_our_own_error(status: int, body: object) -> None
 def test_any_answer_is_a_value_or_unreadable(body: object) -> None:
     for request, kind in ((account.GetCredits(), Credits), (lyrics.Make(description="rain"), LyricsDrafts)):
         try:
-            found: object = read_result(read_object("GET /x", Reply(200, {}, content_of(body)), body), request.result)
+            found: object = read_result(
+                read_object("GET /x", Response(200, {}, content_of(body)), body), request.result
+            )
         except (errors.MusicAPIError, ValueError, TypeError, KeyError):
             continue
         assert isinstance(found, kind)
@@ -487,6 +490,6 @@ def test_any_answer_is_a_value_or_unreadable(body: object) -> None:
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_a_state_or_our_own_error(content: bytes) -> None:
     try:
-        read_state("t-1", RULE, "GET /x", Reply(200, {}, content))
+        read_state("t-1", RULE, "GET /x", Response(200, {}, content))
     except errors.MusicAPIError as error:
         assert str(error)

@@ -1,7 +1,8 @@
-"""Where a result stands in a response; wire/ structures it, by the names beside its fields. No I/O."""
+"""The contents of a response: its result, structured by wire/, and the ids of what was made. No I/O."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeVar
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import attrs
 
@@ -23,7 +24,7 @@ from musicapi_async.results.lyrics import aligned
 from musicapi_async.wire.converter import structure, structured_by, wire
 from musicapi_async.wire.values import text, whole
 
-__all__ = ["read_result", "read_uploaded"]
+__all__ = ["NamedIds", "ids_in", "read_result", "read_uploaded"]
 
 T = TypeVar("T")
 Body = Mapping[str, object]
@@ -134,3 +135,72 @@ def _batch_task(row: object) -> BatchTask:
     place: Mapping[str, Any] = error if isinstance(error, Mapping) else row
     reason = next((found for name in ("error", "detail", "message") if (found := text(place.get(name)))), None)
     return BatchTask(task_id=task_id, error=None if task_id else reason)
+
+
+TASK_KEYS: Final = frozenset({"task_id", "task_ids", "taskId"})
+RESULT_KEYS: Final = frozenset({"batch_id", "clip_id", "clip_ids", "persona_id", "voice_id", "vox_audio_id"})
+ITEM_KEYS: Final = frozenset({"tasks", "items"})
+"""Lists whose elements are ids, or objects with an ``id``."""
+DEEPEST: Final = 16
+LONGEST: Final = 200
+"""An id of more characters is none."""
+MOST: Final = 100
+"""So many ids are taken at most."""
+IN_TEXT: Final = re.compile(r'"(\w+)"\s*:\s*"([^"\\\s]+)"')
+
+
+class NamedIds(NamedTuple):
+    """The ids of tasks, and those of what is no task: clips, personas, batches."""
+
+    task_ids: tuple[str, ...] = ()
+    result_ids: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing is named."""
+        return not (self.task_ids or self.result_ids)
+
+
+def ids_in(body: object, sent: object) -> NamedIds:
+    """Return the ids in a response's body (JSON, or text that holds some) that its request did not send itself."""
+    own = set(_texts(sent, 0))
+    found: tuple[dict[str, None], dict[str, None]] = ({}, {})
+    for key, value in _pairs(body, 0):
+        name = value if isinstance(value, str) else text(value)
+        if name and name not in own and _can_be_id(name):
+            ids = found[key not in TASK_KEYS]
+            if len(ids) < MOST:
+                ids[name] = None
+    return NamedIds(*map(tuple, found))
+
+
+def _can_be_id(name: str) -> bool:
+    """Return False for a sentence, and for what has lost a character on its way."""
+    is_whole = name.isprintable() and " " not in name and "\ufffd" not in name
+    return is_whole and len(name) <= LONGEST and name not in {".", ".."}
+
+
+def _pairs(value: object, depth: int) -> Iterator[tuple[str, object]]:
+    """Go through all that is named by a key of ours."""
+    if isinstance(value, str) and not depth:
+        yield from ((key, one) for key, one in IN_TEXT.findall(value) if key in TASK_KEYS | RESULT_KEYS)
+    if depth > DEEPEST:
+        return
+    if isinstance(value, list):
+        for one in value:
+            yield from _pairs(one, depth + 1)
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            if key in TASK_KEYS | RESULT_KEYS:
+                yield from ((key, each) for each in (one if isinstance(one, list) else [one]))
+            elif key in ITEM_KEYS and isinstance(one, list):
+                yield from (("task_id", each.get("id") if isinstance(each, Mapping) else each) for each in one)
+            yield from _pairs(one, depth + 1)
+
+
+def _texts(value: object, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif depth <= DEEPEST and isinstance(value, (list, tuple, Mapping)):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one, depth + 1)

@@ -1,4 +1,4 @@
-"""Files on their way: from hosts that are not the API's, never with its key, and from public addresses alone."""
+"""Downloads: from hosts that are not the API's, never with its key, and from public addresses alone."""
 
 import asyncio
 import ipaddress
@@ -14,15 +14,16 @@ from yarl import URL
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
 from musicapi_async._transport.connections import USER_AGENT, Connections, Connector, break_of
-from musicapi_async._transport.minimum_rate import MinimumRate
+from musicapi_async._transport.decoding import error_from
 from musicapi_async._transport.ranges import Answer, Part
-from musicapi_async._transport.replies import Reply, error_from
+from musicapi_async._transport.response import Response
 from musicapi_async._transport.retry import FailureKind, RequestClass, RetryBudget, TransportError, is_progress
 from musicapi_async._transport.retrying import AttemptError, reason_of, retrying
 from musicapi_async._transport.session import logger
+from musicapi_async._transport.time_limits import MinimumRate
 from musicapi_async.errors import ClientClosedError, MusicAPIError
 
-__all__ = ["FileReply", "Files"]
+__all__ = ["Downloads", "FileResponse"]
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ MOVED: Final = frozenset({301, 302, 303, 307, 308})
 HEADERS: Final = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 
 
-class FileReply(NamedTuple):
+class FileResponse(NamedTuple):
     """A file on its way: the byte at which these chunks begin, and the size of the whole where its host announces it.
 
     ``media_type`` is the response's own word (``audio/mpeg``, or empty), ``address`` where redirects have led.
@@ -81,8 +82,8 @@ class _Download:
         )
 
 
-class Files:
-    """The way to the files of a client and all its views."""
+class Downloads:
+    """Downloads files for a client and all its views, a bounded number at once."""
 
     def __init__(self, connections: Connections, budget: RetryBudget) -> None:
         self.connections = connections
@@ -98,7 +99,7 @@ class Files:
             before_retry=_before_retry,
         )
 
-    async def fetch(self, settings: Settings, url: str, take: Callable[[FileReply], Awaitable[T]]) -> T:
+    async def fetch(self, settings: Settings, url: str, take: Callable[[FileResponse], Awaitable[T]]) -> T:
         """Ask for a file and hand it to ``take``; again, by the rules of retry.py, when it breaks off.
 
         What comes then begins where it broke off, or at its first byte where that is not certain to fit.
@@ -115,21 +116,21 @@ class Files:
             raise ClientClosedError from failure
         raise failure
 
-    async def _attempt(self, download: _Download, take: Callable[[FileReply], Awaitable[T]]) -> T:
+    async def _attempt(self, download: _Download, take: Callable[[FileResponse], Awaitable[T]]) -> T:
         """Ask for the file once; raises AttemptError for what may be retried."""
         download.attempts += 1
         rate = MinimumRate()
         try:
             with rate:
-                async with self.open(download.settings, download.url, download.part, rate) as reply:
-                    result = await take(reply)
+                async with self.open(download.settings, download.url, download.part, rate) as response:
+                    result = await take(response)
         except (TransportError, MusicAPIError) as failure:
             raise download.failed(failure, rate.stood_still) from failure
         self.budget.earn()
         return result
 
     @asynccontextmanager
-    async def open(self, settings: Settings, url: str, part: Part, rate: MinimumRate) -> AsyncIterator[FileReply]:
+    async def open(self, settings: Settings, url: str, part: Part, rate: MinimumRate) -> AsyncIterator[FileResponse]:
         """Ask for what is missing of a file once, following redirects, without any credential.
 
         Only public addresses are connected to, those of the API's own host excepted. Where a proxy looks the names up,
@@ -147,12 +148,12 @@ class Files:
                 response = await self._follow(settings, _address_of(url), part.ask())
                 answer = part.hear(response.status, response.headers)
             if answer is Answer.REFUSAL:
-                refusal = Reply(response.status, response.headers, b"")
+                refusal = Response(response.status, response.headers, b"")
                 raise error_from(f"GET {url}", refusal, None, is_from_api=False)
             _check_size(part.size, settings, "are announced")
             chunks = _chunks(response.content, rate, url, part, settings)
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            yield FileReply(part.came, part.size, chunks, media_type, str(response.url))
+            yield FileResponse(part.came, part.size, chunks, media_type, str(response.url))
         finally:
             if response is not None:
                 # What was read to its end is free already.
