@@ -1,7 +1,7 @@
 """What the journal of a bulk run costs: songs a second against ``client.run``, planning a million, starting again.
 
 The fake service (in another process) accepts every create and has every song finished at the first look, a millisecond
-after. Nothing is downloaded: the rows' four moves, each on the disk before the next step, are what is measured, on the
+after. Nothing is downloaded: the records' four transitions, each on the disk before the next step, are measured, on the
 disk of this machine (its flush is measured beside it).
 """
 
@@ -31,7 +31,7 @@ from common import (
 )
 
 from musicapi_async import MusicAPI, bulk
-from musicapi_async.bulk import Facts, Journal
+from musicapi_async.bulk import Changes
 from musicapi_async.families import sonic
 
 IN_FLIGHT: Final = 64
@@ -65,10 +65,10 @@ async def by_bulk(base_url: str, count: int) -> float:
     songs = 0
     async with (
         MusicAPI(KEY, base_url=base_url, poll_interval=0.001) as client,
-        Journal.open(journal_path()) as journal,
+        bulk.open(journal_path()) as journal,
     ):
         async for outcome in bulk.run(client, journal, in_flight=IN_FLIGHT):
-            songs += outcome.row.state == "saved"
+            songs += outcome.record.state == "saved"
     if songs != count:
         raise RuntimeError(f"{songs} songs of {count}")
     return songs
@@ -81,7 +81,7 @@ def journal_path() -> Path:
 async def plan_some() -> None:
     """Plan what the next turn makes, in a journal of its own: what that costs is measured below."""
     shutil.rmtree(journal_path().parent, ignore_errors=True)
-    async with Journal.open(journal_path()) as journal:
+    async with bulk.open(journal_path()) as journal:
         await bulk.plan_all(journal, requests(SOME))
 
 
@@ -100,7 +100,7 @@ def throughput(base_url: str) -> None:
                 walls[name].append((time.perf_counter() - wall) / SOME)
                 cpus[name].append((time.process_time() - cpu) / SOME * MICROSECONDS)
     shutil.rmtree(journal_path().parent)
-    print_title(f"Songs through {IN_FLIGHT} in flight, each row on the disk before the next step")
+    print_title(f"Songs through {IN_FLIGHT} in flight, each record on the disk before the next step")
     print_table(
         ["by", "songs a second", "CPU µs", "throughput, of client.run", "by CPU time"],
         [
@@ -146,11 +146,11 @@ async def plan(folder: Path) -> dict[str, float]:
 
     sampling = asyncio.create_task(sample())
     began, cpu = time.perf_counter(), time.process_time()
-    async with Journal.open(folder / "journal.db") as journal:
-        rows, _ = await bulk.plan_all(journal, bulk.read_requests(folder / "requests.jsonl", "sonic.create"))
+    async with bulk.open(folder / "journal.db") as journal:
+        count, _ = await bulk.plan_all(journal, bulk.read_requests(folder / "requests.jsonl", "sonic.create"))
     sampling.cancel()
     return {
-        "rows": rows,
+        "requests": count,
         "seconds": time.perf_counter() - began,
         "cpu": time.process_time() - cpu,
         "peak": max(peak) / KIB**2,
@@ -158,33 +158,35 @@ async def plan(folder: Path) -> dict[str, float]:
 
 
 async def resume(folder: Path) -> dict[str, float]:
-    """Open a journal of finished rows, plan the same requests again, and find that nothing is left to do."""
+    """Open a journal of finished records, plan the same requests again, and find that nothing is left to do."""
     began = time.perf_counter()
     async with (
         MusicAPI(KEY, base_url="http://127.0.0.1:1") as client,
-        Journal.open(folder / "journal.db") as journal,
+        bulk.open(folder / "journal.db") as journal,
     ):
         async for _ in bulk.run(client, journal):
             raise RuntimeError("there was something left to do")
         gone_on = time.perf_counter() - began
     lines = bulk.read_requests(folder / "requests.jsonl", "sonic.create")
     began = time.perf_counter()
-    async with Journal.open(folder / "journal.db") as journal:
+    async with bulk.open(folder / "journal.db") as journal:
         await bulk.plan_all(journal, lines)
     return {"seconds": gone_on, "planning": time.perf_counter() - began, "peak": resident() / KIB**2}
 
 
 async def finish_all(folder: Path) -> None:
-    """Have every row of a journal saved, as a run would leave it."""
+    """Have every record of a journal saved, as a run would leave it."""
     clips = [{"clip_id": "26c9c592-0566-46cf-bb71-91ac1deaa7b5", "title": "Harbor", "state": "succeeded"}] * 2
-    facts = {"accepted": Facts(task_id="0f8fad5b-d9cb-469f-a165-70867728950e"), "finished": Facts(clips=clips)}
-    async with Journal.open(folder / "journal.db") as journal:
+    changes = {"accepted": Changes(task_id="0f8fad5b-d9cb-469f-a165-70867728950e"), "finished": Changes(clips=clips)}
+    async with bulk.open(folder / "journal.db") as journal:
         await bulk.plan_all(journal, bulk.read_requests(folder / "requests.jsonl", "sonic.create"))
         await journal.remember("service", "127.0.0.1:1")
-        await journal.start()
-        while rows := await journal.take(5_000):
+        await journal.activate_plan()
+        while records := await journal.claim(5_000):
             for state in ("sending", "accepted", "finished", "saved"):
-                rows = await asyncio.gather(*(journal.move(row, state, facts.get(state, Facts())) for row in rows))
+                records = await asyncio.gather(
+                    *(journal.transition(record, state, changes.get(state, Changes())) for record in records)
+                )
 
 
 def write_lines(folder: Path, count: int) -> None:
@@ -206,8 +208,8 @@ def planning() -> None:
     print_table(
         ["what", "seconds", "MiB at most"],
         [
-            [f"check and plan {planned['rows']:,.0f} lines", f"{planned['seconds']:.1f}", f"{planned['peak']:.0f}"],
-            [f"find {FINISHED:,} rows finished", f"{resumed['seconds']:.2f}", f"{resumed['peak']:.0f}"],
+            [f"check and plan {planned['requests']:,.0f} lines", f"{planned['seconds']:.1f}", f"{planned['peak']:.0f}"],
+            [f"find {FINISHED:,} records finished", f"{resumed['seconds']:.2f}", f"{resumed['peak']:.0f}"],
             [f"check their {FINISHED:,} lines against the journal", f"{resumed['planning']:.2f}", ""],
         ],
     )

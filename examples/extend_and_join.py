@@ -20,42 +20,42 @@ from pathlib import Path
 from musicapi_async import MusicAPI, bulk, errors, sonic
 
 
-async def saved(journal: bulk.Journal) -> AsyncIterator[bulk.Row]:
-    """Go through the rows that are made, a page at a time."""
+async def saved(journal: bulk.Journal) -> AsyncIterator[bulk.Record]:
+    """Yield the records that are saved, a page at a time."""
     after = 0
-    while rows := await journal.rows("saved", after):
-        for row in rows:
-            yield row
-        after = rows[-1].number
+    while records := await journal.records("saved", after):
+        for record in records:
+            yield record
+        after = records[-1].number
 
 
 async def second_parts(first: bulk.Journal, lyrics: str) -> AsyncIterator[bulk.Planned]:
     """Ask for a continuation of each song, from its end on."""
-    async for row in saved(first):
-        for clip in row.clips[:1]:
+    async for record in saved(first):
+        for clip in record.clips[:1]:
             request = sonic.Extend(clip=clip["clip_id"], at=clip["duration"], lyrics=lyrics)
-            yield bulk.Planned.of(f"{row.key} extended", request)
+            yield bulk.Planned.of(f"{record.key} extended", request)
 
 
 async def whole_songs(second: bulk.Journal) -> AsyncIterator[bulk.Planned]:
     """Ask for each continuation to be joined with what it continues."""
-    async for row in saved(second):
-        for clip in row.clips[:1]:
-            yield bulk.Planned.of(f"{row.key} joined", sonic.Concat(clip=clip["clip_id"]))
+    async for record in saved(second):
+        for clip in record.clips[:1]:
+            yield bulk.Planned.of(f"{record.key} joined", sonic.Concat(clip=clip["clip_id"]))
 
 
 async def make(folder: Path, lyrics: str, in_flight: int) -> int:
     """Do what is not done yet of both steps; return how many of them are missing in the end."""
     async with (
         MusicAPI() as client,
-        bulk.Journal.open(folder / "journal.db") as first,
-        bulk.Journal.open(folder / "extended.db") as second,
-        bulk.Journal.open(folder / "joined.db") as third,
+        bulk.open(folder / "journal.db") as first,
+        bulk.open(folder / "extended.db") as second,
+        bulk.open(folder / "joined.db") as third,
     ):
         async for outcome in bulk.run(client, second, second_parts(first, lyrics), in_flight=in_flight):
-            print(outcome.row.key, outcome.error or "")
+            print(outcome.record.key, outcome.error or "")
         async for outcome in bulk.run(client, third, whole_songs(second), out=folder / "whole", in_flight=in_flight):
-            print(outcome.row.key, outcome.error or ", ".join(outcome.row.files))
+            print(outcome.record.key, outcome.error or ", ".join(outcome.record.files))
         return await unmade(second) + await unmade(third)
 
 

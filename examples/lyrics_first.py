@@ -44,14 +44,14 @@ def draft_of(client: MusicAPI, idea: str, folder: Path) -> dict[str, str] | None
 def make(ideas: list[str], tags: str | None, folder: Path, in_flight: int) -> int:
     """Make what is not made yet; return how many songs are missing in the end."""
     (folder / "drafts").mkdir(parents=True, exist_ok=True)
-    with MusicAPI() as client, bulk.Journal.open(folder / "journal.db") as journal:
+    with MusicAPI() as client, bulk.open(folder / "journal.db") as journal:
         drafts = [draft for idea in ideas if (draft := draft_of(client, idea, folder / "drafts"))]
         requests = [
             bulk.Planned.of(draft["idea"], sonic.Create(lyrics=draft["lyrics"], title=draft["title"], tags=tags))
             for draft in drafts
         ]
         for outcome in bulk.run(client, journal, requests, out=folder, in_flight=in_flight):
-            print(outcome.row.key, "->", outcome.error or ", ".join(outcome.row.files))
+            print(outcome.record.key, "->", outcome.error or ", ".join(outcome.record.files))
         counts = journal.counts()
         return len(ideas) - len(drafts) + sum(counts.values()) - counts["saved"]
 

@@ -22,12 +22,14 @@ from musicapi_async import MusicAPI, bulk, errors
 async def make(prompts: Path, folder: Path, in_flight: int) -> int:
     """Make what is not made yet; return how many songs are missing in the end."""
     requests = bulk.read_requests(prompts, "sonic.describe")
-    async with MusicAPI() as client, bulk.Journal.open(folder / "journal.db") as journal:
+    async with MusicAPI() as client, bulk.open(folder / "journal.db") as journal:
         async for outcome in bulk.run(client, journal, requests, out=folder, in_flight=in_flight):
-            print(outcome.row.request["gpt_description_prompt"], "->", outcome.error or ", ".join(outcome.row.files))
+            print(
+                outcome.record.request["gpt_description_prompt"], "->", outcome.error or ", ".join(outcome.record.files)
+            )
         counts = await journal.counts()
-        for row in await journal.rows("uncertain"):
-            print(f"nobody can tell whether this was accepted, it is not sent again by itself: {row.request}")
+        for record in await journal.records("uncertain"):
+            print(f"nobody can tell whether this was accepted, it is not sent again by itself: {record.request}")
     return sum(counts.values()) - counts["saved"]
 
 

@@ -11,11 +11,11 @@ import attrs
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._engine import Engine
+from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.task import Task
-from musicapi_async._tasks.unfinished import note_left
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.saved import Progress, SavedFile
@@ -245,9 +245,10 @@ class MusicAPI:
     async def aclose(self) -> None:
         """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
 
-        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING.
+        May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING, and on
+        standard error where logging is not set up.
         """
-        await self._engine.close()
+        _warn_of(await self._engine.close())
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -256,10 +257,12 @@ class MusicAPI:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the client."""
+        """Close the client; an exception gets a note of the paid tasks that are still running."""
         left = await self._engine.close()
         if error is not None:
-            note_left(error, left)
+            note_tasks(error, left)
+        if error is None or isinstance(error, SystemExit):  # whose notes are not shown
+            _warn_of(left)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""
@@ -277,3 +280,9 @@ class MusicAPI:
                 stacklevel=2,
                 source=self,
             )
+
+
+def _warn_of(left: Mapping[str, str]) -> None:
+    """Name the paid tasks that a client leaves, which its log has named already."""
+    if left:
+        warn_without_log(describe_tasks(left.values()))

@@ -20,7 +20,7 @@
     ├── UnreadableReplyError       a 2xx that is not what the contract says
     ├── NotReadyError              a file is still being prepared; ask again (also a TimeoutError)
     ├── TaskFailedError            the service gave up on a task
-    ├── TaskTimeoutError           the wait is over, the task is not (also a TimeoutError)
+    ├── TaskTimeoutError           the timeout expired; the task is still running on the server (also a TimeoutError)
     ├── DownloadError              a file could not be fetched or written
     ├── WebhookVerificationError   an event was not signed by the holder of the secret
     ├── BudgetExceededError        a bulk run reached its credit limit

@@ -12,19 +12,19 @@ import attrs
 
 import musicapi_async
 from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Secret, Settings, TaskRequest
+from musicapi_async._notices import note_tasks
 from musicapi_async.errors import UncertainSubmissionError
-from musicapi_sync._blocking import LoopThread, View
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
+from musicapi_sync._loop_thread import LoopThread, View
 from musicapi_sync._tasks import Run, Task, lives_on
-from musicapi_sync._telling import note_running
 
 __all__ = ["MusicAPI"]
 
 R = TypeVar("R")
 
 
-def _answered(method: str) -> Callable[[object], str | None]:
-    """Keep what an interrupted call was paid for: ids of tasks, of a clip, of a persona. A GET is free."""
+def _describe_response(method: str) -> Callable[[object], str | None]:
+    """Say what an interrupted call was paid for: ids of tasks, of a clip, of a persona. A GET is free."""
     return lambda found: None if found is None or method == "GET" else f"the service had answered: {found!r}"
 
 
@@ -35,7 +35,7 @@ class MusicAPI:
     it; a forked child starts anew by itself. Without ``with``, close it with ``close()``. It may not be called from an
     ``atexit`` handler.
 
-    What an interruption (Ctrl-C, or any exception) leaves at the service, paid for and not handed to you, is named in
+    What an interruption (Ctrl-C, or any exception) leaves at the service, paid for and not returned to you, is named in
     a note on the exception and in a warning of the ``musicapi`` logger. So is what is left in a run when the client is
     closed, at the latest when the process exits. Where logging is not set up, these warnings go to standard error.
 
@@ -122,17 +122,19 @@ class MusicAPI:
         Raises what ``musicapi_async.MusicAPI.submit`` raises.
         """
 
-        def what_lives_on(task: musicapi_async.Task[R] | None) -> str | None:
+        def describe_task(task: musicapi_async.Task[R] | None) -> str | None:
             return None if task is None else lives_on(task)
 
-        return Task(self._view, self._view.call(lambda client, _: client.submit(request), what_lives_on))
+        return Task(self._view, self._view.call(lambda client, _: client.submit(request), describe_task))
 
     def call(self, request: Request[R]) -> R:
-        """Ask for an answer that comes at once.
+        """Send a request that is answered at once, and return the result.
 
         Raises what ``musicapi_async.MusicAPI.call`` raises.
         """
-        return self._view.call(lambda client, _: client.call(request), _answered(getattr(request, "method", "")))
+        return self._view.call(
+            lambda client, _: client.call(request), _describe_response(getattr(request, "method", ""))
+        )
 
     def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
@@ -142,7 +144,7 @@ class MusicAPI:
         return Run(self._view, requests, in_flight, timeout)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
-        """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
+        """Resume a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
 
         For songs ``client.<family>.task(task_id)`` is the same.
         """
@@ -181,21 +183,23 @@ class MusicAPI:
             lambda client, call: client.download(
                 source,
                 path,
-                on_progress=call.ferry(on_progress) if on_progress is not None and is_plain else on_progress,
+                on_progress=call.run_in_caller_thread(on_progress)
+                if on_progress is not None and is_plain
+                else on_progress,
             )
         )
 
     def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
 
-        Returns the reply's JSON object. Only a GET is taken for free and repeated.
+        Returns the response's JSON object. Only a GET is taken for free and retried.
 
         Raises what ``musicapi_async.MusicAPI.request`` raises.
         """
-        return self._view.call(lambda client, _: client.request(method, path, json=json), _answered(method))
+        return self._view.call(lambda client, _: client.request(method, path, json=json), _describe_response(method))
 
     def look_into(self, error: UncertainSubmissionError) -> Evidence:
-        """Ask for the balance and set it against the last one that was asked for before an uncertain request.
+        """Fetch the balance and compare it with the last one that was fetched before an uncertain request.
 
         See ``musicapi_async.MusicAPI.look_into``.
         """
@@ -232,9 +236,9 @@ class MusicAPI:
         return view
 
     def close(self) -> None:
-        """Close the client: calls under way end with ClientClosedError, paid requests get their answers, sockets close.
+        """Close the client: calls in flight raise ClientClosedError, paid requests get their responses, sockets close.
 
-        What its runs leave at the service is told as a warning. May be called twice.
+        What its runs leave at the service is logged as a warning. May be called twice.
         """
         if self._root is None:
             self._view.loop.close()
@@ -252,7 +256,7 @@ class MusicAPI:
             if error is not None:
                 for sentence in left:
                     error.add_note(sentence)
-                note_running(error, running)
+                note_tasks(error, running)
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""

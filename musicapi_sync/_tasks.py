@@ -12,10 +12,11 @@ import attrs
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState
 from musicapi_async._engine import engine_of
+from musicapi_async._notices import describe_tasks
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError, MusicAPIError
-from musicapi_sync._blocking import View
-from musicapi_sync._call import SETTLE
-from musicapi_sync._telling import not_delivered, note
+from musicapi_sync._loop_thread import View
+from musicapi_sync._notices import NOT_DELIVERED, note
+from musicapi_sync._portal import GRACE
 
 __all__ = ["Outcome", "Run", "Task", "check_process", "lives_on"]
 
@@ -112,10 +113,10 @@ class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``for outcome in client.run(requests, in_flight=50)``.
 
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source in the caller's thread, and
-    only while somebody asks for the next outcome: leaving the loop stops the taking. A request taken before may still
-    wait for a repetition and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not handed
-    over is in ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when
-    every task that was started has been handed over.
+    only while the next outcome is waited for: leaving the loop stops the taking. A request taken before may still wait
+    for a retry and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not returned is in
+    ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when the outcome
+    of every task that was started has been returned.
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
@@ -134,11 +135,11 @@ class Run(Generic[R]):
         self._source_traceback: TracebackType | None = None
         self._process = os.getpid()
         self._named: set[str] = set()
-        """The ids of tasks that were handed over, or named where the run was interrupted."""
+        """The ids of tasks that were returned, or named where the run was interrupted."""
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are paid for and alive, or whose outcome was not handed over yet; also after the closing."""
+        """The tasks that are paid for and running, or whose outcome was not returned yet; also after the closing."""
         return tuple(Task(self._view, task) for task in self._run.tasks)
 
     @property
@@ -147,7 +148,7 @@ class Run(Generic[R]):
         return self._run.has_room
 
     def start(self, request: TaskRequest[R]) -> None:
-        """Start one more request now, besides those of the source; ``has_room`` tells whether it may be.
+        """Start one more request now, besides those of the source; ``has_room`` says whether it may be.
 
         Raises RunClosedError when the run was closed.
         """
@@ -195,15 +196,15 @@ class Run(Generic[R]):
             self._view.loop.end_run(run)
 
     def close(self) -> None:
-        """Stop: nothing more is started, waiting ends. Tasks that are alive live on at the service."""
+        """Stop: nothing more is started, waiting ends. Tasks that are not finished are still running on the server."""
         self._close(None)
 
-    def _close(self, patience: float | None) -> None:
+    def _close(self, timeout: float | None) -> None:
         self._exhausted = True
 
         async def close(client: musicapi_async.MusicAPI, _: object) -> None:
             check_process(client, self._client)
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 await self._run.aclose()
 
         self._view.call(close)
@@ -216,7 +217,7 @@ class Run(Generic[R]):
                 self._exhausted = True
             except ClientClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
+            except Exception as error:  # noqa: BLE001 - raised once the outcome of all that was started is returned
                 self._exhausted = True
                 self._source_error, self._source_traceback = error, error.__traceback__
             except BaseException as interruption:
@@ -224,27 +225,27 @@ class Run(Generic[R]):
                 raise
 
     def _stop(self, taken: object) -> str | None:
-        """End the run that was interrupted, and say what it leaves at the service; ``taken`` reached nobody."""
+        """End the run that was interrupted, and say what it leaves at the service; ``taken`` was not returned."""
         last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
         try:
             with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
-                self._close(SETTLE)
+                self._close(GRACE)
         except BaseException as again:
-            # Interrupted twice: what is known now is named all the same; what is in the air, when the client closes.
+            # Interrupted twice: what is known now is named all the same; what is in flight, when the client closes.
             note(again, self._what_is_left(last))
             raise
         return self._what_is_left(last)
 
     def _what_is_left(self, last: musicapi_async.Task[Any] | None = None) -> str | None:
-        """Say which tasks are paid for, and neither handed over nor named before."""
-        alive = (*self._run.tasks, last) if last is not None else self._run.tasks
-        left = {task.id: task for task in alive if task.id not in self._named}
+        """Say which tasks are paid for, and neither returned nor named before."""
+        unreturned = (*self._run.tasks, last) if last is not None else self._run.tasks
+        left = {task.id: task for task in unreturned if task.id not in self._named}
         self._named.update(left)
         if not left:
             return None
         if self._client is not None:
             engine_of(self._client).note_delivered(*left)
-        return not_delivered([task.resumption for task in left.values()])
+        return describe_tasks([task.resumption for task in left.values()], NOT_DELIVERED)
 
 
 def _check_source(requests: object) -> None:
@@ -256,7 +257,9 @@ def _check_source(requests: object) -> None:
 def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:
     """Refuse what was begun in the parent of this process: its loop is not here."""
     if now is not then:
-        raise EventLoopError("this was begun before the process forked: go on in the parent, or resume the tasks by id")
+        raise EventLoopError(
+            "this was begun before the process forked: continue in the parent, or resume the tasks by id"
+        )
 
 
 def lives_on(task: musicapi_async.Task[Any]) -> str:

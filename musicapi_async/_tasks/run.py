@@ -9,9 +9,10 @@ from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
 import attrs
 
 from musicapi_async._arguments import wrong_argument
+from musicapi_async._notices import describe_tasks
 from musicapi_async._request import TaskRequest, checked_item
 from musicapi_async._tasks.task import Task, check_timeout
-from musicapi_async._tasks.unfinished import fresh, log_tasks, resume_them
+from musicapi_async._tasks.unfinished import fresh, log_tasks
 from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import (
     ClientClosedError,
@@ -138,7 +139,7 @@ class Run(Generic[R]):
             outcome = await self.next()
         except asyncio.CancelledError as end:
             if left := self.tasks:
-                end.add_note(resume_them([task.resumption for task in left]))
+                end.add_note(describe_tasks([task.resumption for task in left]))
             raise
         if outcome is not None:
             return outcome
@@ -147,7 +148,7 @@ class Run(Generic[R]):
     async def aclose(self) -> None:
         """Stop: nothing more is started, waiting ends; what is being paid for gets its answer.
 
-        Tasks that are alive live on at the service; ``tasks`` still names them.
+        Tasks that are not finished are still running on the server; ``tasks`` still names them.
         """
         self._is_closed = True
         await complete(self._close(asyncio.current_task()))

@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
+from musicapi_async._notices import MAX_NAMED, RUNNING, describe_tasks
 from musicapi_async.errors import MusicAPIError
 
-__all__ = ["Unfinished", "fresh", "log", "log_tasks", "note_left", "resume_them"]
+__all__ = ["Unfinished", "fresh", "log", "log_tasks"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -16,7 +17,6 @@ logger: Final = logging.getLogger("musicapi")
 
 MAX_TASKS: Final = 100_000
 """The oldest of more are forgotten, and only counted."""
-IDS_A_LINE: Final = 20
 MAX_LINES: Final = 50
 
 
@@ -65,7 +65,7 @@ class Unfinished:
         """
         left = {task_id: rule.resumption(task_id) for task_id, rule in self._tasks.items()}
         more, self._tasks, self._forgotten = self._forgotten, {}, 0
-        log_tasks(left, "still running on the server", more)
+        log_tasks(left, RUNNING, more)
         return left
 
 
@@ -73,32 +73,12 @@ def log_tasks(resumptions: Mapping[str, str], what: str, more: int = 0) -> None:
     """Log paid tasks, by id with how they are resumed, at WARNING: a bounded number of lines and ids."""
     shown = iter(resumptions.items())
     for _ in range(MAX_LINES):
-        if not (line := dict(islice(shown, IDS_A_LINE))):
+        if not (line := dict(islice(shown, MAX_NAMED))):
             break
-        log(logging.WARNING, resume_them(tuple(line.values()), what=what), *line)
-    more += max(0, len(resumptions) - IDS_A_LINE * MAX_LINES)
+        log(logging.WARNING, describe_tasks(line.values(), what), *line)
+    more += max(0, len(resumptions) - MAX_NAMED * MAX_LINES)
     if more:
         log(logging.WARNING, f"{more} more paid tasks are {what}: the log names them where they were accepted")
-
-
-def note_left(error: BaseException, left: Mapping[str, str]) -> None:
-    """Add to an exception that leaves a client's block the tasks that are left, unless it names them already."""
-    known = [str(error)]
-    for one in filter(None, (error, error.__cause__, error.__context__)):
-        known += getattr(one, "__notes__", ())
-    text = "\n".join(known)
-    if new := [resumption for task_id, resumption in left.items() if task_id not in text]:
-        error.add_note(resume_them(new))
-
-
-def resume_them(
-    resumptions: Sequence[str], most: int = IDS_A_LINE, *, what: str = "still running on the server"
-) -> str:
-    """Return a sentence on paid tasks and how they are resumed; of many, the rest is counted."""
-    count = len(resumptions)
-    tasks = "1 paid task is" if count == 1 else f"{count} paid tasks are"
-    more = f" and {count - most} more" if count > most else ""
-    return f"{tasks} {what}: resume with {', '.join(resumptions[:most])}{more}"
 
 
 def log(level: int, sentence: str, *task_ids: str) -> None:

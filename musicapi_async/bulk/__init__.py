@@ -1,46 +1,48 @@
-"""Many songs, durably: a journal of what was asked for and paid for, which survives whatever ends the process.
+"""Many songs, durably: a journal of what was requested and paid for, which survives whatever ends the process.
 
-``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it goes on.
+``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it resumes.
 
-- ``states.py`` the states of a row and its moves, and what a store of rows must be able to do
-- ``journal.py`` rows in an SQLite file; beside it its lock and mark, its thread and its tables (``schema.py``), and
-  what is done in them: ``plans.py``, ``transitions.py``, ``recovery.py`` of lost entries; ``trial.py`` a sandbox's
-- ``requests_file.py``, ``keys.py``, ``planning.py`` requests become rows; ``settling.py`` what a user says of them
-- ``running.py`` what a user calls; ``runner.py`` has the workers
-- ``submitting.py`` pays for records: ``budget.py`` and ``spending.py`` keep the limit of credits, ``outage.py`` pauses
-- ``collecting.py`` saves what tasks made: ``waiting.py`` waits for them, ``saving.py`` writes files
+- ``records.py`` records, their states and the transitions between these; ``journal.py`` the store of them, a protocol
+- ``sqlite_journal.py`` the journal in an SQLite file: ``writer.py`` its thread, ``schema.py`` its tables, ``tables.py``
+  the statements on these, ``lock.py`` its lock and mark; ``snapshot.py`` reads it while a run works on it
+- ``requests_file.py``, ``keys.py`` a file of requests, and the keys of requests
+- ``run.py`` plans requests and runs them: ``runner.py`` has the workers, ``submitting.py`` submits planned records,
+  ``budget.py`` keeps the limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their
+  results delivered (``saving.py``)
+- ``resolving.py`` the user's decisions on uncertain, failed and refused records; ``report.py`` a page about a folder
 """
 
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Journal
-from musicapi_async.bulk.planning import plan_all
+from musicapi_async.bulk.records import Changes, Planned, Record, State
 from musicapi_async.bulk.requests_file import BadLine, read_requests
-from musicapi_async.bulk.running import Run, run
-from musicapi_async.bulk.settling import (
-    drop_uncertain,
-    found_uncertain,
+from musicapi_async.bulk.resolving import (
+    abandon_uncertain,
     resend_uncertain,
+    resolve_as_accepted,
     resolve_not_sent,
     retry_failed,
     retry_refused,
 )
-from musicapi_async.bulk.states import Facts, Planned, Row, State, Store
+from musicapi_async.bulk.run import Run, plan_all, run
+from musicapi_async.bulk.sqlite_journal import SQLiteJournal, open  # noqa: A004 - bulk.open
 
 __all__ = [
     "BadLine",
-    "Facts",
+    "Changes",
     "Journal",
     "Outcome",
     "Planned",
-    "Row",
+    "Record",
     "Run",
+    "SQLiteJournal",
     "State",
-    "Store",
-    "drop_uncertain",
-    "found_uncertain",
+    "abandon_uncertain",
+    "open",
     "plan_all",
     "read_requests",
     "resend_uncertain",
+    "resolve_as_accepted",
     "resolve_not_sent",
     "retry_failed",
     "retry_refused",

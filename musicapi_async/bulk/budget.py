@@ -1,27 +1,41 @@
-"""Admission of paid requests under a journal's limit of credits."""
+"""The limit of credits of a journal: ``Budget`` admits requests below it, ``Spending`` is the account of its credits.
+
+``Spending`` does no I/O.
+"""
 
 import asyncio
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from musicapi_async._arguments import is_amount
-from musicapi_async.bulk.spending import Spending, pricing_key
-from musicapi_async.bulk.states import Row, Store
+from musicapi_async.bulk.journal import Journal
+from musicapi_async.bulk.records import Record
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
-__all__ = ["Budget"]
+__all__ = ["DEARER", "Budget", "Spending", "pricing_key"]
 
 logger: Final = logging.getLogger("musicapi")
 
 SPENDING: Final = "spending"
-"""Name under which the journal keeps what was observed of the balance."""
+"""Name under which the journal keeps the account of its credits."""
 FORMER_PRICES: Final = "prices"
 FORMER_SPENT: Final = "spent"
-"""Names under which journals of earlier versions keep learned prices and what was spent."""
+"""Names under which journals of earlier versions keep learned prices and the credits spent."""
+MAX_UNREAD: Final = 25
+"""Requests admitted between two readings of the balance, at most."""
+DEARER: Final = 10.0
+"""A price that rises as many times between two readings still keeps within the limit, and is learned at once."""
+UNLISTED_PRICE: Final = 100.0
+"""Credits charged for an operation that the price list does not know."""
+LATE: Final = 60.0
+"""Seconds after which a balance shows every charge."""
+TOLERANCE: Final = 1e-6
+"""Credits: sums of decimal fractions differ by less."""
 
 
 class Budget:
@@ -33,7 +47,7 @@ class Budget:
     def __init__(
         self,
         limit: float | None,
-        store: Store,
+        journal: Journal,
         balance: Callable[[], Awaitable[float]],
         price_list: Mapping[str, float | None],
     ) -> None:
@@ -41,13 +55,13 @@ class Budget:
             message = f"max_credits is {limit!r}; it must be a number of credits, at least 0, or None for no limit"
             raise InvalidRequestError(message, "max_credits", limit, ">= 0, or None")
         self._limit = math.inf if limit is None else limit
-        self._store = store
+        self._journal = journal
         self._request_balance = balance
         self._price_list = price_list
         self._spending = Spending(price_list)
         self._in_flight = 0
         self._admitting = asyncio.Lock()
-        self._landed = asyncio.Event()
+        self._responded = asyncio.Event()
 
     @property
     def is_limited(self) -> bool:
@@ -55,50 +69,50 @@ class Budget:
         return not math.isinf(self._limit)
 
     async def open(self) -> None:
-        """Recall what was spent and learned before; the balance is not requested yet."""
-        spending, known = self._spending, await self._store.recall(SPENDING)
-        if known is None:
-            spending.prices = dict(await self._store.recall(FORMER_PRICES) or {})
-            former = await self._store.recall(FORMER_SPENT)
+        """Recall the spending and the prices of earlier runs; the balance is not requested yet."""
+        spending, recalled = self._spending, await self._journal.recall(SPENDING)
+        if recalled is None:
+            spending.prices = dict(await self._journal.recall(FORMER_PRICES) or {})
+            former = await self._journal.recall(FORMER_SPENT)
             spending.fallen = float(former["credits"]) if former else 0.0
         else:
-            spending.prices = dict(known["prices"])
-        # Attempts of an earlier version, and what a restored journal made uncertain, have no charge of their own.
-        await self._store.charge_unpriced({name: spending.price(name) for name in self._price_list})
-        spending.charged = await self._store.total_charged()
-        if known is not None:
-            spending.restore(known, time.time())
+            spending.prices = dict(recalled["prices"])
+        # Attempts of an earlier version, and records that a restored journal made uncertain, have no charge yet.
+        await self._journal.charge_unpriced({name: spending.price(name) for name in self._price_list})
+        spending.charged = await self._journal.total_charged()
+        if recalled is not None:
+            spending.restore(recalled, time.time())
 
-    async def admit(self, row: Row) -> float:
+    async def admit(self, record: Record) -> float:
         """Wait until a request may be sent, and return its charge; ``paying`` must follow at once.
 
         Raises BudgetExceededError when its charge does not fit, and what requesting the balance raises.
         """
-        key, spending = pricing_key(row), self._spending
+        key, spending = pricing_key(record), self._spending
         if not self.is_limited:
             self._in_flight += 1
             return spending.price(key)
         async with self._admitting:
             if spending.needs_reading(key, self._limit) or not spending.fits(key, self._limit):
                 while self._in_flight:
-                    self._landed.clear()
-                    await self._landed.wait()
+                    self._responded.clear()
+                    await self._responded.wait()
                 if spending.is_stale:
-                    await self._read()
+                    await self._refresh_balance()
             if not spending.fits(key, self._limit):
                 raise BudgetExceededError(self._limit, spending.spent, spending.price(key))
             self._in_flight += 1
             return spending.admit(key)
 
     @asynccontextmanager
-    async def paying(self, row: Row, charge: float) -> AsyncIterator[None]:
+    async def paying(self, record: Record, charge: float) -> AsyncIterator[None]:
         """Keep an admitted request's charge, unless it was certainly not accepted."""
         try:
             yield
         except MusicAPIError as error:
             may_be_charged = isinstance(error, UncertainSubmissionError) or error.task_ids or error.result_ids
             if self.is_limited and not may_be_charged:
-                self._spending.withdraw(pricing_key(row), charge)
+                self._spending.withdraw(pricing_key(record), charge)
             else:
                 self._spending.doubt(charge)
             raise
@@ -107,17 +121,203 @@ class Budget:
             raise
         finally:
             self._in_flight -= 1
-            self._landed.set()
+            self._responded.set()
 
     def refund(self, credits: float) -> None:
         """Note that so many credits of a failed task were refunded."""
         self._spending.refund(credits)
 
-    async def _read(self) -> None:
+    async def _refresh_balance(self) -> None:
         """Read the balance while no request is in flight."""
         balance, before = await self._request_balance(), dict(self._spending.prices)
         self._spending.read(balance)
         for key, price in self._spending.prices.items():
             if before.get(key) != price:
                 logger.info("%s costs %g credits", key, price)
-        await self._store.remember(SPENDING, self._spending.to_json(time.time()))
+        await self._journal.remember(SPENDING, self._spending.to_json(time.time()))
+
+
+def pricing_key(record: Record) -> str:
+    """Return the key of a record's price: its operation and, where it names one, its model."""
+    model = record.request.get("mv") or record.request.get("model_type")
+    return f"{record.operation} {model}" if isinstance(model, str) else record.operation
+
+
+class Spending:
+    """Account of one journal's credits, all its runs together.
+
+    Spent is the greater of two sums: (a) the charges of all records, each at the price that was known when it was sent,
+    refunds left out; (b) what the balance fell while it was observed, where rises beyond those refunds are left out as
+    top-ups. A balance that is reported late, or topped up, makes (b) too small and leaves (a) as it is; a price that
+    rises makes (a) too small and shows in (b).
+
+    ``price_list`` are credits by operation; None where the price is unknown. ``charged`` is the sum of all charges.
+    """
+
+    def __init__(self, price_list: Mapping[str, float | None], charged: float = 0.0) -> None:
+        self._price_list = price_list
+        self.charged = charged
+        self.balance: float | None = None
+        """At the last reading; None before the first."""
+        self.fallen = 0.0
+        """Credits the balance fell from reading to reading, refunds of this journal's records taken off."""
+        self.prices: dict[str, float] = {}
+        """Learned prices, by pricing key."""
+        self._doubtful: dict[str, float] = {}
+        """Prices seen once that count only when seen again: lower than learned, or far above the list's."""
+        self._late = 0.0
+        """Charges that the balance did not show yet."""
+        self._refunds_due = 0.0
+        """Refunds that the balance did not show yet."""
+        self._is_observed = False
+        """False until the first reading of this run."""
+        self._clear_interval()
+
+    def _clear_interval(self) -> None:
+        self._unread: Counter[str] = Counter()
+        """Requests admitted since the last reading, by pricing key."""
+        self._unread_credits = 0.0
+        self._uncertain_credits = 0.0
+        self._is_refunded = False
+
+    @property
+    def spent(self) -> float:
+        """Credits spent, those of requests in flight included."""
+        return max(self.charged, self.fallen + self._unread_credits)
+
+    @property
+    def is_stale(self) -> bool:
+        """True when a new reading of the balance may change the account."""
+        return not self._is_observed or bool(self._unread) or self._is_refunded
+
+    def price(self, key: str) -> float:
+        """Return the credits to charge for a request: the price list's or the learned ones, whichever are more."""
+        return max(self._listed(key), self._learned(key) or 0.0)
+
+    def fits(self, key: str, limit: float) -> bool:
+        """Return whether another request keeps within the limit."""
+        return self.spent + self.price(key) <= limit + TOLERANCE
+
+    def needs_reading(self, key: str, limit: float) -> bool:
+        """Return whether the balance must be read before another request: ever more often near the limit.
+
+        The first request of each operation and model is the only one between two readings.
+        """
+        if not self._is_observed or not self._unread:
+            return not self._is_observed
+        keys = {key, *self._unread}
+        if not all(self._learned(one) and one not in self._doubtful for one in keys):
+            return True
+        room = (limit - self.spent) / (max(map(self.price, keys)) * DEARER or 1.0)
+        return self._unread.total() + 1 > min(MAX_UNREAD, room)
+
+    def admit(self, key: str) -> float:
+        """Count a request that is about to be sent, and return its charge."""
+        charge = self.price(key)
+        self.charged += charge
+        self._unread[key] += 1
+        self._unread_credits += charge
+        return charge
+
+    def withdraw(self, key: str, charge: float) -> None:
+        """Take back the charge of a request that was certainly not accepted."""
+        self.charged = max(0.0, self.charged - charge)
+        self._unread[key] -= 1
+        self._unread += Counter()
+        self._unread_credits = max(0.0, self._unread_credits - charge)
+
+    def doubt(self, charge: float) -> None:
+        """Note that a request may not have been accepted; its charge stays counted."""
+        self._uncertain_credits += charge
+
+    def refund(self, credits: float) -> None:
+        """Take back a charge that was refunded; the balance may have shown it already, or show it later."""
+        self.charged = max(0.0, self.charged - credits)
+        shown = min(self._late, credits)
+        self._late -= shown
+        self._refunds_due += credits - shown
+        self._is_refunded = True
+
+    def read(self, balance: float) -> None:
+        """Take a reading of the balance, made while no request was in flight."""
+        if self.balance is None:
+            # Only the charges show what was spent before the balance was first read.
+            self.fallen = max(self.fallen, self.charged)
+        else:
+            self._compare(self.balance - balance)
+        self.balance, self._is_observed = balance, True
+        self._clear_interval()
+
+    def _compare(self, fell: float) -> None:
+        missing = self._late + self._expected() - fell
+        # Where it fell less than was charged, refunds that are due may be why.
+        shown = min(self._refunds_due, max(0.0, missing))
+        is_disturbed = self._late or self._refunds_due or self._is_refunded or self._uncertain_credits
+        is_telling = self._is_observed and not is_disturbed
+        is_learned = is_telling and len(self._unread) == 1 and fell > TOLERANCE and self._learn(fell)
+        self._refunds_due -= shown
+        is_top_up = fell < -shown - TOLERANCE
+        self.fallen = max(0.0, self.fallen + max(fell, -shown))
+        if is_learned:
+            self._late = 0.0
+        elif not is_top_up:
+            self._late = missing - shown if missing - shown > TOLERANCE else 0.0
+
+    def _expected(self) -> float:
+        """Return what the balance should have fallen by since the last reading, uncertain requests left out."""
+        credits = sum(count * (self._learned(key) or self._listed(key)) for key, count in self._unread.items())
+        return max(0.0, credits - self._uncertain_credits)
+
+    def _learn(self, fell: float) -> bool:
+        """Learn the price of the one operation that was charged; False where the balance seems to be late."""
+        ((key, count),) = self._unread.items()
+        price, known = fell / count, self._learned(key)
+        if count > 1 and price < (known or self._listed(key)) - TOLERANCE:
+            return False
+        # Both may be another program's doing: its refund, or its spending.
+        is_lower = known is not None and price < known - TOLERANCE
+        is_doubtful = is_lower or price > DEARER * self._listed(key)
+        before = self._doubtful.pop(key, None)
+        if not is_doubtful:
+            self.prices[key] = price
+        elif before is None or (before < (known or 0.0)) != is_lower:
+            self._doubtful[key] = price
+        else:
+            self.prices[key] = max(before, price)
+        return True
+
+    def _listed(self, key: str) -> float:
+        listed = self._price_list.get(_operation(key))
+        return UNLISTED_PRICE if listed is None else listed
+
+    def _learned(self, key: str) -> float | None:
+        # Older journals have learned prices by operation alone.
+        return self.prices.get(key, self.prices.get(_operation(key)))
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """Return the account as JSON, for the next run; ``now`` is in seconds since 1970."""
+        return {
+            "balance": self.balance,
+            "charged": self.charged,
+            "fallen": self.fallen,
+            "prices": self.prices,
+            "doubtful": self._doubtful,
+            "late": self._late,
+            "refunds_due": self._refunds_due,
+            "at": now,
+        }
+
+    def restore(self, recalled: Mapping[str, Any], now: float) -> None:
+        """Restore the account that an earlier run returned from ``to_json``; ``charged`` is set before."""
+        self.balance = recalled["balance"]
+        self.fallen = recalled["fallen"]
+        self.prices = dict(recalled["prices"])
+        self._doubtful = dict(recalled["doubtful"])
+        # What was sent after the last reading is not in it.
+        late = recalled["late"] + max(0.0, self.charged - recalled["charged"])
+        self._late = late if math.fabs(now - recalled["at"]) < LATE else 0.0
+        self._refunds_due = recalled["refunds_due"]
+
+
+def _operation(key: str) -> str:
+    return key.partition(" ")[0]

@@ -1,9 +1,8 @@
-"""Collection of what accepted tasks made: waited for, saved, or recorded as failed, overdue or unknown."""
+"""Collection of the results of accepted tasks: they are saved, or recorded as failed, overdue or unknown."""
 
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import attrs
 
@@ -11,9 +10,11 @@ from musicapi_async._client import MusicAPI
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task
 from musicapi_async.bulk.budget import Budget
+from musicapi_async.bulk.journal import Journal
+from musicapi_async.bulk.records import Changes, Record, State
 from musicapi_async.bulk.requests_file import class_of
-from musicapi_async.bulk.states import Facts, Row, State, Store
-from musicapi_async.bulk.todo import ToDo
+from musicapi_async.bulk.saving import ResultSink, clips_in
+from musicapi_async.bulk.submitting import WorkQueue
 from musicapi_async.bulk.waiting import Patience, UnansweredError, UnknownTaskError
 from musicapi_async.errors import (
     AuthenticationError,
@@ -28,216 +29,208 @@ from musicapi_async.errors import (
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
 
-__all__ = ["Collector", "Finish", "Outcome"]
+__all__ = ["Collector", "Outcome"]
 
 logger: Final = logging.getLogger("musicapi")
 
-LONGEST_TASK: Final = 24 * 3600.0
-"""Seconds after acceptance for which the rest of an unfinished task is waited for, by all runs together."""
-MAX_FORGOTTEN: Final = 5
-"""So many unknown tasks in a row, with no other found, are believed; more, and it is not the tasks."""
+MAX_TASK_TIME: Final = 24 * 3600.0
+"""Seconds after acceptance for which the rest of an unfinished task is waited for, in all runs together."""
+MAX_UNKNOWN: Final = 5
+"""Unknown tasks in a row, with no other found, that are believed; with more, the tasks are not the reason."""
 ENDING: Final = (MusicAPIError, UnknownTaskError, UnansweredError)
 STOPPING: Final = (AuthenticationError, EventLoopError, SubscriptionError)
-"""What every other poll would meet too: nothing more is submitted or resumed."""
+"""Errors that every other poll would meet too: nothing more is submitted or resumed."""
 
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What became of a row in this run; ``error`` tells why it is not ``saved``, ``result`` is what was made.
+    """The end of a record in this run: ``result`` of its task, and ``error`` where it is not ``saved``.
 
     With a TaskTimeoutError the ``result`` holds the clips that are finished, if there are any.
     """
 
-    row: Row
+    record: Record
     result: Any = None
     error: MusicAPIError | None = None
 
 
-class Finish(Protocol):
-    """Delivers what a task has made, such as its files."""
-
-    takes_time: bool
-    """False where nothing is fetched or written."""
-
-    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
-        """Write its files and return their names; called again for a row of which some are there already."""
-        ...
-
-    def known(self, result: Any, /) -> Facts:
-        """Return what is to be kept of a result."""
-        ...
-
-
 class Collector:
-    """Waits for tasks and saves what they made.
+    """Waits for tasks and saves their results.
 
-    A task that is not finished in time is overdue: its place is given up, what is finished of it is saved, and it is
-    polled again before the run ends, and by later runs.
+    A task that is not finished in time is overdue: its slot is freed, its finished clips are saved, and it is polled
+    again before the run ends, and by later runs.
     """
 
     def __init__(
         self,
         client: MusicAPI,
-        store: Store,
-        finish: Finish,
+        journal: Journal,
+        sink: ResultSink,
         budget: Budget,
-        to_do: ToDo,
+        queue: WorkQueue,
         patience: Patience,
         *,
         in_flight: int,
         attempts: int,
     ) -> None:
         self._client = client
-        self._store = store
-        self._finish = finish
+        self._journal = journal
+        self._sink = sink
         self._budget = budget
-        self._to_do = to_do
+        self._queue = queue
         self._patience = patience
         self._in_flight = in_flight
         self._attempts = attempts
-        self._given_up = 0
-        """Places given up since a task ended."""
-        self._forgotten = 0
+        self._freed = 0
+        """Slots freed of overdue tasks since a task ended."""
+        self._unknown = 0
         """Unknown tasks since one was found."""
 
-    async def resume(self, row: Row) -> Outcome | None:
+    async def resume(self, record: Record) -> Outcome | None:
         """Collect a task that an earlier run left; None when it is overdue still, or is sent again."""
         try:
-            task = self._client.resume(class_of(row), row.task_id or "")
+            task = self._client.resume(class_of(record), record.task_id or "")
         except InvalidRequestError as error:
             # Neither its operation nor its id can be used.
-            return await self._note_unknown(row, error, "cannot be resumed")
-        return await (self._check(row, task) if row.is_overdue else self.collect(row, task))
+            return await self._note_unknown(record, error, "cannot be resumed")
+        return await (self._check(record, task) if record.is_overdue else self.collect(record, task))
 
-    async def collect(self, row: Row, task: Task[Any]) -> Outcome | None:
-        """Wait for a task and save what it made; None when it is overdue, or is sent again."""
+    async def collect(self, record: Record, task: Task[Any]) -> Outcome | None:
+        """Wait for a task and save its result; None when it is overdue, or is sent again."""
         try:
             result = await self._patience.wait(task)
         except TaskTimeoutError as error:
-            return await self._give_up(row, task, error)
+            return await self._free_slot(record, task, error)
         except ENDING as error:
             if isinstance(error, UnansweredError) and not error.is_outage:
-                return await self._give_up(row, task, error.error)
-            return await self._note_error(row, error)
-        return await self._note_finished(row, result)
+                return await self._free_slot(record, task, error.error)
+            return await self._note_error(record, error)
+        return await self._note_finished(record, result)
 
-    async def check_last(self, row: Row) -> Outcome | None:
-        """Poll an overdue task at the end of the run, and say what became of it; None when it is sent again."""
-        return await self._check(row, self._client.resume(class_of(row), row.task_id or ""), is_last=True)
+    async def check_last(self, record: Record) -> Outcome | None:
+        """Poll an overdue task at the end of the run and return its outcome; None when it is sent again."""
+        return await self._check(record, self._client.resume(class_of(record), record.task_id or ""), is_last=True)
 
-    async def _give_up(self, row: Row, task: Task[Any], error: MusicAPIError) -> Outcome | None:
+    async def _free_slot(self, record: Record, task: Task[Any], error: MusicAPIError) -> Outcome | None:
         logger.warning("%s; it is polled again before the run ends", error)
-        row = await self._store.update(row, Facts(overdue_at=time.time()))
-        outcome = await self._check(row, task)
+        record = await self._journal.update(record, Changes(overdue_at=time.time()))
+        outcome = await self._check(record, task)
         if outcome is None:
-            self._given_up += 1
-            if self._given_up >= self._in_flight:
-                reason = f"{self._given_up} tasks in a row were not finished in time, the last: {error}"
-                self._to_do.stop(BulkStoppedError(f"{reason}: the service accepts requests and does not finish them"))
+            self._freed += 1
+            if self._freed >= self._in_flight:
+                reason = f"{self._freed} tasks in a row were not finished in time, the last: {error}"
+                self._queue.stop(BulkStoppedError(f"{reason}: the service accepts requests and does not finish them"))
         return outcome
 
-    async def _check(self, row: Row, task: Task[Any], *, is_last: bool = False) -> Outcome | None:
+    async def _check(self, record: Record, task: Task[Any], *, is_last: bool = False) -> Outcome | None:
         """Poll an overdue task once; None when it is not finished, which the last check of the run reports."""
         try:
             state = await self._patience.poll(task)
             if state.is_done and state.error is not None:
                 raise state.error
         except ENDING as error:
-            outcome = await self._note_error(row, error)
-            is_open = outcome is not None and outcome.row.state == "accepted" and not self._to_do.is_closed
+            outcome = await self._note_error(record, error)
+            is_open = outcome is not None and outcome.record.state == "accepted" and not self._queue.is_closed
             return None if is_open and not is_last else outcome
         if state.is_done:
-            return await self._note_finished(row, state.result)
-        return await self._note_unfinished(row, task, state, is_last=is_last)
+            return await self._note_finished(record, state.result)
+        return await self._note_unfinished(record, task, state, is_last=is_last)
 
-    async def _note_error(self, row: Row, error: Exception) -> Outcome | None:
+    async def _note_error(self, record: Record, error: Exception) -> Outcome | None:
         if isinstance(error, TaskFailedError):
-            return await self._note_failure(row, error)
+            return await self._note_failure(record, error)
         if isinstance(error, UnknownTaskError):
-            return await self._note_unknown(row, error.error, "is no longer known to the service")
+            return await self._note_unknown(record, error.error, "is no longer known to the service")
         reported = error.error if isinstance(error, UnansweredError) else error
         if isinstance(error, (UnansweredError, *STOPPING)):
-            self._to_do.stop(reported, is_for_all=True)
-        # It is still running on the server: the next run resumes it.
-        return Outcome(row=row, error=reported if isinstance(reported, MusicAPIError) else None)
+            self._queue.stop(reported, is_for_all=True)
+        # The task is still running on the server: the next run resumes it.
+        return Outcome(record=record, error=reported if isinstance(reported, MusicAPIError) else None)
 
-    async def _note_failure(self, row: Row, failure: TaskFailedError) -> Outcome | None:
+    async def _note_failure(self, record: Record, failure: TaskFailedError) -> Outcome | None:
         """Record that a task failed; where its credits were plainly refunded, have it sent again."""
-        self._given_up = self._forgotten = 0
+        self._freed = self._unknown = 0
         # Everything but a plain refund is a failure: another attempt might be paid for twice.
         state: State = "refunded" if failure.refunded is True else "failed"
-        failed = await self._store.move(row, state, Facts(reason=str(failure)))
+        failed = await self._journal.transition(record, state, Changes(reason=str(failure)))
         if state == "refunded":
-            self._budget.refund(row.charged - failed.charged)
-            if failed.attempts < self._attempts and not self._to_do.is_stopped:
-                failed = await self._store.move(failed, "planned")
+            self._budget.refund(record.charged - failed.charged)
+            if failed.attempts < self._attempts and not self._queue.is_stopped:
+                failed = await self._journal.transition(failed, "planned")
                 if failed.state == "planned":  # uncertain in a journal that has lost entries
-                    self._to_do.again(failed)
+                    self._queue.retry(failed)
                     return None
-        return Outcome(row=failed, error=failure)
+        return Outcome(record=failed, error=failure)
 
-    async def _note_unknown(self, row: Row, error: MusicAPIError, problem: str) -> Outcome:
-        """Make a record uncertain whose task will not end, so that its user can settle it.
+    async def _note_unknown(self, record: Record, error: MusicAPIError, problem: str) -> Outcome:
+        """Make a record uncertain whose task will not end, so that the user can resolve it.
 
-        Where every task of the service is unknown, it is the account or the address: the rest is left as it is.
+        Where every task is unknown, the account or the address is wrong: the other records stay as they are.
         """
         if self._patience.has_found_any:
-            self._forgotten = 0
-        if self._forgotten >= MAX_FORGOTTEN:
-            reason = f"{MAX_FORGOTTEN + 1} tasks in a row cannot be found, and no other was: {error}"
-            self._to_do.stop(BulkStoppedError(f"{reason}. Check the key and the base_url"), is_for_all=True)
-            return Outcome(row=row, error=error)
-        self._forgotten += 1
-        reason = f"task {row.task_id} was accepted, and {problem}: {error}"
-        logger.warning("%s: %s", row.key, reason)
-        return Outcome(row=await self._store.move(row, "uncertain", Facts(reason=reason)), error=error)
+            self._unknown = 0
+        if self._unknown >= MAX_UNKNOWN:
+            reason = f"{MAX_UNKNOWN + 1} tasks in a row cannot be found, and no other was: {error}"
+            self._queue.stop(BulkStoppedError(f"{reason}. Check the key and the base_url"), is_for_all=True)
+            return Outcome(record=record, error=error)
+        self._unknown += 1
+        reason = f"task {record.task_id} was accepted, and {problem}: {error}"
+        logger.warning("%s: %s", record.key, reason)
+        return Outcome(record=await self._journal.transition(record, "uncertain", Changes(reason=reason)), error=error)
 
     async def _note_unfinished(
-        self, row: Row, task: Task[Any], state: TaskState[Any], *, is_last: bool
+        self, record: Record, task: Task[Any], state: TaskState[Any], *, is_last: bool
     ) -> Outcome | None:
-        """Save what is finished of a task, and leave the rest for later, at most for a day."""
+        """Save the finished clips of a task, and leave the rest for later, at most for a day."""
         finished = tuple(clip for clip in state.clips if _is_finished(clip))
         partial = Songs(clips=finished) if finished else None
         try:
-            row = row if partial is None else await self._save_finished(row, partial)
+            record = record if partial is None else await self._save_finished(record, partial)
         except MusicAPIError as unsaved:
-            return self._note_unsaved(row, partial, unsaved) if is_last else None
-        waited = round(time.time() - (row.accepted_at or 0.0))
+            return self._note_unsaved(record, partial, unsaved) if is_last else None
+        waited = round(time.time() - (record.accepted_at or 0.0))
         error = TaskTimeoutError(task.family, task.id, waited, state.status, task.resumption)
-        if waited > LONGEST_TASK:
+        if waited > MAX_TASK_TIME:
             if partial is None:
-                return await self._note_unknown(row, error, "does not end")
+                return await self._note_unknown(record, error, "does not end")
             reason = f"{len(finished)} of {task._rule.promised} clips: the rest was not finished after {waited} s"
-            return Outcome(row=await self._store.move(row, "saved", Facts(reason=reason)), result=partial)
-        self._forgotten = 0
-        return Outcome(row=row, result=partial, error=error) if is_last else None
+            return Outcome(
+                record=await self._journal.transition(record, "saved", Changes(reason=reason)), result=partial
+            )
+        self._unknown = 0
+        return Outcome(record=record, result=partial, error=error) if is_last else None
 
-    async def _save_finished(self, row: Row, partial: Songs) -> Row:
-        """Save those clips that are finished and not saved yet; the record stays open for the rest."""
-        if {clip["clip_id"] for clip in row.clips} >= {clip.clip_id for clip in partial}:
-            return row
-        files = await self._finish(row, partial)
-        return await self._store.update(row, attrs.evolve(self._finish.known(partial), files=files))
+    async def _save_finished(self, record: Record, partial: Songs) -> Record:
+        """Save the finished clips that are not saved yet; the record stays ``accepted`` for the rest."""
+        if {clip["clip_id"] for clip in record.clips} >= {clip.clip_id for clip in partial}:
+            return record
+        files = await self._sink.save(record, partial)
+        return await self._journal.update(record, attrs.evolve(_clips_of(partial), files=files))
 
-    async def _note_finished(self, row: Row, result: Any) -> Outcome:
-        self._given_up = self._forgotten = 0
-        known = self._finish.known(result)
-        saving = row
-        if row.state == "accepted" and self._finish.takes_time:
-            row = await self._store.move(row, "finished", known)
+    async def _note_finished(self, record: Record, result: Any) -> Outcome:
+        self._freed = self._unknown = 0
+        changes = _clips_of(result)
+        accepted = record
+        if record.state == "accepted" and self._sink.writes_files:
+            record = await self._journal.transition(record, "finished", changes)
         try:
-            files = await self._finish(saving, result)
+            # As it was accepted: the sink leaves out the clips that were saved while others were not finished.
+            files = await self._sink.save(accepted, result)
         except MusicAPIError as error:
-            return self._note_unsaved(row, result, error)
-        # What was missing when it was overdue is there now.
-        known = attrs.evolve(known, files=files, reason="" if row.overdue_at else None)
-        return Outcome(row=await self._store.move(row, "saved", known), result=result)
+            return self._note_unsaved(record, result, error)
+        # The clips that were missing when it was overdue are there now.
+        changes = attrs.evolve(changes, files=files, reason="" if record.overdue_at else None)
+        return Outcome(record=await self._journal.transition(record, "saved", changes), result=result)
 
-    def _note_unsaved(self, row: Row, result: Any, error: MusicAPIError) -> Outcome:
-        # A disk that is full or gone is met by every other song too.
+    def _note_unsaved(self, record: Record, result: Any, error: MusicAPIError) -> Outcome:
+        # A disk that is full or gone fails every other song too.
         if isinstance(error.__cause__, OSError):
-            self._to_do.stop(error)
-        return Outcome(row=row, result=result, error=error)
+            self._queue.stop(error)
+        return Outcome(record=record, result=result, error=error)
+
+
+def _clips_of(result: Any) -> Changes:
+    return Changes(clips=[clip.to_dict() for clip in clips_in(result)])
 
 
 def _is_finished(clip: Clip) -> bool:

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["DEFAULTS", "KEY_VERSION", "LOOKS_AUTOMATIC", "canonical", "digest_of", "fields_in"]
+__all__ = ["AUTOMATIC_KEY", "DEFAULTS", "KEY_VERSION", "canonical", "digest_of", "fields_in"]
 
 KEY_VERSION: Final = 2
-LOOKS_AUTOMATIC: Final = re.compile(r"[0-9a-f]{24}-[1-9][0-9]*")
+AUTOMATIC_KEY: Final = re.compile(r"[0-9a-f]{24}-[1-9][0-9]*")
 """The form of an automatic key of version 1; a key given by a user may have it too."""
 LENGTH: Final = 24
 """Hex digits of the hash that a key holds."""

@@ -1,4 +1,4 @@
-"""One run at a time: a lock that dies with its process, and in its file the mark: how far the journal had come."""
+"""Lock of a journal, which ends with its process; its file holds the mark: how far the journal had come."""
 
 import json
 import os
@@ -18,9 +18,9 @@ LENGTH: Final = 2 * (WIDTH + 1)
 """Bytes of the mark's numbers, of fixed width; behind them, as JSON, the holder and the journal's id."""
 REST: Final = 1000
 """Bytes of that JSON at most."""
-LOOKS: Final = 5
-LOOK_SECONDS: Final = 0.02
-"""How often, and how far apart, it is tried again: somebody may only be looking who has it."""
+ATTEMPTS: Final = 5
+ATTEMPT_DELAY: Final = 0.02
+"""Seconds between attempts: another process may have the lock only to find out whether it is free."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -36,7 +36,7 @@ else:
 
 
 class Mark(NamedTuple):
-    """How many commits there were, the highest number of a row that was about to be sent, and the journal's id."""
+    """Progress of a journal: number of commits, highest number of a record about to be sent, and the journal's id."""
 
     commits: int = 0
     highest: int = 0
@@ -45,7 +45,7 @@ class Mark(NamedTuple):
 
 
 class Lock:
-    """The lock of a journal; its file keeps the mark."""
+    """Lock of a journal; its file holds the mark."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,7 +59,7 @@ class Lock:
         Raises JournalError, naming the holder, when the lock is taken.
         """
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not _got(file):
+        if not _try_lock(file):
             who = _holder_in(_read(file, LENGTH, REST))
             os.close(file)
             raise JournalError(str(self._path), f"it is in use by {who}")
@@ -71,7 +71,7 @@ class Lock:
         return _mark_in(numbers, self._journal_id)
 
     def write(self, mark: Mark) -> None:
-        """Note how far the journal has come; not flushed to the disk: it is to survive the process, not the machine.
+        """Write how far the journal has come; not flushed to the disk: it is to survive the process, not the machine.
 
         Only the first mark of a journal is flushed: without any, a journal after a power cut would be one of a copy.
         """
@@ -91,36 +91,36 @@ class Lock:
         os.ftruncate(self._file, os.lseek(self._file, 0, os.SEEK_CUR))
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
 def lock_of(journal: Path) -> Path:
-    """Return where a journal's lock is."""
+    """Return the path of a journal's lock."""
     return journal.with_name(f"{journal.name}.lock")
 
 
 def holder_of(path: Path) -> str | None:
-    """Say who has the lock; None when nobody has, or it cannot be told."""
+    """Return a description of the process that has the lock; None when it is free, or cannot be read."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:
         return None
     try:
-        # Whether it is free is known by taking it, which lasts until it is closed below.
-        return None if _got(file) else _holder_in(_read(file, LENGTH, REST))
+        # Only taking it shows whether it is free; closing the file releases it.
+        return None if _try_lock(file) else _holder_in(_read(file, LENGTH, REST))
     finally:
         os.close(file)
 
 
-def _got(file: int) -> bool:
-    for _ in range(LOOKS):
+def _try_lock(file: int) -> bool:
+    for _ in range(ATTEMPTS):
         try:
             _lock(file)
         except OSError:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(ATTEMPT_DELAY)
         else:
             return True
     return False

@@ -1,4 +1,4 @@
-"""A folder of songs as one page: ``index.html``, which needs nothing but the files beside it. Pure, up to the writing.
+"""A folder of songs as one page: ``index.html``, which needs nothing but the files beside it.
 
 ``report.html`` is its template, ``report.css`` and ``report.js`` are put into it. What the service or the user wrote is
 text there and nothing else: escaped, and the page's own policy allows no script and no style but these two, no
@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import attrs
 
-from musicapi_async.bulk.states import MOVES, Row, State
+from musicapi_async.bulk.records import TRANSITIONS, Record, State
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -37,9 +37,9 @@ MEANINGS: Final[Mapping[State, str]] = {
     "accepted": "paid for, being made by the service",
     "finished": "made, not all of its files are here yet",
     "saved": "made, its files are here",
-    "failed": "the service gave up, or it was given up; its credits are gone, or nobody knows",
+    "failed": "the service gave up, or it was given up; its credits are gone, or may be",
     "refunded": "the service gave up, and gave its credits back",
-    "uncertain": "nobody can tell whether it was accepted and paid for",
+    "uncertain": "it may or may not have been accepted and paid for",
     "refused": "not accepted, nothing was paid",
 }
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
@@ -67,13 +67,13 @@ class Song:
 
     @property
     def duration(self) -> str:
-        """How long it is, for people."""
+        """Length of the song, as text."""
         return "" if self.seconds is None else clock(self.seconds)
 
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """A row as the page shows it; ``credits`` is what it has cost, or in doubt may have, where the price is known."""
+    """A record as the page shows it; ``credits`` are those it has cost, or may have, where the price is known."""
 
     number: int
     key: str
@@ -89,44 +89,44 @@ class Entry:
 
     @property
     def is_troubled(self) -> bool:
-        """True when it takes an explanation why there is no song."""
+        """True when the page explains why there is no song."""
         return self.state in TROUBLED
 
     @property
     def meaning(self) -> str:
-        """What its state means."""
+        """Explanation of its state."""
         return MEANINGS[self.state]
 
 
 @attrs.frozen(kw_only=True)
 class Summary:
-    """What all rows come to."""
+    """Totals of all records of a journal."""
 
     counts: Mapping[State, int]
     songs: int
     seconds: float
     credits: float | None
-    """What was paid by the prices that are known; None where none is."""
+    """Credits paid, by the prices that are known; None where none is."""
     uncertain_credits: float
 
     @property
-    def rows(self) -> int:
-        """How many requests there are."""
+    def requests(self) -> int:
+        """Number of requests."""
         return sum(self.counts.values())
 
     @property
     def uncertain(self) -> int:
-        """How many may have been paid for."""
+        """Number of requests that may have been paid for."""
         return self.counts.get("uncertain", 0)
 
     @property
     def duration(self) -> str:
-        """How long all songs are, for people."""
+        """Length of all songs together, as text."""
         return clock(self.seconds)
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> "Summary":
-        """Add up."""
+        """Return the totals of entries."""
         counts: Counter[State] = Counter()
         paid = {False: 0.0, True: 0.0}
         songs, seconds, is_priced = 0, 0.0, False
@@ -139,7 +139,7 @@ class Summary:
                 is_priced = True
                 paid[entry.state == "uncertain"] += entry.credits
         return cls(
-            counts={state: counts[state] for state in MOVES if counts[state]},
+            counts={state: counts[state] for state in TRANSITIONS if counts[state]},
             songs=songs,
             seconds=seconds,
             credits=paid[False] if is_priced else None,
@@ -147,16 +147,16 @@ class Summary:
         )
 
 
-def write_report(folder: Path, rows: Callable[[], Iterable[Row]], prices: Mapping[str, float | None]) -> Summary:
-    """Write the page about a folder's rows, as a stream, so that it is there whole or not at all.
+def write_report(folder: Path, records: Callable[[], Iterable[Record]], prices: Mapping[str, float | None]) -> Summary:
+    """Write the page about a folder's records, as a stream, so that it is there whole or not at all.
 
-    ``rows`` is called twice, to add up and to write; ``prices`` are credits by operation. Raises OSError, and
+    ``records`` is called twice, to add up and to write; ``prices`` are credits by operation. Raises OSError, and
     ModuleNotFoundError with what to install when jinja2 is missing.
     """
     template = _template()
 
     def entries() -> Iterator[Entry]:
-        return (entry_of(row, folder, prices.get(row.operation)) for row in rows())
+        return (entry_of(record, folder, prices.get(record.operation)) for record in records())
 
     summary = Summary.of(entries())
     script, style = _own("report.js"), _own("report.css")
@@ -183,32 +183,32 @@ def write_report(folder: Path, rows: Callable[[], Iterable[Row]], prices: Mappin
     return summary
 
 
-def entry_of(row: Row, folder: Path, price: float | None) -> Entry:
-    """Return what the page shows of a row."""
-    groups, others = _by_song(row)
-    songs = [_song(clip, group, folder) for clip, group in zip(row.clips, groups, strict=False)]
-    is_troubled = row.state in TROUBLED
-    is_explained = is_troubled or row.overdue_at is not None
+def entry_of(record: Record, folder: Path, price: float | None) -> Entry:
+    """Return what the page shows of a record."""
+    groups, others = _by_song(record)
+    songs = [_song(clip, group, folder) for clip, group in zip(record.clips, groups, strict=False)]
+    is_troubled = record.state in TROUBLED
+    is_explained = is_troubled or record.overdue_at is not None
     return Entry(
-        number=row.number,
-        key=row.key,
-        operation=row.operation,
-        state=row.state,
-        task_id=row.task_id,
-        reason=row.reason or None if is_explained else None,
-        request=json.dumps(row.request, indent=2, ensure_ascii=False) if is_troubled else None,
-        credits=_credits(row, price),
+        number=record.number,
+        key=record.key,
+        operation=record.operation,
+        state=record.state,
+        task_id=record.task_id,
+        reason=record.reason or None if is_explained else None,
+        request=json.dumps(record.request, indent=2, ensure_ascii=False) if is_troubled else None,
+        credits=_credits(record, price),
         songs=songs,
         others=[(name, url) for name in others if (url := _address(name, folder)) is not None],
     )
 
 
-def _credits(row: Row, price: float | None) -> float | None:
+def _credits(record: Record, price: float | None) -> float | None:
     """Return what a record has cost, or may have; by its price where it has no charge of its own."""
-    if row.charge is not None:
-        return row.charged or None
+    if record.charge is not None:
+        return record.charged or None
     # Also what an earlier attempt has cost and did not give back.
-    paid = row.attempts - row.refunds + (row.state == "uncertain")
+    paid = record.attempts - record.refunds + (record.state == "uncertain")
     return None if price is None or not paid else paid * price
 
 
@@ -219,9 +219,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _by_song(row: Row) -> tuple[list[list[str]], list[str]]:
+def _by_song(record: Record) -> tuple[list[list[str]], list[str]]:
     """Return the files of each clip, and those that belong to none."""
-    groups, count = row.files_by_clip(), len(row.clips)
+    groups, count = record.files_by_clip(), len(record.clips)
     groups += [[] for _ in range(count - len(groups))]
     return groups[:count], [name for group in groups[count:] for name in group]
 

@@ -16,7 +16,7 @@ from musicapi_async._arguments import usable_path
 from musicapi_async._fields import fields_of
 from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.keys import KEY_VERSION, digest_of
-from musicapi_async.bulk.states import Planned, Row
+from musicapi_async.bulk.records import Planned, Record
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.families import operations
 
@@ -26,7 +26,6 @@ __all__ = [
     "RequestsFile",
     "checked_key",
     "class_of",
-    "known_kinds",
     "planned_of",
     "price_list",
     "read_requests",
@@ -36,8 +35,8 @@ __all__ = [
 LONGEST_KEY: Final = 200
 TOGETHER: Final = 1000
 """Lines that are read at once."""
-OWN: Final = ("operation", "key")
-"""What of a line is no field of its request."""
+LINE_FIELDS: Final = ("operation", "key")
+"""Fields of a line that are no fields of its request."""
 
 
 class BadLine(NamedTuple):
@@ -72,11 +71,11 @@ class Keys:
         return Planned(key=key, operation=operation, request=request.to_wire(), key_version=KEY_VERSION)
 
     def is_new(self, key: str) -> bool:
-        """Tell whether a key that was given came for the first time."""
+        """Return whether a key given by the user occurs for the first time."""
         return self._count(f"given {key}") == 1
 
     def close(self) -> None:
-        """Forget them all."""
+        """Forget all keys."""
         if "_seen" in self.__dict__:
             self._seen.close()
 
@@ -87,7 +86,7 @@ class Keys:
 
 
 class RequestsFile:
-    """The requests of a file, one by one, each checked: with ``for``, or with ``async for``, which blocks nobody.
+    """The requests of a file, one by one, each checked: with ``for``, or with ``async for``, which reads in a thread.
 
     Raises OSError when the file cannot be read.
     """
@@ -124,27 +123,27 @@ def _read(path: Path, operation: str | None) -> Iterator[Planned | BadLine]:
         closing(Keys()) as keys,
         path.open(encoding="utf-8-sig", errors="surrogateescape", newline="" if is_csv else None) as lines,
     ):
-        for number, row in _csv_rows(lines) if is_csv else _json_rows(lines):
-            if isinstance(row, BadLine):
-                yield row
+        for number, line in _csv_lines(lines) if is_csv else _json_lines(lines):
+            if isinstance(line, BadLine):
+                yield line
                 continue
             try:
-                yield planned_of(row, keys, operation, is_text=is_csv)
+                yield planned_of(line, keys, operation, is_text=is_csv)
             except InvalidRequestError as error:
                 yield BadLine(number, error.field, error.message)
 
 
-def planned_of(row: Mapping[str, Any], keys: Keys, operation: str | None = None, *, is_text: bool = False) -> Planned:
+def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None, *, is_text: bool = False) -> Planned:
     """Check one request; with ``is_text`` its values are texts, as in CSV.
 
     Raises InvalidRequestError, naming the field.
     """
-    kind = _kind_of(row.get("operation") or operation)
-    given = {name: value for name, value in row.items() if name not in OWN and value is not None}
+    request_class = _class_named(line.get("operation") or operation)
+    given = {name: value for name, value in line.items() if name not in LINE_FIELDS and value is not None}
     if is_text:
-        given = _values_of(kind, given)
-    request = kind(**given)
-    key = row.get("key")
+        given = _values_of(request_class, given)
+    request = request_class(**given)
+    key = line.get("key")
     if key is None or key == "":
         return keys.planned(request, given)
     key = checked_key(key)
@@ -154,25 +153,25 @@ def planned_of(row: Mapping[str, Any], keys: Keys, operation: str | None = None,
 
 
 def checked_key(key: object) -> str:
-    """Return a row's key; raises InvalidRequestError for what cannot be one."""
+    """Return a key that can be one; raises InvalidRequestError for anything else."""
     if not isinstance(key, str) or not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
         message = f"key is {key!r}; it must be text of at most {LONGEST_KEY} printable characters"
         raise InvalidRequestError(message, "key", key, LONGEST_KEY)
     return key
 
 
-def request_of(row: Row) -> TaskRequest[Any]:
-    """Make a row's request again."""
-    return _kind_of(row.operation).from_wire(row.request)
+def request_of(record: Record) -> TaskRequest[Any]:
+    """Return the request of a record as a value again."""
+    return _class_named(record.operation).from_wire(record.request)
 
 
-def class_of(row: Row) -> type[TaskRequest[Any]]:
+def class_of(record: Record) -> type[TaskRequest[Any]]:
     """Return the request class of a record; its request itself need not be valid any more."""
-    return _kind_of(row.operation)
+    return _class_named(record.operation)
 
 
-def _kind_of(name: object) -> type[TaskRequest[Any]]:
-    known = known_kinds()
+def _class_named(name: object) -> type[TaskRequest[Any]]:
+    known = task_operations()
     if isinstance(name, str) and name in known:
         return known[name]
     if name is None:
@@ -183,30 +182,30 @@ def _kind_of(name: object) -> type[TaskRequest[Any]]:
 
 
 @functools.cache
-def known_kinds() -> Mapping[str, type[TaskRequest[Any]]]:
+def task_operations() -> Mapping[str, type[TaskRequest[Any]]]:
     """Return the operations that start a task, by name."""
-    return {kind.operation_name(): kind for kind in operations() if issubclass(kind, TaskRequest)}
+    return {one.operation_name(): one for one in operations() if issubclass(one, TaskRequest)}
 
 
 def price_list() -> dict[str, float | None]:
-    """Return what operations cost by the contract, by name; None where that is not known."""
-    return {name: kind.credits for name, kind in known_kinds().items()}
+    """Return the listed price of each operation in credits, by name; None where it is not known."""
+    return {name: one.credits for name, one in task_operations().items()}
 
 
-def _json_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
+def _json_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_object_of)
+            fields = json.loads(line, object_pairs_hook=_object_of)
         except _TwiceError as error:
             yield number, BadLine(number, error.name, f"{error.name!r} is there twice")
         except (ValueError, RecursionError) as error:
             yield number, BadLine(number, None, f"it is no JSON: {error}")
         else:
-            is_object = isinstance(row, dict)
-            wrong = BadLine(number, None, f"it must be an object, not {type(row).__name__}")
-            yield number, row if is_object else wrong
+            is_object = isinstance(fields, dict)
+            wrong = BadLine(number, None, f"it must be an object, not {type(fields).__name__}")
+            yield number, fields if is_object else wrong
 
 
 class _TwiceError(Exception):
@@ -226,7 +225,7 @@ def _object_of(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
+def _csv_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
     reader = csv.reader(lines, strict=True)
     names: list[str] | None = None
     try:
@@ -240,7 +239,7 @@ def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | B
                     yield reader.line_num, wrong
                     return
             else:
-                yield reader.line_num, _csv_row(reader.line_num, names, cells)
+                yield reader.line_num, _csv_line(reader.line_num, names, cells)
     except csv.Error as error:
         yield reader.line_num, BadLine(reader.line_num, None, f"it is no CSV: {error}")
 
@@ -253,7 +252,7 @@ def _column_twice(number: int, names: Sequence[str]) -> BadLine | None:
     return None
 
 
-def _csv_row(number: int, names: Sequence[str], cells: Sequence[str]) -> Mapping[str, str] | BadLine:
+def _csv_line(number: int, names: Sequence[str], cells: Sequence[str]) -> Mapping[str, str] | BadLine:
     if len(cells) > len(names):
         return BadLine(number, None, "it has more cells than the first line has names")
     for place, (name, cell) in enumerate(zip(names, cells, strict=False), 1):
@@ -262,8 +261,8 @@ def _csv_row(number: int, names: Sequence[str], cells: Sequence[str]) -> Mapping
     return {name: cell for name, cell in zip(names, cells, strict=False) if name and cell}
 
 
-def _values_of(kind: type[TaskRequest[Any]], texts: Mapping[str, str]) -> dict[str, Any]:
-    types = {field.name: str(field.type) for field in fields_of(kind)}
+def _values_of(request_class: type[TaskRequest[Any]], texts: Mapping[str, str]) -> dict[str, Any]:
+    types = {field.name: str(field.type) for field in fields_of(request_class)}
     return {name: _value_of(text, types.get(name, "str")) for name, text in texts.items()}
 
 

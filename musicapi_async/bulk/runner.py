@@ -1,21 +1,19 @@
-"""Thousands of songs: rows of a store, sent once each, waited for, and brought home."""
+"""Execution of a journal's records: submit each once, wait for its task, save the result."""
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine import engine_of
-from musicapi_async._request import TaskRequest
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.collecting import Collector, Finish, Outcome
-from musicapi_async.bulk.outage import Outage
-from musicapi_async.bulk.states import PAGE, Row, Store
-from musicapi_async.bulk.submitting import NotAcceptedError, Submitter
-from musicapi_async.bulk.todo import ToDo
-from musicapi_async.bulk.waiting import Patience
+from musicapi_async.bulk.collecting import Collector, Outcome
+from musicapi_async.bulk.journal import PAGE_SIZE, Journal
+from musicapi_async.bulk.records import Record
+from musicapi_async.bulk.saving import ResultSink
+from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
+from musicapi_async.bulk.waiting import Outage, Patience
 from musicapi_async.errors import JournalError
 
 __all__ = ["Runner"]
@@ -23,23 +21,22 @@ __all__ = ["Runner"]
 logger: Final = logging.getLogger("musicapi")
 
 LEARNT: Final = "learnt"
+"""Name under which the journal keeps the estimates of task durations."""
 
 
 class Runner:
-    """Works through a store's rows, at most ``in_flight`` at once: an async iterator of outcomes.
+    """Works through a journal's records, at most ``in_flight`` at once: an async iterator of outcomes.
 
-    What an earlier run left unfinished comes first: it is paid for. Every paid request is in the store before its first
-    byte leaves, and its id before anything else is done with it; all waiting (for a turn, after a 429) comes before.
-    What the service refuses for good (no credits, a wrong key, a retired operation) stops the creating; what is in
-    flight is brought home, then the error is raised.
+    Records that an earlier run left unfinished come first: they are paid for. An error that every request would meet
+    (no credits, a wrong key, a retired operation) stops the submissions; the tasks in flight are completed, then it is
+    raised.
     """
 
     def __init__(
         self,
         client: MusicAPI,
-        store: Store,
-        request_of: Callable[[Row], TaskRequest[Any]],
-        finish: Finish,
+        journal: Journal,
+        sink: ResultSink,
         budget: Budget,
         *,
         in_flight: int,
@@ -48,34 +45,34 @@ class Runner:
         outage: float,
     ) -> None:
         self._client = client
-        self._store = store
+        self._journal = journal
         self._budget = budget
         self._in_flight = in_flight
         pauses = Outage(outage)
-        self._to_do = ToDo(store, attempts, pauses.release)
-        self._submitter = Submitter(client, store, request_of, budget, pauses, self._to_do)
+        self._queue = WorkQueue(journal, attempts, pauses)
+        self._submitter = Submitter(client, journal, budget, pauses, self._queue)
         patience = Patience(timeout, outage)
         self._collector = Collector(
-            client, store, finish, budget, self._to_do, patience, in_flight=in_flight, attempts=attempts
+            client, journal, sink, budget, self._queue, patience, in_flight=in_flight, attempts=attempts
         )
         self._has_checked = False
         """True when overdue tasks were polled once more, at the end."""
         self._has_begun = False
         self._workers: list[asyncio.Task[None]] = []
-        self._at_work = 0
+        self._active = 0
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(in_flight)
 
     @property
     def stopped_by(self) -> BaseException | None:
-        """Why nothing more is submitted; raised when all that was started has been delivered."""
-        return self._to_do.stopped_by
+        """The error that stopped the submissions; raised once every outcome has been returned."""
+        return self._queue.stopped_by
 
     def stop(self, error: BaseException) -> None:
-        """Create nothing more, because of this error."""
-        self._to_do.stop(error)
+        """Submit nothing more, because of this error."""
+        self._queue.stop(error)
 
     def __aiter__(self) -> Self:
-        """Return itself: a run is gone through once."""
+        """Return itself: a run is iterated once."""
         return self
 
     async def __anext__(self) -> Outcome:
@@ -84,48 +81,48 @@ class Runner:
             if self.stopped_by is not None:
                 raise self.stopped_by  # closed before it began
             await self._begin()
-        while self._at_work or not self._outcomes.empty():
+        while self._active or not self._outcomes.empty():
             outcome = await self._outcomes.get()
             if outcome is not None:
                 return outcome
-        await self._over()
+        await self._finish()
         if self.stopped_by is not None:
             raise self.stopped_by
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
-        self.stop(JournalError(self._store.name, "the run on it was closed; another one goes on"))
+        """Stop at once: nothing more is submitted or waited for; submissions in flight get their response."""
+        self.stop(JournalError(self._journal.name, "the run on it was closed; another one resumes it"))
         await complete(self._close())
 
     async def _close(self) -> None:
         await asyncio.gather(*map(self._end, self._workers))
-        await self._to_do.aclose()
-        await self._over()
+        await self._queue.aclose()
+        await self._finish()
 
     async def _begin(self) -> None:
-        if self._store.runs:
-            raise JournalError(self._store.name, "another run is at work on it")
-        self._store.runs.add(self)
+        if self._journal.runs:
+            raise JournalError(self._journal.name, "another run is at work on it")
+        self._journal.runs.add(self)
         self._has_begun = True
         try:
-            engine_of(self._client).restore_state(await self._store.recall(LEARNT))
+            engine_of(self._client).restore_state(await self._journal.recall(LEARNT))
             await self._budget.open()
         except BaseException as error:
-            self._store.runs.discard(self)
+            self._journal.runs.discard(self)
             self.stop(error)
             raise
-        self._at_work = self._in_flight
+        self._active = self._in_flight
         for _ in range(self._in_flight):
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.append(worker)
             engine_of(self._client).end_on_close(worker)
 
-    async def _over(self) -> None:
-        """Keep what was learnt for the next run."""
-        if self in self._store.runs:
-            self._store.runs.discard(self)
-            await self._store.remember(LEARNT, engine_of(self._client).export_state())
+    async def _finish(self) -> None:
+        """Store the estimates of task durations for the next run."""
+        if self in self._journal.runs:
+            self._journal.runs.discard(self)
+            await self._journal.remember(LEARNT, engine_of(self._client).export_state())
 
     async def _end(self, worker: asyncio.Task[None]) -> None:
         await engine_of(self._client).wait_for_response(worker)
@@ -136,8 +133,8 @@ class Runner:
         try:
             is_over = False
             while not is_over:
-                while (row := await self._to_do.next()) is not None:
-                    outcome = await self._process(row)
+                while (record := await self._queue.next()) is not None:
+                    outcome = await self._process(record)
                     if outcome is not None:
                         await self._outcomes.put(outcome)
                 is_over = not await self._check_overdue()
@@ -147,32 +144,32 @@ class Runner:
             logger.exception("a bulk run stops")
             self.stop(error)
         finally:
-            self._at_work -= 1
-            # Wake whoever waits: perhaps this was the last.
+            self._active -= 1
+            # Wake the iterator: this may have been the last worker.
             if self._outcomes.empty():
                 self._outcomes.put_nowait(None)
 
-    async def _process(self, row: Row) -> Outcome | None:
-        """Do what is left to do with a record; None when it is tried again, or was not begun."""
-        if row.state != "planned":
-            return await self._collector.resume(row)
+    async def _process(self, record: Record) -> Outcome | None:
+        """Complete a record and return its outcome; None when it is sent again, or was not begun."""
+        if record.state != "planned":
+            return await self._collector.resume(record)
         try:
-            accepted = await self._submitter.submit(row)
+            accepted = await self._submitter.submit(record)
         except NotAcceptedError as refused:
-            # What is still planned has no outcome yet: it is retried, or the next run makes it.
+            # A record that is still planned has no outcome yet: it is retried, or the next run submits it.
             is_planned = self._submitter.note_failed(refused)
-            return None if is_planned else Outcome(row=refused.row, error=refused.error)
+            return None if is_planned else Outcome(record=refused.record, error=refused.error)
         return None if accepted is None else await self._collector.collect(*accepted)
 
     async def _check_overdue(self) -> bool:
         """Poll all overdue tasks once more, when nothing else is left; True when there may be more to do then."""
-        if self._at_work > 1 or self._has_checked or self._to_do.is_closed:
+        if self._active > 1 or self._has_checked or self._queue.is_closed:
             return False
         self._has_checked = True
         after = 0
-        while found := await self._store.rows("accepted", after, PAGE):
+        while found := await self._journal.records("accepted", after, PAGE_SIZE):
             after = found[-1].number
-            checks = (self._collector.check_last(row) for row in found if row.is_overdue)
+            checks = (self._collector.check_last(record) for record in found if record.is_overdue)
             for outcome in filter(None, await asyncio.gather(*checks)):
                 await self._outcomes.put(outcome)
         return True

@@ -1,4 +1,4 @@
-"""What a task has made, as files in a folder: audio, cover and what is known, for each clip."""
+"""Delivery of a task's result: kept in memory, or written to a folder as audio, cover and a ``.json`` of each clip."""
 
 import asyncio
 import logging
@@ -8,37 +8,37 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from string import Formatter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from musicapi_async._client import MusicAPI
-from musicapi_async.bulk.states import Facts, Row
+from musicapi_async.bulk.records import Record
 from musicapi_async.errors import DownloadError, InvalidRequestError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_usual_suffix, kind_of
 from musicapi_async.media.names import LONGEST_PART, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
 from musicapi_async.results.base import Result
 
-__all__ = ["NAMES", "HandOver", "Saver", "clips_in", "make_ready"]
+__all__ = ["NAMES", "FileSink", "MemorySink", "ResultSink", "clips_in", "prepare_folder"]
 
 logger: Final = logging.getLogger("musicapi")
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
 END: Final = ".{ext}"
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
-LONGEST_NAME: Final = 240
+MAX_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
-LONGEST_OPERATION: Final = 30
+MAX_OPERATION: Final = 30
 SECRETS: Final = frozenset({"webhook_secret"})
-"""What of a request is in no file that is shown around."""
+"""Fields of a request that are written to no file: files are passed on."""
 STALE: Final = 600.0
-"""Seconds after which nobody writes to a file any more."""
-AT_ONCE: Final = 8
-"""Files that are fetched at once."""
+"""Seconds after which a partial file is taken for abandoned."""
+MAX_DOWNLOADS: Final = 8
+"""Downloads at once."""
 SONGS: Final = KINDS - PICTURES
 
 
-def make_ready(folder: Path) -> None:
-    """Make the folder, and remove what a killed process has half written there; raises DownloadError."""
+def prepare_folder(folder: Path) -> None:
+    """Make the folder, and remove partial files of killed processes in it; raises DownloadError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for partial in folder.glob(f".{'[0-9a-f]' * 16}.part"):
@@ -51,75 +51,82 @@ def make_ready(folder: Path) -> None:
 
 
 def clips_in(result: Any) -> Sequence[Clip]:
-    """Return the clips that are worth a file: of a continuation with its whole song the song."""
+    """Return the clips of a result to save: of a continuation with its whole song, the song."""
     parts = result if isinstance(result, Sequence) else ()
     return [clip for part in parts if (clip := _clip_of(part)) is not None]
 
 
-class HandOver:
-    """Writes no files: the songs are handed over, and what is known of their clips is kept."""
+class ResultSink(Protocol):
+    """Destination of a task's result."""
 
-    takes_time = False
+    writes_files: bool
+    """False where nothing is downloaded or written."""
 
-    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
-        """Write nothing."""
-        del row, result
+    async def save(self, record: Record, result: Any, /) -> Sequence[str]:
+        """Write the result's files and return their names; those of an interrupted call are used again."""
+        ...
+
+
+class MemorySink:
+    """Sink that writes no files: results are delivered with the outcome alone."""
+
+    writes_files = False
+
+    async def save(self, record: Record, result: Any, /) -> Sequence[str]:
+        """Return no names: nothing is written."""
+        del record, result
         return ()
 
-    def known(self, result: Any, /) -> Facts:
-        """Return what is known of a result's clips, as JSON takes it."""
-        return Facts(clips=[clip.to_dict() for clip in clips_in(result)])
 
+class FileSink:
+    """Sink that writes into a folder, under names of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``."""
 
-class Saver(HandOver):
-    """Writes files into a folder, under names made of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``."""
-
-    takes_time = True
+    writes_files = True
 
     def __init__(self, client: MusicAPI, folder: Path, names: str = NAMES) -> None:
         self._client = client
         self._folder = folder
-        self._names = _checked(names)
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._names = _checked_template(names)
+        self._slots = asyncio.Semaphore(MAX_DOWNLOADS)
 
-    async def __call__(self, row: Row, result: Any, /) -> Sequence[str]:
-        """Fetch what is not there yet, and return the names of all files; raises DownloadError."""
+    async def save(self, record: Record, result: Any, /) -> Sequence[str]:
+        """Download the files that are not there yet, and return the names of all; raises DownloadError."""
         clips = clips_in(result)
-        saved = _files_by_clip(row)
-        stem = self._stem(row, Clip(clip_id=row.task_id or "task", title=row.operation))
-        saving = [self._save(row, clip, number, saved.get(clip.clip_id)) for number, clip in enumerate(clips, 1)]
+        saved = _files_by_clip(record)
+        stem = self._stem(record, Clip(clip_id=record.task_id or "task", title=record.operation))
+        saving = [self._save(record, clip, number, saved.get(clip.clip_id)) for number, clip in enumerate(clips, 1)]
         if isinstance(result, DownloadFiles):
             saving = [self._save_file(f"{stem}-{number}", file) for number, file in enumerate(result, 1)]
         if not clips:
-            known = result.to_dict() if isinstance(result, Result) else result
-            saving.append(self._write(stem, row, {"result": known}))
-        # Each is seen through, also when another fails: what came is kept.
+            data = result.to_dict() if isinstance(result, Result) else result
+            saving.append(self._write(stem, record, {"result": data}))
+        # Each is completed, also when another fails: the files that came are kept.
         written = await asyncio.gather(*saving, return_exceptions=True)
         for found in written:
             if isinstance(found, BaseException):
                 raise found
         return [name for names in written if not isinstance(names, BaseException) for name in names]
 
-    async def _save(self, row: Row, clip: Clip, number: int, saved: list[str] | None) -> list[str]:
+    async def _save(self, record: Record, clip: Clip, number: int, saved: list[str] | None) -> list[str]:
         if saved is not None:
             return saved
-        stem = self._stem(row, clip, number)
+        stem = self._stem(record, clip, number)
         names = [await self._fetch(stem, clip)] if clip.audio_url else []
         if clip.image_url:
             names += await self._fetch_cover(f"{stem}-cover", clip.image_url)
-        return [*names, *await self._write(stem, row, {"clip": clip.to_dict(), "raw": clip.raw})]
+        return [*names, *await self._write(stem, record, {"clip": clip.to_dict(), "raw": clip.raw})]
 
     async def _save_file(self, stem: str, file: DownloadFile) -> list[str]:
         return [await self._fetch(stem, file)]
 
     async def _fetch_cover(self, stem: str, url: str) -> list[str]:
-        """Fetch the cover image; a song without one is still a song."""
+        """Download the cover image; a song without one is complete all the same."""
         try:
             name = await self._fetch(stem, url, PICTURES)
         except DownloadError as error:
             logger.warning("no cover for %s: %s", stem, error.reason)
             return []
-        # Any text may be fetched by its address; this one is no picture.
+        # The address may lead to anything; this is no picture.
         if Path(name).suffix.removeprefix(".") not in PICTURES:
             logger.warning("no cover for %s: its host sent something else", stem)
             with suppress(OSError):
@@ -128,15 +135,15 @@ class Saver(HandOver):
         return [name]
 
     async def _fetch(self, stem: str, source: Clip | DownloadFile | str, kinds: AbstractSet[str] = SONGS) -> str:
-        """Fetch a file, unless it is there: it appears under its name only when it is whole."""
-        there = await asyncio.to_thread(self._there, stem, kinds)
-        if there is not None:
-            return there
-        async with self._at_once:
+        """Download a file, unless it is there: it appears under its name only when it is whole."""
+        existing = await asyncio.to_thread(self._existing, stem, kinds)
+        if existing is not None:
+            return existing
+        async with self._slots:
             return (await self._client.download(source, self._folder / stem)).path.name
 
-    def _there(self, stem: str, kinds: AbstractSet[str]) -> str | None:
-        """Return the name of a file of one of these kinds that is there, and is what its name says."""
+    def _existing(self, stem: str, kinds: AbstractSet[str]) -> str | None:
+        """Return the name of an existing file of one of these formats whose content fits its name."""
         for kind in sorted(kinds):
             with suppress(OSError), (self._folder / f"{stem}.{kind}").open("rb") as file:
                 found = kind_of(file.read(FIRST_BYTES))
@@ -144,49 +151,49 @@ class Saver(HandOver):
                     return f"{stem}.{kind}"
         return None
 
-    async def _write(self, stem: str, row: Row, known: dict[str, Any]) -> list[str]:
+    async def _write(self, stem: str, record: Record, content: dict[str, Any]) -> list[str]:
         path = self._folder / f"{stem}.json"
-        request = {name: value for name, value in row.request.items() if name not in SECRETS}
-        about = {"key": row.key, "operation": row.operation, "task_id": row.task_id, "request": request}
+        request = {name: value for name, value in record.request.items() if name not in SECRETS}
+        about = {"key": record.key, "operation": record.operation, "task_id": record.task_id, "request": request}
         try:
-            await asyncio.to_thread(write_text, path, json_text(about | known) + "\n")
+            await asyncio.to_thread(write_text, path, json_text(about | content) + "\n")
         except OSError as error:
-            raise DownloadError(f"task {row.task_id}", str(path), error.strerror or str(error)) from error
+            raise DownloadError(f"task {record.task_id}", str(path), error.strerror or str(error)) from error
         return [path.name]
 
-    def _stem(self, row: Row, clip: Clip, number: int = 1) -> str:
+    def _stem(self, record: Record, clip: Clip, number: int = 1) -> str:
         return self._names.format(
-            index=row.number,
-            key=id_for_name(row.key),
+            index=record.number,
+            key=id_for_name(record.key),
             title=title_for_name(clip.title),
             # Two clips of a task must not have one name.
             clip_id=id_for_name(clip.clip_id) or f"clip{number}",
-            operation=row.operation.replace(".", "-"),
+            operation=record.operation.replace(".", "-"),
         )
 
 
-def _files_by_clip(row: Row) -> dict[str, list[str]]:
+def _files_by_clip(record: Record) -> dict[str, list[str]]:
     """Return the files of clips that were saved while the rest of their task was not finished, by clip id."""
-    if row.state != "accepted":
-        return {}  # its clips may be known without their files
-    groups = zip(row.clips, row.files_by_clip(), strict=False)
+    if record.state != "accepted":
+        return {}  # its clips may be recorded without their files
+    groups = zip(record.clips, record.files_by_clip(), strict=False)
     return {str(clip["clip_id"]): names for clip, names in groups if names}
 
 
-def _checked(names: str) -> str:
-    """Return the template without its end; raises InvalidRequestError when it cannot name files."""
+def _checked_template(names: str) -> str:
+    """Return the template without its ending; raises InvalidRequestError when it cannot name files."""
     limit = (
         f"fields {', '.join(FIELDS)}; {{clip_id}} among them, {END} once, at the end; no folders, "
-        f"and no name longer than {LONGEST_NAME} bytes"
+        f"and no name longer than {MAX_NAME} bytes"
     )
     try:
         used = {field for _, field, _, _ in Formatter().parse(names) if field is not None}
         longest = {"index": 10**8, "key": "k" * LONGEST_PART, "clip_id": "c" * LONGEST_PART}
-        sample = names.format(**longest, title="t" * TITLE_BYTES, operation="o" * LONGEST_OPERATION, ext="jpeg")
+        sample = names.format(**longest, title="t" * TITLE_BYTES, operation="o" * MAX_OPERATION, ext="jpeg")
     except (ValueError, KeyError, IndexError, AttributeError) as error:
         raise InvalidRequestError(f"names is {names!r}: {error}; it takes {limit}", "names", names, limit) from error
     is_known = used <= set(FIELDS) and "clip_id" in used and names.count("{ext") == 1 and names.endswith(END)
-    if not is_known or Path(sample).name != sample or len(sample.encode()) > LONGEST_NAME:
+    if not is_known or Path(sample).name != sample or len(sample.encode()) > MAX_NAME:
         raise InvalidRequestError(f"names is {names!r}; it takes {limit}", "names", names, limit)
     return names.removesuffix(END)
 

@@ -1,4 +1,4 @@
-"""The journal's tables, how older ones become today's, and rows to values and back."""
+"""Tables of the journal's file, the migrations from older formats, and the conversion of rows to records."""
 
 import json
 import secrets
@@ -6,14 +6,24 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from musicapi_async.bulk.keys import KEY_VERSION, LOOKS_AUTOMATIC, digest_of, fields_in
-from musicapi_async.bulk.states import Row, State
+from musicapi_async.bulk.keys import AUTOMATIC_KEY, KEY_VERSION, digest_of, fields_in
+from musicapi_async.bulk.records import Record, State
 from musicapi_async.errors import JournalError
 
-__all__ = ["APPLICATION", "COLUMNS", "TAKE_OVER", "VERSION", "ask", "prepare", "row_of", "to_json", "to_text"]
+__all__ = [
+    "APPLICATION",
+    "COLUMNS",
+    "TAKE_OVER",
+    "VERSION",
+    "prepare",
+    "record_of",
+    "select_value",
+    "to_json",
+    "to_text",
+]
 
 APPLICATION: Final = 0x4D757341
-"""What marks the file as ours: ``MusA``."""
+"""Application id of the file, ``MusA`` as a number."""
 COLUMNS: Final = (
     "number, key, operation, request, state, task_id, attempts, reason, sent_at, accepted_at, ended_at, "
     "clips, files, refunds, charge, charged, overdue_at, key_version, former_key"
@@ -22,7 +32,7 @@ TAKE_OVER: Final = (
     "operation = coalesce(next_operation, operation), request = coalesce(next_request, request), "
     "next_operation = NULL, next_request = NULL"
 )
-"""Has a row's request be the one to send next, in an UPDATE."""
+"""Assignments of an UPDATE that make the corrected request the one to send."""
 
 FIRST: Final = (
     """
@@ -62,7 +72,7 @@ def _compute_keys(connection: sqlite3.Connection) -> None:
     """Give the rows with automatic keys of version 1 the keys of version 2, computed from their requests."""
     connection.execute("CREATE TEMP TABLE digest (number INTEGER PRIMARY KEY, value TEXT NOT NULL)")
     for number, key, operation, request in connection.execute("SELECT number, key, operation, request FROM row"):
-        if not LOOKS_AUTOMATIC.fullmatch(key):
+        if not AUTOMATIC_KEY.fullmatch(key):
             continue
         try:
             sent = json.loads(request)
@@ -122,7 +132,7 @@ THIRD: Final = (
     "DELETE FROM kept WHERE name IN ('planned file', 'trial')",
 )
 STEPS: Final[Sequence[Sequence[str | Callable[[sqlite3.Connection], None]]]] = (FIRST, SECOND, THIRD)
-"""What makes each version of the one before; never changed once released."""
+"""Migrations to each version from the one before; never changed once released."""
 VERSION: Final = len(STEPS)
 
 
@@ -132,15 +142,15 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     Raises JournalError when the file is something else, comes from a newer version, or is damaged.
     """
     try:
-        version = ask(connection, "PRAGMA user_version")
-        is_ours = ask(connection, "PRAGMA application_id") == APPLICATION
-        if not is_ours and ask(connection, "SELECT count(*) FROM sqlite_master"):
+        version = select_value(connection, "PRAGMA user_version")
+        is_ours = select_value(connection, "PRAGMA application_id") == APPLICATION
+        if not is_ours and select_value(connection, "SELECT count(*) FROM sqlite_master"):
             raise JournalError(path, "it is another program's database")
         if version > VERSION:
             reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
             raise JournalError(path, reason)
-        if version and (told := ask(connection, "PRAGMA quick_check(1)")) != "ok":
-            raise JournalError(path, f"it is damaged: {told}")
+        if version and (found := select_value(connection, "PRAGMA quick_check(1)")) != "ok":
+            raise JournalError(path, f"it is damaged: {found}")
         # FULL: with less, a commit can be lost when the power is cut. WAL: one flush to the disk for each.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -165,19 +175,19 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("COMMIT")
 
 
-def row_of(found: Sequence[Any]) -> Row:
-    """Read a row in the order of ``COLUMNS``."""
+def record_of(found: Sequence[Any]) -> Record:
+    """Return the record in a row with the columns ``COLUMNS``."""
     number, key, operation, request, state, task_id, attempts, reason, *rest = found
     sent_at, accepted_at, ended_at, clips, files, refunds, charge, charged, overdue_at, key_version, former_key = rest
-    known: State = state
-    return Row(
+    known_state: State = state
+    return Record(
         number=number,
         key=key,
         operation=operation,
         request=json.loads(request),
         key_version=key_version,
         former_key=former_key,
-        state=known,
+        state=known_state,
         task_id=task_id,
         attempts=attempts,
         refunds=refunds,
@@ -196,7 +206,7 @@ def row_of(found: Sequence[Any]) -> Row:
 def to_json(value: object) -> str:
     """Return a JSON value as it is stored."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # Half a letter, as the service's JSON may hold, becomes the escape it came as.
+    # A lone surrogate, as the service's JSON may hold, becomes the escape it came as.
     return text if _is_whole(text) else json.dumps(value, separators=(",", ":"))
 
 
@@ -215,6 +225,6 @@ def _is_whole(text: str) -> bool:
     return True
 
 
-def ask(connection: sqlite3.Connection, question: str) -> Any:
+def select_value(connection: sqlite3.Connection, query: str) -> Any:
     """Return the first value that a query finds."""
-    return connection.execute(question).fetchone()[0]
+    return connection.execute(query).fetchone()[0]

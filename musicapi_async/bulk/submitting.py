@@ -1,20 +1,20 @@
-"""Submission of planned records: each paid for once, within the limit of credits, through outages of the service."""
+"""The queue of a journal's records, and the submission of the planned ones: once each, within the limit of credits."""
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine import engine_of
-from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task
+from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.guard import Guard
-from musicapi_async.bulk.outage import Outage
-from musicapi_async.bulk.states import Facts, Row, State, Store
-from musicapi_async.bulk.todo import ToDo
+from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, Journal, records_in
+from musicapi_async.bulk.records import UNFINISHED, Changes, Record, State
+from musicapi_async.bulk.requests_file import request_of
+from musicapi_async.bulk.waiting import Outage
 from musicapi_async.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -32,14 +32,14 @@ from musicapi_async.errors import (
     UncertainSubmissionError,
 )
 
-__all__ = ["NotAcceptedError", "Submitter"]
+__all__ = ["NotAcceptedError", "Submitter", "WorkQueue"]
 
 logger: Final = logging.getLogger("musicapi")
 
 MAX_SUBMISSIONS: Final = 8
-"""Submissions in flight: so many are uncertain at most when the process is killed."""
+"""Submissions in flight: at most so many are uncertain when the process is killed."""
 MAX_IN_A_ROW: Final[Mapping[State, int]] = {"planned": 10, "uncertain": 8, "refused": 20}
-"""So many that were not accepted, one after the other: it is not the requests, and nothing more is sent."""
+"""Submissions in a row that were not accepted, by the state they ended in, after which nothing more is sent."""
 STOPPING: Final = (
     AuthenticationError,
     BudgetExceededError,
@@ -50,18 +50,136 @@ STOPPING: Final = (
     RetiredError,
     SubscriptionError,
 )
-"""What every other request would meet too: nothing more is submitted."""
+"""Errors that every other request would meet too: nothing more is submitted."""
 RETRYABLE: Final = (GatewayError, RateLimitError, ServerError)
-"""What was certainly not accepted, and may be later."""
+"""Errors of requests that were certainly not accepted, and may be later."""
+
+
+class WorkQueue:
+    """Queue of a journal's records: those that are paid for and not saved yet first, then the planned ones.
+
+    Between them come the records that were refunded in an earlier run, and have attempts left.
+    """
+
+    def __init__(self, journal: Journal, attempts: int, outage: Outage) -> None:
+        self._journal = journal
+        self._outage = outage
+        self._attempts = attempts
+        self._records = self._all()
+        self._retries: deque[Record] = deque()
+        self._resumed: set[int] = set()
+        """Numbers of the records that an earlier run left."""
+        self._advancing = asyncio.Lock()
+        self.stopped_by: BaseException | None = None
+        """The error because of which nothing more is submitted."""
+        self.is_closed = False
+        """True when nothing more is resumed either."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """True when nothing more may be submitted."""
+        return self.stopped_by is not None
+
+    def stop(self, error: BaseException, *, is_for_all: bool = False) -> None:
+        """Return no planned record any more, because of this error; with ``is_for_all`` no other record either."""
+        self.stopped_by = self.stopped_by or error
+        self.is_closed |= is_for_all
+        self._outage.release()
+
+    async def next(self) -> Record | None:
+        """Return the next record, or None when there is none now."""
+        async with self._advancing:
+            while not self.is_closed and (
+                record := self._retries.popleft() if self._retries else await anext(self._records, None)
+            ):
+                if record.state != "planned" or not self.is_stopped:
+                    return record
+        return None
+
+    def retry(self, record: Record) -> None:
+        """Have ``next`` return a record once more."""
+        self._retries.append(record)
+
+    async def aclose(self) -> None:
+        """Return no record any more."""
+        self.is_closed = True
+        await self._records.aclose()
+
+    async def _all(self) -> AsyncGenerator[Record, None]:
+        for state in UNFINISHED:
+            async for record in self._of_earlier_runs(state):
+                yield record
+        # Only refunded ones: other failures are sent again only when the user says so.
+        async for record in self._of_earlier_runs("refunded", in_current_plan=True):
+            if record.attempts < self._attempts and not self.is_stopped:
+                planned = await self._journal.transition(record, "planned")
+                if planned.state == "planned":  # uncertain in a journal that has lost entries
+                    yield planned
+        await self._journal.activate_plan()
+        while not self.is_stopped and (claimed := await self._journal.claim(PAGE_SIZE)):
+            for record in claimed:
+                # It may be one that is sent again.
+                if record.number not in self._resumed:
+                    yield record
+
+    async def _of_earlier_runs(self, state: State, *, in_current_plan: bool = False) -> AsyncGenerator[Record, None]:
+        """Yield the records in a state that this run has not brought there itself."""
+        async for record in records_in(self._journal, state, in_current_plan=in_current_plan):
+            if record.number not in self._resumed:
+                self._resumed.add(record.number)
+                yield record
 
 
 class NotAcceptedError(Exception):
-    """A record whose submission failed, as it is now, and why."""
+    """A submission failed: the record as it is now, and the error."""
 
-    def __init__(self, row: Row, error: MusicAPIError) -> None:
-        super().__init__(row, error)
-        self.row = row
+    def __init__(self, record: Record, error: MusicAPIError) -> None:
+        super().__init__(record, error)
+        self.record = record
         self.error = error
+
+
+class SubmissionRecorder:
+    """Records the progress of one submission, before and after its first byte may have been sent.
+
+    It is the hook of the client. A transition is completed although its caller is cancelled.
+    """
+
+    def __init__(self, journal: Journal, record: Record, charge: float) -> None:
+        self.record = record
+        self._charge = charge
+        self._journal = journal
+        self._task_id: str | None = None
+
+    async def before_send(self) -> None:
+        """Record that the request may be sent from now on."""
+        await complete(self._transition("sending", Changes(charge=self._charge)))
+
+    async def not_accepted(self) -> None:
+        """Record that the request was not sent, and waits."""
+        if self.record.state != "planned":
+            await complete(self._transition("planned"))
+
+    def accepted(self, task_id: str) -> None:
+        """Note the id of a task that was accepted although the worker was cancelled."""
+        self._task_id = task_id
+
+    async def end(self, state: State, reason: str) -> Record:
+        """Record how the submission ended, where it was begun."""
+        if self.record.state != "planned" or state not in {"planned", "uncertain"}:
+            await complete(self._transition(state, Changes(reason=reason)))
+        return self.record
+
+    async def cut_off(self, end: BaseException) -> None:
+        """Record the task of a submission that was cut off, or that its outcome is unknown."""
+        if self._task_id is not None:
+            await complete(self._transition("accepted", Changes(task_id=self._task_id)))
+        elif self.record.state == "sending":
+            reason = "; ".join(getattr(end, "__notes__", ())) or type(end).__name__
+            await self.end("uncertain", f"it was cut off: {reason}")
+
+    async def _transition(self, state: State, changes: Changes = NO_CHANGES) -> None:
+        self.record = await self._journal.transition(self.record, state, changes)
 
 
 class Submitter:
@@ -74,37 +192,35 @@ class Submitter:
     def __init__(
         self,
         client: MusicAPI,
-        store: Store,
-        request_of: Callable[[Row], TaskRequest[Any]],
+        journal: Journal,
         budget: Budget,
         outage: Outage,
-        to_do: ToDo,
+        queue: WorkQueue,
     ) -> None:
         self._client = client
-        self._store = store
-        self._request_of = request_of
+        self._journal = journal
         self._budget = budget
         self._outage = outage
-        self._to_do = to_do
+        self._queue = queue
         self._slots = asyncio.Semaphore(MAX_SUBMISSIONS)
         self._in_a_row: Counter[State] = Counter()
         """Requests in a row that were not accepted, by the state they ended in."""
 
-    async def submit(self, row: Row) -> tuple[Row, Task[Any]] | None:
-        """Pay for a record; None when nothing may be sent any more. Raises NotAcceptedError when it fails."""
+    async def submit(self, record: Record) -> tuple[Record, Task[Any]] | None:
+        """Submit a record and return its task; None when nothing may be sent any more. Raises NotAcceptedError."""
         async with self._slots:
             while True:
                 await self._outage.pause()
-                if self._to_do.is_stopped:
+                if self._queue.is_stopped:
                     return None
-                charge = await self._admit(row)
+                charge = await self._admit(record)
                 if charge is None:
                     continue
-                guard = Guard(self._store, row, charge)
+                recorder = SubmissionRecorder(self._journal, record, charge)
                 try:
-                    task = await self._send(guard, charge)
+                    task = await self._send(recorder, charge)
                 except ConnectionFailedError as error:
-                    row = await guard.move("planned", str(error))
+                    record = await recorder.end("planned", str(error))
                     self._note_unreachable(error)
                     continue
                 except NotAcceptedError:
@@ -112,61 +228,64 @@ class Submitter:
                     raise
                 self._outage.end()
                 self._in_a_row.clear()
-                return await self._note_accepted(guard.row, task)
+                return await self._note_accepted(recorder.record, task)
 
     def note_failed(self, refused: NotAcceptedError) -> bool:
         """Count a submission that failed, and stop the run where others would fail too; True when it is retried."""
-        row, error = refused.row, refused.error
-        self._in_a_row[row.state] += 1
+        record, error = refused.record, refused.error
+        self._in_a_row[record.state] += 1
         if isinstance(error, STOPPING):
-            self._to_do.stop(error)
-        elif self._in_a_row[row.state] >= MAX_IN_A_ROW[row.state]:
-            logger.warning("%d requests in a row are %s: nothing more is sent", self._in_a_row[row.state], row.state)
-            self._to_do.stop(error)
-        elif row.state == "planned":
-            self._to_do.again(row)
-        return row.state == "planned"
+            self._queue.stop(error)
+        elif self._in_a_row[record.state] >= MAX_IN_A_ROW[record.state]:
+            logger.warning(
+                "%d requests in a row are %s: nothing more is sent", self._in_a_row[record.state], record.state
+            )
+            self._queue.stop(error)
+        elif record.state == "planned":
+            self._queue.retry(record)
+        return record.state == "planned"
 
-    async def _admit(self, row: Row) -> float | None:
+    async def _admit(self, record: Record) -> float | None:
         """Return the charge of a request that may be sent; None when it must not be, or not yet."""
         try:
-            return await self._budget.admit(row)
+            return await self._budget.admit(record)
         except (ConnectionFailedError, *RETRYABLE) as error:
             # Without the balance the limit cannot be kept.
             self._note_unreachable(error)
         except MusicAPIError as error:
-            # No fault of the record: it stays planned.
-            self._to_do.stop(error)
+            # The record is not at fault: it stays planned.
+            self._queue.stop(error)
         return None
 
-    async def _send(self, guard: Guard, charge: float) -> Task[Any]:
-        row = guard.row
+    async def _send(self, recorder: SubmissionRecorder, charge: float) -> Task[Any]:
+        record = recorder.record
         try:
-            async with self._budget.paying(row, charge):
-                return await engine_of(self._client).submit(self._request_of(row), guard)
+            async with self._budget.paying(record, charge):
+                return await engine_of(self._client).submit(request_of(record), recorder)
         except ConnectionFailedError:
             raise
         except MusicAPIError as error:
             if len(error.task_ids) == 1:
                 # Polls show what the task is that the response names although it is an error.
                 logger.warning("task %s is taken for accepted, although: %s", error.task_ids[0], error)
-                return self._client.resume(type(self._request_of(row)), error.task_ids[0])
+                return self._client.resume(type(request_of(record)), error.task_ids[0])
             if isinstance(error, UncertainSubmissionError) or error.task_ids:
-                raise NotAcceptedError(await guard.move("uncertain", str(error)), error) from error
-            is_over = isinstance(error, RetiredError) or not isinstance(error, (*STOPPING, *RETRYABLE))
-            raise NotAcceptedError(await guard.move("refused" if is_over else "planned", str(error)), error) from error
+                raise NotAcceptedError(await recorder.end("uncertain", str(error)), error) from error
+            is_final = isinstance(error, RetiredError) or not isinstance(error, (*STOPPING, *RETRYABLE))
+            refused = await recorder.end("refused" if is_final else "planned", str(error))
+            raise NotAcceptedError(refused, error) from error
         except BaseException as end:
-            await guard.give_up(end)
+            await recorder.cut_off(end)
             raise
 
-    async def _note_accepted(self, row: Row, task: Task[Any]) -> tuple[Row, Task[Any]]:
+    async def _note_accepted(self, record: Record, task: Task[Any]) -> tuple[Record, Task[Any]]:
         try:
-            return await self._store.move(row, "accepted", Facts(task_id=task.id)), task
+            return await self._journal.transition(record, "accepted", Changes(task_id=task.id)), task
         except JournalError as error:
             error.add_note(f"{task.family} task {task.id} was accepted and paid for: {task.resumption}")
-            logger.error("%s task %s was accepted, and could not be written down: %s", task.family, task.id, error)  # noqa: TRY400
+            logger.error("%s task %s was accepted, and could not be recorded: %s", task.family, task.id, error)  # noqa: TRY400
             raise
 
     def _note_unreachable(self, error: MusicAPIError) -> None:
         if not self._outage.fail(error):
-            self._to_do.stop(error)
+            self._queue.stop(error)

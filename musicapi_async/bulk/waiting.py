@@ -1,10 +1,14 @@
-"""Waiting for accepted tasks: within a time limit, through outages, until the service no longer knows them."""
+"""Waiting for tasks within a time limit, and for the service during an outage."""
 
 import asyncio
+import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
+
+import backoff
 
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task
@@ -25,9 +29,11 @@ from musicapi_async.errors import (
     UnreadableReplyError,
 )
 
-__all__ = ["Patience", "UnansweredError", "UnknownTaskError"]
+__all__ = ["Outage", "Patience", "UnansweredError", "UnknownTaskError"]
 
 T = TypeVar("T")
+
+logger: Final = logging.getLogger("musicapi")
 
 UNKNOWN: Final = (NotFoundError, RetiredError, InvalidRequestError, PermissionDeniedError)
 """Answers to a poll that say that there will be no other, however often it is sent."""
@@ -47,6 +53,8 @@ PAUSE: Final = 0.5
 SHORTEST_WAIT: Final = 1.0
 SHORTEST_CHECK: Final = 60.0
 """Seconds, at least, between two checks of whether polls are answered."""
+MAX_DELAY: Final = 60.0
+"""Seconds between two submissions during an outage."""
 
 
 class UnknownTaskError(Exception):
@@ -155,3 +163,66 @@ async def _known(request: Callable[[], Awaitable[T]]) -> T:
             if count == MAX_UNKNOWN:
                 raise UnknownTaskError(error) from error
             await asyncio.sleep(PAUSE * count)
+
+
+class Outage:
+    """Pauses submissions while connections fail: one is sent after 1 s, 2 s, 4 s and so on, at most 60 s apart.
+
+    ``limit`` is the time in seconds with nothing but failures after which the run stops. Times are event-loop time.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._since: float | None = None
+        """When the first of the failures was noted; None while there is no outage."""
+        self._next_at = 0.0
+        self._delays: Generator[float, Any, None] = _delays()
+        self._changed = asyncio.Event()
+        self._is_released = False
+
+    async def pause(self) -> None:
+        """Return at once without an outage, else when the caller may try, or the submission of another succeeded."""
+        while self._since is not None and not self._is_released:
+            now = asyncio.get_running_loop().time()
+            if now >= self._next_at:
+                self._next_at = min(now + next(self._delays), self._since + self._limit)
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._next_at - now):
+                    await self._changed.wait()
+
+    def fail(self, error: Exception) -> bool:
+        """Note a request that failed for want of a connection; return False when the limit has been reached."""
+        now = asyncio.get_running_loop().time()
+        if self._since is None:
+            self._since, self._delays = now, _delays()
+            self._next_at = now + min(next(self._delays), self._limit)
+            self._changed.clear()
+            if self._limit:
+                logger.warning(
+                    "the service cannot be reached (%s): submissions are paused and tried again for up to %g s",
+                    error,
+                    self._limit,
+                )
+        return now - self._since < self._limit
+
+    def end(self) -> None:
+        """Note that the service has responded: submissions continue."""
+        if self._since is not None:
+            lasted = asyncio.get_running_loop().time() - self._since
+            logger.warning("the service can be reached again after %.0f s: submissions continue", lasted)
+            self._since = None
+            self._changed.set()
+
+    def release(self) -> None:
+        """End every pause: the run is stopping."""
+        self._is_released = True
+        self._changed.set()
+
+
+def _delays() -> Generator[float, Any, None]:
+    """Yield the seconds between two attempts: doubling, each with up to a second of jitter."""
+    growing = backoff.expo(max_value=MAX_DELAY)
+    next(growing)  # it starts with a value for send()
+    while True:
+        yield backoff.random_jitter(next(growing))

@@ -1,4 +1,4 @@
-"""One thread for a database: what many wait for at once is committed at once."""
+"""Thread of a database: changes that are awaited at the same time share a commit."""
 
 import asyncio
 import queue
@@ -15,10 +15,10 @@ __all__ = ["Writer"]
 
 T = TypeVar("T")
 
-GATHER: Final = 0.004
-"""Seconds that a commit waits for others, while many come."""
-TOGETHER: Final = 1000
-"""So many pieces of work at most share a commit."""
+GATHER_TIME: Final = 0.004
+"""Seconds that a commit waits for further changes, while many come."""
+MAX_JOBS: Final = 1000
+"""Jobs that share a commit, at most."""
 
 
 class _Job(NamedTuple):
@@ -28,7 +28,7 @@ class _Job(NamedTuple):
 
 
 class Writer:
-    """Does work on a connection of its own thread; what changes something is on the disk when it has been awaited."""
+    """Runs jobs on a connection in a thread of its own; a change is on the disk when it has been awaited."""
 
     def __init__(
         self,
@@ -52,15 +52,15 @@ class Writer:
         await opened
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Change something, all or nothing; raises JournalError when the disk does not take it."""
+        """Run a job that changes the database, all or nothing; raises JournalError when the disk is full."""
         return await self._do(work, is_write=True)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Ask something."""
+        """Run a job that only reads, and return its result."""
         return await self._do(work, is_write=False)
 
     async def aclose(self) -> None:
-        """Finish what was begun, and end the thread."""
+        """Finish the jobs that were begun, and end the thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._jobs.put(None)
@@ -76,7 +76,7 @@ class Writer:
     def _run(self, opened: "asyncio.Future[None]") -> None:
         try:
             connection = self._connect()
-        except BaseException as error:  # noqa: BLE001 - raised to whoever opens
+        except BaseException as error:  # noqa: BLE001 - raised in the opening task
             _deliver([(opened, None, error)])
             return
         _deliver([(opened, None, None)])
@@ -84,10 +84,10 @@ class Writer:
         try:
             while (job := self._jobs.get()) is not None:
                 if is_busy and job.is_write:
-                    # Those that come in the meantime share the flush: it costs more than what is written.
-                    time.sleep(GATHER)
+                    # Changes that come meanwhile share the flush, which costs more than the writing.
+                    time.sleep(GATHER_TIME)
                 jobs, is_last = [job], False
-                while len(jobs) < TOGETHER and not is_last:
+                while len(jobs) < MAX_JOBS and not is_last:
                     try:
                         another = self._jobs.get_nowait()
                     except queue.Empty:
@@ -110,12 +110,12 @@ class Writer:
             for job in jobs:
                 results.append(_result_of(job, connection, self._path))
                 if is_write and not connection.in_transaction:
-                    raise sqlite3.OperationalError(str(results[-1][2]))  # noqa: TRY301 - all of it was given up
+                    raise sqlite3.OperationalError(str(results[-1][2]))  # noqa: TRY301 - SQLite rolled all of it back
             if is_write:
                 self._before_commit(connection)
                 connection.execute("COMMIT")
                 self._after_commit()
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the thread must live
+        except Exception as error:  # noqa: BLE001 - raised in the waiting tasks; the thread goes on
             if connection.in_transaction:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
@@ -132,19 +132,19 @@ def _result_of(job: _Job, connection: sqlite3.Connection, path: str) -> _Result:
         return job.done, job.work(connection), None
     except sqlite3.Error as error:
         return job.done, None, JournalError(path, f"it could not be read or written: {error}")
-    except Exception as error:  # noqa: BLE001 - raised to whoever waits
+    except Exception as error:  # noqa: BLE001 - raised in the waiting task
         return job.done, None, error
 
 
 def _deliver(results: Sequence[_Result]) -> None:
-    """Tell those who wait, each loop once."""
+    """Set the results of the waiting tasks, with one call per event loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Result]] = {}
     for result in results:
         by_loop.setdefault(result[0].get_loop(), []).append(result)
     for loop, its in by_loop.items():
         try:
             loop.call_soon_threadsafe(_set_all, its)
-        except RuntimeError:  # it is closed: nobody waits any more
+        except RuntimeError:  # the loop is closed, and no task waits
             continue
 
 

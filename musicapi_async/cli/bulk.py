@@ -15,11 +15,11 @@ import attrs
 
 from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async._version import VERSION
-from musicapi_async.bulk import BadLine, Journal, Planned
+from musicapi_async.bulk import BadLine, Planned, SQLiteJournal
+from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
-from musicapi_async.bulk.states import INCOMPLETE
-from musicapi_async.bulk.trial import TrialJournal
+from musicapi_async.bulk.sqlite_journal import TrialJournal
 from musicapi_async.cli.bulk_show import Show
 from musicapi_async.cli.ending import in_order, outlast
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
@@ -108,7 +108,7 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
             await journal.begin(urlsplit(client.settings.base_url).netloc)
         # Before the file is read: what changes while it is read must be read again the next time.
         file = await asyncio.to_thread(_sum_of, order)
-        is_planned = file is not None and await journal.recall(PLANNED_FILE) == [file, await journal.start()]
+        is_planned = file is not None and await journal.recall(PLANNED_FILE) == [file, await journal.activate_plan()]
         run = bulk.run(
             client,
             journal,
@@ -121,22 +121,22 @@ async def run_bulk(order: BulkOrder, screen: Screen) -> None:
             outage=order.outage,
             names=order.names,
         )
-        rows, new = await run.plan()
+        count, new = await run.plan()
         if is_planned:
             screen.say(f"{order.file} has not changed since it was planned")
         else:
-            await journal.remember(PLANNED_FILE, [file, await journal.start()])
-            screen.say(f"{rows:,} requests, {new:,} of them new")
+            await journal.remember(PLANNED_FILE, [file, await journal.activate_plan()])
+            screen.say(f"{count:,} requests, {new:,} of them new")
         await _settle(order, journal, screen)
         await _make(order, client, run, journal, screen)
 
 
-def _journal_of(order: BulkOrder) -> Journal:
+def _journal_of(order: BulkOrder) -> SQLiteJournal:
     path = order.out / JOURNAL
-    return (TrialJournal if order.embedded else Journal).open(path, is_current=order.is_current)
+    return (TrialJournal if order.embedded else SQLiteJournal)(path, is_current=order.is_current)
 
 
-async def _make(order: BulkOrder, client: MusicAPI, run: bulk.Run, journal: Journal, screen: Screen) -> None:
+async def _make(order: BulkOrder, client: MusicAPI, run: bulk.Run, journal: SQLiteJournal, screen: Screen) -> None:
     async with Show(client, journal, screen) as show:
         try:
             async for outcome in run:
@@ -167,7 +167,7 @@ async def _leave(order: BulkOrder, run: bulk.Run, show: Show, screen: Screen) ->
         os._exit(code)
 
 
-async def _say_left(order: BulkOrder, journal: Journal, screen: Screen) -> None:
+async def _say_left(order: BulkOrder, journal: SQLiteJournal, screen: Screen) -> None:
     counts = await journal.counts()
     alive = counts["accepted"] + counts["finished"]
     screen.tell({"counts": dict(counts)})
@@ -178,7 +178,7 @@ async def _say_left(order: BulkOrder, journal: Journal, screen: Screen) -> None:
     await _say_uncertain(order, journal, screen)
 
 
-async def _close_books(order: BulkOrder, journal: Journal, screen: Screen) -> None:
+async def _close_books(order: BulkOrder, journal: SQLiteJournal, screen: Screen) -> None:
     counts = await journal.counts()
     screen.tell({"counts": dict(counts)})
     screen.say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count))
@@ -196,12 +196,12 @@ async def _close_books(order: BulkOrder, journal: Journal, screen: Screen) -> No
         )
 
 
-async def _say_uncertain(order: BulkOrder, journal: Journal, screen: Screen) -> None:
-    uncertain = await journal.rows("uncertain", 0, UNCERTAIN_SHOWN)
+async def _say_uncertain(order: BulkOrder, journal: SQLiteJournal, screen: Screen) -> None:
+    uncertain = await journal.records("uncertain", 0, UNCERTAIN_SHOWN)
     if not uncertain:
         return
     screen.warn("these may have been accepted, and paid for; they are not sent again by themselves:")
-    screen.rows([[row.key, row.operation, row.reason or ""] for row in uncertain])
+    screen.rows([[record.key, record.operation, record.reason or ""] for record in uncertain])
     folder = shlex.quote(str(order.out))
     screen.say(
         "find them in the service's dashboard; then "
@@ -213,7 +213,7 @@ async def _say_uncertain(order: BulkOrder, journal: Journal, screen: Screen) -> 
         screen.say(HAS_LOST)
 
 
-async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
+async def _settle(order: BulkOrder, journal: SQLiteJournal, screen: Screen) -> None:
     if order.resend_uncertain:
         screen.say(f"{await bulk.resend_uncertain(journal):,} uncertain requests are sent again")
     if order.retry_refused:
@@ -221,7 +221,7 @@ async def _settle(order: BulkOrder, journal: Journal, screen: Screen) -> None:
     if order.retry_failed:
         screen.say(f"{await bulk.retry_failed(journal):,} failed requests are sent again, and paid for again")
     if order.drop_uncertain:
-        screen.say(f"{await bulk.drop_uncertain(journal):,} uncertain requests are given up")
+        screen.say(f"{await bulk.abandon_uncertain(journal):,} uncertain requests are given up")
 
 
 def _sum_of(order: BulkOrder) -> str | None:

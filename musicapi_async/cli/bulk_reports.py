@@ -7,10 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from musicapi_async.bulk.looking import Look
+from musicapi_async.bulk.journal import INCOMPLETE
+from musicapi_async.bulk.records import State
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.states import INCOMPLETE, State
+from musicapi_async.bulk.snapshot import JournalSnapshot
 from musicapi_async.cli.bulk import HAS_LOST, JOURNAL
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.screen import Screen
@@ -29,12 +30,14 @@ async def report(folder: Path, screen: Screen) -> None:
         raise UsageError(str(error)) from error
     page = folder / PAGE
     screen.tell({"report": str(page), "songs": summary.songs, "seconds": summary.seconds, "counts": summary.counts})
-    screen.say(f"{summary.songs:,} songs, {summary.duration}, of {_requests(summary.rows)}: {page.resolve().as_uri()}")
+    screen.say(
+        f"{summary.songs:,} songs, {summary.duration}, of {_requests(summary.requests)}: {page.resolve().as_uri()}"
+    )
 
 
 async def status(folder: Path, screen: Screen) -> None:
     """Show how many requests of a folder are in which state, who works on them, and how doubts are settled."""
-    counts, holder, uncertain, overdue, has_lost = await asyncio.to_thread(_look, folder)
+    counts, holder, uncertain, overdue, has_lost = await asyncio.to_thread(_read_status, folder)
     total = sum(counts.values())
     ways = _ways_to_settle(folder) if uncertain else {}
     screen.tell(
@@ -73,15 +76,15 @@ def _requests(count: int) -> str:
 
 
 def _write(folder: Path) -> Summary:
-    with Look(folder / JOURNAL) as look:
-        return write_report(folder, look.rows, price_list())
+    with JournalSnapshot(folder / JOURNAL) as snapshot:
+        return write_report(folder, snapshot.records, price_list())
 
 
-def _look(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str], int, bool]:
+def _read_status(folder: Path) -> tuple[Mapping[State, int], str | None, Sequence[str], int, bool]:
     """Return counts, the holder of the journal, the first uncertain keys, how many are overdue, and a loss."""
-    with Look(folder / JOURNAL) as look:
-        keys = [row.key for row in islice(look.rows({"uncertain"}), KEYS_SHOWN)]
-        return look.counts(), look.holder(), keys, look.overdue(), look.recall(INCOMPLETE) is True
+    with JournalSnapshot(folder / JOURNAL) as snapshot:
+        keys = [record.key for record in islice(snapshot.records({"uncertain"}), KEYS_SHOWN)]
+        return snapshot.counts(), snapshot.holder(), keys, snapshot.overdue(), snapshot.recall(INCOMPLETE) is True
 
 
 def _ways_to_settle(folder: Path) -> Mapping[str, str]:

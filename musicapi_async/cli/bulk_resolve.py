@@ -5,7 +5,6 @@ from pathlib import Path
 import attrs
 
 from musicapi_async import bulk
-from musicapi_async.bulk import Journal
 from musicapi_async.cli.bulk import JOURNAL
 from musicapi_async.cli.ending import in_order
 from musicapi_async.cli.exits import UsageError
@@ -40,7 +39,7 @@ class Resolution:
 async def resolve(resolution: Resolution, screen: Screen) -> None:
     """Record what became of uncertain requests; raises InvalidRequestError for a key that is not uncertain."""
     resolution.check()
-    async with in_order(Journal.open(resolution.folder / JOURNAL, is_current=resolution.is_current)) as journal:
+    async with in_order(bulk.open(resolution.folder / JOURNAL, is_current=resolution.is_current)) as journal:
         if resolution.not_sent:
             keys = None if resolution.everything else resolution.words
             count = await bulk.resolve_not_sent(journal, keys)
@@ -48,6 +47,6 @@ async def resolve(resolution: Resolution, screen: Screen) -> None:
             screen.say(f"{count:,} requests were not accepted: the next run sends those that are still asked for")
             return
         key, task_id = resolution.words
-        await bulk.found_uncertain(journal, key, task_id)
+        await bulk.resolve_as_accepted(journal, key, task_id)
     screen.tell({"key": key, "task_id": task_id})
     screen.say(f"{key} is task {task_id}: the next run resumes it")

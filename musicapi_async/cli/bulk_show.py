@@ -16,7 +16,7 @@ from rich.text import Text
 
 from musicapi_async import MusicAPI
 from musicapi_async.bulk import Journal, Outcome, State
-from musicapi_async.bulk.states import ENDED
+from musicapi_async.bulk.records import ENDED
 from musicapi_async.cli.progress import minutes, printable
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import MusicAPIError
@@ -79,27 +79,27 @@ class Show:
             self._live.stop()
 
     def outcome(self, outcome: Outcome) -> None:
-        """Show what became of a row."""
-        row, error = outcome.row, outcome.error
-        title = next((str(clip["title"]) for clip in row.clips if clip.get("title")), row.key)
+        """Show the outcome of a record."""
+        record, error = outcome.record, outcome.error
+        title = next((str(clip["title"]) for clip in record.clips if clip.get("title")), record.key)
         reason = "" if error is None else f": {error}"
         self._screen.event(
             {
-                "event": row.state,
-                "number": row.number,
-                "key": row.key,
-                "operation": row.operation,
-                "task_id": row.task_id,
-                "attempts": row.attempts,
-                "files": list(row.files),
+                "event": record.state,
+                "number": record.number,
+                "key": record.key,
+                "operation": record.operation,
+                "task_id": record.task_id,
+                "attempts": record.attempts,
+                "files": list(record.files),
                 "error": None if error is None else {"kind": type(error).__name__, "message": str(error)},
             }
         )
-        line = f"{self._elapsed}  {row.number:05d}  {row.state:<9}  {printable(title)}{printable(reason)}"
+        line = f"{self._elapsed}  {record.number:05d}  {record.state:<9}  {printable(title)}{printable(reason)}"
         if self._live is None:
             self._screen.say(line)
         else:
-            self._events.append(Text(line, style=STYLES.get(row.state, "") if error else "", overflow="ellipsis"))
+            self._events.append(Text(line, style=STYLES.get(record.state, "") if error else "", overflow="ellipsis"))
 
     async def _watch(self) -> None:
         balance_at = lines_at = 0.0

@@ -1,36 +1,37 @@
 """Many songs, durably, blocking: the twin of ``musicapi_async.bulk``, with the same names and no ``await``.
 
-``for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it goes on.
+``for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it resumes.
 
 - ``journal.py`` the journal, which is bound to no client
-- ``running.py`` a run, on the loop of its client
-- ``settling.py`` what a user says of uncertain rows
+- ``run.py`` a run, on the loop of its client
+- ``resolving.py`` the user's decisions on uncertain, failed and refused records
 """
 
-from musicapi_async.bulk import BadLine, Outcome, Planned, Row, State, read_requests
-from musicapi_sync.bulk.journal import Journal
-from musicapi_sync.bulk.running import Run, run
-from musicapi_sync.bulk.settling import (
-    drop_uncertain,
-    found_uncertain,
+from musicapi_async.bulk import BadLine, Outcome, Planned, Record, State, read_requests
+from musicapi_sync.bulk.journal import Journal, open  # noqa: A004 - bulk.open
+from musicapi_sync.bulk.resolving import (
+    abandon_uncertain,
     resend_uncertain,
+    resolve_as_accepted,
     resolve_not_sent,
     retry_failed,
     retry_refused,
 )
+from musicapi_sync.bulk.run import Run, run
 
 __all__ = [
     "BadLine",
     "Journal",
     "Outcome",
     "Planned",
-    "Row",
+    "Record",
     "Run",
     "State",
-    "drop_uncertain",
-    "found_uncertain",
+    "abandon_uncertain",
+    "open",
     "read_requests",
     "resend_uncertain",
+    "resolve_as_accepted",
     "resolve_not_sent",
     "retry_failed",
     "retry_refused",

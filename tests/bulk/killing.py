@@ -17,7 +17,7 @@ import aiohttp
 import attrs
 
 from musicapi_async import bulk, sonic
-from musicapi_async.bulk import Journal, Planned, Row
+from musicapi_async.bulk import Planned, Record
 from musicapi_async.sandbox import Fault, Sandbox
 
 __all__ = ["Books", "compare", "kill", "planned"]
@@ -34,7 +34,7 @@ from musicapi_async import MusicAPI, bulk
 
 async def main(path, base_url):
     async with MusicAPI("k", base_url=base_url, poll_interval=0.05, create_rate=2000.0) as client:
-        async with bulk.Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             print("begun", flush=True)
             async for _ in bulk.run(client, journal, out=Path(path).parent):
                 pass
@@ -52,21 +52,21 @@ class Books:
     doubled: int
     """Requests that were charged for twice."""
     lost: int
-    """Tasks that were charged for, and that no row knows, nor is uncertain about."""
+    """Tasks that were charged for, and that no record knows, nor is uncertain about."""
     uncertain: int
     for_nothing: int
-    """Uncertain rows that were not accepted."""
+    """Uncertain records that were not accepted."""
     saved: int
     left: int
     """Rows that did not end."""
     broken: int
-    """Files of saved rows that are missing, or are not what the service has."""
+    """Files of saved records that are missing, or are not what the service has."""
     unaccounted: float
     """Credits that were taken and are not in the journal's count, or the other way round."""
 
 
-async def kill(rows: int, kills: int, seed: int, *, cut: bool = False) -> Books:
-    """Run so many rows, kill the runner so often at random moments, let the last one end, and compare.
+async def kill(records: int, kills: int, seed: int, *, cut: bool = False) -> Books:
+    """Run so many records, kill the runner so often at random moments, let the last one end, and compare.
 
     With ``cut`` the journal loses its last bytes now and then, as it may with a machine that stops.
     """
@@ -74,19 +74,21 @@ async def kill(rows: int, kills: int, seed: int, *, cut: bool = False) -> Books:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.db"
         async with Sandbox(seconds=0.5, credits=CREDITS) as sandbox:
-            async with Journal.open(path) as journal:
-                await bulk.plan_all(journal, planned(rows))
-            sandbox.add_fault(CREATE, *(_fault(chance) for _ in range(rows * 2)))
+            async with bulk.open(path) as journal:
+                await bulk.plan_all(journal, planned(records))
+            sandbox.add_fault(CREATE, *(_fault(chance) for _ in range(records * 2)))
             killed = 0
-            while killed < kills and await _run(path, sandbox.base_url, chance.uniform(0, 4.0 * rows / 1000 / kills)):
+            while killed < kills and await _run(
+                path, sandbox.base_url, chance.uniform(0, 4.0 * records / 1000 / kills)
+            ):
                 killed += 1
                 if cut and chance.random() < 0.5:
                     await asyncio.to_thread(_cut, path.with_name(f"{path.name}-wal"), chance.randrange(30_000))
             await _run(path, sandbox.base_url, None)
-            return await compare(path, sandbox, rows)
+            return await compare(path, sandbox, records)
 
 
-def planned(rows: int) -> list[Planned]:
+def planned(records: int) -> list[Planned]:
     """Return so many different requests."""
     return [
         Planned(
@@ -94,47 +96,47 @@ def planned(rows: int) -> list[Planned]:
             operation="sonic.describe",
             request=sonic.Describe(description=f"rain {number}").to_wire(),
         )
-        for number in range(rows)
+        for number in range(records)
     ]
 
 
-async def compare(path: Path, sandbox: Sandbox, rows: int) -> Books:
+async def compare(path: Path, sandbox: Sandbox, records: int) -> Books:
     """Set the journal and its folder against what the sandbox knows."""
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         counts = await journal.counts()
-        known = {row.task_id for state in counts for row in await journal.rows(state, 0, rows)}
-        uncertain = await journal.rows("uncertain", 0, rows)
-        saved = await journal.rows("saved", 0, rows)
+        known = {record.task_id for state in counts for record in await journal.records(state, 0, records)}
+        uncertain = await journal.records("uncertain", 0, records)
+        saved = await journal.records("saved", 0, records)
         charged = sum((await journal.charged()).values())
     asked = Counter(str(task.request.to_wire()) for task in sandbox.accepted)
-    unsure = {str(row.request) for row in uncertain}
+    unsure = {str(record.request) for record in uncertain}
     for_nothing = len(unsure - set(asked))
     return Books(
-        planned=rows,
+        planned=records,
         charged=len(sandbox.accepted),
         doubled=sum(count - 1 for count in asked.values()),
         lost=sum(task.task_id not in known and str(task.request.to_wire()) not in unsure for task in sandbox.accepted),
         uncertain=len(uncertain),
         for_nothing=for_nothing,
         saved=len(saved),
-        left=rows - len(saved) - len(uncertain),
+        left=records - len(saved) - len(uncertain),
         broken=await _broken(path.parent, saved),
         unaccounted=CREDITS - sandbox.account("k").credits - PRICE * (charged - for_nothing),
     )
 
 
-async def _broken(folder: Path, saved: Sequence[Row]) -> int:
+async def _broken(folder: Path, saved: Sequence[Record]) -> int:
     broken = 0
     async with aiohttp.ClientSession() as http:
-        for row in saved:
-            names = {Path(name).stem: name for name in row.files if not name.endswith((".json", ".png"))}
-            broken += abs(len(row.files) - FILES * len(row.clips))
-            for clip in row.clips:
+        for record in saved:
+            names = {Path(name).stem: name for name in record.files if not name.endswith((".json", ".png"))}
+            broken += abs(len(record.files) - FILES * len(record.clips))
+            for clip in record.clips:
                 async with http.get(clip["audio_url"]) as reply:
                     theirs = await reply.read()
                 name = next((name for stem, name in names.items() if stem.endswith(clip["clip_id"])), "missing")
                 broken += not (folder / name).is_file() or (folder / name).read_bytes() != theirs
-            broken += sum(not (folder / name).is_file() for name in row.files)
+            broken += sum(not (folder / name).is_file() for name in record.files)
     return broken
 
 

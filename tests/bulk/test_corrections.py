@@ -1,31 +1,23 @@
 """A line that is corrected under its key is sent as it is now, the next time its key is sent; what was sent stays."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import CREATE, client_of
 
-from musicapi_async import MusicAPI, bulk, sonic
-from musicapi_async.bulk import Facts, Journal, Planned, Row, State
+from musicapi_async import bulk, sonic
+from musicapi_async.bulk import Changes, Journal, Planned, Record, State
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.sandbox import Fault, Sandbox
-
-CREATE = "POST /sonic/create"
 
 
 def line(words: str, key: str = "k") -> Planned:
     return Planned.of(key, sonic.Describe(description=words))
 
 
-def words_of(row: Row) -> object:
-    return row.request["gpt_description_prompt"]
-
-
-@pytest.fixture
-async def quick() -> AsyncIterator[Sandbox]:
-    async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
-        yield sandbox
+def words_of(record: Record) -> object:
+    return record.request["gpt_description_prompt"]
 
 
 def made(sandbox: Sandbox) -> list[object]:
@@ -33,15 +25,15 @@ def made(sandbox: Sandbox) -> list[object]:
 
 
 async def run(sandbox: Sandbox, journal: Journal, requests: Any = None, **options: Any) -> None:
-    async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0) as client:
+    async with client_of(sandbox.base_url) as client:
         async for _ in bulk.run(client, journal, requests, **options):
             pass
 
 
-async def put(journal: Journal, state: State, words: str = "old") -> Row:
-    """Plan a row and bring it into a state, by the way that leads there."""
+async def put(journal: Journal, state: State, words: str = "old") -> Record:
+    """Plan a record and bring it into a state, by the way that leads there."""
     await bulk.plan_all(journal, [line(words)])
-    (row,) = await journal.take(1)
+    (record,) = await journal.claim(1)
     ways: dict[State, tuple[State, ...]] = {
         "uncertain": ("sending", "uncertain"),
         "refunded": ("sending", "accepted", "refunded"),
@@ -50,8 +42,8 @@ async def put(journal: Journal, state: State, words: str = "old") -> Row:
         "accepted": ("sending", "accepted"),
     }
     for step in ways[state]:
-        row = await journal.move(row, step, Facts(task_id="t-1") if step == "accepted" else Facts())
-    return row
+        record = await journal.transition(record, step, Changes(task_id="t-1") if step == "accepted" else Changes())
+    return record
 
 
 @pytest.mark.parametrize("settled_first", ["settled first", ""])
@@ -59,17 +51,17 @@ async def put(journal: Journal, state: State, words: str = "old") -> Row:
 async def test_line_corrected_after_its_request_was_uncertain_is_sent_as_it_is_now(
     settle: Any, settled_first: str, quick: Sandbox, tmp_path: Path
 ) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         quick.add_fault(CREATE, Fault(drop=True))
         await run(quick, journal, [line("old")])
-        (row,) = await journal.rows("uncertain")
+        (record,) = await journal.records("uncertain")
         if settled_first:
             await settle(journal)
         await bulk.plan_all(journal, [line("new")])
         if not settled_first:
             # What may have been sent stays what it was.
-            (row,) = await journal.rows("uncertain")
-            assert words_of(row) == "old"
+            (record,) = await journal.records("uncertain")
+            assert words_of(record) == "old"
             await settle(journal)
         await run(quick, journal)
 
@@ -79,53 +71,53 @@ async def test_line_corrected_after_its_request_was_uncertain_is_sent_as_it_is_n
 async def test_line_corrected_before_its_refund_is_made_as_it_is_now(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     quick.end_next("failed", "songs")
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await run(quick, journal, [line("old")], attempts=1)
         assert (await journal.counts())["refunded"] == 1
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await run(quick, journal, [line("new")], attempts=3)
-        (row,) = await journal.rows("saved")
+        (record,) = await journal.records("saved")
 
     assert made(quick) == ["old", "new"]
-    assert words_of(row) == "new"
+    assert words_of(record) == "new"
 
 
 @pytest.mark.parametrize("state", ["uncertain", "refunded", "refused"])
-async def test_row_that_is_planned_again_takes_its_newest_request(state: State, tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
-        row = await put(journal, state)
+async def test_record_that_is_planned_again_takes_its_newest_request(state: State, tmp_path: Path) -> None:
+    async with bulk.open(tmp_path / "journal.db") as journal:
+        record = await put(journal, state)
         await bulk.plan_all(journal, [line("newer")])
         await bulk.plan_all(journal, [line("newest")])
         if state != "refused":
-            row = await journal.move(row, "planned")
-            assert words_of(row) == "newest"
-        (row,) = await journal.take(1) if state == "refused" else await journal.rows("planned")
+            record = await journal.transition(record, "planned")
+            assert words_of(record) == "newest"
+        (record,) = await journal.claim(1) if state == "refused" else await journal.records("planned")
 
-    assert words_of(row) == "newest"
+    assert words_of(record) == "newest"
 
 
 @pytest.mark.parametrize("state", ["accepted", "uncertain", "failed"])
 async def test_request_that_was_sent_is_never_altered(state: State, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await put(journal, state)
         await bulk.plan_all(journal, [line("new")])
         await journal.plan([line("newer")])
-        (row,) = await journal.rows(state)
-        assert words_of(row) == "old"
-    async with Journal.open(path) as journal:
-        (row,) = await journal.rows(state)
-        assert words_of(row) == "old"
+        (record,) = await journal.records(state)
+        assert words_of(record) == "old"
+    async with bulk.open(path) as journal:
+        (record,) = await journal.records(state)
+        assert words_of(record) == "old"
 
 
 async def test_correction_that_is_undone_leaves_the_first_request(tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
-        row = await put(journal, "uncertain")
+    async with bulk.open(tmp_path / "journal.db") as journal:
+        record = await put(journal, "uncertain")
         await bulk.plan_all(journal, [line("new")])
         await bulk.plan_all(journal, [line("old")])
-        row = await journal.move(row, "planned")
+        record = await journal.transition(record, "planned")
 
-    assert words_of(row) == "old"
+    assert words_of(record) == "old"
 
 
 async def test_plan_that_is_not_read_to_its_end_corrects_nothing(quick: Sandbox, tmp_path: Path) -> None:
@@ -135,7 +127,7 @@ async def test_plan_that_is_not_read_to_its_end_corrects_nothing(quick: Sandbox,
         yield from (line("new", f"k-{number}") for number in range(1500))
         yield "no request"
 
-    async with Journal.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         await bulk.plan_all(journal, [line("old", "k-0")])
         with pytest.raises(InvalidRequestError, match="a text of 10 characters"):
             await bulk.plan_all(journal, broken())
@@ -145,40 +137,40 @@ async def test_plan_that_is_not_read_to_its_end_corrects_nothing(quick: Sandbox,
 
 
 async def test_line_added_to_the_plan_again_is_corrected(tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan([line("old")])
         await journal.plan([line("new")])
-        assert [words_of(row) for row in await journal.take(10)] == ["new"]
+        assert [words_of(record) for record in await journal.claim(10)] == ["new"]
 
 
 async def test_request_that_is_sent_while_its_line_is_corrected_is_noted_as_it_was_sent(tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         await bulk.plan_all(journal, [line("old")])
-        (taken,) = await journal.take(1)
+        (taken,) = await journal.claim(1)
         await bulk.plan_all(journal, [line("new")])
-        sent = await journal.move(await journal.move(taken, "sending"), "accepted", Facts(task_id="t-1"))
-        (row,) = await journal.rows("accepted")
-        assert (words_of(sent), words_of(row)) == ("old", "old")
-        again = await journal.move(await journal.move(row, "refunded"), "planned")
+        sent = await journal.transition(await journal.transition(taken, "sending"), "accepted", Changes(task_id="t-1"))
+        (record,) = await journal.records("accepted")
+        assert (words_of(sent), words_of(record)) == ("old", "old")
+        again = await journal.transition(await journal.transition(record, "refunded"), "planned")
 
     assert words_of(again) == "new"
 
 
 async def test_request_that_waits_after_a_429_stays_as_it_was_until_the_journal_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await bulk.plan_all(journal, [line("old")])
-        (row,) = await journal.take(1)
-        row = await journal.move(row, "sending")
+        (record,) = await journal.claim(1)
+        record = await journal.transition(record, "sending")
         await bulk.plan_all(journal, [line("new")])
-        row = await journal.move(row, "planned")
-        assert words_of(row) == "old"
-    async with Journal.open(path) as journal:
-        assert [words_of(row) for row in await journal.take(1)] == ["new"]
+        record = await journal.transition(record, "planned")
+        assert words_of(record) == "old"
+    async with bulk.open(path) as journal:
+        assert [words_of(record) for record in await journal.claim(1)] == ["new"]
 
 
 async def test_refused_line_that_says_the_same_in_other_words_is_not_sent_again(tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         await put(journal, "refused", "a\nb")
         await bulk.plan_all(journal, [line("a\r\nb")])
         assert (await journal.counts())["refused"] == 1

@@ -5,30 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service import Service, clip, done, serving
+from bulk.runs import described, run_on
+from service import clip, done, serving
 
 import musicapi_sync.bulk
-from musicapi_async import MusicAPI, bulk, errors, sonic
-from musicapi_async.bulk import Journal, Outcome
+from musicapi_async import bulk, errors
 
 
 def failed(**more: Any) -> tuple[int, object]:
     return 200, {"type": "failed", "message": "generation failed", **more}
-
-
-def client_of(service: Service) -> MusicAPI:
-    return MusicAPI("k", base_url=service.base_url, poll_interval=0.02, create_rate=1000.0)
-
-
-async def run(service: Service, path: Path, **options: Any) -> list[Outcome]:
-    requests = [sonic.Describe(description="rain")]
-    async with client_of(service) as client, Journal.open(path) as journal:
-        return [outcome async for outcome in bulk.run(client, journal, requests, **options)]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
 
 
 @pytest.mark.parametrize(
@@ -45,45 +30,45 @@ def path(tmp_path: Path) -> Path:
 )
 async def test_failed_task_without_a_plain_refund_is_not_paid_for_again(text: str, path: Path) -> None:
     async with serving(poll=lambda _: failed(message=text)) as service:
-        (outcome,) = await run(service, path)
-        assert await run(service, path) == []
+        (outcome,) = await run_on(service.base_url, path, described("rain"))
+        assert await run_on(service.base_url, path, described("rain")) == []
 
         assert len(service.created) == 1
-    assert outcome.row.state == "failed"
-    assert outcome.row.charged == 20
+    assert outcome.record.state == "failed"
+    assert outcome.record.charged == 20
 
 
 @pytest.mark.parametrize("more", [{"already_refunded": True}, {"message": "Credits were previously refunded."}])
 async def test_failed_task_with_a_plain_refund_is_sent_again(more: dict[str, Any], path: Path) -> None:
     async with serving() as service:
         service.poll = lambda number: failed(**more) if number < 2 else done(clip(0), clip(1))
-        (outcome,) = await run(service, path)
+        (outcome,) = await run_on(service.base_url, path, described("rain"))
 
         assert len(service.created) == 3
-    assert (outcome.row.state, outcome.row.charged) == ("saved", 20)
+    assert (outcome.record.state, outcome.record.charged) == ("saved", 20)
 
 
 async def test_retry_failed_sends_the_named_records_again_and_counts_both_charges(path: Path) -> None:
     async with serving(poll=lambda _: failed()) as service:
-        (outcome,) = await run(service, path)
-        async with Journal.open(path) as journal:
+        (outcome,) = await run_on(service.base_url, path, described("rain"))
+        async with bulk.open(path) as journal:
             assert await bulk.retry_failed(journal, "another") == 0
-            assert await bulk.retry_failed(journal, outcome.row.key) == 1
+            assert await bulk.retry_failed(journal, outcome.record.key) == 1
         with pytest.raises(errors.BudgetExceededError):
-            await run(service, path, max_credits=30)
+            await run_on(service.base_url, path, described("rain"), max_credits=30)
         service.poll = lambda _: done(clip(0), clip(1))
-        (outcome,) = await run(service, path, max_credits=40)
+        (outcome,) = await run_on(service.base_url, path, described("rain"), max_credits=40)
 
         assert len(service.created) == 2
-    assert (outcome.row.state, outcome.row.charged) == ("saved", 40)
+    assert (outcome.record.state, outcome.record.charged) == ("saved", 40)
 
 
 async def test_retry_failed_in_the_blocking_package_does_the_same(path: Path) -> None:
     async with serving(poll=lambda _: failed()) as service:
-        await run(service, path)
+        await run_on(service.base_url, path, described("rain"))
 
     def retry() -> int:
-        with musicapi_sync.bulk.Journal.open(path) as journal:
+        with musicapi_sync.bulk.open(path) as journal:
             return musicapi_sync.bulk.retry_failed(journal)
 
     assert await asyncio.to_thread(retry) == 1

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from musicapi_async.bulk import Facts, Journal, Planned
+from musicapi_async import bulk
+from musicapi_async.bulk import Changes, Planned
+from musicapi_async.bulk.records import TRANSITIONS
 from musicapi_async.bulk.schema import VERSION, prepare
-from musicapi_async.bulk.states import MOVES
 from musicapi_async.errors import JournalError
 
 
@@ -30,12 +31,13 @@ def until_killed(path: Path, work: str) -> None:
     program = f"""
         import asyncio
         from pathlib import Path
-        from musicapi_async.bulk import Facts, Journal, Planned
+        from musicapi_async import bulk
+        from musicapi_async.bulk import Changes, Planned
 
         async def main():
-            async with Journal.open({str(path)!r}) as journal:
-                rows = [Planned(key=f"k-{{n}}", operation="sonic.describe", request={{}}) for n in range(10)]
-                await journal.plan(rows)
+            async with bulk.open({str(path)!r}) as journal:
+                records = [Planned(key=f"k-{{n}}", operation="sonic.describe", request={{}}) for n in range(10)]
+                await journal.plan(records)
 {textwrap.indent(textwrap.dedent(work), " " * 16)}
                 print("ready", flush=True)
                 await asyncio.sleep(60)
@@ -67,23 +69,23 @@ def shorten(path: Path, by: int) -> None:
     os.truncate(path, path.stat().st_size - by)
 
 
-async def test_what_was_planned_and_moved_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+async def test_journal_reopened_has_every_record_and_transition(tmp_path: Path) -> None:
     path = tmp_path / "songs" / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         assert await journal.plan(planned(3)) == 3
-        first, _, third = await journal.take(10)
-        first = await journal.move(first, "sending")
-        first = await journal.move(first, "accepted", Facts(task_id="t-1"))
-        first = await journal.move(first, "finished", Facts(clips=[{"clip_id": "c-1"}]))
-        first = await journal.move(first, "saved", Facts(files=["a.mp3"]))
-        third = await journal.move(third, "refused", Facts(reason="no"))
+        first, _, third = await journal.claim(10)
+        first = await journal.transition(first, "sending")
+        first = await journal.transition(first, "accepted", Changes(task_id="t-1"))
+        first = await journal.transition(first, "finished", Changes(clips=[{"clip_id": "c-1"}]))
+        first = await journal.transition(first, "saved", Changes(files=["a.mp3"]))
+        third = await journal.transition(third, "refused", Changes(reason="no"))
 
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         counts = await journal.counts()
         assert {state: count for state, count in counts.items() if count} == {"planned": 1, "saved": 1, "refused": 1}
-        assert await journal.rows("saved") == [first]
-        assert await journal.rows("refused") == [third]
-        assert [row.key for row in await journal.take(10)] == ["k-1"]
+        assert await journal.records("saved") == [first]
+        assert await journal.records("refused") == [third]
+        assert [record.key for record in await journal.claim(10)] == ["k-1"]
     assert (first.task_id, first.attempts, first.files) == ("t-1", 1, ["a.mp3"])
     assert first.clips == [{"clip_id": "c-1"}]
     assert first.sent_at is not None
@@ -91,61 +93,61 @@ async def test_what_was_planned_and_moved_is_there_when_it_is_opened_again(tmp_p
     assert first.sent_at <= first.accepted_at
 
 
-async def test_a_key_is_planned_once(tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+async def test_plan_with_a_known_key_adds_no_record(tmp_path: Path) -> None:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan(planned(3))
         assert await journal.plan(planned(5)) == 2
-        assert [row.key for row in await journal.take(10)] == [f"k-{number}" for number in range(5)]
+        assert [record.key for record in await journal.claim(10)] == [f"k-{number}" for number in range(5)]
 
 
-async def test_a_row_is_taken_once(tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+async def test_claim_returns_each_record_once(tmp_path: Path) -> None:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan(planned(5))
-        taken = [*await journal.take(2), *await journal.take(2), *await journal.take(2), *await journal.take(2)]
+        taken = [*await journal.claim(2), *await journal.claim(2), *await journal.claim(2), *await journal.claim(2)]
 
-    assert [row.number for row in taken] == [1, 2, 3, 4, 5]
+    assert [record.number for record in taken] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("state", [state for state in MOVES if state not in MOVES["planned"]])
-async def test_no_row_moves_where_it_may_not(state: str, tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+@pytest.mark.parametrize("state", [state for state in TRANSITIONS if state not in TRANSITIONS["planned"]])
+async def test_transition_that_is_not_allowed_is_refused(state: str, tmp_path: Path) -> None:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan(planned(1))
-        (row,) = await journal.take(1)
-        with pytest.raises(JournalError, match=rf"row 1 \('k-0'\) is planned: it cannot be {state}"):
-            await journal.move(row, state)  # type: ignore[arg-type]  # one of them
+        (record,) = await journal.claim(1)
+        with pytest.raises(JournalError, match=rf"record 1 \('k-0'\) is planned: it cannot be {state}"):
+            await journal.transition(record, state)  # type: ignore[arg-type]  # one of them
 
         assert (await journal.counts())["planned"] == 1
 
 
-async def test_a_row_that_was_moved_by_another_hand_is_not_moved(tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+async def test_transition_of_a_record_in_another_state_is_refused(tmp_path: Path) -> None:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         await journal.plan(planned(1))
-        (row,) = await journal.take(1)
-        await journal.move(row, "sending")
+        (record,) = await journal.claim(1)
+        await journal.transition(record, "sending")
         with pytest.raises(JournalError, match="is not planned any more"):
-            await journal.move(row, "sending")
+            await journal.transition(record, "sending")
 
-        assert len(await journal.rows("sending")) == 1
+        assert len(await journal.records("sending")) == 1
 
 
-async def test_what_was_being_sent_when_the_process_was_killed_is_uncertain(tmp_path: Path) -> None:
+async def test_record_being_sent_when_the_process_was_killed_is_uncertain(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await asyncio.to_thread(
         until_killed,
         path,
         """
-        taken = await journal.take(3)
-        for row in taken:
-            await journal.move(row, "sending")
-        await journal.move((await journal.rows("sending"))[0], "accepted", Facts(task_id="t-1"))
+        taken = await journal.claim(3)
+        for record in taken:
+            await journal.transition(record, "sending")
+        await journal.transition((await journal.records("sending"))[0], "accepted", Changes(task_id="t-1"))
         """,
     )
-    async with Journal.open(path) as journal:
-        uncertain = await journal.rows("uncertain")
-        assert [row.key for row in uncertain] == ["k-1", "k-2"]
-        assert {row.reason for row in uncertain} == {"its process ended before the answer came"}
-        assert [row.task_id for row in await journal.rows("accepted")] == ["t-1"]
-        assert [row.key for row in await journal.take(1)] == ["k-3"]
+    async with bulk.open(path) as journal:
+        uncertain = await journal.records("uncertain")
+        assert [record.key for record in uncertain] == ["k-1", "k-2"]
+        assert {record.reason for record in uncertain} == {"its process ended before the answer came"}
+        assert [record.task_id for record in await journal.records("accepted")] == ["t-1"]
+        assert [record.key for record in await journal.claim(1)] == ["k-3"]
 
 
 @pytest.mark.parametrize("cut", [1, 4000, 20_000])
@@ -155,35 +157,38 @@ async def test_journal_that_lost_its_end_has_everything_planned_uncertain(cut: i
         until_killed,
         path,
         """
-        for row in await journal.take(4):
-            await journal.move(await journal.move(row, "sending"), "accepted", Facts(task_id=row.key))
+        for record in await journal.claim(4):
+            record = await journal.transition(record, "sending")
+            await journal.transition(record, "accepted", Changes(task_id=record.key))
         """,
     )
     await asyncio.to_thread(shorten, path.with_name("journal.db-wal"), cut)
-    async with Journal.open(path) as journal:
-        known = {row.key for row in await journal.rows("accepted")}
-        uncertain = {row.key for row in await journal.rows("uncertain")}
-        left = await journal.rows("planned")
+    async with bulk.open(path) as journal:
+        known = {record.key for record in await journal.records("accepted")}
+        uncertain = {record.key for record in await journal.records("uncertain")}
+        left = await journal.records("planned")
 
     assert len(known) < 4
     assert known | uncertain == {f"k-{number}" for number in range(10)}
     assert left == []
 
 
-async def test_a_second_run_is_told_who_has_the_journal(tmp_path: Path) -> None:
+async def test_journal_in_use_is_refused_with_its_holder(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path):
+    async with bulk.open(path):
         with pytest.raises(JournalError, match=rf"it is in use by process {os.getpid()} on .* since .* UTC"):
-            async with Journal.open(path):
+            async with bulk.open(path):
                 pass
-    async with Journal.open(path):
+    async with bulk.open(path):
         pass
 
 
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"not a database, and long enough to be none" * 100, "cannot be read"), (None, "opened")]
 )
-async def test_what_is_no_journal_is_left_alone(content: bytes | None, reason: str, tmp_path: Path) -> None:
+async def test_open_of_a_file_that_is_no_journal_changes_nothing(
+    content: bytes | None, reason: str, tmp_path: Path
+) -> None:
     path = tmp_path / "journal.db"
     if content is None:
         (tmp_path / "file").touch()
@@ -191,41 +196,41 @@ async def test_what_is_no_journal_is_left_alone(content: bytes | None, reason: s
     else:
         path.write_bytes(content)
     with pytest.raises(JournalError, match=reason):
-        async with Journal.open(path):
+        async with bulk.open(path):
             pass
 
     assert content is None or path.read_bytes() == content
 
 
-async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+async def test_open_of_another_programs_database_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await asyncio.to_thread(ask, path, "CREATE TABLE bookmark (url TEXT)")
     with pytest.raises(JournalError, match="another program's"):
-        async with Journal.open(path):
+        async with bulk.open(path):
             pass
 
 
-async def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+async def test_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path):
+    async with bulk.open(path):
         pass
     await asyncio.to_thread(ask, path, f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(JournalError, match="written by a newer version"):
-        async with Journal.open(path):
+        async with bulk.open(path):
             pass
 
 
-async def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
+async def test_journal_that_is_damaged_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await journal.plan(planned(2000))
     await asyncio.to_thread(lambda: shorten(path, path.stat().st_size // 2))
     with pytest.raises(JournalError, match=r"damaged|cannot be read"):
-        async with Journal.open(path):
+        async with bulk.open(path):
             pass
 
 
-def test_every_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
+def test_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
     """SQLite: with WAL and FULL each commit syncs the log; a power cut loses none."""
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as connection:
         prepare(connection, "journal.db")
@@ -234,36 +239,37 @@ def test_every_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-async def test_many_who_wait_share_a_flush(tmp_path: Path) -> None:
+async def test_transitions_awaited_together_share_a_flush(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await journal.plan(planned(500))
-        await asyncio.gather(*[journal.move(row, "sending") for row in await journal.take(500)])
+        await asyncio.gather(*[journal.transition(record, "sending") for record in await journal.claim(500)])
         found = await asyncio.to_thread(ask, path, "SELECT commits FROM progress")
 
     assert isinstance(found, tuple)
     assert found[0] < 100
 
 
-async def test_a_disk_that_is_full_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+async def test_transition_on_a_full_disk_is_a_journal_error(tmp_path: Path) -> None:
     program = f"""
         import asyncio, resource, signal
-        from musicapi_async.bulk import Journal, Planned
+        from musicapi_async import bulk
+        from musicapi_async.bulk import Planned
         from musicapi_async.errors import JournalError
 
         async def main():
-            async with Journal.open({str(tmp_path / "journal.db")!r}) as journal:
+            async with bulk.open({str(tmp_path / "journal.db")!r}) as journal:
                 await journal.plan([Planned(key="k", operation="sonic.describe", request={{}})])
-                (row,) = await journal.take(1)
+                (record,) = await journal.claim(1)
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, -1))
                 try:
-                    await journal.move(row, "sending")
+                    await journal.transition(record, "sending")
                 except JournalError as error:
                     print(error)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
                 print(await journal.counts())
-                await journal.move(row, "sending")
+                await journal.transition(record, "sending")
                 print("sending")
 
         asyncio.run(main())
@@ -275,18 +281,18 @@ async def test_a_disk_that_is_full_is_told_before_anything_is_sent(tmp_path: Pat
     assert later == "sending"
 
 
-async def test_values_are_kept_from_one_run_to_the_next(tmp_path: Path) -> None:
+async def test_remember_keeps_a_value_for_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         assert await journal.recall("durations") is None
         await journal.remember("durations", {"sonic": [1.5]})
         await journal.remember("durations", {"sonic": [2.5]})
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         assert await journal.recall("durations") == {"sonic": [2.5]}
 
 
-async def test_a_closed_journal_says_so(tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+async def test_journal_that_is_closed_is_a_journal_error(tmp_path: Path) -> None:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         pass
     with pytest.raises(JournalError, match="it is closed"):
         await journal.counts()

@@ -16,8 +16,8 @@ from musicapi_async import TaskRequest, UploadedClip, nuro, operations, riffusio
 from musicapi_async._fields import fields_of, wire_of
 from musicapi_async.bulk import Planned, read_requests
 from musicapi_async.bulk.keys import DEFAULTS, canonical, digest_of, fields_in
-from musicapi_async.bulk.planning import rows_of
 from musicapi_async.bulk.requests_file import Keys
+from musicapi_async.bulk.run import planned_requests
 
 TASKS = {
     request_class.operation_name(): request_class
@@ -29,8 +29,8 @@ SONG: Mapping[str, Any] = {"operation": "sonic.create", "lyrics": LYRICS, "title
 
 def key_of(request: TaskRequest[Any]) -> str:
     with closing(Keys()) as keys:
-        (row,) = rows_of([request], keys)
-    return row.key
+        (record,) = planned_requests([request], keys)
+    return record.key
 
 
 def keys_of(path: Path, *lines: Mapping[str, Any], end: str = "\n") -> list[str]:
@@ -38,9 +38,9 @@ def keys_of(path: Path, *lines: Mapping[str, Any], end: str = "\n") -> list[str]
         write_csv(path, lines, end)
     else:
         path.write_text("".join(f"{json.dumps(line)}{end}" for line in lines), newline="")
-    rows = list(read_requests(path))
-    assert all(isinstance(row, Planned) for row in rows), rows
-    return [row.key for row in rows if isinstance(row, Planned)]
+    records = list(read_requests(path))
+    assert all(isinstance(record, Planned) for record in records), records
+    return [record.key for record in records if isinstance(record, Planned)]
 
 
 def test_key_of_a_request_never_moves() -> None:
@@ -68,7 +68,7 @@ def test_defaults_that_a_request_cannot_tell_from_what_was_given_are_those_of_ke
 
 def test_request_has_one_key_as_json_csv_and_object(tmp_path: Path) -> None:
     with closing(Keys()) as keys:
-        as_objects = [row.key for row in rows_of(objects(LINES), keys)]
+        as_objects = [record.key for record in planned_requests(objects(LINES), keys)]
 
     assert keys_of(tmp_path / "r.jsonl", *LINES) == as_objects
     assert keys_of(tmp_path / "r.csv", *LINES) == as_objects

@@ -11,7 +11,6 @@ import pytest
 from bulk.killing import CREDITS, Books, compare, kill, planned
 
 from musicapi_async import bulk
-from musicapi_async.bulk import Journal
 from musicapi_async.sandbox import Sandbox
 
 ROWS: Final = 100
@@ -27,7 +26,7 @@ async def run(folder, base_url):
     ended = "ended"
     async with MusicAPI("k", base_url=base_url, poll_interval=0.02, create_rate=2000.0) as client:
         try:
-            async with bulk.Journal.open(folder / "journal.db") as journal:
+            async with bulk.open(folder / "journal.db") as journal:
                 async for outcome in bulk.run(client, journal, out=folder):
                     if outcome.error is not None:
                         ended = type(outcome.error).__name__
@@ -58,25 +57,25 @@ def check(books: Books) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_killed_again_and_again_it_pays_once_and_loses_nothing(seed: int) -> None:
-    books = await kill(rows=ROWS, kills=4, seed=seed)
+async def test_run_killed_again_and_again_pays_once_and_loses_nothing(seed: int) -> None:
+    books = await kill(records=ROWS, kills=4, seed=seed)
 
     check(books)
     # At most eight in the air for each kill, and the answers that were lost.
     assert books.uncertain < ROWS * 0.12 + 4 * 8
 
 
-async def test_a_journal_that_loses_its_end_is_uncertain_and_not_wrong() -> None:
-    check(await kill(rows=ROWS, kills=4, seed=3, cut=True))
+async def test_run_whose_journal_loses_its_end_is_uncertain_and_not_wrong() -> None:
+    check(await kill(records=ROWS, kills=4, seed=3, cut=True))
 
 
-async def test_on_a_full_disk_it_stops_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+async def test_run_on_a_full_disk_stops_and_resumes_when_there_is_room(tmp_path: Path) -> None:
     if not await asyncio.to_thread(has_rooms):
         pytest.skip("a small disk needs user namespaces, which this machine does not allow")
     folder, disk = tmp_path / "songs", tmp_path / "disk"
     disk.mkdir()
     async with Sandbox(seconds=0.1, credits=CREDITS) as sandbox:
-        async with Journal.open(folder / "journal.db") as journal:
+        async with bulk.open(folder / "journal.db") as journal:
             await bulk.plan_all(journal, planned(20))
         command = [*IN_A_ROOM, sys.executable, "-c", FULL, str(disk), str(folder), sandbox.base_url]
         done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)

@@ -11,7 +11,7 @@ import pytest
 from bulk.old_journals import BEGUN, FORMS, LINES, NOT_BEGUN, TEXTS, objects, write_csv
 
 from musicapi_async import MusicAPI, bulk, sonic
-from musicapi_async.bulk import Journal, Planned, State
+from musicapi_async.bulk import Planned, State
 from musicapi_async.bulk.schema import FIRST, VERSION
 from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Sandbox
@@ -53,10 +53,10 @@ def counted(counts: Mapping[State, int]) -> Mapping[State, int]:
 @pytest.mark.parametrize("source", FORMS)
 async def test_journal_of_an_older_release_plans_nothing_anew(form: str, source: str, tmp_path: Path) -> None:
     restore(tmp_path / "journal.db", form)
-    async with Journal.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         assert await bulk.plan_all(journal, written(tmp_path, source)) == (len(LINES), 0)
         assert counted(await journal.counts()) == {**BEGUN, "planned": NOT_BEGUN}
-        (failed,) = await journal.rows("failed")
+        (failed,) = await journal.records("failed")
 
     assert failed.key.startswith("2-")
     assert failed.key.endswith("-1")
@@ -68,11 +68,11 @@ async def test_journal_of_an_older_release_sends_only_what_was_not_begun(form: s
     path = tmp_path / "journal.db"
     restore(path, form)
     async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             await journal.remember("service", sandbox.base_url.split("/")[2])
         async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0) as client:
             for _ in range(2):
-                async with Journal.open(path) as journal:
+                async with bulk.open(path) as journal:
                     async for _ in bulk.run(client, journal, written(tmp_path, form), timeout=2.0):
                         pass
                     counts = await journal.counts()
@@ -83,13 +83,13 @@ async def test_journal_of_an_older_release_sends_only_what_was_not_begun(form: s
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_keys_of_an_older_release_still_name_their_rows(form: str, tmp_path: Path) -> None:
+async def test_keys_of_an_older_release_still_name_their_records(form: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     restore(path, form)
     with closing(sqlite3.connect(path)) as connection:
         keys = [key for (key,) in connection.execute("SELECT key FROM row ORDER BY number")]
     given = [Planned.of(key, request) for key, request in zip(keys, objects(LINES), strict=True)]
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         assert await bulk.plan_all(journal, given) == (len(LINES), 0)
         assert await bulk.resolve_not_sent(journal, keys[2]) == 1
 
@@ -107,12 +107,12 @@ async def test_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
         connection.execute("PRAGMA application_id = 1299542849")
         connection.execute("PRAGMA user_version = 1")
     path.with_name("journal.db.lock").write_text(f"{0:020}\n{0:020}\n{{}}")
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         assert await bulk.plan_all(journal, [request]) == (1, 0)
         # One is asked for, and one is made.
-        assert await journal.rows("planned", is_wanted=True) == []
+        assert await journal.records("planned", in_current_plan=True) == []
         assert await bulk.plan_all(journal, [request, request]) == (2, 0)
-        assert (await journal.rows("planned"))[0].key == "mine"
+        assert (await journal.records("planned"))[0].key == "mine"
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
@@ -124,7 +124,7 @@ async def test_older_journal_that_cannot_be_brought_up_to_date_stays_as_it_was(t
         connection.execute("CREATE TABLE correction (plan)")  # in the way of today's
         before = list(connection.iterdump())
     with pytest.raises(JournalError, match="cannot be read"):
-        async with Journal.open(path):
+        async with bulk.open(path):
             pass
     with closing(sqlite3.connect(path)) as connection:
         assert list(connection.iterdump()) == before

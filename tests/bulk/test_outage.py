@@ -8,37 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import client_of, counts, run, songs
 from service import RUNNING, clip, done, serving
 
-from musicapi_async import MusicAPI, bulk, errors, sonic
-from musicapi_async.bulk import Journal, Outcome
+from musicapi_async import MusicAPI, bulk, errors
+from musicapi_async.bulk import Outcome
 
 
-def songs(count: int) -> list[sonic.Describe]:
-    return [sonic.Describe(description=f"rain {number}") for number in range(count)]
-
-
-def client_of(base_url: str) -> MusicAPI:
-    return MusicAPI("k", base_url=base_url, poll_interval=0.02, create_rate=1000.0, max_attempts=1)
-
-
-async def run(base_url: str, path: Path, count: int, **options: Any) -> list[Outcome]:
-    async with client_of(base_url) as client, Journal.open(path) as journal:
-        return [outcome async for outcome in bulk.run(client, journal, songs(count), **options)]
-
-
-async def counts(path: Path) -> dict[str, int]:
-    async with Journal.open(path) as journal:
-        return {state: count for state, count in (await journal.counts()).items() if count}
+async def run_songs(base_url: str, path: Path, count: int, **options: Any) -> list[Outcome]:
+    async with client_of(base_url, max_attempts=1) as client:
+        return await run(client, path, songs(count), **options)
 
 
 def paused(caplog: pytest.LogCaptureFixture) -> int:
     return sum("submissions are paused" in record.getMessage() for record in caplog.records)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
 
 
 @pytest.fixture
@@ -52,7 +35,7 @@ def port() -> int:
 async def test_run_whose_connections_are_refused_pauses_and_goes_on(
     port: int, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    running = asyncio.ensure_future(run(f"http://127.0.0.1:{port}/api/v1", path, 20))
+    running = asyncio.ensure_future(run_songs(f"http://127.0.0.1:{port}/api/v1", path, 20))
     async with asyncio.timeout(20):
         while not paused(caplog):
             await asyncio.sleep(0.01)
@@ -60,7 +43,7 @@ async def test_run_whose_connections_are_refused_pauses_and_goes_on(
             outcomes = await running
             assert len(service.created) == 20
 
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
     assert paused(caplog) == 1
     assert "the service can be reached again" in caplog.text
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
@@ -70,7 +53,7 @@ async def test_run_whose_connections_are_refused_in_its_middle_pauses_and_goes_o
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving() as service:
-        async with client_of(service.base_url) as client, Journal.open(path) as journal:
+        async with client_of(service.base_url, max_attempts=1) as client, bulk.open(path) as journal:
             running = bulk.run(client, journal, songs(200), in_flight=4, max_credits=10_000)
             outcomes = [await anext(running)]
 
@@ -86,7 +69,7 @@ async def test_run_whose_connections_are_refused_in_its_middle_pauses_and_goes_o
                 await service.script.listen()
                 await waiting
         assert len(service.created) == 200
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
 
 
 async def test_run_without_connections_for_longer_than_the_limit_ends_with_everything_planned(
@@ -94,14 +77,14 @@ async def test_run_without_connections_for_longer_than_the_limit_ends_with_every
 ) -> None:
     began = time.monotonic()
     with pytest.raises(errors.ConnectionFailedError):
-        await run(f"http://127.0.0.1:{port}/api/v1", path, 20, outage=2.0)
+        await run_songs(f"http://127.0.0.1:{port}/api/v1", path, 20, outage=2.0)
 
     assert 1.9 <= time.monotonic() - began < 6
     assert await counts(path) == {"planned": 20}
 
 
 async def test_run_closed_during_a_pause_ends_at_once(port: int, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with client_of(f"http://127.0.0.1:{port}/api/v1") as client, Journal.open(path) as journal:
+    async with client_of(f"http://127.0.0.1:{port}/api/v1", max_attempts=1) as client, bulk.open(path) as journal:
         running = bulk.run(client, journal, songs(20))
         waiting = asyncio.ensure_future(anext(running))
         while not paused(caplog):
@@ -120,10 +103,10 @@ async def test_balance_that_cannot_be_read_for_a_while_pauses_the_run(
 ) -> None:
     answers = [status] * 2
     async with serving(credits_status=lambda: answers.pop() if answers else 200) as service:
-        outcomes = await run(service.base_url, path, 5, max_credits=100)
+        outcomes = await run_songs(service.base_url, path, 5, max_credits=100)
 
         assert len(service.created) == 5
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
     assert paused(caplog) == 1
 
 
@@ -138,10 +121,10 @@ async def test_time_in_which_polls_are_not_answered_does_not_count(path: Path) -
         return done(clip(2 * number), clip(2 * number + 1))
 
     async with serving(poll=poll) as service:
-        outcomes = await run(service.base_url, path, 2, timeout=0.5)
+        outcomes = await run_songs(service.base_url, path, 2, timeout=0.5)
 
     # One was answered all the time and is overdue, the other was not.
-    found = {outcome.row.task_id: (outcome.row.state, outcome.row.is_overdue) for outcome in outcomes}
+    found = {outcome.record.task_id: (outcome.record.state, outcome.record.is_overdue) for outcome in outcomes}
     assert found == {"t-0": ("accepted", True), "t-1": ("saved", False)}
 
 
@@ -150,30 +133,30 @@ async def test_task_whose_polls_alone_fail_is_overdue_and_stops_nothing(path: Pa
         return (500, {"error": "trouble"}) if number == 0 else done(clip(2 * number), clip(2 * number + 1))
 
     async with serving(poll=poll) as service:
-        outcomes = await run(service.base_url, path, 8, in_flight=2, timeout=0.3, outage=1.0)
+        outcomes = await run_songs(service.base_url, path, 8, in_flight=2, timeout=0.3, outage=1.0)
 
         assert len(service.created) == 8
-    found = {outcome.row.task_id: outcome for outcome in outcomes}
+    found = {outcome.record.task_id: outcome for outcome in outcomes}
     assert isinstance(found["t-0"].error, errors.ServerError)
-    assert found["t-0"].row.is_overdue
-    assert {outcome.row.state for name, outcome in found.items() if name != "t-0"} == {"saved"}
+    assert found["t-0"].record.is_overdue
+    assert {outcome.record.state for name, outcome in found.items() if name != "t-0"} == {"saved"}
 
 
 async def test_polls_that_all_fail_for_longer_than_the_limit_end_the_run_with_everything_accepted(path: Path) -> None:
     async with serving(poll=lambda _: (500, {"error": "trouble"})) as service:
         with pytest.raises(errors.MusicAPIError):
-            await run(service.base_url, path, 9, in_flight=3, timeout=0.3, outage=1.0)
+            await run_songs(service.base_url, path, 9, in_flight=3, timeout=0.3, outage=1.0)
 
         assert len(service.created) == 3
         assert await counts(path) == {"accepted": 3, "planned": 6}
         service.poll = lambda number: done(clip(2 * number), clip(2 * number + 1))
-        outcomes = await run(service.base_url, path, 9, timeout=600.0)
+        outcomes = await run_songs(service.base_url, path, 9, timeout=600.0)
         assert len(service.created) == 9
-    assert {outcome.row.state for outcome in outcomes} == {"saved"}
+    assert {outcome.record.state for outcome in outcomes} == {"saved"}
 
 
 @pytest.mark.parametrize("outage", [-1, float("nan"), True, "10", None])
 async def test_outage_that_is_no_time_is_refused(outage: Any, path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="outage is"):
-            bulk.run(client, Journal.open(path), songs(1), outage=outage)
+            bulk.run(client, bulk.open(path), songs(1), outage=outage)

@@ -9,39 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import client_of, counts, run_on, songs
 from service import RUNNING, Service, clip, done, serving
 
-from musicapi_async import MusicAPI, bulk, errors, sonic
-from musicapi_async.bulk import Journal, Outcome
+from musicapi_async import bulk, errors
+from musicapi_async.bulk import Outcome
 
 NOT_FOUND = (400, {"error": "task not found."})
 
 
-def songs(count: int) -> list[sonic.Describe]:
-    return [sonic.Describe(description=f"rain {number}") for number in range(count)]
-
-
-def client_of(service: Service) -> MusicAPI:
-    return MusicAPI("k", base_url=service.base_url, poll_interval=0.02, create_rate=1000.0)
-
-
 async def run(service: Service, path: Path, requests: Any = None, **options: Any) -> list[Outcome]:
-    async with client_of(service) as client, Journal.open(path) as journal:
-        return [outcome async for outcome in bulk.run(client, journal, requests, **{"timeout": 0.2, **options})]
-
-
-async def counts(path: Path) -> dict[str, int]:
-    async with Journal.open(path) as journal:
-        return {state: count for state, count in (await journal.counts()).items() if count}
+    return await run_on(service.base_url, path, requests, **{"timeout": 0.2, **options})
 
 
 def states(outcomes: list[Outcome]) -> dict[str | None, str]:
-    return {outcome.row.task_id: outcome.row.state for outcome in outcomes}
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
+    return {outcome.record.task_id: outcome.record.state for outcome in outcomes}
 
 
 def accepted_days_ago(path: Path, days: float) -> None:
@@ -56,10 +38,10 @@ async def test_run_with_a_task_that_does_not_end_gives_up_its_place_and_goes_on(
 
         assert len(service.created) == 6
     assert states(outcomes) == {"t-0": "accepted"} | {f"t-{number}": "saved" for number in range(1, 6)}
-    (stuck,) = (outcome for outcome in outcomes if outcome.row.state == "accepted")
+    (stuck,) = (outcome for outcome in outcomes if outcome.record.state == "accepted")
     assert isinstance(stuck.error, errors.TaskTimeoutError)
-    assert stuck.row.is_overdue
-    assert stuck.row.charged == 20
+    assert stuck.record.is_overdue
+    assert stuck.record.charged == 20
 
 
 async def test_run_with_a_new_task_that_the_service_does_not_know_gives_up_its_place_in_time(path: Path) -> None:
@@ -71,8 +53,8 @@ async def test_run_with_a_new_task_that_the_service_does_not_know_gives_up_its_p
     # A poll that is answered counts, also one whose answer is that the task is not known, or not known yet.
     assert time.monotonic() - began < 20
     assert states(outcomes) == {"t-0": "uncertain"} | {f"t-{number}": "saved" for number in range(1, 4)}
-    (unknown,) = (outcome for outcome in outcomes if outcome.row.state == "uncertain")
-    assert "task t-0 was accepted" in str(unknown.row.reason)
+    (unknown,) = (outcome for outcome in outcomes if outcome.record.state == "uncertain")
+    assert "task t-0 was accepted" in str(unknown.record.reason)
 
 
 async def test_overdue_task_that_ends_later_is_saved_before_the_run_ends(path: Path) -> None:
@@ -88,7 +70,7 @@ async def test_overdue_task_that_ends_later_is_saved_before_the_run_ends(path: P
         outcomes = await run(service, path, songs(6), in_flight=2, timeout=0.15)
 
     assert states(outcomes) == {f"t-{number}": "saved" for number in range(6)}
-    assert [outcome.row.task_id for outcome in outcomes if outcome.row.overdue_at] == ["t-0"]
+    assert [outcome.record.task_id for outcome in outcomes if outcome.record.overdue_at] == ["t-0"]
     assert len(outcomes) == 6
 
 
@@ -104,7 +86,7 @@ async def test_overdue_task_in_a_later_run_is_polled_without_holding_a_place(pat
 
         service.poll = lambda _: done(clip(0), clip(1))
         (outcome,) = await run(service, path, timeout=600.0)
-        assert outcome.row.state == "saved"
+        assert outcome.record.state == "saved"
         assert len(service.created) == 1
 
 
@@ -138,26 +120,26 @@ async def test_clip_that_is_finished_when_its_sibling_is_not_is_saved_once(path:
         options: dict[str, Any] = {"in_flight": 2, "out": out}
         (outcome,) = await run(service, path, songs(1), **options)
 
-        assert outcome.row.state == "accepted"
-        assert [one["clip_id"] for one in outcome.row.clips] == ["c-1"]
-        assert sorted(outcome.row.files) == sorted(file.name for file in out.iterdir())
+        assert outcome.record.state == "accepted"
+        assert [one["clip_id"] for one in outcome.record.clips] == ["c-1"]
+        assert sorted(outcome.record.files) == sorted(file.name for file in out.iterdir())
         assert [file.suffix for file in sorted(out.iterdir())] == [".json", ".mp3"]
         kept = {file: file.stat().st_mtime_ns for file in out.iterdir()}
 
         (outcome,) = await run(service, path, **options)  # nothing new
-        assert outcome.row.state == "accepted"
+        assert outcome.record.state == "accepted"
 
         # Whatever the service calls it now, it is there.
         service.poll = lambda _: done(second, first | {"title": "Another"})
         (outcome,) = await run(service, path, **options)
-        assert outcome.row.state == "saved"
+        assert outcome.record.state == "saved"
         assert service.count("GET /api/v1/files/c-1") == service.count("GET /api/v1/files/c-2") == 1
         assert len(service.created) == 1
 
-    assert [one["clip_id"] for one in outcome.row.clips] == ["c-2", "c-1"]
-    assert len(set(outcome.row.files)) == len(list(out.iterdir())) == 4
+    assert [one["clip_id"] for one in outcome.record.clips] == ["c-2", "c-1"]
+    assert len(set(outcome.record.files)) == len(list(out.iterdir())) == 4
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
-    assert json.loads((out / outcome.row.files[1]).read_text())["clip"]["clip_id"] == "c-2"
+    assert json.loads((out / outcome.record.files[1]).read_text())["clip"]["clip_id"] == "c-2"
 
 
 async def test_clip_that_is_finished_when_its_sibling_is_not_is_in_the_outcome(path: Path) -> None:
@@ -167,7 +149,7 @@ async def test_clip_that_is_finished_when_its_sibling_is_not_is_in_the_outcome(p
 
     assert isinstance(outcome.error, errors.TaskTimeoutError)
     assert [one.clip_id for one in outcome.result] == ["c-1"]
-    assert [one["clip_id"] for one in outcome.row.clips] == ["c-1"]
+    assert [one["clip_id"] for one in outcome.record.clips] == ["c-1"]
 
 
 async def test_task_that_is_finished_in_part_for_a_day_is_saved_as_it_is(path: Path, tmp_path: Path) -> None:
@@ -178,9 +160,9 @@ async def test_task_that_is_finished_in_part_for_a_day_is_saved_as_it_is(path: P
         await asyncio.to_thread(accepted_days_ago, path, 1.01)
         (outcome,) = await run(service, path, out=out)
 
-    assert outcome.row.state == "saved"
-    assert "1 of 2 clips" in str(outcome.row.reason)
-    assert len(outcome.row.files) == 2
+    assert outcome.record.state == "saved"
+    assert "1 of 2 clips" in str(outcome.record.reason)
+    assert len(outcome.record.files) == 2
 
 
 async def test_task_that_does_not_end_for_a_day_can_be_settled(path: Path) -> None:
@@ -189,8 +171,8 @@ async def test_task_that_does_not_end_for_a_day_can_be_settled(path: Path) -> No
         await asyncio.to_thread(accepted_days_ago, path, 1.01)
         (outcome,) = await run(service, path)
 
-    assert outcome.row.state == "uncertain"
-    assert "t-0" in str(outcome.row.reason)
+    assert outcome.record.state == "uncertain"
+    assert "t-0" in str(outcome.record.reason)
 
 
 @pytest.mark.parametrize(
@@ -214,15 +196,15 @@ async def test_task_that_the_service_has_forgotten_becomes_uncertain_and_can_be_
         (outcome,) = await run(service, path)
 
         assert service.count("GET /api/v1/sonic/task") - before == 3
-        assert outcome.row.state == "uncertain"
-        assert outcome.row.charged == 20
-        assert "task t-0" in str(outcome.row.reason)
+        assert outcome.record.state == "uncertain"
+        assert outcome.record.charged == 20
+        assert "task t-0" in str(outcome.record.reason)
         assert await run(service, path) == []
         service.poll = lambda number: done(clip(2 * number), clip(2 * number + 1))
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             assert await bulk.resend_uncertain(journal) == 1
         (outcome,) = await run(service, path)
-        assert (outcome.row.state, outcome.row.charged) == ("saved", 40)
+        assert (outcome.record.state, outcome.record.charged) == ("saved", 40)
         assert len(service.created) == 2
 
 
@@ -241,7 +223,7 @@ async def test_tasks_that_are_all_unknown_stop_the_run_and_stay_accepted(path: P
 
 async def test_forgotten_tasks_beside_those_that_are_known_all_become_uncertain(path: Path) -> None:
     async with serving(poll=lambda _: RUNNING) as service:
-        async with client_of(service) as client, Journal.open(path) as journal:
+        async with client_of(service.base_url) as client, bulk.open(path) as journal:
             running = bulk.run(client, journal, songs(12), in_flight=12)
             waiting = asyncio.ensure_future(anext(running))
             while (await journal.counts())["accepted"] < 12:
@@ -262,7 +244,7 @@ async def test_accepted_record_whose_request_is_no_longer_valid_is_still_collect
         service.poll = lambda _: done(clip(0), clip(1))
         (outcome,) = await run(service, path)
 
-    assert outcome.row.state == "saved"
+    assert outcome.record.state == "saved"
 
 
 @pytest.mark.parametrize("timeout", [None, 600.0])

@@ -3,24 +3,24 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import CREATE, client_of, counts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import MusicAPI, TaskRequest, bulk, sonic
-from musicapi_async.bulk import Facts, Journal, Outcome
+from musicapi_async.bulk import Changes, Outcome
 from musicapi_async.bulk.lock import Mark
-from musicapi_async.bulk.looking import Look
-from musicapi_async.bulk.recovery import is_complete_by
+from musicapi_async.bulk.snapshot import JournalSnapshot
+from musicapi_async.bulk.tables import is_complete_by
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.sandbox import Fault, Sandbox
 
-CREATE = "POST /sonic/create"
 LOST = "the journal has lost entries: it may have been sent"
 
 
@@ -28,26 +28,14 @@ def songs(*names: object) -> list[TaskRequest[Any]]:
     return [sonic.Describe(description=f"rain {name}") for name in names]
 
 
-@pytest.fixture
-async def quick() -> AsyncIterator[Sandbox]:
-    async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
-        yield sandbox
-
-
 async def run(sandbox: Sandbox, path: Path, requests: Any = None, *, is_current: bool | None = None) -> list[Outcome]:
-    client = MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0)
-    async with client, Journal.open(path, is_current=is_current) as journal:
+    async with client_of(sandbox.base_url) as client, bulk.open(path, is_current=is_current) as journal:
         return [outcome async for outcome in bulk.run(client, journal, requests)]
-
-
-async def counted(path: Path) -> dict[str, int]:
-    async with Journal.open(path) as journal:
-        return {state: count for state, count in (await journal.counts()).items() if count}
 
 
 def saved_in(path: Path) -> int:
     """Count what is saved as ``musicapi bulk status`` does, which needs no mark."""
-    with Look(path) as look:
+    with JournalSnapshot(path) as look:
         return look.counts()["saved"]
 
 
@@ -71,7 +59,7 @@ async def test_backup_restored_beside_its_newer_mark_sends_nothing(
     await run(quick, path, later)
 
     assert len(quick.accepted) == 40
-    assert (await counted(path))["uncertain"] == len([one for one in later if one not in songs(*range(10))])
+    assert (await counts(path))["uncertain"] == len([one for one in later if one not in songs(*range(10))])
 
 
 async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled(
@@ -88,18 +76,18 @@ async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled
         caplog.clear()
         await run(quick, path, songs(1, 2, 3, 4))
         assert "has lost entries: requests it does not know may have been sent" in caplog.text
-        assert await counted(path) == {"saved": 1, "uncertain": 3}
-    async with Journal.open(path) as journal:
-        assert {row.reason for row in await journal.rows("uncertain")} == {LOST}
-        second, third, _ = await journal.rows("uncertain")
-        await bulk.found_uncertain(journal, second.key, quick.accepted[1].task_id)
-        await bulk.found_uncertain(journal, third.key, quick.accepted[2].task_id)
+        assert await counts(path) == {"saved": 1, "uncertain": 3}
+    async with bulk.open(path) as journal:
+        assert {record.reason for record in await journal.records("uncertain")} == {LOST}
+        second, third, _ = await journal.records("uncertain")
+        await bulk.resolve_as_accepted(journal, second.key, quick.accepted[1].task_id)
+        await bulk.resolve_as_accepted(journal, third.key, quick.accepted[2].task_id)
         assert await bulk.resolve_not_sent(journal) == 1
     caplog.clear()
     await run(quick, path, songs(1, 2, 3, 4, 5))
 
     assert "has lost entries" not in caplog.text
-    assert await counted(path) == {"saved": 5}
+    assert await counts(path) == {"saved": 5}
     assert len(quick.accepted) == 5
 
 
@@ -108,12 +96,12 @@ async def test_refund_in_a_journal_that_lost_entries_is_not_tried_again_by_itsel
 ) -> None:
     path, copy = tmp_path / "journal.db", tmp_path / "backup.db"
     async with MusicAPI("k", base_url=quick.base_url, poll_interval=0.01, create_rate=1000.0) as client:
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             quick.end_next("failed", "songs")
             await bulk.plan_all(journal, songs(1))
-            (row,) = await journal.take(1)
+            (record,) = await journal.claim(1)
             task = await client.submit(songs(1)[0])
-            await journal.move(await journal.move(row, "sending"), "accepted", Facts(task_id=task.id))
+            await journal.transition(await journal.transition(record, "sending"), "accepted", Changes(task_id=task.id))
         back_up(path, copy)
         await run(quick, path)  # the task fails, is refunded, and is made again
         assert len(quick.accepted) == 2
@@ -121,25 +109,25 @@ async def test_refund_in_a_journal_that_lost_entries_is_not_tried_again_by_itsel
         await run(quick, path)
 
     assert len(quick.accepted) == 2
-    assert await counted(path) == {"uncertain": 1}
+    assert await counts(path) == {"uncertain": 1}
 
 
 async def test_refused_line_that_is_corrected_in_a_journal_that_lost_entries_is_uncertain(tmp_path: Path) -> None:
     path, copy = tmp_path / "journal.db", tmp_path / "backup.db"
     bad, good = (bulk.Planned.of("k", request) for request in songs("bad", "good"))
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await bulk.plan_all(journal, [bad])
-        (row,) = await journal.take(1)
-        await journal.move(await journal.move(row, "sending"), "refused")
+        (record,) = await journal.claim(1)
+        await journal.transition(await journal.transition(record, "sending"), "refused")
     back_up(path, copy)
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await bulk.plan_all(journal, [good])
-        (row,) = await journal.take(1)
-        await journal.move(await journal.move(row, "sending"), "accepted", Facts(task_id="t"))
+        (record,) = await journal.claim(1)
+        await journal.transition(await journal.transition(record, "sending"), "accepted", Changes(task_id="t"))
     back_up(copy, path)
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await bulk.plan_all(journal, [good])
-        assert [row.request for row in await journal.rows("uncertain")] == [good.request]
+        assert [record.request for record in await journal.records("uncertain")] == [good.request]
 
 
 async def test_two_journals_that_were_swapped_send_nothing(quick: Sandbox, tmp_path: Path) -> None:
@@ -154,7 +142,7 @@ async def test_two_journals_that_were_swapped_send_nothing(quick: Sandbox, tmp_p
     await run(quick, other, songs(2, 4))
 
     assert len(quick.accepted) == 2
-    assert [await counted(path) for path in (one, other)] == [{"saved": 1, "uncertain": 2}] * 2
+    assert [await counts(path) for path in (one, other)] == [{"saved": 1, "uncertain": 2}] * 2
 
 
 async def test_new_journal_beside_the_mark_of_one_that_sent_is_uncertain(quick: Sandbox, tmp_path: Path) -> None:
@@ -164,7 +152,7 @@ async def test_new_journal_beside_the_mark_of_one_that_sent_is_uncertain(quick: 
     await run(quick, path, songs(1, 2))
 
     assert len(quick.accepted) == 1
-    assert await counted(path) == {"uncertain": 2}
+    assert await counts(path) == {"uncertain": 2}
 
 
 async def test_mark_that_is_older_changes_nothing(quick: Sandbox, tmp_path: Path) -> None:
@@ -175,7 +163,7 @@ async def test_mark_that_is_older_changes_nothing(quick: Sandbox, tmp_path: Path
     lock.write_bytes(older)
     await run(quick, path, songs(1, 2, 3))
 
-    assert await counted(path) == {"saved": 3}
+    assert await counts(path) == {"saved": 3}
 
 
 @pytest.mark.parametrize(
@@ -194,19 +182,19 @@ async def test_journal_that_lost_its_mark_is_refused_until_its_user_answers(
     await run(quick, path, songs(1, 2), is_current=True)
     await run(quick, path, songs(1, 2, 3))
 
-    assert await counted(path) == {"saved": 3}
+    assert await counts(path) == {"saved": 3}
 
 
 async def test_journal_said_to_be_old_has_what_is_planned_uncertain(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await run(quick, path, songs(1))
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await bulk.plan_all(journal, songs(1, 2))
     path.with_name("journal.db.lock").unlink()
     await run(quick, path, songs(1, 2, 3), is_current=False)
 
     assert len(quick.accepted) == 1
-    assert await counted(path) == {"saved": 1, "uncertain": 2}
+    assert await counts(path) == {"saved": 1, "uncertain": 2}
 
 
 async def test_journal_that_is_said_to_be_current_and_is_not_sends_nothing(quick: Sandbox, tmp_path: Path) -> None:
@@ -222,12 +210,12 @@ async def test_journal_that_is_said_to_be_current_and_is_not_sends_nothing(quick
 
 async def test_journal_that_sent_nothing_needs_no_mark(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await bulk.plan_all(journal, songs(1))
     path.with_name("journal.db.lock").unlink()
     await run(quick, path)
 
-    assert await counted(path) == {"saved": 1}
+    assert await counts(path) == {"saved": 1}
 
 
 async def test_copy_made_by_sqlite_is_asked_about(quick: Sandbox, tmp_path: Path) -> None:
@@ -243,42 +231,42 @@ async def test_copy_made_by_sqlite_is_asked_about(quick: Sandbox, tmp_path: Path
     with pytest.raises(JournalError, match=r"\(copy\.db\.lock\) is gone"):
         await run(quick, copy)
     await run(quick, path, songs(1, 2))
-    assert await counted(path) == {"saved": 2}
+    assert await counts(path) == {"saved": 2}
 
 
 async def test_request_that_was_not_accepted_is_sent_again_and_counts_once(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await bulk.plan_all(journal, songs(1, 2, 3))
-        for row in await journal.take(3):
-            await journal.move(await journal.move(row, "sending", Facts(charge=20.0)), "uncertain")
-        first, second, _ = await journal.rows("uncertain")
+        for record in await journal.claim(3):
+            await journal.transition(await journal.transition(record, "sending", Changes(charge=20.0)), "uncertain")
+        first, second, _ = await journal.records("uncertain")
         with pytest.raises(InvalidRequestError, match="key is 'other'") as caught:
             await bulk.resolve_not_sent(journal, [first.key, "other"])
         assert caught.value.field == "key"
         assert (await journal.counts())["uncertain"] == 3
         assert await bulk.resolve_not_sent(journal, [first.key]) == 1
         assert await bulk.resend_uncertain(journal, [second.key]) == 1
-        (first, second) = await journal.rows("planned")
-        assert [(row.attempts, row.charged) for row in (first, second)] == [(0, 0.0), (1, 20.0)]
-        with pytest.raises(InvalidRequestError, match="no row of that key is uncertain"):
+        (first, second) = await journal.records("planned")
+        assert [(record.attempts, record.charged) for record in (first, second)] == [(0, 0.0), (1, 20.0)]
+        with pytest.raises(InvalidRequestError, match="no request of that key is uncertain"):
             await bulk.resolve_not_sent(journal, [first.key])
         assert await bulk.resolve_not_sent(journal) == 1
         assert await bulk.resolve_not_sent(journal) == 0
-        assert [row.charged for row in await journal.rows("planned")] == [0.0, 20.0, 0.0]
+        assert [record.charged for record in await journal.records("planned")] == [0.0, 20.0, 0.0]
     await run(quick, path)
 
     assert len(quick.accepted) == 3
 
 
-async def test_many_uncertain_rows_are_settled_together(quick: Sandbox, tmp_path: Path) -> None:
+async def test_many_uncertain_records_are_settled_together(quick: Sandbox, tmp_path: Path) -> None:
     quick.add_fault(CREATE, *(Fault(drop=True) for _ in range(6)))
     path = tmp_path / "journal.db"
     await run(quick, path, songs(*range(6)))
-    async with Journal.open(path) as journal:
-        keys = [row.key for row in await journal.rows("uncertain")]
+    async with bulk.open(path) as journal:
+        keys = [record.key for record in await journal.records("uncertain")]
         assert await bulk.resolve_not_sent(journal, keys[1:]) == 5
-        assert [row.key for row in await journal.rows("uncertain")] == keys[:1]
+        assert [record.key for record in await journal.records("uncertain")] == keys[:1]
     await run(quick, path)
 
     assert len(quick.accepted) == 5

@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from musicapi_async.bulk.records import TRANSITIONS, Record, State
 from musicapi_async.bulk.report import entry_of, write_report
-from musicapi_async.bulk.states import MOVES, Row, State
 
 HOSTILE: Final = (
     "<script>alert(1)</script>",
@@ -62,16 +62,16 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.elements)
 
 
-def row(number: int = 1, state: State = "saved", files: Sequence[str] = (), **facts: Any) -> Row:
+def row(number: int = 1, state: State = "saved", files: Sequence[str] = (), **facts: Any) -> Record:
     told = {"key": f"key-{number}", "operation": "sonic.describe", "request": {"prompt": "rain"}} | facts
-    return Row(number=number, state=state, files=files, **told)
+    return Record(number=number, state=state, files=files, **told)
 
 
 def clip(**facts: Any) -> dict[str, Any]:
     return {"clip_id": "c", "title": "Rain", "tags": "lofi", "lyrics": "la la", "duration": 61.4} | facts
 
 
-def page_of(folder: Path, *rows: Row) -> Page:
+def page_of(folder: Path, *rows: Record) -> Page:
     write_report(folder, lambda: rows, PRICES)
     return Page(folder / "index.html")
 
@@ -83,7 +83,7 @@ def touch(folder: Path, *names: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_others_wrote_is_text(text: str, tmp_path: Path) -> None:
+def test_report_of_hostile_text_shows_it_as_text(text: str, tmp_path: Path) -> None:
     files = touch(tmp_path, "a.mp3", "a-cover.png", "a.json")
     told = clip(title=text, tags=text, lyrics=text, model=text)
     harmless = page_of(tmp_path, row(1, files=files, clips=[clip()]), row(2, "failed", reason="no"))
@@ -101,7 +101,7 @@ def test_what_others_wrote_is_text(text: str, tmp_path: Path) -> None:
     assert page.words.count(visible) >= 5
 
 
-def test_the_policy_allows_what_is_ours_alone(tmp_path: Path) -> None:
+def test_report_policy_allows_only_its_own_script_and_style(tmp_path: Path) -> None:
     page = page_of(tmp_path, row(1))
     policy = next(attributes["content"] for _, attributes in page.elements if "http-equiv" in attributes)
     assert policy is not None
@@ -126,7 +126,7 @@ ODD_NAMES: Final = ["a#b.mp3", "100%25 ?x=1&y.mp3", "Grüße 🎵 雨.mp3", 'it\
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_an_address_is_the_file_whatever_its_name(name: str, tmp_path: Path) -> None:
+def test_address_of_a_file_of_any_name_leads_to_it(name: str, tmp_path: Path) -> None:
     (link,) = page_of(tmp_path, row(files=touch(tmp_path, name), clips=[clip()])).links()
     assert re.fullmatch(r"[\w.~%-]+", link)
     assert unquote(link) == name
@@ -135,7 +135,7 @@ def test_an_address_is_the_file_whatever_its_name(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", NOT_LINKED)
-def test_what_is_no_media_of_this_folder_is_not_linked(name: str, tmp_path: Path) -> None:
+def test_file_that_is_no_media_of_the_folder_is_not_linked(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "songs"
     (folder / "sub").mkdir(parents=True)
     (folder / "folder.mp3").mkdir()
@@ -146,7 +146,7 @@ def test_what_is_no_media_of_this_folder_is_not_linked(name: str, tmp_path: Path
     assert page.count("button") == page_of(folder, row(clips=[clip()])).count("button")
 
 
-def test_each_song_has_its_own_files(tmp_path: Path) -> None:
+def test_entry_of_two_songs_has_the_files_of_each(tmp_path: Path) -> None:
     names = touch(tmp_path, "1.mp3", "1-cover.png", "1.json", "2.json", "3.wav", "3.json", "notes.mid")
     clips = [clip(title="one"), clip(title="two"), clip(title="three", duration=None, tags=None, lyrics=None)]
     entry = entry_of(row(files=names, clips=clips), tmp_path, 10.0)
@@ -159,12 +159,12 @@ def test_each_song_has_its_own_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["long", True, float("nan"), float("inf"), -1])
-def test_a_duration_that_is_none_is_left_out(seconds: object, tmp_path: Path) -> None:
+def test_duration_that_is_no_time_is_left_out(seconds: object, tmp_path: Path) -> None:
     (song,) = entry_of(row(clips=[clip(duration=seconds)]), tmp_path, None).songs
     assert song.duration in {"", "0:01"}
 
 
-def test_a_row_that_came_to_nothing_says_why_and_what_was_asked_for(tmp_path: Path) -> None:
+def test_entry_without_a_song_shows_its_reason_and_request(tmp_path: Path) -> None:
     states: tuple[State, ...] = ("failed", "refused", "uncertain", "refunded")
     rows = [
         row(number, state, reason=f"because {state}", request={"prompt": f"rain {state}"})
@@ -178,7 +178,7 @@ def test_a_row_that_came_to_nothing_says_why_and_what_was_asked_for(tmp_path: Pa
     assert "--resend-uncertain" in page.words
 
 
-def test_it_adds_up(tmp_path: Path) -> None:
+def test_summary_of_entries_is_their_total(tmp_path: Path) -> None:
     touch(tmp_path, "1.mp3", "1.json", "2.mp3", "2.json")
     summary = write_report(
         tmp_path,
@@ -192,33 +192,33 @@ def test_it_adds_up(tmp_path: Path) -> None:
         ],
         PRICES,
     )
-    assert (summary.rows, summary.songs, summary.duration) == (6, 2, "1:01:01")
+    assert (summary.requests, summary.songs, summary.duration) == (6, 2, "1:01:01")
     assert (summary.credits, summary.uncertain_credits) == (20.0, 10.0)
     assert summary.counts == {"planned": 1, "saved": 3, "uncertain": 1, "refunded": 1}
 
 
-def test_without_prices_nothing_is_said_of_credits(tmp_path: Path) -> None:
+def test_report_without_prices_shows_no_credits(tmp_path: Path) -> None:
     write_report(tmp_path, lambda: [row()], {})
     assert "redits" not in Page(tmp_path / "index.html").words
 
 
-@pytest.mark.parametrize("state", MOVES)
-def test_every_state_is_shown(state: State, tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", TRANSITIONS)
+def test_report_of_every_state_shows_each(state: State, tmp_path: Path) -> None:
     page = page_of(tmp_path, row(state=state))
     assert [a["data-state"] for name, a in page.elements if name == "li"] == [state]
     assert page.words.count(state) >= 2
 
 
-def test_an_empty_journal_has_a_page(tmp_path: Path) -> None:
+def test_report_of_an_empty_journal_is_a_page(tmp_path: Path) -> None:
     assert page_of(tmp_path).count("li") == 0
 
 
-def test_the_page_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_report_that_fails_half_way_leaves_the_page_before(tmp_path: Path) -> None:
     write_report(tmp_path, lambda: [row()], PRICES)
     before = (tmp_path / "index.html").read_bytes()
     calls = 0
 
-    def breaking() -> Iterator[Row]:
+    def breaking() -> Iterator[Record]:
         nonlocal calls
         calls += 1
         for number in range(1, 5000):
@@ -233,10 +233,10 @@ def test_the_page_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "index.html").read_bytes() == before
 
 
-def test_twenty_thousand_rows_are_written_in_little_memory(tmp_path: Path) -> None:
+def test_report_of_twenty_thousand_records_takes_little_memory(tmp_path: Path) -> None:
     lyrics = "la la la\n" * 100
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator[Record]:
         return (row(number, clips=[clip(lyrics=lyrics)]) for number in range(1, 20_001))
 
     write_report(tmp_path, lambda: [row()], PRICES)

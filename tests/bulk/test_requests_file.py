@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import errors, riffusion, sonic
-from musicapi_async.bulk import Planned, Row
+from musicapi_async.bulk import Planned, Record
 from musicapi_async.bulk.requests_file import BadLine, Keys, planned_of, read_requests, request_of
 
 DESCRIBE = {"operation": "sonic.describe", "description": "rain"}
@@ -21,7 +21,7 @@ def written(tmp_path: Path, *lines: object, name: str = "songs.jsonl") -> Path:
     return path
 
 
-def test_each_line_is_a_request(tmp_path: Path) -> None:
+def test_file_with_requests_yields_one_for_each_line(tmp_path: Path) -> None:
     path = written(tmp_path, DESCRIBE, "", {**DESCRIBE, "model": "sonic-v5-5", "key": "my-key", "instrumental": True})
     first, second = read_requests(path)
 
@@ -32,7 +32,7 @@ def test_each_line_is_a_request(tmp_path: Path) -> None:
     assert second.request == sonic.Describe(description="rain", model="sonic-v5-5", instrumental=True).to_wire()
 
 
-def test_the_operation_may_be_given_once_for_all(tmp_path: Path) -> None:
+def test_operation_given_for_the_file_is_that_of_lines_without_one(tmp_path: Path) -> None:
     path = written(tmp_path, {"description": "rain"}, {"operation": "riffusion.describe", "description": "rain"})
     found = [line.operation for line in read_requests(path, "sonic.describe") if isinstance(line, Planned)]
 
@@ -57,7 +57,7 @@ def test_the_operation_may_be_given_once_for_all(tmp_path: Path) -> None:
         ("[" * 100_000, None, "no JSON"),
     ],
 )
-def test_a_bad_line_is_told_with_its_number_and_field(
+def test_line_that_is_wrong_is_reported_with_its_number_and_field(
     line: object, field: str | None, reason: str, tmp_path: Path
 ) -> None:
     _, bad = read_requests(written(tmp_path, DESCRIBE, line))
@@ -67,14 +67,14 @@ def test_a_bad_line_is_told_with_its_number_and_field(
     assert reason in bad.reason
 
 
-def test_a_key_that_comes_twice_is_told(tmp_path: Path) -> None:
+def test_key_that_occurs_twice_is_reported(tmp_path: Path) -> None:
     line = {**DESCRIBE, "key": "a"}
     _, bad = read_requests(written(tmp_path, line, line))
 
     assert bad == BadLine(2, "key", "key is 'a', which an earlier line has too")
 
 
-def test_a_file_that_is_no_text_is_told_line_by_line(tmp_path: Path) -> None:
+def test_file_that_is_no_text_is_reported_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "songs.jsonl"
     path.write_bytes(b'{"operation": "sonic.describe", "description": "caf\xe9"}\n')
     (bad,) = read_requests(path)
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_text_is_told_line_by_line(tmp_path: Path) -> None:
     assert bad.field == "description"
 
 
-def test_a_csv_file_has_the_names_in_its_first_line(tmp_path: Path) -> None:
+def test_csv_with_names_in_its_first_line_yields_requests(tmp_path: Path) -> None:
     lines = (
         "\ufeffkey,description,model,style_weight,instrumental,duration",
         'one,"rain, softly",sonic-v5-5,0.25,true,',
@@ -121,7 +121,7 @@ def test_csv_with_two_columns_of_one_name_is_refused(head: str, field: str, plac
     assert bad == BadLine(1, field, f"column {field!r} is there twice, as {places}: keep one")
 
 
-def test_rows_of_separators_alone_are_skipped(tmp_path: Path) -> None:
+def test_csv_line_of_separators_alone_is_skipped(tmp_path: Path) -> None:
     lines = (",,", " ,\t,", "description,title,", "rain,Rain,", ",,", '"","   ",', "  , ,,,,", "snow,Snow", ",,,,,,")
     found = list(read_requests(written(tmp_path, *lines, name="songs.csv"), "sonic.describe"))
 
@@ -168,7 +168,7 @@ def test_field_under_both_of_its_names_is_refused(name: str, tmp_path: Path) -> 
     assert (bad.field, "did you mean model" in bad.reason) == ("mv", True)
 
 
-def test_null_is_not_set(tmp_path: Path) -> None:
+def test_field_that_is_null_is_not_set(tmp_path: Path) -> None:
     null = {"title": None, "model": None, "instrumental": None, "use_suno_cdn": None, "key": None}
     first, second = read_requests(written(tmp_path, {**DESCRIBE, **null}, DESCRIBE))
 
@@ -177,7 +177,7 @@ def test_null_is_not_set(tmp_path: Path) -> None:
     assert first.request == second.request
 
 
-def test_the_same_request_has_the_same_key_wherever_it_stands() -> None:
+def test_key_of_the_same_request_in_another_order_is_the_same() -> None:
     first, second = Keys(), Keys()
     rain = planned_of(DESCRIBE, first)
     planned_of({**DESCRIBE, "description": "snow"}, second)
@@ -188,7 +188,7 @@ def test_the_same_request_has_the_same_key_wherever_it_stands() -> None:
 
 
 @given(lines=st.lists(st.sampled_from(["rain", "snow", "sun"]), max_size=20))
-def test_every_line_has_a_key_of_its_own(lines: list[str]) -> None:
+def test_key_of_each_line_is_unique(lines: list[str]) -> None:
     keys = Keys()
     found = [planned_of({**DESCRIBE, "description": line}, keys).key for line in lines]
 
@@ -203,18 +203,18 @@ def test_every_line_has_a_key_of_its_own(lines: list[str]) -> None:
         riffusion.Describe(description="rain"),
     ],
 )
-def test_a_rows_request_is_what_was_planned(request_: Any) -> None:
-    row = Row(key="k", operation=request_.operation_name(), request=request_.to_wire(), number=1, state="planned")
+def test_request_of_a_record_is_the_one_that_was_planned(request_: Any) -> None:
+    row = Record(key="k", operation=request_.operation_name(), request=request_.to_wire(), number=1, state="planned")
 
     assert request_of(row) == request_
 
 
-def test_what_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
+def test_file_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(read_requests(tmp_path / "nothing.jsonl"))
 
 
-def test_an_unknown_operation_of_a_row_is_our_own_error() -> None:
-    row = Row(key="k", operation="sonic.gone", request={}, number=1, state="planned")
+def test_request_of_a_record_of_an_unknown_operation_is_refused() -> None:
+    row = Record(key="k", operation="sonic.gone", request={}, number=1, state="planned")
     with pytest.raises(errors.InvalidRequestError, match="sonic.gone"):
         request_of(row)

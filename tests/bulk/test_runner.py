@@ -1,28 +1,19 @@
-"""A bulk run pays for each row once, and brings home what it paid for, whatever happens between."""
+"""A bulk run pays for each record once, and brings home what it paid for, whatever happens between."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bulk.runs import CREATE, client_of, songs
 
-from musicapi_async import MusicAPI, bulk, errors, sonic
+from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async.bulk import Journal, Outcome, Planned
 from musicapi_async.sandbox import Fault, Sandbox
 
-CREATE = "POST /sonic/create"
-
 
 async def plan(journal: Journal, count: int) -> None:
-    rows = [
-        Planned(key=f"k-{n}", operation="sonic.describe", request=sonic.Describe(description=f"rain {n}").to_wire())
-        for n in range(count)
-    ]
-    await journal.plan(rows)
-
-
-def client_of(sandbox: Sandbox, **settings: Any) -> MusicAPI:
-    return MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01, create_rate=1000.0, **settings)
+    await journal.plan([Planned.of(f"k-{n}", request) for n, request in enumerate(songs(count))])
 
 
 async def run(client: MusicAPI, journal: Journal, **limits: Any) -> list[Outcome]:
@@ -30,31 +21,31 @@ async def run(client: MusicAPI, journal: Journal, **limits: Any) -> list[Outcome
 
 
 def states(outcomes: list[Outcome]) -> dict[str, str]:
-    return {outcome.row.key: outcome.row.state for outcome in outcomes}
+    return {outcome.record.key: outcome.record.state for outcome in outcomes}
 
 
 @pytest.fixture
 async def journal(tmp_path: Path) -> Any:
-    async with Journal.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         yield journal
 
 
-async def test_every_row_is_paid_for_once_and_brought_home(journal: Journal) -> None:
+async def test_run_of_many_records_pays_for_each_once_and_saves_it(journal: Journal) -> None:
     await plan(journal, 30)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         outcomes = await run(client, journal)
 
         assert len(sandbox.accepted) == 30
     assert set(states(outcomes).values()) == {"saved"}
-    assert len({clip["clip_id"] for outcome in outcomes for clip in outcome.row.clips}) == 60
+    assert len({clip["clip_id"] for outcome in outcomes for clip in outcome.record.clips}) == 60
     assert (await journal.counts())["saved"] == 30
-    assert all(outcome.row.attempts == 1 and outcome.row.task_id for outcome in outcomes)
+    assert all(outcome.record.attempts == 1 and outcome.record.task_id for outcome in outcomes)
 
 
-async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_again(tmp_path: Path) -> None:
+async def test_task_accepted_by_an_earlier_run_is_resumed_and_not_paid_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=3600) as sandbox:
-        async with Journal.open(path) as journal, client_of(sandbox) as client:
+        async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
             await plan(journal, 8)
             runner = bulk.run(client, journal, in_flight=5)
             running = asyncio.ensure_future(anext(runner))
@@ -66,7 +57,7 @@ async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_ag
             assert (await journal.counts())["planned"] == 3
 
         sandbox.advance(4000)
-        async with Journal.open(path) as journal, client_of(sandbox) as client:
+        async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
             waiting = asyncio.ensure_future(run(client, journal))
             while len(sandbox.accepted) < 8:
                 await asyncio.sleep(0.01)
@@ -77,31 +68,31 @@ async def test_what_was_accepted_by_an_earlier_run_is_waited_for_and_not_paid_ag
     assert list(states(outcomes).values()) == ["saved"] * 8
 
 
-async def test_a_task_that_failed_and_was_refunded_is_tried_again(journal: Journal) -> None:
+async def test_task_that_failed_and_was_refunded_is_sent_again(journal: Journal) -> None:
     await plan(journal, 3)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.end_next("failed", "songs", "songs", "songs")
         outcomes = await run(client, journal, in_flight=1)
 
         assert len(sandbox.accepted) == 4
     assert set(states(outcomes).values()) == {"saved"}
-    assert sorted(outcome.row.attempts for outcome in outcomes) == [1, 1, 2]
+    assert sorted(outcome.record.attempts for outcome in outcomes) == [1, 1, 2]
 
 
-async def test_a_task_that_goes_on_failing_is_given_up(journal: Journal) -> None:
+async def test_task_that_fails_at_every_attempt_is_given_up(journal: Journal) -> None:
     await plan(journal, 1)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.end_next("failed", "failed", "failed", "failed")
         (outcome,) = await run(client, journal, attempts=2)
 
         assert len(sandbox.accepted) == 2
     assert isinstance(outcome.error, errors.TaskFailedError)
-    assert outcome.row.state == "refunded"
+    assert outcome.record.state == "refunded"
 
 
-async def test_what_nobody_can_tell_is_uncertain_and_not_sent_again(journal: Journal) -> None:
+async def test_request_of_unknown_outcome_is_uncertain_and_not_sent_again(journal: Journal) -> None:
     await plan(journal, 4)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=True), Fault(drop=True))
         outcomes = await run(client, journal, in_flight=1)
         again = await run(client, journal)
@@ -111,19 +102,19 @@ async def test_what_nobody_can_tell_is_uncertain_and_not_sent_again(journal: Jou
     assert again == []
 
 
-async def test_a_refusal_is_final_for_its_row_alone(journal: Journal) -> None:
+async def test_refusal_of_one_record_leaves_the_others(journal: Journal) -> None:
     await plan(journal, 3)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         sandbox.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
         outcomes = await run(client, journal, in_flight=1)
 
     assert sorted(states(outcomes).values()) == ["refused", "saved", "saved"]
-    assert "no such thing" in str((await journal.rows("refused"))[0].reason)
+    assert "no such thing" in str((await journal.records("refused"))[0].reason)
 
 
-async def test_without_credits_nothing_more_is_created_and_the_next_run_goes_on(journal: Journal) -> None:
+async def test_run_without_credits_submits_nothing_more_and_the_next_resumes(journal: Journal) -> None:
     await plan(journal, 20)
-    async with Sandbox(seconds=0.05, credits=50) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05, credits=50) as sandbox, client_of(sandbox.base_url) as client:
         with pytest.raises(errors.InsufficientCreditsError):
             await run(client, journal, in_flight=2)
         counts = await journal.counts()
@@ -137,9 +128,9 @@ async def test_without_credits_nothing_more_is_created_and_the_next_run_goes_on(
     assert (await journal.counts())["saved"] == 20
 
 
-async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -> None:
+async def test_request_that_waits_after_a_429_is_planned(journal: Journal) -> None:
     await plan(journal, 3)
-    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox) as client:
+    async with Sandbox(seconds=0.05) as sandbox, client_of(sandbox.base_url) as client:
         busy = Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "100"})
         sandbox.add_fault(CREATE, busy)
         runner = bulk.run(client, journal, in_flight=3)
@@ -158,13 +149,13 @@ async def test_what_waits_after_a_429_is_planned_not_sending(journal: Journal) -
     assert counts["planned"] + counts["accepted"] + counts["saved"] + counts["finished"] == 3
 
 
-async def test_a_client_that_is_closed_before_its_journal_leaves_nothing_in_doubt(tmp_path: Path) -> None:
+async def test_client_closed_before_its_journal_leaves_nothing_uncertain(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with Sandbox(seconds=0.05) as sandbox:
-        async with Journal.open(path) as journal, client_of(sandbox) as client:
+        async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
             await plan(journal, 40)
             await anext(bulk.run(client, journal, in_flight=5))
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             counts = await journal.counts()
 
         # What was about to be sent is planned again.

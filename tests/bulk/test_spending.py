@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicapi_async.bulk.spending import Spending, pricing_key
-from musicapi_async.bulk.states import Row
+from musicapi_async.bulk.budget import Spending, pricing_key
+from musicapi_async.bulk.records import Record
 
 A: Final = "sonic.describe"
 B: Final = "sonic.create sonic-v6"
@@ -28,12 +28,12 @@ def begun(balance: float = 1000.0) -> Spending:
 
 
 def test_pricing_key_of_a_record_names_operation_and_model() -> None:
-    def row(**request: Any) -> Row:
-        return Row(key="k", operation="sonic.create", request=request, number=1, state="planned")
+    def record(**request: Any) -> Record:
+        return Record(key="k", operation="sonic.create", request=request, number=1, state="planned")
 
-    assert pricing_key(row(mv="sonic-v6")) == "sonic.create sonic-v6"
-    assert pricing_key(row(model_type="studio130-v1.5")) == "sonic.create studio130-v1.5"
-    assert pricing_key(row(prompt="la")) == "sonic.create"
+    assert pricing_key(record(mv="sonic-v6")) == "sonic.create sonic-v6"
+    assert pricing_key(record(model_type="studio130-v1.5")) == "sonic.create studio130-v1.5"
+    assert pricing_key(record(prompt="la")) == "sonic.create"
 
 
 def test_spent_after_a_late_balance_is_what_was_charged() -> None:

@@ -4,38 +4,26 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from commands import HANGUP, KEY, LONG, MusicAPI, finish, line_with, on_unix, read_until, served, started, until
+from end_to_end import bulk_folder
+from end_to_end.bulk_folder import CREATE, RUN, quick_sandbox  # noqa: F401 - the fixture
 
 from musicapi_async.sandbox import Fault, Sandbox
 
-CREATE: Final = "POST /sonic/create"
-RUN: Final = ("bulk", "requests.jsonl", "--out", "songs", "--operation", "sonic.describe")
 
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with served(0.1) as quick:
-        quick.account(KEY).credits = 100_000
-        yield quick
-
-
-def write(folder: Path, count: int, *more: str) -> None:
-    lines = [json.dumps({"description": f"rain {number}", "key": f"k-{number}"}) for number in range(count)]
-    (folder / "requests.jsonl").write_text("\n".join([*lines, *more]) + "\n")
+def write(folder: Path, count: int, *lines: str) -> None:
+    bulk_folder.write(folder, *(f"rain {number}" for number in range(count)), lines=lines)
 
 
 def events(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_file_becomes_a_folder_of_songs_and_again_nothing_is_paid(
-    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_bulk_run_again_pays_for_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 5)
     done = musicapi(*RUN, sandbox=sandbox)
     again = musicapi(*RUN, sandbox=sandbox)
@@ -48,7 +36,9 @@ def test_a_file_becomes_a_folder_of_songs_and_again_nothing_is_paid(
     assert len(sandbox.accepted) == 5
 
 
-def test_a_file_that_has_not_changed_is_not_checked_again(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_an_unchanged_file_does_not_check_it_again(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     write(tmp_path, 3)
     assert "3 requests, 3 of them new" in musicapi(*RUN, sandbox=sandbox).out
     assert "has not changed since it was planned" in musicapi(*RUN, sandbox=sandbox).out
@@ -63,7 +53,9 @@ def test_a_file_that_has_not_changed_is_not_checked_again(musicapi: MusicAPI, sa
     assert len(sandbox.accepted) == 5
 
 
-def test_every_bad_line_is_named_before_anything_is_sent(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_bad_lines_names_each_before_anything_is_sent(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     write(tmp_path, 2, "{", '{"operation": "sonic.bpm"}', '{"description": ""}', '{"descriptoin": "x"}', '{"key": 5}')
     done = musicapi(*RUN, sandbox=sandbox)
 
@@ -79,7 +71,7 @@ def test_every_bad_line_is_named_before_anything_is_sent(musicapi: MusicAPI, san
 
 
 @pytest.mark.parametrize(("lines", "options", "code"), [(1, (), 3), (1, ("--names", "{title}.{ext}"), 2), (0, (), 2)])
-def test_with_json_every_ending_is_a_line(
+def test_bulk_with_json_prints_each_ending_as_a_line(
     lines: int, options: tuple[str, ...], code: int, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, lines)
@@ -93,7 +85,7 @@ def test_with_json_every_ending_is_a_line(
     assert sandbox.requests[CREATE] == (code == 3)
 
 
-def test_what_was_refused_is_tried_again_when_its_user_says_so(
+def test_bulk_with_retry_refused_sends_refused_requests_again(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 2)
@@ -106,7 +98,7 @@ def test_what_was_refused_is_tried_again_when_its_user_says_so(
     assert len(sandbox.accepted) == 2
 
 
-def test_a_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 3, '{"operation": "producer.create", "sound": "choir"}')
     done = musicapi(*RUN, "--dry-run", "--json", sandbox=sandbox)
 
@@ -117,7 +109,7 @@ def test_a_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox
     assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]
 
 
-def test_events_are_a_line_each_and_the_last_one_is_the_end(
+def test_bulk_events_are_a_line_each_and_the_last_one_is_the_end(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 3)
@@ -135,7 +127,9 @@ def test_events_are_a_line_each_and_the_last_one_is_the_end(
     assert "1 refused" in end["error"]["message"]
 
 
-def test_what_is_uncertain_is_listed_and_settled(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_uncertain_requests_lists_them_until_they_are_resolved(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     write(tmp_path, 4)
     sandbox.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(3)))
     done = musicapi(*RUN, "--in-flight", "1", sandbox=sandbox)
@@ -167,7 +161,7 @@ def test_what_is_uncertain_is_listed_and_settled(musicapi: MusicAPI, sandbox: Sa
         (Fault(status=403, body={"error": "You have no credits"}), 4, "no credits"),
     ],
 )
-def test_what_would_stop_every_song_stops_the_run(
+def test_bulk_with_an_error_of_every_request_stops(
     fault: Fault, code: int, told: str, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 30)
@@ -180,7 +174,7 @@ def test_what_would_stop_every_song_stops_the_run(
     assert len(sandbox.accepted) == 2
 
 
-def test_no_more_is_spent_than_was_allowed(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_max_credits_spends_no_more(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 10)
     done = musicapi(*RUN, "--max-credits", "90", sandbox=sandbox)
     assert done.code == 4
@@ -189,7 +183,7 @@ def test_no_more_is_spent_than_was_allowed(musicapi: MusicAPI, sandbox: Sandbox,
     assert len(sandbox.accepted) == 4
 
 
-def test_a_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 1)
     for _ in range(2):
         done = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
@@ -199,7 +193,7 @@ def test_a_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tm
     assert "its songs are from 127.0.0.1:" in real.err
 
 
-def test_a_trial_takes_no_journal_that_is_none(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_trial_on_a_paid_journal_is_refused(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 1)
     assert musicapi(*RUN, sandbox=sandbox).code == 0
     for _ in range(2):
@@ -212,7 +206,7 @@ def test_a_trial_takes_no_journal_that_is_none(musicapi: MusicAPI, sandbox: Sand
 
 @on_unix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
-def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int, code: int, tmp_path: Path) -> None:
+def test_bulk_stopped_reports_its_tasks_and_resumes_them(number: int, code: int, tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 6)
         with started(*RUN, "--in-flight", "4", cwd=tmp_path, sandbox=slow) as process:
@@ -233,7 +227,7 @@ def test_stopped_it_says_what_is_in_flight_and_goes_on_where_it_was(number: int,
 
 @on_unix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_twice_it_leaves_at_once_and_nothing_is_sent_again(number: int, code: int, tmp_path: Path) -> None:
+def test_bulk_stopped_twice_leaves_at_once_and_sends_nothing_again(number: int, code: int, tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         write(tmp_path, 2)
         sandbox.add_fault(CREATE, Fault(delay=20, accepted=True))
@@ -256,7 +250,7 @@ def test_stopped_twice_it_leaves_at_once_and_nothing_is_sent_again(number: int, 
 
 
 @on_unix
-def test_requests_may_come_through_a_pipe(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_bulk_with_requests_through_a_pipe_makes_them(sandbox: Sandbox, tmp_path: Path) -> None:
     command = ("bulk", "/dev/stdin", *RUN[2:])
     for count in (1, 2):
         lines = "".join(f'{{"description": "rain {number}"}}\n' for number in range(count))
@@ -267,7 +261,7 @@ def test_requests_may_come_through_a_pipe(sandbox: Sandbox, tmp_path: Path) -> N
 
 
 @on_unix
-def test_a_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
+def test_bulk_on_a_journal_in_use_names_its_holder(tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 1)
         with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
@@ -282,7 +276,7 @@ def test_a_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
 
 
 @on_unix
-def test_on_a_terminal_there_is_a_board(tmp_path: Path) -> None:
+def test_bulk_on_a_terminal_shows_a_board(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     with served(LONG) as slow:
         write(tmp_path, 3)
@@ -304,7 +298,7 @@ def test_on_a_terminal_there_is_a_board(tmp_path: Path) -> None:
     assert live.rpartition("\x1b[?25h")[2].strip().endswith("3 saved")
 
 
-def test_tasks_that_do_not_end_are_overdue_and_counted_in_the_status(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_with_tasks_that_do_not_end_counts_them_as_overdue(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 2)
     with served(3600) as slow:
         slow.account(KEY).credits = 100_000
@@ -322,7 +316,7 @@ def test_tasks_that_do_not_end_are_overdue_and_counted_in_the_status(musicapi: M
         assert len(slow.accepted) == 2
 
 
-def test_a_service_that_cannot_be_reached_pauses_the_run_and_says_so(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_bulk_without_a_service_pauses_and_says_so(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, 3)
     nowhere = "http://127.0.0.1:9/api/v1"
     done = musicapi(*RUN, "--outage", "1.5", MUSICAPI_BASE_URL=nowhere, MUSICAPI_MAX_ATTEMPTS="1")
@@ -332,7 +326,7 @@ def test_a_service_that_cannot_be_reached_pauses_the_run_and_says_so(musicapi: M
     assert "--outage 1.5" in done.out
 
 
-def test_failed_songs_are_sent_again_only_when_their_user_says_so(
+def test_bulk_with_failed_songs_sends_them_again_only_with_retry_failed(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 1)

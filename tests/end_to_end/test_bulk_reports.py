@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from commands import Finished
 
-from musicapi_async.bulk import Facts, Journal, Planned
-from musicapi_async.bulk.states import State
+from musicapi_async import bulk
+from musicapi_async.bulk import Changes, Planned
+from musicapi_async.bulk.records import State
 from musicapi_async.cli.bulk_reports import report, status
 from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
@@ -30,16 +31,16 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
 
 
 async def fill(folder: Path, *states: State) -> None:
-    async with Journal.open(folder / "journal.db") as journal:
+    async with bulk.open(folder / "journal.db") as journal:
         keys = [f"key-{number}" for number, _ in enumerate(states, 1)]
         await journal.plan([Planned(key=key, operation="sonic.describe", request={}) for key in keys])
-        for row, state in zip(await journal.take(len(states)), states, strict=True):
+        for row, state in zip(await journal.claim(len(states)), states, strict=True):
             if state != "planned":
-                sent = await journal.move(row, "sending")
-                await journal.move(sent, state, Facts(reason="because", task_id="t-1"))
+                sent = await journal.transition(row, "sending")
+                await journal.transition(sent, state, Changes(reason="because", task_id="t-1"))
 
 
-def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_path: Path) -> None:
+def test_status_with_uncertain_requests_says_how_to_resolve_them(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "my songs"
     doubts: list[State] = ["uncertain"] * 12
     asyncio.run(fill(folder, "planned", "planned", "refused", *doubts))
@@ -57,13 +58,13 @@ def test_a_status_counts_and_says_how_doubts_are_settled(command: Command, tmp_p
     assert shown.out.count("-uncertain") == 2
 
 
-def test_a_status_without_doubts_is_short(command: Command, tmp_path: Path) -> None:
+def test_status_without_uncertain_requests_is_short(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned"))
     shown = command("status", tmp_path)
     assert shown.out == "1  planned  not sent yet\n1 request; no run is on\n"
 
 
-def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
+def test_status_with_json_is_one_object(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "uncertain"))
     told = command("status", tmp_path, as_json=True).told
     assert (told["total"], told["counts"]["uncertain"], told["counts"]["saved"]) == (2, 1, 0)
@@ -71,13 +72,13 @@ def test_a_status_for_programs(command: Command, tmp_path: Path) -> None:
     assert len(told["settle"]) == 5
 
 
-async def test_a_status_while_a_run_is_on_names_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    async with Journal.open(tmp_path / "journal.db"):
+async def test_status_during_a_run_names_its_process(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    async with bulk.open(tmp_path / "journal.db"):
         await status(tmp_path, Screen(as_json=False))
     assert f"a run is on: process {os.getpid()} on" in capfd.readouterr().out
 
 
-def test_a_report_says_where_it_is(command: Command, tmp_path: Path) -> None:
+def test_report_says_where_its_page_is(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "refused"))
     shown = command("report", tmp_path)
     page = tmp_path / "index.html"
@@ -89,7 +90,7 @@ def test_a_report_says_where_it_is(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["report", "status"])
-def test_a_folder_without_a_journal_is_told(name: str, command: Command, tmp_path: Path) -> None:
+def test_report_of_a_folder_without_a_journal_is_refused(name: str, command: Command, tmp_path: Path) -> None:
     shown = command(name, tmp_path, as_json=True)
     assert shown.code != 0
     assert "there is none" in shown.told["error"]["message"]

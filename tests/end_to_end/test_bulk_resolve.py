@@ -1,39 +1,20 @@
 """``musicapi bulk``: what is uncertain is settled, backups are not paid for again, trials leave paid journals alone."""
 
 import asyncio
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
-from commands import KEY, MusicAPI, served
+from commands import MusicAPI
+from end_to_end.bulk_folder import CREATE, RUN, made, quick_sandbox, write  # noqa: F401 - the fixture
 
 from musicapi_async import bulk, sonic
-from musicapi_async.bulk import Facts, Journal, Planned
-from musicapi_async.bulk.trial import TrialJournal
+from musicapi_async.bulk import Changes, Planned
+from musicapi_async.bulk.sqlite_journal import TrialJournal
 from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Fault, Sandbox
-
-CREATE: Final = "POST /sonic/create"
-RUN: Final = ("bulk", "requests.jsonl", "--out", "songs", "--operation", "sonic.describe")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with served(0.1) as quick:
-        quick.account(KEY).credits = 100_000
-        yield quick
-
-
-def write(folder: Path, *words: str) -> None:
-    lines = [json.dumps({"description": one, "key": f"k-{number}"}) for number, one in enumerate(words)]
-    (folder / "requests.jsonl").write_text("\n".join(lines) + "\n")
-
-
-def made(sandbox: Sandbox) -> list[object]:
-    return [task.request.to_wire()["gpt_description_prompt"] for task in sandbox.accepted]
 
 
 def back_up(folder: Path, copy: Path) -> None:
@@ -64,7 +45,7 @@ def test_resolve_with_a_key_that_is_not_uncertain_changes_nothing(
     musicapi(*RUN, "--in-flight", "1", sandbox=sandbox)
     wrong = musicapi("bulk", "resolve", "songs", "--not-sent", "k-0", "k-1")
     assert wrong.code == 2
-    assert "key is 'k-1', and no row of that key is uncertain" in wrong.err
+    assert "key is 'k-1', and no request of that key is uncertain" in wrong.err
     assert musicapi("bulk", "status", "songs", "--json").told["counts"]["uncertain"] == 1
 
 
@@ -183,7 +164,7 @@ def keep_planned(path: Path) -> None:
     """Have another program plan a song in the journal."""
 
     async def work() -> None:
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             await journal.plan([Planned.of("paid", sonic.Describe(description="paid"))])
 
     asyncio.run(work())
@@ -193,9 +174,9 @@ def keep_paid(path: Path) -> None:
     """Have another program pay for a song in the journal."""
 
     async def work() -> None:
-        async with Journal.open(path) as journal:
-            (row,) = await journal.rows("planned")
-            await journal.move(await journal.move(row, "sending"), "accepted", Facts(task_id="t-1"))
+        async with bulk.open(path) as journal:
+            (row,) = await journal.records("planned")
+            await journal.transition(await journal.transition(row, "sending"), "accepted", Changes(task_id="t-1"))
 
     keep_planned(path)
     asyncio.run(work())
@@ -203,8 +184,8 @@ def keep_paid(path: Path) -> None:
 
 def keys_in(path: Path) -> set[str]:
     async def work() -> set[str]:
-        async with Journal.open(path) as journal:
-            return {row.key for state in await journal.counts() for row in await journal.rows(state)}
+        async with bulk.open(path) as journal:
+            return {row.key for state in await journal.counts() for row in await journal.records(state)}
 
     return asyncio.run(work())
 
@@ -243,35 +224,35 @@ def test_trial_of_a_journal_that_is_only_planned_is_refused(musicapi: MusicAPI, 
 
 async def test_trial_that_ends_before_anything_is_planned_names_its_service_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with TrialJournal.open(path) as journal:
+    async with TrialJournal(path) as journal:
         await journal.begin("127.0.0.1:1")
-    async with TrialJournal.open(path) as journal:
+    async with TrialJournal(path) as journal:
         assert await journal.recall("service") == "127.0.0.1:1"
         await journal.begin("127.0.0.1:2")
         assert await journal.recall("service") == "127.0.0.1:2"
 
 
-async def test_trial_is_emptied_in_place_and_its_rows_begin_anew(tmp_path: Path) -> None:
+async def test_trial_is_emptied_in_place_and_its_records_begin_anew(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     for service in ("127.0.0.1:1", "127.0.0.1:2"):
-        async with TrialJournal.open(path) as journal:
+        async with TrialJournal(path) as journal:
             await journal.begin(service)
             assert await bulk.plan_all(journal, [sonic.Describe(description="rain")]) == (1, 1)
-            (row,) = await journal.take(1)
+            (row,) = await journal.claim(1)
             assert row.number == 1
-            await journal.move(await journal.move(row, "sending"), "accepted", Facts(task_id="t"))
+            await journal.transition(await journal.transition(row, "sending"), "accepted", Changes(task_id="t"))
     with pytest.raises(JournalError, match="in use"):
-        async with TrialJournal.open(path), Journal.open(path):
+        async with TrialJournal(path), bulk.open(path):
             pass
 
 
 async def test_mark_of_a_trial_is_gone_once_the_journal_was_opened_for_anything_else(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with TrialJournal.open(path) as journal:
+    async with TrialJournal(path) as journal:
         await journal.begin("127.0.0.1:1")
-    async with Journal.open(path):
+    async with bulk.open(path):
         pass
-    async with TrialJournal.open(path) as journal:
+    async with TrialJournal(path) as journal:
         with pytest.raises(JournalError, match=r"its songs are from 127\.0\.0\.1:1, and not a trial's"):
             await journal.begin("127.0.0.1:1")
 
@@ -279,12 +260,12 @@ async def test_mark_of_a_trial_is_gone_once_the_journal_was_opened_for_anything_
 @pytest.mark.parametrize("service", [None, "music.example"])
 async def test_mark_of_a_trial_that_names_another_service_is_no_mark(service: str | None, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await journal.remember("trial", value=True)
         await journal.plan([Planned.of("paid", sonic.Describe(description="paid"))])
         if service is not None:
             await journal.remember("service", service)
-    async with TrialJournal.open(path) as journal:
+    async with TrialJournal(path) as journal:
         with pytest.raises(JournalError, match="give the trial a folder of its own"):
             await journal.begin("127.0.0.1:1")
         assert (await journal.counts())["planned"] == 1
@@ -292,11 +273,11 @@ async def test_mark_of_a_trial_that_names_another_service_is_no_mark(service: st
 
 def test_trial_that_was_killed_begins_anew(musicapi: MusicAPI, tmp_path: Path) -> None:
     async def half() -> Any:
-        async with TrialJournal.open(tmp_path / "songs" / "journal.db") as journal:
+        async with TrialJournal(tmp_path / "songs" / "journal.db") as journal:
             await journal.begin("127.0.0.1:1")
             await journal.plan([Planned.of("k-0", sonic.Describe(description="rain"))])
-            (row,) = await journal.take(1)
-            await journal.move(row, "sending")
+            (row,) = await journal.claim(1)
+            await journal.transition(row, "sending")
 
     asyncio.run(half())
     write(tmp_path, "rain")

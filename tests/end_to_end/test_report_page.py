@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import pytest
 
-from musicapi_async.bulk import Facts, Journal, Planned, Row
-from musicapi_async.bulk.states import State
+from musicapi_async import bulk
+from musicapi_async.bulk import Changes, Planned, Record
+from musicapi_async.bulk.records import State
 from musicapi_async.cli.bulk_reports import report
 from musicapi_async.cli.running import run_command
 from musicapi_async.sandbox.audio import MAKERS
@@ -45,7 +46,7 @@ def write_audio(path: Path, seconds: int) -> None:
         file.writeframes(b"\x80" * 8000 * seconds)
 
 
-def facts_of(row: Row, folder: Path) -> tuple[Facts, Facts]:
+def facts_of(row: Record, folder: Path) -> tuple[Changes, Changes]:
     """Return what is known of a row's clips and files, and have the files there."""
     stems = [f"{row.number:05d}-#{row.number} 100% Grüße?-{letter}" for letter in "ab"]
     title = HOSTILE if row.number == 3 else f"Song {row.number}"
@@ -56,26 +57,26 @@ def facts_of(row: Row, folder: Path) -> tuple[Facts, Facts]:
         (folder / f"{stem}-cover.png").hardlink_to(folder.parent / "cover.png")
         (folder / f"{stem}.json").write_text("{}")
     files = [f"{stem}{end}" for stem in stems for end in (".wav", "-cover.png", ".json")]
-    return Facts(clips=clips), Facts(files=files)
+    return Changes(clips=clips), Changes(files=files)
 
 
 async def make_journal(folder: Path) -> None:
-    async def work_on(row: Row, clips: Facts, files: Facts) -> None:
-        row = await journal.move(row, "sending")
+    async def work_on(row: Record, clips: Changes, files: Changes) -> None:
+        row = await journal.transition(row, "sending")
         trouble = TROUBLES[row.number // SILENT % len(TROUBLES)] if row.number % SILENT == 0 else None
         if trouble in {"uncertain", "refused"}:
-            await journal.move(row, trouble, Facts(reason=f"{trouble}: {HOSTILE}"))
+            await journal.transition(row, trouble, Changes(reason=f"{trouble}: {HOSTILE}"))
             return
-        row = await journal.move(row, "accepted", Facts(task_id=f"task-{row.number}"))
+        row = await journal.transition(row, "accepted", Changes(task_id=f"task-{row.number}"))
         if trouble is not None:
-            await journal.move(row, trouble, Facts(reason=f"{trouble}: {HOSTILE}"))
+            await journal.transition(row, trouble, Changes(reason=f"{trouble}: {HOSTILE}"))
             return
-        await journal.move(await journal.move(row, "finished", clips), "saved", files)
+        await journal.transition(await journal.transition(row, "finished", clips), "saved", files)
 
-    async with Journal.open(folder / "journal.db") as journal:
+    async with bulk.open(folder / "journal.db") as journal:
         keys = [f"key-{number}" for number in range(1, ROWS + 1)]
         await journal.plan([Planned(key=key, operation="sonic.describe", request={"gpt": key}) for key in keys])
-        rows = await journal.take(ROWS)
+        rows = await journal.claim(ROWS)
         facts = await asyncio.to_thread(lambda: [facts_of(row, folder) for row in rows])
         await asyncio.gather(*(work_on(row, *known) for row, known in zip(rows, facts, strict=True)))
 

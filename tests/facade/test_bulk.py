@@ -31,7 +31,7 @@ def counts_in(path: Path) -> dict[str, int]:
     limit = time.monotonic() + 10
     while True:
         try:
-            with bulk.Journal.open(path) as journal:
+            with bulk.open(path) as journal:
                 return {state: count for state, count in journal.counts().items() if count}
         except errors.JournalError:  # who was interrupted twice is still closing it
             assert time.monotonic() < limit
@@ -45,25 +45,25 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[bulk.Journal]:
-    with bulk.Journal.open(path) as journal:
+    with bulk.open(path) as journal:
         yield journal
 
 
-def test_songs_land_in_a_folder_and_are_not_made_again(client: MusicAPI, served: Sandbox, tmp_path: Path) -> None:
+def test_run_into_a_folder_again_makes_nothing_twice(client: MusicAPI, served: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "songs"
     for _ in range(2):
-        with bulk.Journal.open(out / "journal.db") as journal:
+        with bulk.open(out / "journal.db") as journal:
             for outcome in bulk.run(client, journal, describe(3), in_flight=2, out=out):
-                assert outcome.row.state == "saved"
-                assert all((out / name).exists() for name in outcome.row.files)
+                assert outcome.record.state == "saved"
+                assert all((out / name).exists() for name in outcome.record.files)
             assert journal.counts()["saved"] == 3
-            assert [row.attempts for row in journal.rows("saved")] == [1, 1, 1]
+            assert [row.attempts for row in journal.records("saved")] == [1, 1, 1]
             assert journal.charged() == {"sonic.describe": 3}
 
     assert len(served.accepted) == 3
 
 
-def test_requests_are_taken_in_the_callers_thread_from_a_generator_that_calls_the_client(
+def test_requests_of_a_generator_that_calls_the_client_are_taken_in_the_callers_thread(
     client: MusicAPI, journal: bulk.Journal
 ) -> None:
     threads: set[int] = set()
@@ -77,10 +77,10 @@ def test_requests_are_taken_in_the_callers_thread_from_a_generator_that_calls_th
     outcomes = list(bulk.run(client, journal, written()))
 
     assert threads == {threading.get_ident()}
-    assert [outcome.row.state for outcome in outcomes] == ["saved"] * 3
+    assert [outcome.record.state for outcome in outcomes] == ["saved"] * 3
 
 
-def test_an_error_of_the_source_leaves_the_plan_before_it(client: MusicAPI, journal: bulk.Journal) -> None:
+def test_requests_that_raise_leave_the_plan_before(client: MusicAPI, journal: bulk.Journal) -> None:
     def broken() -> Iterator[sonic.Describe]:
         yield from describe(2)
         raise ZeroDivisionError
@@ -94,20 +94,20 @@ def test_an_error_of_the_source_leaves_the_plan_before_it(client: MusicAPI, jour
     assert list(bulk.run(client, journal)) == []
 
 
-def test_a_journal_in_use_is_refused_where_it_is_opened(journal: bulk.Journal, path: Path) -> None:
-    with pytest.raises(errors.JournalError, match="in use by process"), bulk.Journal.open(path):
+def test_journal_in_use_is_refused_where_it_is_opened(journal: bulk.Journal, path: Path) -> None:
+    with pytest.raises(errors.JournalError, match="in use by process"), bulk.open(path):
         pytest.fail("it was opened twice")
     assert journal.counts()["planned"] == 0
 
 
-def test_a_journal_that_is_closed_says_so(path: Path) -> None:
-    with bulk.Journal.open(path) as journal:
+def test_journal_that_is_closed_is_a_journal_error(path: Path) -> None:
+    with bulk.open(path) as journal:
         pass
     with pytest.raises(errors.JournalError, match="closed"):
         journal.counts()
 
 
-def test_what_stops_a_run_is_raised_and_the_next_goes_on(served: Sandbox, journal: bulk.Journal) -> None:
+def test_run_that_is_stopped_raises_and_the_next_resumes(served: Sandbox, journal: bulk.Journal) -> None:
     with client_of(served) as client:
         served.account("k").credits = 45
         with pytest.raises(errors.InsufficientCreditsError):
@@ -119,7 +119,7 @@ def test_what_stops_a_run_is_raised_and_the_next_goes_on(served: Sandbox, journa
     assert len(served.accepted) == 5
 
 
-def test_a_run_that_is_closed_creates_nothing_more(slow: Sandbox, journal: bulk.Journal) -> None:
+def test_run_that_is_closed_submits_nothing_more(slow: Sandbox, journal: bulk.Journal) -> None:
     with client_of(slow) as client:
         unbegun = bulk.run(client, journal, describe(3))
         unbegun.close()
@@ -129,27 +129,27 @@ def test_a_run_that_is_closed_creates_nothing_more(slow: Sandbox, journal: bulk.
     assert slow.requests[CREATE] == 0
 
 
-def test_uncertain_rows_are_settled_by_the_user(served: Sandbox, journal: bulk.Journal) -> None:
+def test_uncertain_records_resolved_by_the_user_are_as_decided(served: Sandbox, journal: bulk.Journal) -> None:
     served.add_fault(CREATE, *[Fault(drop=True, accepted=True)] * 3)
     with client_of(served) as client:
         list(bulk.run(client, journal, describe(3), in_flight=1))
-        found, again, dropped = journal.rows("uncertain")
-        bulk.found_uncertain(journal, found.key, served.accepted[0].task_id)
+        found, again, dropped = journal.records("uncertain")
+        bulk.resolve_as_accepted(journal, found.key, served.accepted[0].task_id)
         assert bulk.resend_uncertain(journal, {again.key}) == 1
-        assert bulk.drop_uncertain(journal) == 1
+        assert bulk.abandon_uncertain(journal) == 1
         list(bulk.run(client, journal))
 
-    assert {row.key for row in journal.rows("saved")} == {found.key, again.key}
-    assert [row.key for row in journal.rows("failed")] == [dropped.key]
+    assert {row.key for row in journal.records("saved")} == {found.key, again.key}
+    assert [row.key for row in journal.records("failed")] == [dropped.key]
     with pytest.raises(errors.InvalidRequestError):
-        bulk.found_uncertain(journal, "another", "t-1")
+        bulk.resolve_as_accepted(journal, "another", "t-1")
 
 
-def test_requests_that_were_not_accepted_are_sent_again(served: Sandbox, journal: bulk.Journal) -> None:
+def test_resolve_not_sent_has_requests_sent_again(served: Sandbox, journal: bulk.Journal) -> None:
     served.add_fault(CREATE, *[Fault(drop=True)] * 2)
     with client_of(served) as client:
         list(bulk.run(client, journal, describe(2), in_flight=1))
-        first, _ = journal.rows("uncertain")
+        first, _ = journal.records("uncertain")
         with pytest.raises(errors.InvalidRequestError, match="another"):
             bulk.resolve_not_sent(journal, [first.key, "another"])
         assert journal.counts()["uncertain"] == 2
@@ -157,27 +157,27 @@ def test_requests_that_were_not_accepted_are_sent_again(served: Sandbox, journal
         assert bulk.resolve_not_sent(journal) == 1
         list(bulk.run(client, journal))
 
-    assert [row.attempts for row in journal.rows("saved")] == [1, 1]
+    assert [row.attempts for row in journal.records("saved")] == [1, 1]
     assert len(served.accepted) == 2
 
 
 def test_journal_that_lost_its_mark_is_opened_when_its_user_answers(served: Sandbox, path: Path) -> None:
-    with client_of(served) as client, bulk.Journal.open(path) as journal:
+    with client_of(served) as client, bulk.open(path) as journal:
         list(bulk.run(client, journal, describe(1)))
     path.with_name(f"{path.name}.lock").unlink()
-    with pytest.raises(errors.JournalError, match="is_current"), bulk.Journal.open(path):
+    with pytest.raises(errors.JournalError, match="is_current"), bulk.open(path):
         pass
-    with bulk.Journal.open(path, is_current=True) as journal:
+    with bulk.open(path, is_current=True) as journal:
         assert journal.counts()["saved"] == 1
-    with bulk.Journal.open(path) as journal:
+    with bulk.open(path) as journal:
         assert journal.counts()["saved"] == 1
 
 
 @pytest.mark.parametrize("is_journal_first", [True, False])
-def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
+def test_journal_left_during_a_run_closes_it_and_reports_its_tasks(
     served: Sandbox, path: Path, caplog: pytest.LogCaptureFixture, *, is_journal_first: bool
 ) -> None:
-    client, journal = client_of(served), bulk.Journal.open(path)
+    client, journal = client_of(served), bulk.open(path)
     first, second = (journal, client) if is_journal_first else (client, journal)
     with first, second:
         for _ in bulk.run(client, journal, describe(60), in_flight=5):
@@ -192,15 +192,15 @@ def test_leaving_the_loop_ends_the_run_and_says_what_lives_on(
     told = [record.getMessage() for record in caplog.records if "paid for" in record.getMessage()]
     alive = found.get("accepted", 0) + found.get("finished", 0)
     assert told == (
-        [f"of the requests in {path} {alive} are paid for and alive at the service: the next run brings them home"]
+        [f"of the requests in {path} {alive} are paid for and still running on the server: the next run resumes them"]
         if alive
         else []
     )
 
 
-def test_an_exception_in_the_loop_gets_a_note(slow: Sandbox, path: Path) -> None:
+def test_exception_during_a_run_gets_a_note_of_its_tasks(slow: Sandbox, path: Path) -> None:
     def fail() -> None:
-        with client_of(slow) as client, bulk.Journal.open(path) as journal:
+        with client_of(slow) as client, bulk.open(path) as journal:
             threading.Thread(target=raise_nothing, args=(bulk.run(client, journal, describe(9), in_flight=3),)).start()
             while len(slow.accepted) < 3:
                 time.sleep(0.005)
@@ -210,7 +210,7 @@ def test_an_exception_in_the_loop_gets_a_note(slow: Sandbox, path: Path) -> None
         fail()
 
     assert caught.value.__notes__[:1] == [
-        f"of the requests in {path} 3 are paid for and alive at the service: the next run brings them home"
+        f"of the requests in {path} 3 are paid for and still running on the server: the next run resumes them"
     ]
     assert counts_in(path) == {"accepted": 3, "planned": 6}
 
@@ -222,20 +222,20 @@ def raise_nothing(run: bulk.Run) -> None:
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_in_a_run_waits_for_the_answers_and_says_what_lives_on(
+def test_ctrl_c_in_a_run_waits_for_the_responses_and_reports_its_tasks(
     slow: Sandbox, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.add_fault(CREATE, *[Fault(delay=0.5)] * 3)
     with (
         interrupted_when(lambda: slow.requests[CREATE] == 3) as caught,
         client_of(slow) as client,
-        bulk.Journal.open(path) as journal,
+        bulk.open(path) as journal,
     ):
         next(bulk.run(client, journal, describe(9), in_flight=3))
 
     assert len(slow.accepted) == slow.requests[CREATE] == 3
     note, ids = caught.value.__notes__
-    assert "3 are paid for and alive" in note
+    assert "3 are paid for and still running" in note
     assert caplog.text.count(note) == 1
     assert counts_in(path) == {"accepted": 3, "planned": 6}
     assert all(task.task_id in ids for task in slow.accepted)
@@ -251,13 +251,13 @@ def test_ctrl_c_again_and_again_loses_nothing_and_hangs_nowhere(
     with (
         interrupted_when(lambda: slow.requests[CREATE] == 3, times=times),
         client_of(slow) as client,
-        bulk.Journal.open(path) as journal,
+        bulk.open(path) as journal,
     ):
         next(bulk.run(client, journal, describe(9), in_flight=3))
 
     assert time.monotonic() - began < 8
-    assert "knows what is paid for" in caplog.text
-    assert "3 are paid for and alive" in caplog.text
+    assert "has all paid requests" in caplog.text
+    assert "3 are paid for and still running" in caplog.text
     assert counts_in(path) == {"accepted": 3, "planned": 6}
     assert len(slow.accepted) == 3
 
@@ -271,17 +271,19 @@ def test_ctrl_c_in_the_source_of_a_run_pays_for_nothing(slow: Sandbox, path: Pat
         moment.set()
         threading.Event().wait(10)
 
-    with interrupted_when(moment.is_set), client_of(slow) as client, bulk.Journal.open(path) as journal:
+    with interrupted_when(moment.is_set), client_of(slow) as client, bulk.open(path) as journal:
         next(bulk.run(client, journal, source()))
 
     assert counts_in(path) == {}
     assert slow.requests[CREATE] == 0
 
 
-def test_threads_share_a_run(client: MusicAPI, served: Sandbox, journal: bulk.Journal) -> None:
+def test_run_iterated_by_threads_gives_each_outcome_once(
+    client: MusicAPI, served: Sandbox, journal: bulk.Journal
+) -> None:
     run = bulk.run(client, journal, describe(30), in_flight=10)
     keys: list[str] = []
-    threads = [threading.Thread(target=lambda: keys.extend(outcome.row.key for outcome in run)) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: keys.extend(outcome.record.key for outcome in run)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -291,7 +293,9 @@ def test_threads_share_a_run(client: MusicAPI, served: Sandbox, journal: bulk.Jo
     assert len(keys) == len(set(keys)) == 30 == len(served.accepted)
 
 
-def test_a_generator_that_asks_for_its_own_run_is_told(client: MusicAPI, journal: bulk.Journal) -> None:
+def test_requests_of_a_generator_that_iterates_its_own_run_are_an_error(
+    client: MusicAPI, journal: bulk.Journal
+) -> None:
     def source() -> Iterator[sonic.Describe]:
         next(run)
         yield from describe(1)
@@ -301,7 +305,7 @@ def test_a_generator_that_asks_for_its_own_run_is_told(client: MusicAPI, journal
         next(run)
 
 
-def test_closing_the_client_from_another_thread_ends_the_run(slow: Sandbox, journal: bulk.Journal) -> None:
+def test_client_closed_in_another_thread_ends_the_run(slow: Sandbox, journal: bulk.Journal) -> None:
     client = client_of(slow)
 
     def close() -> None:
@@ -319,14 +323,14 @@ def test_closing_the_client_from_another_thread_ends_the_run(slow: Sandbox, jour
 
 
 @NEEDS_FORK
-def test_a_child_is_told_that_the_journal_is_its_parents(served: Sandbox, path: Path) -> None:
+def test_journal_in_a_forked_child_is_refused(served: Sandbox, path: Path) -> None:
     done = run_script(
         f"""
         import os
         from musicapi_sync import MusicAPI, bulk, errors, sonic
 
         requests = [sonic.Describe(description=f"song {{n}}") for n in range(3)]
-        with MusicAPI() as client, bulk.Journal.open({str(path)!r}) as journal:
+        with MusicAPI() as client, bulk.open({str(path)!r}) as journal:
             run = bulk.run(client, journal, requests, in_flight=1)
             next(run)
             child = os.fork()
@@ -361,14 +365,14 @@ def test_ctrl_c_at_any_moment_of_opening_leaves_no_journal_open(served: Sandbox,
         for n in range(40):
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0.0005 * (n + 1))
-                with bulk.Journal.open({str(path)!r}) as journal:
+                with bulk.open({str(path)!r}) as journal:
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     journal.counts()
             except KeyboardInterrupt:
                 interrupted += 1
             for _ in range(500):
                 try:
-                    with bulk.Journal.open({str(path)!r}):
+                    with bulk.open({str(path)!r}):
                         break
                 except errors.JournalError:
                     time.sleep(0.01)
@@ -382,12 +386,12 @@ def test_ctrl_c_at_any_moment_of_opening_leaves_no_journal_open(served: Sandbox,
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-def test_leaving_without_closing_ends_the_process_in_order(served: Sandbox, path: Path) -> None:
+def test_journal_never_closed_lets_the_process_end(served: Sandbox, path: Path) -> None:
     done = run_script(
         f"""
         from musicapi_sync import MusicAPI, bulk, sonic
 
-        journal = bulk.Journal.open({str(path)!r}).__enter__()
+        journal = bulk.open({str(path)!r}).__enter__()
         client = MusicAPI(create_rate=1000)
         next(bulk.run(client, journal, [sonic.Describe(description=f"song {{n}}") for n in range(60)], in_flight=4))
         """,

@@ -24,10 +24,6 @@ def test_a_song_end_to_end(client: MusicAPI, tmp_path: Path) -> None:
     assert saved.path.stat().st_size == saved.size > 1000
 
 
-def test_the_second_call_uses_the_first_ones_connection(client: MusicAPI) -> None:
-    assert client.account.credits() == client.account.credits() == Credits(credits=1000.0)
-
-
 def test_updates_end_with_the_last_state(client: MusicAPI) -> None:
     statuses = [state.status for state in client.sonic.describe(description="rain").updates()]
 

@@ -59,42 +59,42 @@ def test_a_signal_handler_during_the_first_call_never_deadlocks(call: str, after
 
 
 @NEEDS_SIGNALS
-def test_closing_in_a_signal_handler_at_any_line_of_the_first_call_leaves_no_thread(served: Sandbox) -> None:
-    """Each line where a handler may run, one after the other: what it closes stays closed."""
+@pytest.mark.parametrize("use", ["client.close()", "client.account.credits()"])
+def test_a_signal_handler_at_any_line_of_the_first_call_leaves_no_thread(use: str, served: Sandbox) -> None:
+    """Each line where a handler may run, one after the other: what it closes stays closed, what it starts is shared."""
     script = """
         import itertools, sys, threading
         from musicapi_sync import MusicAPI, errors
 
-        def closing_at(step, client):
+        def handling_at(step, client, handled):
             lines = itertools.count(1)
             def trace(frame, event, _):
                 if event == "line" and next(lines) == step:
-                    client.close()
+                    handled.append(USE)
                 name = frame.f_globals.get("__name__")
-                return trace if name in ("musicapi_sync._blocking", "musicapi_sync._loop") else None
+                return trace if name in ("musicapi_sync._loop_thread", "musicapi_sync._portal") else None
             return trace
 
         for step in itertools.count(1):
-            client = MusicAPI()
-            sys.settrace(closing_at(step, client))
+            client, handled = MusicAPI(), []
+            sys.settrace(handling_at(step, client, handled))
             try:
                 client.account.credits()
-                ended = True
             except errors.ClientClosedError:
-                ended = False
+                pass
             finally:
                 sys.settrace(None)
-            if ended and not client._view.loop._closer:
-                client.close()
+            client.close()
+            if not handled:
                 break
         left = [thread for thread in threading.enumerate() if thread.name.startswith("musicapi")]
         for thread in left:
             thread.join(5)
         print(step, [thread.name for thread in left if thread.is_alive()])
     """
-    done = run_script(script, served)
+    done = run_script(script.replace("USE", use), served)
 
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     steps, alive = done.stdout.split(" ", 1)
     assert int(steps) > 10
     assert alive.strip() == "[]"

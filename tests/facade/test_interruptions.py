@@ -1,9 +1,12 @@
 """Ctrl-C, and whatever else interrupts: it ends at once, and what is paid for and handed to nobody is named."""
 
+import logging
+import math
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from types import FrameType
@@ -40,7 +43,7 @@ def interrupted_at(step: int) -> Iterator[None]:
     def trace(frame: FrameType, event: str, _: object) -> "TraceFunction | None":
         if event == "line" and next(lines) == step:
             raise KeyboardInterrupt
-        return trace if frame.f_globals["__name__"] == "musicapi_sync._call" else None
+        return trace if frame.f_globals["__name__"] == "musicapi_sync._portal" else None
 
     before = sys.gettrace()
     sys.settrace(trace)
@@ -143,7 +146,7 @@ def test_ctrl_c_pressed_twice_leaves_the_task_in_the_log(
 def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
     waiting_client: MusicAPI, slow: Sandbox, use: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicapi_sync._call.SETTLE", 0.1)
+    monkeypatch.setattr("musicapi_sync._portal.GRACE", 0.1)
     route = {"lyrics": "POST /sonic/lyrics", "request": "POST /sonic/lyrics", "submit": CREATE}[use]
     slow.add_fault(route, Fault(delay=60))
     with interrupted_when(lambda: slow.requests[route] > 0) as caught:
@@ -160,7 +163,7 @@ def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
 
 @NEEDS_SIGNALS
 def test_ctrl_c_on_an_unanswered_create_reaches_the_hook(slow: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("musicapi_sync._call.SETTLE", 0.1)
+    monkeypatch.setattr("musicapi_sync._portal.GRACE", 0.1)
     slow.add_fault(CREATE, Fault(delay=60))
     heard: list[errors.UncertainSubmissionError] = []
     with MusicAPI("k", base_url=slow.base_url, on_uncertain=heard.append) as client:
@@ -282,3 +285,25 @@ def test_what_ctrl_c_leaves_is_in_the_log_too(
 
     (accepted,) = slow.accepted
     assert f"sonic task {accepted.task_id} is paid for and still running on the server" in caplog.text
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_while_the_client_closes_names_what_is_still_running_on_standard_error(
+    waiting_client: MusicAPI, slow: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As where logging is not set up.
+    monkeypatch.setattr(logging.getLogger("musicapi"), "propagate", False)
+    waiting_client.sonic.describe(description="rain")
+    slow.add_fault(CREATE, Fault(delay=1))
+    closing_since = math.inf
+    with ThreadPoolExecutor(1) as threads:
+        sending = threads.submit(waiting_client.sonic.describe, description="snow")
+        wait_for_creates(slow, 2)
+        with interrupted_when(lambda: time.monotonic() > closing_since + 0.2):
+            closing_since = time.monotonic()
+            waiting_client.close()
+        sending.result()
+
+    written = capsys.readouterr().err
+    assert len(slow.accepted) == 2
+    assert all(task.task_id in written for task in slow.accepted)

@@ -150,7 +150,7 @@ def test_a_child_is_told_what_belongs_to_its_parent(served: Sandbox) -> None:
     )
 
     assert done.stderr == ""
-    told = "this was begun before the process forked: go on in the parent, or resume the tasks by id"
+    told = "this was begun before the process forked: continue in the parent, or resume the tasks by id"
     assert done.stdout.splitlines() == ["2", told, told, "True", "parent 0 2 finished"]
 
 
@@ -280,3 +280,57 @@ def test_a_process_names_what_it_leaves_running_on_standard_error(slow: Sandbox,
 
     (accepted,) = slow.accepted
     assert done.stderr.count(f"client.sonic.task('{accepted.task_id}')") == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"), [("pass", 0), ("await client.aclose()", 0), ("1 / 0", 1), ("raise SystemExit(3)", 3)]
+)
+def test_asyncio_process_names_once_what_it_leaves_running_on_standard_error(
+    slow: Sandbox, ending: str, status: int
+) -> None:
+    done = run_script(
+        f"""
+        import asyncio
+
+        from musicapi_async import MusicAPI
+
+
+        async def main():
+            async with MusicAPI() as client:
+                await client.sonic.describe(description="rain")
+                {ending}
+
+
+        asyncio.run(main())
+        """,
+        slow,
+    )
+
+    (accepted,) = slow.accepted
+    assert done.returncode == status
+    assert done.stderr.count(f"client.sonic.task('{accepted.task_id}')") == 1
+
+
+def test_asyncio_process_with_logging_names_what_it_leaves_running_in_the_log_alone(slow: Sandbox) -> None:
+    done = run_script(
+        """
+        import asyncio, logging, sys
+
+        from musicapi_async import MusicAPI
+
+        logging.basicConfig(level=logging.WARNING, stream=sys.stdout)
+
+
+        async def main():
+            async with MusicAPI() as client:
+                await client.sonic.describe(description="rain")
+
+
+        asyncio.run(main())
+        """,
+        slow,
+    )
+
+    (accepted,) = slow.accepted
+    assert done.stdout.count(f"client.sonic.task('{accepted.task_id}')") == 1
+    assert done.stderr == ""

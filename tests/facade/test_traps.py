@@ -1,13 +1,17 @@
 """What breaks other blocking facades over an event loop, one test each."""
 
 import asyncio
+import gc
 import os
 import threading
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import start_blocking_portal
+from scripted import reply, scripted
 
 from musicapi_async.sandbox import Fault, Sandbox
 from musicapi_sync import MusicAPI, Run, Songs, errors, sonic
@@ -21,6 +25,17 @@ class Exiting(os.PathLike[str]):
 
     def __fspath__(self) -> str:
         raise SystemExit("from the loop")
+
+
+class Collecting(os.PathLike[str]):
+    """A path that has garbage collected on the loop's own thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str:
+        gc.collect()
+        return str(self._path)
 
 
 class Calling(os.PathLike[str]):
@@ -40,6 +55,20 @@ def wait_until_looked_at(sandbox: Sandbox) -> None:
             return
         moment.wait(0.01)
     pytest.fail("the task was never looked at")
+
+
+def test_calls_from_any_thread_share_one_loop_and_its_connection() -> None:
+    credits = scripted(reply(200, {"credits": 7, "extra_credits": 0}))
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(credits) as script,
+        MusicAPI("k", base_url=script.base_url) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        found = {client.account.credits().total, threads.submit(client.account.credits).result().total}
+
+    assert found == {7.0}
+    assert script.connections == 1
 
 
 def test_system_exit_reaches_its_caller_and_nobody_else(client: MusicAPI, tmp_path: Path) -> None:
@@ -209,3 +238,39 @@ def test_closing_on_the_loops_own_thread_is_refused_and_the_client_goes_on(
     assert client.account.credits().total > 0
     client.close()
     assert "musicapi-loop" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_generator_left_early_may_be_closed_after_its_client(slow: Sandbox) -> None:
+    with MusicAPI("k", base_url=slow.base_url, poll_interval=0.02) as client:
+        updates = client.sonic.describe(description="rain").updates()
+        assert next(updates).status == "waiting"
+
+    updates.close()
+
+    assert list(updates) == []
+
+
+def test_a_generator_collected_on_the_loops_own_thread_stops_the_polls(
+    waiting_client: MusicAPI, slow: Sandbox, tmp_path: Path
+) -> None:
+    task = waiting_client.sonic.describe(description="rain")
+    slow.advance(7200)
+    songs = task.wait()
+    updates = waiting_client.sonic.describe(description="snow").updates()
+    next(updates)
+    left = weakref.ref(updates)
+    gc.disable()
+    try:
+        cycle: list[object] = [updates]
+        cycle.append(cycle)
+        del cycle, updates
+        assert left() is not None
+        waiting_client.download(songs[0], Collecting(tmp_path / "rain"))
+        assert left() is None
+    finally:
+        gc.enable()
+    polls = slow.requests[LOOK]
+    # Ten times the interval between polls.
+    threading.Event().wait(0.2)
+
+    assert slow.requests[LOOK] <= polls + 1

@@ -8,7 +8,6 @@ from clock import Clock
 from scripted import Scripted, Step, reply, scripted
 
 from musicapi_async import MusicAPI, TaskRequest, bulk, errors, sonic
-from musicapi_async.bulk import Journal
 
 KEY = "sk-1234567890abcdefghij"
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -149,13 +148,13 @@ async def test_poll_of_unknown_task_in_json_stays_not_found() -> None:
 
 async def run(client: MusicAPI, path: Path, count: int) -> None:
     requests: list[TaskRequest[object]] = [sonic.Describe(description=f"rain {at}") for at in range(count)]
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         async for _ in bulk.run(client, journal, requests, in_flight=2):
             pass
 
 
 async def states(path: Path) -> dict[str, int]:
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         return {state: count for state, count in (await journal.counts()).items() if count}
 
 

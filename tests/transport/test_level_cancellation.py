@@ -11,7 +11,6 @@ import pytest
 from scripted import Scripted, Step, cut, reply, scripted, stall
 
 from musicapi_async import MusicAPI, bulk, errors, sonic
-from musicapi_async.bulk import Journal
 
 REQUEST = sonic.Describe(description="rain")
 ACCEPTED = reply(200, {"message": "success", "task_id": "t-1"})
@@ -318,7 +317,7 @@ async def test_a_bulk_run_left_by_a_cancelled_scope_accepts_what_was_in_flight(
         async def body() -> None:
             async with (
                 MusicAPI("k", base_url=server.base_url, poll_interval=0.05, create_rate=1000.0) as client,
-                Journal.open(tmp_path / "journal.db") as journal,
+                bulk.open(tmp_path / "journal.db") as journal,
             ):
                 run = bulk.run(client, journal, requests, in_flight=20)
                 try:
@@ -329,7 +328,7 @@ async def test_a_bulk_run_left_by_a_cancelled_scope_accepts_what_was_in_flight(
                         await run.aclose()
 
         await leave(body, lambda: seen(server, 8))
-        async with Journal.open(tmp_path / "journal.db") as journal:
+        async with bulk.open(tmp_path / "journal.db") as journal:
             counts = await journal.counts()
 
         sent = sum(request.method == "POST" for request in server.received)
@@ -340,10 +339,10 @@ async def test_a_bulk_run_left_by_a_cancelled_scope_accepts_what_was_in_flight(
 async def test_a_journal_left_while_it_opens_can_be_opened_again(leave: Leave, tmp_path: Path) -> None:
     async def body() -> None:
         for _ in range(1000):
-            async with Journal.open(tmp_path / "journal.db"):
+            async with bulk.open(tmp_path / "journal.db"):
                 pass
 
     await leave(body, lambda: asyncio.sleep(0.05))
 
-    async with Journal.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(tmp_path / "journal.db") as journal:
         assert (await journal.counts())["uncertain"] == 0

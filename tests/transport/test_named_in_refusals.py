@@ -8,7 +8,6 @@ import pytest
 from scripted import Step, reply, scripted
 
 from musicapi_async import MusicAPI, bulk, errors, sonic
-from musicapi_async.bulk import Journal
 
 REQUEST = sonic.Describe(description="rain")
 REFUSED = {"code": 403, "message": "remaining credits are not enough"}
@@ -121,12 +120,12 @@ async def test_bulk_run_takes_the_one_task_that_a_refusal_names_for_accepted(ste
     async with (
         scripted(step, reply(200, {"data": [DONE, DONE]})) as server,
         MusicAPI("k", base_url=server.base_url, poll_interval=0.01) as client,
-        Journal.open(tmp_path / "journal.db") as journal,
+        bulk.open(tmp_path / "journal.db") as journal,
     ):
         outcomes = [outcome async for outcome in bulk.run(client, journal, [REQUEST])]
 
         assert [request.method for request in server.received] == ["POST", "GET"]
-    assert [(outcome.row.state, outcome.row.task_id) for outcome in outcomes] == [("saved", "t-1")]
+    assert [(outcome.record.state, outcome.record.task_id) for outcome in outcomes] == [("saved", "t-1")]
 
 
 async def test_bulk_run_leaves_a_refusal_that_names_several_tasks_uncertain(tmp_path: Path) -> None:
@@ -134,10 +133,10 @@ async def test_bulk_run_leaves_a_refusal_that_names_several_tasks_uncertain(tmp_
     async with (
         scripted(step) as server,
         MusicAPI("k", base_url=server.base_url) as client,
-        Journal.open(tmp_path / "journal.db") as journal,
+        bulk.open(tmp_path / "journal.db") as journal,
     ):
         (outcome,) = [outcome async for outcome in bulk.run(client, journal, [REQUEST])]
 
         assert len(server.received) == 1
-    assert outcome.row.state == "uncertain"
-    assert "t-1, t-2" in (outcome.row.reason or "")
+    assert outcome.record.state == "uncertain"
+    assert "t-1, t-2" in (outcome.record.reason or "")

@@ -114,13 +114,13 @@ def blocking(clip: Clip) -> None:
 
 
 async def durably(clip: Clip) -> None:
-    async with musicapi_async.MusicAPI() as client, musicapi_async.bulk.Journal.open("journal.db") as journal:
+    async with musicapi_async.MusicAPI() as client, musicapi_async.bulk.open("journal.db") as journal:
         async for outcome in musicapi_async.bulk.run(client, journal, [sonic.Extend(clip=clip, at=60)], out="songs"):
-            assert_type(outcome.row, musicapi_async.bulk.Row)
+            assert_type(outcome.record, musicapi_async.bulk.Record)
 
 
 def durably_and_blocking(clip: Clip) -> None:
-    with musicapi_sync.MusicAPI() as client, musicapi_sync.bulk.Journal.open("journal.db") as journal:
+    with musicapi_sync.MusicAPI() as client, musicapi_sync.bulk.open("journal.db") as journal:
         requests = [musicapi_sync.bulk.Planned.of("key", sonic.Extend(clip=clip, at=60))]
         for outcome in musicapi_sync.bulk.run(client, journal, requests, out="songs"):
-            assert_type(outcome.row, musicapi_sync.bulk.Row)
+            assert_type(outcome.record, musicapi_sync.bulk.Record)

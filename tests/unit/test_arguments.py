@@ -398,10 +398,10 @@ def test_text_that_is_no_text_is_not_shown() -> None:
 async def test_bulk_run_with_wrong_arguments_is_a_typed_error(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with musicapi_sync.MusicAPI(KEY) as blocking:
-        async with MusicAPI(KEY) as client, musicapi_async.bulk.Journal.open(path) as journal:
+        async with MusicAPI(KEY) as client, musicapi_async.bulk.open(path) as journal:
             wrong: list[tuple[str, tuple[Any, ...], str]] = [
                 ("client", (blocking, journal, [REQUEST]), "MusicAPI; it must be a MusicAPI of the same package"),
-                ("journal", (client, str(path), [REQUEST]), r"characters; .*Journal\.open\(path\) opens one"),
+                ("journal", (client, str(path), [REQUEST]), r"characters; .*: bulk\.open\(path\) returns one"),
                 ("journal", (client, [REQUEST]), "of type list"),
                 ("requests", (client, journal, REQUEST), r"of type Create; .*pass a list: \[request\]"),
                 ("requests", (client, journal, 5), "5; it must be"),
@@ -419,7 +419,7 @@ async def test_bulk_run_with_wrong_arguments_is_a_typed_error(tmp_path: Path) ->
 def test_blocking_bulk_run_with_wrong_arguments_is_a_typed_error(tmp_path: Path) -> None:
     with (
         musicapi_sync.MusicAPI(KEY, base_url="http://127.0.0.1:9/v1") as client,
-        musicapi_sync.bulk.Journal.open(tmp_path / "journal.db") as journal,
+        musicapi_sync.bulk.open(tmp_path / "journal.db") as journal,
     ):
         wrong: list[tuple[str, tuple[Any, ...]]] = [
             ("client", (MusicAPI(KEY), journal, [REQUEST])),
@@ -436,8 +436,8 @@ def test_blocking_bulk_run_with_wrong_arguments_is_a_typed_error(tmp_path: Path)
 @pytest.mark.parametrize("path", [5, None, b"journal.db", ["journal.db"], True])
 def test_what_is_no_path_is_a_typed_error(path: Any) -> None:
     for take in (
-        musicapi_async.bulk.Journal.open,
-        musicapi_sync.bulk.Journal.open,
+        musicapi_async.bulk.open,
+        musicapi_sync.bulk.open,
         musicapi_async.bulk.read_requests,
         musicapi_sync.bulk.read_requests,
     ):
@@ -447,9 +447,9 @@ def test_what_is_no_path_is_a_typed_error(path: Any) -> None:
 
 async def test_path_with_a_null_character_is_a_typed_error(tmp_path: Path) -> None:
     path = str(tmp_path / "a\0b")
-    async with MusicAPI(KEY) as client, musicapi_async.bulk.Journal.open(tmp_path / "journal.db") as journal:
+    async with MusicAPI(KEY) as client, musicapi_async.bulk.open(tmp_path / "journal.db") as journal:
         for name, take in (
-            ("path", lambda: musicapi_async.bulk.Journal.open(path)),
+            ("path", lambda: musicapi_async.bulk.open(path)),
             ("path", lambda: musicapi_async.bulk.read_requests(path)),
             ("out", lambda: musicapi_async.bulk.run(client, journal, [REQUEST], out=path)),
         ):
@@ -459,7 +459,7 @@ async def test_path_with_a_null_character_is_a_typed_error(tmp_path: Path) -> No
 
 async def test_bulk_run_into_what_is_no_folder_is_a_typed_error(tmp_path: Path) -> None:
     wrong: list[dict[str, Any]] = [{"out": 5}, {"out": b"songs"}, {"out": ["songs"]}, {"out": tmp_path, "names": 5}]
-    async with MusicAPI(KEY) as client, musicapi_async.bulk.Journal.open(tmp_path / "journal.db") as journal:
+    async with MusicAPI(KEY) as client, musicapi_async.bulk.open(tmp_path / "journal.db") as journal:
         for options in wrong:
             with pytest.raises(errors.InvalidRequestError, match="(out|names) is .*; it must be"):
                 musicapi_async.bulk.run(client, journal, [REQUEST], **options)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from musicapi_async.bulk import Facts, Journal, Planned
-from musicapi_async.bulk.looking import Look
+from musicapi_async import bulk
+from musicapi_async.bulk import Changes, Planned
 from musicapi_async.bulk.schema import VERSION
+from musicapi_async.bulk.snapshot import JournalSnapshot
 from musicapi_async.errors import JournalError
 
 
@@ -23,102 +24,103 @@ def planned(*keys: str) -> list[Planned]:
 
 
 async def plan(path: Path) -> None:
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await journal.plan(planned("a", "b", "c"))
-        row, *_ = await journal.take(1)
-        await journal.move(row, "refused", Facts(reason="no"))
+        record, *_ = await journal.claim(1)
+        await journal.transition(record, "refused", Changes(reason="no"))
         await journal.remember("prices", {"sonic.describe": 10.0})
 
 
 async def plan_more(path: Path) -> None:
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await journal.plan(planned("d"))
 
 
 def made(path: Path) -> None:
-    """Make a journal of three rows: one refused, two planned."""
+    """Make a journal of three records: one refused, two planned."""
     asyncio.run(plan(path))
 
 
-def keys(look: Look) -> list[str]:
-    return [row.key for row in look.rows()]
+def keys(snapshot: JournalSnapshot) -> list[str]:
+    return [record.key for record in snapshot.records()]
 
 
-def test_it_shows_what_a_closed_journal_holds(tmp_path: Path) -> None:
+def test_snapshot_of_a_closed_journal_has_its_records(tmp_path: Path) -> None:
     made(tmp_path / "journal.db")
-    with Look(tmp_path / "journal.db") as look:
+    with JournalSnapshot(tmp_path / "journal.db") as look:
         assert keys(look) == ["a", "b", "c"]
-        assert [(row.key, row.reason) for row in look.rows({"refused"})] == [("a", "no")]
-        assert list(look.rows(())) == []
+        assert [(record.key, record.reason) for record in look.records({"refused"})] == [("a", "no")]
+        assert list(look.records(())) == []
         assert {state: count for state, count in look.counts().items() if count} == {"refused": 1, "planned": 2}
         assert (look.recall("prices"), look.recall("other")) == ({"sonic.describe": 10.0}, None)
         assert look.holder() is None
 
 
-async def test_it_works_beside_a_run(tmp_path: Path) -> None:
+async def test_snapshot_beside_a_run_has_its_records(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
 
     def look() -> tuple[list[str], int, str]:
-        with Look(path) as look:
+        with JournalSnapshot(path) as look:
             return keys(look), look.counts()["refused"], look.holder() or ""
 
-    async with Journal.open(path) as journal:
+    async with bulk.open(path) as journal:
         await journal.plan(planned("a"))
         assert (await asyncio.to_thread(look))[:2] == (["a"], 0)
         await journal.plan(planned("b"))
-        row, *_ = await journal.take(1)
-        await journal.move(row, "refused")
+        record, *_ = await journal.claim(1)
+        await journal.transition(record, "refused")
         found, refused, holder = await asyncio.to_thread(look)
         assert (found, refused) == (["a", "b"], 1)
         assert f"process {os.getpid()} " in holder
     assert (await asyncio.to_thread(look))[2] == ""
 
 
-def test_it_shows_one_moment_and_holds_nobody_up(tmp_path: Path) -> None:
+def test_snapshot_during_changes_shows_one_moment_and_blocks_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     made(path)
-    with Look(path) as look:
+    with JournalSnapshot(path) as look:
         # A run that begins, works and ends meanwhile.
         asyncio.run(plan_more(path))
         assert keys(look) == ["a", "b", "c"]
         assert look.counts()["planned"] == 2
-    with Look(path) as look:
+    with JournalSnapshot(path) as look:
         assert keys(look) == ["a", "b", "c", "d"]
 
 
-def test_looks_do_not_take_one_another_for_a_run_nor_keep_one_out(tmp_path: Path) -> None:
+def test_snapshots_at_once_name_no_holder_and_keep_no_run_out(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     made(path)
-    with Look(path) as one, Look(path) as other:
+    with JournalSnapshot(path) as one, JournalSnapshot(path) as other:
         assert (one.holder(), other.holder()) == (None, None)
         asyncio.run(plan_more(path))
 
 
-def test_what_a_killed_run_left_is_read(tmp_path: Path) -> None:
+def test_snapshot_after_a_killed_run_has_its_records(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     program = f"""
 import asyncio, os
-from musicapi_async.bulk import Journal, Planned
+from musicapi_async import bulk
+from musicapi_async.bulk import Planned
 async def main():
-    async with Journal.open({str(path)!r}) as journal:
+    async with bulk.open({str(path)!r}) as journal:
         await journal.plan([Planned(key="a", operation="sonic.describe", request={{}})])
         os._exit(9)
 asyncio.run(main())
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
-    with Look(path) as look:
+    with JournalSnapshot(path) as look:
         assert keys(look) == ["a"]
         assert look.holder() is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are made read-only in the way of Unix")
 @pytest.mark.parametrize("is_killed", [False, True])
-def test_a_folder_that_is_read_only_is_read(tmp_path: Path, *, is_killed: bool) -> None:
+def test_snapshot_in_a_read_only_folder_has_its_records(tmp_path: Path, *, is_killed: bool) -> None:
     folder = tmp_path / "songs"
     path = folder / "journal.db"
 
     async def leave() -> None:
-        async with Journal.open(path) as journal:
+        async with bulk.open(path) as journal:
             await journal.plan(planned("a"))
             # As it would be found if the process was killed now: what is new is in the log beside it alone.
             await asyncio.to_thread(
@@ -132,7 +134,7 @@ def test_a_folder_that_is_read_only_is_read(tmp_path: Path, *, is_killed: bool) 
         with contextlib.suppress(OSError):
             tempfile.TemporaryFile(dir=seen).close()
             pytest.skip("this user may write everywhere")
-        with Look(seen / "journal.db") as look:
+        with JournalSnapshot(seen / "journal.db") as look:
             assert keys(look) == ["a"]
     finally:
         seen.chmod(0o755)
@@ -155,35 +157,35 @@ def changed(path: Path, *statements: str) -> None:
         ("UPDATE row SET request = '{' WHERE number = 2", "is damaged"),
     ],
 )
-def test_what_is_no_journal_of_this_version_is_refused(statement: str, reason: str, tmp_path: Path) -> None:
+def test_snapshot_of_another_version_is_refused(statement: str, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     changed(path, statement)
-    with pytest.raises(JournalError, match=reason), Look(path) as look:
+    with pytest.raises(JournalError, match=reason), JournalSnapshot(path) as look:
         keys(look)
 
 
 @pytest.mark.parametrize(
     ("content", "reason"), [(None, "there is none"), (b"", "nothing is planned"), (b"a text\n" * 500, "cannot be read")]
 )
-def test_what_is_no_database_is_refused(content: bytes | None, reason: str, tmp_path: Path) -> None:
+def test_snapshot_of_no_database_is_refused(content: bytes | None, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(JournalError, match=reason), Look(path):
+    with pytest.raises(JournalError, match=reason), JournalSnapshot(path):
         pass
     assert path.exists() is (content is not None)
 
 
-def test_a_name_with_signs_of_an_address_is_a_name(tmp_path: Path) -> None:
+def test_snapshot_of_a_name_with_signs_of_an_address_opens_it(tmp_path: Path) -> None:
     path = tmp_path / "50% #1?mode=rw" / "journal.db"
     made(path)
-    with Look(path) as look:
+    with JournalSnapshot(path) as look:
         assert len(keys(look)) == 3
 
 
-def test_a_look_is_over_when_it_is_left(tmp_path: Path) -> None:
+def test_snapshot_that_was_left_is_closed(tmp_path: Path) -> None:
     made(tmp_path / "journal.db")
-    with Look(tmp_path / "journal.db") as look:
+    with JournalSnapshot(tmp_path / "journal.db") as look:
         pass
     with pytest.raises(JournalError, match="not open"):
         look.counts()

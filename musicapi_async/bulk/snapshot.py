@@ -1,6 +1,5 @@
-"""A look into a journal, also while a run works on it: nothing is locked, no row changed."""
+"""Read-only snapshot of a journal, also while a run works on it: nothing is locked, no record changed."""
 
-import json
 import shutil
 import sqlite3
 import tempfile
@@ -11,18 +10,19 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from musicapi_async.bulk.lock import holder_of, lock_of
-from musicapi_async.bulk.schema import APPLICATION, COLUMNS, VERSION, row_of
-from musicapi_async.bulk.states import MOVES, Row, State
+from musicapi_async.bulk.records import TRANSITIONS, Record, State
+from musicapi_async.bulk.schema import APPLICATION, COLUMNS, VERSION, record_of
+from musicapi_async.bulk.tables import count_states, recall
 from musicapi_async.errors import JournalError
 
-__all__ = ["Look"]
+__all__ = ["JournalSnapshot"]
 
 
-class Look:
-    """What a journal holds at one moment: ``with Look(path) as look``, in one thread.
+class JournalSnapshot:
+    """The contents of a journal at one moment: ``with JournalSnapshot(path) as snapshot``, in one thread.
 
-    Everything that is asked of one look is as it was when it was entered, whatever a run does meanwhile. Raises
-    JournalError when there is no journal, or it is something else, damaged, or of another version.
+    Every method answers as of the moment it was entered, whatever a run does meanwhile. Entering raises JournalError
+    when there is no journal, or it is something else, damaged, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class Look:
             raise JournalError(str(self._path), "there is none: 'musicapi bulk FILE --out DIR' begins one")
         with ExitStack() as opened, self._explained():
             self._connection = self._open(opened)
-            # One moment, which begins with the first read: what is counted and what is gone through belong together.
+            # One transaction, which begins with the first read, so that counts and records belong together.
             self._connection.execute("BEGIN")
             self._check(self._connection)
             self._opened = opened.pop_all()
@@ -45,45 +45,43 @@ class Look:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the file."""
         self._connection = None
         self._opened.close()
 
-    def rows(self, states: Collection[State] | None = None) -> Iterator[Row]:
-        """Go through the rows in these states, or all, in their order; one is in memory at a time."""
-        wanted = tuple(MOVES if states is None else states)
+    def records(self, states: Collection[State] | None = None) -> Iterator[Record]:
+        """Yield the records in these states, or all, in their order; one is in memory at a time."""
+        wanted = tuple(TRANSITIONS if states is None else states)
         marks = ", ".join("?" * len(wanted))
         # The plus keeps SQLite from using the index of states, and so from sorting.
-        question = f"SELECT {COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
-        with self._explained(), closing(self._ask(question, wanted)) as found:
-            yield from map(row_of, found)
+        query = f"SELECT {COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
+        with self._explained(), closing(self._opened_connection().execute(query, wanted)) as found:
+            yield from map(record_of, found)
 
     def counts(self) -> Mapping[State, int]:
-        """Return how many rows are in each state."""
+        """Return the number of records in each state."""
         with self._explained():
-            found = dict(self._ask("SELECT state, count(*) FROM row GROUP BY state"))
-        return {state: found.get(state, 0) for state in MOVES}
+            return count_states(self._opened_connection())
 
     def overdue(self) -> int:
         """Return how many accepted records are overdue: not finished within the time limit of a run."""
         with self._explained():
-            question = "SELECT count(*) FROM row WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
-            return int(self._ask(question).fetchone()[0])
+            query = "SELECT count(*) FROM row WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
+            return int(self._opened_connection().execute(query).fetchone()[0])
 
     def recall(self, name: str) -> Any:
-        """Return a value that a run has kept, or None."""
+        """Return the value that a run has stored under a name, or None."""
         with self._explained():
-            found = self._ask("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
-            return None if found is None else json.loads(found[0])
+            return recall(self._opened_connection(), name)
 
     def holder(self) -> str | None:
-        """Say who works on the journal now, if anybody does."""
+        """Return the process that works on the journal now; None when there is none."""
         return holder_of(lock_of(self._path))
 
-    def _ask(self, question: str, values: tuple[str, ...] = ()) -> sqlite3.Cursor:
+    def _opened_connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise JournalError(str(self._path), "it is not open: a look is used in a with statement")
-        return self._connection.execute(question, values)
+            raise JournalError(str(self._path), "it is not open: use the snapshot in a with statement")
+        return self._connection
 
     def _open(self, opened: ExitStack) -> sqlite3.Connection:
         connection = opened.enter_context(closing(_connect(self._path)))
@@ -92,11 +90,11 @@ class Look:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in UNREADABLE_HERE:
                 raise
-            # To be read, a journal needs a file beside it, which cannot be made in a folder that is read-only.
-            return opened.enter_context(closing(_connect(self._copied(opened))))
+            # SQLite needs a file beside the journal to read it, which cannot be made in a folder that is read-only.
+            return opened.enter_context(closing(_connect(self._copy_journal(opened))))
         return connection
 
-    def _copied(self, opened: ExitStack) -> Path:
+    def _copy_journal(self, opened: ExitStack) -> Path:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="musicapi-")))
         for suffix in ("", "-wal"):
             part = self._path.with_name(self._path.name + suffix)

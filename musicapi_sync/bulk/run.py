@@ -12,20 +12,20 @@ import musicapi_async
 import musicapi_async.bulk
 from musicapi_async import TaskRequest
 from musicapi_async.bulk import BadLine, Outcome, Planned, State
-from musicapi_async.bulk.planning import blocking_batches_of, check_arguments
+from musicapi_async.bulk.run import blocking_batches_of, check_arguments
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.errors import ClientClosedError, JournalError
-from musicapi_sync._call import SETTLE
 from musicapi_sync._client import MusicAPI
+from musicapi_sync._notices import note
+from musicapi_sync._portal import GRACE
 from musicapi_sync._tasks import check_process
-from musicapi_sync._telling import note
 from musicapi_sync.bulk.journal import Journal
 
 __all__ = ["Requests", "Run", "run"]
 
 T = TypeVar("T")
 
-ALIVE: Final[tuple[State, ...]] = ("accepted", "finished")
+UNFINISHED: Final[tuple[State, ...]] = ("accepted", "finished")
 UNSURE: Final[tuple[State, ...]] = ("sending", "uncertain")
 
 Requests = Iterable[TaskRequest[Any] | Planned | BadLine]
@@ -44,7 +44,7 @@ def run(
     outage: float = 900.0,
     names: str = NAMES,
 ) -> "Run":
-    """Make the songs of many requests, and yield an outcome of each as it ends: ``for outcome in bulk.run(...)``.
+    """Make the songs of many requests, and yield the outcome of each as it ends: ``for outcome in bulk.run(...)``.
 
     It takes what ``musicapi_async.bulk.run`` takes and raises what that raises. ``requests`` are taken in the caller's
     thread, all of them before the first is sent: they may come from a generator that calls this very client.
@@ -73,7 +73,7 @@ def run(
 class Run:
     """An iterator of outcomes; ``close()`` stops it, and so does closing its journal or its client, and Ctrl-C in it.
 
-    Leaving the loop does not: what was planned goes on being made until one of these is closed.
+    Leaving the loop does not: the run continues until one of these is closed.
     """
 
     def __init__(
@@ -93,15 +93,15 @@ class Run:
         self._planning = threading.RLock()
         self._has_begun = False
         self._counts: Mapping[State, int] = {}
-        """How many rows are in each state, when it was last ended."""
+        """Number of records in each state, when it was last ended."""
         self._told: str | None = None
 
     def __iter__(self) -> Self:
-        """Return itself: a run is gone through once."""
+        """Return itself: a run is iterated once."""
         return self
 
     def __next__(self) -> Outcome:
-        """Plan what is not planned yet, then return the next outcome."""
+        """Plan the requests, if they are not planned yet, then return the next outcome."""
         self._journal._check_process()
         with self._planning:
             self._begin()
@@ -118,11 +118,11 @@ class Run:
         return outcome
 
     def stop(self, error: BaseException) -> None:
-        """Create nothing more, and bring home what is in flight; then the error is raised."""
+        """Submit nothing more, and complete the tasks in flight; then the error is raised."""
         self._run.stop(error)
 
     def close(self) -> None:
-        """Stop at once: nothing more is created, nothing waited for; what is in the air gets its answer."""
+        """Stop at once: nothing more is submitted or waited for; submissions in flight get their response."""
         # Closing the client has ended it already.
         with contextlib.suppress(ClientClosedError):
             self._call(self._end)
@@ -131,13 +131,13 @@ class Run:
         if self._has_begun:
             return
         self._journal._runs.add(self)
-        self._view.loop.add_leaver(self._what_is_left, self._end)
+        self._view.loop.add_close_callback(self._what_is_left, self._end)
         try:
             self._call(self._run._make_ready)
             if self._requests is not None:
                 self._plan(self._requests)
         except BaseException:
-            # What was planned before is the plan still, and not what this run was asked for.
+            # The former plan is still the active one, and not what this run is for.
             self.stop(ClientClosedError())
             self._leave()
             raise
@@ -145,12 +145,12 @@ class Run:
             self._has_begun = True
 
     def _plan(self, requests: Requests) -> None:
-        """Do as ``musicapi_async.bulk.plan_all`` does, with the requests taken in this thread."""
+        """Plan the requests as ``musicapi_async.bulk.plan_all`` does, but take them in this thread."""
         journal = self._journal._journal
         plan = self._call(journal.new_plan)
         for batch in blocking_batches_of(requests):
             self._call(functools.partial(journal.plan, batch, plan))
-        self._call(functools.partial(journal.start, plan))
+        self._call(functools.partial(journal.activate_plan, plan))
 
     def _call(
         self,
@@ -169,8 +169,8 @@ class Run:
         return await anext(self._run, None)
 
     async def _end(self, patience: float | None = None) -> None:
-        """End it, and see what it leaves; on the loop."""
-        # What a full disk does not take is told by the run; here it is only what was learnt.
+        """Close the run and count what it leaves; on the loop."""
+        # The run itself reports a full disk; here only the learned estimates are lost.
         with contextlib.suppress(JournalError, TimeoutError):
             async with asyncio.timeout(patience):
                 await self._run.aclose()
@@ -178,22 +178,24 @@ class Run:
             self._counts = await self._journal._journal.counts()
 
     def _stop(self, _: object = None) -> str | None:
-        """End the run that was interrupted, and say what it leaves."""
-        # An outcome that reached nobody is in the journal.
+        """Close the run that was interrupted, and return a sentence on what it leaves."""
+        # An outcome that was not returned is in the journal.
         self.stop(ClientClosedError())
         try:
             with contextlib.suppress(ClientClosedError, RuntimeError):
-                self._call(functools.partial(self._end, SETTLE))
+                self._call(functools.partial(self._end, GRACE))
         except BaseException as again:
-            note(again, f"the journal {self._journal.name} knows what is paid for, and the next run goes on with it")
+            note(again, f"the journal {self._journal.name} has all paid requests, and the next run resumes them")
             raise
         return self._what_is_left()
 
     def _what_is_left(self) -> str | None:
-        """Say, once, what is paid for and not brought home."""
-        alive = sum(self._counts.get(state, 0) for state in ALIVE)
+        """Return, once, a sentence on the records that are paid for and not saved."""
+        running = sum(self._counts.get(state, 0) for state in UNFINISHED)
         unsure = sum(self._counts.get(state, 0) for state in UNSURE)
-        parts = [f"{alive} are paid for and alive at the service: the next run brings them home"] if alive else []
+        parts = (
+            [f"{running} are paid for and still running on the server: the next run resumes them"] if running else []
+        )
         parts += [f"{unsure} may have been paid for (uncertain)"] if unsure else []
         sentence = f"of the requests in {self._journal.name} {'; '.join(parts)}" if parts else None
         if sentence == self._told:
@@ -202,6 +204,6 @@ class Run:
         return sentence
 
     def _leave(self) -> None:
-        """Have nothing more to end or to say."""
+        """Detach the run from its journal and client."""
         self._journal._runs.discard(self)
-        self._view.loop.discard_leaver(self._what_is_left)
+        self._view.loop.discard_close_callback(self._what_is_left)

@@ -1,0 +1,57 @@
+"""Notices of paid tasks that are left, and how each is resumed: in logs, on exceptions, on standard error."""
+
+import contextlib
+import logging
+from collections.abc import Collection, Mapping
+from itertools import islice
+from typing import Final
+
+__all__ = ["MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks", "warn_without_log"]
+
+logger: Final = logging.getLogger("musicapi")
+
+MAX_NAMED: Final = 20
+"""How many tasks a sentence names; of more, the rest is counted."""
+RUNNING: Final = "still running on the server"
+
+
+def describe_tasks(resumptions: Collection[str], state: str = RUNNING) -> str:
+    """Return a sentence on paid tasks in this state, from how each is resumed."""
+    count = len(resumptions)
+    tasks = "1 paid task is" if count == 1 else f"{count} paid tasks are"
+    more = f" and {count - MAX_NAMED} more" if count > MAX_NAMED else ""
+    return f"{tasks} {state}: resume with {', '.join(islice(resumptions, MAX_NAMED))}{more}"
+
+
+def note_tasks(error: BaseException, running: Mapping[str, str]) -> None:
+    """Add to an exception that leaves a client's block the tasks that are still running, unless it names them already.
+
+    ``running`` has by id how each is resumed.
+    """
+    known = [str(error)]
+    for one in filter(None, (error, error.__cause__, error.__context__)):
+        known += getattr(one, "__notes__", ())
+    text = "\n".join(known)
+    if new := [resumption for task_id, resumption in running.items() if task_id not in text]:
+        error.add_note(describe_tasks(new))
+
+
+def warn_without_log(sentence: str) -> None:
+    """Write a warning to standard error where logging is not set up.
+
+    Libraries keep silent then, and so does the rest of this one; but these are ids that nothing else has.
+    """
+    with contextlib.suppress(Exception):
+        if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
+            place = (logger.name, logging.WARNING, __file__, 0)
+            logging.lastResort.handle(logging.LogRecord(*place, "musicapi: %s", (sentence,), None))
+
+
+def _has_handler() -> bool:
+    """Return whether a warning gets anywhere; the package's own handler, as a library's should, drops it."""
+    place: logging.Logger | None = logger
+    while place is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in place.handlers):
+            return True
+        place = place.parent if place.propagate else None
+    return False

@@ -1,0 +1,155 @@
+"""Records of requests, their states, and the transitions between these. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import attrs
+
+from musicapi_async._request import TaskRequest
+
+__all__ = [
+    "ENDED",
+    "TRANSITIONS",
+    "UNFINISHED",
+    "Changes",
+    "Planned",
+    "Record",
+    "State",
+    "attempts_after",
+    "can_transition",
+    "charged_after",
+]
+
+State = Literal["planned", "sending", "accepted", "finished", "saved", "failed", "refunded", "uncertain", "refused"]
+
+TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
+    # A record that waits, for a slot or after a 429, is planned: nothing of it can have been sent.
+    "planned": frozenset({"sending", "refused"}),
+    # Written before the first byte leaves. Back to planned only where it was certainly not accepted.
+    "sending": frozenset({"accepted", "planned", "refused", "uncertain"}),
+    # Saved at once where no file is written.
+    # Uncertain once more where the user gave a wrong id, or the service no longer knows the task.
+    "accepted": frozenset({"finished", "saved", "failed", "refunded", "uncertain"}),
+    "finished": frozenset({"saved"}),
+    "saved": frozenset(),
+    # Its credits are gone, or it is unknown whether they were refunded. Sent again only when the user says so.
+    "failed": frozenset({"planned"}),
+    # Sent again, up to the attempts of a run.
+    "refunded": frozenset({"planned"}),
+    # Resolved by the user alone: sent again, found under an id, or abandoned.
+    "uncertain": frozenset({"planned", "accepted", "failed"}),
+    # Sent again when the user says so, or has corrected the request.
+    "refused": frozenset({"planned"}),
+}
+"""The states that each state may change to."""
+UNFINISHED: Final[tuple[State, ...]] = ("accepted", "finished")
+"""Paid for, and not yet saved completely: a run resumes these first."""
+ENDED: Final[tuple[State, ...]] = tuple(
+    state for state in TRANSITIONS if state not in {"planned", "sending", *UNFINISHED}
+)
+
+
+def can_transition(before: State, after: State) -> bool:
+    """Return whether a record may change from one state to another."""
+    return after in TRANSITIONS[before]
+
+
+@attrs.frozen(kw_only=True)
+class Planned:
+    """A request that is planned under a key, by which it is recognised in every run."""
+
+    key: str
+    operation: str
+    request: Mapping[str, Any]
+    """The request as it is sent: its fields under their wire names."""
+    key_version: int = 0
+    """The version of the rule that made the key; 0 for a key given by the user."""
+
+    @staticmethod
+    def of(key: str, request: TaskRequest[Any]) -> "Planned":
+        """Return a request planned under a key of your own, by which its record is found again."""
+        return Planned(key=key, operation=request.operation_name(), request=request.to_wire())
+
+
+@attrs.frozen(kw_only=True)
+class Changes:
+    """Values to set in a record, with a transition or without one. None leaves a value as it is."""
+
+    task_id: str | None = None
+    reason: str | None = None
+    clips: Sequence[Mapping[str, Any]] | None = None
+    files: Sequence[str] | None = None
+    charge: float | None = None
+    """Credits this request is expected to cost; given with the transition to ``sending``."""
+    overdue_at: float | None = None
+    was_not_accepted: bool = False
+    """True where the user says that an uncertain request was not accepted; given with the transition to ``planned``."""
+
+
+@attrs.frozen(kw_only=True)
+class Record(Planned):
+    """A planned request and its progress. Times are seconds since 1970."""
+
+    number: int
+    """Position in the order of planning, from 1."""
+    state: State
+    former_key: str | None = None
+    """The automatic key it had in a journal of an older format, by which it is found as well."""
+    task_id: str | None = None
+    attempts: int = 0
+    """How often it was accepted, or may have been."""
+    refunds: int = 0
+    """How often its credits were refunded."""
+    charge: float | None = None
+    """Credits it was expected to cost when it was last sent; None when it was never sent, or the price is unknown."""
+    charged: float = 0.0
+    """Credits that all its attempts have cost, or may have, refunds left out."""
+    reason: str | None = None
+    sent_at: float | None = None
+    accepted_at: float | None = None
+    ended_at: float | None = None
+    overdue_at: float | None = None
+    """When its task exceeded the time limit of a run; None when it has not."""
+    clips: Sequence[Mapping[str, Any]] = ()
+    files: Sequence[str] = ()
+
+    @property
+    def is_overdue(self) -> bool:
+        """True when its task has exceeded the time limit of a run, and has not ended yet."""
+        # An earlier attempt may have been overdue as well.
+        return self.state == "accepted" and self.overdue_at is not None and self.overdue_at >= (self.accepted_at or 0.0)
+
+    def files_by_clip(self) -> list[list[str]]:
+        """Return the files of each clip in turn, each group ending with its ``.json``; the last one is incomplete."""
+        groups: list[list[str]] = [[]]
+        for name in map(str, self.files):
+            groups[-1].append(name)
+            if name.lower().endswith(".json"):
+                groups.append([])
+        return groups
+
+
+def attempts_after(record: Record, state: State, changes: Changes) -> int:
+    """Return how often a record was accepted, or may have been, after a transition."""
+    # What was uncertain and is sent again may have been paid for already.
+    is_more = state == "accepted" or (record.state == "uncertain" and not _was_unpaid(record, state, changes))
+    return record.attempts + is_more - (record.state == "accepted" and state == "uncertain")
+
+
+def charged_after(record: Record, state: State, changes: Changes) -> float:
+    """Return the credits a record has cost, or may have, after a transition.
+
+    A charge counts from the moment its request may leave. It is taken back only where the request was certainly not
+    accepted, also by the user's word, or its credits were refunded; an uncertain one that is sent again counts twice.
+    """
+    if state == "sending":
+        return record.charged + (changes.charge or 0.0)
+    is_taken_back = state == "refunded" or _was_unpaid(record, state, changes)
+    return max(0.0, record.charged - (record.charge or 0.0)) if is_taken_back else record.charged
+
+
+def _was_unpaid(record: Record, state: State, changes: Changes) -> bool:
+    """Return whether the last attempt is known not to have been accepted, by the service or by the user's word."""
+    if record.state == "uncertain":
+        return state == "planned" and changes.was_not_accepted
+    return record.state == "sending" and state in {"planned", "refused"}

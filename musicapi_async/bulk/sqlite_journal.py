@@ -1,0 +1,330 @@
+"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns.
+
+``writer.py`` has its thread, ``schema.py`` its tables, ``tables.py`` the statements on these, ``lock.py`` the lock and
+the mark beside the file.
+"""
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Final, Self
+
+from musicapi_async._arguments import usable_path
+from musicapi_async._transport.shielding import complete
+from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Closable
+from musicapi_async.bulk.lock import Lock, Mark, lock_of
+from musicapi_async.bulk.records import Changes, Planned, Record, State, can_transition
+from musicapi_async.bulk.schema import COLUMNS, prepare, record_of, select_value, to_json
+from musicapi_async.bulk.tables import (
+    IN_PLAN,
+    TRIAL,
+    activate_plan,
+    add_to_plan,
+    charge_unpriced,
+    count_charged,
+    count_states,
+    is_complete_by,
+    is_incomplete,
+    is_trial,
+    read_progress,
+    recall,
+    recover,
+    remember,
+    write_changes,
+    write_transition,
+)
+from musicapi_async.bulk.writer import Writer
+from musicapi_async.errors import JournalError
+
+__all__ = ["SQLiteJournal", "TrialJournal", "open"]
+
+logger: Final = logging.getLogger("musicapi")
+
+IS_IT_CURRENT: Final = (
+    "it has sent paid requests, and the mark beside it ({lock}) is gone, as after copying it without that file: if "
+    "nothing has worked on this folder since, say --journal-is-current (bulk.open(path, is_current=True)); if it "
+    "may be older, such as a backup, say --journal-is-old (is_current=False): then what is planned is uncertain"
+)
+
+ELSEWHERE: Final = "give the trial a folder of its own (--out), or remove this journal if nothing in it was paid for"
+
+
+class SQLiteJournal:
+    """Journal in one SQLite file, for one process at a time; the process that holds it is named to the others.
+
+    A transition that was awaited is on the disk (WAL, ``synchronous=FULL``); many that wait share one flush. A record
+    that is found ``sending`` when the file is opened is ``uncertain`` from then on: it may have been paid for, and is
+    never sent again by itself.
+
+    A mark beside the file, in its lock, says how far the journal has come. When it is ahead of the journal, or another
+    journal's, entries are missing, as in a backup: the planned records are uncertain then, and so is each key that the
+    journal does not know, until ``resolve_not_sent`` has resolved all of them.
+    """
+
+    _is_trial: ClassVar[bool] = False
+    """True while only the embedded sandbox works on it."""
+
+    def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
+        self.path = usable_path("path", path, 'name a file: "songs/journal.db"')
+        self._is_current = is_current
+        self.name = str(self.path)
+        """The name of the journal in error messages."""
+        self._lock = Lock(lock_of(self.path))
+        self._writer = Writer(self.name, self._connect, self._count_commit, self._mark_commit)
+        # Each is written by one thread alone: the number of commits, and the highest record that was sent.
+        self._commits = self._highest = 0
+        self._journal_id: str | None = None
+        self._claimed = 0
+        """The number of the last record that was claimed."""
+        self.runs: set[Closable] = set()
+        """The runs to close before the journal is closed."""
+
+    async def __aenter__(self) -> Self:
+        """Take the lock, open the file, and make uncertain what a killed process was sending."""
+        try:
+            await complete(self._open())
+        except asyncio.CancelledError:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def _open(self) -> None:
+        try:
+            left = await asyncio.to_thread(self._take_lock)
+        except OSError as error:
+            raise JournalError(self.name, f"it cannot be opened: {error.strerror}") from error
+        try:
+            await self._writer.open()
+            await self._recover(left)
+        except BaseException:
+            await self._close()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the runs that are left, finish the writes that were begun, close the file, and release the lock."""
+        await complete(self._close())
+
+    async def _close(self) -> None:
+        try:
+            for run in tuple(self.runs):
+                await run.aclose()
+        finally:
+            try:
+                await self._writer.aclose()
+            finally:
+                self._lock.release()
+
+    async def new_plan(self) -> int:
+        """Return the number of a new plan."""
+        statement = "UPDATE planning SET newest = newest + 1 RETURNING newest"
+        return int(await self._writer.write(lambda connection: select_value(connection, statement)))
+
+    async def plan(self, requests: Sequence[Planned], plan: int | None = None) -> int:
+        """Add requests to a plan, by default the active one; return how many of them were new.
+
+        A key that the journal has already is not added again. Once the plan is active, the record's request is the one
+        given now; a record that was sent keeps the request as it was sent, and the one given now is used if it is ever
+        sent again. Raises InvalidRequestError for a key that is in a new plan already.
+        """
+        entries = [(one.key, one.operation, to_json(one.request), one.key_version) for one in requests]
+        return await self._writer.write(lambda connection: add_to_plan(connection, entries, plan))
+
+    async def activate_plan(self, plan: int | None = None) -> int:
+        """Have ``claim`` begin again with the records of this plan alone, or of the last one; return its number.
+
+        A record that was planned before and is not in this plan is not made, unless it was paid for.
+        """
+        if plan is not None:
+            await self._writer.write(lambda connection: activate_plan(connection, plan))
+        self._claimed = 0
+        return int(await self._writer.read(lambda connection: select_value(connection, "SELECT started FROM planning")))
+
+    async def claim(self, count: int) -> Sequence[Record]:
+        """Return the next planned records that were not claimed yet, at most ``count``."""
+        found = await self.records("planned", self._claimed, count, in_current_plan=True)
+        if found:
+            self._claimed = found[-1].number
+        return found
+
+    async def transition(self, record: Record, state: State, changes: Changes = NO_CHANGES) -> Record:
+        """Change the state of a record, with further changes, and return it as it is now.
+
+        A record that is to be sent again gets the request its key was last planned with. In a journal that has lost
+        entries, one that would be sent again after a failure or a refusal is ``uncertain`` instead. Raises JournalError
+        when the transition is not allowed, the record is not in the state it is passed with, or the disk is full.
+        """
+        if not can_transition(record.state, state):
+            reason = f"record {record.number} ({record.key!r}) is {record.state}: it cannot be {state}"
+            raise JournalError(self.name, reason)
+        if state == "sending":
+            self._highest = max(self._highest, record.number)
+        return await self._write(record, lambda connection: write_transition(connection, record, state, changes))
+
+    async def update(self, record: Record, changes: Changes) -> Record:
+        """Apply changes to a record that stays in its state, and return it as it is now."""
+        return await self._write(record, lambda connection: write_changes(connection, record, changes))
+
+    async def _write(self, record: Record, change: Callable[[sqlite3.Connection], Record | None]) -> Record:
+        def write(connection: sqlite3.Connection) -> Record:
+            changed = change(connection)
+            if changed is None:
+                reason = f"record {record.number} ({record.key!r}) is not {record.state} any more"
+                raise JournalError(self.name, reason)
+            return changed
+
+        return await self._writer.write(write)
+
+    async def records(
+        self, state: State, after: int = 0, count: int = 1000, *, in_current_plan: bool = False
+    ) -> Sequence[Record]:
+        """Return records in a state, in their order, at most ``count`` with numbers above ``after``.
+
+        With ``in_current_plan`` only those that the active plan asks for.
+        """
+        where = f"{IN_PLAN if in_current_plan else ''}state = ? AND number > ?"
+        query = f"SELECT {COLUMNS} FROM row WHERE {where} ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
+
+        def select(connection: sqlite3.Connection) -> Sequence[Record]:
+            return [record_of(found) for found in connection.execute(query, (state, after, count))]
+
+        return await self._writer.read(select)
+
+    async def counts(self) -> Mapping[State, int]:
+        """Return the number of records in each state."""
+        return await self._writer.read(count_states)
+
+    async def charged(self) -> Mapping[str, int]:
+        """Return how often each operation was paid for, or may have been, refunds left out."""
+        return await self._writer.read(count_charged)
+
+    async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
+        """Charge the attempts of records that have no charge of their own, at these prices by operation."""
+        await self._writer.write(lambda connection: charge_unpriced(connection, prices))
+
+    async def total_charged(self) -> float:
+        """Return the credits that all records have cost, or may have, refunds left out."""
+        query = "SELECT total(charged) FROM row"
+        return float(await self._writer.read(lambda connection: select_value(connection, query)))
+
+    async def remember(self, name: str, value: object) -> None:
+        """Store a JSON value under a name, for later runs."""
+        await self._writer.write(lambda connection: remember(connection, name, value))
+
+    async def recall(self, name: str) -> Any:
+        """Return the value stored under a name, or None."""
+        return await self._writer.read(lambda connection: recall(connection, name))
+
+    def _take_lock(self) -> Mark | None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self._lock.acquire()
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(self.path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise JournalError(self.name, f"it cannot be opened: {error}") from error
+        try:
+            prepare(connection, self.name)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _count_commit(self, connection: sqlite3.Connection) -> None:
+        self._commits += 1
+        connection.execute("UPDATE progress SET commits = ?, highest = ?", (self._commits, self._highest))
+
+    def _mark_commit(self) -> None:
+        """Write the progress beside the journal too, so that a lost tail is noticed when it is opened."""
+        self._lock.write(Mark(self._commits, self._highest, self._journal_id))
+
+    async def _recover(self, left: Mark | None) -> None:
+        """Make records uncertain that may have been sent; raises JournalError where the user must say what it is."""
+        # Only read: a write before the user has answered would leave a mark.
+        own, has_sent = await self._writer.read(self._read_progress)
+        is_complete = self._is_complete(left, own, has_sent=has_sent)
+
+        def write(connection: sqlite3.Connection) -> tuple[int, bool]:
+            mark, cut_off = recover(connection, left, is_complete=is_complete)
+            self._commits, self._highest, self._journal_id = mark
+            if not self._is_trial:
+                connection.execute("DELETE FROM kept WHERE name = ?", (TRIAL,))
+            return cut_off, is_incomplete(connection)
+
+        cut_off, has_lost = await self._writer.write(write)
+        if has_lost:
+            logger.warning(
+                "the journal %s has lost entries: requests it does not know may have been sent, and are uncertain",
+                self.path,
+            )
+        if cut_off:
+            logger.warning("%d records of %s may have been paid for: resolve them (uncertain)", cut_off, self.path)
+
+    def _read_progress(self, connection: sqlite3.Connection) -> tuple[Mark, bool]:
+        return read_progress(connection)
+
+    def _is_complete(self, left: Mark | None, own: Mark, *, has_sent: bool) -> bool:
+        if self._is_current is False:
+            return False
+        found = is_complete_by(left, own, has_sent=has_sent)
+        if found is None and self._is_current is None:
+            raise JournalError(self.name, IS_IT_CURRENT.format(lock=lock_of(self.path).name))
+        return found is not False
+
+
+class TrialJournal(SQLiteJournal):
+    """Journal for an embedded sandbox: emptied before each trial, and only where it holds nothing but a trial's.
+
+    It is marked as a trial's in the transaction that names its service, before anything is planned. Opening it for
+    anything else takes the mark away for good, so that what was paid for is never in a journal that is marked.
+    """
+
+    _is_trial: ClassVar[bool] = True
+
+    async def begin(self, service: str) -> None:
+        """Empty the journal of the trial before, and mark it as a trial of this service.
+
+        Raises JournalError when it may hold what was paid for; then it is left as it is.
+        """
+
+        def begin(connection: sqlite3.Connection) -> None:
+            if not is_trial(connection):
+                self._check_empty(connection)
+            for table in ("row", "kept", "correction"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            for name in (SERVICE, TRIAL):
+                remember(connection, name, service)
+            self._highest = 0
+
+        await self._writer.write(begin)
+
+    def _read_progress(self, connection: sqlite3.Connection) -> tuple[Mark, bool]:
+        # The requests of a trial are worth nothing; for any other journal the user is asked, as always.
+        own, has_sent = super()._read_progress(connection)
+        return own, has_sent and not is_trial(connection)
+
+    def _check_empty(self, connection: sqlite3.Connection) -> None:
+        service = recall(connection, SERVICE)
+        if service is not None:
+            raise JournalError(self.name, f"its songs are from {service}, and not a trial's: {ELSEWHERE}")
+        if is_incomplete(connection) or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None:
+            raise JournalError(self.name, f"it may hold songs that are no trial's: {ELSEWHERE}")
+
+
+def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQLiteJournal:
+    """Return the journal in this file, which is made when it is not there: ``async with bulk.open(path) as journal``.
+
+    ``is_current`` answers for a journal that has sent something and has lost its mark: True when nothing can have
+    worked on a newer one, False when this may be an older one, such as a backup; then its planned records are
+    uncertain. False holds also where the mark is there. True changes nothing where the mark says that entries are
+    missing.
+
+    Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
+    a lost mark while ``is_current`` is None.
+    """
+    return SQLiteJournal(path, is_current=is_current)

@@ -1,0 +1,291 @@
+"""Statements on a journal's tables: its plans, the transitions of its records, and its recovery after a crash.
+
+Each function works in the transaction of its caller. A plan that is never activated changes no request: what it asks
+for differently waits in ``correction`` until then.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from musicapi_async.bulk.journal import INCOMPLETE, SERVICE
+from musicapi_async.bulk.keys import canonical
+from musicapi_async.bulk.lock import Mark
+from musicapi_async.bulk.records import TRANSITIONS, Changes, Record, State, attempts_after, charged_after
+from musicapi_async.bulk.schema import COLUMNS, TAKE_OVER, record_of, select_value, to_json, to_text
+from musicapi_async.errors import InvalidRequestError
+
+__all__ = [
+    "IN_PLAN",
+    "TRIAL",
+    "activate_plan",
+    "add_to_plan",
+    "charge_unpriced",
+    "count_charged",
+    "count_states",
+    "is_complete_by",
+    "is_incomplete",
+    "is_trial",
+    "read_progress",
+    "recall",
+    "recover",
+    "remember",
+    "write_changes",
+    "write_transition",
+]
+
+TRIAL: Final = "trial"
+"""Name of the value that marks the journal of an embedded sandbox."""
+# A plan that was begun and never activated changes nothing of the active one.
+IN_PLAN: Final = "(SELECT started FROM planning) IN (plan, plan_before) AND "
+ADD: Final = """
+    INSERT INTO row (key, operation, request, key_version, plan, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET
+        plan_before = CASE WHEN plan <= (SELECT started FROM planning) THEN plan ELSE plan_before END,
+        plan = excluded.plan
+    WHERE plan <> excluded.plan OR ?
+    RETURNING number, coalesce(next_operation, operation), coalesce(next_request, request)
+"""
+
+Entry = tuple[str, str, str, int]
+"""Key, operation, request as JSON, version of the key."""
+CHANGED_COLUMNS: Final = tuple(field.name for field in attrs.fields(Changes) if field.name != "was_not_accepted")
+TIMES: Final[Mapping[State, str]] = {"sending": "sent_at", "accepted": "accepted_at"}
+RETRIED: Final[frozenset[State]] = frozenset({"failed", "refunded", "refused"})
+"""States from which a record is sent again on the word of the journal alone."""
+KEEP_FOR_LATER: Final = (
+    "next_operation = CASE WHEN operation = ? AND request = ? THEN next_operation ELSE operation END, "
+    "next_request = CASE WHEN operation = ? AND request = ? THEN next_request ELSE request END, "
+    "operation = ?, request = ?"
+)
+"""Keeps the request that was claimed for sending, whatever was planned under its key meanwhile."""
+LOST_WITH_ITS_PROCESS: Final = "its process ended before the answer came"
+LOST_WITH_THE_DISK: Final = "the journal has lost entries: it may have been sent"
+TO_UNCERTAIN: Final = "UPDATE row SET state = 'uncertain', reason = ?"
+CHARGED: Final = """
+    SELECT operation, sum(attempts + (state IN ('sending', 'uncertain')) - refunds) FROM row
+    WHERE attempts > 0 OR state IN ('sending', 'uncertain') GROUP BY operation
+"""
+WAS_SENT_UNPRICED: Final = "charge IS NULL AND (attempts > 0 OR state IN ('sending', 'uncertain'))"
+UNPRICED: Final = f"SELECT DISTINCT operation FROM row WHERE {WAS_SENT_UNPRICED}"  # noqa: S608 - names of ours
+CHARGE_UNPRICED: Final = f"""
+    UPDATE row SET charge = :price,
+        charged = charged + :price * max(0, attempts + (state IN ('sending', 'uncertain')) - refunds)
+    WHERE operation = :operation AND {WAS_SENT_UNPRICED}
+"""  # noqa: S608 - names of ours
+
+
+def add_to_plan(connection: sqlite3.Connection, entries: Iterable[Entry], plan: int | None) -> int:
+    """Add requests to a plan, None for the active one; return how many of them were new.
+
+    A key that the journal does not know is uncertain where the journal has lost entries. Raises InvalidRequestError for
+    a key that is in a new plan already.
+    """
+    number = select_value(connection, "SELECT started FROM planning") if plan is None else plan
+    before = select_value(connection, "SELECT coalesce(max(number), 0) FROM row")
+    new = _state_of_new(connection)
+    has_former = select_value(connection, "SELECT EXISTS (SELECT 1 FROM row WHERE former_key IS NOT NULL)")
+    for key, operation, request, version in entries:
+        present = _present_key(connection, key) if has_former and not version else key
+        values = (present, operation, request, version, number, *new, plan is None)
+        found = connection.execute(ADD, values).fetchone()
+        if found is None:
+            raise InvalidRequestError(f"key is {key!r} a second time", "key", key, "once")
+        if found[1:] == (operation, request):
+            continue
+        if plan is None:
+            _correct(connection, found[0], operation, request)
+        else:
+            connection.execute("INSERT INTO correction VALUES (?, ?, ?, ?)", (plan, found[0], operation, request))
+    return int(select_value(connection, "SELECT coalesce(max(number), 0) FROM row") - before)
+
+
+def activate_plan(connection: sqlite3.Connection, plan: int) -> None:
+    """Make a plan the active one, and give its records the requests that it has for them."""
+    connection.execute("UPDATE planning SET started = ?", (plan,))
+    statement = "SELECT number, operation, request FROM correction WHERE plan = ?"
+    for number, operation, request in connection.execute(statement, (plan,)).fetchall():
+        _correct(connection, number, operation, request)
+    connection.execute("DELETE FROM correction WHERE plan = ?", (plan,))
+
+
+def _present_key(connection: sqlite3.Connection, key: str) -> str:
+    """Return the present key of a record whose automatic key of an older format this is; else the key itself."""
+    found = connection.execute("SELECT key FROM row WHERE former_key = ?", (key,)).fetchone()
+    return key if found is None else str(found[0])
+
+
+def _correct(connection: sqlite3.Connection, number: int, operation: str, request: str) -> None:
+    """Give a record another request: at once while it waits to be sent, else for the next time it is sent."""
+    question = "SELECT state, operation, request FROM row WHERE number = ?"
+    state, *sent = connection.execute(question, (number,)).fetchone()
+    following: list[str | None] = [None, None] if sent == [operation, request] else [operation, request]
+    statement = "UPDATE row SET next_operation = ?, next_request = ? WHERE number = ?"
+    connection.execute(statement, (*following, number))
+    if state not in {"planned", "refused"}:
+        return
+    connection.execute(f"UPDATE row SET {TAKE_OVER} WHERE number = ?", (number,))  # noqa: S608 - names of ours
+    if state == "refused" and _meaning(*sent) != _meaning(operation, request):
+        statement = "UPDATE row SET state = ?, reason = ? WHERE number = ?"
+        connection.execute(statement, (*_state_of_new(connection), number))
+
+
+def _state_of_new(connection: sqlite3.Connection) -> tuple[State, str | None]:
+    """Return the state of a request that the journal does not know, and the reason for it."""
+    return ("uncertain", LOST_WITH_THE_DISK) if is_incomplete(connection) else ("planned", None)
+
+
+def _meaning(operation: str, request: str) -> tuple[str, object]:
+    return operation, canonical(json.loads(request))
+
+
+def write_transition(connection: sqlite3.Connection, record: Record, state: State, changes: Changes) -> Record | None:
+    """Change a record's state, and return it as it is then; None when it is not in the state it is passed with.
+
+    A record that is to be sent again gets the request its key was last planned with. In a journal that has lost
+    entries, one that would be sent again after a failure or a refusal becomes uncertain.
+    """
+    is_unknown = state == "planned" and record.state in RETRIED and is_incomplete(connection)
+    changed = _lost() if is_unknown else _transition(record, state, changes)
+    assignments, values = _assignments(changed)
+    # A submission that waits after a 429 is the same one: it keeps its request.
+    is_new = state == "planned" and record.state != "sending"
+    if is_new:
+        assignments.append(TAKE_OVER)
+    elif state == "sending":
+        assignments.append(KEEP_FOR_LATER)
+        values += [record.operation, to_json(record.request)] * 3
+    found = _update(connection, record, assignments, values)
+    if found is None:
+        return None
+    return found if is_new else attrs.evolve(record, **changed)
+
+
+def write_changes(connection: sqlite3.Connection, record: Record, changes: Changes) -> Record | None:
+    """Apply changes to a record that stays in its state, and return it; None when it is in another state."""
+    return _update(connection, record, *_assignments(_given(changes)))
+
+
+def _update(
+    connection: sqlite3.Connection, record: Record, assignments: list[str], values: list[object]
+) -> Record | None:
+    where = "WHERE number = ? AND state = ?"
+    # The names in it are columns, and no input.
+    statement = f"UPDATE row SET {', '.join(assignments)} {where} RETURNING {COLUMNS}"  # noqa: S608
+    found = connection.execute(statement, (*values, record.number, record.state)).fetchone()
+    return None if found is None else record_of(found)
+
+
+def _assignments(changed: Mapping[str, Any]) -> tuple[list[str], list[object]]:
+    values = [to_json(value) if name in {"clips", "files"} else to_text(value) for name, value in changed.items()]
+    return [f"{name} = ?" for name in changed], values
+
+
+def _given(changes: Changes) -> dict[str, Any]:
+    return {name: value for name in CHANGED_COLUMNS if (value := getattr(changes, name)) is not None}
+
+
+def _transition(record: Record, state: State, changes: Changes) -> dict[str, Any]:
+    return {
+        "state": state,
+        "attempts": attempts_after(record, state, changes),
+        "refunds": record.refunds + (state == "refunded"),
+        "charged": charged_after(record, state, changes),
+        TIMES.get(state, "ended_at"): time.time(),
+        **_given(changes),
+    }
+
+
+def _lost() -> dict[str, Any]:
+    # The charge of the attempt before is not this one's.
+    return {"state": "uncertain", "reason": LOST_WITH_THE_DISK, "charge": None, "ended_at": time.time()}
+
+
+def recall(connection: sqlite3.Connection, name: str) -> Any:
+    """Return the value stored under a name, or None."""
+    found = connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+    return None if found is None else json.loads(found[0])
+
+
+def remember(connection: sqlite3.Connection, name: str, value: object) -> None:
+    """Store a JSON value under a name."""
+    connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, to_json(value)))
+
+
+def count_states(connection: sqlite3.Connection) -> Mapping[State, int]:
+    """Return the number of records in each state."""
+    found = dict(connection.execute("SELECT state, count(*) FROM row GROUP BY state"))
+    return {state: found.get(state, 0) for state in TRANSITIONS}
+
+
+def count_charged(connection: sqlite3.Connection) -> Mapping[str, int]:
+    """Return how often each operation was paid for, or may have been, refunds left out."""
+    return dict(connection.execute(CHARGED))
+
+
+def charge_unpriced(connection: sqlite3.Connection, prices: Mapping[str, float]) -> None:
+    """Charge the attempts of records that have no charge of their own, at these prices by operation."""
+    for (operation,) in connection.execute(UNPRICED).fetchall():
+        connection.execute(CHARGE_UNPRICED, {"operation": operation, "price": prices.get(operation, 0.0)})
+
+
+def is_incomplete(connection: sqlite3.Connection) -> bool:
+    """Return whether the journal has lost entries, and the user has not resolved what became of them."""
+    return recall(connection, INCOMPLETE) is True
+
+
+def is_trial(connection: sqlite3.Connection) -> bool:
+    """Return whether the journal is marked as a trial of the very service that its requests went to."""
+    service = recall(connection, SERVICE)
+    return service is not None and service == recall(connection, TRIAL)
+
+
+def read_progress(connection: sqlite3.Connection) -> tuple[Mark, bool]:
+    """Return the journal's own mark, and whether it has ever sent anything."""
+    commits, highest, journal_id = connection.execute("SELECT commits, highest, journal_id FROM progress").fetchone()
+    statement = "SELECT EXISTS (SELECT 1 FROM row WHERE state > 'planned' OR state < 'planned')"
+    has_sent = highest > 0 or bool(select_value(connection, statement))
+    return Mark(commits, highest, journal_id), has_sent
+
+
+def is_complete_by(left: Mark | None, own: Mark, *, has_sent: bool) -> bool | None:
+    """Return whether a journal has all its entries, by the mark that was left beside it; None where that is unknown.
+
+    An older mark is fine: it is not flushed to the disk, so that it is older after every power cut. One that is ahead,
+    or another journal's, means that entries are missing, unless neither journal has ever sent anything.
+    """
+    if left is None:
+        return None if has_sent else True
+    if left.journal_id is not None and left.journal_id != own.journal_id:
+        return not (has_sent or left.highest > 0)
+    return not (left.commits > own.commits and left.highest > 0)
+
+
+def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: bool) -> tuple[Mark, int]:
+    """Make records uncertain that may have been sent: those being sent, and those waiting where entries are lost.
+
+    Returns the mark to continue from, and how many records have become uncertain.
+    """
+    own, _ = read_progress(connection)
+    is_own = left is not None and left.journal_id in {None, own.journal_id}
+    mark = own
+    if left is not None and is_own:
+        mark = Mark(max(left.commits, own.commits), max(left.highest, own.highest), own.journal_id)
+    connection.execute(
+        f"UPDATE row INDEXED BY row_to_correct SET {TAKE_OVER} "  # noqa: S608 - names of ours
+        "WHERE next_request IS NOT NULL AND state = 'planned'"
+    )
+    # Corrections of plans that were never activated.
+    connection.execute("DELETE FROM correction")
+    cut_off = connection.execute(f"{TO_UNCERTAIN} WHERE state = 'sending'", (LOST_WITH_ITS_PROCESS,)).rowcount
+    if not is_complete:
+        # Numbers say nothing once lines have moved: each waiting record may have been sent, as may those planned later.
+        # The charge of the attempt before is not this one's.
+        statement = f"{TO_UNCERTAIN}, charge = NULL WHERE state IN ('planned', 'refunded')"
+        cut_off += connection.execute(statement, (LOST_WITH_THE_DISK,)).rowcount
+        remember(connection, INCOMPLETE, value=True)
+    return mark, cut_off

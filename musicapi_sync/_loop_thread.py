@@ -1,0 +1,270 @@
+"""The loop thread: one event loop in a background thread for each root client, held for the client's life.
+
+No logic of the service is here. A call is a coroutine function that is run on the loop with the async client; what it
+raises reaches the caller, even ``SystemExit``, and never the loop. Timeouts live in the core.
+"""
+
+import asyncio
+import atexit
+import inspect
+import os
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import musicapi_async
+from musicapi_async._engine import engine_of
+from musicapi_async._notices import describe_tasks, warn_without_log
+from musicapi_async.errors import ClientClosedError, EventLoopError
+from musicapi_sync._notices import NOT_DELIVERED, warn
+from musicapi_sync._portal import OWN_THREADS, Call, DescribePending, RunningLoop, start_loop, starting
+
+__all__ = ["LoopThread", "View"]
+
+T = TypeVar("T")
+
+CLOSED_WITHIN: Final = 10.0
+"""Seconds after which a closing client is taken for closed: the thread that closes it may have been interrupted."""
+
+
+class LoopThread:
+    """The event loop of a root client and its views; it starts with the first call."""
+
+    def __init__(self, settings: musicapi_async.Settings) -> None:
+        self._settings = settings
+        self._closer: int | None = None
+        """The thread that closes, or has closed, the client."""
+        self._reset()
+        _all.add(self)
+
+    def _reset(self) -> None:
+        # A signal handler, or a finalizer, may call in the middle of a call of the same thread. What waits does not
+        # hold it.
+        self._lock = threading.RLock()
+        self._loop: RunningLoop | None = None
+        self._opening: Future[RunningLoop] | None = None
+        self._close_callbacks: dict[Callable[[], str | None], Callable[[], Awaitable[None]]] = {}
+        self._has_closed = threading.Event()
+        if self._closer is not None:
+            self._has_closed.set()
+
+    def call(
+        self,
+        function: Callable[[musicapi_async.MusicAPI, Call[T]], Awaitable[T]],
+        describe_pending: DescribePending[T] = lambda _: None,
+    ) -> T:
+        """Run a coroutine function on the loop and return its result.
+
+        When the call is interrupted (Ctrl-C, or a callback that raises) it is cancelled, but not while its paid request
+        is unanswered; ``describe_pending`` says in a sentence what is still running on the server: a note on the
+        exception, and a warning in the log.
+        """
+        self._refuse_own_thread()
+        _warn_of_running_loop()
+        try:
+            return self._open().run(Call(function), describe_pending)
+        except ClientClosedError:
+            self._await_closing()
+            raise
+
+    def _open(self) -> RunningLoop:
+        """Return the loop; start it, or wait for one that is just starting."""
+        with self._lock:
+            if self._closer is not None:
+                raise ClientClosedError
+            opening = self._opening
+            if opening is None:
+                _running.add(self)
+                started = start_loop(self._settings)
+                # A signal handler may have started another one, or closed the client, before this line or after it.
+                self._opening = opening = self._opening or started
+                if opening is not started or self._has_closed.is_set():
+                    started.result().end()
+            if self._has_closed.is_set():
+                raise ClientClosedError
+        try:
+            # Without the lock: a signal handler that runs meanwhile waits for the same start.
+            loop = opening.result()
+        except Exception:
+            if self._opening is opening:
+                self._opening = None
+            raise
+        if self._closer is None:
+            self._loop = loop
+        return loop
+
+    def close(self) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """Close the client and end the thread; calls in flight get ClientClosedError. May be called twice.
+
+        Returns what is left at the service, all of it reported already: sentences, and how each other paid task is
+        resumed that is still running, by id.
+        """
+        self._refuse_own_thread()
+        with self._lock:
+            is_first = self._closer is None
+            self._closer = self._closer or threading.get_ident()
+        if not is_first:
+            self._await_closing()
+            return (), {}
+        loop: RunningLoop | None = None
+        try:
+            loop = self._opened()
+            if loop is not None:
+                loop.close(self._close_callbacks.values())
+        finally:
+            # The system gives a dead thread's number to new ones.
+            self._loop = self._opening = None
+            _running.discard(self)
+            self._has_closed.set()
+            left = self._report(loop)
+        return left
+
+    def _opened(self) -> RunningLoop | None:
+        """Return the loop, if one was started; wait for one that is just starting."""
+        if self._opening is None:
+            return None
+        try:
+            return self._opening.result()
+        except Exception:  # noqa: BLE001 - raised to the call that needed it
+            return None
+
+    def _report(self, loop: RunningLoop | None) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """Warn of what the client leaves at the service, and return it as ``close`` does."""
+        left = tuple(filter(None, (describe_pending() for describe_pending in tuple(self._close_callbacks))))
+        self._close_callbacks.clear()
+        for sentence in left:
+            warn(sentence)
+        if loop is None:
+            return left, {}
+        # The log has the rest: the client named it when it closed.
+        if undelivered := engine_of(loop.client).undelivered:
+            sentence = describe_tasks(undelivered.values(), NOT_DELIVERED)
+            warn_without_log(sentence)
+            left += (sentence,)
+        named = "\n".join(left)
+        unfinished = {task_id: resumption for task_id, resumption in loop.unfinished.items() if task_id not in named}
+        if unfinished:
+            warn_without_log(describe_tasks(unfinished.values()))
+        return left, unfinished
+
+    def add_close_callback(
+        self, describe_pending: Callable[[], str | None], callback: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Have a callback awaited on the loop when the client closes, and then a sentence reported."""
+        self._close_callbacks[describe_pending] = callback
+
+    def discard_close_callback(self, describe_pending: Callable[[], str | None]) -> None:
+        """Forget a callback, and the sentence it was added with."""
+        self._close_callbacks.pop(describe_pending, None)
+
+    def end_run(self, run: musicapi_async.Run[Any]) -> None:
+        """Have a run that was dropped end by itself; never waits, so that a finalizer may call it."""
+        if self._loop is not None and self._closer is None:
+            with suppress(ClientClosedError):
+                self._loop.start(Call(lambda *_: run.aclose()))
+
+    def forget(self) -> None:
+        """After a fork, in the child: the thread is gone; keep what was inherited untouched, and start anew."""
+        _inherited.append((self._loop, self._opening, self._close_callbacks))
+        self._reset()
+
+    @property
+    def is_running(self) -> bool:
+        """True between the first call and the closing."""
+        return self._opening is not None and self._closer is None
+
+    def _refuse_own_thread(self) -> None:
+        loop, opening = self._loop, self._opening
+        if loop is not None:
+            is_own = threading.get_ident() == loop.thread
+        else:
+            # A finalizer may run in the thread that the start waits for.
+            is_own = opening is not None and not opening.done() and threading.current_thread().name in OWN_THREADS
+        if is_own:
+            raise EventLoopError("a blocking call from the client's own loop thread would wait for itself forever")
+
+    def _await_closing(self) -> None:
+        """Return when the client is not being closed any more: only then it is known what was paid for."""
+        # A signal handler that runs while this thread closes the client must not wait for it.
+        if self._closer is None or self._closer == threading.get_ident():
+            return
+        self._has_closed.wait(CLOSED_WITHIN)
+
+
+class View:
+    """A client's way onto the loop: the loop thread, and the options by which this client differs from the root's."""
+
+    def __init__(self, loop: LoopThread, options: Mapping[str, Any]) -> None:
+        self.loop = loop
+        self.options = options
+        self.client: musicapi_async.MusicAPI | None = None
+        """The async client of the last call."""
+        self._root: musicapi_async.MusicAPI | None = None
+
+    def call(
+        self,
+        function: Callable[[musicapi_async.MusicAPI, Call[T]], Awaitable[T]],
+        describe_pending: DescribePending[T] = lambda _: None,
+    ) -> T:
+        """Run a coroutine function on the loop with this view's async client; see ``LoopThread.call``."""
+        return self.loop.call(lambda root, call: function(self._client_of(root), call), describe_pending)
+
+    def _client_of(self, root: musicapi_async.MusicAPI) -> musicapi_async.MusicAPI:
+        # After a fork there is another root.
+        if self.client is None or self._root is not root:
+            self._root = root
+            self.client = root.with_options(**self.options) if self.options else root
+        return self.client
+
+
+def _warn_of_running_loop() -> None:
+    """Warn of a blocking call in a coroutine; notebooks run their cells inside a loop, and there it is fine."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    interactive = sys.modules.get("IPython")
+    if interactive is not None and interactive.get_ipython() is not None:
+        return
+    warnings.warn(
+        "a blocking call of musicapi_sync stops the running event loop: use musicapi_async with await here",
+        RuntimeWarning,
+        stacklevel=_frames_to_the_user(),
+    )
+
+
+def _frames_to_the_user() -> int:
+    """Return the stack level of the first caller outside this package, seen from the caller of this function."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(__package__):
+        level, frame = level + 1, frame.f_back
+    return level - 1
+
+
+_running: Final[set[LoopThread]] = set()
+# Also those that are just being started by another thread when this one forks.
+_all: "Final[weakref.WeakSet[LoopThread]]" = weakref.WeakSet()
+# What a forked child inherited: never to be finalised, since its sockets are the parent's.
+_inherited: Final[list[object]] = []
+
+
+def _close_all() -> None:
+    for thread in tuple(_running):
+        thread.close()
+
+
+def _forget_all() -> None:
+    starting.release()
+    for thread in tuple(_all):
+        thread.forget()
+    _running.clear()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=starting.acquire, after_in_parent=starting.release, after_in_child=_forget_all)

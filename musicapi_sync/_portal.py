@@ -1,0 +1,241 @@
+"""A running loop thread, and one call on its way through it and back to the thread that made it.
+
+anyio's portal owns the thread and its end, runs the client's set-up and closing, and stops a call that is interrupted.
+"""
+
+import asyncio
+import queue
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import Any, Final, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
+
+import attrs
+from anyio import move_on_after
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+import musicapi_async
+from musicapi_async._engine import engine_of
+from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
+from musicapi_sync._notices import note, warn
+
+__all__ = ["GRACE", "OWN_THREADS", "Call", "DescribePending", "RunningLoop", "start_loop", "starting"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+DescribePending: TypeAlias = Callable[[T | None], str | None]
+"""Says in a sentence what an interrupted call leaves running on the server, from its result if it has one."""
+
+GRACE: Final = 5.0
+"""Seconds that an interrupted call may wait for the response of a paid request, and as many to clean up."""
+# On Windows a thread that waits without a limit does not notice Ctrl-C.
+WAKE_INTERVAL: Final = 0.2 if sys.platform == "win32" else None
+
+STARTING: Final = "musicapi-start"
+RUNNING: Final = "musicapi-loop"
+OWN_THREADS: Final = frozenset({STARTING, RUNNING})
+"""Names of the threads that start a loop or run it: they must not wait for the start."""
+
+# Held while a loop starts, and while the process forks: modules are imported on the way, and a child that was forked in
+# the middle of an import would wait for it for ever.
+starting: Final = threading.RLock()
+
+
+class Call(Generic[T]):
+    """One call on its way through the loop; events for the caller's thread come out of its queue."""
+
+    def __init__(self, function: "Callable[[musicapi_async.MusicAPI, Call[T]], Awaitable[T]]") -> None:
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self._function = function
+        self._events: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, client: musicapi_async.MusicAPI, calls: "set[Call[Any]]") -> None:
+        """Begin; on the loop. The call leaves ``calls`` when it ends."""
+        self._task = asyncio.get_running_loop().create_task(self._run(client, calls))
+
+    async def _run(self, client: musicapi_async.MusicAPI, calls: "set[Call[Any]]") -> None:
+        try:
+            self.result = await self._function(client, self)
+        except BaseException as error:  # noqa: BLE001 - the loop must survive SystemExit; the caller gets it
+            self.error = error
+        finally:
+            calls.discard(self)
+            self._events.put(None)
+
+    def run_in_caller_thread(self, callback: Callable[P, object]) -> Callable[P, None]:
+        """Make a function for the loop that has the callback run in the caller's thread."""
+
+        def enqueue(*args: P.args, **kwargs: P.kwargs) -> None:
+            self._events.put(partial(callback, *args, **kwargs))
+
+        return enqueue
+
+    def process_events(self) -> None:
+        """Run the call's callbacks in this thread until the call has ended."""
+        while True:
+            try:
+                event = self._events.get(timeout=WAKE_INTERVAL)
+            except queue.Empty:
+                continue
+            if event is None:
+                return
+            event()
+
+    def take_result(self) -> T:
+        """Return the result of the ended call, or raise its error; one that was cancelled raises ClientClosedError."""
+        error, self.error = self.error, None
+        if isinstance(error, asyncio.CancelledError):
+            raise ClientClosedError from None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Its traceback holds this frame: together they would stay until the garbage collector comes.
+                del error
+        return cast("T", self.result)  # without an error there is a result
+
+    def cancel(self, client: musicapi_async.MusicAPI) -> None:
+        """Cancel the call; on the loop. A paid request that is still in flight is uncertain then."""
+        if self._task is not None:
+            engine_of(client).abandon(self._task)
+            self._task.cancel()
+
+    async def stop(self, client: musicapi_async.MusicAPI) -> None:
+        """Cancel the call and wait for its end; a paid request in flight gets its response first: it names the task."""
+        if self._task is None:
+            return
+        with move_on_after(GRACE):
+            await engine_of(client).wait_for_response(self._task)
+        self.cancel(client)
+        await asyncio.wait({self._task}, timeout=GRACE)
+
+    def abandon(self) -> None:
+        """End a call whose loop has ended without it."""
+        self.error = asyncio.CancelledError()
+        self._events.put(None)
+
+    def detach(self, describe_pending: DescribePending[T]) -> None:
+        """Log what comes of the call once it has ended; on the loop. Its caller has left."""
+        if self._task is not None:
+            self._task.add_done_callback(lambda _: self.log_end(describe_pending))
+
+    def log_end(self, describe_pending: DescribePending[T]) -> None:
+        """Log what the ended call leaves."""
+        for sentence in filter(None, (describe_pending(self.result), *self.notes())):
+            warn(f"after an interruption: {sentence}")
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the error of an interrupted call says of money."""
+        if isinstance(self.error, UncertainSubmissionError):
+            return (str(self.error),)
+        return tuple(getattr(self.error, "__notes__", ()))
+
+
+@attrs.frozen(eq=False)
+class RunningLoop:
+    """A running loop thread, its async client, and the calls in flight."""
+
+    portal: BlockingPortal
+    client: musicapi_async.MusicAPI
+    thread: int
+    _native: asyncio.AbstractEventLoop
+    _stack: ExitStack
+    _calls: set[Call[Any]] = attrs.field(factory=set)
+    unfinished: dict[str, str] = attrs.field(factory=dict)
+    """How each paid task is resumed that was still running when the client closed, by id."""
+
+    @classmethod
+    def open(cls, settings: musicapi_async.Settings) -> Self:
+        """Start a loop thread; its client is built inside the loop, so that nothing in it belongs to another one."""
+        with ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal("asyncio", name=RUNNING))
+            return cls(portal, *portal.call(_set_up, settings), stack.pop_all())
+
+    def start(self, call: Call[Any]) -> None:
+        """Begin a call, and do not wait for it; raises ClientClosedError when the loop has ended."""
+        self._calls.add(call)
+        try:
+            # Not through the portal, which adds twice as much CPU time (benchmarks/bench_facade.py measures both), and
+            # which a SystemExit in the call's coroutine would end.
+            self._native.call_soon_threadsafe(call.start, self.client, self._calls)
+        except RuntimeError:
+            self._calls.discard(call)
+            raise ClientClosedError from None
+
+    def run(self, call: Call[T], describe_pending: DescribePending[T]) -> T:
+        """Run a call to its end; its callbacks run in this thread. Interrupted, stop it and say what it leaves."""
+        try:
+            self.start(call)
+            call.process_events()
+        except BaseException as interruption:
+            self._stop(call, describe_pending)
+            note(interruption, describe_pending(call.result), *call.notes())
+            raise
+        return call.take_result()
+
+    def _stop(self, call: Call[T], describe_pending: DescribePending[T]) -> None:
+        try:
+            # The portal has stopped when another thread closes the client, and the call with it.
+            with suppress(RuntimeError):
+                self.portal.call(call.stop, self.client)
+        except BaseException as again:
+            # Interrupted twice: the response reaches no caller any more, so the log must have it.
+            try:
+                self._native.call_soon_threadsafe(call.detach, describe_pending)
+            except RuntimeError:
+                call.log_end(describe_pending)
+            again.add_note("the call may have been accepted and paid for: what comes of it will be in the log")
+            raise
+
+    def close(self, callbacks: Iterable[Callable[[], Awaitable[None]]] = ()) -> None:
+        """Close the client, await the callbacks on the loop, cancel the calls that are left, and end the thread."""
+        try:
+            self.portal.call(self._close, tuple(callbacks))
+        finally:
+            # Also when interrupted: the portal ends once the closing has.
+            self.end()
+            for call in tuple(self._calls):
+                # It came to the loop when that was ending, and was never begun.
+                call.abandon()
+
+    def end(self) -> None:
+        """End the thread; may be called twice."""
+        self._stack.close()
+
+    async def _close(self, callbacks: tuple[Callable[[], Awaitable[None]], ...]) -> None:
+        self.unfinished.update(await engine_of(self.client).close())
+        for callback in callbacks:
+            await callback()
+        for call in tuple(self._calls):
+            call.cancel(self.client)
+
+
+def start_loop(settings: musicapi_async.Settings) -> "Future[RunningLoop]":
+    """Start a loop thread from a thread of its own: a Ctrl-C or a signal handler here would find it half begun.
+
+    Returns at once; the loop comes with the future.
+    """
+    opening: Future[RunningLoop] = Future()
+
+    def start() -> None:
+        try:
+            with starting:
+                opening.set_result(RunningLoop.open(settings))
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
+            opening.set_exception(error)
+
+    threading.Thread(target=start, name=STARTING, daemon=True).start()
+    return opening
+
+
+async def _set_up(
+    settings: musicapi_async.Settings,
+) -> tuple[musicapi_async.MusicAPI, int, asyncio.AbstractEventLoop]:
+    client = musicapi_async.MusicAPI(**attrs.asdict(settings, recurse=False))
+    return client, threading.get_ident(), asyncio.get_running_loop()
