@@ -32,7 +32,7 @@ from common import (
 
 from musicapi_async import MusicAPI, bulk
 from musicapi_async.bulk import Changes
-from musicapi_async.families import sonic
+from musicapi_async.requests import sonic
 
 IN_FLIGHT: Final = 64
 ROUNDS: Final = 7

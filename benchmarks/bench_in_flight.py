@@ -22,9 +22,10 @@ from common import KEY, fake_service, in_a_fresh_process, print_table, print_tit
 
 from musicapi_async._engine import Engine
 from musicapi_async._settings import Settings
+from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._tasks.task import Task
-from musicapi_async.families import sonic
+from musicapi_async.requests import sonic
 
 TASKS: Final = 20_000
 GAP: Final = 20.0
@@ -49,16 +50,17 @@ class Lateness:
         return found, clock() + GAP
 
 
-class Timed(Task[Any]):
-    """A task that notes when it is looked at."""
+class Timed(Entry):
+    """A task's entry that notes when it is polled."""
 
     __slots__ = ("due", "lateness")
 
     due: float
     lateness: Lateness
 
-    async def _look(self, *, is_retried: bool = True) -> TaskState[Any]:
-        found, self.due = await self.lateness.of(self.due, partial(super()._look, is_retried=is_retried))
+    async def fetch(self, *, is_retried: bool = True) -> TaskState[Any]:
+        """Poll once, and note how late that is."""
+        found, self.due = await self.lateness.of(self.due, partial(super().fetch, is_retried=is_retried))
         state: TaskState[Any] = found
         return state
 
@@ -71,10 +73,10 @@ async def by_the_package(base_url: str, lateness: Lateness, stack: AsyncExitStac
     waits: list[asyncio.Future[Any]] = []
     for number in range(TASKS):
         accepted_at = now - GAP + GAP * number / TASKS
-        task = Timed(
-            task_id_of(number), rule, engine.caller, engine.poller, kind="sonic.create", accepted_at=accepted_at
-        )
-        task.due, task.lateness = accepted_at + GAP, lateness
+        task: Task[Any] = Task(task_id_of(number), rule, engine.caller, engine.poller)
+        entry = Timed(task.id, rule, engine.caller, "sonic.create", accepted_at)
+        entry.due, entry.lateness = accepted_at + GAP, lateness
+        task._entry = entry  # noqa: SLF001 - to see each poll of it
         waits.append(asyncio.create_task(task.wait(None)))
     return waits
 

@@ -36,7 +36,7 @@ from common import (
 from musicapi import PollOptions, SonicCreateParams
 
 from musicapi_async import MusicAPI
-from musicapi_async.families import sonic
+from musicapi_async.requests import sonic
 
 AT_ONCE: Final = 64
 ROUNDS: Final = 11

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Final, NamedTuple, Protocol
 
-from musicapi_async._tasks.timing import LONGEST_GAP, SHORTEST_GAP, Timing
+from musicapi_async._tasks.timing import MAX_INTERVAL, MIN_INTERVAL, Timing
 
 INTERVALS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30)
 PRICES: Final = (0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 0.7, 0.9, 1.0, 1.5, 2.0, 3.0, 5.0)
@@ -73,11 +73,11 @@ class Learning:
 
     def gap(self, waited: float) -> float:
         """Return the seconds until the next look."""
-        return self._timing.gap("song", "waiting", waited)
+        return self._timing.interval("song", "waiting", waited)
 
     def observe(self, after: float, until: float) -> None:
         """Learn when a task ended."""
-        self._timing.learn("song", "waiting", after, until)
+        self._timing.observe("song", "waiting", after, until)
 
 
 def follow(policy: Policy, durations: Sequence[float], warm_up: int = 0) -> Cost:
@@ -149,9 +149,9 @@ def optimum(draw: Draw, price: float) -> Cost:
         alive = 1 - done[now]
         if alive < 1e-9:  # noqa: PLR2004
             continue
-        longest = LONGEST_GAP if now else HORIZON / 2
+        longest = MAX_INTERVAL if now else HORIZON / 2
         choices = []
-        for then in range(now + int(SHORTEST_GAP / STEP), min(steps, now + int(longest / STEP)) + 1):
+        for then in range(now + int(MIN_INTERVAL / STEP), min(steps, now + int(longest / STEP)) + 1):
             late = (then * STEP * (done[then] - done[now]) - (moments[then] - moments[now])) / alive
             go_on, rest = (1 - done[then]) / alive, least[then]
             choices.append(Cost(1 + go_on * rest.looks, late + go_on * rest.late))

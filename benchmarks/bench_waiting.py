@@ -23,13 +23,14 @@ from common import KEY, KIB, MICROSECONDS, in_a_fresh_process, print_table, prin
 
 from musicapi_async._engine import Engine
 from musicapi_async._settings import Settings
-from musicapi_async._tasks.poller import News, Poller
-from musicapi_async._tasks.shapes import Seen
+from musicapi_async._tasks.entry import Entry
+from musicapi_async._tasks.poller import Poller
+from musicapi_async._tasks.progress import TaskProgress
+from musicapi_async._tasks.schedule import TaskUpdate
 from musicapi_async._tasks.state import TaskRule, TaskState
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async._tasks.timing import Timing
-from musicapi_async._tasks.watch import Watch
-from musicapi_async.families import sonic
+from musicapi_async.requests import sonic
 from musicapi_async.results import Songs
 
 MANY: Final = 100_000
@@ -49,7 +50,7 @@ WAYS: Final = {
     "backoff": "the usual way, by backoff's decorator",
 }
 STATES: Final = {
-    status: TaskState[Any](task_id="t", family="sonic", status=status, seen=Seen(status))
+    status: TaskState[Any](task_id="t", family="sonic", status=status, progress=TaskProgress(status))
     for status in ("running", "finished")
 }
 
@@ -57,14 +58,15 @@ STATES: Final = {
 class Listening:
     """Hears of any number of tasks and counts."""
 
-    came_at = 0.0
+    since = 0.0
     deadline = float("inf")
+    is_early = False
 
     def __init__(self) -> None:
         self._missing = 0
         self._all_heard = asyncio.Event()
 
-    def hear(self, _: News) -> None:
+    def notify(self, _: TaskUpdate) -> None:
         """Count."""
         self._missing -= 1
         if not self._missing:
@@ -76,24 +78,21 @@ class Listening:
         self._all_heard.clear()
         await self._all_heard.wait()
 
-    def expire(self) -> None:
+    def expire(self, _: Exception | None) -> None:
         """Never called: it has no deadline."""
 
 
-class Stub:
-    """A task whose look is answered at once: what is left is the clock's own."""
+class Stub(Entry):
+    """A task whose poll is answered at once: what is left is the poller's own."""
 
-    id = "t"
-    family = "sonic"
-    resumption = ""
-    _kind = "sonic.create "
+    __slots__ = ("_state",)
 
     def __init__(self, accepted_at: float, status: str = "running") -> None:
-        self._accepted_at: float | None = accepted_at
+        super().__init__("t", TaskRule.of(sonic.Create), None, "sonic.create ", accepted_at)
         self._state = STATES[status]
-        self._watch: Watch | None = None
 
-    async def _look(self, attempts: int | None = None) -> TaskState[Any]:
+    async def fetch(self, attempts: int | None = None) -> TaskState[Any]:
+        """Return the state."""
         del attempts
         return self._state
 
@@ -135,7 +134,7 @@ async def _by_the_package(way: str, count: int, kept: list[object]) -> None:
         )
         if way == "known":
             kept.append(task)
-            engine.poller.listen(task, listening)
+            engine.poller.subscribe(entry_of(task), listening)
         else:
             kept.append(asyncio.create_task(task.wait()))
 
@@ -189,7 +188,7 @@ class Clock:
         self._listening = Listening()
         self._others = self._batch(size, "running", asyncio.get_running_loop().time())
         for task in self._others:
-            self._poller.listen(task, self._listening)
+            self._poller.subscribe(task, self._listening)
 
     async def measure(self) -> dict[str, float]:
         """Return the CPU µs for each of a batch, by what is done to it."""
@@ -197,10 +196,10 @@ class Clock:
         batch = self._batch(BATCH, "running", later)
         began = time.process_time()
         for task in batch:
-            self._poller.listen(task, self._listening)
+            self._poller.subscribe(task, self._listening)
         added = time.process_time()
         for task in batch:
-            self._poller.stop_listening(task, self._listening)
+            self._poller.unsubscribe(task, self._listening)
         cancelled = time.process_time()
         woken = await self._look_at(self._batch(BATCH, "running", long_ago))
         finished = await self._look_at(self._batch(BATCH, "finished", long_ago))
@@ -218,12 +217,12 @@ class Clock:
 
     async def _look_at(self, batch: list[Stub]) -> float:
         for task in batch:
-            self._poller.listen(task, self._listening)
+            self._poller.subscribe(task, self._listening)
         began = time.process_time()
         await self._listening.so_often(len(batch))
         taken = time.process_time() - began
         for task in batch:
-            self._poller.stop_listening(task, self._listening)
+            self._poller.unsubscribe(task, self._listening)
         return taken / len(batch) * MICROSECONDS
 
 
@@ -261,7 +260,7 @@ class Sleepers:
         while True:
             await asyncio.sleep(seconds)
             await self._nothing()
-            self._looks.hear(STATES["running"])
+            self._looks.notify(STATES["running"])
             seconds = GAP
 
     async def _nothing(self) -> None:
@@ -283,7 +282,7 @@ async def backlog(size: int) -> float:
     poller, listening = Poller(Timing(GAP, 1.0), LOOKS_AT_ONCE), Listening()
     waiting = [Stub(asyncio.get_running_loop().time() - 10 * GAP) for _ in range(size)]
     for task in waiting:
-        poller.listen(task, listening)
+        poller.subscribe(task, listening)
     began = time.process_time()
     await listening.so_often(size)
     taken = time.process_time() - began

@@ -12,8 +12,8 @@ import attrs
 
 import musicapi_async
 from musicapi_async import MusicAPI, Request, Settings, TaskRequest, errors, results
-from musicapi_async._fields import fields_of, wire_of
 from musicapi_async._transport.retry import RULES, FailureKind, RequestClass
+from musicapi_async.wire.requests import field_spec, fields_of
 
 PAGE: Final = Path(__file__).with_name("reference.md")
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
@@ -24,8 +24,11 @@ Every operation, result, error and setting. Made from the classes by `make docs`
 
 Each operation is a method of the client, `await client.sonic.create(lyrics=...)` (without `await` in `musicapi_sync`),
 and a request value of its own, `sonic.Create(lyrics=...)`, for `client.submit`, `client.call` and `client.run`. What
-starts a task returns a `Task`; `await task.wait()` gives its result. A clip is given as a `Clip`, an `UploadedClip` or
-an id. Prices are what the service's pages said at the date beside them: your balance is the truth.
+starts a task returns a `Submission`: `await` it for its `Task`, or `await client.sonic.create(...).wait()` for the
+result at once; in `musicapi_sync` the call returns the `Task`. A submission is a coroutine, and its method a plain
+function, of which `inspect.iscoroutinefunction` is False: wrap it in an `async def` for a framework that checks that.
+A clip is given as a `Clip`, an `UploadedClip` or an id. Prices are what the service's pages said at the date beside
+them: your balance is the truth.
 """
 RETRIES: Final = """\
 ## What is retried
@@ -46,8 +49,9 @@ bytes of a paid request can have been sent, on a connection that is used for thi
 - *give up*: the typed error of what happened. Nothing was accepted.
 
 A task that is waited for is polled again after any failure that may be retried, and after a response that cannot be
-read, up to 20 times in a row; so is one the service does not know yet, in the first minute. What the service itself
-reports of the task ends the wait at once, whatever the status of the response.
+read: until the wait's own time limit, or for 15 minutes of nothing but such polls where it has none; so is one the
+service does not know yet, in the first minute. What the service itself reports of the task ends the wait at once,
+whatever the status of the response.
 """
 
 
@@ -67,7 +71,8 @@ def operations_of(family: str) -> list[type[Request[Any]]]:
 def contents() -> str:
     """List every operation, a row for each family."""
     links = {
-        family: ", ".join(f"[{kind.called}](#{anchor(kind)})" for kind in operations_of(family)) for family in FAMILIES
+        family: ", ".join(f"[{kind.method_name}](#{anchor(kind)})" for kind in operations_of(family))
+        for family in FAMILIES
     }
     rows = [f"| [{family}](#{family}) | {listed} |" for family, listed in links.items()]
     return "\n".join(["| family | operations |", "|---|---|", *rows, ""])
@@ -80,7 +85,7 @@ def anchor(kind: type[Request[Any]]) -> str:
 
 def family_part(family: str) -> str:
     """Describe a family and its operations."""
-    module = importlib.import_module(f"musicapi_async.families.{family}")
+    module = importlib.import_module(f"musicapi_async.requests.{family}")
     parts = [f"## {family}", "", markdown(inspect.getdoc(module) or ""), ""]
     for kind in operations_of(family):
         parts += operation_part(kind)
@@ -91,7 +96,7 @@ def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
     """Describe an operation: what it does, its fields, its price, where it goes."""
     summary, _, rest = (kind.__doc__ or "").partition("\n- ``")
     closing = (rest or summary).rstrip().rpartition("\n\n")[2]
-    gives = f"Task[{kind.result.__name__}]" if issubclass(kind, TaskRequest) else kind.result.__name__
+    gives = f"Submission[{kind.result.__name__}]" if issubclass(kind, TaskRequest) else kind.result.__name__
     yield f"### {kind.operation_name()}"
     yield ""
     yield markdown(summary.removesuffix(closing).strip())
@@ -104,17 +109,18 @@ def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
         yield from map(field_row, fields)
         yield ""
     constants = "".join(f", `{name}: {value!r}`" for name, value in kind.constants.items())
-    uploaded = f" (`{kind.uploaded!r}` for an uploaded clip)" if kind.uploaded else ""
+    uploaded = f" (`{kind.upload_task_type!r}` for an uploaded clip)" if kind.upload_task_type else ""
     yield f"`{kind.method} {kind.path}`{constants}{uploaded}. {closing}"
     yield ""
 
 
 def field_row(field: "attrs.Attribute[Any]") -> str:
     """Describe a field in a row of a table."""
-    wire = wire_of(field)
-    sent = wire.default if field.default is None else field.default
+    spec = field_spec(field)
+    sent = spec.sent_default if field.default is None else field.default
     default = "required" if field.default is attrs.NOTHING else "" if sent is None else f"`{sent!r}`"
-    cells = (f"`{field.name}`", f"`{wire.name or field.name}`", type_text(field.type), default, markdown(wire.told))
+    meaning = "; ".join(filter(None, [spec.description, spec.constraints]))
+    cells = (f"`{field.name}`", f"`{spec.name or field.name}`", type_text(field.type), default, markdown(meaning))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

@@ -15,10 +15,12 @@ from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
+from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
-from musicapi_async.families import FAMILIES as _FAMILIES
-from musicapi_async.families import operations
+from musicapi_async._version import VERSION as __version__  # noqa: N811 - the name Python has for it
 from musicapi_async.media import SavedFile
+from musicapi_async.requests import FAMILIES as _FAMILIES
+from musicapi_async.requests import operations
 from musicapi_async.results import (
     AlignedLyrics,
     Batch,
@@ -52,7 +54,7 @@ from musicapi_async.results import (
 )
 
 if typing.TYPE_CHECKING:
-    from musicapi_async.families import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
+    from musicapi_async.requests import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
 
 __all__ = [
     "JSON",
@@ -88,6 +90,7 @@ __all__ = [
     "Stem",
     "Stems",
     "Step",
+    "Submission",
     "Task",
     "TaskRequest",
     "TaskState",
@@ -96,6 +99,7 @@ __all__ = [
     "Voice",
     "Vox",
     "Word",
+    "__version__",
     "account",
     "errors",
     "lyrics",
@@ -114,7 +118,7 @@ logging.getLogger("musicapi").addHandler(logging.NullHandler())
 def __getattr__(name: str) -> object:
     """Load a family when it is first asked for."""
     if name in _FAMILIES:
-        return importlib.import_module(f"{__name__}.families.{name}")
+        return importlib.import_module(f"{__name__}.requests.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

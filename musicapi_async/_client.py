@@ -15,20 +15,21 @@ from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
+from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
 from musicapi_async.errors import UncertainSubmissionError
-from musicapi_async.families.account import Account, GetCredits
 from musicapi_async.media.saved import Progress, SavedFile
+from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Clip, DownloadFile, Evidence
 
 if TYPE_CHECKING:
-    from musicapi_async.families.lyrics import Lyrics
-    from musicapi_async.families.nuro import Nuro
-    from musicapi_async.families.producer import Producer
-    from musicapi_async.families.riffusion import Riffusion
-    from musicapi_async.families.sonic import Sonic
-    from musicapi_async.families.studio import Studio
-    from musicapi_async.families.suno import Suno
+    from musicapi_async.requests.lyrics import Lyrics
+    from musicapi_async.requests.nuro import Nuro
+    from musicapi_async.requests.producer import Producer
+    from musicapi_async.requests.riffusion import Riffusion
+    from musicapi_async.requests.sonic import Sonic
+    from musicapi_async.requests.studio import Studio
+    from musicapi_async.requests.suno import Suno
 
 __all__ = ["JSON", "MusicAPI"]
 
@@ -82,49 +83,49 @@ class MusicAPI:
     @property
     def sonic(self) -> "Sonic":
         """Songs from lyrics or a description, and what can be done with them."""
-        from musicapi_async.families.sonic import Sonic
+        from musicapi_async.requests.sonic import Sonic
 
         return Sonic(self)
 
     @property
     def producer(self) -> "Producer":
         """One song for each request, made from a sound, from lyrics, or from another clip."""
-        from musicapi_async.families.producer import Producer
+        from musicapi_async.requests.producer import Producer
 
         return Producer(self)
 
     @property
     def riffusion(self) -> "Riffusion":
         """Songs with the time of every word; deprecated by the vendor."""
-        from musicapi_async.families.riffusion import Riffusion
+        from musicapi_async.requests.riffusion import Riffusion
 
         return Riffusion(self)
 
     @property
     def nuro(self) -> "Nuro":
         """Songs with a voice, and instrumentals; retired on some hosts."""
-        from musicapi_async.families.nuro import Nuro
+        from musicapi_async.requests.nuro import Nuro
 
         return Nuro(self)
 
     @property
     def studio(self) -> "Studio":
         """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
-        from musicapi_async.families.studio import Studio
+        from musicapi_async.requests.studio import Studio
 
         return Studio(self)
 
     @property
     def suno(self) -> "Suno":
         """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
-        from musicapi_async.families.suno import Suno
+        from musicapi_async.requests.suno import Suno
 
         return Suno(self)
 
     @property
     def lyrics(self) -> "Lyrics":
         """Drafts of words for a song."""
-        from musicapi_async.families.lyrics import Lyrics
+        from musicapi_async.requests.lyrics import Lyrics
 
         return Lyrics(self)
 
@@ -133,13 +134,16 @@ class MusicAPI:
         """The account's balance."""
         return Account(self)
 
-    async def submit(self, request: TaskRequest[R]) -> Task[R]:
+    def submit(self, request: TaskRequest[R]) -> Submission[R]:
         """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
 
-        Raises UncertainSubmissionError when the request may or may not have been accepted, and the typed error of a
-        refusal.
+        Nothing is sent before the submission is awaited: ``await client.submit(request)`` returns the task, ``await
+        client.submit(request).wait()`` waits for the result as well.
+
+        Raises InvalidRequestError at once for what is no such request; awaited, UncertainSubmissionError when it is not
+        known whether the request was accepted, and the typed error of a refusal.
         """
-        return await self._engine.submit(request)
+        return self._engine.submission(request)
 
     async def call(self, request: Request[R]) -> R:
         """Ask for an answer that comes at once, or as soon as the service has prepared it.

@@ -5,9 +5,10 @@ from typing import Any, TypeAlias
 import attrs
 
 from musicapi_async._arguments import clip_advice, wrong_argument
-from musicapi_async._fields import WIRE, Wire, can_be_sent, is_iterable
+from musicapi_async._fields import can_be_sent, is_iterable
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.results import Clip, UploadedClip
+from musicapi_async.wire.requests import FieldSpec
 
 __all__ = ["ClipOrId", "clip_field", "clips_field"]
 
@@ -19,14 +20,14 @@ def clip_field(
     *,
     wire: str,
     default: Any = attrs.NOTHING,
-    has_twin: bool = False,
+    has_upload_variant: bool = False,
     only_uploaded: bool = False,
     doc: str = "the clip, or its id",
 ) -> Any:
     """Declare a source clip, of which the id is kept.
 
-    With ``has_twin`` it is also kept whether the clip was uploaded: the service has another task type for those. With
-    ``only_uploaded`` a clip that is known to be the service's own is refused.
+    With ``has_upload_variant`` it is also kept whether the clip was uploaded: the service has another task type for
+    those. With ``only_uploaded`` a clip that is known to be the service's own is refused.
     """
 
     def convert(value: Any) -> str | UploadedClip | None:
@@ -36,10 +37,12 @@ def clip_field(
         if value is None and default is None:
             return None
         clip_id = _clip_id(value)
-        return UploadedClip(clip_id) if has_twin and isinstance(value, UploadedClip) else clip_id
+        return UploadedClip(clip_id) if has_upload_variant and isinstance(value, UploadedClip) else clip_id
 
-    known = Wire(name=wire, doc=doc, write=_plain_id, has_twin=has_twin)
-    return attrs.field(default=default, converter=convert, metadata={WIRE: known})
+    spec = FieldSpec(
+        name=wire, description=doc, serialize=_plain_id, upload_class=UploadedClip if has_upload_variant else None
+    )
+    return attrs.field(default=default, converter=convert, metadata=spec.metadata())
 
 
 def clips_field(*, wire: str, count: int, doc: str) -> Any:
@@ -54,8 +57,8 @@ def clips_field(*, wire: str, count: int, doc: str) -> Any:
             raise InvalidRequestError(message, "clips", len(found), count)
         return tuple(_clip_id(clip, "clips", at) for at, clip in enumerate(found))
 
-    known = Wire(name=wire, doc=doc, limits=f"exactly {count}", write=list)
-    return attrs.field(converter=convert, metadata={WIRE: known})
+    spec = FieldSpec(name=wire, description=doc, constraints=f"exactly {count}", serialize=list)
+    return attrs.field(converter=convert, metadata=spec.metadata())
 
 
 def _clip_id(value: object, name: str = "clip", at: int | None = None) -> str:

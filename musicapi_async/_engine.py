@@ -20,7 +20,8 @@ from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.run import Background
 from musicapi_async._tasks.state import TaskRule
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.submission import Submission
+from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.account_activity import AccountActivity
@@ -62,12 +63,16 @@ class Engine:
         """True when there are connections to close."""
         return self.shared.connections.is_open
 
+    def submission(self, request: TaskRequest[R]) -> Submission[R]:
+        """Return a submission that is not sent yet; raises InvalidRequestError for what starts no task."""
+        check_task_request(request)
+        return Submission(request, self.submit, self.resume)
+
     async def submit(self, request: TaskRequest[R], hook: SubmissionHook | None = None) -> Task[R]:
         """Start a task, which is paid for; the ``hook`` is called around the sending.
 
         Raises as ``MusicAPI.submit``.
         """
-        check_task_request(request)
         call, read = encode_submission(request)
         task_id, uploaded = await self.track(self.caller.send(call, read, hook))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
@@ -129,7 +134,7 @@ class Engine:
 
     def attach(self, task: Task[R]) -> Task[R]:
         """Return the same task on this engine."""
-        return Task(task.id, task._rule, self.caller, self.poller, uploaded=task.uploaded)  # noqa: SLF001
+        return Task(task.id, entry_of(task).rule, self.caller, self.poller, uploaded=task.uploaded)
 
     async def track(self, calling: Coroutine[Any, Any, R]) -> R:
         """Await a call, so that closing waits for its response, or ends it.
@@ -179,12 +184,12 @@ class Engine:
 
     def export_state(self) -> dict[str, Any]:
         """Return what another run can begin with, as JSON takes it: durations of tasks, and the rate limit."""
-        return {"timing": self.poller.timing.learnt(), "gap": self.shared.session.rate_limiter.delay}
+        return {"timing": self.poller.timing.export_state(), "gap": self.shared.session.rate_limiter.delay}
 
     def restore_state(self, state: Mapping[str, Any] | None) -> None:
         """Begin with what an earlier run has exported; what cannot be read is left out."""
         with suppress(KeyError, TypeError, ValueError):
-            self.poller.timing.relearn((state or {})["timing"])
+            self.poller.timing.restore_state((state or {})["timing"])
             self.shared.session.rate_limiter.restore_delay(float((state or {})["gap"]))
 
 

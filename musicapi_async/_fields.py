@@ -7,14 +7,12 @@ import attrs
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async.errors import InvalidRequestError
+from musicapi_async.wire.requests import FieldSpec
 
 __all__ = [
-    "WIRE",
     "Limit",
-    "Wire",
     "can_be_sent",
     "check_order",
-    "fields_of",
     "flag",
     "is_iterable",
     "number_field",
@@ -22,42 +20,15 @@ __all__ = [
     "seed_field",
     "text_field",
     "texts_field",
-    "wire_names",
-    "wire_of",
 ]
 
 Limit: TypeAlias = int | Callable[[Any], int]
 """Characters at most, or a function from the request to them (limits that depend on the model)."""
 
-WIRE: Final = "wire"
 PAIR: Final = 2
 MANY: Final = 8
 LARGEST: Final = 2**53
 """No number is sent that a JSON reader may not hold exactly."""
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-@attrs.frozen(kw_only=True)
-class Wire:
-    """How a field is sent and what is said of it: its wire name (dots lead into objects), its limits in words."""
-
-    name: str | None = None
-    doc: str = ""
-    limits: str = ""
-    write: Callable[[Any], Any] = _same
-    """From the field's value to JSON."""
-    default: object = None
-    """What is sent where the field is not set: a default that may change with a release."""
-    has_twin: bool = False
-    last: int = 0
-
-    @property
-    def told(self) -> str:
-        """What a reader is told of the field: its meaning, then its limits."""
-        return "; ".join(part for part in (self.doc, self.limits) if part)
 
 
 def text_field(
@@ -65,17 +36,18 @@ def text_field(
     default: Any = attrs.NOTHING,
     wire: str | None = None,
     sent_default: str | None = None,
-    limit: Limit | None = None,
+    max_length: Limit | None = None,
     choices: tuple[str, ...] = (),
     begins: tuple[str, ...] = (),
     secret: bool = False,
     last: int = 0,
     doc: str = "",
 ) -> Any:
-    """Declare a text: not blank, at most ``limit`` characters, one of ``choices`` or with one of ``begins``, if any.
+    """Declare a text: not blank, at most ``max_length`` characters, one of ``choices``.
 
-    A ``secret`` is not shown by repr(), nor is its value in an error; those with a higher ``last`` stand further back.
-    ``sent_default`` is sent where the field is None: None means that the user left the choice to us.
+    It begins with one of ``begins`` where any are given. A ``secret`` is not shown by repr(), nor is its value in an
+    error. ``sent_default`` is sent where the field is None: None means that the user left the choice to us. Fields with
+    a higher ``last`` come later among the parameters.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -89,16 +61,16 @@ def text_field(
         if begins and not text.startswith(begins):
             message = f"{name} is {text!r}; it must begin with {' or '.join(begins)}"
             raise InvalidRequestError(message, name, text, begins)
-        most = limit(request) if callable(limit) else limit
+        most = max_length(request) if callable(max_length) else max_length
         if most is not None and len(text) > most:
             message = f"{name} has {len(text)} characters; the service takes at most {most}"
             raise InvalidRequestError(message, name, None if secret else text, most)
 
-    limits = [f"at most {limit} characters"] if isinstance(limit, int) else []
+    limits = [f"at most {max_length} characters"] if isinstance(max_length, int) else []
     limits += [_briefly(choices)] if choices else []
     limits += [f"begins with {' or '.join(begins)}"] if begins else []
-    known = Wire(name=wire, doc=doc, limits=", ".join(limits), last=last, default=sent_default)
-    return attrs.field(default=default, validator=check, repr=not secret, metadata={WIRE: known})
+    spec = FieldSpec(name=wire, description=doc, constraints=", ".join(limits), last=last, sent_default=sent_default)
+    return attrs.field(default=default, validator=check, repr=not secret, metadata=spec.metadata())
 
 
 def texts_field(
@@ -106,11 +78,11 @@ def texts_field(
     wire: str,
     choices: tuple[str, ...],
     default: tuple[str, ...] | None,
-    most: int | None = None,
+    max_items: int | None = None,
     doc: str = "",
 ) -> Any:
-    """Declare one to ``most`` of ``choices``, each once; None only where it is the default."""
-    most = len(choices) if most is None else most
+    """Declare one to ``max_items`` of ``choices``, each once; None only where it is the default."""
+    most = len(choices) if max_items is None else max_items
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and default is None:
@@ -125,52 +97,50 @@ def texts_field(
                 raise InvalidRequestError(message, name, text, choices)
 
     limits = f"1 to {most} of {_briefly(choices)}"
-    known = Wire(name=wire, doc=doc, limits=limits, write=list)
-    return attrs.field(default=default, converter=_as_tuple, validator=check, metadata={WIRE: known})
+    spec = FieldSpec(name=wire, description=doc, constraints=limits, serialize=list)
+    return attrs.field(default=default, converter=_as_tuple, validator=check, metadata=spec.metadata())
 
 
 def number_field(
     *,
     default: Any = attrs.NOTHING,
     wire: str | None = None,
-    least: float | None = None,
-    most: float | None = None,
+    ge: float | None = None,
+    le: float | None = None,
     whole: bool = False,
     doc: str = "",
 ) -> Any:
-    """Declare a number from ``least`` to ``most``, both included."""
+    """Declare a number from ``ge`` to ``le``, both included."""
     wanted = "a whole number" if whole else "a number"
-    limits = _range_text(least, most)
+    limits = _range_text(ge, le)
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and attribute.default is None:
             return
         name = attribute.name
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise InvalidRequestError(f"{name} is {value!r}; it must be {wanted}{limits}", name, value, (least, most))
+            raise InvalidRequestError(f"{name} is {value!r}; it must be {wanted}{limits}", name, value, (ge, le))
         # Written so that NaN, which compares false with everything, is refused.
-        if not (-LARGEST < value < LARGEST and (least is None or value >= least) and (most is None or value <= most)):
-            raise InvalidRequestError(
-                f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (least, most)
-            )
+        if not (-LARGEST < value < LARGEST and (ge is None or value >= ge) and (le is None or value <= le)):
+            raise InvalidRequestError(f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (ge, le))
 
     def convert(value: Any) -> Any:
         # Other libraries' numbers are floats too, and not every writer of JSON knows them.
         return float(value) if isinstance(value, float) else value
 
-    known = Wire(name=wire, doc=doc, limits=f"{wanted}{limits}" if whole or limits else "")
-    return attrs.field(default=default, converter=convert, validator=check, metadata={WIRE: known})
+    spec = FieldSpec(name=wire, description=doc, constraints=f"{wanted}{limits}" if whole or limits else "")
+    return attrs.field(default=default, converter=convert, validator=check, metadata=spec.metadata())
 
 
 def seed_field(*, default: None, doc: str = "") -> Any:
-    """Declare a seed: a whole number, or a text as the service told it."""
+    """Declare a seed: a whole number, or a text as the service reports it."""
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         is_number = isinstance(value, int) and not isinstance(value, bool) and -LARGEST < value < LARGEST
         if value is not None and not is_number:
             _checked_text(attribute.name, value, wanted="a whole number or text")
 
-    return attrs.field(default=default, validator=check, metadata={WIRE: Wire(doc=doc)})
+    return attrs.field(default=default, validator=check, metadata=FieldSpec(description=doc).metadata())
 
 
 def flag(*, default: bool | None, wire: str | None = None, last: int = 0, doc: str = "") -> Any:
@@ -181,7 +151,9 @@ def flag(*, default: bool | None, wire: str | None = None, last: int = 0, doc: s
             name = attribute.name
             raise InvalidRequestError(f"{name} is {value!r}; it must be True or False", name, value, "True or False")
 
-    return attrs.field(default=default, validator=check, metadata={WIRE: Wire(name=wire, doc=doc, last=last)})
+    return attrs.field(
+        default=default, validator=check, metadata=FieldSpec(name=wire, description=doc, last=last).metadata()
+    )
 
 
 def parts_field(
@@ -189,11 +161,11 @@ def parts_field(
     wire: str,
     read: Callable[[Any], Any],
     write: Callable[[Any], Any],
-    most: int,
+    max_items: int,
     default: Any = attrs.NOTHING,
     doc: str,
 ) -> Any:
-    """Declare 1 to ``most`` values of a kind of their own; ``read`` makes or checks each, ``write`` makes it JSON."""
+    """Declare 1 to ``max_items`` values of a class; ``read`` makes or checks each, ``write`` makes it JSON."""
 
     def convert(value: Any) -> Any:
         return tuple(read(part) for part in value) if is_iterable(value) else value
@@ -201,13 +173,18 @@ def parts_field(
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and default is None:
             return
-        if not isinstance(value, tuple) or not 1 <= len(value) <= most:
+        if not isinstance(value, tuple) or not 1 <= len(value) <= max_items:
             held = f"holds {len(value)}" if isinstance(value, tuple) else f"is {value!r}"
-            message = f"{attribute.name} {held}; the service takes 1 to {most}"
-            raise InvalidRequestError(message, attribute.name, value, (1, most))
+            message = f"{attribute.name} {held}; the service takes 1 to {max_items}"
+            raise InvalidRequestError(message, attribute.name, value, (1, max_items))
 
-    known = Wire(name=wire, doc=doc, limits=f"1 to {most}", write=lambda parts: [write(part) for part in parts])
-    return attrs.field(default=default, converter=convert, validator=check, metadata={WIRE: known})
+    spec = FieldSpec(
+        name=wire,
+        description=doc,
+        constraints=f"1 to {max_items}",
+        serialize=lambda parts: [write(part) for part in parts],
+    )
+    return attrs.field(default=default, converter=convert, validator=check, metadata=spec.metadata())
 
 
 def check_order(start: float | None, end: float | None) -> None:
@@ -215,24 +192,6 @@ def check_order(start: float | None, end: float | None) -> None:
     if start is not None and end is not None and end <= start:
         message = f"end is {end!r}; it must be behind start, which is {start!r}"
         raise InvalidRequestError(message, "end", end, f"> {start}")
-
-
-def fields_of(request_class: type) -> "tuple[attrs.Attribute[Any], ...]":
-    """Return the fields of a request class."""
-    found: tuple[attrs.Attribute[Any], ...] = attrs.fields(request_class)
-    return found
-
-
-def wire_of(field: "attrs.Attribute[Any]") -> Wire:
-    """Return how a field is sent."""
-    found = field.metadata[WIRE]
-    assert isinstance(found, Wire)  # noqa: S101 - for the type checker: only the functions above declare fields
-    return found
-
-
-def wire_names(request_class: type) -> Mapping[str, str]:
-    """Map each field of a request class to its wire name."""
-    return {field.name: wire_of(field).name or field.name for field in fields_of(request_class)}
 
 
 def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str = "text") -> str:
@@ -249,7 +208,7 @@ def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str
 
 
 def can_be_sent(value: str) -> bool:
-    """Tell whether a text is whole Unicode: half a letter has no bytes."""
+    """Tell whether a text is whole Unicode: a lone surrogate has no bytes."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -274,9 +233,9 @@ def _briefly(choices: tuple[str, ...]) -> str:
     return _listed(choices) if len(choices) <= MANY else f"{len(choices)} words, from {choices[0]!r} to {choices[-1]!r}"
 
 
-def _range_text(least: float | None, most: float | None) -> str:
-    if least is not None and most is not None:
-        return f" from {least:g} to {most:g}"
-    if least is not None:
-        return f" of at least {least:g}"
-    return f" of at most {most:g}" if most is not None else ""
+def _range_text(ge: float | None, le: float | None) -> str:
+    if ge is not None and le is not None:
+        return f" from {ge:g} to {le:g}"
+    if ge is not None:
+        return f" of at least {ge:g}"
+    return f" of at most {le:g}" if le is not None else ""

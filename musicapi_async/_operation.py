@@ -14,18 +14,16 @@ import attrs
 
 from musicapi_async._clip_fields import clip_field, clips_field
 from musicapi_async._fields import (
-    fields_of,
     flag,
     number_field,
     parts_field,
     seed_field,
     text_field,
     texts_field,
-    wire_names,
-    wire_of,
 )
-from musicapi_async._request import Method, Request, dig
+from musicapi_async._request import Method, Request
 from musicapi_async.errors import InvalidRequestError
+from musicapi_async.wire.requests import dig, field_spec, fields_of, missing_field, wire_names
 
 __all__ = ["known_operations", "operation", "operation_at", "shared_fields"]
 
@@ -75,17 +73,17 @@ def operation(
     credits: float | None,
     as_of: str,
     source: str,
-    uploaded: str = "",
+    upload_task_type: str = "",
     **constants: object,
 ) -> Callable[[RequestClass], RequestClass]:
     """Declare a class as the operation at this path; ``constants`` are sent with every request of it.
 
-    ``uploaded`` is the ``task_type`` for an uploaded clip; the others are described at ``Request``.
+    ``upload_task_type`` is the ``task_type`` for an uploaded clip; the others are described at ``Request``.
     """
 
     def declare(cls: RequestClass) -> RequestClass:
         made = attrs.frozen(kw_only=True, repr=False, eq=False, field_transformer=_required_first)(cls)
-        made.method, made.path, made.constants, made.uploaded = method, path, constants, uploaded
+        made.method, made.path, made.constants, made.upload_task_type = method, path, constants, upload_task_type
         made.credits, made.as_of, made.source = credits, as_of, source
         made.result = _result_of(made)
         made.__init__ = _checked(made)  # type: ignore[method-assign]  # the same signature, with our own errors
@@ -103,27 +101,25 @@ def known_operations() -> "tuple[type[Request[Any]], ...]":
 
 def operation_at(method: str, path: str, body: Mapping[str, object]) -> "type[Request[Any]] | None":
     """Return the loaded operation a body is meant for: of those at this path the one of whose constants it has most."""
-    here = [kind for kind in known_operations() if (kind.method, kind.path) == (method, path)]
-    meant = [kind for kind in here if _has(body, kind)]
-    return max(meant, key=lambda kind: len(kind.constants), default=None)
+    at_path = [cls for cls in known_operations() if (cls.method, cls.path) == (method, path)]
+    matching = [cls for cls in at_path if _has_constants(body, cls)]
+    return max(matching, key=lambda cls: len(cls.constants), default=None)
 
 
-def _has(body: Mapping[str, object], kind: "type[Request[Any]]") -> bool:
-    told = {"task_type": "create_music", **body}
-    if "custom_mode" not in body:
-        told["custom_mode"] = kind.constants.get("custom_mode")
-    if kind.uploaded and told["task_type"] == kind.uploaded:
-        told["task_type"] = kind.constants.get("task_type")
-    return all(dig(told, name) == value for name, value in kind.constants.items())
+def _has_constants(body: Mapping[str, object], cls: "type[Request[Any]]") -> bool:
+    body = {"task_type": "create_music", "custom_mode": cls.constants.get("custom_mode"), **body}
+    if cls.upload_task_type and body["task_type"] == cls.upload_task_type:
+        body["task_type"] = cls.constants.get("task_type")
+    return all(dig(body, name) == value for name, value in cls.constants.items())
 
 
 def _described(cls: "type[Request[Any]]") -> str:
     """Complete a request class's docstring by what its fields and its declaration say."""
     lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
     for field in fields_of(cls):
-        wire = wire_of(field)
-        sent = [f"``{wire.default}`` unless given"] if wire.default is not None else []
-        text = "; ".join([*filter(None, [wire.told]), *sent])
+        spec = field_spec(field)
+        sent = f"``{spec.sent_default}`` unless given" if spec.sent_default is not None else ""
+        text = "; ".join(filter(None, [spec.description, spec.constraints, sent]))
         lines.append(f"- ``{field.name}``: {text}." if text else f"- ``{field.name}``.")
     if cls.credits is None:
         costs = "What it costs is not documented"
@@ -133,7 +129,7 @@ def _described(cls: "type[Request[Any]]") -> str:
 
 
 def _required_first(_: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
-    return sorted(fields, key=lambda field: (field.default is not attrs.NOTHING, wire_of(field).last))
+    return sorted(fields, key=lambda field: (field.default is not attrs.NOTHING, field_spec(field).last))
 
 
 def _result_of(cls: "type[Request[Any]]") -> type:
@@ -158,8 +154,7 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
         if unknown := given.keys() - names.keys():
             raise _unknown_field(cls.operation_name(), min(unknown), names)
         if missing := required - given.keys():
-            name = min(missing)
-            raise InvalidRequestError(f"{cls.operation_name()} needs {name}", name, None, "required")
+            raise missing_field(cls, min(missing))
         build(self, **given)
 
     return init

@@ -60,7 +60,7 @@ def encode_submission(request: TaskRequest[R]) -> tuple[Call, Callable[[Response
     def read(response: Response) -> tuple[str, UploadedClip | None]:
         body = read_body(response)
         try:
-            task_id = read_task_id(call.attempted, response, body, is_bare=request.is_bare)
+            task_id = read_task_id(call.attempted, response, body, is_bare=request.id_in_data)
         except Exception:
             if (only := _only_task(response, body, call.body)) is None:
                 raise
@@ -86,7 +86,7 @@ def encode_call(request: Request[R]) -> tuple[Call, Callable[[Response], R]]:
 
     def read(response: Response) -> R:
         body = read_body(response)
-        if request.is_prepared and is_not_ready(response, body):
+        if request.is_async_export and is_not_ready(response, body):
             raise NotReadyError(call.attempted)
         try:
             found = read_object(call.attempted, response, body)
@@ -166,6 +166,6 @@ def _call(request: Request[Any], path: str, body: dict[str, object] | None, requ
         body=body,
         request_class=request_class,
         request=request,
-        min_timeout=request.seconds,
-        replacement=request.instead,
+        min_timeout=request.min_timeout,
+        replacement=request.replacement,
     )

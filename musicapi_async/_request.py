@@ -1,4 +1,4 @@
-"""Requests as values: what every request is and can do. Operations are declared with ``_operation.operation``."""
+"""The base classes of requests. Operations are declared with ``_operation.operation``. No I/O."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -7,14 +7,20 @@ from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 import attrs
 
 from musicapi_async._arguments import described
-from musicapi_async._fields import fields_of, wire_names, wire_of
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.results import UploadedClip
+from musicapi_async.wire.requests import (
+    field_spec,
+    fields_of,
+    structure_request,
+    unstructure_given,
+    unstructure_request,
+    wire_names,
+)
 
-__all__ = ["GET", "POST", "STARTS_TASK", "Method", "Request", "TaskRequest", "checked_item", "dig", "model_of"]
+__all__ = ["GET", "POST", "STARTS_TASK", "Method", "Request", "TaskRequest", "checked_item", "model_of"]
 
 STARTS_TASK: Final = "a request that starts a task, such as sonic.Create(...)"
-"""What an error says is wanted."""
+"""The wanted argument, in the words of an error."""
 
 R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., object])
@@ -35,50 +41,39 @@ class Request(Generic[R_co]):
     method: ClassVar[Method]
     path: ClassVar[str]
     constants: ClassVar[Mapping[str, object]]
-    """What the class sends besides its fields, such as ``task_type``; dots lead into objects."""
-    uploaded: ClassVar[str] = ""
+    """Sent with every request besides its fields, such as ``task_type``; dots lead into objects."""
+    upload_task_type: ClassVar[str] = ""
     """The ``task_type`` for a clip that was uploaded, where the service wants another one."""
     result: ClassVar[type]
-    """The class of what comes back."""
+    """The class of the result."""
     credits: ClassVar[float | None]
-    """What the service's pages said it costs, ``as_of`` a date: for people to read, never for a decision."""
+    """Its price on the service's pages, ``as_of`` a date: for people to read, never for a decision."""
     as_of: ClassVar[str]
     source: ClassVar[str]
-    """Where the contract of this operation was read."""
-    called: ClassVar[str] = "?"
-    """The name of its method; the family's list gives it."""
-    instead: ClassVar[str] = ""
-    """What to use when the service has retired this operation."""
-    is_prepared: ClassVar[bool] = False
-    """True where the service answers 202 while it prepares, and asking again is free."""
-    seconds: ClassVar[float] = 0.0
-    """The least time limit of this call: some take longer than others."""
+    """The page that documents this operation."""
+    method_name: ClassVar[str] = "?"
+    """The name of its method, set by the family that has it."""
+    replacement: ClassVar[str] = ""
+    """The operation to use where the service has retired this one."""
+    is_async_export: ClassVar[bool] = False
+    """True where the service responds with 202 while it prepares a file, and further requests for it are free."""
+    min_timeout: ClassVar[float] = 0.0
+    """The smallest time limit of this call, in seconds: some take longer than others."""
 
     @classmethod
     def operation_name(cls) -> str:
         """Return the operation's name: that of its method, such as ``sonic.describe``."""
-        return f"{cls.family()}.{cls.called}"
+        return f"{cls.family()}.{cls.method_name}"
 
     @classmethod
     def family(cls) -> str:
         """Return the name of the family it belongs to, such as ``sonic``."""
-        _, _, rest = cls.__module__.partition(".families.")
+        _, _, rest = cls.__module__.partition(".requests.")
         return rest.partition(".")[0]
 
     def to_wire(self) -> dict[str, object]:
-        """Return the JSON object that is sent: the contract's names, without what is not set."""
-        sent: dict[str, object] = {}
-        for name, value in self.constants.items():
-            _put(sent, name, value)
-        for field in fields_of(type(self)):
-            value, wire = getattr(self, field.name), wire_of(field)
-            if value is None:
-                value = wire.default
-            if value is not None:
-                _put(sent, wire.name or field.name, wire.write(value))
-            if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
-                sent["task_type"] = self.uploaded
-        return sent
+        """Return the JSON object that is sent: the service's names, without what is not set."""
+        return unstructure_request(self)
 
     @classmethod
     def from_wire(cls, body: Mapping[str, object]) -> Self:
@@ -86,53 +81,47 @@ class Request(Generic[R_co]):
 
         Raises InvalidRequestError when the object does not make a valid request.
         """
-        is_uploaded = bool(cls.uploaded) and body.get("task_type") == cls.uploaded
-        given: dict[str, object] = {}
-        for field in fields_of(cls):
-            wire = wire_of(field)
-            value = dig(body, wire.name or field.name)
-            if wire.has_twin and is_uploaded and isinstance(value, str):
-                value = UploadedClip(value)
-            # Clients send empty texts for what is not set.
-            if value is not None and not (value == "" and field.default is None):
-                given[field.name] = value
-        return cls(**given)
+        return structure_request(body, cls)
+
+    def after_unstructure(self, body: dict[str, object]) -> None:
+        """Add to the JSON object what follows from several fields together; for subclasses that have such."""
+
+    @classmethod
+    def before_structure(cls, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the JSON object as its fields alone would make it: the reverse of ``after_unstructure``."""
+        return body
 
     def given(self, names: Collection[str] | None = None) -> dict[str, object]:
         """Return the fields that are set, or those of these names, under their wire names and as they are sent.
 
         What the class adds is left out, the ``task_type`` for an uploaded clip excepted. Names keep their dots.
         """
-        found: dict[str, object] = {}
-        for field in fields_of(type(self)):
-            value = getattr(self, field.name)
-            if value is None or (names is not None and field.name not in names):
-                continue
-            wire = wire_of(field)
-            found[wire.name or field.name] = wire.write(value)
-            if wire.has_twin and self.uploaded and isinstance(value, UploadedClip):
-                found["task_type"] = self.uploaded
-        return found
+        given = unstructure_given(self)
+        if names is None:
+            return given
+        left_out = {key for name, key in wire_names(type(self)).items() if name not in names}
+        return {key: value for key, value in given.items() if key not in left_out}
 
     def replace(self, **changes: object) -> Self:
         """Return the same request with some fields changed, checked anew."""
         return type(self)(**{**{name: getattr(self, name) for name in wire_names(type(self))}, **changes})
 
     def __eq__(self, other: object) -> bool:
-        """Compare by class and by what is sent; not made for each class: that would double what an import costs."""
+        """Compare by class and by the values that are sent."""
+        # Not attrs' own: to generate one for each class would double the time that an import takes.
         if not isinstance(other, Request) or type(self) is not type(other):
             return NotImplemented
         return self._values() == other._values()
 
     def __hash__(self) -> int:
-        """Hash by class and by what is sent."""
+        """Hash by class and by the values that are sent."""
         return hash((type(self), self._values()))
 
     def _values(self) -> tuple[object, ...]:
         return tuple(_sent(self, field) for field in fields_of(type(self)))
 
     def __repr__(self) -> str:
-        """Show what is set, without secrets."""
+        """Show the fields that are set, without secrets."""
         fields = fields_of(type(self))
         shown = [field for field in fields if field.repr and getattr(self, field.name) != field.default]
         values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
@@ -156,17 +145,17 @@ class TaskRequest(Request[R_co]):
 
     __slots__ = ()
 
-    promised: ClassVar[int] = 2
-    """How many clips the operation promises; fewer means that the task is not finished yet."""
-    look: ClassVar[str] = ""
-    """The path under which its tasks are looked at; that of its family unless told otherwise."""
-    is_bare: ClassVar[bool] = False
-    """True where the reply's ``data`` is the task's id itself."""
+    expected_clips: ClassVar[int] = 2
+    """How many clips the operation makes; with fewer the task is not finished yet."""
+    polled_at: ClassVar[str] = ""
+    """The path under which its tasks are polled, where it is not that of its family."""
+    id_in_data: ClassVar[bool] = False
+    """True where the response's ``data`` is the task's id itself."""
 
     @classmethod
-    def look_path(cls) -> str:
-        """Return the path under which its tasks are looked at."""
-        return cls.look or f"/{cls.family()}/task"
+    def poll_path(cls) -> str:
+        """Return the path under which its tasks are polled."""
+        return cls.polled_at or f"/{cls.family()}/task"
 
 
 def checked_item(request: object) -> TaskRequest[Any]:
@@ -187,23 +176,4 @@ def model_of(request: Request[Any]) -> str | None:
 def _sent(request: Request[Any], field: "attrs.Attribute[Any]") -> object:
     """Return a field's value, or the default that is sent for it."""
     value = getattr(request, field.name)
-    return wire_of(field).default if value is None else value
-
-
-def _put(body: dict[str, object], name: str, value: object) -> None:
-    """Set a value under a name whose dots lead into objects."""
-    head, dot, rest = name.partition(".")
-    if not dot:
-        body[head] = value
-        return
-    inner = body.setdefault(head, {})
-    assert isinstance(inner, dict)  # noqa: S101 - for the type checker: made here
-    _put(inner, rest, value)
-
-
-def dig(body: Mapping[str, object], name: str) -> object:
-    """Return the value under a name whose dots lead into objects; None when it is not there."""
-    found: object = body
-    for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+    return field_spec(field).sent_default if value is None else value

@@ -27,6 +27,7 @@
     ├── BulkStoppedError           a bulk run submits nothing more: its tasks do not end, or cannot be found
     ├── JournalError               a bulk run's journal is in use, damaged, or cannot be written
     ├── ClientClosedError          the client was closed
+    ├── UnattachedTaskError        an unpickled task was used before client.attach(task) (also a RuntimeError)
     ├── EventLoopError             called where its event loop is not (also a RuntimeError)
     └── RunClosedError             a closed run was asked to start something (also a RuntimeError)
 
@@ -69,6 +70,7 @@ __all__ = [
     "SubscriptionError",
     "TaskFailedError",
     "TaskTimeoutError",
+    "UnattachedTaskError",
     "UncertainSubmissionError",
     "UnreadableReplyError",
     "WebhookVerificationError",
@@ -470,6 +472,22 @@ class ClientClosedError(MusicAPIError):
         return (
             f"the client was closed while {self.family} task {self.task_id} was waited for; it is still running on the "
             f"server: resume it with {self.resumption} on a new client"
+        )
+
+
+@attrs.define(slots=False, repr=False)
+class UnattachedTaskError(MusicAPIError, RuntimeError):
+    """A task that was unpickled belongs to no client: ``client.attach(task)`` returns it on one."""
+
+    family: str
+    task_id: str
+    resumption: str
+    """The way to it from its id, as it is written in Python."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.family} task {self.task_id} was unpickled and belongs to no client: use client.attach(task), "
+            f"or {self.resumption}"
         )
 
 

@@ -1,6 +1,6 @@
 """The families' methods, blocking, made from the same request classes.
 
-The lists are those of ``musicapi_async.families``; a test holds them against each other.
+The lists are those of ``musicapi_async.requests``; a test holds them against each other.
 """
 
 from collections.abc import Callable

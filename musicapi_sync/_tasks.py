@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar, cast
 
 import attrs
 
@@ -13,12 +13,18 @@ import musicapi_async
 from musicapi_async import TaskRequest, TaskState
 from musicapi_async._engine import engine_of
 from musicapi_async._notices import describe_tasks
-from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError, MusicAPIError
+from musicapi_async.errors import (
+    ClientClosedError,
+    EventLoopError,
+    InvalidRequestError,
+    MusicAPIError,
+    UnattachedTaskError,
+)
 from musicapi_sync._loop_thread import View
 from musicapi_sync._notices import NOT_DELIVERED, note
 from musicapi_sync._portal import GRACE
 
-__all__ = ["Outcome", "Run", "Task", "check_process", "lives_on"]
+__all__ = ["Outcome", "Run", "Task", "check_process", "describe_pending"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -27,66 +33,105 @@ R_co = TypeVar("R_co", covariant=True)
 class Task(Generic[R_co]):
     """A task of the service, paid for, known by its ``id``.
 
-    Keep the id: it takes the task up again, from another process, next week, as ``resumption`` says. Interrupted by
-    Ctrl-C, a wait ends and the task lives on; the exception's note names it.
+    Keep the id: it resumes the task, from another process, next week, as ``resumption`` says. A task pickles, and
+    equals every other of its id and family; unpickled it belongs to no client until ``client.attach(task)``.
+    Interrupted by Ctrl-C, a wait ends and the task is still running on the server; the exception's note names it.
     """
 
-    __slots__ = ("_client", "_task", "_view", "family", "id", "uploaded")
+    __slots__ = ("__weakref__", "_client", "_task", "_view", "family", "id", "uploaded")
 
-    def __init__(self, view: View, task: musicapi_async.Task[R_co]) -> None:
+    def __init__(self, view: View | None, task: musicapi_async.Task[R_co]) -> None:
         self.id = task.id
         self.family = task.family
         self.uploaded = task.uploaded
         """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
         self._view = view
+        """None for a task that was unpickled."""
         self._task = task
-        self._client = view.client
+        self._client = None if view is None else view.client
 
     def __repr__(self) -> str:
         """Show the family and the id."""
         return repr(self._task)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare by family and id."""
+        return self._task == other._task if isinstance(other, Task) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Hash by family and id."""
+        return hash(self._task)
+
+    def __copy__(self) -> Self:
+        """Return itself: a handle of the same task, on the same client."""
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Return itself."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the operation, the id and the uploaded clip; not the client."""
+        return Task, (None, self._task)
+
     @property
     def resumption(self) -> str:
-        """How the task is taken up again, as it is written in Python."""
+        """How the task is resumed, as it is written in Python."""
         return self._task.resumption
 
-    def wait(self, timeout: float | None = 600.0) -> R_co:
+    def wait(self, timeout: float | None = 600.0, until: Literal["finished", "first", "stream"] = "finished") -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
 
-        Raises what ``musicapi_async.Task.wait`` raises.
+        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be heard.
+        See ``musicapi_async.Task.wait``, which raises the same.
         """
-        return self._view.call(lambda client, _: self._on(client).wait(timeout), lambda _: lives_on(self._task))
+        view = self._attached()
+        return view.call(
+            lambda client, _: self._on(client).wait(timeout, until), lambda _: describe_pending(self._task)
+        )
 
     def poll(self) -> TaskState[R_co]:
-        """Look once, now. A failed task is told by the state, not raised."""
-        return self._view.call(lambda client, _: self._on(client).poll(), lambda _: lives_on(self._task))
+        """Poll once, now. A failed task is reported by the state, not raised.
 
-    def updates(self) -> Generator[TaskState[R_co], None, None]:
-        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end."""
+        Raises what ``musicapi_async.Task.poll`` raises.
+        """
+        return self._attached().call(lambda client, _: self._on(client).poll(), lambda _: describe_pending(self._task))
+
+    def updates(self, interval: float = 0.0) -> Generator[TaskState[R_co], None, None]:
+        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end.
+
+        At least ``interval`` seconds pass between two states; the last one is never held back. See
+        ``musicapi_async.Task.updates``, which raises the same.
+        """
+        view = self._attached()
 
         async def start(
             client: musicapi_async.MusicAPI, _: object
         ) -> tuple[musicapi_async.MusicAPI, AsyncGenerator[TaskState[R_co], None]]:
-            return client, self._on(client).updates()
+            return client, self._on(client).updates(interval)
 
         async def step(client: musicapi_async.MusicAPI, _: object) -> TaskState[R_co] | None:
             # Not the task's client: in a child of this process the task may have moved to another one since.
             check_process(client, begun_on)
             return await anext(states, None)
 
-        begun_on, states = self._view.call(start)
+        begun_on, states = view.call(start)
         try:
             while True:
-                state = self._view.call(step, lambda _: lives_on(self._task))
+                state = view.call(step, lambda _: describe_pending(self._task))
                 if state is None:
                     return
                 yield state
         finally:
-            # Also after a break, so that nobody looks for a caller who has left. Where no call is possible (the client
+            # Also after a break, so that the task is not polled for nothing. Where no call is possible (the client
             # is closed, or the generator is collected on the loop's own thread), the loop closes what is dropped.
             with contextlib.suppress(ClientClosedError, RuntimeError):
-                self._view.call(lambda *_: states.aclose())
+                view.call(lambda *_: states.aclose())
+
+    def _attached(self) -> View:
+        if self._view is None:
+            raise UnattachedTaskError(self.family, self.id, self.resumption)
+        return self._view
 
     def _on(self, client: musicapi_async.MusicAPI) -> musicapi_async.Task[R_co]:
         """Return the async task, on this client: after a fork it is another one than the task came from."""
@@ -98,7 +143,7 @@ class Task(Generic[R_co]):
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[R_co]):
-    """What became of one request of a run.
+    """The outcome of one request of a run.
 
     Either ``result`` or ``error`` is set; ``task`` is None when the request was never accepted.
     """
@@ -108,15 +153,21 @@ class Outcome(Generic[R_co]):
     result: R_co | None = None
     error: MusicAPIError | None = None
 
+    def unwrap(self) -> R_co:
+        """Return the result, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return cast("R_co", self.result)
+
 
 class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``for outcome in client.run(requests, in_flight=50)``.
 
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source in the caller's thread, and
-    only while the next outcome is waited for: leaving the loop stops the taking. A request taken before may still wait
-    for a retry and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not returned is in
-    ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when the outcome
-    of every task that was started has been returned.
+    only while the next outcome is asked for: leaving the loop stops the taking. A request taken before may still
+    wait for a repetition and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not handed
+    over is in ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when
+    every task that was started has been returned.
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
@@ -137,9 +188,13 @@ class Run(Generic[R]):
         self._named: set[str] = set()
         """The ids of tasks that were returned, or named where the run was interrupted."""
 
+    def __repr__(self) -> str:
+        """Show its room and how far it is."""
+        return repr(self._run)
+
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are paid for and running, or whose outcome was not returned yet; also after the closing."""
+        """The tasks that are still running, or whose outcome was not returned yet; also after the closing."""
         return tuple(Task(self._view, task) for task in self._run.tasks)
 
     @property
@@ -196,7 +251,7 @@ class Run(Generic[R]):
             self._view.loop.end_run(run)
 
     def close(self) -> None:
-        """Stop: nothing more is started, waiting ends. Tasks that are not finished are still running on the server."""
+        """Stop: nothing more is started, waiting ends. Unfinished tasks are still running on the server."""
         self._close(None)
 
     def _close(self, timeout: float | None) -> None:
@@ -217,7 +272,7 @@ class Run(Generic[R]):
                 self._exhausted = True
             except ClientClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - raised once the outcome of all that was started is returned
+            except Exception as error:  # noqa: BLE001 - raised once all that was started is returned
                 self._exhausted = True
                 self._source_error, self._source_traceback = error, error.__traceback__
             except BaseException as interruption:
@@ -225,7 +280,7 @@ class Run(Generic[R]):
                 raise
 
     def _stop(self, taken: object) -> str | None:
-        """End the run that was interrupted, and say what it leaves at the service; ``taken`` was not returned."""
+        """End the run that was interrupted, and return what it leaves at the service; ``taken`` was not returned."""
         last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
         try:
             with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
@@ -237,9 +292,9 @@ class Run(Generic[R]):
         return self._what_is_left(last)
 
     def _what_is_left(self, last: musicapi_async.Task[Any] | None = None) -> str | None:
-        """Say which tasks are paid for, and neither returned nor named before."""
-        unreturned = (*self._run.tasks, last) if last is not None else self._run.tasks
-        left = {task.id: task for task in unreturned if task.id not in self._named}
+        """Return which tasks are paid for, and neither returned nor named before."""
+        pending = (*self._run.tasks, last) if last is not None else self._run.tasks
+        left = {task.id: task for task in pending if task.id not in self._named}
         self._named.update(left)
         if not left:
             return None
@@ -262,6 +317,6 @@ def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | 
         )
 
 
-def lives_on(task: musicapi_async.Task[Any]) -> str:
-    """Say that a task goes on without us."""
-    return task._still_running()
+def describe_pending(task: musicapi_async.Task[Any]) -> str:
+    """Return a sentence on a task that is still running, and how it is resumed."""
+    return task._describe_pending()

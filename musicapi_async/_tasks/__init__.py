@@ -1,1 +1,1 @@
-"""Tasks of the service: their states, waiting for them, and the one clock that looks."""
+"""Tasks of the service: submissions, waiting, runs, and the poller behind them."""

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Container, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Container, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, NoReturn, Protocol, Self, TypeVar, cast
 
 import attrs
 
@@ -28,15 +28,15 @@ __all__ = ["Background", "Outcome", "Run"]
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-ANSWERS: Final = 0.05
-"""Seconds between two looks at whether a paid request was answered, when a run is closed."""
-HAND_OVER: Final = 1.0
-"""Seconds that the workers of a closing client have to hand over what they know."""
+RESPONSE_CHECK: Final = 0.05
+"""Seconds between two checks of whether a paid request was answered, when a run is closed."""
+WORKER_END: Final = 1.0
+"""Seconds that the workers of a closing client have to return what they know."""
 
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[R_co]):
-    """What became of one request of a run.
+    """The outcome of one request of a run.
 
     Either ``result`` or ``error`` is set; ``task`` is None when the request was never accepted.
     """
@@ -46,11 +46,17 @@ class Outcome(Generic[R_co]):
     result: R_co | None = None
     error: MusicAPIError | None = None
 
+    def unwrap(self) -> R_co:
+        """Return the result, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return cast("R_co", self.result)
+
 
 class Client(Protocol):
-    """What a run needs of its client."""
+    """The part of a client that a run uses."""
 
-    async def submit(self, request: TaskRequest[R], /) -> Task[R]:
+    def submit(self, request: TaskRequest[R], /) -> Awaitable[Task[R]]:
         """Start a task."""
         ...
 
@@ -59,9 +65,9 @@ class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``async for outcome in client.run(requests, in_flight=50)``.
 
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source one by one, and only while
-    somebody asks for the next outcome: leaving the loop stops the taking. A request taken before may still wait for a
-    repetition and be sent: ``aclose()`` stops that too. What was paid for and not handed over is in ``tasks``.
-    An error of the source, or ClientClosedError, is raised when every task that was started has been handed over.
+    the next outcome is asked for: leaving the loop stops the taking. A request taken before may still wait for a retry
+    and be sent: ``aclose()`` stops that too. What was paid for and not returned is in ``tasks``. An error of the
+    source, or ClientClosedError, is raised when every task that was started has been returned.
     """
 
     def __init__(
@@ -84,15 +90,21 @@ class Run(Generic[R]):
         self._changed = asyncio.Event()
         self._source = _Source(requests, self._changed, background)
         self._workers: set[asyncio.Task[None]] = set()
-        self._alive: dict[str, Task[R]] = {}
+        self._pending: dict[str, Task[R]] = {}
         self._is_closed = False
         self._finished: deque[Outcome[R]] = deque()
 
+    def __repr__(self) -> str:
+        """Show its room and how far it is."""
+        state = ", closed" if self._is_closed else ""
+        running, finished = len(self._workers), len(self._finished)
+        return f"<Run in_flight={self._in_flight}: {running} running, {finished} finished{state}>"
+
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are paid for and alive, or whose outcome was not handed over yet."""
+        """The tasks that are paid for and still running, or whose outcome was not returned yet."""
         waiting = {outcome.task.id: outcome.task for outcome in self._finished if outcome.task is not None}
-        return tuple({**self._alive, **waiting}.values())
+        return tuple({**self._pending, **waiting}.values())
 
     @property
     def has_room(self) -> bool:
@@ -110,7 +122,7 @@ class Run(Generic[R]):
         for group in (self._workers, self._background.workers):
             group.add(worker)
             worker.add_done_callback(group.discard)
-        # Also of one that was cancelled before its first step whoever asks must hear.
+        # Also for one that was cancelled before its first step.
         worker.add_done_callback(lambda _: self._changed.set())
 
     async def next(self) -> Outcome[R] | None:
@@ -146,9 +158,9 @@ class Run(Generic[R]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Stop: nothing more is started, waiting ends; what is being paid for gets its answer.
+        """Stop: nothing more is started, waiting ends; paid requests in flight get their responses.
 
-        Tasks that are not finished are still running on the server; ``tasks`` still names them.
+        Unfinished tasks are still running on the server; ``tasks`` still names them.
         """
         self._is_closed = True
         await complete(self._close(asyncio.current_task()))
@@ -169,13 +181,13 @@ class Run(Generic[R]):
         outcome: Outcome[R] | None = None
         try:
             task = await self._client.submit(request)
-            self._alive[task.id] = task
+            self._pending[task.id] = task
             self._background.undelivered[task.id] = task.resumption
             if self._is_closed:
                 return
             outcome = Outcome(request=request, task=task, result=await task.wait(self._timeout))
         except ClientClosedError as error:
-            # Nothing more can be started; of what was accepted the id is handed over.
+            # Nothing more can be started; of what was accepted the id is returned.
             self._source.stop(error)
             outcome = None if task is None else Outcome(request=request, task=task, error=error)
         except EventLoopError as error:
@@ -183,18 +195,18 @@ class Run(Generic[R]):
             self._source.stop(error)
         except MusicAPIError as error:
             outcome = Outcome(request=request, task=task, error=error)
-        except Exception as error:  # noqa: BLE001 - raised to whoever asks for the next outcome
+        except Exception as error:  # noqa: BLE001 - raised where the next outcome is asked for
             self._source.stop(error)
             outcome = None
         finally:
-            # Here, not in a callback: whoever is woken now must find the room.
+            # Here, not in a callback: the caller that is woken now must find the room.
             self._workers -= {asyncio.current_task()}
             self._changed.set()
         if outcome is not None:
             self._finished.append(outcome)
-            # A task we only stopped waiting for is alive, and must stay known by its id.
+            # A task that is only not waited for any more is still running, and must stay known by its id.
             if task is not None and (outcome.error is None or isinstance(outcome.error, TaskFailedError)):
-                self._alive.pop(task.id, None)
+                self._pending.pop(task.id, None)
             if task is not None and isinstance(outcome.error, TaskFailedError):
                 self._background.undelivered.pop(task.id, None)
 
@@ -207,7 +219,7 @@ def _check_source(requests: object) -> None:
 
 @attrs.define(eq=False)
 class Background:
-    """What the runs of a client have under way: ended with the client."""
+    """The work in progress of a client's runs: ended with the client."""
 
     in_the_air: Mapping[asyncio.Task[Any], object]
     """The tasks whose paid request is in flight."""
@@ -227,7 +239,7 @@ class Background:
             source.stop(ClientClosedError())
             await source.aclose(closer)
         if self.workers:
-            _, stuck = await asyncio.wait(self.workers, timeout=HAND_OVER)
+            _, stuck = await asyncio.wait(self.workers, timeout=WORKER_END)
             for worker in stuck:
                 worker.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)
@@ -239,16 +251,16 @@ class Background:
         log_tasks(left, "finished, and their outcome was not returned")
 
     async def answered(self, sender: asyncio.Task[Any]) -> None:
-        """Return when the sender has no paid request in the air."""
+        """Return when the sender has no paid request in flight."""
         while sender in self.in_the_air:
-            await asyncio.wait({sender}, timeout=ANSWERS)
+            await asyncio.wait({sender}, timeout=RESPONSE_CHECK)
 
     async def stop(self, workers: set[asyncio.Task[None]]) -> None:
-        """Cancel workers, but none while its paid request is in the air: the answer names what was paid for."""
+        """Cancel workers, but none while its paid request is in flight: the response names what was paid for."""
         while workers:
             for worker in workers - self.in_the_air.keys():
                 worker.cancel()
-            await asyncio.wait(workers, timeout=ANSWERS)
+            await asyncio.wait(workers, timeout=RESPONSE_CHECK)
 
 
 class _Source(Generic[R]):
@@ -288,7 +300,7 @@ class _Source(Generic[R]):
             return checked_item(next(self._requests))
         except StopIteration:
             self._exhausted = True
-        except Exception as error:  # noqa: BLE001 - raised once all that was started is handed over
+        except Exception as error:  # noqa: BLE001 - raised once all that was started is returned
             self.stop(error)
         return None
 
@@ -336,6 +348,6 @@ class _Source(Generic[R]):
             self._exhausted = True
             self._background.sources.discard(self)
             self._changed.set()
-            # Whoever opens a source closes it, also when it was left in the middle.
+            # A source is closed where it was opened, also when it was left in the middle.
             if isinstance(requests, AsyncGenerator):
                 await requests.aclose()

@@ -1,4 +1,4 @@
-"""What one look at a task tells: pure (contract, decisions 7 to 10)."""
+"""The state of a task, read from the response to one poll; and the rule by which it is read. No I/O."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar, cast
@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import attrs
 
 from musicapi_async._request import TaskRequest
-from musicapi_async._tasks.shapes import Seen, Status, see
+from musicapi_async._tasks.progress import Status, TaskProgress, Until, parse_progress, ready_part
 from musicapi_async._transport.decoding import (
     NOT_READY,
     REFUND_KEYS,
@@ -23,7 +23,7 @@ from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
 from musicapi_async.wire.json import read_json
 
-__all__ = ["Status", "TaskRule", "TaskState", "read_state", "settled"]
+__all__ = ["Status", "TaskRule", "TaskState", "Until", "progress_of", "read_state", "ready_result", "settled"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -33,24 +33,24 @@ FAILURE_WORDS: Final = frozenset({"FAILED", "FAILURE"})
 INNER_FAILURE_WORDS: Final = FAILURE_WORDS | {"ERROR"}
 INNER: Final = ("data", "handledData")
 NOTHING: Final[Mapping[str, object]] = {}
-NOTHING_SEEN: Final = Seen("waiting")
+NO_PROGRESS: Final = TaskProgress("waiting")
 REST: Final = frozenset({"status", *REFUND_KEYS, "data", "handledData"})
-TELLING: Final = REST - {"data"} | {"type", "error", "detail", "msg"}
-"""Where a look can tell of a failure, besides its message and its data."""
+REPORTING: Final = REST - {"data"} | {"type", "error", "detail", "msg"}
+"""The keys under which a response can report a failure, besides its message and its data."""
 QUIET: Final = (None, "success")
 FAILED_BY_TIMEOUT: Final = "task failed due to timeout"
 
 
 @attrs.frozen(kw_only=True)
 class TaskState(Generic[R_co]):
-    """One look at a task.
+    """The state of a task at one poll.
 
     - ``status``: ``waiting`` (nothing to see yet), ``running`` (there are clips, not all done), ``incomplete`` (all
-      that is there is done, but fewer clips than promised, or one without its file: worth a few more looks),
+      that is there is done, but fewer clips than expected, or one without its file: worth a few more polls),
       ``finished``, ``failed``.
     - ``clips``: what is there now, running clips with their ``stream_url`` included.
-    - ``result``: set when finished; when incomplete, what would be handed over.
-    - ``error``: set when failed. ``raw``: the service's reply.
+    - ``result``: set when finished; when incomplete, what would be returned.
+    - ``error``: set when failed. ``raw``: the service's response.
     """
 
     task_id: str
@@ -58,11 +58,11 @@ class TaskState(Generic[R_co]):
     status: Status
     error: TaskFailedError | None = None
     _raw: Mapping[str, object] | bytes = attrs.field(factory=dict, repr=False, hash=False, alias="raw")
-    _seen: Seen = attrs.field(default=NOTHING_SEEN, repr=False, eq=False, alias="seen")
+    _progress: TaskProgress = attrs.field(default=NO_PROGRESS, repr=False, eq=False, alias="progress")
 
     @property
     def raw(self) -> Mapping[str, object]:
-        """The service's reply."""
+        """The service's response."""
         if not isinstance(self._raw, bytes):
             return self._raw
         # It is kept as it came: read into objects it takes four times the room.
@@ -71,89 +71,100 @@ class TaskState(Generic[R_co]):
 
     @property
     def clips(self) -> tuple[Clip, ...]:
-        """What is there of the clips."""
-        return self._seen.clips
+        """The clips so far."""
+        return self._progress.clips
 
     @property
     def result(self) -> R_co | None:
         """What the task made."""
         is_there = self.error is None and self.status in {"incomplete", "finished"}
-        return cast("R_co | None", self._seen.result) if is_there else None
+        return cast("R_co | None", self._progress.result) if is_there else None
 
     @property
     def is_done(self) -> bool:
-        """True when the service will not go on with this task."""
+        """True when the service will not change this task any more."""
         return self.status in {"finished", "failed"}
 
 
 @attrs.frozen
 class TaskRule(Generic[R_co]):
-    """How tasks of an operation are looked at: for how many clips of what, where, and what to use instead of it."""
+    """How the tasks of an operation are polled and read, and what to use instead where it is retired."""
 
     family: str
-    promised: int
-    result: "type[Any]"
-    look: str
-    instead: str
-    called: str
-    """The request class as users write it."""
+    operation: "type[TaskRequest[R_co]] | None"
+    """The request class; None for songs of whatever operation, which can be named but not polled."""
+    expected_clips: int
+    result_type: "type[Any]"
+    poll_path: str
+    replacement: str
 
     @classmethod
-    def of(cls, request: type[TaskRequest[R_co]]) -> "TaskRule[R_co]":
+    def of(cls, operation: type[TaskRequest[R_co]]) -> "TaskRule[R_co]":
         """Return the rule of an operation; its tasks share it."""
-        rule = _rules.get(request)
+        rule = _rules.get(operation)
         if rule is None:
-            family = request.family()
-            called = f"{family}.{request.__name__}"
-            rule = cls(family, request.promised, request.result, request.look_path(), request.instead, called)
-            _rules[request] = rule
+            expected, result_type, replacement = operation.expected_clips, operation.result, operation.replacement
+            rule = cls(operation.family(), operation, expected, result_type, operation.poll_path(), replacement)
+            _rules[operation] = rule
         return cast("TaskRule[R_co]", rule)
 
     @classmethod
     def of_songs(cls, family: str) -> "TaskRule[Any]":
         """Return the rule of a family's songs, whatever operation they come from: it resumes them."""
-        return cls(family, 0, Songs, "", "", "")
+        return cls(family, None, 0, Songs, "", "")
 
     def resumption(self, task_id: str) -> str:
-        """Write how a task is taken up again."""
-        if self.result is Songs:
+        """Return how a task is resumed, as it is written in Python."""
+        if self.operation is None or self.result_type is Songs:
             return f"client.{self.family}.task({task_id!r})"
-        return f"client.resume({self.called}, {task_id!r})"
+        return f"client.resume({self.family}.{self.operation.__name__}, {task_id!r})"
 
 
 _rules: Final[dict[type[TaskRequest[Any]], TaskRule[Any]]] = {}
 
 
 def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Response) -> TaskState[R_co]:
-    """Read a look's reply.
+    """Read the response to a poll.
 
-    Raises the typed error of a reply that tells nothing about the task: a bare 5xx, an unknown id, no JSON.
+    Raises the typed error of a response that says nothing about the task: a bare 5xx, an unknown id, no JSON.
     """
     parsed = read_body(reply)
-    told = parsed if isinstance(parsed, dict) else {"error": parsed or start_of(reply)}
-    if failure := _failure_in(task_id, rule.family, reply.status, told):
-        return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=told)
-    body = told if reply.status == NOT_READY else read_object(attempted, reply, parsed)
-    if rule.result is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
+    reported = parsed if isinstance(parsed, dict) else {"error": parsed or start_of(reply)}
+    if failure := _failure_in(task_id, rule.family, reply.status, reported):
+        return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=reported)
+    body = reported if reply.status == NOT_READY else read_object(attempted, reply, parsed)
+    if rule.result_type is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
         message = f"{rule.family} task {task_id} made a voice: client.resume(sonic.CreateVoice, {task_id!r})"
         raise InvalidRequestError(message, "task_id", task_id, "a task of songs")
-    seen = NOTHING_SEEN if is_not_ready(reply, body) else see(rule.result, rule.promised, body, reply.content)
+    progress = NO_PROGRESS
+    if not is_not_ready(reply, body):
+        progress = parse_progress(rule.result_type, rule.expected_clips, body, reply.content)
     state: TaskState[R_co] = TaskState(
-        task_id=task_id, family=rule.family, status=seen.status, raw=reply.content, seen=seen
+        task_id=task_id, family=rule.family, status=progress.status, raw=reply.content, progress=progress
     )
-    return _or_failed(state, body) if seen.status in {"incomplete", "finished"} else state
+    return _or_failed(state, body) if progress.status in {"incomplete", "finished"} else state
+
+
+def progress_of(state: TaskState[Any]) -> TaskProgress:
+    """Return the progress that a state was read from."""
+    return state._progress
+
+
+def ready_result(state: TaskState[R_co], until: Until) -> R_co | None:
+    """Return the part of an unfinished result that a wait ends with; None when there is none yet."""
+    return cast("R_co | None", ready_part(state._progress, until))
 
 
 def settled(state: TaskState[R_co]) -> TaskState[R_co]:
-    """Take a state as final that nothing more will come of: hand over what is there."""
-    if state._seen.grace is None:
+    """Return a state that will not change any more as the final one, with the result so far."""
+    if state._progress.grace is None:
         return state
     status: Status = "failed" if state.error else "finished"
     return attrs.evolve(state, status=status)
 
 
 def _or_failed(state: TaskState[R], body: Mapping[str, object]) -> TaskState[R]:
-    """Return the state; where every clip failed, the failure (decision 9)."""
+    """Return the state; where every clip failed, the failure."""
     if not state.clips or any(clip.state != FAILED for clip in state.clips):
         return state
     reason = next((clip.error for clip in state.clips if clip.error), "every clip failed")
@@ -163,28 +174,28 @@ def _or_failed(state: TaskState[R], body: Mapping[str, object]) -> TaskState[R]:
 
 
 def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, object]) -> TaskFailedError | None:
-    """Find the service's word that it gave up, in a body of any status."""
-    kind = body.get("type")
-    # Most looks need not be searched.
-    if kind == "not_ready" and REST.isdisjoint(body):
+    """Return the failure that a body of any status reports; None when it reports none."""
+    error_type = body.get("type")
+    # Most responses need not be searched.
+    if error_type == "not_ready" and REST.isdisjoint(body):
         return None
-    if TELLING.isdisjoint(body) and body.get("message") in QUIET and not isinstance(body.get("data"), dict):
+    if REPORTING.isdisjoint(body) and body.get("message") in QUIET and not isinstance(body.get("data"), dict):
         return None
     message = message_in(body)
-    # Studio tells of its task inside, under one of two names.
+    # Studio reports its task inside, under one of two names.
     inside = next((inner for name in INNER if isinstance(inner := body.get(name), dict) and inner), NOTHING)
-    is_type = isinstance(kind, str) and kind in FAILURE_TYPES
+    is_known = isinstance(error_type, str) and error_type in FAILURE_TYPES
     timed_out = message is not None and message[:4].lower() == "task" and message.lower().startswith(FAILED_BY_TIMEOUT)
     fail_reason = inside.get("fail_reason")
     # Outside, "error" is also what a gateway says of itself.
-    by_word = _word(body) in FAILURE_WORDS or _word(inside) in INNER_FAILURE_WORDS
-    if not (is_type or timed_out or by_word or fail_reason or is_refunded(body)):
+    has_failed = _status_in(body) in FAILURE_WORDS or _status_in(inside) in INNER_FAILURE_WORDS
+    if not (is_known or timed_out or has_failed or fail_reason or is_refunded(body)):
         return None
-    error_type = str(kind) if is_type else "timeout" if timed_out else "failed"
+    shown_type = str(error_type) if is_known else "timeout" if timed_out else "failed"
     reason = (str(fail_reason) if fail_reason else None) or message_in(inside) or message or "it gave no reason"
-    return TaskFailedError(family, task_id, reason, error_type, read_refund(body, reason), status, body)
+    return TaskFailedError(family, task_id, reason, shown_type, read_refund(body, reason), status, body)
 
 
-def _word(place: Mapping[str, object]) -> str:
-    word = place.get("status")
-    return word.upper() if isinstance(word, str) else ""
+def _status_in(body: Mapping[str, object]) -> str:
+    status = body.get("status")
+    return status.upper() if isinstance(status, str) else ""

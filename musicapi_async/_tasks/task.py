@@ -1,54 +1,40 @@
-"""A paid task: its id, looking at it, waiting for it."""
+"""A paid task: a handle of the poller's entry, with its id and the ways to wait for it."""
 
 import asyncio
 import math
-import re
 from collections.abc import AsyncGenerator
-from typing import Final, Generic, TypeVar, cast
-from urllib.parse import quote
+from typing import Any, Final, Generic, Self, TypeVar, cast, get_args
 
 from musicapi_async._arguments import is_amount, wrong_argument
-from musicapi_async._request import GET
+from musicapi_async._request import TaskRequest
+from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
-from musicapi_async._tasks.state import TaskRule, TaskState, read_state
+from musicapi_async._tasks.schedule import TaskUpdate
+from musicapi_async._tasks.state import TaskRule, TaskState, Until, ready_result
 from musicapi_async._tasks.unfinished import fresh
-from musicapi_async._tasks.watch import News, Watch
-from musicapi_async._transport.caller import Call, Caller
+from musicapi_async._transport.caller import Caller
 from musicapi_async._transport.decoding import is_id
-from musicapi_async.errors import InvalidRequestError, TaskTimeoutError
-from musicapi_async.results import Clip, UploadedClip
-from musicapi_async.results.clip import SUCCEEDED
+from musicapi_async.errors import InvalidRequestError, TaskTimeoutError, UnattachedTaskError
+from musicapi_async.results import UploadedClip
 
-__all__ = ["Task", "check_timeout", "checked_task_id"]
+__all__ = ["Task", "check_timeout", "check_wait", "checked_task_id", "entry_of"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-# Quoting costs as much as the rest of building a look; the service's own ids need none.
-PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 ENDLESS: Final = 1e9
 """Seconds, thirty years, beyond which a wait has no end."""
+UNTIL: Final = get_args(Until)
 
 
 class Task(Generic[R_co]):
     """A task of the service, paid for, known by its ``id``.
 
-    Keep the id: it takes the task up again, from another process, next week, as ``resumption`` says.
+    Keep the id: it resumes the task, from another process, next week, as ``resumption`` says. A task pickles, and
+    equals every other of its id and family; unpickled it belongs to no client until ``client.attach(task)``.
     """
 
-    __slots__ = (
-        "_accepted_at",
-        "_caller",
-        "_clips",
-        "_end",
-        "_kind",
-        "_poller",
-        "_rule",
-        "_watch",
-        "family",
-        "id",
-        "uploaded",
-    )
+    __slots__ = ("__weakref__", "_entry", "_poller", "uploaded")
 
     def __init__(
         self,
@@ -61,191 +47,236 @@ class Task(Generic[R_co]):
         accepted_at: float | None = None,
         uploaded: UploadedClip | None = None,
     ) -> None:
-        self.id = checked_task_id(task_id)
-        self.family = rule.family
+        self._entry = Entry(checked_task_id(task_id), rule, caller, kind, accepted_at)
+        self._poller: Poller | None = poller
         self.uploaded = uploaded
         """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
-        self._accepted_at = accepted_at
-        """When it was accepted, by the event loop's clock; None for a task taken up from its id."""
-        self._kind = kind
-        """What started it, for the schedule that learns: tasks of a kind take about as long."""
-        self._rule = rule
-        self._caller = caller
-        self._poller = poller
-        self._end: TaskState[R_co] | None = None
-        self._watch: Watch | None = None
-        """What the poller knows of it."""
-        self._clips: tuple[Clip, ...] = ()
-        """The clips of it that were finished when it was last polled."""
         caller.activity.record_tasks(self.id)
+
+    @property
+    def id(self) -> str:
+        """The id that the service gave it."""
+        return self._entry.id
+
+    @property
+    def family(self) -> str:
+        """The family of the operation that started it, such as ``sonic``."""
+        return self._entry.rule.family
+
+    @property
+    def resumption(self) -> str:
+        """How the task is resumed, as it is written in Python."""
+        return self._entry.resumption
 
     def __repr__(self) -> str:
         """Show the family and the id."""
         return f"Task(family={self.family!r}, id={self.id!r})"
 
-    @property
-    def resumption(self) -> str:
-        """How the task is taken up again, as it is written in Python."""
-        return self._rule.resumption(self.id)
+    def __eq__(self, other: object) -> bool:
+        """Compare by family and id."""
+        return (self.family, self.id) == (other.family, other.id) if isinstance(other, Task) else NotImplemented
 
-    async def wait(self, timeout: float | None = 600.0) -> R_co:
+    def __hash__(self) -> int:
+        """Hash by family and id."""
+        return hash((self.family, self.id))
+
+    def __copy__(self) -> Self:
+        """Return itself: a handle of the same task, on the same client."""
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Return itself."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the operation, the id and the uploaded clip; not the client."""
+        return _unattached, (self._entry.rule.operation, self.id, self.uploaded)
+
+    async def wait(self, timeout: float | None = 600.0, until: Until = "finished") -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
 
-        A wait that times out or is cancelled leaves the task alive: wait again, or take it up later from its id. One
-        whose time is up before the first look was due looks before it ends; ``timeout=0`` is one look.
+        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be heard
+        (its ``stream_url``, or ``audio_url``): the result holds the clips for which that is so by then. The task is
+        polled at least every five seconds for that, unless ``poll_interval`` is set, and is still running on the server
+        afterwards: wait again for the rest. A result without clips, such as a voice, is waited for to its end.
 
-        What ends it otherwise (Ctrl-C, ``asyncio.timeout``) gets a note that names the task.
+        A wait that times out or is cancelled leaves the task running: wait again, or resume it later from its id. One
+        whose time is up before the first poll was due polls before it ends; ``timeout=0`` is one poll.
+
+        Whatever else ends it (Ctrl-C, ``asyncio.timeout``) gets a note that names the task.
 
         Raises TaskFailedError when the service gives up, TaskTimeoutError when the time is up, with the clips that are
-        finished, ClientClosedError when the client is closed meanwhile, and the error of polls that keep failing.
+        finished, ClientClosedError when the client is closed meanwhile, UnattachedTaskError for a task that was
+        unpickled, InvalidRequestError for a wrong argument, and the error of polls that keep failing.
         """
-        check_timeout(timeout)
-        state = self._end
-        if state is None:
-            # Not in a coroutine of its own: that would be a quarter KiB more for each of thousands that wait.
-            waiter: _Waiter[R_co] = _Waiter(self, timeout)
-            self._poller.listen(self, waiter)
-            try:
-                state = await waiter.end
-            except asyncio.CancelledError as end:
-                end.add_note(self._still_running())
-                raise
-            finally:
-                self._poller.stop_listening(self, waiter)
-                waiter.leave()
-            self._note_end(state)
-        if state.error is not None:
-            raise fresh(state.error)
-        # A finished state always carries its result.
-        return cast("R_co", state.result)
-
-    async def poll(self) -> TaskState[R_co]:
-        """Look once, now. A failed task is told by the state, not raised."""
+        check_wait(timeout, until)
+        poller, entry = self._attached(), self._entry
+        if entry.end is not None:
+            return cast("R_co", _result_of(entry.end))
+        # Not in a coroutine of its own: that would be a quarter KiB more for each of thousands that wait.
+        waiter: _Waiter[R_co] = _Waiter(entry, timeout, until)
+        poller.subscribe(entry, waiter)
         try:
-            return await self._poller.look(self)
+            return await waiter.result
         except asyncio.CancelledError as end:
-            end.add_note(self._still_running())
-            raise
-
-    async def updates(self) -> AsyncGenerator[TaskState[R_co], None]:
-        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end."""
-        if self._end is not None:
-            yield self._end
-            return
-        inbox: _Inbox[R_co] = _Inbox()
-        last: TaskState[R_co] | None = None
-        self._poller.listen(self, inbox)
-        try:
-            while last is None or not last.is_done:
-                for news in await inbox.take():
-                    if isinstance(news, BaseException):
-                        raise fresh(news)
-                    if news != last:
-                        yield news
-                    last = news
-            self._note_end(last)
-        except asyncio.CancelledError as end:
-            end.add_note(self._still_running())
+            end.add_note(self._describe_pending())
             raise
         finally:
-            self._poller.stop_listening(self, inbox)
+            poller.unsubscribe(entry, waiter)
+            waiter.leave()
 
-    async def _look(self, *, is_retried: bool = True) -> TaskState[R_co]:
-        """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
-        task_id = self.id if PLAIN_ID.fullmatch(self.id) else quote(self.id, safe="")
-        rule = self._rule
-        call = Call(method=GET, path=f"{rule.look}/{task_id}", is_retried=is_retried, replacement=rule.instead)
-        state = await self._caller.send(call, lambda reply: read_state(self.id, self._rule, call.attempted, reply))
-        if state.is_done:
-            self._note_end(state)
-        else:
-            self._clips = tuple(clip for clip in state.clips if clip.state == SUCCEEDED)
-            self._poller.unfinished.add(self.id, self._rule)
-        return state
+    async def poll(self) -> TaskState[R_co]:
+        """Poll once, now. A failed task is reported by the state, not raised.
 
-    def _still_running(self) -> str:
+        Raises UnattachedTaskError for a task that was unpickled, and the typed error of a poll that fails.
+        """
+        try:
+            return await self._attached().poll(self._entry)
+        except asyncio.CancelledError as end:
+            end.add_note(self._describe_pending())
+            raise
+
+    async def updates(self, interval: float = 0.0) -> AsyncGenerator[TaskState[R_co], None]:
+        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end.
+
+        At least ``interval`` seconds pass between two states; changes in between are left out. The last state is never
+        held back. How often the task is polled does not depend on it.
+
+        Raises UnattachedTaskError for a task that was unpickled, InvalidRequestError for an interval that is no number
+        of at least 0, and the error of polls that keep failing.
+        """
+        if not is_amount(interval):
+            message = f"interval is {interval!r}; it must be a number of seconds, at least 0"
+            raise InvalidRequestError(message, "interval", interval, ">= 0")
+        poller, entry = self._attached(), self._entry
+        if entry.end is not None:
+            yield entry.end
+            return
+        inbox = _Inbox(interval)
+        last: TaskState[R_co] | None = None
+        poller.subscribe(entry, inbox)
+        try:
+            while last is None or not last.is_done:
+                for update in await inbox.take():
+                    if isinstance(update, BaseException):
+                        raise fresh(update)
+                    if update != last:
+                        yield update
+                    last = update
+        except asyncio.CancelledError as end:
+            end.add_note(self._describe_pending())
+            raise
+        finally:
+            poller.unsubscribe(entry, inbox)
+            inbox.close()
+
+    def _attached(self) -> Poller:
+        if self._poller is None:
+            raise UnattachedTaskError(self.family, self.id, self.resumption)
+        return self._poller
+
+    def _describe_pending(self) -> str:
         """Return what must be known of a task that is left: that it is paid for, and how it is resumed."""
         uploaded = f"; the audio was uploaded as clip {self.uploaded.clip_id}" if self.uploaded else ""
-        return (
-            f"{self.family} task {self.id} is paid for and still running on the server: "
-            f"resume it with {self.resumption}{uploaded}"
-        )
+        return f"{self._entry} is paid for and still running on the server: resume it with {self.resumption}{uploaded}"
 
-    def _note_end(self, state: TaskState[R_co]) -> None:
-        # It will give no credits back any more: who looks into an uncertain request wants to know.
-        self._caller.activity.record_end(self.id, is_failed=state.error is not None)
-        self._poller.unfinished.end(self.id)
-        self._clips = ()
-        self._end = state
+
+def entry_of(task: Task[Any]) -> Entry:
+    """Return the poller's record of a task; for this package."""
+    return task._entry  # noqa: SLF001 - users are not meant to see it
 
 
 class _Waiter(Generic[R]):
-    """Waits for the end of a task, until a deadline."""
+    """Waits for the end of a task, or for what comes before, until a deadline."""
 
-    __slots__ = ("_last_seen", "_task", "came_at", "deadline", "end")
+    __slots__ = ("_entry", "_last_seen", "_until", "deadline", "is_early", "result", "since")
 
-    def __init__(self, task: Task[R], timeout: float | None) -> None:
+    def __init__(self, entry: Entry, timeout: float | None, until: Until) -> None:
         loop = asyncio.get_running_loop()
-        self.end: asyncio.Future[TaskState[R]] = loop.create_future()
-        self._task = task
-        self.came_at = loop.time()
+        self.result: asyncio.Future[R] = loop.create_future()
+        self.since = loop.time()
+        self.deadline = math.inf if timeout is None or timeout > ENDLESS else self.since + timeout
+        self.is_early = until != "finished"
+        self._until: Until = until
+        self._entry = entry
         self._last_seen: str | None = None
-        self.deadline = math.inf if timeout is None or timeout > ENDLESS else self.came_at + timeout
 
-    def hear(self, news: News) -> None:
-        """Remember what was last seen; the end ends the waiting."""
-        if self.end.done():
+    def notify(self, update: TaskUpdate) -> None:
+        """End the wait with a result or an error, or remember how far the task is."""
+        if self.result.done():
             return
-        if isinstance(news, BaseException):
+        if isinstance(update, BaseException):
             # Each waiter raises an error of its own.
-            self.end.set_exception(fresh(news))
-        elif news.is_done:
-            self.end.set_result(news)
+            self.result.set_exception(fresh(update))
+        elif update.is_done and update.error is not None:
+            self.result.set_exception(fresh(update.error))
+        elif (result := update.result if update.is_done else ready_result(update, self._until)) is not None:
+            self.result.set_result(result)
         else:
-            self._last_seen = news.status
+            self._last_seen = update.status
 
     def leave(self) -> None:
-        """Look at what was heard: cancelled in the moment of an error, nobody else would."""
-        if self.end.done() and not self.end.cancelled():
-            self.end.exception()
+        """Retrieve the error: a wait that was cancelled in the moment of an error would not."""
+        if self.result.done() and not self.result.cancelled():
+            self.result.exception()
 
     def expire(self, failure: Exception | None) -> None:
-        """End the waiting; the task may still be running on the server."""
-        if not self.end.done():
-            waited = round(self.end.get_loop().time() - self.came_at, 1)
-            task = self._task
-            clips = task._clips  # noqa: SLF001 - in one module
-            error = TaskTimeoutError(task.family, task.id, waited, self._last_seen, task.resumption, clips)
+        """End the wait; the task may still be running on the server."""
+        if not self.result.done():
+            waited = round(self.result.get_loop().time() - self.since, 1)
+            entry = self._entry
+            error = TaskTimeoutError(
+                entry.rule.family, entry.id, waited, self._last_seen, entry.resumption, entry.finished_clips
+            )
             error.__cause__ = failure
             if failure is not None:
                 error.add_note(f"the last poll failed: {failure}")
-            self.end.set_exception(error)
+            self.result.set_exception(error)
 
 
-class _Inbox(Generic[R]):
-    """Keeps what was heard of a task until it is taken."""
+class _Inbox:
+    """Keeps updates of a task until they are taken: at once, or one in ``interval`` seconds, the last one that came."""
 
-    came_at = 0.0
+    since = 0.0
     deadline = math.inf
+    is_early = False
 
-    def __init__(self) -> None:
-        self._heard: list[News] = []
-        self._arrived = asyncio.Event()
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._updates: list[TaskUpdate] = []
+        self._is_due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
 
-    def hear(self, news: News) -> None:
-        """Keep the news."""
-        self._heard.append(news)
-        self._arrived.set()
+    def notify(self, update: TaskUpdate) -> None:
+        """Keep an update, and have it taken when its time has come."""
+        if self._interval:
+            self._updates.clear()
+        self._updates.append(update)
+        loop = asyncio.get_running_loop()
+        is_end = isinstance(update, BaseException) or update.is_done
+        if is_end or not self._interval or loop.time() >= self._not_before:
+            self._is_due.set()
+        elif self._timer is None:
+            self._timer = loop.call_at(self._not_before, self._is_due.set)
 
     def expire(self, _: Exception | None) -> None:
         """Never called: it has no deadline."""
 
-    async def take(self) -> list[News]:
-        """Wait for news, and return all there are."""
-        await self._arrived.wait()
-        self._arrived.clear()
-        heard, self._heard = self._heard, []
-        return heard
+    async def take(self) -> list[TaskUpdate]:
+        """Wait for updates, and return all there are."""
+        await self._is_due.wait()
+        self._is_due.clear()
+        self.close()
+        self._not_before = asyncio.get_running_loop().time() + self._interval
+        updates, self._updates = self._updates, []
+        return updates
+
+    def close(self) -> None:
+        """Cancel the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def check_timeout(timeout: object) -> None:
@@ -255,9 +286,34 @@ def check_timeout(timeout: object) -> None:
         raise InvalidRequestError(message, "timeout", timeout, ">= 0, or None")
 
 
+def check_wait(timeout: object, until: object) -> None:
+    """Raise InvalidRequestError for arguments that no wait takes."""
+    check_timeout(timeout)
+    if until not in UNTIL:
+        if not isinstance(until, str):
+            raise wrong_argument("until", until, f"one of {', '.join(UNTIL)}")
+        message = f"until is {until[:20]!r}; it must be one of {', '.join(UNTIL)}"
+        raise InvalidRequestError(message, "until", until[:20], UNTIL)
+
+
 def checked_task_id(task_id: object) -> str:
     """Return a task's id without blanks around it; raises InvalidRequestError for what cannot be one."""
     if not isinstance(task_id, str) or not is_id(task_id):
         advice = "pass task.id" if isinstance(getattr(task_id, "id", None), str) else ""
         raise wrong_argument("task_id", task_id, "the id the service gave", advice)
     return task_id.strip()
+
+
+def _result_of(state: TaskState[R]) -> R:
+    """Return the result of a task that has ended, or raise its error."""
+    if state.error is not None:
+        raise fresh(state.error)
+    return cast("R", state.result)
+
+
+def _unattached(operation: type[TaskRequest[R]], task_id: str, uploaded: UploadedClip | None) -> Task[R]:
+    """Return a task that belongs to no client, as it is unpickled."""
+    task: Task[R] = object.__new__(Task)
+    task._entry = Entry(checked_task_id(task_id), TaskRule.of(operation), None, "", None)  # noqa: SLF001 - made here
+    task._poller, task.uploaded = None, uploaded  # noqa: SLF001
+    return task

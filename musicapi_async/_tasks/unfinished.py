@@ -21,11 +21,11 @@ MAX_LINES: Final = 50
 
 
 class Resumable(Protocol):
-    """What knows how tasks of an operation are resumed."""
+    """The rule by which tasks of an operation are resumed."""
 
     @property
     def family(self) -> str:
-        """Whose tasks they are."""
+        """The family of the operation."""
         ...
 
     def resumption(self, task_id: str, /) -> str:

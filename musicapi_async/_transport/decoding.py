@@ -86,12 +86,23 @@ def read_object(attempted: str, response: Response, body: object) -> Mapping[str
         raise error_from(attempted, response, body)
     if not isinstance(body, dict):
         raise unreadable(attempted, response, _what_is_wrong(response, body))
+    if _is_list_alone(body):
+        return body
     code = _code_in(body)
     if code is not None and code >= BAD_REQUEST:  # an error that was sent with a 2xx
         raise error_from(attempted, response._replace(status=int(code)), body)
     if is_refunded(body):
         raise error_from(attempted, response, body)
     return body
+
+
+def _is_list_alone(body: Mapping[str, object]) -> bool:
+    """Return whether a response holds a list and says nothing else than success.
+
+    So does that to nearly every poll, and to search it for an error takes longer than to structure it.
+    """
+    says_success = body.get("code") == OK and body.get("message") == "success"
+    return says_success and type(body.get("data")) is list and len(body) == len(("code", "message", "data"))
 
 
 def _code_in(body: Mapping[str, object]) -> float | None:

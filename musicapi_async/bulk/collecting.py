@@ -8,7 +8,7 @@ import attrs
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._tasks.state import TaskState
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.journal import Journal
 from musicapi_async.bulk.records import Changes, Record, State
@@ -52,6 +52,12 @@ class Outcome:
     record: Record
     result: Any = None
     error: MusicAPIError | None = None
+
+    def unwrap(self) -> Any:
+        """Return what was made, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.result
 
 
 class Collector:
@@ -193,7 +199,8 @@ class Collector:
         if waited > MAX_TASK_TIME:
             if partial is None:
                 return await self._note_unknown(record, error, "does not end")
-            reason = f"{len(finished)} of {task._rule.promised} clips: the rest was not finished after {waited} s"
+            expected = entry_of(task).rule.expected_clips
+            reason = f"{len(finished)} of {expected} clips: the rest was not finished after {waited} s"
             return Outcome(
                 record=await self._journal.transition(record, "saved", Changes(reason=reason)), result=partial
             )

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from musicapi_async._arguments import usable_path
-from musicapi_async._fields import fields_of
 from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.keys import KEY_VERSION, digest_of
 from musicapi_async.bulk.records import Planned, Record
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families import operations
+from musicapi_async.requests import operations
+from musicapi_async.wire.requests import fields_of
 
 __all__ = [
     "BadLine",

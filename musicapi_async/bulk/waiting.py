@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import backoff
 
 from musicapi_async._tasks.state import TaskState
-from musicapi_async._tasks.task import Task
+from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async.errors import (
     ConnectionFailedError,
     GatewayError,
@@ -93,8 +93,8 @@ class Patience:
     @property
     def has_found_any(self) -> bool:
         """True when the service has answered a poll of a task that is waited for now."""
-        now, watches = asyncio.get_running_loop().time(), (task._watch for task in self._waiting)
-        return any(watch is not None and watch.seen and not watch.failing_for(now) for watch in watches)
+        now, pollings = asyncio.get_running_loop().time(), (entry_of(task).polling for task in self._waiting)
+        return any(polling is not None and polling.is_answered(now) for polling in pollings)
 
     async def wait(self, task: Task[Any]) -> Any:
         """Return a task's result.
@@ -134,11 +134,11 @@ class Patience:
             try:
                 return await _known(partial(task.wait, seconds))
             except TaskTimeoutError as error:
-                now, watch = clock(), task._watch
-                failing = 0.0 if watch is None else watch.failing_for(now)
+                now, polling = clock(), entry_of(task).polling
+                failing = 0.0 if polling is None else polling.failing_for(now)
                 if failing and failing >= self._outage:
                     raise UnansweredError(error, is_outage=not self.is_answered(now - failing)) from error
-                left = limit - (now - began - (0.0 if watch is None else watch.unanswered_by(now)))
+                left = limit - (now - began - (0.0 if polling is None else polling.unanswered_by(now)))
                 if left <= 0:
                     raise
                 left, lost_since = max(left, SHORTEST_WAIT), math.inf

@@ -17,7 +17,7 @@ from musicapi_async.cli.exits import LeftAliveError
 from musicapi_async.cli.files import Receipt, make_folder
 from musicapi_async.cli.progress import minutes, name_of
 from musicapi_async.cli.screen import Screen
-from musicapi_async.families._family import TaskFamily
+from musicapi_async.requests._family import TaskFamily
 
 __all__ = ["Errand", "left_alive", "look", "resume_command", "run_errand", "take_up"]
 

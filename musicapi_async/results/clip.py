@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 import attrs
 
@@ -95,9 +95,10 @@ class Clip(Result):
 
     clip_id: Annotated[str, wire("clip_id", read=values.text_or_empty)] = ""
     title: str | None = None
-    state: str | None = None
-    audio_url: str | None = None
-    stream_url: str | None = None
+    # ``structure_clip`` has read these.
+    state: Annotated[str | None, wire(read=values.unchanged)] = None
+    audio_url: Annotated[str | None, wire(read=values.unchanged)] = None
+    stream_url: Annotated[str | None, wire(read=values.unchanged)] = None
     image_url: str | None = None
     video_url: str | None = None
     # Producer has been seen to leave out the last letter.
@@ -109,8 +110,9 @@ class Clip(Result):
     model: Annotated[str | None, wire("mv")] = None
     # The reason of a failure has no fixed name.
     error: Annotated[str | None, wire("error_message", "error", "message")] = None
-    _raw: Annotated[Mapping[str, object] | Row, wire("raw", read=values.unchanged)] = attrs.field(
-        factory=dict, repr=False, eq=False, alias="raw"
+    # The service's own object; until it is asked for, the slot may hold the ``Row`` it is parsed from.
+    raw: Annotated[Mapping[str, object], wire("raw", read=values.unchanged)] = attrs.field(
+        factory=dict, repr=False, eq=False
     )
 
     @property
@@ -119,17 +121,34 @@ class Clip(Result):
         return self.state in {SUCCEEDED, FAILED}
 
     @cached_property
-    def raw(self) -> Mapping[str, object]:
-        """The service's own object."""
-        return self._raw.told.rows()[self._raw.at] if isinstance(self._raw, Row) else self._raw
-
-    @cached_property
     def words(self) -> tuple[Word, ...]:
         """The words with their times, in order; empty where the service sends none.
 
         A song has hundreds: they are read on first access, not when the reply arrives.
         """
-        return self._raw.told.words()[self._raw.at] if isinstance(self._raw, Row) else _words(self._raw)
+        raw = _RAW_SLOT.__get__(self)
+        return raw.told.words()[raw.at] if isinstance(raw, Row) else _words(raw)
+
+
+class _ParsedRaw:
+    """The attribute ``Clip.raw``: an object that was kept as bytes is parsed when it is first read."""
+
+    def __get__(self, clip: Any, owner: object = None) -> Any:
+        if clip is None:
+            return self
+        raw = _RAW_SLOT.__get__(clip)
+        if isinstance(raw, Row):
+            raw = raw.told.rows()[raw.at]
+            _RAW_SLOT.__set__(clip, raw)
+        return raw
+
+    def __set__(self, clip: Any, raw: object) -> None:
+        _RAW_SLOT.__set__(clip, raw)
+
+
+_RAW_SLOT: Final = vars(Clip)["raw"]
+# So that attrs.asdict, attrs.evolve, copies and pickles meet the object itself too.
+setattr(Clip, "raw", _ParsedRaw())  # noqa: B010 - for type checkers it is the field
 
 
 @attrs.frozen
@@ -147,8 +166,8 @@ class Songs(Several[Clip]):
     def from_clips(cls, clips: Sequence[Clip]) -> Self:
         """Sort the clips of a finished task into playable and failed ones."""
         return cls(
-            clips=tuple(clip for clip in clips if clip.state != FAILED),
-            failed=tuple(clip for clip in clips if clip.state == FAILED),
+            clips=tuple([clip for clip in clips if clip.state != FAILED]),
+            failed=tuple([clip for clip in clips if clip.state == FAILED]),
         )
 
     def _items(self) -> tuple[Clip, ...]:
@@ -164,9 +183,10 @@ def structure_clip(row: Mapping[str, object], source: object = None) -> Clip:
     ``source`` is the place to parse the object from again; without one the object itself is kept.
     """
     state, url = state_and_url(row)
-    is_finished = state == SUCCEEDED
-    urls = {"audio_url": url if is_finished else None, "stream_url": None if is_finished else url}
-    return _structure_fields({**row, "state": state, **urls, "raw": source if isinstance(source, Row) else row}, Clip)
+    file_url, stream_url = (url, None) if state == SUCCEEDED else (None, url)
+    raw = source if isinstance(source, Row) else row
+    prepared = {**row, "state": state, "audio_url": file_url, "stream_url": stream_url, "raw": raw}
+    return _structure_fields(prepared, Clip)
 
 
 structured_by(Clip, structure_clip)
@@ -181,6 +201,8 @@ def state_and_url(row: Mapping[str, object]) -> tuple[str | None, str | None]:
     """
     url = values.text(row.get("audio_url")) or None
     state = values.text(row.get("state"))
+    if state == SUCCEEDED:
+        return state, url
     if not state:
         return SUCCEEDED if url else None, url
     word = state.strip().lower()

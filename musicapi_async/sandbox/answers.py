@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from musicapi_async._request import Request
-from musicapi_async.families import lyrics, riffusion, sonic, suno
+from musicapi_async.requests import lyrics, riffusion, sonic, suno
 from musicapi_async.sandbox.audio import AUDIO_SUFFIX, SECONDS
 from musicapi_async.sandbox.state import SandboxTask, World, lyrics_of, word_timings
 
@@ -31,7 +31,7 @@ def answer(request: Request[Any], world: World, file_url: FileUrl) -> Body:
 def accepted(task: SandboxTask, world: World) -> Body:
     """Return the body that says a task was accepted."""
     request = task.request
-    if request.is_bare:
+    if request.id_in_data:
         return {"code": "success", "data": task.task_id, "message": ""}
     if isinstance(request, suno.MakeLyrics):
         return {"code": 200, "data": {"task_id": task.task_id}, "message": "success"}

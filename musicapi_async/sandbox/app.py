@@ -14,7 +14,7 @@ from aiohttp import web
 
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._transport.shielding import complete
-from musicapi_async.families import sonic
+from musicapi_async.requests import sonic
 from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox import audio
 from musicapi_async.sandbox.answers import accepted, answer, takes_a_while
@@ -68,6 +68,11 @@ class Sandbox:
         """What operations cost (``sonic.create``), where it is not what the price list says."""
         self.requests: Counter[str] = Counter()
         """How often each route was asked, faults included."""
+
+    def __repr__(self) -> str:
+        """Show where it listens and what it has accepted."""
+        place = "not listening" if self._runner is None else self.base_url
+        return f"<Sandbox {place}: {len(self._world.tasks)} tasks accepted>"
 
     @property
     def base_url(self) -> str:
@@ -207,13 +212,13 @@ class Sandbox:
         return self._serve(made, request[ACCOUNT])
 
     def _serve(self, made: Request[Any], account: Account) -> web.StreamResponse:
-        is_paid = made.is_prepared and self._world.is_asked_again(account, made)
+        is_paid = made.is_async_export and self._world.is_asked_again(account, made)
         if not is_paid and not account.charge(self._world.price(made)):
             # Only this one says it with a 402 (contract, sonic 4.7).
             return _refusal(402 if isinstance(made, sonic.CreateVoice) else 403, NO_CREDITS)
         if isinstance(made, TaskRequest):
             return web.json_response(accepted(self._world.accept(made, account, self._now), self._world))
-        is_there = not made.is_prepared or self._world.prepare(account, made, self._now)
+        is_there = not made.is_async_export or self._world.prepare(account, made, self._now)
         if takes_a_while(made) and not is_there:
             return web.json_response({"type": "not_ready", "error": "still preparing, please retry."}, status=202)
         return web.json_response(answer(made, self._world, self._file_url))
@@ -231,7 +236,7 @@ class Sandbox:
             raise RefusedError("clip not found or has no lyrics", 404)
         only_uploaded = isinstance(made, (sonic.AddVocals, sonic.AddInstrumental))
         takes_uploaded = isinstance(clip, UploadedClip) or only_uploaded
-        if is_known and (made.uploaded or only_uploaded) and is_uploaded != takes_uploaded:
+        if is_known and (made.upload_task_type or only_uploaded) and is_uploaded != takes_uploaded:
             raise RefusedError("The 'task_type' field is invalid for this clip.")
 
     def _submit_batch(self, body: object, account: Account) -> web.StreamResponse:

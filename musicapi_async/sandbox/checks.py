@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from musicapi_async._fields import wire_names
 from musicapi_async._operation import operation_at
-from musicapi_async._request import Request, TaskRequest, dig
+from musicapi_async._request import Request, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.families import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
+from musicapi_async.requests import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
+from musicapi_async.wire.requests import dig, wire_names
 
 __all__ = ["RefusedError", "look_paths", "paths", "request_of"]
 
@@ -68,7 +68,7 @@ def paths() -> frozenset[tuple[str, str]]:
 
 def look_paths() -> frozenset[str]:
     """Return the paths under which tasks are looked at."""
-    return frozenset(kind.look_path() for kind in operations() if issubclass(kind, TaskRequest))
+    return frozenset(kind.poll_path() for kind in operations() if issubclass(kind, TaskRequest))
 
 
 def request_of(path: str, body: object) -> Request[Any]:
@@ -118,7 +118,9 @@ def _class_of(family: str, path: str, body: dict[str, object]) -> type[Request[A
 
 def _is_known(path: str, task_type: object) -> bool:
     here = [kind for kind in operations() if kind.path == path]
-    return task_type is None or any(task_type in [kind.constants.get("task_type"), kind.uploaded] for kind in here)
+    return task_type is None or any(
+        task_type in [kind.constants.get("task_type"), kind.upload_task_type] for kind in here
+    )
 
 
 def _check_choices(path: str, body: Mapping[str, object]) -> None:

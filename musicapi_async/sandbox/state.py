@@ -60,7 +60,7 @@ class SandboxTask:
     @property
     def look_path(self) -> str:
         """Where it is looked at."""
-        return self.request.look_path()
+        return self.request.poll_path()
 
     def share(self, now: float) -> float:
         """Return how much of its time has passed, from 0 to 1."""
@@ -106,7 +106,7 @@ class World:
         ending: Ending = "failed" if self._spread.random() < self._failure_rate else "songs"
         if self.endings:
             ending = self.endings.pop(0)
-        count = 1 if ending == "one_clip" else 0 if request.result is LyricsDrafts else request.promised
+        count = 1 if ending == "one_clip" else 0 if request.result is LyricsDrafts else request.expected_clips
         task = SandboxTask(
             task_id=self.new_id(),
             family=request.family(),

@@ -36,8 +36,10 @@ def whole(value: object, _: object = None) -> int | None:
 
 def text(value: object, _: object = None) -> str | None:
     """Return a string, a number as its text, a lone surrogate as a question mark; None for anything else."""
+    if type(value) is str and value.isascii():
+        return value
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        return value.encode("utf-8", "replace").decode()
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 

@@ -18,18 +18,18 @@ __all__ = ["Journal", "open"]
 T = TypeVar("T")
 
 
-class Leaving(Protocol):
+class OpenRun(Protocol):
     """A run, as the journal knows it."""
 
     def close(self) -> None:
         """End it."""
         ...
 
-    def _what_is_left(self) -> str | None:
+    def _describe_pending(self) -> str | None:
         """Return, once, a sentence on the tasks it leaves running on the server."""
         ...
 
-    def _leave(self) -> None:
+    def _detach(self) -> None:
         """Detach the run from its journal and client."""
         ...
 
@@ -51,7 +51,7 @@ class Journal:
         self.name = journal.name
         """The name of the journal in error messages."""
         self._journal = journal
-        self._runs: set[Leaving] = set()
+        self._runs: set[OpenRun] = set()
         self._process = os.getpid()
 
     def __enter__(self) -> Self:
@@ -115,8 +115,8 @@ class Journal:
         try:
             for run in tuple(self._runs):
                 run.close()
-                left += filter(None, [run._what_is_left()])
-                run._leave()
+                left += filter(None, [run._describe_pending()])
+                run._detach()
         finally:
             for sentence in left:
                 warn(sentence)

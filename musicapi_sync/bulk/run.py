@@ -94,7 +94,7 @@ class Run:
         self._has_begun = False
         self._counts: Mapping[State, int] = {}
         """Number of records in each state, when it was last ended."""
-        self._told: str | None = None
+        self._reported: str | None = None
 
     def __iter__(self) -> Self:
         """Return itself: a run is iterated once."""
@@ -110,10 +110,10 @@ class Run:
         except ClientClosedError:
             raise
         except Exception:
-            self._leave()
+            self._detach()
             raise
         if outcome is None:
-            self._leave()
+            self._detach()
             raise StopIteration
         return outcome
 
@@ -131,7 +131,7 @@ class Run:
         if self._has_begun:
             return
         self._journal._runs.add(self)
-        self._view.loop.add_close_callback(self._what_is_left, self._end)
+        self._view.loop.add_close_callback(self._describe_pending, self._end)
         try:
             self._call(self._run._make_ready)
             if self._requests is not None:
@@ -139,7 +139,7 @@ class Run:
         except BaseException:
             # The former plan is still the active one, and not what this run is for.
             self.stop(ClientClosedError())
-            self._leave()
+            self._detach()
             raise
         finally:
             self._has_begun = True
@@ -155,7 +155,7 @@ class Run:
     def _call(
         self,
         function: Callable[[], Awaitable[T]],
-        what_lives_on: Callable[[T | None], str | None] = lambda _: None,
+        describe_pending: Callable[[T | None], str | None] = lambda _: None,
     ) -> T:
         self._journal._check_process()
 
@@ -163,7 +163,7 @@ class Run:
             check_process(client, self._begun_on)
             return await function()
 
-        return self._view.call(call, what_lives_on)
+        return self._view.call(call, describe_pending)
 
     async def _take(self) -> Outcome | None:
         return await anext(self._run, None)
@@ -187,9 +187,9 @@ class Run:
         except BaseException as again:
             note(again, f"the journal {self._journal.name} has all paid requests, and the next run resumes them")
             raise
-        return self._what_is_left()
+        return self._describe_pending()
 
-    def _what_is_left(self) -> str | None:
+    def _describe_pending(self) -> str | None:
         """Return, once, a sentence on the records that are paid for and not saved."""
         running = sum(self._counts.get(state, 0) for state in UNFINISHED)
         unsure = sum(self._counts.get(state, 0) for state in UNSURE)
@@ -198,12 +198,12 @@ class Run:
         )
         parts += [f"{unsure} may have been paid for (uncertain)"] if unsure else []
         sentence = f"of the requests in {self._journal.name} {'; '.join(parts)}" if parts else None
-        if sentence == self._told:
+        if sentence == self._reported:
             return None
-        self._told = sentence
+        self._reported = sentence
         return sentence
 
-    def _leave(self) -> None:
+    def _detach(self) -> None:
         """Detach the run from its journal and client."""
         self._journal._runs.discard(self)
-        self._view.loop.discard_close_callback(self._what_is_left)
+        self._view.loop.discard_close_callback(self._describe_pending)

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import TaskRequest, UploadedClip, nuro, operations, riffusion, sonic, studio
-from musicapi_async._fields import fields_of, wire_of
 from musicapi_async.bulk import Planned, read_requests
 from musicapi_async.bulk.keys import DEFAULTS, canonical, digest_of, fields_in
 from musicapi_async.bulk.requests_file import Keys
 from musicapi_async.bulk.run import planned_requests
+from musicapi_async.wire.requests import field_spec, fields_of
 
 TASKS = {
     request_class.operation_name(): request_class
@@ -59,11 +59,11 @@ def test_defaults_that_a_request_cannot_tell_from_what_was_given_are_those_of_ke
     """A default that may change must be None in the request, as a model's is (``sent_default``)."""
     frozen = DEFAULTS[request_class.operation_name()]
     for field in fields_of(request_class):
-        wire = wire_of(field)
+        spec = field_spec(field)
         if field.default not in {None, attrs.NOTHING}:
-            assert frozen[wire.name or field.name] == wire.write(field.default)
-        if wire.default is not None:
-            assert (wire.name or field.name) in frozen
+            assert frozen[spec.name or field.name] == spec.serialize(field.default)
+        if spec.sent_default is not None:
+            assert (spec.name or field.name) in frozen
 
 
 def test_request_has_one_key_as_json_csv_and_object(tmp_path: Path) -> None:

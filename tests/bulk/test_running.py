@@ -32,6 +32,7 @@ async def test_run_into_a_folder_writes_audio_cover_and_json_of_each_clip(quick:
     assert names == sorted(outcome.record.files)
     stems = [f"00001-Rain-{clip.clip_id}" for clip in outcome.result]
     assert names == sorted(f"{stem}{end}" for stem in stems for end in (".mp3", ".json", "-cover.png"))
+    assert outcome.unwrap() is outcome.result
     known = json.loads((out / f"{stems[0]}.json").read_text())
     assert known["clip"]["clip_id"] == outcome.result[0].clip_id
     assert known["request"] == outcome.record.request
@@ -51,6 +52,8 @@ async def test_file_that_exists_is_downloaded_again_only_if_it_is_no_song(
         quick.add_fault(FILES, Fault(), Fault(status=200, body=NO_FILE))
         (outcome,) = await run(client, path, described("rain"), out=out)
         assert isinstance(outcome.error, errors.DownloadError)
+        with pytest.raises(errors.DownloadError):
+            outcome.unwrap()
         assert outcome.record.state == "finished"
         there = {file: file.read_bytes() for file in out.iterdir() if file.suffix != ".json"}
         assert len(there) == 2  # an audio and its cover

@@ -20,14 +20,14 @@ from musicapi_async.sandbox import Sandbox
 MODULES = (
     "musicapi_async.bulk",
     "musicapi_async.errors",
-    "musicapi_async.families.account",
-    "musicapi_async.families.lyrics",
-    "musicapi_async.families.nuro",
-    "musicapi_async.families.producer",
-    "musicapi_async.families.riffusion",
-    "musicapi_async.families.sonic",
-    "musicapi_async.families.studio",
-    "musicapi_async.families.suno",
+    "musicapi_async.requests.account",
+    "musicapi_async.requests.lyrics",
+    "musicapi_async.requests.nuro",
+    "musicapi_async.requests.producer",
+    "musicapi_async.requests.riffusion",
+    "musicapi_async.requests.sonic",
+    "musicapi_async.requests.studio",
+    "musicapi_async.requests.suno",
     "musicapi_async.media",
     "musicapi_async.results",
     "musicapi_async.sandbox",
@@ -43,7 +43,7 @@ def test_the_exports_are_the_public_names() -> None:
     }
     modules = {name for name in musicapi_async.__all__ if isinstance(getattr(musicapi_async, name), ModuleType)}
 
-    assert names | modules == set(musicapi_async.__all__)
+    assert names | modules | {"__version__"} == set(musicapi_async.__all__)
     assert modules == {"errors", *(kind.family() for kind in musicapi_async.operations())}
     assert len(musicapi_async.__all__) == len(set(musicapi_async.__all__))
 
@@ -70,7 +70,7 @@ def test_every_public_name_says_what_it_is() -> None:
 def public_classes() -> list[type]:
     classes = [value for name in musicapi_async.__all__ if inspect.isclass(value := getattr(musicapi_async, name))]
     client = musicapi_async.MusicAPI("exports")
-    families = [type(getattr(client, name)) for name in musicapi_async.families.FAMILIES]
+    families = [type(getattr(client, name)) for name in musicapi_async.requests.FAMILIES]
     found_errors = [getattr(musicapi_async.errors, name) for name in musicapi_async.errors.__all__]
     return [*classes, *families, *found_errors, *musicapi_async.operations(), Sandbox]
 
@@ -78,7 +78,7 @@ def public_classes() -> list[type]:
 # The client names them only for type checkers: they are loaded when they are used.
 FAMILY_CLASSES = {
     kind.__name__: kind
-    for kind in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.families.FAMILIES)
+    for kind in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.requests.FAMILIES)
 }
 
 

@@ -1,52 +1,40 @@
-"""Each operation held against recorded exchanges: what is sent for which fields, and what a reply becomes.
+"""Every operation against its recorded exchanges (``tests/recordings.py``): what is sent, and what responses become."""
 
-``golden/<operation>.json`` holds for each operation:
-
-- ``requests``: its fields, and the exact request that the service must see for them.
-- ``answers``: a reply to it, and the result (or the error) that the caller must get.
-- ``looks``: for a task, a reply to a look at it, and what the look must tell. Of a clip, only what is set is listed.
-- ``limits``: where it takes no more. Each names a ``field`` and, as they apply: ``longest`` (characters), ``least`` and
-  ``most`` (a number, ``whole`` or not), ``choices``, ``most_items`` with ``items`` to take from; ``with`` gives other
-  fields it is tried with. What is just inside must make a request, what is just outside must be refused by name.
-"""
-
-import functools
 import json
-from collections.abc import Mapping
+import pickle
+from collections.abc import Awaitable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import pytest
+from recordings import GOLDEN, OPERATIONS, Case, first_request, recorded, responses_of, responses_with
 from scripted import reply, scripted
 
-from musicapi_async import Clip, MusicAPI, Request, Task, TaskRequest, errors, operations
+from musicapi_async import Clip, MusicAPI, Request, Task, TaskRequest, TaskState, errors
 
-GOLDEN = Path(__file__).parent / "golden"
-OPERATIONS = {kind.operation_name(): kind for kind in operations()}
-
-Case = Mapping[str, Any]
-# Where the legacy operations are looked at (contract, sonic 4.21).
-LOOKED_AT = {
+POLL_PATHS = {
     "suno.create": "/suno/clip",
     "suno.describe": "/suno/clip",
     "suno.make_lyrics": "/suno/get-lyrics",
 }
-
-
-@functools.cache
-def recorded(operation: str) -> Mapping[str, list[Case]]:
-    found: Mapping[str, list[Case]] = json.loads((GOLDEN / f"{operation}.json").read_text(encoding="utf-8"))
-    return found
+"""Where the legacy operations are polled, if not at ``/<family>/task``."""
 
 
 def cases(part: str) -> list[Any]:
     return [
-        pytest.param(file.stem, case, id=f"{file.stem}-{number}")
-        for file in sorted(GOLDEN.glob("*.json"))
-        for number, case in enumerate(recorded(file.stem).get(part, []))
+        pytest.param(operation, case, id=f"{operation}-{number}")
+        for operation in sorted(OPERATIONS)
+        for number, case in enumerate(recorded(operation).get(part, []))
+    ]
+
+
+def shapes(part: str) -> list[Any]:
+    return [
+        pytest.param(operation, shape, id=f"{operation}-{shape}")
+        for operation in sorted(OPERATIONS)
+        for shape in recorded(operation).get(part, [])
     ]
 
 
@@ -55,14 +43,13 @@ async def send(client: MusicAPI, request: Request[Any]) -> object:
 
 
 def plain(value: object) -> object:
-    """Put a result into the words of the recordings."""
+    """Return a result in the form of the recordings."""
     if isinstance(value, Task):
-        told = {"id": value.id, "family": value.family}
-        return told if value.uploaded is None else {**told, "uploaded": plain(value.uploaded)}
+        return {"id": value.id} | ({} if value.uploaded is None else {"uploaded": plain(value.uploaded)})
     if isinstance(value, Clip):
-        seen = attrs.asdict(value, filter=lambda field, found: field.name != "_raw" and found is not None)
+        given = attrs.asdict(value, filter=lambda field, found: field.name != "raw" and found is not None)
         words = [attrs.asdict(word) for word in value.words]
-        return {name: plain(found) for name, found in seen.items()} | ({"words": words} if words else {})
+        return {name: plain(found) for name, found in given.items()} | ({"words": words} if words else {})
     if isinstance(value, datetime):
         return value.isoformat()
     if (fields := getattr(type(value), "__attrs_attrs__", None)) is not None:
@@ -70,21 +57,47 @@ def plain(value: object) -> object:
     return [plain(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
-def told_by(error: BaseException, expected: Case) -> Case:
-    return {name: getattr(error, name) for name in expected}
+def attributes(error: BaseException | None, expected: Mapping[str, object]) -> dict[str, object]:
+    return {name: getattr(error, name, "(no such attribute)") for name in expected}
 
 
-def test_every_operation_is_recorded() -> None:
-    assert {file.stem for file in GOLDEN.glob("*.json")} == set(OPERATIONS)
+def expected(operation: str, case: Case) -> Case:
+    """Return what a recorded response to an operation must become; a state keeps the body that it was read from."""
+    read = {"status"} if "state" in case else {"status", "body"}
+    becomes = {name: value for name, value in case.items() if name not in read}
+    if case.get("error") == "RetiredError" and "replacement" in recorded(operation):
+        becomes["attributes"] = {**case["attributes"], "instead": recorded(operation)["replacement"]}
+    return becomes
+
+
+async def outcome(call: Awaitable[object], becomes: Case) -> Case:
+    """Return what a call gives, in the form of the recordings and with the attributes that are expected there."""
+    try:
+        found = await call
+    except errors.MusicAPIError as error:
+        return {"error": type(error).__name__, "attributes": attributes(error, becomes.get("attributes", {}))}
+    if not isinstance(found, TaskState):
+        return {"result": plain(found)}
+    state = {"status": found.status, "clips": [plain(clip) for clip in found.clips]}
+    failure = {"failure": attributes(found.error, becomes["failure"])} if "failure" in becomes else {}
+    result = {"result": plain(found.result)} if "result" in becomes else {}
+    return {"body": found.raw, "state": state} | failure | result
+
+
+def test_every_operation_and_response_is_recorded() -> None:
+    assert {file.stem for file in GOLDEN.glob("operations/*.json")} == set(OPERATIONS)
     for name, kind in OPERATIONS.items():
-        parts = {"requests", "answers", "looks"} if issubclass(kind, TaskRequest) else {"requests", "answers"}
-        assert set(recorded(name)) - {"limits"} == parts
+        parts = {"requests", "responses"} | ({"polls"} if issubclass(kind, TaskRequest) else set())
+        assert set(recorded(name)) - {"limits", "replacement"} == parts
+    for part in ("responses", "polls"):
+        named = {shape for name in OPERATIONS for shape in recorded(name).get(part, [])}
+        assert {file.stem for file in GOLDEN.glob(f"{part}/*.json")} == named
 
 
 @pytest.mark.parametrize(("operation", "case"), cases("requests"))
-async def test_the_service_sees_exactly_this(operation: str, case: Case) -> None:
-    answer = next(answer for answer in recorded(operation)["answers"] if "result" in answer)
-    async with scripted(reply(answer["status"], answer["body"])) as server:
+async def test_request_is_sent_as_recorded(operation: str, case: Case) -> None:
+    response = next(one for one in responses_of("responses", operation) if "result" in one)
+    async with scripted(reply(response["status"], response["body"])) as server:
         async with MusicAPI("k-123", base_url=server.base_url) as client:
             await send(client, OPERATIONS[operation](**case["fields"]))
         (received,) = server.received
@@ -96,77 +109,94 @@ async def test_the_service_sees_exactly_this(operation: str, case: Case) -> None
 
 
 @pytest.mark.parametrize(("operation", "case"), cases("requests"))
-def test_what_is_sent_stands_for_the_same_request(operation: str, case: Case) -> None:
+def test_sent_request_is_read_back_as_the_same(operation: str, case: Case) -> None:
     kind = OPERATIONS[operation]
     sent = dict(parse_qsl(urlsplit(case["path"]).query)) if case["sent"] is None else case["sent"]
 
     assert kind.from_wire(sent) == kind(**case["fields"])
 
 
-@pytest.mark.parametrize(("operation", "case"), cases("answers"))
-async def test_an_answer_becomes_this(operation: str, case: Case) -> None:
-    request = OPERATIONS[operation](**recorded(operation)["requests"][0]["fields"])
-    async with scripted(reply(case["status"], case["body"])) as server:
-        async with MusicAPI("k-123", base_url=server.base_url) as client:
-            if "result" in case:
-                assert plain(await send(client, request)) == case["result"]
-            else:
-                with pytest.raises(errors.MusicAPIError) as caught:
-                    await send(client, request)
-                assert type(caught.value).__name__ == case["error"]
-                assert told_by(caught.value, case["attributes"]) == case["attributes"]
+@pytest.mark.parametrize(("operation", "case"), cases("requests"))
+def test_asdict_of_a_request_is_plain_json(operation: str, case: Case) -> None:
+    request: Any = OPERATIONS[operation](**case["fields"])
 
-        assert len(server.received) == 1
+    assert json.loads(json.dumps(attrs.asdict(request))).keys() == attrs.fields_dict(type(request)).keys()
 
 
-@pytest.mark.parametrize(("operation", "case"), cases("looks"))
-async def test_a_look_tells_this(operation: str, case: Case) -> None:
-    answer = next(answer for answer in recorded(operation)["answers"] if "result" in answer)
-    accepted, looked_at = reply(answer["status"], answer["body"]), reply(case["status"], case["body"])
-    request = OPERATIONS[operation](**recorded(operation)["requests"][0]["fields"])
-    async with scripted(accepted, looked_at) as server, MusicAPI("k-123", base_url=server.base_url) as client:
-        task = await send(client, request)
+@pytest.mark.parametrize(("operation", "shape"), shapes("polls"))
+async def test_asdict_of_a_polled_result_holds_plain_values_alone(operation: str, shape: str) -> None:
+    recordings = [case for case in responses_with("polls", shape) if "result" in case]
+    accepted = next(case for case in responses_of("responses", operation) if "result" in case)
+    async with (
+        scripted(*(reply(case["status"], case["body"]) for case in (accepted, *recordings))) as server,
+        MusicAPI("k-123", base_url=server.base_url) as client,
+    ):
+        task = await send(client, first_request(operation))
         assert isinstance(task, Task)
-        if "error" in case:
-            with pytest.raises(errors.MusicAPIError) as caught:
-                await task.poll()
-            assert type(caught.value).__name__ == case["error"]
-            assert told_by(caught.value, case["attributes"]) == case["attributes"]
-            return
-        state = await task.poll()
+        results: list[Any] = [(await task.poll()).result for _ in recordings]
 
-    assert server.received[1].path == f"/api/v1{LOOKED_AT.get(operation, f'/{task.family}/task')}/{task.id}"
-    assert {"status": state.status, "clips": [plain(clip) for clip in state.clips]} == case["state"]
-    assert state.raw == case["body"]
-    if "result" in case:
-        assert plain(state.result) == case["result"]
-    if state.status == "failed":
-        assert state.error is not None
-        assert told_by(state.error, case["failure"]) == case["failure"]
+    for result in results:
+        # Raises TypeError for whatever is neither JSON nor a time.
+        json.dumps(attrs.asdict(result), default=datetime.isoformat)
+        json.dumps(result.to_dict())
+        assert attrs.evolve(result) == result == pickle.loads(pickle.dumps(result))  # noqa: S301 - our own
+
+
+@pytest.mark.parametrize(("operation", "shape"), shapes("responses"))
+async def test_response_becomes_the_recorded_result_or_error(operation: str, shape: str) -> None:
+    request, recordings = first_request(operation), responses_with("responses", shape)
+    async with (
+        scripted(*(reply(case["status"], case["body"]) for case in recordings)) as server,
+        MusicAPI("k-123", base_url=server.base_url) as client,
+    ):
+        for number, case in enumerate(recordings, start=1):
+            becomes = expected(operation, case)
+
+            assert await outcome(send(client, request), becomes) == becomes, case["body"]
+            assert len(server.received) == number
+
+
+@pytest.mark.parametrize(("operation", "shape"), shapes("polls"))
+async def test_poll_becomes_the_recorded_state_or_error(operation: str, shape: str) -> None:
+    request, recordings = first_request(operation), responses_with("polls", shape)
+    assert isinstance(request, TaskRequest)
+    accepted = next(case for case in responses_of("responses", operation) if "result" in case)
+    async with (
+        scripted(*(reply(case["status"], case["body"]) for case in (accepted, *recordings))) as server,
+        MusicAPI("k-123", base_url=server.base_url) as client,
+    ):
+        task = await client.submit(request)
+        family = operation.partition(".")[0]
+        assert task.family == family
+        for number, case in enumerate(recordings, start=1):
+            polled = task if number == 1 else client.resume(type(request), f"{task.id}-{number}")
+            becomes = expected(operation, case)
+
+            assert await outcome(polled.poll(), becomes) == becomes, case["body"]
+            path = f"/api/v1{POLL_PATHS.get(operation, f'/{family}/task')}/{polled.id}"
+            assert [one.path for one in server.received[number:]] == [path]
 
 
 def edges(limit: Case) -> tuple[list[object], list[object]]:
     """Return values just inside of a limit, and values just outside."""
-    if "longest" in limit:
-        most = limit["longest"]
+    if "max_length" in limit:
+        most = limit["max_length"]
         start = limit.get("begins", "")
         return [start + "x" * (most - len(start))], [start + "x" * (most + 1 - len(start))]
     if "choices" in limit:
         return list(limit["choices"]), ["zzz", "", 7]
-    if "most_items" in limit:
-        items, most = limit["items"], limit["most_items"]
+    if "max_items" in limit:
+        items, most = limit["items"], limit["max_items"]
         assert len(items) > most
         return [items[:1], items[:most]], [[], items[: most + 1]]
-    step = 1 if limit.get("whole") else 0.001
-    inside = [limit[end] for end in ("least", "most") if end in limit]
-    outside = ([limit["least"] - step] if "least" in limit else []) + (
-        [limit["most"] + step] if "most" in limit else []
-    )
-    return inside, [*outside, float("nan"), True, *([inside[0] + 0.5] if limit.get("whole") else [])]
+    step = 1 if limit.get("integer") else 0.001
+    inside = [limit[end] for end in ("ge", "le") if end in limit]
+    outside = ([limit["ge"] - step] if "ge" in limit else []) + ([limit["le"] + step] if "le" in limit else [])
+    return inside, [*outside, float("nan"), True, *([inside[0] + 0.5] if limit.get("integer") else [])]
 
 
 @pytest.mark.parametrize(("operation", "limit"), cases("limits"))
-def test_a_limit_holds_on_both_sides(operation: str, limit: Case) -> None:
+def test_limit_holds_on_both_sides(operation: str, limit: Case) -> None:
     kind = OPERATIONS[operation]
     base = {**recorded(operation)["requests"][0]["fields"], **limit.get("with", {})}
     inside, outside = edges(limit)

@@ -2,21 +2,20 @@
 
 import json
 import random
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recordings import OPERATIONS, Case, recorded, responses_with
 
-from musicapi_async import Request, TaskRequest, TaskState, errors, operations
+from musicapi_async import TaskRequest, TaskState, errors
 from musicapi_async._tasks.state import TaskRule, read_state
 from musicapi_async._transport.contents import read_result, read_uploaded
 from musicapi_async._transport.decoding import read_object, read_task_id
 from musicapi_async._transport.response import Response
 
-GOLDEN = Path(__file__).parent / "golden"
-OPERATIONS: dict[str, type[Request[Any]]] = {kind.operation_name(): kind for kind in operations()}
 ODD: list[object] = [
     None,
     "",
@@ -34,14 +33,6 @@ ODD: list[object] = [
     "\ud800",
     {"a": [None]},
 ]
-
-
-def recorded(part: str) -> list[tuple[str, int, object]]:
-    return [
-        (file.stem, case["status"], case["body"])
-        for file in sorted(GOLDEN.glob("*.json"))
-        for case in json.loads(file.read_text(encoding="utf-8")).get(part, [])
-    ]
 
 
 def spoiled(value: object, spread: random.Random, depth: int = 0) -> object:
@@ -64,22 +55,26 @@ def as_reply(status: int, body: object) -> Response:
 
 
 def by_operation(part: str) -> list[Any]:
-    names = sorted({name for name, _, _ in recorded(part)})
-    return [pytest.param(name, [case for case in recorded(part) if case[0] == name], id=name) for name in names]
+    """Return each operation with its recorded responses, shape by shape."""
+    return [
+        pytest.param(name, [responses_with(part, shape) for shape in recorded(name)[part]], id=name)
+        for name in sorted(OPERATIONS)
+        if part in recorded(name)
+    ]
 
 
-@pytest.mark.parametrize(("name", "cases"), by_operation("answers"))
+@pytest.mark.parametrize(("name", "shapes"), by_operation("responses"))
 @given(spread=st.randoms(use_true_random=False))
 @settings(max_examples=60)
-def test_an_answer_is_read_or_refused(name: str, cases: list[tuple[str, int, object]], spread: random.Random) -> None:
+def test_an_answer_is_read_or_refused(name: str, shapes: Sequence[Sequence[Case]], spread: random.Random) -> None:
     kind = OPERATIONS[name]
-    _, status, recorded_body = spread.choice(cases)
-    body = spoiled(recorded_body, spread)
-    reply = as_reply(status, body)
+    case = spread.choice(spread.choice(shapes))
+    body = spoiled(case["body"], spread)
+    reply = as_reply(case["status"], body)
 
     try:
         if issubclass(kind, TaskRequest):
-            assert read_task_id("POST /x", reply, body, is_bare=kind.is_bare)
+            assert read_task_id("POST /x", reply, body, is_bare=kind.id_in_data)
             if isinstance(body, dict):
                 read_uploaded(body)
         else:
@@ -93,17 +88,17 @@ def test_an_answer_is_read_or_refused(name: str, cases: list[tuple[str, int, obj
         assert "missing" in str(error) or "holds no" in str(error)
 
 
-@pytest.mark.parametrize(("name", "cases"), by_operation("looks"))
+@pytest.mark.parametrize(("name", "shapes"), by_operation("polls"))
 @given(spread=st.randoms(use_true_random=False))
 @settings(max_examples=60)
-def test_a_look_is_read_or_refused(name: str, cases: list[tuple[str, int, object]], spread: random.Random) -> None:
+def test_a_look_is_read_or_refused(name: str, shapes: Sequence[Sequence[Case]], spread: random.Random) -> None:
     kind = OPERATIONS[name]
     assert issubclass(kind, TaskRequest)
-    _, status, recorded_body = spread.choice(cases)
-    body = spoiled(recorded_body, spread)
+    case = spread.choice(spread.choice(shapes))
+    body = spoiled(case["body"], spread)
 
     try:
-        state: TaskState[Any] = read_state("t-1", TaskRule.of(kind), "GET /x", as_reply(status, body))
+        state: TaskState[Any] = read_state("t-1", TaskRule.of(kind), "GET /x", as_reply(case["status"], body))
     except errors.MusicAPIError as error:
         assert str(error)
         return

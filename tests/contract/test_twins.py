@@ -25,7 +25,7 @@ KINDS: dict[str, type[Request[Any]]] = {kind.operation_name(): kind for kind in 
 
 
 def test_every_twin_is_here() -> None:
-    assert {name for name, kind in KINDS.items() if kind.uploaded} == set(TWINS)
+    assert {name for name, kind in KINDS.items() if kind.upload_task_type} == set(TWINS)
 
 
 @pytest.mark.parametrize("name", TWINS)

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from commands import (
     until,
 )
 
+import musicapi_async
 from musicapi_async.sandbox import Fault, Sandbox
 
 IDEA: Final = "a calm sea shanty"
@@ -468,7 +470,14 @@ def test_help_tells_the_exit_codes(musicapi: MusicAPI) -> None:
         done = musicapi(*arguments)
         assert (done.code, done.err) == (0, "")
         assert all(f"{code}  " in done.out for code in (*range(12), 129, 130, 143))
-    assert re.fullmatch(r"musicapi-async \d+\.\d+\S*\n", musicapi("--version").out)
+    assert musicapi("--version").out == f"musicapi-async {musicapi_async.__version__}\n"
+
+
+def test_the_package_run_as_a_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "musicapi_async", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"musicapi-async {musicapi_async.__version__}\n"
 
 
 @pytest.mark.parametrize("module", ["rich", "typer"])

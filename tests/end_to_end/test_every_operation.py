@@ -1,13 +1,12 @@
 """Every operation of the service against the sandbox, as a user calls it, in both packages."""
 
 import inspect
-import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
+from recordings import OPERATIONS, recorded
 
 import musicapi_sync
 from musicapi_async import (
@@ -17,7 +16,6 @@ from musicapi_async import (
     TaskRequest,
     UploadedClip,
     errors,
-    operations,
     sonic,
 )
 from musicapi_async.sandbox import Fault, Sandbox
@@ -32,8 +30,6 @@ CREATES = [
 ]
 
 
-GOLDEN = Path(__file__).parents[1] / "contract" / "golden"
-OPERATIONS: dict[str, type[Request[Any]]] = {kind.operation_name(): kind for kind in operations()}
 NAMES = sorted(OPERATIONS)
 UPLOADS_ONLY = {"sonic.add_vocals", "sonic.add_instrumental"}
 SLOW = {"sonic.midi", "sonic.download"}
@@ -64,7 +60,7 @@ def served() -> Iterator[Sandbox]:
 
 def asked(name: str, song: Clip, uploaded: UploadedClip) -> Request[Any]:
     """Make the request of the contract's example, for a song that is there, or a clip that was uploaded."""
-    example = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))["requests"][0]["fields"]
+    example = recorded(name)["requests"][0]["fields"]
     clip = uploaded if name in UPLOADS_ONLY else song
     there = {"clip": clip, "clips": [song, uploaded]}
     return OPERATIONS[name](**{**example, **{field: there[field] for field in there if field in example}})

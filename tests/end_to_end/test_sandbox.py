@@ -30,6 +30,12 @@ async def get(plain: aiohttp.ClientSession, sandbox: Sandbox, path: str) -> tupl
         return response.status, await response.json()
 
 
+async def test_a_sandbox_shows_where_it_listens_and_what_it_accepted() -> None:
+    async with Sandbox() as sandbox:
+        assert repr(sandbox) == f"<Sandbox {sandbox.base_url}: 0 tasks accepted>"
+    assert repr(Sandbox()) == "<Sandbox not listening: 0 tasks accepted>"
+
+
 async def test_the_life_of_a_task(plain: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     status, accepted = await post(plain, sandbox, "/sonic/create", DESCRIBE)
     assert (status, set(accepted)) == (200, {"message", "task_id"})

@@ -98,6 +98,23 @@ def test_a_report_without_its_extra_says_what_to_install() -> None:
     assert run(code) == ["jinja2", "a report needs jinja2: pip install 'musicapi-async[cli]'"]
 
 
+def test_the_package_run_as_a_module_without_its_extra_says_what_to_install() -> None:
+    code = """
+        import contextlib, io, json, runpy
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                runpy.run_module("musicapi_async", run_name="__main__")
+        except SystemExit as end:
+            print(json.dumps([end.code, said.getvalue()]))
+    """
+
+    code, said = run(code)
+    assert code == 1
+    assert said.startswith("musicapi: ")
+    assert said.endswith(" is not installed: pip install 'musicapi-async[cli]'\n")
+
+
 def test_importing_the_package_imports_nothing_optional() -> None:
     code = """
         import json, musicapi_async

@@ -57,11 +57,22 @@ def test_a_task_is_taken_up_from_its_id(client: MusicAPI) -> None:
 def test_a_run_yields_every_outcome(client: MusicAPI) -> None:
     requests = [sonic.Describe(description=f"song {number}") for number in range(7)]
 
-    outcomes = list(client.run(requests, in_flight=3))
+    run = client.run(requests, in_flight=3)
+    assert repr(run) == "<Run in_flight=3: 0 running, 0 finished>"
+    outcomes = list(run)
 
     assert {outcome.request for outcome in outcomes} == set(requests)
     assert all(isinstance(outcome, Outcome) and isinstance(outcome.task, Task) for outcome in outcomes)
-    assert all(outcome.result is not None and len(outcome.result) == 2 for outcome in outcomes)
+    assert all(len(outcome.unwrap()) == 2 for outcome in outcomes)
+
+
+def test_an_outcome_that_failed_raises_its_error_when_it_is_unwrapped() -> None:
+    error = errors.ServerError("POST /sonic/create", 500, "no")
+    outcome = Outcome(request=sonic.Describe(description="rain"), error=error)
+
+    with pytest.raises(errors.ServerError) as caught:
+        outcome.unwrap()
+    assert caught.value is error
 
 
 def test_a_run_takes_from_its_source_in_the_callers_thread_and_only_as_needed(client: MusicAPI) -> None:

@@ -1,9 +1,11 @@
 """Handles of the blocking client that are used at odd moments, dropped, or used again and again."""
 
 import asyncio
+import copy
 import gc
 import json
 import logging
+import pickle
 import traceback
 import tracemalloc
 import weakref
@@ -223,3 +225,35 @@ def test_a_closed_run_raises_a_typed_error(client: MusicAPI) -> None:
         run.start(sonic.Describe(description="rain"))
 
     assert isinstance(caught.value, RuntimeError)
+
+
+def test_a_task_travels_without_its_client_and_equals_another_of_its_id(client: MusicAPI) -> None:
+    task = client.sonic.describe(description="rain")
+
+    arrived = pickle.loads(pickle.dumps(task))  # noqa: S301 - made here
+
+    assert arrived == task == client.sonic.task(task.id)
+    assert len({arrived, task}) == 1
+    assert copy.copy(task) is task
+    for use in (arrived.wait, arrived.poll, lambda: next(arrived.updates())):
+        with pytest.raises(errors.UnattachedTaskError, match=r"client\.attach\(task\)"):
+            use()
+    assert len(client.attach(arrived).wait()) == 2
+
+
+def test_a_wait_ends_with_the_first_clip_or_a_stream(client: MusicAPI) -> None:
+    task = client.sonic.describe(description="rain")
+
+    assert task.wait(until="stream")[0].title
+    assert task.wait(until="first")[0].audio_url
+    with pytest.raises(errors.InvalidRequestError, match="until is"):
+        task.wait(until="end")  # type: ignore[arg-type]  # that is the point
+
+
+def test_updates_take_an_interval(client: MusicAPI) -> None:
+    states = [state.status for state in client.sonic.describe(description="rain").updates(interval=3600)]
+
+    assert states[-1] == "finished"
+    assert len(states) <= 2
+    with pytest.raises(errors.InvalidRequestError, match="interval is"):
+        next(client.sonic.task("t-1").updates(interval=-1))

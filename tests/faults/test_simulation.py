@@ -34,7 +34,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 class Naive(MusicAPI):
     """Sends a create again when no answer came, as most clients do."""
 
-    async def submit(self, request: TaskRequest[Any]) -> Task[Any]:
+    async def submit(self, request: TaskRequest[Any]) -> Task[Any]:  # type: ignore[override]  # awaited, nothing else
         try:
             return await super().submit(request)
         except errors.UncertainSubmissionError:

@@ -88,5 +88,5 @@ async def test_a_look_of_ones_own_that_is_cancelled_is_cancelled() -> None:
         with pytest.raises(asyncio.CancelledError):
             await polling
 
-        assert not [task for task in asyncio.all_tasks() - before if "Task._look" in repr(task)]
+        assert not [task for task in asyncio.all_tasks() - before if "Poller._fetch" in repr(task)]
     assert polling.cancelled()

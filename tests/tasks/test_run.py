@@ -132,6 +132,27 @@ async def test_a_failure_is_an_outcome_and_ends_nothing(quick_client: MusicAPI, 
     assert all((outcome.result is None) != (outcome.error is None) for outcome in outcomes)
 
 
+async def test_an_outcome_unwrapped_is_its_result_or_raises_its_error(quick_client: MusicAPI, quick: Sandbox) -> None:
+    quick.end_next("songs", "failed")
+
+    good, bad = [outcome async for outcome in quick_client.run(requests(2), in_flight=1)]
+
+    assert good.unwrap() is good.result
+    with pytest.raises(errors.TaskFailedError) as caught:
+        bad.unwrap()
+    assert caught.value is bad.error
+
+
+async def test_a_run_shows_how_far_it_is(quick_client: MusicAPI) -> None:
+    run = quick_client.run(requests(2), in_flight=3)
+    assert repr(run) == "<Run in_flight=3: 0 running, 0 finished>"
+
+    await anext(run)
+    await run.aclose()
+
+    assert repr(run).endswith("finished, closed>")
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_an_error_of_the_source_comes_after_what_was_started(quick_client: MusicAPI, *, is_async: bool) -> None:
     def source() -> Iterator[sonic.Describe]:

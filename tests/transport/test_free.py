@@ -4,32 +4,15 @@ import asyncio
 import logging
 
 import pytest
-from scripted import Scripted, Step, cut, raw, reply, scripted, stall
+from scripted import Scripted, cut, raw, reply, scripted, stall
 
-from musicapi_async import Credits, MusicAPI, errors
+from musicapi_async import MusicAPI, errors
 
 BALANCE = reply(200, {"credits": 50, "extra_credits": "2.5"})
 
 
 def client_of(server: Scripted, *, timeout: float = 5.0, max_reply_size: int | None = None) -> MusicAPI:
     return MusicAPI("secret-key", base_url=server.base_url, timeout=timeout, max_reply_size=max_reply_size)
-
-
-@pytest.mark.parametrize(
-    "hiccup",
-    [
-        cut(),
-        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"),
-        reply(500, {"error": "Internal Server Error."}),
-        reply(429, {"error": "slow down"}, {"Retry-After": "0"}),
-        reply(503, b"unavailable"),
-    ],
-)
-async def test_a_free_look_is_repeated(hiccup: Step) -> None:
-    async with scripted(hiccup, BALANCE) as server, client_of(server) as client:
-        assert await client.account.credits() == Credits(50.0, 2.5)
-
-        assert len(server.received) == 2
 
 
 async def test_a_dead_service_is_asked_a_bounded_number_of_times() -> None:

@@ -28,29 +28,6 @@ def packed(content: bytes) -> Step:
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-BAD_REPLIES = {
-    "no gzip": packed(b"this is not gzip at all"),
-    "half a gzip": packed(gzip.compress(b'{"credits": 50}' * 1000)[:40]),
-    "half a chunk": raw(CHUNKED + b'f\r\n{"credits"'),
-    "no last chunk": raw(CHUNKED + b'f\r\n{"credits": 50}\r\n'),
-    "no chunk": raw(CHUNKED + b"zz\r\nhello\r\n"),
-    "no length": raw(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"),
-    "no status": raw(b"HTTP/1.1 abc OK\r\n\r\n"),
-    "endless header": raw(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n{}"),
-    "only a start": raw(b"HT"),
-    "another protocol": raw(b"220 smtp.example ESMTP\r\n"),
-}
-
-
-@pytest.mark.parametrize("step", BAD_REPLIES.values(), ids=BAD_REPLIES)
-async def test_a_paid_request_is_uncertain_and_sent_once(step: Step) -> None:
-    async with scripted(step) as server, client_of(server) as client:
-        with pytest.raises(errors.UncertainSubmissionError) as caught:
-            await client.submit(REQUEST)
-
-        assert len(server.received) == 1
-    assert caught.value.reason
-    assert "secret-key" not in str(caught.value) + repr(caught.value) + repr(caught.value.__cause__)
 
 
 TASK = b'{"message": "success", "task_id": "t-1"}'
@@ -115,13 +92,6 @@ def test_bytes_of_a_connection_never_fail_to_be_read(received: bytes) -> None:
     for head in (b"", OK + b"\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"):
         found = read_raw_response(head + received)
         assert found is None or found.status >= 200
-
-
-@pytest.mark.parametrize("step", BAD_REPLIES.values(), ids=BAD_REPLIES)
-async def test_a_free_look_is_our_own_error(step: Step) -> None:
-    async with scripted(step) as server, client_of(server, max_attempts=1) as client:
-        with pytest.raises((errors.ConnectionFailedError, errors.UnreadableReplyError)):
-            await client.account.credits()
 
 
 @pytest.mark.parametrize(

@@ -23,42 +23,6 @@ async def submit(server: Scripted, **settings: float) -> str:
 
 
 @pytest.mark.parametrize(
-    ("step", "reason"),
-    [
-        (cut(), "disconnected"),
-        (raw(b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"task_id"'), "not enough data"),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Le"), ""),
-        (raw(b"garbage\r\n\r\n"), ""),
-        (stall(), "no answer in time"),
-        (reply(500, {"error": "Internal Server Error."}), "Internal Server Error"),
-        (reply(502, b"<html>bad gateway</html>"), "502"),
-        (reply(408, {"error": "request timeout at the gateway"}), "gateway"),
-        (reply(499, b""), "499"),
-        (reply(303, {"error": "see the page"}, {"Location": "/done"}), "see the page"),
-        (reply(503, {"error": "maintenance"}), "maintenance"),
-        (reply(200, b"<html>hello</html>"), "not JSON"),
-        (reply(200, b'{"task_id": "t'), "not JSON"),
-        (reply(200, b""), "empty"),
-        (reply(200, ["t-1"]), "list"),
-        (reply(200, {"message": "success"}), "names no task"),
-        (reply(200, {"task_id": None}), "names no task"),
-        (reply(200, {"task_id": True}), "names no task"),
-        (reply(200, {"data": "come back later"}), "names no task"),
-        (reply(503, {"error": "Could not make 'Busy Streets' or 'Concurrent Hearts'"}), "Busy Streets"),
-    ],
-)
-async def test_what_may_have_been_accepted_is_uncertain_and_sent_once(step: Step, reason: str) -> None:
-    async with scripted(step) as server:
-        with pytest.raises(errors.UncertainSubmissionError, match="may have been accepted") as caught:
-            await submit(server, timeout=0.3)
-
-        assert len(server.received) == 1
-    assert reason.lower() in caught.value.reason.lower()
-    assert caught.value.request == REQUEST
-    assert caught.value.when.tzinfo is not None
-
-
-@pytest.mark.parametrize(
     ("body", "task_id"),
     [
         ({"task_id": 7}, "7"),
@@ -101,21 +65,6 @@ async def test_a_time_limit_round_a_create_says_what_it_left_behind() -> None:
     assert "may have been accepted" in caught.value.__cause__.__notes__[0]
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        reply(429, {"error": "Too many requests"}, {"Retry-After": "0"}),
-        reply(503, {"error": "server is busy"}),
-        reply(503, {"message": "too many concurrent tasks"}),
-    ],
-)
-async def test_what_was_refused_for_now_is_sent_again(refusal: Step) -> None:
-    async with scripted(refusal, ACCEPTED) as server:
-        assert await submit(server) == "t-1"
-
-        assert [json.loads(request.body) for request in server.received] == [REQUEST.to_wire()] * 2
-
-
 async def test_a_refusal_for_now_ends_after_the_attempts(caplog: pytest.LogCaptureFixture) -> None:
     async with scripted(reply(429, {"error": "slow down"}, {"Retry-After": "0"})) as server:
         with pytest.raises(errors.RateLimitError, match="slow down") as caught:
@@ -133,31 +82,6 @@ async def test_a_wait_that_is_too_long_is_handed_to_the_caller() -> None:
 
         assert len(server.received) == 1
     assert caught.value.retry_after == 3600
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "error"),
-    [
-        (400, {"error": "The title character length should be less than 80."}, errors.InvalidRequestError),
-        (401, {"error": "Invalid authorization format."}, errors.AuthenticationError),
-        (402, {"message": "insufficient_credits"}, errors.InsufficientCreditsError),
-        (403, {"error": "The remaining credits are not enough."}, errors.InsufficientCreditsError),
-        (403, {"error": "You do not have an active subscription."}, errors.SubscriptionError),
-        (403, {"error": "The lyrics contain copyrighted content: 'Yesterday'."}, errors.ModerationError),
-        (403, {"error": "No."}, errors.PermissionDeniedError),
-        (407, {"error": "the proxy wants a password"}, errors.GatewayError),
-        (410, {"type": "endpoint_retired", "error": "gone"}, errors.RetiredError),
-        (308, {}, errors.GatewayError),
-        (200, {"code": 403, "message": "The remaining credits are not enough."}, errors.InsufficientCreditsError),
-    ],
-)
-async def test_a_refusal_is_its_own_error_and_sent_once(status: int, body: object, error: type[Exception]) -> None:
-    async with scripted(reply(status, body)) as server:
-        with pytest.raises(error) as caught:
-            await submit(server)
-
-        assert len(server.received) == 1
-    assert type(caught.value) is error
 
 
 async def test_a_refused_connection_is_safe_to_repeat_and_ends() -> None:
@@ -235,23 +159,6 @@ async def test_a_create_that_is_cancelled_before_it_was_sent_is_not(caplog: pyte
 
         assert server.received == []
     assert "may have been accepted" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "step",
-    [
-        *(reply(status, {}) for status in (101, 302, 303, 304)),
-        reply(302, {"task_id": "t-1"}),
-        reply(429, {"error": "slow down", "task_id": "t-1"}),
-        reply(503, {"error": "busy", "data": {"task_id": "t-1"}}),
-    ],
-)
-async def test_an_answer_that_leaves_it_open_is_uncertain_and_sent_once(step: Step) -> None:
-    async with scripted(step) as server:
-        with pytest.raises(errors.UncertainSubmissionError):
-            await submit(server)
-
-        assert len(server.received) == 1
 
 
 WHOLE: Final = b'{"task_id": "t-1", "message": "success"}'

@@ -39,6 +39,21 @@ async def asynchronous(clip: Clip) -> None:
         task = await client.sonic.create(lyrics="[Verse] ...", tags="sea shanty", title="Harbor", style_weight=0.5)
         assert_type(task, musicapi_async.Task[Songs])
         assert_type(await task.wait(timeout=None), Songs)
+        submission = client.sonic.create(lyrics="[Verse] ...")
+        assert_type(submission, musicapi_async.Submission[Songs])
+        assert_type(await submission, musicapi_async.Task[Songs])
+        assert_type(await submission.wait(timeout=None), Songs)
+        assert_type(await submission.wait(60, until="stream"), Songs)
+        assert_type(await task.wait(until="first"), Songs)
+        assert_type(await client.sonic.stems(clip=clip).wait(), Stems)
+        assert_type(client.submit(sonic.Describe(description="rain")), musicapi_async.Submission[Songs])
+        assert_type(await asyncio.create_task(submission), musicapi_async.Task[Songs])
+        async with asyncio.TaskGroup() as group:
+            assert_type(await group.create_task(submission), musicapi_async.Task[Songs])
+        assert_type(await asyncio.wait_for(submission, 5), musicapi_async.Task[Songs])
+        assert_type(
+            await asyncio.gather(submission, submission), tuple[musicapi_async.Task[Songs], musicapi_async.Task[Songs]]
+        )
         assert_type(await task.poll(), TaskState[Songs])
         async for state in task.updates():
             assert_type(state, TaskState[Songs])
@@ -56,6 +71,7 @@ async def asynchronous(clip: Clip) -> None:
         async for outcome in client.run([riffusion.Describe(description="rain")], in_flight=5):
             assert_type(outcome, musicapi_async.Outcome[Songs])
             assert_type(outcome.result, Songs | None)
+            assert_type(outcome.unwrap(), Songs)
 
 
 async def every_kind_of_result(clip: Clip, client: musicapi_async.MusicAPI) -> None:
@@ -111,6 +127,7 @@ def blocking(clip: Clip) -> None:
         assert_type(client.submit(sonic.Describe(description="rain")), musicapi_sync.Task[Songs])
         for outcome in client.run((sonic.Describe(description=str(number)) for number in range(3)), in_flight=5):
             assert_type(outcome, musicapi_sync.Outcome[Songs])
+            assert_type(outcome.unwrap(), Songs)
 
 
 async def durably(clip: Clip) -> None:

@@ -18,6 +18,7 @@ async def asynchronous(client: musicapi_async.MusicAPI) -> None:
     await client.nuro.instrumental_v2(description="x", segments=["intro"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     await client.sonic.batch(items=[account.GetCredits()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     client.resume(sonic.GetBpm, "t-1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.sonic.task("t-1").wait(until="end")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.submit(account.GetCredits())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.run([account.GetCredits()])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.sonic.create = client.sonic.describe  # type: ignore[misc, assignment]  # pyright: ignore[reportAttributeAccessIssue]

@@ -82,7 +82,9 @@ def test_what_is_given_under_a_wrong_name_is_not_kept(name: str) -> None:
     assert b"s3cret" not in pickle.dumps(caught.value)
 
 
-LEGACY = [kind for kind in operations() if kind.family() in {"riffusion", "nuro", "studio", "suno"} and kind.instead]
+LEGACY = [
+    kind for kind in operations() if kind.family() in {"riffusion", "nuro", "studio", "suno"} and kind.replacement
+]
 
 
 @pytest.mark.parametrize("kind", LEGACY, ids=lambda kind: kind.operation_name())

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._tasks.durations import Durations
-from musicapi_async._tasks.timing import LONGEST_GAP, SHORTEST_GAP, SPREAD, Timing
+from musicapi_async._tasks.timing import MAX_INTERVAL, MIN_INTERVAL, SPREAD, Durations, Timing
 
 seconds = st.floats(min_value=0, max_value=1e6)
 seen = st.lists(st.tuples(seconds, st.floats(min_value=0, max_value=1e4)), max_size=50)
@@ -20,13 +19,13 @@ def test_whatever_was_seen_the_next_look_is_within_bounds(
 ) -> None:
     timing = Timing(None, price, seed=0)
     for after, length in seen:
-        timing.learn("song", "waiting", after, after + length)
+        timing.observe("song", "waiting", after, after + length)
 
-    gap = timing.gap("song", "waiting", waited)
+    gap = timing.interval("song", "waiting", waited)
 
-    assert gap >= SHORTEST_GAP
+    assert gap >= MIN_INTERVAL
     if waited:
-        assert gap <= LONGEST_GAP * (1 + SPREAD)
+        assert gap <= MAX_INTERVAL * (1 + SPREAD)
 
 
 @given(seen=seen, waited=seconds, price=st.floats(0.01, 100), dearer=st.floats(1, 100))
@@ -37,52 +36,52 @@ def test_a_dearer_look_is_not_taken_sooner(
     for after, length in seen:
         durations.observe(after, after + length)
 
-    assert 0 < durations.gap(waited, price) <= durations.gap(waited, price * dearer) * (1 + 1e-9) + 1e-6
+    assert 0 < durations.interval(waited, price) <= durations.interval(waited, price * dearer) * (1 + 1e-9) + 1e-6
 
 
 def test_the_first_look_is_held_until_a_finish_is_plausible() -> None:
     timing = Timing(None, 1.0, seed=0)
     for _ in range(60):
-        timing.learn("slow", "waiting", 295, 305)
-        timing.learn("quick", "waiting", 9, 11)
+        timing.observe("slow", "waiting", 295, 305)
+        timing.observe("quick", "waiting", 9, 11)
 
-    assert timing.gap("slow", "waiting", 0.0) > 80
-    assert timing.gap("quick", "waiting", 0.0) < 12
+    assert timing.interval("slow", "waiting", 0.0) > 80
+    assert timing.interval("quick", "waiting", 0.0) < 12
     # Where it is likely, closely; what is not known is guessed.
-    assert timing.gap("slow", "waiting", 295.0) < 12
-    assert 25 < timing.gap("unknown", "waiting", 0.0) < 60
+    assert timing.interval("slow", "waiting", 295.0) < 12
+    assert 25 < timing.interval("unknown", "waiting", 0.0) < 60
 
 
 def test_it_forgets_what_is_no_longer_so() -> None:
     timing = Timing(None, 1.0, seed=0)
     for _ in range(200):
-        timing.learn("song", "waiting", 29, 31)
-    before = timing.gap("song", "waiting", 0.0)
+        timing.observe("song", "waiting", 29, 31)
+    before = timing.interval("song", "waiting", 0.0)
     for _ in range(600):
-        timing.learn("song", "waiting", 290, 310)
+        timing.observe("song", "waiting", 290, 310)
 
     assert before < 31
-    assert timing.gap("song", "waiting", 0.0) > 100
+    assert timing.interval("song", "waiting", 0.0) > 100
 
 
 def test_looks_that_begin_together_do_not_stay_together() -> None:
     timing = Timing(None, 1.0, seed=0)
-    gaps = [timing.gap("song", "waiting", 60.0) for _ in range(1000)]
+    gaps = [timing.interval("song", "waiting", 60.0) for _ in range(1000)]
 
     assert max(gaps) / min(gaps) == pytest.approx((1 + SPREAD / 2) / (1 - SPREAD / 2), rel=0.01)
 
 
 def test_a_fixed_interval_is_kept() -> None:
     timing = Timing(7.5, 1.0, seed=0)
-    timing.learn("song", "waiting", 1, 2)
+    timing.observe("song", "waiting", 1, 2)
 
-    assert {timing.gap("song", "waiting", waited) for waited in (0.0, 1.0, 1e5)} == {7.5}
+    assert {timing.interval("song", "waiting", waited) for waited in (0.0, 1.0, 1e5)} == {7.5}
 
 
 def test_any_number_of_models_takes_a_bounded_memory() -> None:
     timing = Timing(None, 1.0, seed=0)
     for number in range(1500):
-        timing.learn(f"song model-{number}", "waiting", 10, 20)
+        timing.observe(f"song model-{number}", "waiting", 10, 20)
 
     assert len(timing._known) <= 1000
 
@@ -95,11 +94,16 @@ def test_learnt_durations_beat_every_fixed_interval(median: float, spread: float
     def cost(timing: Timing) -> float:
         spent = []
         for _ in range(220):
-            ends, last, due, looks = draws.lognormvariate(0, spread) * median, 0.0, timing.gap("s", "waiting", 0.0), 1
+            ends, last, due, looks = (
+                draws.lognormvariate(0, spread) * median,
+                0.0,
+                timing.interval("s", "waiting", 0.0),
+                1,
+            )
             while due < ends:
                 last, looks = due, looks + 1
-                due += timing.gap("s", "waiting", due)
-            timing.learn("s", "waiting", last, due)
+                due += timing.interval("s", "waiting", due)
+            timing.observe("s", "waiting", last, due)
             spent.append(looks + due - ends)
         return fmean(spent[20:])
 

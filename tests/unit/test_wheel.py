@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._tasks.wheel import Wheel
+from musicapi_async._tasks.schedule import Wheel
 
 times = st.floats(min_value=0, max_value=1000)
 

@@ -52,7 +52,7 @@ def are_finished(scene: Scene, found: Any) -> None:
     """Check finished clips: those of the task, and complete."""
     assert (found.code, found.message) == (200, "success")
     assert tuple(song.clip_id for song in found.data) == scene.task.clip_ids
-    assert len(found.data) == len({song.audio_url for song in found.data}) == scene.task.request.promised
+    assert len(found.data) == len({song.audio_url for song in found.data}) == scene.task.request.expected_clips
     for song in found.data:
         assert song.state == "succeeded"
         assert song.clip_id in song.audio_url

@@ -1,0 +1,161 @@
+"""Structuring against the last release with hand-written readers: responses to results, requests to JSON.
+
+Commit b8af022 is built into a virtual environment of its own, with the same versions of its dependencies (needs git and
+a package index). A process for each build does the same work by turns, in interleaved rounds; a ratio is taken within a
+round. What is measured is what a poll does with the bytes of its response, and what a submission does with its request
+before that is written as JSON.
+"""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple
+
+from common import MICROSECONDS, REPLIES, print_table, print_title, ratio, spread, verdict
+from long_response import CLIPS, REPLY, TASK_ID, WORDS
+
+COMMIT: Final = "b8af022"
+ROUNDS: Final = 40
+ROOT: Final = Path(__file__).parents[1]
+
+
+class Job(NamedTuple):
+    """A piece of work, how often a turn repeats it, and the ratio that is the target."""
+
+    target: float
+    repeats: int
+    run: Callable[[], object]
+
+
+def jobs() -> Mapping[str, Job]:
+    """Return the work, by the names of the build and the JSON parser of this process."""
+    from musicapi_async import riffusion, sonic  # noqa: PLC0415 - after orjson is hidden
+    from musicapi_async._tasks.state import TaskRule, read_state  # noqa: PLC0415
+    from musicapi_async._transport.response import Response  # noqa: PLC0415
+
+    rule, attempted = TaskRule.of(riffusion.Create), f"GET /riffusion/task/{TASK_ID}"
+    running, finished = (REPLIES[name].partition(b"\r\n\r\n")[2] for name in (b"running", b"finished"))
+    request = sonic.Create(lyrics="[Verse]\nla", title="Harbor", tags="sea shanty, calm")
+
+    def read(content: bytes, *, is_finished: bool = True) -> Any:
+        state: Any = read_state(TASK_ID, rule, attempted, Response(200, {}, content))
+        if (state.status == "finished") is not is_finished:
+            raise RuntimeError(f"the response is read as {state.status}")
+        return state
+
+    def read_words() -> None:
+        if sum(len(clip.words) for clip in read(REPLY).clips) != CLIPS * WORDS:
+            raise RuntimeError("words are missing")
+
+    kilobytes = f"{len(REPLY) / 1000:.0f} kB"
+    return {
+        "a poll of a running task": Job(1.05, 1000, lambda: read(running, is_finished=False)),
+        "a finished response without words": Job(1.15, 300, lambda: read(finished)),
+        f"a finished response of {kilobytes}, words not touched": Job(1.15, 15, lambda: read(REPLY)),
+        f"a finished response of {kilobytes}, words touched": Job(1.1, 5, read_words),
+        "a request to the wire": Job(0.5, 3000, request.to_wire),
+    }
+
+
+def work(parser: str) -> None:
+    """Do the named job for each line of standard input, and print the CPU µs it took."""
+    if parser == "json":
+        sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
+    known = jobs()
+    print(json.dumps({name: job.target for name, job in known.items()}), flush=True)
+    for line in sys.stdin:
+        job = known[line.strip()]
+        gc.collect()
+        began = time.process_time()
+        for _ in range(job.repeats):
+            job.run()
+        print((time.process_time() - began) / job.repeats * MICROSECONDS, flush=True)
+
+
+@contextmanager
+def old_build() -> Iterator[Path]:
+    """Build the commit and yield the Python of its environment."""
+    with TemporaryDirectory(prefix="musicapi-bench-") as folder:
+        source, environment = Path(folder, "source"), Path(folder, "environment")
+        source.mkdir()
+        archive = subprocess.run(["git", "archive", COMMIT], cwd=ROOT, stdout=subprocess.PIPE, check=True)  # noqa: S607
+        subprocess.run(["tar", "x"], cwd=source, input=archive.stdout, check=True)  # noqa: S607
+        venv.create(environment)
+        python = environment / "bin" / "python"
+        pip = [sys.executable, "-m", "pip", "--quiet", "--python", str(python), "install"]
+        subprocess.run([*pip, "--constraint", str(ROOT / "constraints.txt"), str(source), "orjson"], check=True)
+        yield python
+
+
+class Build:
+    """A process that does the work with one build."""
+
+    def __init__(self, python: Path | str, parser: str, stack: ExitStack) -> None:
+        # Without PYTHONPATH: each build is the one that is installed.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self._process = stack.enter_context(
+            subprocess.Popen(
+                [python, __file__, parser],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
+        )
+        stack.callback(self._process.stdin.close)  # type: ignore[union-attr]  # a pipe
+        self.targets: Mapping[str, float] = json.loads(self._answer())
+
+    def cost(self, name: str) -> float:
+        """Return the CPU µs of a job."""
+        assert self._process.stdin is not None  # noqa: S101 - a pipe
+        print(name, file=self._process.stdin, flush=True)
+        return float(self._answer())
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None  # noqa: S101 - a pipe
+        return self._process.stdout.readline()
+
+
+def compare(old_python: Path, parser: str) -> None:
+    """Print what each job costs with both builds, and whether its target is met."""
+    with ExitStack() as stack:
+        old, new = Build(old_python, parser, stack), Build(sys.executable, parser, stack)
+        costs: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in new.targets}
+        for turn in range(ROUNDS + 1):
+            for name, (before, after) in costs.items():
+                pairs = [(old, before), (new, after)]
+                for build, found in reversed(pairs) if turn % 2 else pairs:
+                    cost = build.cost(name)
+                    if turn:
+                        found.append(cost)
+    print_title(f"Structuring, {parser}")
+    rows = [
+        [name, f"{median(before):.2f}", f"{spread(after):.2f}", f"{ratio(after, before)}"]
+        for name, (before, after) in costs.items()
+    ]
+    print_table(["what", f"CPU µs, {COMMIT}", "CPU µs, now", "ratio"], rows)
+    for name, (before, after) in costs.items():
+        found = ratio(after, before)
+        verdict(f"{name}: {found}", found.median, new.targets[name])
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        work(sys.argv[1])
+        return
+    with old_build() as old_python:
+        for parser in ("orjson", "json"):
+            compare(old_python, parser)
+
+
+if __name__ == "__main__":
+    main()

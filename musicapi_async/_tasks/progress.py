@@ -1,0 +1,361 @@
+"""The progress of a task, parsed from the response to a poll: one function for each type of result. No I/O.
+
+The clips stand in different places of a response, by family and by operation; they are brought to common names first.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias
+
+from musicapi_async._transport.contents import read_result
+from musicapi_async.results import (
+    Clip,
+    DownloadFiles,
+    ExtendedSong,
+    ExtendedSongs,
+    LyricsDraft,
+    LyricsDrafts,
+    ReplacedSection,
+    ReplacedSections,
+    Songs,
+    Stem,
+    Stems,
+    UploadedClip,
+    Voice,
+)
+from musicapi_async.results.clip import COMPLETE, FAILED, SUCCEEDED, Row, Told, state_and_url, structure_clip
+from musicapi_async.wire.json import read_json
+from musicapi_async.wire.values import items, text
+
+__all__ = ["Stage", "Status", "TaskProgress", "Until", "parse_progress", "ready_part"]
+
+Body: TypeAlias = Mapping[str, object]
+
+RUNNING_WORDS: Final = frozenset(
+    {"PENDING", "RUNNING", "QUEUED", "SUBMITTED", "NOT_START", "IN_PROGRESS", "PROCESSING", "STREAMING"}
+)
+PAIRED: Final = ("replaced", "extended")
+Status = Literal["waiting", "running", "incomplete", "finished", "failed"]
+Stage = Literal["waiting", "streaming", "partial"]
+"""What a task has to show: nothing yet, a stream while it is made, or a clip that is done."""
+Until = Literal["finished", "first", "stream"]
+"""What a wait ends with: the task, its first finished clip, or a clip with a stream or a file."""
+StateAndURL: TypeAlias = tuple[str | None, str | None]
+"""A clip's state and address."""
+
+DONE: Final = ("finished", "incomplete")
+ENDS: Final = (SUCCEEDED, FAILED)
+GRACE_POLLS: Final = 4
+"""Further polls of a task whose clips are all done but fewer than expected, or without a file."""
+JOINING_POLLS: Final = 12
+
+
+class TaskProgress:
+    """The progress of a task; its clips and its result are parsed on first access.
+
+    Most polls find a song running, and its clips are not asked for.
+    """
+
+    __slots__ = ("_clips", "_read", "_result", "grace", "stage", "status")
+
+    def __init__(
+        self,
+        status: Status,
+        clips: tuple[Clip, ...] = (),
+        result: Any = None,
+        *,
+        stage: Stage | None = None,
+        grace: int | None = None,
+        read: Callable[[], tuple[tuple[Clip, ...], Any]] | None = None,
+    ) -> None:
+        self.status: Status = status
+        self.grace = GRACE_POLLS if status == "incomplete" and grace is None else grace
+        """Further polls it is worth, after which what is there is the result; None while it is plainly running."""
+        self.stage: Stage = stage or _stage_of(map(_state_and_url, clips))
+        self._clips = clips
+        self._result = result
+        self._read = read
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips so far."""
+        self._read_clips()
+        return self._clips
+
+    @property
+    def result(self) -> Any:
+        """What the task made; None while it is running."""
+        self._read_clips()
+        return self._result
+
+    def __reduce__(self) -> tuple[Callable[..., "TaskProgress"], tuple[Any, ...]]:
+        """Pickle what was read, not the reader."""
+        return _restore, (self.status, self.clips, self.result, self.stage, self.grace)
+
+    def _read_clips(self) -> None:
+        if self._read is not None:
+            (self._clips, self._result), self._read = self._read(), None
+
+
+def _restore(status: Status, clips: tuple[Clip, ...], result: Any, stage: Stage, grace: int | None) -> TaskProgress:
+    return TaskProgress(status, clips, result, stage=stage, grace=grace)
+
+
+def parse_progress(result_type: type, expected_clips: int, body: Body, content: bytes) -> TaskProgress:
+    """Parse the response to a successful poll, by the type of the result; ``content`` is its body's bytes."""
+    return _songs(body, expected_clips, content) if result_type is Songs else PARSERS[result_type](body, expected_clips)
+
+
+def _songs(body: Body, expected_clips: int, content: bytes) -> TaskProgress:
+    raw_clips = find_songs(body)
+    states = list(map(state_and_url, raw_clips))
+    status, stage = _status_of(states, expected_clips), _stage_of(states)
+    told = Told(content, find_songs_in)
+    if status in DONE:
+        clips = _song_clips(raw_clips, told)
+        return TaskProgress(status, clips, Songs.from_clips(clips), stage=stage)
+    return TaskProgress(status, stage=stage, read=lambda: (_song_clips(told.rows(), told), None))
+
+
+def _song_clips(raw_clips: Sequence[Body], told: Told) -> tuple[Clip, ...]:
+    return tuple(structure_clip(raw, Row(told, at)) for at, raw in enumerate(raw_clips))
+
+
+def _stems(body: Body, expected_clips: int) -> TaskProgress:
+    clips = tuple(map(structure_clip, find_clips(body)))
+    stems = tuple(Stem(_stem_name(clip), clip) for clip in clips if clip.state != FAILED)
+    return TaskProgress(
+        _status_of(list(map(_state_and_url, clips)), expected_clips), clips, Stems(stems, _failed(clips))
+    )
+
+
+def _joined(
+    part_of: Callable[[Clip, Clip | None], Any],
+    all_of: Callable[[Any, tuple[Clip, ...]], Any],
+    body: Body,
+    expected_clips: int,
+) -> TaskProgress:
+    pairs = [pair(raw) for raw in find_clips(body)]
+    made = (part_of(part, full if full and full.clip_id else None) for part, full in pairs if part.state != FAILED)
+    whole = [full for part, full in pairs if full is not None and part.state != FAILED]
+    parts = [_state_and_url(part) for part, _ in pairs]
+    clips = (*(part for part, _ in pairs), *(full for full in whole if full.clip_id))
+    status, grace = _status_of(parts, expected_clips), None
+    unfinished = [full for full in whole if not full.is_done]
+    if status in DONE and unfinished:
+        # The parts are there. Joining them takes a while; a join that is not seen running may never begin.
+        status, grace = "running", None if any(full.clip_id for full in unfinished) else JOINING_POLLS
+    elif status == "finished" and whole:
+        # The parts are there, and the whole songs: each is to have its file.
+        status = _status_of(list(map(_state_and_url, whole)), len(whole))
+    return TaskProgress(status, clips, all_of(tuple(made), _failed(part for part, _ in pairs)), grace=grace)
+
+
+def _voice(body: Body, _: int) -> TaskProgress:
+    data = body.get("data")
+    if not isinstance(data, Mapping) or not text(data.get("persona_id")):
+        return _failed_or_waiting(tuple(map(structure_clip, find_clip_or_clips(body))))
+    return TaskProgress("finished", result=read_result(body, Voice))
+
+
+def _uploaded(body: Body, _: int) -> TaskProgress:
+    raw_clips = find_clip_or_clips(body)
+    clips = tuple(map(structure_clip, raw_clips))
+    found = next((clip for clip in clips if clip.clip_id and clip.state in {SUCCEEDED, COMPLETE, None}), None)
+    if found is None or any(is_running_word(raw.get("status")) for raw in raw_clips):
+        return _failed_or_waiting(clips)
+    return TaskProgress("finished", result=UploadedClip(found.clip_id))
+
+
+def _files(body: Body, _: int) -> TaskProgress:
+    raw_clips = find_clip_or_clips(body)
+    clips = tuple(map(structure_clip, raw_clips))
+    if not raw_clips or any(
+        is_running_word(raw.get("state")) or clip.state == FAILED for raw, clip in zip(raw_clips, clips, strict=True)
+    ):
+        return _failed_or_waiting(clips)
+    try:
+        return TaskProgress("finished", result=read_result({"data": list(raw_clips)}, DownloadFiles))
+    except ValueError:  # the files are there, their addresses are not
+        return TaskProgress("waiting")
+
+
+def _written(body: Body, _: int) -> TaskProgress:
+    data = body.get("data")
+    raw = data if isinstance(data, Mapping) else {}
+    lyrics = text(raw.get("text"))
+    if not lyrics or is_running_word(raw.get("status")):
+        return TaskProgress("waiting")
+    return TaskProgress("finished", result=LyricsDrafts((LyricsDraft(lyrics, text(raw.get("title"))),)))
+
+
+PARSERS: Final[Mapping[type, Callable[[Body, int], TaskProgress]]] = {
+    DownloadFiles: _files,
+    ExtendedSongs: partial(_joined, ExtendedSong, ExtendedSongs),
+    LyricsDrafts: _written,
+    ReplacedSections: partial(_joined, ReplacedSection, ReplacedSections),
+    Stems: _stems,
+    UploadedClip: _uploaded,
+    Voice: _voice,
+}
+
+
+def _failed_or_waiting(clips: tuple[Clip, ...]) -> TaskProgress:
+    """Return the progress of a task with nothing to show: its clips failed, or it is still running."""
+    return (
+        TaskProgress("finished", clips)
+        if clips and all(clip.state == FAILED for clip in clips)
+        else TaskProgress("waiting")
+    )
+
+
+def _failed(clips: Iterable[Clip]) -> tuple[Clip, ...]:
+    return tuple(clip for clip in clips if clip.state == FAILED)
+
+
+def _state_and_url(clip: Clip) -> StateAndURL:
+    return clip.state, clip.audio_url or clip.stream_url
+
+
+def _status_of(clips: Sequence[StateAndURL], expected_clips: int) -> Status:
+    if not clips:
+        return "waiting"
+    for state, _ in clips:
+        if state not in ENDS:
+            return "running"
+    whole = len(clips) >= expected_clips and all(url for state, url in clips if state == SUCCEEDED)
+    return "finished" if whole else "incomplete"
+
+
+def _stage_of(clips: Iterable[StateAndURL]) -> Stage:
+    """Return the stage of a task by its clips."""
+    stage: Stage = "waiting"
+    for state, url in clips:
+        if state in ENDS:
+            return "partial"
+        if url:
+            stage = "streaming"
+    return stage
+
+
+def _stem_name(clip: Clip) -> str:
+    """Return a stem's own name, or what its title ends with: ``Harbor (Vocals)``, ``Harbor - Vocals``."""
+    if word := text(clip.raw.get("stem_type")):
+        return word
+    title = (clip.title or "").strip()
+    if title.endswith(")") and "(" in title:
+        return title[title.rindex("(") + 1 : -1].strip()
+    return title.rpartition(" - ")[2]
+
+
+def find_clips(body: Body) -> tuple[Body, ...]:
+    """Return the clips of a response as objects: a list, Studio's nested songs, or Nuro's flat object."""
+    data = body.get("data")
+    if isinstance(data, list):
+        raw_clips = items(data)
+        return (
+            tuple({**raw, "state": "running"} for raw in raw_clips)
+            if is_running_word(body.get("status"))
+            else raw_clips
+        )
+    if isinstance(data, Mapping) and text(data.get("clip_id")):
+        return find_clips({**body, "data": [data]})
+    for outer in (data, body.get("handledData")):
+        inner = outer.get("data") if isinstance(outer, Mapping) else None
+        if isinstance(outer, Mapping) and isinstance(inner, Mapping) and (songs := items(inner.get("songs"))):
+            return tuple(_studio_clip(raw, outer) for raw in songs)
+    if "data" not in body and "status" in body and "audio_url" in body:
+        return ({**body, "clip_id": body.get("task_id"), "state": _lowered(body.get("status"))},)
+    return ()
+
+
+def find_clip_or_clips(body: Body) -> tuple[Body, ...]:
+    """Return the clips of a response whose ``data`` may also be the one clip itself."""
+    data = body.get("data")
+    return find_clips({**body, "data": [data]}) if isinstance(data, Mapping) else find_clips(body)
+
+
+def find_songs(body: Body) -> Sequence[Body]:
+    """Return the clips of a task of songs."""
+    return [_song(raw) for raw in find_clips(body)]
+
+
+def find_songs_in(content: bytes) -> Sequence[Body]:
+    """Return the clips of a response that was kept as it came."""
+    body = read_json(content)
+    return find_songs(body) if isinstance(body, dict) else ()
+
+
+def pair(raw: Body) -> tuple[Clip, Clip | None]:
+    """Structure a new part with the whole song, which is None where it was not asked for, or is not there yet."""
+    name = next((name for name in PAIRED if isinstance(raw.get(name), Mapping)), None)
+    if name is None:
+        return structure_clip(raw), None
+    part, full = raw[name], raw.get("full")
+    assert isinstance(part, Mapping)  # noqa: S101 - for the type checker: tested above
+    if isinstance(full, Mapping):
+        return structure_clip(part), structure_clip(full)
+    # Where the key is there and empty, the parts are still being joined.
+    return structure_clip(part), Clip(state="running") if "full" in raw else None
+
+
+def is_running_word(word: object) -> bool:
+    return isinstance(word, str) and word.upper() in RUNNING_WORDS
+
+
+def _studio_clip(raw: Body, task: Body) -> Body:
+    """Bring a Studio song to the common names; its path is empty while it is made.
+
+    The task's status counts where there is one: a song without a path in a task that succeeded is polled a little more.
+    """
+    path = text(raw.get("song_path"))
+    status = text(task.get("status"))
+    is_done = status.upper() == "SUCCESS" if status else bool(path)
+    return {
+        **raw,
+        "clip_id": raw.get("id"),
+        "audio_url": path,
+        "image_url": raw.get("image_path"),
+        "state": SUCCEEDED if is_done else "running",
+    }
+
+
+def _song(raw: Body) -> Body:
+    """Return a song; of a part with its whole song, resumed as a song from its id, the whole one."""
+    if "replaced" not in raw and "extended" not in raw:
+        return raw
+    part = next((found for name in PAIRED if isinstance(found := raw.get(name), Mapping)), raw)
+    full = raw.get("full", part)
+    return full if isinstance(full, Mapping) else {"state": "running"}
+
+
+def _lowered(word: object) -> object:
+    return word.lower() if isinstance(word, str) else word
+
+
+def ready_part(progress: TaskProgress, until: Until) -> Any:
+    """Return the part of an unfinished result that a wait ends with; None when there is none yet."""
+    if until == "finished" or progress.stage == "waiting" or (until == "first" and progress.stage == "streaming"):
+        return None
+    is_ready = _is_finished if until == "first" else _is_playable
+    if not any(map(is_ready, progress.clips)):
+        return None
+    result = progress.result
+    if result is None or isinstance(result, Songs):
+        return Songs.from_clips([clip for clip in progress.clips if is_ready(clip) or clip.state == FAILED])
+    ready = tuple(item for item in result if is_ready(_clip_of(item)))
+    return type(result)(ready, result.failed) if ready else None
+
+
+def _is_finished(clip: Clip) -> bool:
+    return clip.state == SUCCEEDED and clip.audio_url is not None
+
+
+def _is_playable(clip: Clip) -> bool:
+    return clip.state != FAILED and (clip.audio_url or clip.stream_url) is not None
+
+
+def _clip_of(part: Stem | ExtendedSong | ReplacedSection) -> Clip:
+    if isinstance(part, Stem):
+        return part.clip
+    return part.extended if isinstance(part, ExtendedSong) else part.replaced

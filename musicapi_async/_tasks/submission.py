@@ -1,0 +1,217 @@
+"""A submission: one paid request that may be awaited for its task, or waited on for the result."""
+
+import asyncio
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Generic, NoReturn, TypeVar, cast
+
+from musicapi_async._request import TaskRequest
+from musicapi_async._tasks.poller import ANOTHER_LOOP
+from musicapi_async._tasks.state import Until
+from musicapi_async._tasks.task import Task, check_wait
+from musicapi_async._tasks.unfinished import fresh
+from musicapi_async.errors import EventLoopError, MusicAPIError, UncertainSubmissionError
+
+__all__ = ["Recorder", "Submission"]
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Recorder:
+    """Progress of the one paid request of a submission, recorded by the transport."""
+
+    __slots__ = ("sent_at", "task_id")
+
+    def __init__(self) -> None:
+        self.sent_at: datetime | None = None
+        """When the request was let go; None while it is certain that it was not accepted."""
+        self.task_id: str | None = None
+        """The task that was accepted although the caller was cancelled."""
+
+    async def before_send(self) -> None:
+        """Note that the request is sent now."""
+        self.sent_at = datetime.now(UTC)
+
+    async def not_accepted(self) -> None:
+        """Note that the request was certainly not accepted."""
+        self.sent_at = None
+
+    def accepted(self, task_id: str) -> None:
+        """Note the id of a task whose caller was cancelled while the request was in flight."""
+        self.task_id = task_id
+
+
+class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
+    """A paid request on its way: ``await`` it for its ``Task``, or ``.wait()`` on it for the result.
+
+    ``songs = await client.sonic.create(...).wait()``. It is a coroutine: ``asyncio.create_task``, ``gather``, a
+    ``TaskGroup`` and ``asyncio.wait_for`` take it. It is one payment: awaited again, also by several at once, it gives
+    the same task, or raises the same error. Never awaited, it has sent nothing, and warns when it is dropped.
+
+    Cancelled before its request was sent, it can be awaited again. Cancelled later, the response is still read: the
+    exception and the log name the task, and awaiting the submission again returns it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_error",
+        "_is_used",
+        "_loop",
+        "_request",
+        "_resume",
+        "_start",
+        "_steps",
+        "_task",
+    )
+
+    def __init__(
+        self,
+        request: TaskRequest[R_co],
+        start: "Callable[[TaskRequest[R_co], Recorder], Awaitable[Task[R_co]]]",
+        resume: "Callable[[type[TaskRequest[R_co]], str], Task[R_co]]",
+    ) -> None:
+        self._request = request
+        self._start = start
+        self._resume = resume
+        self._task: Task[R_co] | None = None
+        self._error: Exception | None = None
+        self._is_used = False
+        """True once it was awaited, or closed."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The event loop in which it is being sent; None before and after."""
+        self._ended: asyncio.Event | None = None
+        """Set when the attempt in progress has ended; made by the first that waits for it."""
+        self._steps: dict[asyncio.Task[Any] | None, Coroutine[Any, Any, Task[R_co]]] = {}
+        """The coroutines that ``send`` drives, one for each asyncio task that was made of this submission."""
+
+    def __repr__(self) -> str:
+        """Show the operation and what became of it."""
+        state = "not sent"
+        if self._task is not None:
+            state = f"task {self._task.id!r}"
+        elif self._error is not None:
+            state = type(self._error).__name__
+        elif self._loop is not None:
+            state = "running"
+        return f"<Submission of {self._request.operation_name()}: {state}>"
+
+    @property
+    def __name__(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  # read-only, as it is for asyncio
+        """The name of the operation, by which an ``asyncio.Task`` shows it."""
+        return self._request.operation_name()
+
+    async def wait(self, timeout: float | None = 600.0, until: Until = "finished") -> R_co:
+        """Submit, wait until the task is finished, and return its result.
+
+        ``timeout`` is the time in seconds for the wait that follows the submission, None for no limit; ``until`` ends
+        the wait earlier. Both are those of ``Task.wait``. Whatever ends the wait names the task.
+
+        Raises what ``client.submit`` and ``Task.wait`` raise; for a wrong argument nothing is sent.
+        """
+        self._is_used = True
+        check_wait(timeout, until)
+        task = await self
+        return await task.wait(timeout, until)
+
+    def __await__(self) -> Generator[object, None, Task[R_co]]:
+        """Send the request, unless it was sent, and return the task."""
+        return self._submit().__await__()
+
+    def send(self, value: None, /) -> object:
+        """Run to the next suspension, as event loops do."""
+        return self._step(lambda coroutine: coroutine.send(value))
+
+    def throw(
+        self,
+        kind: type[BaseException] | BaseException,
+        value: BaseException | object = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> object:
+        """Raise an error where it is suspended, as event loops do."""
+        error = kind if isinstance(kind, BaseException) else value
+        if not isinstance(error, BaseException):
+            error = cast("type[BaseException]", kind)(*(() if value is None else (value,)))
+        raised = error if traceback is None else error.with_traceback(traceback)
+        return self._step(lambda coroutine: coroutine.throw(raised))
+
+    def close(self) -> None:
+        """End what is running; one that was not sent stays unsent, and does not warn."""
+        self._is_used = True
+        while self._steps:
+            self._steps.popitem()[1].close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied: it is one payment."""
+        raise TypeError("a Submission cannot be copied or pickled: await it, and pickle its task")
+
+    def __del__(self) -> None:
+        """Warn of a submission that was never awaited."""
+        if not getattr(self, "_is_used", True):
+            warnings.warn(
+                f"client.{self._request.operation_name()}(...) was never awaited: nothing was sent",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    def _step(self, run: Callable[[Coroutine[Any, Any, Task[R_co]]], object]) -> object:
+        # Each asyncio task that was made of this submission has an await of its own.
+        self._is_used = True
+        driver = asyncio.current_task()
+        coroutine = self._steps.get(driver)
+        if coroutine is None:
+            coroutine = self._steps[driver] = self._submit()
+        try:
+            return run(coroutine)
+        except BaseException:
+            self._steps.pop(driver, None)
+            raise
+
+    async def _submit(self) -> Task[R_co]:
+        self._is_used = True
+        loop = asyncio.get_running_loop()
+        while self._loop is not None:
+            if self._loop is not loop:
+                raise EventLoopError(ANOTHER_LOOP)
+            if self._ended is None:
+                self._ended = asyncio.Event()
+            await self._ended.wait()
+        if self._task is not None:
+            return self._task
+        if self._error is not None:
+            raise fresh(self._error)
+        self._loop = loop
+        try:
+            self._task = await self._send()
+        except MusicAPIError as error:
+            # A copy: the traceback of the original holds this very frame.
+            self._error = fresh(error).with_traceback(None)
+            raise
+        finally:
+            self._loop = None
+            if self._ended is not None:
+                self._ended.set()
+                self._ended = None
+        return self._task
+
+    async def _send(self) -> Task[R_co]:
+        recorder = Recorder()
+        try:
+            return await self._start(self._request, recorder)
+        except MusicAPIError:
+            raise
+        except BaseException:
+            # It was cut off. What is known must not be paid for again.
+            if recorder.task_id is not None:
+                self._task = self._resume(type(self._request), recorder.task_id)
+            elif recorder.sent_at is not None:
+                self._error = self._uncertain(recorder.sent_at)
+            raise
+
+    def _uncertain(self, sent_at: datetime) -> UncertainSubmissionError:
+        attempted = f"{self._request.method} {self._request.path}"
+        return UncertainSubmissionError(attempted, self._request, "it was cut off after it was sent", sent_at)

@@ -1,0 +1,21 @@
+"""The request classes, one module for each family of the service; each is loaded when it is first used.
+
+A program uses one or two of them, and making all the request classes costs as much as half of the HTTP library.
+"""
+
+from importlib import import_module
+from typing import Any, Final
+
+from musicapi_async._operation import known_operations
+from musicapi_async._request import Request
+
+__all__ = ["FAMILIES", "operations"]
+
+FAMILIES: Final = ("account", "lyrics", "nuro", "producer", "riffusion", "sonic", "studio", "suno")
+
+
+def operations() -> tuple[type[Request[Any]], ...]:
+    """Return the request class of every operation."""
+    for name in FAMILIES:
+        import_module(f"{__name__}.{name}")
+    return known_operations()

@@ -1,0 +1,98 @@
+"""A family's methods, made from its request classes.
+
+``submits`` and ``calls`` return plain functions (so that help(), inspect and autospec work by themselves), typed as
+protocols whose parameters come from the request class's own constructor.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, ParamSpec, Protocol, Self, TypeVar, cast, overload
+
+import attrs
+
+from musicapi_async._request import Request, TaskRequest
+from musicapi_async._tasks.submission import Submission
+from musicapi_async._tasks.task import Task
+from musicapi_async.results import Songs
+
+__all__ = ["Family", "TaskFamily", "calls", "submits"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Client(Protocol):
+    """What a family needs of its client."""
+
+    def submit(self, request: TaskRequest[R], /) -> Submission[R]:
+        """Start a task."""
+        ...
+
+    async def call(self, request: Request[R], /) -> R:
+        """Ask for an answer."""
+        ...
+
+    def resume(self, operation: type[TaskRequest[R]], task_id: str, /) -> Task[R]:
+        """Take up a task."""
+        ...
+
+
+@attrs.frozen
+class Family:
+    """A group of operations, bound to a client."""
+
+    _client: Client
+
+    def __init_subclass__(cls) -> None:
+        """Name each method after the attribute it stands under."""
+        for name, value in vars(cls).items():
+            if hasattr(value, "request_class"):
+                value.request_class.method_name = name
+                value.__name__, value.__qualname__, value.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
+
+
+class TaskFamily(Family):
+    """A family whose operations are tasks; ``songs`` is the one whose tasks ``task()`` takes them for."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]]
+
+    def task(self, task_id: str) -> Task[Songs]:
+        """Take a task of songs up again from its id, from any process at any time; nothing is sent yet.
+
+        For a task of something else, say what: ``client.resume(sonic.BasicStems, task_id)``.
+        """
+        return self._client.resume(self.songs, task_id)
+
+
+class Method(Protocol[P, R_co]):
+    """A family's method: called on a family it takes the request's own parameters."""
+
+    def __call__(self, family: Family, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Make the request; it is sent when what is returned is awaited."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type[Family], /) -> Self: ...
+    @overload
+    def __get__(self, instance: Family, owner: type[Family] | None = None, /) -> Callable[P, R_co]: ...
+
+
+def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Submission[R]]:
+    """Make the method that starts this operation's task."""
+
+    def method(self: Family, **fields: Any) -> Submission[R]:
+        return self._client.submit(build(**fields))
+
+    build = cast("type[TaskRequest[R]]", request_class)
+    returns = Submission[build.result]  # type: ignore[name-defined]
+    return cast("Method[P, Submission[R]]", build.document(method, returns))
+
+
+def calls(request_class: Callable[P, Request[R]]) -> Method[P, Coroutine[object, None, R]]:
+    """Make the method that asks for this operation's answer."""
+
+    async def method(self: Family, **fields: Any) -> R:
+        return await self._client.call(build(**fields))
+
+    build = cast("type[Request[R]]", request_class)
+    return cast("Method[P, Coroutine[object, None, R]]", build.document(method, build.result))

@@ -1,0 +1,27 @@
+"""What operations of several families have in common."""
+
+from typing import Final, TypeVar
+
+from musicapi_async._fields import text_field
+from musicapi_async._operation import shared_fields
+from musicapi_async._request import TaskRequest
+
+__all__ = ["UPLOAD_SECONDS", "WEB", "Reported"]
+
+R = TypeVar("R")
+
+WEB: Final = ("http://", "https://")
+UPLOAD_SECONDS: Final = 120.0
+"""Calls that fetch somebody's audio take up to a minute (decision 13)."""
+
+
+@shared_fields
+class Reported(TaskRequest[R]):
+    """A task whose end the service can report to a webhook."""
+
+    webhook_url: str | None = text_field(
+        default=None, max_length=1024, begins=("https://",), last=3, doc="where the service reports the end"
+    )
+    webhook_secret: str | None = text_field(
+        default=None, secret=True, last=3, doc="what the service signs its report with"
+    )

@@ -1,0 +1,27 @@
+"""Lyrics: drafts of words for a song.
+
+Contract: docs.musicapi.ai/lyrics-generation, ``POST /sonic/lyrics``.
+"""
+
+from typing import Final
+
+from musicapi_async._fields import text_field
+from musicapi_async._operation import operation
+from musicapi_async._request import POST, Request
+from musicapi_async.requests._family import Family, calls
+from musicapi_async.results import LyricsDrafts
+
+__all__ = ["Make"]
+
+
+@operation(POST, "/sonic/lyrics", credits=2, as_of="2026-05-01", source="docs.musicapi.ai/lyrics-generation")
+class Make(Request[LyricsDrafts]):
+    """Write two drafts of lyrics from a description, in the description's language."""
+
+    description: str = text_field(max_length=119)
+
+
+class Lyrics(Family):
+    """Drafts of words for a song."""
+
+    make: Final = calls(Make)

@@ -1,0 +1,162 @@
+"""Nuro: songs with a voice, and instrumentals; retired on some hosts, where it answers 410.
+
+Contract: docs.musicapi.ai/nuro-instruction, ``POST /nuro/create`` and ``GET /nuro/task/{task_id}``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import attrs
+
+from musicapi_async._fields import number_field, parts_field, text_field, texts_field
+from musicapi_async._operation import operation, shared_fields
+from musicapi_async._request import POST, TaskRequest
+from musicapi_async.errors import InvalidRequestError
+from musicapi_async.requests._family import TaskFamily, submits
+from musicapi_async.requests._shared import Reported
+from musicapi_async.requests.nuro.words import (
+    GENRES,
+    INSTRUMENTS,
+    MOODS,
+    SEGMENTS,
+    THEMES,
+    VOCAL_GENRES,
+    VOCAL_MOODS,
+    VOCAL_TIMBRES,
+)
+from musicapi_async.results import Songs
+
+__all__ = [
+    "GENRES",
+    "INSTRUMENTS",
+    "MOODS",
+    "SEGMENTS",
+    "THEMES",
+    "VOCAL_GENRES",
+    "VOCAL_MOODS",
+    "VOCAL_TIMBRES",
+    "Instrumental",
+    "InstrumentalV2",
+    "Segment",
+    "Vocal",
+]
+
+PATH: Final = "/nuro/create"
+AS_OF: Final = "2025-06-19"
+BGM: Final = "docs.musicapi.ai/create-nuro-bgm"
+SHORTEST: Final = 5
+LEAST_TOTAL: Final = 30
+MOST_TOTAL: Final = 120
+
+
+@attrs.frozen
+class Segment:
+    """A part of an instrumental: its ``name``, one of ``nuro.SEGMENTS``, and its ``duration``, 5 to 120 seconds."""
+
+    name: str
+    duration: int
+
+    def __attrs_post_init__(self) -> None:
+        """Check the part by itself."""
+        if self.name not in SEGMENTS:
+            message = f"segments holds the name {self.name!r}; the service takes {', '.join(SEGMENTS)}"
+            raise InvalidRequestError(message, "segments", self.name, SEGMENTS)
+        is_whole = isinstance(self.duration, int) and not isinstance(self.duration, bool)
+        if not is_whole or not SHORTEST <= self.duration <= MOST_TOTAL:
+            message = f"segments holds the duration {self.duration!r}; the service takes a whole number from 5 to 120"
+            raise InvalidRequestError(message, "segments", self.duration, (SHORTEST, MOST_TOTAL))
+
+
+def _segment(value: Any) -> Segment:
+    if isinstance(value, Mapping):
+        return Segment(value.get("name", ""), value.get("duration", 0))
+    if not isinstance(value, Segment):
+        message = f"segments holds {value!r}; it takes nuro.Segment values"
+        raise InvalidRequestError(message, "segments", value, "Segment")
+    return value
+
+
+@shared_fields
+class _Song(Reported[Songs]):
+    expected_clips = 1
+    replacement = "client.sonic for songs, client.producer for instrumentals"
+
+
+@operation(POST, PATH, credits=10, as_of=AS_OF, source="docs.musicapi.ai/create-nuro-music", type="vocal")
+class Vocal(_Song):
+    """Make a song from your lyrics, in Chinese or English. Retired on some hosts: prefer ``sonic.create``.
+
+    What is left out is guessed.
+    """
+
+    lyrics: str = text_field(max_length=2000, doc="with tags such as ``[verse]``, in lower case")
+    gender: str | None = text_field(default=None, choices=("Female", "Male"))
+    genre: str | None = text_field(default=None, choices=VOCAL_GENRES, doc="one of ``nuro.VOCAL_GENRES``")
+    mood: str | None = text_field(default=None, choices=VOCAL_MOODS, doc="one of ``nuro.VOCAL_MOODS``")
+    timbre: str | None = text_field(default=None, choices=VOCAL_TIMBRES, doc="one of ``nuro.VOCAL_TIMBRES``")
+    duration: int | None = number_field(default=None, ge=30, le=240, whole=True, doc="seconds")
+
+
+@operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm")
+class Instrumental(_Song):
+    """Make an instrumental of at most a minute (version 1.0). Retired on some hosts: prefer ``producer.create``."""
+
+    description: str = text_field()
+    genres: Sequence[str] | None = texts_field(
+        default=None, wire="genre", choices=GENRES, max_items=5, doc="of ``nuro.GENRES``"
+    )
+    moods: Sequence[str] | None = texts_field(
+        default=None, wire="mood", choices=MOODS, max_items=5, doc="of ``nuro.MOODS``"
+    )
+    instruments: Sequence[str] | None = texts_field(
+        default=None, wire="instrument", choices=INSTRUMENTS, max_items=5, doc="of ``nuro.INSTRUMENTS``"
+    )
+    themes: Sequence[str] | None = texts_field(
+        default=None, wire="theme", choices=THEMES, max_items=5, doc="of ``nuro.THEMES``"
+    )
+    duration: int | None = number_field(default=None, ge=1, le=60, whole=True, doc="seconds, 60 unless given")
+
+
+@operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm", version="v2.0")
+class InstrumentalV2(_Song):
+    """Make an instrumental of up to two minutes (version 2.0). Retired on some hosts: prefer ``producer.create``.
+
+    Give ``duration``, ``segments``, or both. The segments' durations add up to 30 to 120 seconds, and to ``duration``
+    where it is given as well.
+    """
+
+    description: str = text_field(max_length=199)
+    duration: int | None = number_field(default=None, ge=LEAST_TOTAL, le=MOST_TOTAL, whole=True, doc="seconds")
+    segments: Sequence[Segment] | None = parts_field(
+        default=None,
+        wire="segments",
+        read=_segment,
+        write=attrs.asdict,
+        max_items=24,
+        doc="``nuro.Segment`` values, in order",
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """Check what depends on several fields."""
+        if self.segments is None:
+            if self.duration is None:
+                message = "nuro.instrumental_v2 needs duration, segments, or both"
+                raise InvalidRequestError(message, "duration", None, "duration or segments")
+            return
+        total = sum(segment.duration for segment in self.segments)
+        if not LEAST_TOTAL <= total <= MOST_TOTAL:
+            message = f"segments add up to {total} seconds; the service takes 30 to 120"
+            raise InvalidRequestError(message, "segments", total, (LEAST_TOTAL, MOST_TOTAL))
+        if self.duration is not None and self.duration != total:
+            message = f"duration is {self.duration}; the segments add up to {total} seconds"
+            raise InvalidRequestError(message, "duration", self.duration, total)
+
+
+class Nuro(TaskFamily):
+    """Songs with a voice, and instrumentals; retired on some hosts."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]] = Vocal
+
+    vocal: Final = submits(Vocal)
+    instrumental: Final = submits(Instrumental)
+    instrumental_v2: Final = submits(InstrumentalV2)

@@ -1,0 +1,122 @@
+"""Studio: marked unavailable by the vendor; ``sonic`` is the way to go.
+
+Contract: docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GET /studio/task/{task_id}``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from musicapi_async._clip_fields import ClipOrId, clip_field
+from musicapi_async._fields import flag, number_field, text_field
+from musicapi_async._operation import operation, shared_fields
+from musicapi_async._request import POST, TaskRequest
+from musicapi_async.errors import InvalidRequestError
+from musicapi_async.requests._family import TaskFamily, submits
+from musicapi_async.results import Songs
+
+__all__ = ["DEFAULT_MODEL", "MODELS", "Create", "Describe", "Extend", "Instrumental"]
+
+DEFAULT_MODEL: Final = "studio130-v1.5"
+MODELS: Final = ("studio130-v1.5", "studio32-v1.5")
+PATH: Final = "/studio/create"
+PAGE: Final = "docs.musicapi.ai/custom-mode"
+AS_OF: Final = "2025-06-19"
+REGULAR: Final[dict[str, Any]] = {"config.mode": "regular"}
+
+
+@shared_fields
+class _Song(TaskRequest[Songs]):
+    replacement = "client.sonic"
+    id_in_data = True
+
+    prompt_strength: float = number_field(default=0.5, ge=0, le=1, doc="high: closer to the prompt, less natural")
+    clarity_strength: float = number_field(default=0.25, ge=0, le=1)
+    lyrics_strength: float = number_field(default=0.5, ge=0, le=1)
+    generation_quality: float = number_field(default=0.75, ge=0, le=1)
+    model: str | None = text_field(
+        last=1,
+        default=None,
+        sent_default=DEFAULT_MODEL,
+        wire="model_type",
+        doc="of 130 or 32 seconds, see ``studio.MODELS``",
+    )
+    negative_prompt: str | None = text_field(default=None)
+    bypass_prompt_optimization: bool | None = flag(default=None)
+    seed: int | None = number_field(default=None, whole=True, doc="-1 for a random one")
+    lyrics_placement_start: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+    lyrics_placement_end: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+
+    def __attrs_post_init__(self) -> None:
+        """Check what depends on two fields."""
+        _check_place(self, "lyrics_placement")
+
+
+@operation(POST, PATH, credits=15, as_of=AS_OF, source=PAGE, lyrics_type="user", **REGULAR)
+class Create(_Song):
+    """Make two songs from your lyrics. Marked unavailable by the vendor: prefer ``sonic.create``."""
+
+    lyrics: str = text_field(max_length=1000)
+    tags: str = text_field(wire="prompt", doc="styles")
+
+
+@operation(POST, PATH, credits=15, as_of=AS_OF, source=PAGE, lyrics_type="generate", **REGULAR)
+class Describe(_Song):
+    """Make two songs from a description. Marked unavailable by the vendor: prefer ``sonic.describe``."""
+
+    description: str = text_field(wire="prompt")
+
+
+@operation(POST, PATH, credits=15, as_of=AS_OF, source=PAGE, lyrics_type="instrumental", **REGULAR)
+class Instrumental(_Song):
+    """Make two instrumentals. Marked unavailable by the vendor: prefer ``sonic.describe(instrumental=True)``."""
+
+    tags: str = text_field(wire="prompt", doc="styles")
+
+
+@operation(POST, PATH, credits=15, as_of=AS_OF, source="docs.musicapi.ai/studio-instructions")
+class Extend(_Song):
+    """Continue a clip, behind it or before it. Marked unavailable by the vendor: prefer ``sonic.extend``."""
+
+    clip: ClipOrId = clip_field(wire="config.source.song_id")
+    tags: str = text_field(wire="prompt", doc="styles; a description where the service writes the lyrics")
+    direction: str = text_field(default="continuation", wire="config.mode", choices=("continuation", "precede"))
+    lyrics: str | None = text_field(default=None, max_length=1000, doc="written by the service unless given")
+    instrumental: bool = flag(default=False, doc="no voice")
+    song_section_start: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+    song_section_end: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+
+    def __attrs_post_init__(self) -> None:
+        """Check what depends on two fields."""
+        super().__attrs_post_init__()
+        _check_place(self, "song_section")
+        if self.instrumental and self.lyrics is not None:
+            message = "lyrics is given for an instrumental"
+            raise InvalidRequestError(message, "lyrics", self.lyrics, "lyrics or instrumental")
+
+    def after_unstructure(self, body: dict[str, object]) -> None:
+        """Send the flag as one of the service's types of lyrics."""
+        del body["instrumental"]
+        body["lyrics_type"] = "instrumental" if self.instrumental else "generate" if self.lyrics is None else "user"
+
+    @classmethod
+    def before_structure(cls, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Find the flag in the type of lyrics."""
+        return {**body, "instrumental": body.get("lyrics_type") == "instrumental"}
+
+
+def _check_place(request: _Song, place: str) -> None:
+    start, end = getattr(request, f"{place}_start"), getattr(request, f"{place}_end")
+    if start is not None and end is not None and end <= start:
+        message = f"{place}_end is {end!r}; it must be behind {place}_start, which is {start!r}"
+        raise InvalidRequestError(message, f"{place}_end", end, f"> {start}")
+
+
+class Studio(TaskFamily):
+    """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
+
+    songs: ClassVar[type[TaskRequest[Songs]]] = Create
+
+    create: Final = submits(Create)
+    describe: Final = submits(Describe)
+    instrumental: Final = submits(Instrumental)
+    extend: Final = submits(Extend)
