@@ -36,7 +36,7 @@ class Finished(NamedTuple):
     err: str
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.out)
         return found
 
@@ -71,7 +71,8 @@ def started(
     sandbox: Sandbox | None = None,
     env: Mapping[str, str] | None = None,
     terminal: int | None = None,
-    stdout: int = PIPE,
+    stdout: int | None = None,
+    stderr: int | None = None,
     program: tuple[str, ...] = ("-m", "musicapi_async.cli"),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command in a process of its own, which ends with the test at the latest."""
@@ -83,8 +84,8 @@ def started(
         env=kept | warnings | environment(sandbox, env or {}),
         bufsize=0,  # what is read line by line must not keep more from what is read at the end
         stdin=PIPE if terminal is None else terminal,
-        stdout=stdout if terminal is None else terminal,
-        stderr=PIPE if terminal is None else terminal,
+        stdout=(PIPE if terminal is None else terminal) if stdout is None else stdout,
+        stderr=(PIPE if terminal is None else terminal) if stderr is None else stderr,
     ) as process:
         guard = threading.Timer(LONG, process.kill)
         guard.start()

@@ -22,6 +22,7 @@ from musicapi_async.results import (
 )
 from musicapi_async.results.lyrics import aligned
 from musicapi_async.wire.converter import structure, structured_by, wire
+from musicapi_async.wire.json import read_json
 from musicapi_async.wire.values import text, whole
 
 __all__ = ["NamedIds", "ids_in", "read_result", "read_uploaded"]
@@ -137,16 +138,19 @@ def _batch_task(row: object) -> BatchTask:
     return BatchTask(task_id=task_id, error=None if task_id else reason)
 
 
-TASK_KEYS: Final = frozenset({"task_id", "task_ids", "taskId"})
+TASK_KEYS: Final = frozenset({"task_id", "task_ids"})
 RESULT_KEYS: Final = frozenset({"batch_id", "clip_id", "clip_ids", "persona_id", "voice_id", "vox_audio_id"})
-ITEM_KEYS: Final = frozenset({"tasks", "items"})
-"""Lists whose elements are ids, or objects with an ``id``."""
+ITEM_KEYS: Final = frozenset({"task", "tasks", "items", "results"})
+"""Tasks, or lists of them: ids, or objects with an ``id``."""
 DEEPEST: Final = 16
 LONGEST: Final = 200
 """An id of more characters is none."""
 MOST: Final = 100
 """So many ids are taken at most."""
-IN_TEXT: Final = re.compile(r'"(\w+)"\s*:\s*"([^"\\\s]+)"')
+IN_TEXT: Final = re.compile(r'"(\w+)"\s*:\s*(?:"([^"\\\s]+)"|\[((?:\s*"[^"\\\s]+"\s*,?)+))')
+"""A key with a text, or with the beginning of a list of texts, in JSON that is broken off."""
+QUOTED: Final = re.compile(r'"([^"]+)"')
+CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class NamedIds(NamedTuple):
@@ -181,21 +185,43 @@ def _can_be_id(name: str) -> bool:
 
 
 def _pairs(value: object, depth: int) -> Iterator[tuple[str, object]]:
-    """Go through all that is named by a key of ours."""
+    """Go through all that is named by a key of ours, in snake case."""
     if isinstance(value, str) and not depth:
-        yield from ((key, one) for key, one in IN_TEXT.findall(value) if key in TASK_KEYS | RESULT_KEYS)
+        yield from _pairs_in_text(value)
     if depth > DEEPEST:
         return
     if isinstance(value, list):
         for one in value:
             yield from _pairs(one, depth + 1)
     if isinstance(value, Mapping):
-        for key, one in value.items():
+        for name, one in value.items():
+            key = _snake_case(name)
+            values = one if isinstance(one, list) else [one]
             if key in TASK_KEYS | RESULT_KEYS:
-                yield from ((key, each) for each in (one if isinstance(one, list) else [one]))
-            elif key in ITEM_KEYS and isinstance(one, list):
-                yield from (("task_id", each.get("id") if isinstance(each, Mapping) else each) for each in one)
+                yield from ((key, each) for each in values)
+            elif key in ITEM_KEYS:
+                yield from (("task_id", each.get("id") if isinstance(each, Mapping) else each) for each in values)
             yield from _pairs(one, depth + 1)
+
+
+def _pairs_in_text(body: str) -> Iterator[tuple[str, object]]:
+    try:
+        whole = read_json(body.encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, (dict, list)):
+        yield from _pairs(whole, 1)
+        return
+    for name, one, several in IN_TEXT.findall(body):
+        key = _snake_case(name)
+        if key in ITEM_KEYS and several:
+            key = "task_id"
+        if key in TASK_KEYS | RESULT_KEYS:
+            yield from ((key, each) for each in ([one] if one else QUOTED.findall(several)))
+
+
+def _snake_case(name: str) -> str:
+    return CAPITAL.sub("_", name).lower()
 
 
 def _texts(value: object, depth: int) -> Iterator[str]:

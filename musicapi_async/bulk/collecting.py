@@ -1,7 +1,9 @@
 """Collection of the results of accepted tasks: they are saved, or recorded as failed, overdue or unknown."""
 
 import logging
+import math
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -17,14 +19,18 @@ from musicapi_async.bulk.saving import ResultSink, clips_in
 from musicapi_async.bulk.submitting import WorkQueue
 from musicapi_async.bulk.waiting import Patience, UnansweredError, UnknownTaskError
 from musicapi_async.errors import (
+    APIStatusError,
     AuthenticationError,
     BulkStoppedError,
     EventLoopError,
     InvalidRequestError,
     MusicAPIError,
+    RateLimitError,
+    ServerError,
     SubscriptionError,
     TaskFailedError,
     TaskTimeoutError,
+    UnreadableReplyError,
 )
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
@@ -40,6 +46,13 @@ MAX_UNKNOWN: Final = 5
 ENDING: Final = (MusicAPIError, UnknownTaskError, UnansweredError)
 STOPPING: Final = (AuthenticationError, EventLoopError, SubscriptionError)
 """Errors that every other poll would meet too: nothing more is submitted or resumed."""
+UNREADABLE: Final[Sequence[tuple[tuple[type[MusicAPIError], ...], float]]] = (
+    ((RateLimitError, *STOPPING), math.inf),
+    # Trouble of the service may be over tomorrow.
+    ((ServerError,), 2 * MAX_TASK_TIME),
+    ((APIStatusError, UnreadableReplyError), MAX_TASK_TIME),
+)
+"""Failures of polls, and the seconds after acceptance from which they are believed to be all that comes of a task."""
 
 
 @attrs.frozen(kw_only=True)
@@ -99,7 +112,8 @@ class Collector:
         except InvalidRequestError as error:
             # Neither its operation nor its id can be used.
             return await self._note_unknown(record, error, "cannot be resumed")
-        return await (self._check(record, task) if record.is_overdue else self.collect(record, task))
+        is_late = record.is_overdue or _age(record) > MAX_TASK_TIME
+        return await (self._check(record, task) if is_late else self.collect(record, task))
 
     async def collect(self, record: Record, task: Task[Any]) -> Outcome | None:
         """Wait for a task and save its result; None when it is overdue, or is sent again."""
@@ -147,6 +161,9 @@ class Collector:
             return await self._note_failure(record, error)
         if isinstance(error, UnknownTaskError):
             return await self._note_unknown(record, error.error, "is no longer known to the service")
+        limit = next((limit for kinds, limit in UNREADABLE if isinstance(error, kinds)), math.inf)
+        if isinstance(error, MusicAPIError) and _age(record) > limit:
+            return await self._note_unknown(record, error, "its polls have had no readable response since")
         reported = error.error if isinstance(error, UnansweredError) else error
         if isinstance(error, (UnansweredError, *STOPPING)):
             self._queue.stop(reported, is_for_all=True)
@@ -161,12 +178,17 @@ class Collector:
         failed = await self._journal.transition(record, state, Changes(reason=str(failure)))
         if state == "refunded":
             self._budget.refund(record.charged - failed.charged)
-            if failed.attempts < self._attempts and not self._queue.is_stopped:
+            if failed.attempts < self._attempts and not self._queue.is_stopped and await self._is_planned(failed):
                 failed = await self._journal.transition(failed, "planned")
                 if failed.state == "planned":  # uncertain in a journal that has lost entries
                     self._queue.retry(failed)
                     return None
         return Outcome(record=failed, error=failure)
+
+    async def _is_planned(self, refunded: Record) -> bool:
+        """Return whether the active plan asks for a record: one whose line is gone, or has changed, is not made."""
+        found = await self._journal.records("refunded", refunded.number - 1, 1, in_current_plan=True)
+        return bool(found) and found[0].number == refunded.number
 
     async def _note_unknown(self, record: Record, error: MusicAPIError, problem: str) -> Outcome:
         """Make a record uncertain whose task will not end, so that the user can resolve it.
@@ -194,7 +216,7 @@ class Collector:
             record = record if partial is None else await self._save_finished(record, partial)
         except MusicAPIError as unsaved:
             return self._note_unsaved(record, partial, unsaved) if is_last else None
-        waited = round(time.time() - (record.accepted_at or 0.0))
+        waited = round(_age(record))
         error = TaskTimeoutError(task.family, task.id, waited, state.status, task.resumption)
         if waited > MAX_TASK_TIME:
             if partial is None:
@@ -238,6 +260,11 @@ class Collector:
 
 def _clips_of(result: Any) -> Changes:
     return Changes(clips=[clip.to_dict() for clip in clips_in(result)])
+
+
+def _age(record: Record) -> float:
+    """Return the seconds since a record's task was accepted."""
+    return time.time() - (record.accepted_at or 0.0)
 
 
 def _is_finished(clip: Clip) -> bool:

@@ -21,6 +21,9 @@ AUTOMATIC_KEY: Final = re.compile(r"[0-9a-f]{24}-[1-9][0-9]*")
 """The form of an automatic key of version 1; a key given by a user may have it too."""
 LENGTH: Final = 24
 """Hex digits of the hash that a key holds."""
+SEED: Final = "seed"
+"""The one field that takes a number or a text."""
+WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 Fields = Mapping[str, object]
 
 # Wire names with their dots. A flag that is false says what its absence does.
@@ -118,11 +121,16 @@ def digest_of(operation: str, given: Fields) -> str:
     fields = {
         name: value
         for name, found in given.items()
-        if (value := canonical(found)) is not None
+        if (value := canonical(_number_in(found) if name == SEED else found)) is not None
         if not (name in defaults and _is_same(value, defaults[name]))
     }
     text = json.dumps([operation, fields], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:LENGTH]
+
+
+def _number_in(seed: object) -> object:
+    """Return a seed that is a whole number in a text as the number: a cell of a CSV file does not tell them apart."""
+    return int(seed) if isinstance(seed, str) and WHOLE_NUMBER.fullmatch(seed) else seed
 
 
 def canonical(value: object) -> object:

@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 LONGEST_KEY: Final = 200
+MAX_WHOLE: Final = 2**53
+"""Up to here each whole number has a float of its own."""
+INVISIBLE: Final = "\u200b\ufeff"
+"""Characters of no width that editors leave, and that do not count as blanks."""
 TOGETHER: Final = 1000
 """Lines that are read at once."""
 LINE_FIELDS: Final = ("operation", "key")
@@ -197,7 +201,7 @@ def _json_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] |
         if not line.strip():
             continue
         try:
-            fields = json.loads(line, object_pairs_hook=_object_of)
+            fields = json.loads(line, object_pairs_hook=_object_of, parse_float=_number_of)
         except _TwiceError as error:
             yield number, BadLine(number, error.name, f"{error.name!r} is there twice")
         except (ValueError, RecursionError) as error:
@@ -206,6 +210,12 @@ def _json_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] |
             is_object = isinstance(fields, dict)
             wrong = BadLine(number, None, f"it must be an object, not {type(fields).__name__}")
             yield number, fields if is_object else wrong
+
+
+def _number_of(text: str) -> int | float:
+    """Return a number; a whole one as an integer, since tools write ``60.0`` for 60 where a column has empty cells."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) <= MAX_WHOLE else number
 
 
 class _TwiceError(Exception):
@@ -231,7 +241,7 @@ def _csv_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | 
     try:
         for cells in reader:
             # A spreadsheet leaves the separators of a row that was deleted.
-            if not any(map(str.strip, cells)):
+            if not any(cell.strip().strip(INVISIBLE).strip() for cell in cells):
                 continue
             if names is None:
                 names = [name.strip() for name in cells]
@@ -272,6 +282,6 @@ def _value_of(text: str, declared: str) -> Any:
     if is_text:
         return text
     try:
-        return json.loads(text.lower() if "bool" in declared else text)
+        return json.loads(text.lower() if "bool" in declared else text, parse_float=_number_of)
     except ValueError:
         return text  # refused by its field, or a seed that is a text

@@ -77,6 +77,7 @@ class SQLiteJournal:
         # Each is written by one thread alone: the number of commits, and the highest record that was sent.
         self._commits = self._highest = 0
         self._journal_id: str | None = None
+        self._mark = Mark()
         self._claimed = 0
         """The number of the last record that was claimed."""
         self.runs: set[Closable] = set()
@@ -237,11 +238,13 @@ class SQLiteJournal:
 
     def _count_commit(self, connection: sqlite3.Connection) -> None:
         self._commits += 1
-        connection.execute("UPDATE progress SET commits = ?, highest = ?", (self._commits, self._highest))
+        self._mark = Mark(self._commits, self._highest, self._journal_id)
+        connection.execute("UPDATE progress SET commits = ?, highest = ?", self._mark[:2])
 
     def _mark_commit(self) -> None:
         """Write the progress beside the journal too, so that a lost tail is noticed when it is opened."""
-        self._lock.write(Mark(self._commits, self._highest, self._journal_id))
+        # As it was committed: a record that is about to be sent may be in the next commit.
+        self._lock.write(self._mark)
 
     async def _recover(self, left: Mark | None) -> None:
         """Make records uncertain that may have been sent; raises JournalError where the user must say what it is."""

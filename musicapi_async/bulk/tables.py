@@ -256,13 +256,15 @@ def is_complete_by(left: Mark | None, own: Mark, *, has_sent: bool) -> bool | No
     """Return whether a journal has all its entries, by the mark that was left beside it; None where that is unknown.
 
     An older mark is fine: it is not flushed to the disk, so that it is older after every power cut. One that is ahead,
-    or another journal's, means that entries are missing, unless neither journal has ever sent anything.
+    or another journal's, means that entries are missing, unless neither journal has ever sent anything. One that knows
+    of a later record that was sent is ahead, however few commits it counts: it is another copy's.
     """
     if left is None:
         return None if has_sent else True
     if left.journal_id is not None and left.journal_id != own.journal_id:
         return not (has_sent or left.highest > 0)
-    return not (left.commits > own.commits and left.highest > 0)
+    is_ahead = left.commits > own.commits and left.highest > 0
+    return not (is_ahead or left.highest > own.highest)
 
 
 def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: bool) -> tuple[Mark, int]:
@@ -271,10 +273,11 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
     Returns the mark to continue from, and how many records have become uncertain.
     """
     own, _ = read_progress(connection)
-    is_own = left is not None and left.journal_id in {None, own.journal_id}
     mark = own
-    if left is not None and is_own:
-        mark = Mark(max(left.commits, own.commits), max(left.highest, own.highest), own.journal_id)
+    if left is not None:
+        is_own = left.journal_id in {None, own.journal_id}
+        # What another journal has sent here stays known: the next one in its place may be an older copy of it.
+        mark = Mark(max(left.commits, own.commits) if is_own else own.commits, max(left.highest, own.highest), own[2])
     connection.execute(
         f"UPDATE row INDEXED BY row_to_correct SET {TAKE_OVER} "  # noqa: S608 - names of ours
         "WHERE next_request IS NOT NULL AND state = 'planned'"

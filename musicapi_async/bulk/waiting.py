@@ -51,7 +51,7 @@ MAX_UNKNOWN: Final = 3
 PAUSE: Final = 0.5
 """Seconds before the second of them; as many more before each further one."""
 SHORTEST_WAIT: Final = 1.0
-SHORTEST_CHECK: Final = 60.0
+SHORTEST_CHECK: Final = 5.0
 """Seconds, at least, between two checks of whether polls are answered."""
 MAX_DELAY: Final = 60.0
 """Seconds between two submissions during an outage."""
@@ -122,6 +122,12 @@ class Patience:
         """Return whether the service has answered polls of tasks since a time of the event loop's clock."""
         return self._answered_at > since or self.has_found_any
 
+    def _unanswered(self, error: MusicAPIError, since: float) -> UnansweredError:
+        """Return what ends a wait: of one whose time is up, the failure of its last poll, which says what is wrong."""
+        failure = error.__cause__ if isinstance(error, TaskTimeoutError) else None
+        reported = failure if isinstance(failure, MusicAPIError) else error
+        return UnansweredError(reported, is_outage=not self.is_answered(since))
+
     def _note_answer(self) -> None:
         self._answered_at = asyncio.get_running_loop().time()
 
@@ -137,7 +143,7 @@ class Patience:
                 now, polling = clock(), entry_of(task).polling
                 failing = 0.0 if polling is None else polling.failing_for(now)
                 if failing and failing >= self._outage:
-                    raise UnansweredError(error, is_outage=not self.is_answered(now - failing)) from error
+                    raise self._unanswered(error, since=now - failing) from error
                 left = limit - (now - began - (0.0 if polling is None else polling.unanswered_by(now)))
                 if left <= 0:
                     raise
@@ -146,7 +152,7 @@ class Patience:
                 # The client gives up a wait whose polls have failed for a while.
                 now, lost_since = clock(), min(lost_since, started)
                 if now - lost_since >= self._outage:
-                    raise UnansweredError(error, is_outage=not self.is_answered(lost_since)) from error
+                    raise self._unanswered(error, since=lost_since) from error
                 began += now - started
 
 

@@ -1,8 +1,8 @@
 """The ``musicapi`` command.
 
-``app.py`` reads the command line, ``running.py`` runs what it asks for (``generate.py``, ``task.py``, ``serving.py``),
-``ending.py`` puts in order what was opened, ``exits.py`` says how it ended; ``screen.py`` and ``progress.py`` show it,
-``collect.py`` and ``files.py`` keep it.
+``app.py`` and ``bulk_app.py`` define the command line, ``running.py`` runs a command and ``exits.py`` explains how it
+ended. The commands are in ``generate.py``, ``task.py``, ``sandbox.py``, ``bulk.py`` and ``bulk_reports.py``.
+``screen.py``, ``progress.py`` and ``bulk_progress.py`` write to the terminal, ``files.py`` to the output folder.
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Final
 
 __all__ = ["main"]
 
-EXTRA: Final = frozenset({"rich", "typer"})
+EXTRA_PACKAGES: Final = frozenset({"rich", "typer"})
 
 
 def main() -> int:
@@ -19,8 +19,8 @@ def main() -> int:
         from musicapi_async.cli.app import run  # noqa: PLC0415 - it needs the extra
     except ModuleNotFoundError as missing:
         name = str(missing.name).partition(".")[0]
-        if name not in EXTRA:
+        if name not in EXTRA_PACKAGES:
             raise
-        sys.stderr.write(f"musicapi: {name} is not installed: pip install 'musicapi-async[cli]'\n")
+        sys.stderr.write(f"musicapi: {name} is not installed; install it with: pip install 'musicapi-async[cli]'\n")
         return 1
     return run(sys.argv[1:])

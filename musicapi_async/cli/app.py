@@ -1,4 +1,4 @@
-"""The command line: what can be asked for. Each command is one function; its docstring is its help."""
+"""Command line of ``musicapi``. Each command is one function; its docstring is its help."""
 
 import io
 import math
@@ -9,26 +9,25 @@ from typing import Annotated, Final
 
 import typer
 
+from musicapi_async import MusicAPI
 from musicapi_async._version import VERSION
-from musicapi_async.cli.account import show_credits
 from musicapi_async.cli.bulk_app import bulk_app
-from musicapi_async.cli.exits import UsageError, table
-from musicapi_async.cli.generate import Order, families, generate, request_for
-from musicapi_async.cli.running import SIGINT_EXIT, fail, run_command
+from musicapi_async.cli.exits import UsageError, exit_code_table
+from musicapi_async.cli.generate import GenerateOptions, families, generate, make_request
+from musicapi_async.cli.running import SIGINT_EXIT, closing_shielded, fail, run_command
+from musicapi_async.cli.sandbox import serve
 from musicapi_async.cli.screen import Screen
-from musicapi_async.cli.serving import serve
-from musicapi_async.cli.task import look, take_up
-from musicapi_async.sandbox import Sandbox
+from musicapi_async.cli.task import resume_task, show_task
 
 __all__ = ["app", "run"]
 
 STDIN: Final = Path("-")
-ENTRY: Final = "musicapi"
-WAIT: Final = 600.0
+PROGRAM: Final = "musicapi"
+DEFAULT_TIMEOUT: Final = 600.0
 
 app: Final = typer.Typer(
-    help="Songs from lyrics or an idea, by MusicAPI (musicapi.ai). The key is read from MUSICAPI_KEY.",
-    epilog=table(),
+    help="Make songs from an idea or from lyrics with MusicAPI (musicapi.ai). The API key is read from MUSICAPI_KEY.",
+    epilog=exit_code_table(),
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -38,33 +37,50 @@ app: Final = typer.Typer(
 app.add_typer(bulk_app, name="bulk")
 
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else on stdout.")
+    bool,
+    typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else to stdout."),
 ]
-Family = Annotated[str, typer.Option(help=f"The service's family: {' or '.join(families())}.")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait for the songs; the task lives on afterwards.")]
+Family = Annotated[str, typer.Option(metavar="NAME", help=f"The model family: {', '.join(families())}.")]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS", help="How long to wait for the songs; after that the task keeps running on the server."
+    ),
+]
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     _prepare_streams()
     try:
-        code: int | None = app(list(arguments), prog_name=ENTRY, standalone_mode=False)
+        code: int | None = app(list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except KeyboardInterrupt:
         return SIGINT_EXIT
     except Exception as error:  # noqa: BLE001 - a user gets a sentence, never a traceback
-        # Typer's own errors have no public class of their own in all its versions, but this method.
-        sentence = getattr(error, "format_message", None)
-        return fail(Screen(as_json="--json" in arguments), error if sentence is None else UsageError(sentence()))
+        return fail(Screen(as_json="--json" in arguments), _usage_error(error) or error)
     return code or 0
+
+
+def _usage_error(error: Exception) -> UsageError | None:
+    """Return an error of Typer's parser as a UsageError that says where to look; None for any other error."""
+    # Typer's errors share no public class across its versions, but they share this method and attribute.
+    format_message = getattr(error, "format_message", None)
+    if format_message is None:
+        return None
+    message = str(format_message()).rstrip(".")
+    command = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
+    if message.startswith("Got unexpected extra argument") and command == f"{PROGRAM} generate":
+        return UsageError(f"{message}; an idea of several words needs quotes: {command} 'a calm sea shanty'")
+    return UsageError(f"{message or 'a command is missing'}; see '{command} --help'")
 
 
 @app.callback(invoke_without_command=True)
 def musicapi(
     context: typer.Context,
     *,
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Print the version or the help where no command is given."""
+    """Print the version, or the help if no command is given."""
     if show_version:
         typer.echo(f"musicapi-async {VERSION}")
         raise typer.Exit
@@ -74,27 +90,32 @@ def musicapi(
 
 @app.command("generate")
 def generate_command(
-    idea: Annotated[str | None, typer.Argument(help="What the songs are about; the service writes the lyrics.")] = None,
+    idea: Annotated[
+        str | None, typer.Argument(metavar="IDEA", help="What the songs are about; the service writes the lyrics.")
+    ] = None,
     *,
     lyrics: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Your own lyrics instead of an idea; - reads standard input.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A file with your own lyrics, instead of an idea; - reads standard input."),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="The title.")] = None,
-    tags: Annotated[str | None, typer.Option(help="Styles, comma-separated.")] = None,
-    model: Annotated[str | None, typer.Option(help="The model; the family's newest unless told.")] = None,
-    instrumental: Annotated[bool, typer.Option("--instrumental", help="No voice.")] = False,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="The title.")] = None,
+    tags: Annotated[str | None, typer.Option(metavar="TEXT", help="Styles, comma-separated.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model; by default the family's newest.")
+    ] = None,
+    instrumental: Annotated[bool, typer.Option("--instrumental", help="Make songs without vocals.")] = False,
     family: Family = "sonic",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go; made if missing.")] = Path(),
-    timeout: Timeout = WAIT,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder; created if missing.")] = Path(),
+    timeout: Timeout = DEFAULT_TIMEOUT,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Try it on an embedded double of the service: no key, no network, free.")
+        bool, typer.Option("--sandbox", help="Use an embedded fake server: no key, no network, no charge.")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Make songs from an idea or from lyrics: audio, cover and all that is known of each, as files."""
+    """Make songs from an idea or from lyrics, and save the audio, cover and metadata of each."""
     if (idea is None) == (lyrics is None):
         raise UsageError("give an idea or --lyrics FILE" + (", not both" if lyrics else ""))
-    told = {
+    fields = {
         "description": idea,
         "lyrics": None if lyrics is None else _read_lyrics(lyrics),
         "title": title,
@@ -102,61 +123,83 @@ def generate_command(
         "model": model,
         "instrumental": instrumental or None,
     }
-    request = request_for(family, {name: value for name, value in told.items() if value is not None})
-    order = Order(request=request, out=out, timeout=_checked(timeout), embedded=sandbox)
-    return run_command(lambda screen: generate(order, screen), as_json=as_json)
+    request = make_request(family, {name: value for name, value in fields.items() if value is not None})
+    options = GenerateOptions(request=request, out=out, timeout=_checked_timeout(timeout), embedded=sandbox)
+    return run_command(lambda screen: generate(options, screen), as_json=as_json)
 
 
 @app.command("task")
 def task_command(
-    task_id: Annotated[str, typer.Argument(metavar="ID", help="The id that 'musicapi generate' printed.")],
+    task_id: Annotated[str, typer.Argument(metavar="ID", help="The task id that 'musicapi generate' printed.")],
     *,
     family: Family = "sonic",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is finished.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the task is finished.")] = False,
     download: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Wait, and write its files here; made if missing.")
+        Path | None, typer.Option(metavar="DIR", help="Wait, then save the files here; created if missing.")
     ] = None,
-    timeout: Timeout = WAIT,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     as_json: AsJson = False,
 ) -> int:
-    """Look at a task once, or take it up again: wait for its songs and write their files."""
+    """Show a task's status, or resume it: wait for its songs and save their files."""
     if family not in families():
-        raise UsageError(f"--family takes {' or '.join(families())}, not {family!r}")
+        raise UsageError(f"--family is {family!r}; use one of: {', '.join(families())}")
     if wait or download is not None:
-        seconds = _checked(timeout)
-        return run_command(lambda screen: take_up(task_id, family, download, seconds, screen), as_json=as_json)
-    return run_command(lambda screen: look(task_id, family, screen), as_json=as_json)
+        seconds = _checked_timeout(timeout)
+        return run_command(lambda screen: resume_task(task_id, family, download, seconds, screen), as_json=as_json)
+    return run_command(lambda screen: show_task(task_id, family, screen), as_json=as_json)
 
 
 @app.command("credits")
 def credits_command(*, as_json: AsJson = False) -> int:
     """Show the account's balance."""
-    return run_command(show_credits, as_json=as_json)
+    return run_command(_show_credits, as_json=as_json)
 
 
 @app.command("sandbox")
 def sandbox_command(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")] = 8787,
-    host: Annotated[str, typer.Option(help="The address to listen at; others than loopback are open to others.")] = (
-        "127.0.0.1"
-    ),
-    seconds: Annotated[float, typer.Option(min=0, help="How long a song takes, about.")] = 3.0,
-    balance: Annotated[float, typer.Option("--credits", min=0, help="What each new key starts with.")] = 1000.0,
-    failure_rate: Annotated[float, typer.Option(min=0, max=1, help="The share of tasks that fail.")] = 0.0,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = 8787,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on; any but a loopback address can be reached from other machines.",
+        ),
+    ] = "127.0.0.1",
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="About how long a song takes.")] = 3.0,
+    balance: Annotated[
+        float, typer.Option("--credits", metavar="N", min=0, help="Starting balance of each new key.")
+    ] = 1000.0,
+    failure_rate: Annotated[
+        float, typer.Option(metavar="RATE", min=0, max=1, help="Fraction of tasks that fail, 0 to 1.")
+    ] = 0.0,
 ) -> int:
-    """Serve a double of the service on this machine until Ctrl-C, to try programs on: any key is known, all is free."""
+    """Run a fake server on this machine until Ctrl-C, for testing: it accepts any key and charges nothing."""
+    from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use
+
     sandbox = Sandbox(port=port, host=host, seconds=seconds, credits=balance, failure_rate=failure_rate)
     return run_command(lambda screen: serve(sandbox, screen))
 
 
+async def _show_credits(screen: Screen) -> None:
+    async with closing_shielded(MusicAPI()) as client:
+        balance = await client.account.credits()
+    screen.emit(balance.to_dict() | {"total": balance.total})
+    screen.progress.stop()
+    screen.print(
+        f"{balance.total:g} credits ({balance.credits:g} from the subscription, {balance.extra_credits:g} extra)"
+    )
+
+
 def _prepare_streams() -> None:
-    """Make sure that showing something can never end what was paid for."""
+    """Make sure that output can never fail and so end a paid task."""
     # Python has None where the shell has closed a stream (>&-).
     sys.stdout = sys.stdout or io.StringIO()
     sys.stderr = sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
-        # A title may hold letters that the terminal's encoding does not know.
+        # A title may hold characters that the terminal's encoding lacks.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
@@ -168,10 +211,10 @@ def _read_lyrics(source: Path) -> str:
     except OSError as error:
         raise UsageError(f"cannot read the lyrics from {source}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"the lyrics in {source} are not UTF-8 text") from error
+        raise UsageError(f"the lyrics in {source} are not UTF-8 text; save the file as UTF-8") from error
 
 
-def _checked(timeout: float) -> float:
+def _checked_timeout(timeout: float) -> float:
     if not (timeout > 0 and math.isfinite(timeout)):
-        raise UsageError(f"--timeout is {timeout:g}; it must be above 0 seconds")
+        raise UsageError(f"--timeout is {timeout:g}; it must be a number of seconds above 0")
     return timeout

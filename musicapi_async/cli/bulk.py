@@ -1,4 +1,4 @@
-"""``musicapi bulk FILE --out DIR``: a file of requests becomes a folder of songs."""
+"""``musicapi bulk FILE --out DIR``: make the songs of a requests file, and save them in a folder."""
 
 import asyncio
 import hashlib
@@ -15,45 +15,44 @@ import attrs
 
 from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async._version import VERSION
-from musicapi_async.bulk import BadLine, Planned, SQLiteJournal
+from musicapi_async.bulk import BadLine, Planned, Record, SQLiteJournal
 from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.bulk.sqlite_journal import TrialJournal
-from musicapi_async.cli.bulk_show import Show
-from musicapi_async.cli.ending import in_order, outlast
+from musicapi_async.cli.bulk_progress import RunDisplay
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
 from musicapi_async.cli.files import make_folder
-from musicapi_async.cli.opening import open_client
-from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT
+from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, closing_shielded, wait_shielded
+from musicapi_async.cli.sandbox import open_client
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["HAS_LOST", "JOURNAL", "OUTAGE", "TIMEOUT", "BulkOrder", "run_bulk"]
+__all__ = ["DEFAULT_OUTAGE", "DEFAULT_TIMEOUT", "JOURNAL", "LOST_ENTRIES", "BulkOptions", "requests_text", "run_bulk"]
 
 JOURNAL: Final = "journal.db"
 PLANNED_FILE: Final = "planned file"
-"""Under which name the sum of the file that was planned is kept."""
+"""The journal's entry for the fingerprint of the file that was planned last."""
 SANDBOX_CREDITS: Final = 100_000.0
-TIMEOUT: Final = 600.0
-OUTAGE: Final = 900.0
-USUAL: Final[Mapping[str, object]] = {
+DEFAULT_TIMEOUT: Final = 600.0
+DEFAULT_OUTAGE: Final = 900.0
+DEFAULTS: Final[Mapping[str, object]] = {
     "in-flight": 50,
     "attempts": 3,
-    "timeout": TIMEOUT,
-    "outage": OUTAGE,
+    "timeout": DEFAULT_TIMEOUT,
+    "outage": DEFAULT_OUTAGE,
     "names": NAMES,
 }
-HAS_LOST: Final = (
-    "the journal has lost entries: until 'bulk resolve DIR --not-sent --all' settles it, "
-    "requests that it does not know are uncertain"
+LOST_ENTRIES: Final = (
+    "the journal has lost entries, so requests that it does not know are uncertain too, "
+    "until you run 'musicapi bulk resolve DIR --not-sent --all'"
 )
 BAD_LINES_SHOWN: Final = 1000
 UNCERTAIN_SHOWN: Final = 10
 
 
 @attrs.frozen(kw_only=True)
-class BulkOrder:
-    """What is asked for: see the options of ``musicapi bulk run``."""
+class BulkOptions:
+    """The options of ``musicapi bulk run``; the help describes each."""
 
     file: Path
     out: Path
@@ -71,10 +70,10 @@ class BulkOrder:
     retry_refused: bool
     retry_failed: bool
     is_current: bool | None
-    """What is said of a journal without its mark; None when nothing is."""
+    """Whether a journal without its lock file is the newest; None if neither option was given."""
 
-    def command(self) -> str:
-        """Return the command that goes on with it."""
+    def resume_command(self) -> str:
+        """Return the command that resumes the run."""
         values: dict[str, object] = {
             "operation": self.operation,
             "in-flight": self.in_flight,
@@ -87,194 +86,226 @@ class BulkOrder:
         options = [
             word
             for name, value in values.items()
-            if value not in {None, USUAL.get(name)}
+            if value not in {None, DEFAULTS.get(name)}
             for word in (f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value))
         ]
-        trial = ["--sandbox"] if self.embedded else []
-        return shlex.join(["musicapi", "bulk", str(self.file), "--out", str(self.out), *options, *trial])
+        sandbox = ["--sandbox"] if self.embedded else []
+        return shlex.join(["musicapi", "bulk", str(self.file), "--out", str(self.out), *options, *sandbox])
 
 
-async def run_bulk(order: BulkOrder, screen: Screen) -> None:
-    """Check the whole file, make what is not made yet, and say what is missing."""
-    screen.stream()
-    if order.dry_run:
-        await _estimate(order, screen)
+async def run_bulk(options: BulkOptions, screen: Screen) -> None:
+    """Check the whole file, make the songs that are missing, and report what is still missing."""
+    screen.stream_events()
+    if options.dry_run:
+        await _estimate(options, screen)
         return
-    async with AsyncExitStack() as opened:
-        client = await opened.enter_async_context(open_client(embedded=order.embedded, credits=SANDBOX_CREDITS))
-        await asyncio.to_thread(make_folder, order.out)
-        journal = await opened.enter_async_context(in_order(_journal_of(order)))
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(open_client(embedded=options.embedded, credits=SANDBOX_CREDITS))
+        await asyncio.to_thread(make_folder, options.out)
+        journal = await stack.enter_async_context(closing_shielded(_journal(options)))
         if isinstance(journal, TrialJournal):
             await journal.begin(urlsplit(client.settings.base_url).netloc)
-        # Before the file is read: what changes while it is read must be read again the next time.
-        file = await asyncio.to_thread(_sum_of, order)
-        is_planned = file is not None and await journal.recall(PLANNED_FILE) == [file, await journal.activate_plan()]
-        run = bulk.run(
-            client,
-            journal,
-            None if is_planned else _lines(order, screen),
-            out=order.out,
-            in_flight=order.in_flight,
-            attempts=order.attempts,
-            max_credits=order.max_credits,
-            timeout=order.timeout,
-            outage=order.outage,
-            names=order.names,
-        )
-        count, new = await run.plan()
-        if is_planned:
-            screen.say(f"{order.file} has not changed since it was planned")
-        else:
-            await journal.remember(PLANNED_FILE, [file, await journal.activate_plan()])
-            screen.say(f"{count:,} requests, {new:,} of them new")
-        await _settle(order, journal, screen)
-        await _make(order, client, run, journal, screen)
+        run = await _plan(options, client, journal, screen)
+        await _resolve(options, journal, screen)
+        await _make_songs(options, client, run, journal, screen)
 
 
-def _journal_of(order: BulkOrder) -> SQLiteJournal:
-    path = order.out / JOURNAL
-    return (TrialJournal if order.embedded else SQLiteJournal)(path, is_current=order.is_current)
+def _journal(options: BulkOptions) -> SQLiteJournal:
+    path = options.out / JOURNAL
+    return (TrialJournal if options.embedded else SQLiteJournal)(path, is_current=options.is_current)
 
 
-async def _make(order: BulkOrder, client: MusicAPI, run: bulk.Run, journal: SQLiteJournal, screen: Screen) -> None:
-    async with Show(client, journal, screen) as show:
+async def _plan(options: BulkOptions, client: MusicAPI, journal: SQLiteJournal, screen: Screen) -> bulk.Run:
+    """Plan the file's requests, unless the same file was planned last."""
+    # Before the file is read: a change during the reading must be noticed by the next run.
+    fingerprint = await asyncio.to_thread(_fingerprint, options)
+    is_planned = fingerprint is not None and await journal.recall(PLANNED_FILE) == [
+        fingerprint,
+        await journal.activate_plan(),
+    ]
+    run = bulk.run(
+        client,
+        journal,
+        None if is_planned else _read_requests(options, screen),
+        out=options.out,
+        in_flight=options.in_flight,
+        attempts=options.attempts,
+        max_credits=options.max_credits,
+        timeout=options.timeout,
+        outage=options.outage,
+        names=options.names,
+    )
+    count, new = await run.plan()
+    if is_planned:
+        screen.print(f"{options.file} has not changed since it was planned")
+    else:
+        await journal.remember(PLANNED_FILE, [fingerprint, await journal.activate_plan()])
+        screen.print(f"{requests_text(count)}, {new:,} of them new")
+    return run
+
+
+async def _make_songs(
+    options: BulkOptions, client: MusicAPI, run: bulk.Run, journal: SQLiteJournal, screen: Screen
+) -> None:
+    async with RunDisplay(client, journal, screen) as display:
         try:
             async for outcome in run:
-                show.outcome(outcome)
+                display.outcome(outcome)
         except asyncio.CancelledError:
-            await _leave(order, run, show, screen)
-            await outlast(_say_left(order, journal, screen))
+            await _stop(options, run, display, screen)
+            await wait_shielded(_report_pending(options, journal, screen))
             raise
         except errors.MusicAPIError:
-            await _say_left(order, journal, screen)
+            await _report_pending(options, journal, screen)
             raise
-    await _close_books(order, journal, screen)
+    await _report_end(options, journal, screen)
 
 
-async def _leave(order: BulkOrder, run: bulk.Run, show: Show, screen: Screen) -> None:
-    """Stop: nothing more is created or waited for. A second signal leaves at once: the journal bears that."""
-    screen.warn("stopping: waiting for the answers to paid requests under way; Ctrl-C again leaves at once")
+async def _stop(options: BulkOptions, run: bulk.Run, display: RunDisplay, screen: Screen) -> None:
+    """Submit nothing more and wait for the responses in flight; a second signal exits at once, as a crash would."""
+    screen.warn("stopping: waiting for responses to the paid requests in flight; press Ctrl-C again to exit at once")
     closing = asyncio.ensure_future(run.aclose())
     try:
         await asyncio.shield(closing)
     except asyncio.CancelledError as stop:
         code = SIGNAL_EXIT + stop.args[0] if stop.args else SIGINT_EXIT
-        # The terminal gets its cursor back.
-        show.stop()
-        sentence = f"left at once: what was being sent is uncertain then; go on with: {order.command()}"
-        screen.fail(Failure(code=code, kind="Stopped", sentence=sentence, resume=order.command()))
+        # The terminal needs its cursor back.
+        display.stop()
+        resume = options.resume_command()
+        message = f"exited at once: requests that were in flight are now uncertain; resume with: {resume}"
+        screen.fail(Failure(code=code, error_type="Stopped", message=message, resume=resume))
         screen.close()
         os._exit(code)
 
 
-async def _say_left(order: BulkOrder, journal: SQLiteJournal, screen: Screen) -> None:
+async def _report_pending(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:
     counts = await journal.counts()
-    alive = counts["accepted"] + counts["finished"]
-    screen.tell({"counts": dict(counts)})
-    screen.say(
-        f"{counts['saved']:,} saved; {alive:,} are paid for and in flight at the service; "
-        f"{counts['planned']:,} are not begun; go on with: {order.command()}"
+    running = counts["accepted"] + counts["finished"]
+    screen.emit({"counts": dict(counts)})
+    if options.embedded:
+        screen.print(f"{counts['saved']:,} saved; the rest ended with the embedded sandbox, nothing was charged")
+        return
+    screen.print(
+        f"{counts['saved']:,} saved; {running:,} paid for and still running on the server; "
+        f"{counts['planned']:,} not sent yet; resume with: {options.resume_command()}"
     )
-    await _say_uncertain(order, journal, screen)
+    await _report_uncertain(options, journal, screen)
 
 
-async def _close_books(order: BulkOrder, journal: SQLiteJournal, screen: Screen) -> None:
+async def _report_end(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:
     counts = await journal.counts()
-    screen.tell({"counts": dict(counts)})
-    screen.say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count))
-    await _say_uncertain(order, journal, screen)
+    screen.emit({"counts": dict(counts)})
+    screen.print(", ".join(f"{count:,} {state}" for state, count in counts.items() if count))
+    await _report_uncertain(options, journal, screen)
     if counts["failed"]:
-        screen.say(
-            f"{counts['failed']:,} failed and may have cost their credits: they are not sent again by themselves, "
-            "--retry-failed does that"
+        screen.print(
+            f"{counts['failed']:,} failed and may have been charged; they are sent again only with --retry-failed"
         )
     missing = [f"{count:,} {state}" for state, count in counts.items() if count and state != "saved"]
     if missing:
         raise IncompleteError(
-            f"not every song was made: {', '.join(missing)}; 'musicapi bulk report {shlex.quote(str(order.out))}' "
-            "tells why, and the same command goes on"
+            f"some songs are missing: {', '.join(missing)}; 'musicapi bulk report {shlex.quote(str(options.out))}' "
+            "shows why, and the same command resumes the run"
         )
 
 
-async def _say_uncertain(order: BulkOrder, journal: SQLiteJournal, screen: Screen) -> None:
+async def _report_uncertain(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:
     uncertain = await journal.records("uncertain", 0, UNCERTAIN_SHOWN)
     if not uncertain:
         return
-    screen.warn("these may have been accepted, and paid for; they are not sent again by themselves:")
-    screen.rows([[record.key, record.operation, record.reason or ""] for record in uncertain])
-    folder = shlex.quote(str(order.out))
-    screen.say(
-        "find them in the service's dashboard; then "
-        f"'musicapi bulk resolve {folder} KEY TASK_ID' for what was accepted, "
-        f"'musicapi bulk resolve {folder} --not-sent KEY...' or '--not-sent --all' for what was not, "
-        "or --resend-uncertain or --drop-uncertain for all of them"
-    )
+    screen.warn("these requests may or may not have been accepted and charged, and are not sent again automatically:")
+    screen.table([[record.key, record.operation, _short_reason(record)] for record in uncertain])
+    folder = shlex.quote(str(options.out))
+    if more := (await journal.counts())["uncertain"] - len(uncertain):
+        screen.print(f"and {more:,} more; 'musicapi bulk report {folder}' lists all")
+    screen.print("check the service's dashboard for each, then record what you found:")
+    screen.print(f"  accepted:      musicapi bulk resolve {folder} KEY TASK_ID")
+    screen.print(f"  not accepted:  musicapi bulk resolve {folder} --not-sent KEY...  (or --not-sent --all)")
+    screen.print("or resume with --resend-uncertain (may be charged twice) or --drop-uncertain")
     if await journal.recall(INCOMPLETE):
-        screen.say(HAS_LOST)
+        screen.print(LOST_ENTRIES)
 
 
-async def _settle(order: BulkOrder, journal: SQLiteJournal, screen: Screen) -> None:
-    if order.resend_uncertain:
-        screen.say(f"{await bulk.resend_uncertain(journal):,} uncertain requests are sent again")
-    if order.retry_refused:
-        screen.say(f"{await bulk.retry_refused(journal):,} refused requests are tried again")
-    if order.retry_failed:
-        screen.say(f"{await bulk.retry_failed(journal):,} failed requests are sent again, and paid for again")
-    if order.drop_uncertain:
-        screen.say(f"{await bulk.abandon_uncertain(journal):,} uncertain requests are given up")
+def _short_reason(record: Record) -> str:
+    """Return why a request is uncertain, without the advice for Python programs that an error's text ends with."""
+    return (record.reason or "").partition("; it was not repeated")[0]
 
 
-def _sum_of(order: BulkOrder) -> str | None:
-    """Return a sum of the file, and of what else its requests depend on; None for a pipe, which is read once.
+async def _resolve(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:
+    """Apply the options that change the state of records before the run."""
+    if options.resend_uncertain:
+        count = await bulk.resend_uncertain(journal)
+        screen.print(f"sending {requests_text(count, 'uncertain')} again")
+    if options.retry_refused:
+        count = await bulk.retry_refused(journal)
+        screen.print(f"sending {requests_text(count, 'refused')} again")
+    if options.retry_failed:
+        count = await bulk.retry_failed(journal)
+        screen.print(f"sending {requests_text(count, 'failed')} again, each charged again")
+    if options.drop_uncertain:
+        count = await bulk.abandon_uncertain(journal)
+        screen.print(f"dropping {requests_text(count, 'uncertain')}")
 
-    To check a million lines takes minutes: not again when nothing has changed.
+
+def _fingerprint(options: BulkOptions) -> str | None:
+    """Return a hash of the file and of everything else its requests depend on; None for a pipe, which is read once.
+
+    Checking a million lines takes minutes: it is skipped when nothing has changed.
     """
-    if not order.file.is_file():
+    if not options.file.is_file():
         return None
     try:
-        with order.file.open("rb") as file:
+        with options.file.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return f"{VERSION} {order.operation} {order.file.suffix.lower()} {digest}"
+            return f"{VERSION} {options.operation} {options.file.suffix.lower()} {digest}"
     except OSError:
-        return None  # told by whoever reads it
+        return None  # reported when the file is read
 
 
-async def _lines(order: BulkOrder, screen: Screen) -> AsyncIterator[Planned]:
-    """Read the file to its end; bad lines are all shown then, and nothing is planned: raises UsageError."""
+async def _read_requests(options: BulkOptions, screen: Screen) -> AsyncIterator[Planned]:
+    """Read the whole file; raises UsageError after showing all bad lines, so that nothing is planned then."""
     bad: list[BadLine] = []
-    count = wrong = 0
+    count = bad_count = 0
     try:
-        async for line in bulk.read_requests(order.file, order.operation):
+        async for line in bulk.read_requests(options.file, options.operation):
             if isinstance(line, Planned):
                 count += 1
                 yield line
             else:
-                wrong += 1
-                if wrong <= BAD_LINES_SHOWN:
+                bad_count += 1
+                if bad_count <= BAD_LINES_SHOWN:
                     bad.append(line)
     except OSError as error:
-        raise UsageError(f"cannot read {order.file}: {error.strerror}") from error
+        raise UsageError(f"cannot read {options.file}: {error.strerror}") from error
     if bad:
-        screen.tell({"bad_lines": [line._asdict() for line in bad]})
+        screen.emit({"bad_lines": [line._asdict() for line in bad]})
         for line in bad:
-            screen.warn(f"{order.file}:{line.number}: {line.reason}")
-        more = f" ({wrong - len(bad):,} more are not shown)" if wrong > len(bad) else ""
-        raise UsageError(f"{wrong:,} of {count + wrong:,} lines are wrong{more}; nothing was sent, nothing paid")
+            screen.warn(f"{options.file}:{line.number}: {line.reason}")
+        more = f" ({bad_count - len(bad):,} more are not shown)" if bad_count > len(bad) else ""
+        raise UsageError(
+            f"{bad_count:,} of {count + bad_count:,} lines invalid{more}; nothing was sent or charged; "
+            "correct the file and run the same command again"
+        )
     if not count:
-        raise UsageError(f"{order.file} has no requests")
+        raise UsageError(f"{options.file} contains no requests")
 
 
-async def _estimate(order: BulkOrder, screen: Screen) -> None:
+async def _estimate(options: BulkOptions, screen: Screen) -> None:
     prices = price_list()
     counts: Counter[str] = Counter()
-    async for line in _lines(order, screen):
+    async for line in _read_requests(options, screen):
         counts[line.operation] += 1
     costs = {operation: count * (prices[operation] or 0.0) for operation, count in counts.items()}
-    screen.tell({"requests": dict(counts), "credits": costs, "total": sum(costs.values())})
-    screen.rows([[operation, f"{count:,}", f"{costs[operation]:,g} credits"] for operation, count in counts.items()])
+    screen.emit({"requests": dict(counts), "credits": costs, "total": sum(costs.values())})
+    screen.table([[operation, f"{count:,}", f"{costs[operation]:,g} credits"] for operation, count in counts.items()])
     unknown = [operation for operation in counts if prices[operation] is None]
-    screen.say(
-        f"{counts.total():,} requests, about {sum(costs.values()):,g} credits by the price list, "
-        "what is made already not taken off; nothing was sent"
-        + (f"; no price is known of {', '.join(unknown)}" if unknown else "")
+    screen.print(
+        f"{requests_text(counts.total())}, about {sum(costs.values()):,g} credits at list prices, "
+        "including songs that are already saved; nothing was sent"
+        + (f"; the price of {', '.join(unknown)} is unknown" if unknown else "")
     )
+
+
+def requests_text(count: int, state: str = "") -> str:
+    """Return a count with its noun, such as "1 request" or "2 refused requests"."""
+    return f"{count:,} {state} request{'s'[: count != 1]}".replace("  ", " ")

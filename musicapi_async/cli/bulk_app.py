@@ -1,4 +1,4 @@
-"""The command line of ``musicapi bulk``."""
+"""Command line of ``musicapi bulk``."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,32 +7,34 @@ import typer
 from typer.core import TyperGroup
 
 from musicapi_async.bulk.saving import NAMES
-from musicapi_async.cli.bulk import OUTAGE, TIMEOUT, BulkOrder, run_bulk
-from musicapi_async.cli.bulk_reports import report, status
-from musicapi_async.cli.bulk_resolve import Resolution, resolve
+from musicapi_async.cli.bulk import DEFAULT_OUTAGE, DEFAULT_TIMEOUT, BulkOptions, run_bulk
+from musicapi_async.cli.bulk_reports import Resolution, report, resolve, status
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.running import run_command
 
 __all__ = ["bulk_app"]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object for each event, a line each, and the end.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, also on failure.")]
+AsEvents = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object per event, one per line; the last one is the result.")
+]
 IsCurrent = Annotated[
     bool,
-    typer.Option("--journal-is-current", help="The journal has lost its mark; nothing has worked on a newer one."),
+    typer.Option("--journal-is-current", help="The journal lost its lock file, and no newer copy was ever used."),
 ]
 IsOld = Annotated[
     bool,
-    typer.Option("--journal-is-old", help="The journal may be a backup: what is planned in it is uncertain."),
+    typer.Option("--journal-is-old", help="The journal may be an old backup: treat its unsent requests as uncertain."),
 ]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a bulk run.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a bulk run.")]
 
 
 class _RunByDefault(TyperGroup):
-    """``musicapi bulk FILE ...`` is ``musicapi bulk run FILE ...``."""
+    """Makes ``musicapi bulk FILE ...`` mean ``musicapi bulk run FILE ...``."""
 
-    # Typer's context is click's own class, or a copy of it, by its version.
+    # Depending on its version, Typer's context is click's class or a copy of it.
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put in the command that is left out."""
+        """Insert the command that was left out."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -41,7 +43,7 @@ class _RunByDefault(TyperGroup):
 bulk_app = typer.Typer(
     cls=_RunByDefault,
     no_args_is_help=True,
-    help="Make thousands of songs: 'musicapi bulk FILE --out DIR'. Killed at any moment, the same command goes on.",
+    help="Make thousands of songs: musicapi bulk FILE --out DIR. After any interruption, run the same command again.",
 )
 
 
@@ -51,54 +53,71 @@ def run_bulk_command(
         Path,
         typer.Argument(
             metavar="FILE",
-            help='JSONL or CSV: {"operation": "sonic.describe", "description": "...", "key": "..."} a line.',
+            help="JSONL or CSV, one request per line: "
+            '{"key": "1", "operation": "sonic.describe", "description": "rain"}',
         ),
     ],
     *,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where songs and journal go; made if missing.")],
-    operation: Annotated[str | None, typer.Option(help="The operation of lines that name none.")] = None,
-    in_flight: Annotated[int, typer.Option(min=1, help="Tasks that are waited for at once.")] = 50,
-    attempts: Annotated[int, typer.Option(min=1, help="Tries of a song whose task failed and was refunded.")] = 3,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Output folder for the songs and the journal; created if missing.")
+    ],
+    operation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The operation of lines without one, such as sonic.describe.")
+    ] = None,
+    in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of tasks in flight.")] = 50,
+    attempts: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Maximum attempts for a song whose task fails and is refunded.")
+    ] = 3,
     max_credits: Annotated[
-        float | None, typer.Option(min=0, help="Credits that may be spent on this folder, all runs together.")
+        float | None,
+        typer.Option(metavar="N", min=0, help="Limit on the credits spent for this folder, across all runs."),
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(min=0, help="Seconds that each task is waited for; then its place is given to another request."),
-    ] = TIMEOUT,
+        typer.Option(
+            metavar="N", min=0, help="Seconds to wait for each task; after that the next request takes its slot."
+        ),
+    ] = DEFAULT_TIMEOUT,
     outage: Annotated[
-        float, typer.Option(min=0, help="Seconds for which it pauses and tries again while there is no connection.")
-    ] = OUTAGE,
+        float,
+        typer.Option(metavar="N", min=0, help="Seconds to retry without a connection before the run stops."),
+    ] = DEFAULT_OUTAGE,
     names: Annotated[
-        str, typer.Option(help="Names of files, made of index, key, title, clip_id, operation and ext.")
+        str,
+        typer.Option(
+            metavar="TEXT", help="Template of file names; fields: index, key, title, clip_id, operation, ext."
+        ),
     ] = NAMES,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the file and estimate its price; send nothing.")
+        bool, typer.Option("--dry-run", help="Check the file and estimate its cost; send nothing.")
     ] = False,
     resend_uncertain: Annotated[
-        bool, typer.Option("--resend-uncertain", help="Send again what may have been accepted, and be paid for twice.")
+        bool, typer.Option("--resend-uncertain", help="Send uncertain requests again; they may be charged twice.")
     ] = False,
     drop_uncertain: Annotated[
-        bool, typer.Option("--drop-uncertain", help="Give up what may have been accepted.")
+        bool, typer.Option("--drop-uncertain", help="Drop uncertain requests: mark them as failed.")
     ] = False,
-    retry_refused: Annotated[bool, typer.Option("--retry-refused", help="Try again what the service refused.")] = False,
+    retry_refused: Annotated[bool, typer.Option("--retry-refused", help="Send refused requests again.")] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Send again what failed without a refund, and pay for it again.")
+        bool,
+        typer.Option(
+            "--retry-failed", help="Send requests that failed without a refund again; they are charged again."
+        ),
     ] = False,
     journal_is_current: IsCurrent = False,
     journal_is_old: IsOld = False,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Try it on an embedded double of the service: no key, no network, free.")
+        bool, typer.Option("--sandbox", help="Use an embedded fake server: no key, no network, no charge.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: AsEvents = False,
 ) -> int:
-    """Make the songs of a file, each paid for once: audio, cover and what is known of each, in a folder.
+    """Make the songs of a requests file, each charged once, and save audio, covers and metadata in a folder.
 
     The whole file is checked before anything is sent.
     """
     if resend_uncertain and drop_uncertain:
         raise UsageError("give --resend-uncertain or --drop-uncertain, not both")
-    order = BulkOrder(
+    options = BulkOptions(
         file=file,
         out=out,
         operation=operation,
@@ -116,36 +135,36 @@ def run_bulk_command(
         retry_failed=retry_failed,
         is_current=_is_current(is_current=journal_is_current, is_old=journal_is_old),
     )
-    return run_command(lambda screen: run_bulk(order, screen), as_json=as_json)
+    return run_command(lambda screen: run_bulk(options, screen), as_json=as_json)
 
 
 @bulk_app.command("resolve")
 def resolve_command(
     folder: Folder,
-    words: Annotated[
+    arguments: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[KEY TASK_ID | KEY...]",
-            help="The key of an uncertain request and the id its task was found under; keys alone with --not-sent.",
+            help="The key of an uncertain request and the id of its task; with --not-sent only keys.",
         ),
     ] = None,
     *,
     not_sent: Annotated[
-        bool, typer.Option("--not-sent", help="The requests of these keys were not accepted: send them again.")
+        bool, typer.Option("--not-sent", help="The requests with these keys were not accepted; send them again.")
     ] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="With --not-sent: none of the uncertain requests was accepted.")
+    all_uncertain: Annotated[
+        bool, typer.Option("--all", help="With --not-sent: no uncertain request was accepted.")
     ] = False,
     journal_is_current: IsCurrent = False,
     journal_is_old: IsOld = False,
     as_json: AsJson = False,
 ) -> int:
-    """Record what became of uncertain requests: their task, which the next run resumes, or that there is none."""
+    """Record the outcome of uncertain requests: their task, which the next run resumes, or that there is none."""
     resolution = Resolution(
         folder=folder,
-        words=tuple(words or ()),
+        arguments=tuple(arguments or ()),
         not_sent=not_sent,
-        everything=everything,
+        all_uncertain=all_uncertain,
         is_current=_is_current(is_current=journal_is_current, is_old=journal_is_old),
     )
     return run_command(lambda screen: resolve(resolution, screen), as_json=as_json)
@@ -153,13 +172,13 @@ def resolve_command(
 
 @bulk_app.command("status")
 def status_command(folder: Folder, *, as_json: AsJson = False) -> int:
-    """Say how far a run is, and what is uncertain; also while it is on."""
+    """Show the progress of a run and its uncertain requests; also works during the run."""
     return run_command(lambda screen: status(folder, screen), as_json=as_json)
 
 
 @bulk_app.command("report")
 def report_command(folder: Folder, *, as_json: AsJson = False) -> int:
-    """Write DIR/index.html: every song with its player, and why others are missing; also while a run is on."""
+    """Write DIR/index.html: each song with a player, and why others are missing; also works during the run."""
     return run_command(lambda screen: report(folder, screen), as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and one sentence on why."""
+"""Exit codes, and the one sentence that explains a failure."""
 
 import asyncio
 import os
@@ -10,7 +10,17 @@ import attrs
 
 from musicapi_async import errors
 
-__all__ = ["EXITS", "Failure", "IncompleteError", "LeftAliveError", "UsageError", "explain", "hide_key", "table"]
+__all__ = [
+    "EXIT_CODES",
+    "Failure",
+    "IncompleteError",
+    "PendingTaskError",
+    "UsageError",
+    "describe",
+    "exit_code_table",
+    "explain",
+    "hide_key",
+]
 
 BUG: Final = 1
 USAGE: Final = 2
@@ -19,27 +29,27 @@ STOPPED: Final = 130
 
 
 class UsageError(Exception):
-    """The command line asks for something that cannot be done; its text is the sentence."""
+    """The command line asks for something that cannot be done; the text says what to change."""
 
 
 class IncompleteError(Exception):
-    """A bulk run has come to its end, and not every song was made; its text is the sentence."""
+    """A bulk run has ended with some songs missing; the text says how many and what to do."""
 
 
-# From the special to the general: the first that fits is taken.
-EXITS: Final = (
-    (USAGE, "the command line or a field of the request is wrong", (errors.InvalidRequestError,)),
-    (NO_KEY, "no API key, or the service does not know it", (errors.AuthenticationError,)),
+# From the special to the general: the first match is used.
+EXIT_CODES: Final = (
+    (USAGE, "an option or a field of the request is invalid", (errors.InvalidRequestError,)),
+    (NO_KEY, "the API key is missing or was rejected", (errors.AuthenticationError,)),
     (
         4,
-        "not enough credits, no subscription, or --max-credits reached",
+        "no credits, no subscription, or --max-credits reached",
         (errors.InsufficientCreditsError, errors.SubscriptionError, errors.BudgetExceededError),
     ),
-    (5, "refused, for example by moderation", (errors.PermissionDeniedError,)),
-    (6, "no such task, or no longer offered", (errors.NotFoundError, errors.RetiredError)),
+    (5, "the request was refused, for example by moderation", (errors.PermissionDeniedError,)),
+    (6, "the task was not found, or the operation is retired", (errors.NotFoundError, errors.RetiredError)),
     (
         7,
-        "no connection, too many requests, or the service is in trouble",
+        "no connection, rate limit, or failure of the service",
         (
             errors.ConnectionFailedError,
             errors.APIStatusError,
@@ -48,19 +58,19 @@ EXITS: Final = (
         ),
     ),
     (8, "the task failed", (errors.TaskFailedError,)),
-    (9, "not finished in time; the task is still running on the server", (errors.TaskTimeoutError,)),
-    (10, "nobody can tell whether the paid request was accepted", (errors.UncertainSubmissionError,)),
-    (11, "a file could not be fetched or written", (errors.DownloadError, errors.JournalError, OSError)),
-    (12, "a bulk run ended, and some songs are missing", (IncompleteError,)),
+    (9, "timeout; the task is still running on the server", (errors.TaskTimeoutError,)),
+    (10, "uncertain: it may or may not have been accepted", (errors.UncertainSubmissionError,)),
+    (11, "a file could not be downloaded or written", (errors.DownloadError, errors.JournalError, OSError)),
+    (12, "the bulk run ended with some songs missing", (IncompleteError,)),
 )
-SHORTEST_KEY: Final = 6
-"""A shorter key is hidden nowhere: it would be a part of ordinary words."""
+MIN_KEY_LENGTH: Final = 6
+"""A shorter key is not hidden: it would match parts of ordinary words."""
 
 
-class LeftAliveError(Exception):
-    """A command ended before its task was fetched; the cause is why, ``resume`` the command that goes on with it.
+class PendingTaskError(Exception):
+    """A command ended before its task was downloaded; the cause says why, ``resume`` is the command that resumes it.
 
-    ``resume`` is None when the task cannot be taken up again: it was the embedded sandbox's.
+    ``resume`` is None for a task of the embedded sandbox, which ended with the command.
     """
 
     def __init__(self, family: str, task_id: str, resume: str | None) -> None:
@@ -72,44 +82,47 @@ class LeftAliveError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """The end of a command that did not do what it was asked for."""
+    """How a command failed: its exit code and an explanation, with the task and how to resume it where there is one."""
 
     code: int
-    kind: str
-    sentence: str
+    error_type: str
+    message: str
     task_id: str | None = None
     resume: str | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return what ``--json`` tells of it."""
-        told = {"code": self.code, "kind": self.kind, "message": self.sentence}
-        return told | {name: value for name in ("task_id", "resume") if (value := getattr(self, name)) is not None}
+        """Return the ``error`` object of ``--json``."""
+        fields = {"code": self.code, "kind": self.error_type, "message": self.message}
+        return fields | {name: value for name in ("task_id", "resume") if (value := getattr(self, name)) is not None}
 
 
 def explain(error: BaseException) -> Failure:
-    """Say how a command ends that was ended by this error."""
-    if not isinstance(error, LeftAliveError):
+    """Return the exit code and explanation for an error that ended a command."""
+    if not isinstance(error, PendingTaskError):
         task_id = getattr(error, "task_id", None)
-        return Failure(code=_code(error), kind=_kind(error), sentence=_sentence(error), task_id=task_id)
+        return Failure(code=_code(error), error_type=_error_type(error), message=describe(error), task_id=task_id)
     cause = error.__cause__ or error
-    task = f"{error.family} task {error.task_id}"
+    is_named = isinstance(cause, errors.TaskTimeoutError)
+    task = "it" if is_named else f"{error.family} task {error.task_id}"
     if error.resume is None:
-        rest = f"{task} was the embedded sandbox's and ended with it; nothing was paid"
+        hint = f"{task} ended with the embedded sandbox; nothing was charged"
     else:
-        rest = f"{task} is paid for and not lost, take it up again with: {error.resume}"
+        state = "still running on the server" if is_named else "not lost"
+        hint = f"{task} is paid for and {state}; resume it with: {error.resume}"
     return Failure(
         code=_code(cause),
-        kind=_kind(cause),
-        sentence=f"{_sentence(cause)}; {rest}",
+        error_type=_error_type(cause),
+        message=f"{describe(cause)}; {hint}",
         task_id=error.task_id,
         resume=error.resume,
     )
 
 
-def table() -> str:
-    """Return the exit codes and their meanings, a line each."""
-    rows = [(0, "done"), (BUG, "a fault in this command"), *((code, meaning) for code, meaning, _ in EXITS)]
-    rows += [(129, "stopped by SIGHUP: its terminal was closed")]
+def exit_code_table() -> str:
+    """Return the exit codes and their meanings, one per line."""
+    rows = [(0, "success"), (BUG, "an unexpected error: a bug in this command")]
+    rows += [(code, meaning) for code, meaning, _ in EXIT_CODES]
+    rows += [(129, "stopped by SIGHUP: the terminal was closed")]
     rows += [(STOPPED, "stopped by Ctrl-C"), (STOPPED + 13, "stopped by SIGTERM")]
     return "\n".join(["Exit codes:", *(f"{code:>4}  {meaning}" for code, meaning in rows)])
 
@@ -117,7 +130,7 @@ def table() -> str:
 def hide_key(text: str) -> str:
     """Return the text without the API key, in case a service repeats it in an error."""
     key = os.environ.get("MUSICAPI_KEY", "").strip().strip("\"'").rpartition(" ")[2]
-    return text.replace(key, "[the key]") if len(key) >= SHORTEST_KEY else text
+    return text.replace(key, "[the key]") if len(key) >= MIN_KEY_LENGTH else text
 
 
 def _code(error: BaseException) -> int:
@@ -127,10 +140,10 @@ def _code(error: BaseException) -> int:
         return USAGE
     if _is_about_the_key(error):
         return NO_KEY
-    return next((code for code, _, kinds in EXITS if isinstance(error, kinds)), BUG)
+    return next((code for code, _, error_types in EXIT_CODES if isinstance(error, error_types)), BUG)
 
 
-def _kind(error: BaseException) -> str:
+def _error_type(error: BaseException) -> str:
     return "Stopped" if isinstance(error, asyncio.CancelledError) else type(error).__name__
 
 
@@ -138,34 +151,68 @@ def _is_about_the_key(error: BaseException) -> bool:
     return isinstance(error, errors.InvalidRequestError) and error.field == "api_key"
 
 
-def _sentence(error: BaseException) -> str:
-    """Return the error's own words, put so that they fit a command line where they speak of Python."""
-    sentence = str(error)
+def describe(error: BaseException) -> str:
+    """Return an error's message for a user of the command line: without Python names, and with what to do next."""
     match error:
         case asyncio.CancelledError():
-            sentence = "stopped"
-        case errors.TaskTimeoutError():
-            seen = f", last seen {error.last_seen}" if error.last_seen else ""
-            sentence = f"not finished after {error.waited:g} s{seen}"
-        case errors.AuthenticationError():
-            sentence = f"{error.message} (status {error.status}): check MUSICAPI_KEY, and that it belongs to this host"
-        case errors.InsufficientCreditsError():
-            sentence = f"{error.message.rstrip('.')} (status {error.status}); 'musicapi credits' shows the balance"
-        case errors.InvalidRequestError() if _is_about_the_key(error) and not os.environ.get("MUSICAPI_KEY"):
-            sentence = (
-                "no API key: set MUSICAPI_KEY (your key is in the service's dashboard), "
-                "or try it without one: musicapi generate 'an idea' --sandbox"
-            )
-        case errors.MusicAPIError() | UsageError() | IncompleteError():
-            pass
+            return "stopped"
+        case errors.MusicAPIError():
+            return _describe_api_error(error)
+        case UsageError() | IncompleteError():
+            return str(error)
         case OSError() if error.strerror:
-            sentence = f"cannot write {error.filename}: {error.strerror}" if error.filename else error.strerror
+            return f"cannot write {error.filename}: {error.strerror}" if error.filename else error.strerror
         case _:
-            sentence = _fault(error)
-    return sentence
+            return _unexpected(error)
 
 
-def _fault(error: BaseException) -> str:
+def _describe_api_error(error: errors.MusicAPIError) -> str:
+    message = str(error)
+    match error:
+        case errors.TaskTimeoutError():
+            last = f" (last status: {error.last_seen})" if error.last_seen else ""
+            message = f"{error.family} task {error.task_id} is not finished after {error.waited:g} s{last}"
+        case errors.UncertainSubmissionError():
+            named = f"; the response names {', '.join(error.task_ids)}" if error.task_ids else ""
+            message = (
+                f"a paid request sent at {error.when:%H:%M:%S %Z} may have been accepted and charged: {error.reason}; "
+                f"it was not sent again; check the service's dashboard and 'musicapi credits' before you do so{named}"
+            )
+        case errors.AuthenticationError():
+            advice = "check that MUSICAPI_KEY is right and belongs to this host"
+            message = f"{_reason(error)}; {advice}"
+        case errors.InsufficientCreditsError():
+            message = f"{_reason(error)}; 'musicapi credits' shows the balance"
+        case errors.NotFoundError():
+            advice = "check the id and --family, and that MUSICAPI_KEY and MUSICAPI_BASE_URL are those of the task"
+            message = f"{_reason(error)}; {advice}"
+        case errors.BudgetExceededError():
+            message = (
+                f"--max-credits is {error.limit:g} and {error.spent:g} are spent; the next song costs {error.price:g}, "
+                "so nothing more is sent; raise the limit to continue"
+            )
+        case errors.GatewayError():
+            message = message.replace("Check base_url", "Check MUSICAPI_BASE_URL")
+        case errors.InvalidRequestError():
+            message = _describe_invalid(error)
+    return message
+
+
+def _describe_invalid(error: errors.InvalidRequestError) -> str:
+    if _is_about_the_key(error) and not os.environ.get("MUSICAPI_KEY"):
+        return (
+            "no API key: set MUSICAPI_KEY (your key is in the service's dashboard), "
+            "or try it without a key: musicapi generate 'an idea' --sandbox"
+        )
+    # A command takes the address from the environment alone.
+    return str(error).replace("base_url", "MUSICAPI_BASE_URL", 1) if error.field == "base_url" else str(error)
+
+
+def _reason(error: errors.APIStatusError) -> str:
+    return f"{error.message.rstrip('.')} (status {error.status})"
+
+
+def _unexpected(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"unexpected {type(error).__name__}{where}: {error}; this is a fault in musicapi, please report it"
+    return f"unexpected {type(error).__name__}{where}: {error}; this is a bug in musicapi, please report it"

@@ -1,11 +1,11 @@
-"""How a task goes on: a live board on a terminal, plain lines elsewhere."""
+"""Progress of a task: a live board on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -15,14 +15,14 @@ from rich.text import Text
 
 from musicapi_async import Clip, TaskState
 
-__all__ = ["Board", "Lines", "minutes", "printable"]
+__all__ = ["Board", "Lines", "live_display", "minutes", "name_of", "printable"]
 
-BAR_WIDTH: Final = 16
-NAME_WIDTH: Final = 20
-OTHER_WIDTH: Final = 50
-"""What stands beside a name: its state, the bar, the amount."""
+MAX_BAR_WIDTH: Final = 16
+MIN_TITLE_WIDTH: Final = 8
+ID_AND_STATE_WIDTH: Final = 24
+"""Width of the two columns, with all spaces between the columns."""
 STYLES: Final = {"running": "cyan", "downloading": "cyan", "failed": "red", "saved": "green"}
-STILL: Final = frozenset({"succeeded", "failed", "saved"})
+NOT_MOVING: Final = frozenset({"succeeded", "failed", "saved"})
 
 
 def printable(text: str) -> str:
@@ -35,48 +35,61 @@ def minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def live_display(console: Console, draw: Callable[[], RenderableType], *, refresh_per_second: float) -> Live:
+    """Return a display that is redrawn in place and disappears when it is stopped."""
+    # By default rich prints to its console what is written to either stream, also to one that is redirected to a file.
+    return Live(
+        console=console,
+        get_renderable=draw,
+        refresh_per_second=refresh_per_second,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
 class Lines:
-    """Progress as lines: one whenever something has changed."""
+    """Progress as lines, one for each change."""
 
     is_running = False
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print = print_line
         self._started = time.monotonic()
-        self._seen: dict[str, str] = {}
+        self._states: dict[str, str] = {}
 
     def start(self) -> None:
-        """Count the time from here."""
+        """Start the clock."""
         self._started = time.monotonic()
 
     def stop(self) -> None:
-        """Nothing to clear away."""
+        """Do nothing: lines stay."""
 
     def note(self, text: str) -> None:
-        """Tell what the client is doing, such as a repetition."""
-        self._say(f"{self._elapsed}  {text}")
+        """Print what the client is doing, such as a retry."""
+        self._print(f"{self._elapsed}  {text}")
 
     def accepted(self) -> None:
-        """Say nothing: the line with the id says it."""
+        """Do nothing: a line with the task's id was printed."""
 
     def show(self, state: TaskState[Any]) -> None:
-        """Tell what is new in a look at the task."""
+        """Print the states that have changed since the last poll."""
         if not state.clips:
-            self._tell("task", "task", state.status)
+            self._print_change("task", "task", state.status)
         for clip in state.clips:
-            self._tell(clip.clip_id, name_of(clip), clip.state or "unknown")
+            self._print_change(clip.clip_id, name_of(clip), clip.state or "unknown")
 
     def download(self, clip: Clip, done: int, total: int | None) -> None:
-        """Say nothing: the line comes when the file is there."""
+        """Do nothing: a line is printed when the file is saved."""
 
     def saved(self, clip: Clip) -> None:
-        """Tell that a clip's files are there."""
-        self._tell(clip.clip_id, name_of(clip), "saved")
+        """Print that a clip's files are saved."""
+        self._print_change(clip.clip_id, name_of(clip), "saved")
 
-    def _tell(self, key: str, name: str, state: str) -> None:
-        if self._seen.get(key) != state:
-            self._seen[key] = state
-            self._say(f"{self._elapsed}  {name}: {state}")
+    def _print_change(self, key: str, name: str, state: str) -> None:
+        if self._states.get(key) != state:
+            self._states[key] = state
+            self._print(f"{self._elapsed}  {name}: {state}")
 
     @property
     def _elapsed(self) -> str:
@@ -84,26 +97,27 @@ class Lines:
 
 
 @attrs.define
-class _Row:
-    """One clip on the board."""
+class _ClipLine:
+    """One clip on the board; ``done`` and ``total`` are bytes."""
 
-    name: str
+    title: str
+    short_id: str
     state: str = "waiting"
     done: int = 0
     total: int | None = None
 
 
 class Board:
-    """Progress that is redrawn in place: the time, and a row for every clip."""
+    """Progress that is redrawn in place: the elapsed time, and a line for each clip."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._spinner = Spinner("line" if console.options.ascii_only else "dots", style="cyan")
         self._started = time.monotonic()
-        self._status = "asking the service"
-        self._rows: dict[str, _Row] = {}
-        # Last: it draws at once.
-        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=10, transient=True)
+        self._status = "contacting the service"
+        self._lines: dict[str, _ClipLine] = {}
+        # Last, because it may draw at once.
+        self._live = live_display(console, self._draw, refresh_per_second=10)
 
     @property
     def is_running(self) -> bool:
@@ -111,69 +125,84 @@ class Board:
         return self._live.is_started
 
     def start(self) -> None:
-        """Put the board on the screen."""
+        """Show the board."""
         self._started = time.monotonic()
         self._live.start()
 
     def stop(self) -> None:
-        """Take it off again."""
+        """Remove the board."""
         self._live.stop()
 
     def note(self, text: str) -> None:
-        """Take in what the client is doing, such as a repetition."""
+        """Show what the client is doing, such as a retry."""
         self._status = printable(text)
 
     def accepted(self) -> None:
-        """Take in that the task is known."""
-        self._status = "waiting for the first look"
+        """Show that the task was accepted."""
+        self._status = "accepted, waiting for the first status"
 
     def show(self, state: TaskState[Any]) -> None:
-        """Take in a look at the task."""
+        """Show the state of a polled task."""
         self._status = state.status
         for clip in state.clips:
-            row = self._row(clip)
-            row.name, row.state = name_of(clip), printable(clip.state or "unknown")
+            line = self._line(clip)
+            line.title, line.state = _title(clip), printable(clip.state or "unknown")
 
     def download(self, clip: Clip, done: int, total: int | None) -> None:
-        """Take in how much of a clip's audio is there."""
+        """Show how much of a clip's audio is downloaded."""
         self._status = "downloading"
-        row = self._row(clip)
-        row.state, row.done, row.total = "downloading", done, total
+        line = self._line(clip)
+        line.state, line.done, line.total = "downloading", done, total
 
     def saved(self, clip: Clip) -> None:
-        """Take in that a clip's files are there."""
-        self._row(clip).state = "saved"
+        """Show that a clip's files are saved."""
+        self._line(clip).state = "saved"
 
-    def _row(self, clip: Clip) -> _Row:
-        return self._rows.setdefault(clip.clip_id, _Row(name_of(clip)))
+    def _line(self, clip: Clip) -> _ClipLine:
+        return self._lines.setdefault(clip.clip_id, _ClipLine(_title(clip), _short_id(clip)))
 
     def _draw(self) -> Group:
         status = Text(self._status, style="dim")
         status.truncate(self._console.width - len("* 00:00 "), overflow="ellipsis")
         head = Table.grid(padding=(0, 1))
         head.add_row(self._spinner, minutes(time.monotonic() - self._started), status)
+        lines = tuple(self._lines.values())  # drawn by a thread of its own
+        width = self._console.width
+        bar_width = min(MAX_BAR_WIDTH, width // 8)
+        amount_width = max((len(_amount(line)) for line in lines), default=0)
         rows = Table.grid(padding=(0, 1))
-        rows.add_column(no_wrap=True, overflow="ellipsis", max_width=max(NAME_WIDTH, self._console.width - OTHER_WIDTH))
-        rows.add_column(no_wrap=True, min_width=max(map(len, STYLES)))
-        rows.add_column(max_width=BAR_WIDTH)
+        title_width = max(MIN_TITLE_WIDTH, width - ID_AND_STATE_WIDTH - bar_width - amount_width)
+        rows.add_column(no_wrap=True, overflow="ellipsis", max_width=title_width)
         rows.add_column(no_wrap=True, style="dim")
-        for row in tuple(self._rows.values()):  # drawn by a thread of its own
-            rows.add_row(f"  {row.name}", Text(row.state, style=STYLES.get(row.state, "")), _bar(row), _amount(row))
+        rows.add_column(no_wrap=True, min_width=max(map(len, STYLES)))
+        rows.add_column(max_width=bar_width)
+        rows.add_column(no_wrap=True, style="dim")
+        for line in lines:
+            state = Text(line.state, style=STYLES.get(line.state, ""))
+            rows.add_row(f"  {line.title}", line.short_id, state, _bar(line), _amount(line))
         return Group(head, rows)
 
 
 def name_of(clip: Clip) -> str:
-    """Return what a user knows a clip by: its title, and the id that tells two takes apart."""
-    return printable(f"{clip.title or 'untitled'} ({clip.clip_id[:8]})")
+    """Return a clip's name for people: its title, and the start of its id to distinguish two takes."""
+    return f"{_title(clip)} ({_short_id(clip)})"
 
 
-def _bar(row: _Row) -> ProgressBar | str:
-    if row.state == "downloading" and row.total:
-        return ProgressBar(total=row.total, completed=row.done)
-    return "" if row.state in STILL else ProgressBar(pulse=True)
+def _title(clip: Clip) -> str:
+    return printable(clip.title or "untitled")
 
 
-def _amount(row: _Row) -> str:
-    if not row.done:
+def _short_id(clip: Clip) -> str:
+    return printable(clip.clip_id[:8])
+
+
+def _bar(line: _ClipLine) -> ProgressBar | str:
+    if line.state == "downloading" and line.total:
+        return ProgressBar(total=line.total, completed=line.done)
+    return "" if line.state in NOT_MOVING else ProgressBar(pulse=True)
+
+
+def _amount(line: _ClipLine) -> str:
+    if not line.done:
         return ""
-    return f"{decimal(row.done)} of {decimal(row.total)}" if row.total else decimal(row.done)
+    return f"{decimal(line.done)} of {decimal(line.total)}" if line.total else decimal(line.done)

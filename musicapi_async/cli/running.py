@@ -1,23 +1,26 @@
-"""Runs a command's coroutine: signals, errors, exit code."""
+"""Runs a command's coroutine: signals, an orderly shutdown, the exit code."""
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import FrameType, TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import attrs
 
+from musicapi_async._transport import shielding
 from musicapi_async.cli.exits import explain
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["SIGINT_EXIT", "SIGNAL_EXIT", "Command", "fail", "run_command"]
+__all__ = ["SIGINT_EXIT", "SIGNAL_EXIT", "Command", "closing_shielded", "fail", "run_command", "wait_shielded"]
 
+T = TypeVar("T")
 Command: TypeAlias = Callable[[Screen], Coroutine[object, None, None]]
-Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
+SignalHandler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 # SIGHUP: the terminal was closed, or its connection broke. SIGBREAK: the same on Windows. Each system has its own.
-STOPPING: Final = tuple(
+STOP_SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 SIGHUP: Final[int | None] = getattr(signal, "SIGHUP", None)
@@ -28,13 +31,13 @@ SIGINT_EXIT: Final = SIGNAL_EXIT + signal.SIGINT
 def run_command(command: Command, *, as_json: bool = False) -> int:
     """Run a command to its end, show how it ended, and return the exit code."""
     screen = Screen(as_json=as_json)
-    # Left when all is told: a signal that comes late must not take the words away.
-    with _Stops() as stops:
+    # Exited after the last line is written: a late signal must not cut the output short.
+    with _StopSignals() as stop:
         try:
             with screen:
-                asyncio.run(stops.watch(command, screen))
+                asyncio.run(stop.run(command, screen))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a user gets a sentence, never a traceback
-            return fail(screen, error, SIGNAL_EXIT + stops.received if stops.received else None)
+            return fail(screen, error, SIGNAL_EXIT + stop.received if stop.received else None)
         screen.close()
         return 0
 
@@ -49,49 +52,69 @@ def fail(screen: Screen, error: BaseException, code: int | None = None) -> int:
     return failure.code
 
 
-class _Stops:
+@asynccontextmanager
+async def closing_shielded(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Enter a context and close it completely, even when a second signal arrives during closing.
+
+    The second signal must not replace the error that the first one caused.
+    """
+    opened = await context.__aenter__()
+    try:
+        yield opened
+    finally:
+        await wait_shielded(context.__aexit__(None, None, None))
+
+
+async def wait_shielded(awaitable: Awaitable[object]) -> None:
+    """Wait for something that ends soon, ignoring cancellations meanwhile; raises what it raises."""
+    task = asyncio.ensure_future(awaitable)
+    await shielding.outlast(task)
+    await task
+
+
+class _StopSignals:
     """Turns the signals that end a command into a cancellation, so that requests in flight get their responses.
 
-    The signals are the command's from its beginning until this is left. SIGHUP stays ignored under ``nohup``.
+    The handlers are installed when the command starts and restored on exit. SIGHUP stays ignored under ``nohup``.
     """
 
     def __init__(self) -> None:
         self.received = 0
-        self._before: dict[signal.Signals, Handler] = {}
+        self._previous: dict[signal.Signals, SignalHandler] = {}
 
-    async def watch(self, command: Command, screen: Screen) -> None:
-        """Run the command; each signal cancels what it is doing then."""
+    async def run(self, command: Command, screen: Screen) -> None:
+        """Run the command; each signal cancels its current await."""
         loop = asyncio.get_running_loop()
-        working = asyncio.current_task()
+        running = asyncio.current_task()
 
         def stop(number: int, _: FrameType | None) -> None:
-            # Not when the work is done: all that is left is to say so.
-            if working is not None and not working.done() and not self._is_repeated_hangup(number):
+            # After the work is done only the output is left to write.
+            if running is not None and not running.done() and not self._is_repeated_hangup(number):
                 self.received = number
-                loop.call_soon_threadsafe(working.cancel, number)
+                loop.call_soon_threadsafe(running.cancel, number)
 
-        for number in STOPPING:
+        for number in STOP_SIGNALS:
             if not (number == SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
-                self._before[number] = signal.signal(number, stop)
+                self._previous[number] = signal.signal(number, stop)
         await command(screen)
 
     def _is_repeated_hangup(self, number: int) -> bool:
-        """Return whether a signal belongs to a stop that is under way already, and asks for nothing more.
+        """Return whether a signal belongs to a shutdown that has begun already, and does not mean "leave at once".
 
         A terminal that closes sends SIGHUP more than once (the kernel, then the shell), and a system that ends a
-        session sends SIGTERM and SIGHUP together: none of these is a user who wants to leave at once.
+        session sends SIGTERM and SIGHUP together.
         """
         if SIGHUP is None or not self.received:
             return False
         return number == SIGHUP or (self.received == SIGHUP and number != signal.SIGINT)
 
     def __enter__(self) -> Self:
-        """Leave the signals as they are: nothing is under way yet."""
+        """Leave the handlers as they are: nothing runs yet."""
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
+        """Restore the previous handlers."""
+        for number, handler in self._previous.items():
             signal.signal(number, handler)

@@ -1,7 +1,7 @@
-"""What a command shows: progress and results for people, one JSON object for programs.
+"""Output of a command: progress and results for people, one JSON object for programs.
 
 Without ``--json`` progress and results go to standard output, warnings and errors to standard error. With it standard
-output gets one JSON object at the end, also when the command fails (then with ``error``), and all else goes to
+output gets one JSON object at the end, also when the command fails (then with ``error``), and everything else goes to
 standard error.
 """
 
@@ -18,75 +18,76 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from musicapi_async.cli.exits import Failure, hide_key
-from musicapi_async.cli.progress import Board, Lines, printable
+from musicapi_async.cli.exits import Failure, describe, hide_key
+from musicapi_async.cli.progress import Board, Lines, live_display, printable
+from musicapi_async.errors import MusicAPIError
 from musicapi_async.media.names import json_text
 
 __all__ = ["Screen"]
 
-MOST_WARNED: Final = 1000
+MAX_REMEMBERED_WARNINGS: Final = 1000
 LOGGER: Final = logging.getLogger("musicapi")
 
 
 class Screen:
-    """The two streams of a command, and the live display while it is entered."""
+    """The two output streams of a command, with a live display while the context is entered."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._told: dict[str, object] = {}
-        self._warned: set[str] = set()
-        self._has_events = False
+        self._fields: dict[str, object] = {}
+        self._warnings: set[str] = set()
+        self._streams_events = False
         self._live: Live | None = None
         stream = sys.stderr if as_json else sys.stdout
-        # What looks like a terminal by its environment alone (CI with FORCE_COLOR) must not get control characters.
+        # A stream that is a terminal by the environment alone (CI with FORCE_COLOR) must not get control characters.
         terminal = stream.isatty()
-        lasting = cast("TextIO", _Lasting(stream))
-        self._console = Console(file=lasting, force_terminal=terminal, highlight=False, markup=False, emoji=False)
+        safe = cast("TextIO", _SafeStream(stream))
+        self._console = Console(file=safe, force_terminal=terminal, highlight=False, markup=False, emoji=False)
         self._is_live = terminal and not self._console.is_dumb_terminal
-        self.progress: Board | Lines = Board(self._console) if self._is_live else Lines(self.say)
-        self._notes = _Notes(self)
-        self._level = LOGGER.level
+        self.progress: Board | Lines = Board(self._console) if self._is_live else Lines(self.print)
+        self._log_handler = _LogHandler(self)
+        self._log_level = LOGGER.level
 
     def __enter__(self) -> Self:
-        """Begin to show progress, and what the client has to say."""
-        LOGGER.addHandler(self._notes)
-        self._level = LOGGER.level
+        """Begin to show progress and the client's log messages."""
+        LOGGER.addHandler(self._log_handler)
+        self._log_level = LOGGER.level
         LOGGER.setLevel(logging.INFO)
         self.progress.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave what is worth keeping on the screen."""
+        """Remove the live display and restore logging."""
         self.progress.stop()
-        LOGGER.removeHandler(self._notes)
-        LOGGER.setLevel(self._level)
+        LOGGER.removeHandler(self._log_handler)
+        LOGGER.setLevel(self._log_level)
 
-    def tell(self, told: Mapping[str, object]) -> None:
-        """Add to what ``--json`` prints at the end."""
-        self._told.update(told)
+    def emit(self, fields: Mapping[str, object]) -> None:
+        """Add fields to the object that ``--json`` prints at the end."""
+        self._fields.update(fields)
 
     def live(self, draw: Callable[[], RenderableType]) -> Live | None:
-        """Show something else than a task, redrawn in place, until it is stopped; None where nothing is redrawn."""
+        """Replace the task's display by another, until it is stopped; None where nothing can be redrawn."""
         self.progress.stop()
         if not self._is_live:
             return None
-        self._live = Live(console=self._console, get_renderable=draw, refresh_per_second=4, transient=True)
+        self._live = live_display(self._console, draw, refresh_per_second=4)
         self._live.start()
         return self._live
 
-    def stream(self) -> None:
-        """Have each event be a line of JSON from here on, the end as well."""
-        self._has_events = True
+    def stream_events(self) -> None:
+        """Print each event, and the final object, as a line of JSON from now on."""
+        self._streams_events = True
 
-    def event(self, told: Mapping[str, object]) -> None:
-        """Print a line of JSON at once, where JSON was asked for; the last line is then the end."""
+    def event(self, fields: Mapping[str, object]) -> None:
+        """Print an event as a line of JSON at once, if ``--json`` was given."""
         if self._as_json:
-            _write(sys.stdout, hide_key(json_text(told, ascii_only=True, indent=None)))
+            self._write_line(sys.stdout, hide_key(json_text(fields, ascii_only=True, indent=None)))
 
-    def say(self, line: str) -> None:
-        """Show a line that stays."""
+    def print(self, line: str) -> None:
+        """Print a permanent line."""
         line = printable(hide_key(line))
         if self._is_live:
             self._console.print(Text(line), soft_wrap=True)
@@ -94,19 +95,19 @@ class Screen:
             _write(sys.stderr if self._as_json else sys.stdout, line)
 
     def warn(self, line: str) -> None:
-        """Show what a user must know and the command can live with."""
-        self._warned = {*self._warned, line} if len(self._warned) < MOST_WARNED else {line}
-        self._complain(f"warning: {line}")
+        """Print a warning to standard error."""
+        self._warnings = {*self._warnings, line} if len(self._warnings) < MAX_REMEMBERED_WARNINGS else {line}
+        self._print_error(f"warning: {line}")
 
     def fail(self, failure: Failure) -> None:
-        """Say why the command failed."""
-        self.tell({"error": failure.to_json()})
-        # What is in doubt is in the client's log too, which was shown already.
-        if hide_key(failure.sentence) not in self._warned:
-            self._complain(failure.sentence)
+        """Print why the command failed."""
+        self.emit({"error": failure.to_json()})
+        # An uncertain submission is in the client's log too, which was shown already.
+        if hide_key(failure.message) not in self._warnings:
+            self._print_error(failure.message)
 
-    def rows(self, rows: Sequence[Sequence[str]]) -> None:
-        """Show a table whose last column holds paths or addresses: never cut, so that they can be copied whole."""
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Print a table whose last column holds paths or addresses: never cut, so that they can be copied whole."""
         if not rows:
             return
         widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)][:-1]
@@ -114,27 +115,29 @@ class Screen:
             padded = (
                 printable(cell) + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)
             )
-            self.say("  ".join((*padded, last)))
+            self.print("  ".join((*padded, last)))
 
     def close(self) -> None:
-        """Print the JSON object, where it was asked for."""
+        """Print the JSON object, if ``--json`` was given."""
         if self._as_json:
-            indent = None if self._has_events else 2
-            told = {"event": "end", **self._told} if self._has_events else self._told
-            _write(sys.stdout, hide_key(json_text(told, ascii_only=True, indent=indent)))
+            indent = None if self._streams_events else 2
+            fields = {"event": "end", **self._fields} if self._streams_events else self._fields
+            _write(sys.stdout, hide_key(json_text(fields, ascii_only=True, indent=indent)))
 
-    def _complain(self, sentence: str) -> None:
-        line = printable(hide_key(f"musicapi: {sentence}"))
-        # Over a live display only its own console knows where to print.
+    def _print_error(self, message: str) -> None:
+        self._write_line(sys.stderr, printable(hide_key(f"musicapi: {message}")), style="yellow")
+
+    def _write_line(self, stream: TextIO, line: str, *, style: str = "") -> None:
+        """Write a line to a stream, above the live display if that is drawn on the same terminal."""
         is_drawn = self.progress.is_running or (self._live is not None and self._live.is_started)
-        if self._is_live and is_drawn and sys.stderr.isatty():
-            self._console.print(Text(line, style="yellow"), soft_wrap=True)
+        if self._is_live and is_drawn and stream.isatty():
+            self._console.print(Text(line, style=style), soft_wrap=True)
         else:
-            _write(sys.stderr, line)
+            _write(stream, line)
 
 
-class _Notes(logging.Handler):
-    """Shows what the client logs: repetitions, pacing, warnings."""
+class _LogHandler(logging.Handler):
+    """Shows the client's log messages: retries, rate limiting, warnings."""
 
     def __init__(self, screen: Screen) -> None:
         super().__init__(logging.INFO)
@@ -145,45 +148,53 @@ class _Notes(logging.Handler):
         if hasattr(record, "task_ids"):
             return  # a command names its tasks itself, with the command that resumes them
         show = self._screen.warn if record.levelno >= logging.WARNING else self._screen.progress.note
-        show(hide_key(record.getMessage()))
+        show(hide_key(_log_message(record)))
 
 
-class _Lasting:
-    """A stream for the live display that can be written to when its terminal is gone, as ``_write`` can."""
+def _log_message(record: logging.LogRecord) -> str:
+    """Return a log message in which an error speaks of commands and options instead of Python names."""
+    if not isinstance(record.args, tuple):
+        return record.getMessage()
+    args = tuple(describe(arg) if isinstance(arg, MusicAPIError) else arg for arg in record.args)
+    return str(record.msg) % args if args else str(record.msg)
+
+
+class _SafeStream:
+    """A stream for the live display that drops what is written after its terminal was closed."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def __getattr__(self, name: str) -> object:
-        """Be the stream in all else."""
+        """Delegate everything else to the stream."""
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write, or drop what cannot be shown."""
-        with _outlasting(self._stream):
+        """Write, or drop the text if the stream cannot be written to."""
+        with _tolerating_closed(self._stream):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop what cannot be shown."""
-        with _outlasting(self._stream):
+        """Flush, or drop the text if the stream cannot be written to."""
+        with _tolerating_closed(self._stream):
             self._stream.flush()
 
 
 def _write(stream: TextIO, line: str) -> None:
-    """Write a line at once. A reader that has gone away, or a full disk, must not stop what was paid for."""
-    with _outlasting(stream):
+    """Write a line at once. A closed pipe or a full disk must not stop a paid task."""
+    with _tolerating_closed(stream):
         stream.write(f"{line}\n")
         stream.flush()
 
 
 @contextmanager
-def _outlasting(stream: TextIO) -> Iterator[None]:
-    """Go on without a stream that can no longer be written to: a closed pipe (EPIPE) or terminal (EIO), a full disk."""
+def _tolerating_closed(stream: TextIO) -> Iterator[None]:
+    """Redirect a stream to nowhere when it cannot be written to: closed pipe (EPIPE) or terminal (EIO), full disk."""
     try:
         yield
     except OSError:
-        # What is still buffered would fail again when Python exits.
+        # Text that is still buffered would fail again when Python exits.
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())

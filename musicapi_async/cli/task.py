@@ -1,4 +1,4 @@
-"""``musicapi task``, and what every paid task needs: waiting, fetching, and never being lost."""
+"""``musicapi task``, and the second half of ``musicapi generate``: wait for a paid task and save its songs."""
 
 import asyncio
 import shlex
@@ -11,25 +11,24 @@ import attrs
 from rich.filesize import decimal
 
 from musicapi_async import Clip, MusicAPI, Songs, Task, errors
-from musicapi_async.cli.collect import Collected, collect
-from musicapi_async.cli.ending import in_order
-from musicapi_async.cli.exits import LeftAliveError
-from musicapi_async.cli.files import Receipt, make_folder
+from musicapi_async.cli.exits import PendingTaskError
+from musicapi_async.cli.files import SavedClip, TaskFile, make_folder, save_clips
 from musicapi_async.cli.progress import minutes, name_of
+from musicapi_async.cli.running import closing_shielded
 from musicapi_async.cli.screen import Screen
 from musicapi_async.requests._family import TaskFamily
 
-__all__ = ["Errand", "left_alive", "look", "resume_command", "run_errand", "take_up"]
+__all__ = ["TaskJob", "complete_job", "naming_task", "resume_command", "resume_task", "show_task"]
 
-NOTHING_THERE: Final = (errors.NotFoundError, errors.RetiredError, errors.InvalidRequestError)
-"""Errors on an id somebody typed, after which the same command would get no further."""
+NOT_RESUMABLE: Final = (errors.NotFoundError, errors.RetiredError, errors.InvalidRequestError)
+"""Errors after which the same command with the same id would fail again."""
 
 
 @attrs.frozen(kw_only=True)
-class Errand:
-    """A paid task and what to do with it: wait at most ``timeout`` seconds, write its files to ``out`` (if any).
+class TaskJob:
+    """A paid task and what to do with it: wait at most ``timeout`` seconds, save its files to ``out`` (if any).
 
-    ``request`` is what was asked for, as sent, where that is known; ``embedded`` is true for the embedded sandbox's.
+    ``request`` is the JSON that was sent, where it is known; ``embedded`` is true for a task of the embedded sandbox.
     """
 
     task: Task[Songs]
@@ -39,132 +38,127 @@ class Errand:
     embedded: bool = False
 
     @property
-    def receipt(self) -> Receipt | None:
-        """Where the task is kept on disk until it is over; None where it would be of no use."""
-        return None if self.out is None or self.embedded else Receipt(self.out, self.task.id)
+    def file(self) -> TaskFile | None:
+        """The task's file in the output folder; None without a folder, and for the embedded sandbox."""
+        return None if self.out is None or self.embedded else TaskFile(self.out, self.task.id)
 
 
 def resume_command(task: Task[Songs], out: Path | None) -> str:
-    """Return the command that takes a task up again."""
+    """Return the command that resumes a task."""
     download = [] if out is None else ["--download", str(out)]
     return shlex.join(["musicapi", "task", task.id, "--family", task.family, "--wait", *download])
 
 
 @contextmanager
-def left_alive(errand: Errand, *hopeless: type[Exception]) -> Iterator[None]:
-    """Add to whatever ends the waiting or fetching how the task is taken up again.
+def naming_task(job: TaskJob, *not_resumable: type[Exception]) -> Iterator[None]:
+    """Wrap an error or cancellation in PendingTaskError, which names the task and the command that resumes it.
 
-    Not to a failed task, nor to ``hopeless`` errors.
+    A failed task's error and those of the ``not_resumable`` classes pass unchanged.
     """
     try:
         yield
     except errors.TaskFailedError:
-        if errand.receipt is not None:
-            errand.receipt.remove()
+        if job.file is not None:
+            job.file.remove()
         raise
-    except hopeless:
+    except not_resumable:
         raise
     except (Exception, asyncio.CancelledError) as error:
-        resume = None if errand.embedded else resume_command(errand.task, errand.out)
-        raise LeftAliveError(errand.task.family, errand.task.id, resume) from error
+        resume = None if job.embedded else resume_command(job.task, job.out)
+        raise PendingTaskError(job.task.family, job.task.id, resume) from error
 
 
-async def take_up(task_id: str, family: str, out: Path | None, timeout: float, screen: Screen) -> None:
-    """Take a task up from its id: wait for its songs, and write their files where a folder is given."""
-    async with in_order(MusicAPI()) as client:
+async def resume_task(task_id: str, family: str, out: Path | None, timeout: float, screen: Screen) -> None:
+    """Resume a task from its id: wait for its songs, and save their files if a folder is given."""
+    async with closing_shielded(MusicAPI()) as client:
         if out is not None:
             await asyncio.to_thread(make_folder, out)
         task = _task_of(client, family, task_id)
-        kept = {} if out is None else Receipt(out, task.id).read()
-        request = kept.get("request")
-        errand = Errand(task=task, out=out, timeout=timeout, request=request if isinstance(request, Mapping) else None)
-        screen.tell({"task_id": task.id, "family": task.family})
-        # Its receipt stays all the same: another host or key may know the task.
-        with left_alive(errand, *NOTHING_THERE):
-            await run_errand(client, errand, screen)
+        record = {} if out is None else TaskFile(out, task.id).read()
+        request = record.get("request")
+        job = TaskJob(task=task, out=out, timeout=timeout, request=request if isinstance(request, Mapping) else None)
+        screen.emit({"task_id": task.id, "family": task.family})
+        # The task's file is kept even if the task is not found: another host or key may know it.
+        with naming_task(job, *NOT_RESUMABLE):
+            await complete_job(client, job, screen)
 
 
-async def look(task_id: str, family: str, screen: Screen) -> None:
-    """Look at a task once and show it; raises its error when it has failed."""
-    async with in_order(MusicAPI()) as client:
+async def show_task(task_id: str, family: str, screen: Screen) -> None:
+    """Poll a task once and show its state; raises the task's error when it has failed."""
+    async with closing_shielded(MusicAPI()) as client:
         state = await _task_of(client, family, task_id).poll()
     clips = [clip.to_dict() for clip in state.clips]
-    screen.tell({"task_id": state.task_id, "family": family, "status": state.status, "clips": clips})
-    screen.say(f"{family} task {state.task_id}: {state.status}")
-    screen.rows([_clip_row(clip) for clip in state.clips])
+    screen.emit({"task_id": state.task_id, "family": family, "status": state.status, "clips": clips})
+    screen.print(f"{family} task {state.task_id}: {state.status}")
+    screen.table([_clip_row(clip) for clip in state.clips])
     if state.error is not None:
         raise state.error
 
 
 def _task_of(client: MusicAPI, family: str, task_id: str) -> Task[Songs]:
-    found: TaskFamily = getattr(client, family)
-    return found.task(task_id)
+    tasks: TaskFamily = getattr(client, family)
+    return tasks.task(task_id)
 
 
-async def run_errand(client: MusicAPI, errand: Errand, screen: Screen) -> None:
-    """Wait for the task's songs, write and show their files.
+async def complete_job(client: MusicAPI, job: TaskJob, screen: Screen) -> None:
+    """Wait for the task's songs, save their files and list them.
 
-    Raises the error of a clip whose audio could not be written when all others are.
+    Raises the error of the first clip whose audio could not be saved, after all others are.
     """
-    songs = await _wait(errand, screen)
+    songs = await _wait(job, screen)
     for clip in songs.failed:
         screen.warn(f"{name_of(clip)} failed: {clip.error or 'the service gave no reason'}")
-    screen.tell({"failed": [clip.to_dict() for clip in songs.failed]})
-    if errand.out is None:
-        screen.tell({"clips": [clip.to_dict() for clip in songs]})
+    screen.emit({"failed": [clip.to_dict() for clip in songs.failed]})
+    if job.out is None:
+        screen.emit({"clips": [clip.to_dict() for clip in songs]})
         screen.progress.stop()
-        screen.rows([_clip_row(clip) for clip in (*songs, *songs.failed)])
+        screen.table([_clip_row(clip) for clip in (*songs, *songs.failed)])
         return
-    task = errand.task
-    known = {"task_id": task.id, "family": task.family, "request": errand.request}
-    collected = await collect(client, songs, errand.out, known, screen)
+    task_fields = {"task_id": job.task.id, "family": job.task.family, "request": job.request}
+    saved = await save_clips(client, songs, job.out, task_fields, screen)
     screen.progress.stop()
-    _show(collected, songs, errand.out, screen)
-    broken = next((item.error for item in collected if item.error is not None), None)
-    if broken is not None:
-        raise broken
-    if errand.receipt is not None:
-        errand.receipt.remove()
+    _show_saved(saved, songs, job.out, screen)
+    error = next((item.error for item in saved if item.error is not None), None)
+    if error is not None:
+        raise error
+    if job.file is not None:
+        job.file.remove()
 
 
-async def _wait(errand: Errand, screen: Screen) -> Songs:
-    """Wait with the core's own deadline, and show every look meanwhile."""
+async def _wait(job: TaskJob, screen: Screen) -> Songs:
+    """Wait with the client's own deadline, and show the state of every poll meanwhile."""
     screen.progress.accepted()
-    watching = asyncio.create_task(_watch(errand.task, screen))
+    following = asyncio.create_task(_follow(job.task, screen))
     try:
-        return await errand.task.wait(errand.timeout)
+        return await job.task.wait(job.timeout)
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
-async def _watch(task: Task[Songs], screen: Screen) -> None:
+async def _follow(task: Task[Songs], screen: Screen) -> None:
     async with aclosing(task.updates()) as states:
         async for state in states:
             screen.progress.show(state)
 
 
-def _show(collected: list[Collected], songs: Songs, out: Path, screen: Screen) -> None:
-    screen.tell({"clips": [item.to_json() for item in collected]})
+def _show_saved(saved: list[SavedClip], songs: Songs, out: Path, screen: Screen) -> None:
+    screen.emit({"clips": [item.to_json() for item in saved]})
     rows = [
         (
-            kind.ljust(5),
-            minutes(item.clip.duration) if kind == "audio" and item.clip.duration else "",
-            _size(path),
+            file_type.ljust(5),
+            minutes(item.clip.duration) if file_type == "audio" and item.clip.duration else "",
+            decimal(path.stat().st_size),
             str(path),
         )
-        for item in collected
-        for kind, path in item.files.items()
+        for item in saved
+        for file_type, path in item.files.items()
     ]
-    screen.rows(rows)
-    complete = sum(item.error is None for item in collected)
-    promised = len(songs) + len(songs.failed)
-    count = f"{complete} of {promised} clips" if complete < promised else f"{complete} clip{'s'[: complete != 1]}"
-    screen.say(f"{count} in {out.resolve()}")
-
-
-def _size(path: Path) -> str:
-    return decimal(path.stat().st_size)
+    screen.table(rows)
+    complete = sum(item.error is None for item in saved)
+    expected = len(songs) + len(songs.failed)
+    count = f"{complete} of {expected} clips" if complete < expected else f"{complete} clip{'s'[: complete != 1]}"
+    screen.print(f"{count} saved in {out.resolve()}")
 
 
 def _clip_row(clip: Clip) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, NamedTuple, Self, cast
 
 import attrs
 
@@ -130,25 +130,20 @@ class Clip(Result):
         return raw.told.words()[raw.at] if isinstance(raw, Row) else _words(raw)
 
 
-class _ParsedRaw:
-    """The attribute ``Clip.raw``: an object that was kept as bytes is parsed when it is first read."""
-
-    def __get__(self, clip: Any, owner: object = None) -> Any:
-        if clip is None:
-            return self
-        raw = _RAW_SLOT.__get__(clip)
-        if isinstance(raw, Row):
-            raw = raw.told.rows()[raw.at]
-            _RAW_SLOT.__set__(clip, raw)
-        return raw
-
-    def __set__(self, clip: Any, raw: object) -> None:
-        _RAW_SLOT.__set__(clip, raw)
-
-
 _RAW_SLOT: Final = vars(Clip)["raw"]
-# So that attrs.asdict, attrs.evolve, copies and pickles meet the object itself too.
-setattr(Clip, "raw", _ParsedRaw())  # noqa: B010 - for type checkers it is the field
+
+
+def _parsed_raw(clip: Clip) -> Mapping[str, object]:
+    """Return a clip's raw object; one that was kept as bytes is parsed when it is first read."""
+    raw: Any = _RAW_SLOT.__get__(clip)
+    if isinstance(raw, Row):
+        raw = raw.told.rows()[raw.at]
+        _RAW_SLOT.__set__(clip, raw)
+    return cast("Mapping[str, object]", raw)
+
+
+# So that attrs.asdict, attrs.evolve, copies and pickles meet the object too, and never the place it is parsed from.
+setattr(Clip, "raw", property(_parsed_raw, _RAW_SLOT.__set__))  # noqa: B010 - for type checkers it is the field
 
 
 @attrs.frozen
@@ -165,10 +160,9 @@ class Songs(Several[Clip]):
     @classmethod
     def from_clips(cls, clips: Sequence[Clip]) -> Self:
         """Sort the clips of a finished task into playable and failed ones."""
-        return cls(
-            clips=tuple([clip for clip in clips if clip.state != FAILED]),
-            failed=tuple([clip for clip in clips if clip.state == FAILED]),
-        )
+        failed = tuple([clip for clip in clips if clip.state == FAILED])
+        playable = [clip for clip in clips if clip.state != FAILED] if failed else clips
+        return cls(clips=tuple(playable), failed=failed)
 
     def _items(self) -> tuple[Clip, ...]:
         return self.clips
@@ -201,7 +195,7 @@ def state_and_url(row: Mapping[str, object]) -> tuple[str | None, str | None]:
     """
     url = values.text(row.get("audio_url")) or None
     state = values.text(row.get("state"))
-    if state == SUCCEEDED:
+    if state in {SUCCEEDED, "running"}:  # nearly every clip's, and they mean what they say
         return state, url
     if not state:
         return SUCCEEDED if url else None, url

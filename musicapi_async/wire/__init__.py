@@ -1,1 +1,1 @@
-"""JSON and attrs classes: parsing, and the package's one cattrs converter."""
+"""JSON and attrs classes: parsing, and the cattrs converters of results and of requests."""

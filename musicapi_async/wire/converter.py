@@ -1,4 +1,4 @@
-"""JSON objects to attrs classes and back: the package's one cattrs converter. No I/O.
+"""JSON objects to results and back, by one lenient cattrs converter. No I/O.
 
 The types of a class say how lenient it is:
 

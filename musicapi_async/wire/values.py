@@ -36,8 +36,11 @@ def whole(value: object, _: object = None) -> int | None:
 
 def text(value: object, _: object = None) -> str | None:
     """Return a string, a number as its text, a lone surrogate as a question mark; None for anything else."""
+    # Nearly every value is one of these two.
     if type(value) is str and value.isascii():
         return value
+    if value is None:
+        return None
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
@@ -55,7 +58,7 @@ def text_or_empty(value: object, _: object = None) -> str:
 
 def tags(value: object, _: object = None) -> str | None:
     """Return tags as one comma-separated string, also where they come as a list; None for anything else."""
-    if isinstance(value, list):
+    if type(value) is list:
         return text(", ".join(tag for tag in value if isinstance(tag, str)))
     return text(value)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from bulk.runs import CREATE, client_of
+from service import RUNNING, clip, done, serving
 
 from musicapi_async import bulk, sonic
 from musicapi_async.bulk import Changes, Journal, Planned, Record, State
@@ -80,6 +81,26 @@ async def test_line_corrected_before_its_refund_is_made_as_it_is_now(quick: Sand
 
     assert made(quick) == ["old", "new"]
     assert words_of(record) == "new"
+
+
+async def test_refund_of_a_line_that_is_gone_or_has_another_automatic_key_is_not_made_again(tmp_path: Path) -> None:
+    async with serving(poll=lambda _: RUNNING) as service, bulk.open(tmp_path / "journal.db") as journal:
+
+        async def make(*words: str) -> list[str]:
+            async with client_of(service.base_url) as client:
+                requests = [sonic.Describe(description=one) for one in words]
+                async for _ in bulk.run(client, journal, requests, timeout=0.2, in_flight=4):
+                    pass
+            return sorted(state for state, count in (await journal.counts()).items() for _ in range(count))
+
+        assert await make("rain", "rain in Mrch") == ["accepted", "accepted"]
+        sent = len(service.created)
+        refunded = (200, {"type": "failed", "error": "x", "already_refunded": True})
+        service.poll = lambda number: refunded if number < sent else done(clip(2 * number), clip(2 * number + 1))
+        assert await make("rain", "rain in March") == ["refunded", "saved", "saved"]
+
+        made_at_last = [request["gpt_description_prompt"] for request in service.created[sent:]]
+    assert sorted(made_at_last) == ["rain", "rain in March"]
 
 
 @pytest.mark.parametrize("state", ["uncertain", "refunded", "refused"])

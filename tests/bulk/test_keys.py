@@ -12,7 +12,7 @@ from bulk.old_journals import LINES, LYRICS, objects, write_csv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async import TaskRequest, UploadedClip, nuro, operations, riffusion, sonic, studio
+from musicapi_async import TaskRequest, UploadedClip, nuro, operations, producer, riffusion, sonic, studio
 from musicapi_async.bulk import Planned, read_requests
 from musicapi_async.bulk.keys import DEFAULTS, canonical, digest_of, fields_in
 from musicapi_async.bulk.requests_file import Keys
@@ -103,6 +103,7 @@ def test_request_that_says_the_same_in_other_words_has_the_same_key(more: Mappin
         (riffusion.Create(lyrics="la"), riffusion.Create(lyrics="la", model="FUZZ-1.1 Pro", instrumental=False)),
         (studio.Describe(description="la"), studio.Describe(description="la", model=studio.DEFAULT_MODEL)),
         (sonic.Describe(description="a\nb"), sonic.Describe(description="a\r\nb")),
+        (producer.Create(sound="rain", seed=1000), producer.Create(sound="rain", seed="1000")),
     ],
 )
 def test_requests_that_mean_the_same_have_the_same_key(one: TaskRequest[Any], other: TaskRequest[Any]) -> None:
@@ -118,6 +119,7 @@ def test_requests_that_mean_the_same_have_the_same_key(one: TaskRequest[Any], ot
         (sonic.Create(lyrics="la"), sonic.Create(lyrics="la", instrumental=True)),
         (sonic.Create(lyrics="la"), sonic.Create(lyrics="la", use_suno_cdn=True)),
         (sonic.Create(lyrics="la"), sonic.Create(lyrics="la", weirdness=0)),
+        (producer.Create(sound="rain", seed=7), producer.Create(sound="rain", seed="007")),
         (sonic.Create(lyrics="la lo"), sonic.Create(lyrics="la\nlo")),
         (studio.Extend(clip="c", tags="x"), studio.Extend(clip="c", tags="x", instrumental=True)),
         (studio.Extend(clip="c", tags="x"), studio.Extend(clip="c", tags="x", direction="precede")),

@@ -142,6 +142,28 @@ async def test_task_whose_polls_alone_fail_is_overdue_and_stops_nothing(path: Pa
     assert {outcome.record.state for name, outcome in found.items() if name != "t-0"} == {"saved"}
 
 
+async def test_service_that_is_gone_while_all_tasks_are_waited_for_ends_the_run_with_what_is_wrong(path: Path) -> None:
+    async with serving(poll=lambda _: RUNNING) as service:
+        began: list[float] = []
+
+        async def leave() -> None:
+            while len(service.created) < 2:
+                await asyncio.sleep(0.01)
+            service.script.refuse()
+            service.poll = lambda _: (204, b"")
+            began.append(time.monotonic())
+
+        leaving = asyncio.create_task(leave())
+        with pytest.raises(errors.MusicAPIError) as caught:
+            await run_songs(service.base_url, path, 2, in_flight=2, timeout=600.0, outage=1.0)
+        await leaving
+
+    assert isinstance(caught.value, (errors.ConnectionFailedError, errors.UnreadableReplyError))
+    assert "/sonic/task/t-" in str(caught.value)
+    assert time.monotonic() - began[0] < 20
+    assert await counts(path) == {"accepted": 2}
+
+
 async def test_polls_that_all_fail_for_longer_than_the_limit_end_the_run_with_everything_accepted(path: Path) -> None:
     async with serving(poll=lambda _: (500, {"error": "trouble"})) as service:
         with pytest.raises(errors.MusicAPIError):

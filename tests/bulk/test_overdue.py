@@ -1,6 +1,7 @@
 """Tasks that do not end, end in part, or are unknown to the service: no place is held for ever, no song is lost."""
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import time
@@ -206,6 +207,24 @@ async def test_task_that_the_service_has_forgotten_becomes_uncertain_and_can_be_
         (outcome,) = await run(service, path)
         assert (outcome.record.state, outcome.record.charged) == ("saved", 40)
         assert len(service.created) == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [(204, b""), (200, b""), (200, []), (302, {}), (402, {"error": "pay"}), (403, b"<html>no"), (500, {})]
+)
+async def test_task_whose_polls_are_never_readable_becomes_uncertain_after_a_day_and_frees_its_slot(
+    answer: tuple[int, object], path: Path
+) -> None:
+    async with serving() as service:
+        service.poll = lambda number: answer if number < 2 else done(clip(2 * number), clip(2 * number + 1))
+        with contextlib.suppress(errors.MusicAPIError):
+            await run(service, path, songs(6), in_flight=2, outage=0.3)
+        assert (await counts(path))["accepted"] == 2
+        await asyncio.to_thread(accepted_days_ago, path, 2.1)
+        await run(service, path, songs(6), in_flight=2, outage=0.3)
+
+        assert len(service.created) == 6
+    assert await counts(path) == {"uncertain": 2, "saved": 4}
 
 
 async def test_tasks_that_are_all_unknown_stop_the_run_and_stay_accepted(path: Path) -> None:

@@ -46,6 +46,12 @@ def back_up(path: Path, copy: Path, *, mark: bool = False) -> None:
             shutil.copyfile(part, copy.with_name(copy.name + suffix))
 
 
+def remove(path: Path) -> None:
+    """Remove a journal, and leave its mark."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("later", [songs(*range(20, 40)), songs(*range(40)), songs(*range(39, -1, -1))])
 async def test_backup_restored_beside_its_newer_mark_sends_nothing(
     later: list[TaskRequest[Any]], quick: Sandbox, tmp_path: Path
@@ -60,6 +66,51 @@ async def test_backup_restored_beside_its_newer_mark_sends_nothing(
 
     assert len(quick.accepted) == 40
     assert (await counts(path))["uncertain"] == len([one for one in later if one not in songs(*range(10))])
+
+
+async def test_journal_that_is_lost_a_second_time_sends_nothing(quick: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await run(quick, path, songs(*range(4)))
+    for _ in range(2):
+        remove(path)
+        await run(quick, path, songs(*range(4)))
+
+        assert await counts(path) == {"uncertain": 4}
+    assert len(quick.accepted) == 4
+
+
+async def test_backup_of_a_plan_restored_after_another_journal_sends_nothing(quick: Sandbox, tmp_path: Path) -> None:
+    path, copy, other = tmp_path / "journal.db", tmp_path / "backup.db", tmp_path / "other.db"
+    for planned in (path, other):
+        async with bulk.open(planned) as journal:
+            await bulk.plan_all(journal, songs(*range(4)))
+    back_up(path, copy)
+    await run(quick, path, songs(*range(4)))
+    for restored in (other, copy):
+        remove(path)
+        back_up(restored, path)
+        await run(quick, path, songs(*range(4)))
+
+        assert await counts(path) == {"uncertain": 4}
+    assert len(quick.accepted) == 4
+
+
+async def test_copy_that_was_only_read_since_restored_beside_a_later_mark_sends_nothing(
+    quick: Sandbox, tmp_path: Path
+) -> None:
+    path, copy = tmp_path / "journal.db", tmp_path / "backup.db"
+    await run(quick, path, songs(1))
+    back_up(path, copy, mark=True)
+    # It counts more commits than the journal, and knows of less that was sent.
+    for number in range(30):
+        async with bulk.open(copy) as journal:
+            await journal.remember("a", number)
+    await run(quick, path, songs(1, 2))
+    back_up(copy, path)
+    await run(quick, path, songs(1, 2))
+
+    assert len(quick.accepted) == 2
+    assert await counts(path) == {"saved": 1, "uncertain": 1}
 
 
 async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled(

@@ -122,11 +122,29 @@ def test_csv_with_two_columns_of_one_name_is_refused(head: str, field: str, plac
 
 
 def test_csv_line_of_separators_alone_is_skipped(tmp_path: Path) -> None:
-    lines = (",,", " ,\t,", "description,title,", "rain,Rain,", ",,", '"","   ",', "  , ,,,,", "snow,Snow", ",,,,,,")
+    lines = [",,", " ,\t,", "description,title,", "rain,Rain,", ",,", '"","   ",', "  , ,,,,", "snow,Snow", ",,,,,,"]
+    lines += ["\ufeff,,", ",\u200b ,", "\u00a0,\ufeff\ufeff,"]
     found = list(read_requests(written(tmp_path, *lines, name="songs.csv"), "sonic.describe"))
 
     assert [line.request["title"] for line in found if isinstance(line, Planned)] == ["Rain", "Snow"]
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("name", ["songs.csv", "songs.jsonl"])
+def test_whole_number_written_with_a_point_is_a_whole_number(name: str, tmp_path: Path) -> None:
+    lines = (
+        ("description,duration", "rain,60.0", "rain,6e1", "rain,60.5")
+        if name.endswith("csv")
+        else [f'{{"description": "rain", "duration": {duration}}}' for duration in ("60.0", "6e1", "60.5")]
+    )
+    first, second, bad = read_requests(written(tmp_path, *lines, name=name), "nuro.instrumental")
+
+    assert isinstance(first, Planned)
+    assert isinstance(second, Planned)
+    assert first.request == second.request
+    assert first.request["duration"] == 60
+    assert isinstance(bad, BadLine)
+    assert bad.field == "duration"
 
 
 def test_cell_under_no_name_is_refused_with_its_place(tmp_path: Path) -> None:

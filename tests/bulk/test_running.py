@@ -288,7 +288,7 @@ async def test_run_after_another_begins_with_its_estimates(clock: Clock, tmp_pat
             began = clock.ahead
             async with MusicAPI("k", base_url=sandbox.base_url) as client:
                 running = asyncio.ensure_future(run(client, path, described(*map(str, range(first, first + 20)))))
-                await clock.run(0.25, running)
+                await clock.run(0.25, running, steadily=True)
                 assert len(await running) == 20
             seconds.append(clock.ahead - began)
         async with bulk.open(path) as journal:

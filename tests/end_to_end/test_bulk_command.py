@@ -48,7 +48,7 @@ def test_bulk_with_an_unchanged_file_does_not_check_it_again(
     other = tmp_path / "other.jsonl"
     other.write_text('{"description": "snow"}\n')
     command = ("bulk", "other.jsonl", *RUN[2:])
-    assert "1 requests, 1 of them new" in musicapi(*command, sandbox=sandbox).out
+    assert "1 request, 1 of them new" in musicapi(*command, sandbox=sandbox).out
     assert "4 requests, 0 of them new" in musicapi(*RUN, sandbox=sandbox).out
     assert len(sandbox.accepted) == 5
 
@@ -60,9 +60,14 @@ def test_bulk_with_bad_lines_names_each_before_anything_is_sent(
     done = musicapi(*RUN, sandbox=sandbox)
 
     assert done.code == 2
-    for number, told in ((3, "it is no JSON"), (4, "operation is 'sonic.bpm'"), (5, "description"), (6, "descriptoin")):
-        assert any(f"requests.jsonl:{number}: " in line and told in line for line in done.err.splitlines())
-    assert "5 of 7 lines are wrong; nothing was sent, nothing paid" in done.err
+    for number, expected in (
+        (3, "it is no JSON"),
+        (4, "operation is 'sonic.bpm'"),
+        (5, "description"),
+        (6, "descriptoin"),
+    ):
+        assert any(f"requests.jsonl:{number}: " in line and expected in line for line in done.err.splitlines())
+    assert "5 of 7 lines invalid; nothing was sent or charged" in done.err
     assert not sandbox.requests[CREATE]
 
     write(tmp_path, 2)
@@ -103,8 +108,8 @@ def test_bulk_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sand
     done = musicapi(*RUN, "--dry-run", "--json", sandbox=sandbox)
 
     assert done.code == 0
-    assert done.told["requests"] == {"sonic.describe": 3, "producer.create": 1}
-    assert done.told["credits"]["sonic.describe"] == 60
+    assert done.json["requests"] == {"sonic.describe": 3, "producer.create": 1}
+    assert done.json["credits"]["sonic.describe"] == 60
     assert not sandbox.requests
     assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]
 
@@ -116,12 +121,12 @@ def test_bulk_events_are_a_line_each_and_the_last_one_is_the_end(
     sandbox.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
     done = musicapi(*RUN, "--json", "--in-flight", "1", sandbox=sandbox)
 
-    *told, end = events(done.out)
+    *outcomes, end = events(done.out)
     assert done.code == 12
-    assert [event["event"] for event in told] == ["refused", "saved", "saved"]
-    assert told[0]["key"] == "k-0"
-    assert "no such thing" in str(told[0]["error"])
-    assert all(len(event["files"]) == 6 for event in told[1:])
+    assert [event["event"] for event in outcomes] == ["refused", "saved", "saved"]
+    assert outcomes[0]["key"] == "k-0"
+    assert "no such thing" in str(outcomes[0]["error"])
+    assert all(len(event["files"]) == 6 for event in outcomes[1:])
     assert end["event"] == "end"
     assert end["counts"]["saved"] == 2
     assert "1 refused" in end["error"]["message"]
@@ -134,7 +139,7 @@ def test_bulk_with_uncertain_requests_lists_them_until_they_are_resolved(
     sandbox.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(3)))
     done = musicapi(*RUN, "--in-flight", "1", sandbox=sandbox)
     assert done.code == 12
-    assert "not sent again by themselves" in done.err
+    assert "not sent again automatically" in done.err
     assert all(f"k-{number}  sonic.describe" in done.out for number in range(3))
 
     found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.accepted[0].task_id)
@@ -155,22 +160,22 @@ def test_bulk_with_uncertain_requests_lists_them_until_they_are_resolved(
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "expected"),
     [
         (Fault(status=401, body={"error": "no such key"}), 3, "no such key"),
         (Fault(status=403, body={"error": "You have no credits"}), 4, "no credits"),
     ],
 )
 def test_bulk_with_an_error_of_every_request_stops(
-    fault: Fault, code: int, told: str, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+    fault: Fault, code: int, expected: str, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, 30)
     sandbox.add_fault(CREATE, Fault(), Fault(), *[fault] * 20)
     done = musicapi(*RUN, "--in-flight", "2", sandbox=sandbox)
 
     assert done.code == code
-    assert told in done.err
-    assert "2 saved; 0 are paid for and in flight at the service; 28 are not begun; go on with: " in done.out
+    assert expected in done.err
+    assert "2 saved; 0 paid for and still running on the server; 28 not sent yet; resume with: " in done.out
     assert len(sandbox.accepted) == 2
 
 
@@ -178,7 +183,7 @@ def test_bulk_with_max_credits_spends_no_more(musicapi: MusicAPI, sandbox: Sandb
     write(tmp_path, 10)
     done = musicapi(*RUN, "--max-credits", "90", sandbox=sandbox)
     assert done.code == 4
-    assert "max_credits is 90, 80 are spent" in done.err
+    assert "--max-credits is 90 and 80 are spent" in done.err
     assert "--max-credits 90" in done.out
     assert len(sandbox.accepted) == 4
 
@@ -214,7 +219,7 @@ def test_bulk_stopped_reports_its_tasks_and_resumes_them(number: int, code: int,
             process.send_signal(number)
             done = finish(process)
         assert done.code == code
-        assert "4 are paid for and in flight at the service; 2 are not begun; go on with: " in done.out
+        assert "4 paid for and still running on the server; 2 not sent yet; resume with: " in done.out
         assert "--in-flight 4" in done.out
 
         with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
@@ -234,11 +239,11 @@ def test_bulk_stopped_twice_leaves_at_once_and_sends_nothing_again(number: int, 
         with started(*RUN, "--in-flight", "1", "--json", cwd=tmp_path, sandbox=sandbox) as process:
             until(lambda: sandbox.requests[CREATE])
             process.send_signal(number)
-            line_with("again leaves at once", process.stderr)
+            line_with("again to exit at once", process.stderr)
             process.send_signal(number)
             done = finish(process)
         assert done.code == code
-        assert "left at once" in done.err
+        assert "exited at once" in done.err
         (end,) = events(done.out)
         assert end["error"]["code"] == code
 
@@ -292,10 +297,37 @@ def test_bulk_on_a_terminal_shows_a_board(tmp_path: Path) -> None:
         os.close(master)
     live = shown.decode()
     assert "0 of 3" in live
-    assert "creates a minute" in live
+    assert "submissions/min" in live
     assert "credits spent" in live
     assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in live
     assert live.rpartition("\x1b[?25h")[2].strip().endswith("3 saved")
+
+
+@on_unix
+@pytest.mark.parametrize("redirected", ["stdout", "stderr"])
+def test_bulk_with_one_stream_on_a_terminal_writes_the_other_to_its_file(
+    redirected: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    pty = pytest.importorskip("pty")
+    write(tmp_path, 2)
+    sandbox.add_fault(CREATE, Fault(drop=True))
+    master, slave = pty.openpty()
+    env = {"TERM": "xterm", "COLUMNS": "60", "FORCE_COLOR": "", "PYTHONIOENCODING": "utf-8"}
+    command = (*RUN, "--in-flight", "1", *(["--json"] if redirected == "stdout" else []))
+    with (tmp_path / "file").open("wb") as file:
+        streams: dict[str, Any] = {redirected: file.fileno()}
+        with started(*command, cwd=tmp_path, sandbox=sandbox, env=env, terminal=slave, **streams) as process:
+            os.close(slave)
+            shown = read_until(None, master).decode()
+            assert process.wait() == 12
+    os.close(master)
+    lines = (tmp_path / "file").read_text().splitlines()
+    if redirected == "stdout":
+        assert [json.loads(line)["event"] for line in lines] == ["uncertain", "saved", "end"]
+        assert '"event"' not in shown
+    else:
+        assert lines[0].startswith("musicapi: warning: a paid request sent at")
+        assert "warning" not in shown
 
 
 def test_bulk_with_tasks_that_do_not_end_counts_them_as_overdue(musicapi: MusicAPI, tmp_path: Path) -> None:
@@ -310,7 +342,7 @@ def test_bulk_with_tasks_that_do_not_end_counts_them_as_overdue(musicapi: MusicA
         assert stopped.code == 12
         shown = musicapi("bulk", "status", "songs")
         assert "2 of the accepted are overdue" in shown.out
-        assert musicapi("bulk", "status", "songs", "--json").told["overdue"] == 2
+        assert musicapi("bulk", "status", "songs", "--json").json["overdue"] == 2
         slow.advance(4000)
         assert musicapi(*RUN, sandbox=slow).code == 0
         assert len(slow.accepted) == 2
@@ -322,7 +354,7 @@ def test_bulk_without_a_service_pauses_and_says_so(musicapi: MusicAPI, tmp_path:
     done = musicapi(*RUN, "--outage", "1.5", MUSICAPI_BASE_URL=nowhere, MUSICAPI_MAX_ATTEMPTS="1")
     assert done.code == 7
     assert "submissions are paused and tried again for up to 1.5 s" in done.err
-    assert "3 are not begun" in done.out
+    assert "3 not sent yet" in done.out
     assert "--outage 1.5" in done.out
 
 
@@ -338,5 +370,5 @@ def test_bulk_with_failed_songs_sends_them_again_only_with_retry_failed(
         assert "--retry-failed" in done.out
         assert len(sandbox.accepted) == 1
     done = musicapi(*RUN, "--retry-failed", sandbox=sandbox)
-    assert "1 failed requests are sent again, and paid for again" in done.out
+    assert "sending 1 failed request again, each charged again" in done.out
     assert (done.code, len(sandbox.accepted)) == (0, 2)

@@ -42,14 +42,14 @@ async def fill(folder: Path, *states: State) -> None:
 
 def test_status_with_uncertain_requests_says_how_to_resolve_them(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "my songs"
-    doubts: list[State] = ["uncertain"] * 12
-    asyncio.run(fill(folder, "planned", "planned", "refused", *doubts))
+    uncertain: list[State] = ["uncertain"] * 12
+    asyncio.run(fill(folder, "planned", "planned", "refused", *uncertain))
     shown = command("status", folder)
     assert (shown.code, shown.err) == (0, "")
     lines = shown.out.splitlines()
     assert lines[0].split() == ["2", "planned", "not", "sent", "yet"]
     assert [line.split()[:2] for line in lines[1:3]] == [["12", "uncertain"], ["1", "refused"]]
-    assert lines[3] == "15 requests; no run is on"
+    assert lines[3] == "15 requests; no run in progress"
     assert "uncertain: key-4, key-5" in shown.out
     assert "key-13, ..." in shown.out
     out = shlex.quote(str(folder))
@@ -61,21 +61,21 @@ def test_status_with_uncertain_requests_says_how_to_resolve_them(command: Comman
 def test_status_without_uncertain_requests_is_short(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned"))
     shown = command("status", tmp_path)
-    assert shown.out == "1  planned  not sent yet\n1 request; no run is on\n"
+    assert shown.out == "1  planned  not sent yet\n1 request; no run in progress\n"
 
 
 def test_status_with_json_is_one_object(command: Command, tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path, "planned", "uncertain"))
-    told = command("status", tmp_path, as_json=True).told
-    assert (told["total"], told["counts"]["uncertain"], told["counts"]["saved"]) == (2, 1, 0)
-    assert (told["uncertain"], told["run"]) == (["key-2"], None)
-    assert len(told["settle"]) == 5
+    result = command("status", tmp_path, as_json=True).json
+    assert (result["total"], result["counts"]["uncertain"], result["counts"]["saved"]) == (2, 1, 0)
+    assert (result["uncertain"], result["run"]) == (["key-2"], None)
+    assert len(result["settle"]) == 5
 
 
 async def test_status_during_a_run_names_its_process(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db"):
         await status(tmp_path, Screen(as_json=False))
-    assert f"a run is on: process {os.getpid()} on" in capfd.readouterr().out
+    assert f"run in progress: process {os.getpid()} on" in capfd.readouterr().out
 
 
 def test_report_says_where_its_page_is(command: Command, tmp_path: Path) -> None:
@@ -83,15 +83,15 @@ def test_report_says_where_its_page_is(command: Command, tmp_path: Path) -> None
     shown = command("report", tmp_path)
     page = tmp_path / "index.html"
     assert (shown.code, shown.err) == (0, "")
-    assert shown.out == f"0 songs, 0:00, of 2 requests: {page.resolve().as_uri()}\n"
+    assert shown.out == f"0 songs, 0:00, from 2 requests: {page.resolve().as_uri()}\n"
     assert "because" in page.read_text("utf-8")
-    told = command("report", tmp_path, as_json=True).told
-    assert (told["report"], told["songs"], told["counts"]) == (str(page), 0, {"planned": 1, "refused": 1})
+    result = command("report", tmp_path, as_json=True).json
+    assert (result["report"], result["songs"], result["counts"]) == (str(page), 0, {"planned": 1, "refused": 1})
 
 
 @pytest.mark.parametrize("name", ["report", "status"])
 def test_report_of_a_folder_without_a_journal_is_refused(name: str, command: Command, tmp_path: Path) -> None:
     shown = command(name, tmp_path, as_json=True)
     assert shown.code != 0
-    assert "there is none" in shown.told["error"]["message"]
+    assert "there is none" in shown.json["error"]["message"]
     assert list(tmp_path.iterdir()) == []

@@ -29,10 +29,10 @@ def test_resolve_not_sent_has_requests_sent_again(
     sandbox.add_fault(CREATE, Fault(drop=True, accepted=True), Fault(drop=True), Fault(drop=True))
     assert musicapi(*RUN, "--in-flight", "1", sandbox=sandbox).code == 12
     found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.accepted[0].task_id, "--json")
-    assert found.told["task_id"] == sandbox.accepted[0].task_id
+    assert found.json["task_id"] == sandbox.accepted[0].task_id
     settled = musicapi("bulk", "resolve", "songs", "--not-sent", *keys)
     assert (settled.code, settled.err) == (0, "")
-    assert settled.out.startswith("2 requests were not accepted")
+    assert settled.out.startswith("2 requests recorded as not accepted")
     assert musicapi(*RUN, sandbox=sandbox).out.splitlines()[-1] == "3 saved"
     assert made(sandbox) == ["rain", "snow", "hail"]
 
@@ -46,7 +46,7 @@ def test_resolve_with_a_key_that_is_not_uncertain_changes_nothing(
     wrong = musicapi("bulk", "resolve", "songs", "--not-sent", "k-0", "k-1")
     assert wrong.code == 2
     assert "key is 'k-1', and no request of that key is uncertain" in wrong.err
-    assert musicapi("bulk", "status", "songs", "--json").told["counts"]["uncertain"] == 1
+    assert musicapi("bulk", "status", "songs", "--json").json["counts"]["uncertain"] == 1
 
 
 @pytest.mark.parametrize(
@@ -55,23 +55,23 @@ def test_resolve_with_a_key_that_is_not_uncertain_changes_nothing(
         (("songs",), "give KEY TASK_ID"),
         (("songs", "k-0"), "give KEY TASK_ID"),
         (("songs", "k-0", "t", "k-1"), "give KEY TASK_ID"),
-        (("songs", "k-0", "t", "--all"), "--all goes with --not-sent"),
+        (("songs", "k-0", "t", "--all"), "--all needs --not-sent"),
         (("songs", "--not-sent"), "or --all"),
         (("songs", "--not-sent", "k-0", "--all"), "or --all"),
         (("songs", "--not-sent", "--all"), "there is no journal.db in songs"),
         (("songs", "k-0", "t", "--journal-is-old", "--journal-is-current"), "not both"),
     ],
 )
-def test_resolve_says_how_it_is_called(arguments: tuple[str, ...], sentence: str, musicapi: MusicAPI) -> None:
+def test_resolve_with_invalid_arguments_names_the_usage(
+    arguments: tuple[str, ...], sentence: str, musicapi: MusicAPI
+) -> None:
     done = musicapi("bulk", "resolve", *arguments)
 
     assert done.code == 2
     assert sentence in done.err
 
 
-def test_backup_beside_its_newer_mark_is_not_paid_for_again(
-    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_run_on_an_old_backup_pays_for_nothing_again(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, "one", "two")
     assert musicapi(*RUN, sandbox=sandbox).code == 0
     back_up(tmp_path / "songs", tmp_path / "backup.db")
@@ -83,7 +83,7 @@ def test_backup_beside_its_newer_mark_is_not_paid_for_again(
     assert done.code == 12
     assert "2 saved, 1 uncertain" in done.out
     assert "the journal has lost entries" in done.out
-    status = musicapi("bulk", "status", "songs", "--json").told
+    status = musicapi("bulk", "status", "songs", "--json").json
     assert (status["has_lost"], status["counts"]["uncertain"]) == (True, 1)
     assert len(sandbox.accepted) == 3
 
@@ -98,7 +98,7 @@ def test_backup_beside_its_newer_mark_is_not_paid_for_again(
     ("answer", "end", "count"),
     [("--journal-is-current", "2 saved", 2), ("--journal-is-old", "1 saved, 1 uncertain", 1)],
 )
-def test_run_asks_once_about_a_journal_that_lost_its_mark(
+def test_run_on_a_journal_without_lock_file_needs_an_option_once(
     answer: str, end: str, count: int, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     write(tmp_path, "one")
@@ -205,7 +205,7 @@ def test_trial_leaves_a_journal_alone_that_another_program_has_opened(
     assert keys_in(path) == {"k-0", "paid"}
 
 
-def test_trial_after_what_was_settled_by_hand_is_refused(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_trial_after_a_resolve_is_refused(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, "rain")
     assert musicapi(*RUN, "--sandbox", MUSICAPI_KEY="").code == 0
     assert musicapi("bulk", "resolve", "songs", "--not-sent", "--all").code == 0

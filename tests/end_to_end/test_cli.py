@@ -61,13 +61,13 @@ def suffixes_in(folder: Path) -> list[str]:
 
 
 def resume_in(text: str) -> list[str]:
-    """Take out of a sentence the command that takes a task up again."""
+    """Return the arguments of the command that resumes a task, from a message that quotes it."""
     program, *arguments = shlex.split(text[text.index("musicapi task") :])
     assert program == "musicapi"
     return arguments
 
 
-def test_the_embedded_sandbox_makes_two_songs_without_key_or_network(tmp_path: Path) -> None:
+def test_generate_with_embedded_sandbox_saves_two_songs_without_key_or_network(tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
     nothing = {"MUSICAPI_KEY": "", "MUSICAPI_POLL_INTERVAL": "", "MUSICAPI_BASE_URL": "http://127.0.0.1:1"}
     with started("generate", IDEA, "--sandbox", "--out", str(out), cwd=tmp_path, env=nothing) as process:
@@ -85,7 +85,7 @@ def test_the_embedded_sandbox_makes_two_songs_without_key_or_network(tmp_path: P
         assert (out / about["files"]["cover"]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_is_piped_is_plain_lines_and_names_are_safe(slow_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_into_a_pipe_prints_plain_lines_and_safe_names(slow_sandbox: Sandbox, tmp_path: Path) -> None:
     title = 'CON: "a/b\\c" ..\x1b[31m\u6d77\u306e\u6b4c \N{MULTIPLE MUSICAL NOTES}.mp3'
     ascii_only = {"PYTHONIOENCODING": "ascii"}
     with started("generate", IDEA, "--title", title, cwd=tmp_path, sandbox=slow_sandbox, env=ascii_only) as process:
@@ -102,33 +102,35 @@ def test_what_is_piped_is_plain_lines_and_names_are_safe(slow_sandbox: Sandbox, 
     assert all(re.fullmatch(safe, name) for name in names_in(tmp_path))
 
 
-def test_json_is_one_object_and_nothing_else(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_with_json_prints_one_object_to_stdout(sandbox: Sandbox, tmp_path: Path) -> None:
     options = ("--title", "Harbor", "--tags", "sea shanty", "--model", "sonic-v6-mini", "--out", "songs", "--json")
     with started("generate", "--lyrics", "-", *options, cwd=tmp_path, sandbox=sandbox) as process:
         done = finish(process, "\ufeff[Verse]\nSalt on the rope\n".encode())
     assert done.code == 0
-    assert done.told["task_id"] == sandbox.accepted[0].task_id
-    assert done.told["task_id"] in done.err
-    request = done.told["request"]
+    assert done.json["task_id"] == sandbox.accepted[0].task_id
+    assert done.json["task_id"] in done.err
+    request = done.json["request"]
     assert request["prompt"] == "[Verse]\nSalt on the rope\n"
     assert [request[name] for name in ("title", "tags", "mv")] == ["Harbor", "sea shanty", "sonic-v6-mini"]
-    assert done.told["failed"] == []
-    assert [clip["state"] for clip in done.told["clips"]] == ["succeeded"] * 2
-    files = [path for clip in done.told["clips"] for path in clip["files"].values()]
+    assert done.json["failed"] == []
+    assert [clip["state"] for clip in done.json["clips"]] == ["succeeded"] * 2
+    files = [path for clip in done.json["clips"] for path in clip["files"].values()]
     assert sorted(files) == [str(Path("songs") / name) for name in names_in(tmp_path / "songs")]
 
 
-def test_lyrics_come_from_a_file_and_riffusion_sings_them(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_with_lyrics_file_and_riffusion_sends_its_fields(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     (tmp_path / "lyrics.txt").write_text("[Verse]\nSalt on the rope", encoding="utf-8")
     options = ("--family", "riffusion", "--tags", "choir", "--instrumental", "--json")
     done = musicapi("generate", "--lyrics", "lyrics.txt", *options, sandbox=sandbox)
     assert done.code == 0
-    assert done.told["request"]["sound"] == "choir"
-    assert done.told["request"]["make_instrumental"] is True
+    assert done.json["request"]["sound"] == "choir"
+    assert done.json["request"]["make_instrumental"] is True
 
 
 @on_unix
-def test_on_a_terminal_the_display_is_live(slow_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_on_a_terminal_shows_a_live_display(slow_sandbox: Sandbox, tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
     env = {"TERM": "xterm", "COLUMNS": "100", "FORCE_COLOR": "", "PYTHONIOENCODING": "utf-8"}
@@ -159,18 +161,20 @@ def test_on_a_terminal_the_display_is_live(slow_sandbox: Sandbox, tmp_path: Path
         (5, "not for you", Fault(status=403, body={"error": "This is not for you."})),
         (6, "gone", Fault(status=410, body={"error": "It is gone."})),
         (7, "slow down", Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "9999"})),
+        (7, "Check MUSICAPI_BASE_URL", Fault(status=404, body=b"<html>nothing here</html>")),
         (10, "may have been accepted", Fault(status=500)),
     ],
 )
-def test_a_refusal_has_its_exit_code_and_one_sentence(
+def test_generate_refused_by_the_service_exits_with_its_code_and_one_sentence(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path, code: int, words: str, fault: Fault
 ) -> None:
     sandbox.add_fault(CREATE, fault, fault)
     done = musicapi("generate", IDEA, sandbox=sandbox)
     assert (done.code, done.out) == (code, "")
     assert re.fullmatch(rf"musicapi: [^\n]*{words}[^\n]*\n", done.err)
-    told = musicapi("generate", IDEA, "--json", sandbox=sandbox)
-    assert told.told["error"]["code"] == told.code == code
+    assert "client." not in done.err, "advice is for the command line, not for Python"
+    result = musicapi("generate", IDEA, "--json", sandbox=sandbox)
+    assert result.json["error"]["code"] == result.code == code
     assert names_in(tmp_path) == []
 
 
@@ -179,49 +183,64 @@ def test_a_refusal_has_its_exit_code_and_one_sentence(
     [
         (2, "title has 81 characters; the service takes at most 80", ("generate", IDEA, "--title", "x" * 81)),
         (2, "it takes description, model", ("generate", IDEA, "--family", "riffusion", "--title", "Harbor")),
-        (2, "riffusion or sonic", ("generate", IDEA, "--family", "polka")),
-        (2, "riffusion or sonic", ("task", "some-id", "--family", "../account")),
+        (2, "use one of: riffusion, sonic", ("generate", IDEA, "--family", "polka")),
+        (2, "use one of: nuro, producer", ("task", "some-id", "--family", "../account")),
         (2, "--timeout", ("generate", IDEA, "--timeout", "nan")),
         (2, "give an idea", ("generate",)),
         (2, "not both", ("generate", IDEA, "--lyrics", "missing")),
         (2, "cannot read", ("generate", "--lyrics", "missing")),
         (2, "not UTF-8", ("generate", "--lyrics", "latin")),
-        (2, "--colour", ("generate", IDEA, "--colour", "red")),
+        (2, "see 'musicapi generate --help'", ("generate", IDEA, "--colour", "red")),
+        (2, "needs quotes: musicapi generate '", ("generate", "a", "calm", "shanty")),
         (11, "cannot write", ("generate", IDEA, "--out", f"latin{os.sep}songs")),
+        (11, "cannot write latin: Not a directory", ("generate", IDEA, "--out", "latin")),
         (11, "cannot write", ("task", "some-id", "--download", f"latin{os.sep}songs")),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_sent(
+def test_command_with_invalid_arguments_fails_before_anything_is_sent(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path, code: int, words: str, arguments: tuple[str, ...]
 ) -> None:
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     done = musicapi(*arguments, sandbox=sandbox)
     assert (done.code, done.out) == (code, "")
     assert re.fullmatch(rf"musicapi: [^\n]*{words}[^\n]*\n", done.err)
-    told = musicapi(*arguments, "--json", sandbox=sandbox)
-    assert told.told["error"]["code"] == told.code == code
+    result = musicapi(*arguments, "--json", sandbox=sandbox)
+    assert result.json["error"]["code"] == result.code == code
     assert not sandbox.requests
     assert names_in(tmp_path) == ["latin"]
 
 
 @pytest.mark.parametrize("command", [("generate", IDEA), ("credits",), ("task", "some-id")])
-def test_no_key(musicapi: MusicAPI, sandbox: Sandbox, command: tuple[str, ...]) -> None:
+def test_command_without_a_key_exits_with_3(musicapi: MusicAPI, sandbox: Sandbox, command: tuple[str, ...]) -> None:
     done = musicapi(*command, sandbox=sandbox, MUSICAPI_KEY="")
     assert (done.code, done.out) == (3, "")
     assert "MUSICAPI_KEY" in done.err
     assert not sandbox.requests
 
 
-def test_too_few_credits(musicapi: MusicAPI, sandbox: Sandbox) -> None:
+def test_base_url_that_is_invalid_is_named_by_its_variable(musicapi: MusicAPI) -> None:
+    done = musicapi("credits", MUSICAPI_BASE_URL="nowhere")
+    assert done.code == 2
+    assert done.err.startswith("musicapi: MUSICAPI_BASE_URL is 'nowhere'")
+
+
+def test_bulk_without_a_command_shows_its_help(musicapi: MusicAPI) -> None:
+    done = musicapi("bulk")
+    assert done.code == 2
+    assert "resolve" in done.out + done.err
+    assert "musicapi: a command is missing; see 'musicapi bulk --help'\n" in done.err
+
+
+def test_generate_without_enough_credits_exits_with_4(musicapi: MusicAPI, sandbox: Sandbox) -> None:
     sandbox.account(KEY).credits = 3
     done = musicapi("generate", IDEA, "--json", sandbox=sandbox)
-    assert done.code == done.told["error"]["code"] == 4
-    assert done.told["error"]["kind"] == "InsufficientCreditsError"
+    assert done.code == done.json["error"]["code"] == 4
+    assert done.json["error"]["kind"] == "InsufficientCreditsError"
     balance = musicapi("credits", sandbox=sandbox)
     assert (balance.code, balance.out.split()[:2]) == (0, ["3", "credits"])
 
 
-def test_a_host_that_cannot_be_reached(musicapi: MusicAPI) -> None:
+def test_generate_with_unreachable_host_exits_with_7(musicapi: MusicAPI) -> None:
     with served(0) as gone:
         pass
     done = musicapi("generate", IDEA, sandbox=gone)
@@ -230,35 +249,37 @@ def test_a_host_that_cannot_be_reached(musicapi: MusicAPI) -> None:
     assert done.err.count("\n") == 1
 
 
-def test_a_task_that_fails_is_over(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_whose_task_fails_exits_with_8_and_no_resume_command(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     sandbox.end_next("failed")
     done = musicapi("generate", IDEA, sandbox=sandbox)
     task_id = sandbox.accepted[0].task_id
     assert done.code == 8
     assert task_id in done.err
-    assert "musicapi task" not in done.err, "there is nothing to take up again"
+    assert "musicapi task" not in done.err, "there is nothing to resume"
     assert names_in(tmp_path) == []
-    seen = musicapi("task", task_id, "--json", sandbox=sandbox)
-    assert (seen.code, seen.told["status"], seen.told["error"]["kind"]) == (8, "failed", "TaskFailedError")
+    shown = musicapi("task", task_id, "--json", sandbox=sandbox)
+    assert (shown.code, shown.json["status"], shown.json["error"]["kind"]) == (8, "failed", "TaskFailedError")
 
 
-def test_a_timeout_leaves_a_task_that_the_named_command_takes_up(
+def test_generate_that_times_out_names_the_command_that_resumes_its_task(
     musicapi: MusicAPI, slow_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     arguments = ("generate", IDEA, "--out", "my songs", "--timeout", "0.2", "--json")
     done = musicapi(*arguments, sandbox=slow_sandbox)
     task_id = slow_sandbox.accepted[0].task_id
-    assert done.code == done.told["error"]["code"] == 9
-    assert done.told["error"]["task_id"] == task_id
-    assert resume_in(done.told["error"]["resume"]) == resume_in(done.err)
-    (receipt,) = (tmp_path / "my songs").iterdir()
-    assert resume_in(json.loads(receipt.read_bytes())["resume"]) == resume_in(done.err)
+    assert done.code == done.json["error"]["code"] == 9
+    assert done.json["error"]["task_id"] == task_id
+    assert resume_in(done.json["error"]["resume"]) == resume_in(done.err)
+    (task_file,) = (tmp_path / "my songs").iterdir()
+    assert resume_in(json.loads(task_file.read_bytes())["resume"]) == resume_in(done.err)
     elsewhere = musicapi(*resume_in(done.err), sandbox=slow_sandbox, MUSICAPI_KEY="another-account")
-    assert (elsewhere.code, receipt.exists()) == (6, True)
+    assert (elsewhere.code, task_file.exists()) == (6, True)
     slow_sandbox.advance(2 * LONG)
     again = musicapi(*resume_in(done.err), sandbox=slow_sandbox)
     assert again.code == 0
-    assert suffixes_in(tmp_path / "my songs") == sorted([".json", AUDIO, ".png"] * 2), "the receipt has gone"
+    assert suffixes_in(tmp_path / "my songs") == sorted([".json", AUDIO, ".png"] * 2), "the task file is removed"
     for _ in range(2):
         for path in (tmp_path / "my songs").glob("*.json"):
             request = json.loads(path.read_bytes())["request"]
@@ -267,7 +288,7 @@ def test_a_timeout_leaves_a_task_that_the_named_command_takes_up(
     assert len(slow_sandbox.accepted) == 1
 
 
-def test_a_look_at_a_task(musicapi: MusicAPI, slow_sandbox: Sandbox) -> None:
+def test_task_shows_status_and_addresses_of_clips(musicapi: MusicAPI, slow_sandbox: Sandbox) -> None:
     musicapi("generate", IDEA, "--timeout", "0.1", sandbox=slow_sandbox)
     task_id = slow_sandbox.accepted[0].task_id
     waiting = musicapi("task", task_id, sandbox=slow_sandbox)
@@ -278,20 +299,22 @@ def test_a_look_at_a_task(musicapi: MusicAPI, slow_sandbox: Sandbox) -> None:
     slow_sandbox.advance(2 * LONG)
     for arguments in (("task", task_id), ("task", task_id, "--wait")):
         assert musicapi(*arguments, sandbox=slow_sandbox).out.count("/files/") == 2
-        assert len(musicapi(*arguments, "--json", sandbox=slow_sandbox).told["clips"]) == 2
+        assert len(musicapi(*arguments, "--json", sandbox=slow_sandbox).json["clips"]) == 2
 
 
 @pytest.mark.parametrize("more", [(), ("--wait",), ("--download", "songs")])
-def test_an_unknown_task(musicapi: MusicAPI, sandbox: Sandbox, more: tuple[str, ...]) -> None:
+def test_task_with_unknown_id_exits_with_6(musicapi: MusicAPI, sandbox: Sandbox, more: tuple[str, ...]) -> None:
     done = musicapi("task", "nowhere", *more, "--json", sandbox=sandbox)
     assert done.code == 6
     assert "not found" in done.err
-    assert "resume" not in done.told["error"]
+    assert "resume" not in done.json["error"]
 
 
 @on_unix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
-def test_stopping_names_the_task(slow_sandbox: Sandbox, tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_generate_stopped_by_a_signal_names_the_task(
+    slow_sandbox: Sandbox, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     with started("generate", IDEA, "--out", "my songs", cwd=tmp_path, sandbox=slow_sandbox) as process:
         line_with("accepted", process.stdout)
         process.send_signal(number)
@@ -303,19 +326,21 @@ def test_stopping_names_the_task(slow_sandbox: Sandbox, tmp_path: Path, number: 
 
 
 @on_unix
-def test_stopping_while_the_paid_request_is_under_way_waits_for_its_id(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_stopped_while_submitting_waits_for_the_task_id(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.add_fault(CREATE, Fault(delay=0.5))
     with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
         until(lambda: sandbox.requests[CREATE])
         process.send_signal(signal.SIGINT)
         done = finish(process)
-    assert done.code == done.told["error"]["code"] == 130
-    assert done.told["error"]["kind"] == "Stopped"
-    assert done.told["error"]["task_id"] == sandbox.accepted[0].task_id
+    assert done.code == done.json["error"]["code"] == 130
+    assert done.json["error"]["kind"] == "Stopped"
+    assert done.json["error"]["task_id"] == sandbox.accepted[0].task_id
 
 
 @on_unix
-def test_stopping_twice_leaves_at_once_and_says_what_is_in_doubt(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_stopped_twice_exits_at_once_and_reports_the_uncertain_request(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     sandbox.add_fault(CREATE, Fault(delay=LONG))
     with started("generate", IDEA, cwd=tmp_path, sandbox=sandbox) as process:
         until(lambda: sandbox.requests[CREATE])
@@ -329,7 +354,7 @@ def test_stopping_twice_leaves_at_once_and_says_what_is_in_doubt(sandbox: Sandbo
 
 @on_unix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, HANGUP])
-def test_stopping_before_a_repetition_sends_nothing_more(
+def test_generate_stopped_before_a_retry_sends_nothing_more(
     sandbox: Sandbox, tmp_path: Path, number: signal.Signals
 ) -> None:
     sandbox.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "20"}))
@@ -339,24 +364,26 @@ def test_stopping_before_a_repetition_sends_nothing_more(
         process.send_signal(number)
         done = finish(process)
     assert time.monotonic() - asked < 8
-    assert done.told["error"] == {"code": 128 + number, "kind": "Stopped", "message": "stopped"}
+    assert done.json["error"] == {"code": 128 + number, "kind": "Stopped", "message": "stopped"}
     assert done.err.count("\n") == 1
     assert (sandbox.requests[CREATE], len(sandbox.accepted)) == (1, 0)
 
 
 @on_unix
-def test_stopping_while_an_answer_breaks_off_says_what_is_in_doubt(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_stopped_while_a_response_breaks_off_reports_the_uncertain_request(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     sandbox.add_fault(CREATE, Fault(delay=0.5, drop=True, accepted=True))
     with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
         until(lambda: sandbox.requests[CREATE])
         process.send_signal(signal.SIGINT)
         done = finish(process)
-    assert done.told["error"]["kind"] == "UncertainSubmissionError"
+    assert done.json["error"]["kind"] == "UncertainSubmissionError"
     assert (done.code, done.err.count("may have been accepted")) == (130, 1)
 
 
 @on_unix
-def test_however_often_it_is_stopped_it_names_the_task(slow_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_stopped_many_times_names_the_task(slow_sandbox: Sandbox, tmp_path: Path) -> None:
     for _ in range(3):
         with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=slow_sandbox) as process:
             line_with("accepted", process.stderr)
@@ -365,11 +392,11 @@ def test_however_often_it_is_stopped_it_names_the_task(slow_sandbox: Sandbox, tm
                 time.sleep(0.001)
             done = finish(process)
         task_id = slow_sandbox.accepted[-1].task_id
-        assert resume_in(done.told["error"]["resume"])[:2] == resume_in(done.err)[:2] == ["task", task_id]
+        assert resume_in(done.json["error"]["resume"])[:2] == resume_in(done.err)[:2] == ["task", task_id]
 
 
 @on_unix
-def test_stopping_while_files_are_fetched_leaves_no_half_file(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_stopped_while_downloading_leaves_no_partial_file(sandbox: Sandbox, tmp_path: Path) -> None:
     for number in range(4):
         folder = tmp_path / str(number)
         sandbox.requests.clear()
@@ -383,18 +410,20 @@ def test_stopping_while_files_are_fetched_leaves_no_half_file(sandbox: Sandbox, 
             assert resume_in(done.err)[1] == sandbox.accepted[-1].task_id
 
 
-def test_one_clip_of_two(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_with_one_failed_clip_saves_the_other_and_warns(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
     sandbox.end_next("partial", "partial")
     plain = musicapi("generate", IDEA, "--out", "songs", sandbox=sandbox)
     assert plain.code == 0
     assert "failed: The generation of this clip failed." in plain.err
     assert "1 of 2 clips" in plain.out
     assert suffixes_in(tmp_path / "songs") == sorted([".json", AUDIO, ".png"])
-    told = musicapi("generate", IDEA, "--json", sandbox=sandbox)
-    assert (told.code, len(told.told["clips"]), len(told.told["failed"])) == (0, 1, 1)
+    result = musicapi("generate", IDEA, "--json", sandbox=sandbox)
+    assert (result.code, len(result.json["clips"]), len(result.json["failed"])) == (0, 1, 1)
 
 
-def test_a_cover_that_is_missing_is_a_warning(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_with_missing_cover_warns(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     # Both tunes are asked for first, then both covers.
     sandbox.add_fault(FILE, Fault(delay=0.2), Fault(delay=0.2), Fault(status=410), Fault(status=410))
     done = musicapi("generate", IDEA, sandbox=sandbox)
@@ -406,7 +435,7 @@ def test_a_cover_that_is_missing_is_a_warning(musicapi: MusicAPI, sandbox: Sandb
 @pytest.mark.parametrize(
     "body", [b"<html>", b"\xff\xfe" + "<html>".encode("utf-16-le"), b"ID3\x04\x00", b"\x00\x01\x02"]
 )
-def test_page_in_the_place_of_a_cover_is_a_warning(
+def test_generate_with_a_page_in_place_of_a_cover_warns(
     body: bytes, musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     pages = (Fault(status=200, body=body), Fault(status=200, body=body))
@@ -417,21 +446,21 @@ def test_page_in_the_place_of_a_cover_is_a_warning(
     assert suffixes_in(tmp_path) == sorted([".json", AUDIO] * 2)
 
 
-def test_audio_that_is_missing_is_an_error_and_can_be_fetched_again(
+def test_generate_with_missing_audio_exits_with_11_and_can_be_resumed(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.add_fault(FILE, Fault(status=410))  # what is not there for good; a 404 is asked for again
     done = musicapi("generate", IDEA, "--json", sandbox=sandbox)
-    assert done.code == done.told["error"]["code"] == 11
-    assert sorted("download_error" in clip for clip in done.told["clips"]) == [False, True]
+    assert done.code == done.json["error"]["code"] == 11
+    assert sorted("download_error" in clip for clip in done.json["clips"]) == [False, True]
     assert suffixes_in(tmp_path).count(AUDIO) == 1
-    again = musicapi(*resume_in(done.told["error"]["resume"]), sandbox=sandbox)
+    again = musicapi(*resume_in(done.json["error"]["resume"]), sandbox=sandbox)
     assert again.code == 0
     assert suffixes_in(tmp_path) == sorted([".json", AUDIO, ".png"] * 2)
 
 
 @on_unix
-def test_a_reader_that_goes_away_does_not_cost_the_songs(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_generate_with_a_closed_pipe_saves_the_songs(sandbox: Sandbox, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     with started("generate", IDEA, cwd=tmp_path, sandbox=sandbox, stdout=writing) as process:
         os.close(writing)
@@ -443,13 +472,13 @@ def test_a_reader_that_goes_away_does_not_cost_the_songs(sandbox: Sandbox, tmp_p
 
 
 @on_unix
-def test_the_sandbox_is_served_until_it_is_stopped(musicapi: MusicAPI, tmp_path: Path) -> None:
+def test_sandbox_serves_until_it_is_stopped(musicapi: MusicAPI, tmp_path: Path) -> None:
     with started("sandbox", "--port", "0", "--seconds", "60", "--credits", "50", cwd=tmp_path) as server:
-        (base_url,) = re.findall(r"http://[\d.:]+/api/v1", line_with("the sandbox is at", server.stdout))
+        (base_url,) = re.findall(r"http://[\d.:]+/api/v1", line_with("the sandbox is running at", server.stdout))
         port = base_url.split(":")[2].partition("/")[0]
         assert musicapi("generate", IDEA, "--timeout", "0.1", MUSICAPI_BASE_URL=base_url).code == 9
         balance = musicapi("credits", "--json", MUSICAPI_BASE_URL=base_url)
-        assert balance.told == {"credits": 30.0, "extra_credits": 0.0, "total": 30.0}
+        assert balance.json == {"credits": 30.0, "extra_credits": 0.0, "total": 30.0}
         taken = musicapi("sandbox", "--port", port)
         assert (taken.code, taken.err.count("\n")) == (2, 1)
         server.send_signal(signal.SIGINT)
@@ -457,7 +486,7 @@ def test_the_sandbox_is_served_until_it_is_stopped(musicapi: MusicAPI, tmp_path:
     assert (done.code, done.err) == (0, "")
 
 
-def test_closed_output_does_not_cost_the_songs(
+def test_generate_with_closed_stdout_saves_the_songs(
     musicapi: MusicAPI, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)
@@ -465,7 +494,7 @@ def test_closed_output_does_not_cost_the_songs(
     assert len(names_in(tmp_path)) == 6
 
 
-def test_help_tells_the_exit_codes(musicapi: MusicAPI) -> None:
+def test_help_lists_the_exit_codes(musicapi: MusicAPI) -> None:
     for arguments in ((), ("--help",)):
         done = musicapi(*arguments)
         assert (done.code, done.err) == (0, "")
@@ -481,8 +510,8 @@ def test_the_package_run_as_a_module_is_the_command() -> None:
 
 
 @pytest.mark.parametrize("module", ["rich", "typer"])
-def test_without_the_extra_it_says_what_to_install(tmp_path: Path, module: str) -> None:
+def test_command_without_the_extra_names_what_to_install(tmp_path: Path, module: str) -> None:
     program = f"import sys; sys.modules[{module!r}] = None; from musicapi_async.cli import main; sys.exit(main())"
     with started(cwd=tmp_path, program=("-c", program)) as process:
         done = finish(process)
-    assert done == (1, "", f"musicapi: {module} is not installed: pip install 'musicapi-async[cli]'\n")
+    assert done == (1, "", f"musicapi: {module} is not installed; install it with: pip install 'musicapi-async[cli]'\n")

@@ -94,31 +94,6 @@ def test_requests_that_raise_leave_the_plan_before(client: MusicAPI, journal: bu
     assert list(bulk.run(client, journal)) == []
 
 
-def test_journal_in_use_is_refused_where_it_is_opened(journal: bulk.Journal, path: Path) -> None:
-    with pytest.raises(errors.JournalError, match="in use by process"), bulk.open(path):
-        pytest.fail("it was opened twice")
-    assert journal.counts()["planned"] == 0
-
-
-def test_journal_that_is_closed_is_a_journal_error(path: Path) -> None:
-    with bulk.open(path) as journal:
-        pass
-    with pytest.raises(errors.JournalError, match="closed"):
-        journal.counts()
-
-
-def test_run_that_is_stopped_raises_and_the_next_resumes(served: Sandbox, journal: bulk.Journal) -> None:
-    with client_of(served) as client:
-        served.account("k").credits = 45
-        with pytest.raises(errors.InsufficientCreditsError):
-            list(bulk.run(client, journal, describe(5)))
-        served.account("k").credits = 1000
-        assert list(bulk.run(client, journal))
-
-    assert journal.counts()["saved"] == 5
-    assert len(served.accepted) == 5
-
-
 def test_run_that_is_closed_submits_nothing_more(slow: Sandbox, journal: bulk.Journal) -> None:
     with client_of(slow) as client:
         unbegun = bulk.run(client, journal, describe(3))
@@ -130,35 +105,20 @@ def test_run_that_is_closed_submits_nothing_more(slow: Sandbox, journal: bulk.Jo
 
 
 def test_uncertain_records_resolved_by_the_user_are_as_decided(served: Sandbox, journal: bulk.Journal) -> None:
-    served.add_fault(CREATE, *[Fault(drop=True, accepted=True)] * 3)
+    served.add_fault(CREATE, *[Fault(drop=True, accepted=True)] * 3, Fault(drop=True))
     with client_of(served) as client:
-        list(bulk.run(client, journal, describe(3), in_flight=1))
-        found, again, dropped = journal.records("uncertain")
+        list(bulk.run(client, journal, describe(4), in_flight=1))
+        found, again, dropped, unsent = journal.records("uncertain")
         bulk.resolve_as_accepted(journal, found.key, served.accepted[0].task_id)
         assert bulk.resend_uncertain(journal, {again.key}) == 1
+        assert bulk.resolve_not_sent(journal, unsent.key) == 1
         assert bulk.abandon_uncertain(journal) == 1
         list(bulk.run(client, journal))
 
-    assert {row.key for row in journal.records("saved")} == {found.key, again.key}
+    assert {row.key for row in journal.records("saved")} == {found.key, again.key, unsent.key}
     assert [row.key for row in journal.records("failed")] == [dropped.key]
     with pytest.raises(errors.InvalidRequestError):
         bulk.resolve_as_accepted(journal, "another", "t-1")
-
-
-def test_resolve_not_sent_has_requests_sent_again(served: Sandbox, journal: bulk.Journal) -> None:
-    served.add_fault(CREATE, *[Fault(drop=True)] * 2)
-    with client_of(served) as client:
-        list(bulk.run(client, journal, describe(2), in_flight=1))
-        first, _ = journal.records("uncertain")
-        with pytest.raises(errors.InvalidRequestError, match="another"):
-            bulk.resolve_not_sent(journal, [first.key, "another"])
-        assert journal.counts()["uncertain"] == 2
-        assert bulk.resolve_not_sent(journal, first.key) == 1
-        assert bulk.resolve_not_sent(journal) == 1
-        list(bulk.run(client, journal))
-
-    assert [row.attempts for row in journal.records("saved")] == [1, 1]
-    assert len(served.accepted) == 2
 
 
 def test_journal_that_lost_its_mark_is_opened_when_its_user_answers(served: Sandbox, path: Path) -> None:

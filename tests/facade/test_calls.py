@@ -13,8 +13,10 @@ from musicapi_sync import Credits, MusicAPI, Outcome, Songs, Task, errors, sonic
 LOOK = "GET /sonic/task/{task_id}"
 
 
-def test_a_song_end_to_end(client: MusicAPI, tmp_path: Path) -> None:
-    songs = client.sonic.describe(description="lofi rain").wait()
+def test_song_is_made_resumed_by_its_id_and_downloaded(client: MusicAPI, tmp_path: Path) -> None:
+    task = client.sonic.describe(description="lofi rain")
+    songs = task.wait()
+    assert client.sonic.task(task.id).wait() == songs
 
     saved = client.download(songs[0], tmp_path / "rain")
 
@@ -44,14 +46,6 @@ def test_a_broken_off_loop_over_updates_stops_the_looks(waiting_client: MusicAPI
 
     assert slow.requests[LOOK] <= looks + 1
     assert task.poll().status == "waiting"
-
-
-def test_a_task_is_taken_up_from_its_id(client: MusicAPI) -> None:
-    task = client.sonic.create(lyrics="[Verse]\nla")
-
-    again = client.sonic.task(task.id)
-
-    assert again.wait() == task.wait()
 
 
 def test_a_run_yields_every_outcome(client: MusicAPI) -> None:
@@ -140,10 +134,6 @@ def test_errors_are_the_same_classes(client: MusicAPI, served: Sandbox) -> None:
         client.sonic.describe(description="rain")
 
     assert len(served.accepted) == 1
-
-
-def test_the_escape_hatch(client: MusicAPI) -> None:
-    assert client.request("GET", "/get-credits") == {"credits": 1000.0, "extra_credits": 0.0}
 
 
 def test_a_task_moves_to_another_client(client: MusicAPI, served: Sandbox) -> None:

@@ -122,7 +122,7 @@ async def test_tasks_taken_up_again_together_do_not_come_as_a_herd(clock: Clock)
 
     async with scripted(step) as server, MusicAPI("k", base_url=server.base_url) as client:
         waits = [asyncio.create_task(client.sonic.task(f"t-{n}").wait(timeout=40)) for n in range(1000)]
-        await clock.run(0.2, asyncio.gather(*waits, return_exceptions=True))
+        await clock.run(0.2, asyncio.gather(*waits, return_exceptions=True), steadily=True)
 
     times = sorted(first.values())
     assert len(times) == 1000
@@ -144,7 +144,7 @@ async def test_polls_after_a_429_are_resumed_spread_over_time(clock: Clock) -> N
 
     async with scripted(step) as server, MusicAPI("k", base_url=server.base_url) as client:
         waits = [asyncio.create_task(client.sonic.task(f"t-{n}").wait(timeout=90)) for n in range(400)]
-        await clock.run(0.1, asyncio.gather(*waits, return_exceptions=True))
+        await clock.run(0.1, asyncio.gather(*waits, return_exceptions=True), steadily=True)
 
     first = sorted(resumed.values())
     assert first[0] - times[0] >= 59.9

@@ -259,7 +259,7 @@ async def test_download_of_a_process_that_was_stopped_beyond_every_limit_is_save
         await asyncio.sleep(0.4)  # until it waits for the second half
         process.send_signal(signal.SIGSTOP)
         stopped.set()
-        await asyncio.sleep(4)
+        await asyncio.sleep(2.5)
         process.send_signal(signal.SIGCONT)
         out, _ = await process.communicate()
 

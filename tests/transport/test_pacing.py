@@ -144,7 +144,8 @@ async def test_a_given_rate_is_kept_from_the_first_create_on(clock: Clock) -> No
     await limited(service, clock, 8, step=0.05, rate=2.0)
 
     assert min(gaps(service.accepted_at)) >= 0.4
-    assert service.accepted_at[-1] - service.accepted_at[0] >= 7 * 0.5
+    # The first may be on its way for some milliseconds longer than the last.
+    assert service.accepted_at[-1] - service.accepted_at[0] >= 7 * 0.5 - 0.05
 
 
 async def test_looks_go_on_while_creates_wait(clock: Clock) -> None:

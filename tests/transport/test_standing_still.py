@@ -150,7 +150,7 @@ async def test_submit_whose_connection_is_made_while_the_loop_is_blocked_is_sent
                 submitting = asyncio.create_task(client.submit(REQUEST))
                 for _ in range(turns):
                     await asyncio.sleep(0)
-                stand_still(0.3)
+                stand_still(0.15)
 
                 assert (await submitting).id == "t-1"
             assert len(server.received) == 1
@@ -180,11 +180,11 @@ async def test_wait_whose_deadline_passes_while_the_loop_is_blocked_uses_the_res
 async def test_wait_whose_deadline_passes_between_two_polls_polls_once_more() -> None:
     running = parts_of({"data": [{"clip_id": "c", "state": "running"}]})
     with peer(running, parts_of({"data": [DONE, DONE]})) as server:
-        async with MusicAPI("k", base_url=server.base_url, poll_interval=6.0) as client:
-            waiting = asyncio.create_task(client.sonic.task("t-1").wait(timeout=5.5))
+        async with MusicAPI("k", base_url=server.base_url, poll_interval=2.5) as client:
+            waiting = asyncio.create_task(client.sonic.task("t-1").wait(timeout=2.2))
             await asyncio.to_thread(server.has_answered.wait)
             await asyncio.sleep(0.1)
-            stand_still(6.5)
+            stand_still(2.7)
 
             assert len(await waiting) == 2
     assert len(server.received) == 2
@@ -218,7 +218,7 @@ async def test_submit_answered_while_the_process_is_stopped_returns_the_task(lim
             await asyncio.sleep(0.001)
         process.send_signal(signal.SIGSTOP)
         released.set()
-        await asyncio.sleep(2)
+        await asyncio.sleep(1.3)
         process.send_signal(signal.SIGCONT)
         said, _ = await process.communicate()
 

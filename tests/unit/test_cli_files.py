@@ -1,4 +1,4 @@
-"""Names of files that come from titles and ids: a service, or whoever named a song, must not choose where they go."""
+"""Names of files that come from titles and ids: a service, or the author of a title, must not choose where they go."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from musicapi_async import Clip
-from musicapi_async.cli.files import Receipt, stems
+from musicapi_async.cli.files import TaskFile, stems
 
 LONGEST = 255
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
@@ -35,14 +35,14 @@ def test_a_song_is_written_beside_the_others_whatever_its_name(title: str | None
 @given(task_id=wild)
 @example(task_id="x" * 5000)
 @example(task_id="../../x")
-def test_a_receipt_is_written_into_its_folder_whatever_the_id(task_id: str) -> None:
+def test_task_file_of_any_id_is_written_into_its_folder(task_id: str) -> None:
     path = path_of(task_id)
     assert path.parent == Path("folder")
     assert_is_a_name(path.stem)
 
 
 @pytest.mark.parametrize(("one", "other"), [("a/b", "a?b"), ("a" * 5000, "a" * 4999), ("a", "a/"), ("..", "/")])
-def test_two_tasks_have_two_receipts(one: str, other: str) -> None:
+def test_task_files_of_two_tasks_have_distinct_names(one: str, other: str) -> None:
     assert path_of(one) != path_of(other)
 
 
@@ -52,7 +52,7 @@ def test_a_usual_id_is_in_the_name_as_it_is() -> None:
 
 
 def path_of(task_id: str) -> Path:
-    return Receipt(Path("folder"), task_id).path
+    return TaskFile(Path("folder"), task_id).path
 
 
 def assert_is_a_name(stem: str) -> None:

@@ -34,6 +34,13 @@ json_values = st.recursive(
         ({"task_id": "t-\ud800"}, NamedIds()),
         ({"task_id": ["t-1", None, {"a": 1}]}, NamedIds(("t-1",))),
         ('{"task_id": "t-1", "clips": [{"clip_', NamedIds(("t-1",))),
+        ({"results": [{"id": "t-1"}, {"error": "no"}]}, NamedIds(("t-1",))),
+        ({"items": [{"task": {"id": "t-1"}}, {"task": None}]}, NamedIds(("t-1",))),
+        ({"batchId": "b-1", "taskIds": ["t-1"], "data": {"clipId": "c-1"}}, NamedIds(("t-1",), ("b-1", "c-1"))),
+        ('{"task_ids": ["t-1", "t-2"], "message": "a \\"b\\""}', NamedIds(("t-1", "t-2"))),
+        ('{"task_ids": ["t-1", "t-2"], "mess', NamedIds(("t-1", "t-2"))),
+        ('{"code": 403, "tasks" : [ "t-1" , "t-', NamedIds(("t-1",))),
+        ('{"tags": ["rain"], "clip_ids": ["c-1"', NamedIds((), ("c-1",))),
     ],
 )
 def test_ids_in_a_body_finds_what_it_names(body: object, named: NamedIds) -> None:
