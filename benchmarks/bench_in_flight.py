@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from functools import partial
 from statistics import median, quantiles
 from typing import Any, Final
@@ -20,7 +20,7 @@ import aiohttp
 import backoff
 from common import KEY, fake_service, in_a_fresh_process, print_table, print_title, verdict
 
-from musicapi_async._lifetime import Shared
+from musicapi_async._engine import Engine
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.state import TaskRule, TaskState
@@ -58,22 +58,23 @@ class Timed(Entry):
     due: float
     lateness: Lateness
 
-    async def fetch(self, attempts: int | None = None) -> TaskState[Any]:
+    async def fetch(self, *, is_retried: bool = True) -> TaskState[Any]:
         """Poll once, and note how late that is."""
-        found, self.due = await self.lateness.of(self.due, partial(super().fetch, attempts))
+        found, self.due = await self.lateness.of(self.due, partial(super().fetch, is_retried=is_retried))
         state: TaskState[Any] = found
         return state
 
 
 async def by_the_package(base_url: str, lateness: Lateness, stack: AsyncExitStack) -> list[asyncio.Future[Any]]:
     settings = Settings.load({"MUSICAPI_KEY": KEY}, base_url=base_url, poll_interval=GAP)
-    shared = await stack.enter_async_context(aclosing(Shared(settings)))
-    caller, rule, now = shared.caller(settings), TaskRule.of(sonic.Create), asyncio.get_running_loop().time()
+    engine = Engine(settings)
+    stack.push_async_callback(engine.close)
+    rule, now = TaskRule.of(sonic.Create), asyncio.get_running_loop().time()
     waits: list[asyncio.Future[Any]] = []
     for number in range(TASKS):
         accepted_at = now - GAP + GAP * number / TASKS
-        task: Task[Any] = Task(task_id_of(number), rule, caller, shared.poller)
-        entry = Timed(task.id, rule, caller, "sonic.create", accepted_at)
+        task: Task[Any] = Task(task_id_of(number), rule, engine.caller, engine.poller)
+        entry = Timed(task.id, rule, engine.caller, "sonic.create", accepted_at)
         entry.due, entry.lateness = accepted_at + GAP, lateness
         task._entry = entry  # noqa: SLF001 - to see each poll of it
         waits.append(asyncio.create_task(task.wait(None)))

@@ -43,14 +43,14 @@ def readers() -> Mapping[str, Callable[[bytes], object]]:
     """Return the ways to read a reply, over the JSON parser that this process has."""
     from musicapi_async import riffusion  # noqa: PLC0415
     from musicapi_async._tasks.state import TaskRule, TaskState, read_state  # noqa: PLC0415 - after orjson is hidden
-    from musicapi_async._transport.replies import Reply  # noqa: PLC0415
+    from musicapi_async._transport.response import Response  # noqa: PLC0415
     from musicapi_async.results import Songs  # noqa: PLC0415
     from musicapi_async.wire.json import read_json  # noqa: PLC0415
 
     rule, attempted = TaskRule.of(riffusion.Create), f"GET /riffusion/task/{TASK_ID}"
 
     def read(content: bytes) -> TaskState[Songs]:
-        state = read_state(TASK_ID, rule, attempted, Reply(200, {}, content))
+        state = read_state(TASK_ID, rule, attempted, Response(200, {}, content))
         if state.result is None:
             raise RuntimeError("the reply is not read as finished")
         return state

@@ -42,14 +42,14 @@ def jobs() -> Mapping[str, Job]:
     """Return the work, by the names of the build and the JSON parser of this process."""
     from musicapi_async import riffusion, sonic  # noqa: PLC0415 - after orjson is hidden
     from musicapi_async._tasks.state import TaskRule, read_state  # noqa: PLC0415
-    from musicapi_async._transport.replies import Reply  # noqa: PLC0415
+    from musicapi_async._transport.response import Response  # noqa: PLC0415
 
     rule, attempted = TaskRule.of(riffusion.Create), f"GET /riffusion/task/{TASK_ID}"
     running, finished = (REPLIES[name].partition(b"\r\n\r\n")[2] for name in (b"running", b"finished"))
     request = sonic.Create(lyrics="[Verse]\nla", title="Harbor", tags="sea shanty, calm")
 
     def read(content: bytes, *, is_finished: bool = True) -> Any:
-        state: Any = read_state(TASK_ID, rule, attempted, Reply(200, {}, content))
+        state: Any = read_state(TASK_ID, rule, attempted, Response(200, {}, content))
         if (state.status == "finished") is not is_finished:
             raise RuntimeError(f"the response is read as {state.status}")
         return state

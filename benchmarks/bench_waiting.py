@@ -21,7 +21,7 @@ from typing import Any, Final
 import backoff
 from common import KEY, KIB, MICROSECONDS, in_a_fresh_process, print_table, print_title, resident, spread, verdict
 
-from musicapi_async._lifetime import Shared
+from musicapi_async._engine import Engine
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
@@ -118,23 +118,23 @@ def _task_id(number: int) -> str:
 
 
 async def _by_the_package(way: str, count: int, kept: list[object]) -> None:
-    shared = Shared(Settings.load({"MUSICAPI_KEY": KEY}))
-    caller, rule, loop = shared.caller(Settings.load({"MUSICAPI_KEY": KEY})), TaskRule.of(sonic.Create), asyncio
+    engine = Engine(Settings.load({"MUSICAPI_KEY": KEY}))
+    rule, loop = TaskRule.of(sonic.Create), asyncio
     started, listening = loop.get_running_loop().time(), Listening()
-    kept.append(shared)
+    kept.append(engine)
     for number in range(count):
         # Accepted one after another, as tasks are; the first look is due after the memory is counted.
         task: Task[Songs] = Task(
             _task_id(number),
             rule,
-            caller,
-            shared.poller,
+            engine.caller,
+            engine.poller,
             kind="sonic.create",
             accepted_at=started + GAP * number / count,
         )
         if way == "known":
             kept.append(task)
-            shared.poller.subscribe(entry_of(task), listening)
+            engine.poller.subscribe(entry_of(task), listening)
         else:
             kept.append(asyncio.create_task(task.wait()))
 

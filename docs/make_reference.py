@@ -12,7 +12,7 @@ import attrs
 
 import musicapi_async
 from musicapi_async import MusicAPI, Request, Settings, TaskRequest, errors, results
-from musicapi_async._transport.retry import RULES, Fault, Kind
+from musicapi_async._transport.retry import RULES, FailureKind, RequestClass
 from musicapi_async.wire.requests import field_spec, fields_of
 
 PAGE: Final = Path(__file__).with_name("reference.md")
@@ -31,28 +31,27 @@ A clip is given as a `Clip`, an `UploadedClip` or an id. Prices are what the ser
 them: your balance is the truth.
 """
 RETRIES: Final = """\
-## What is repeated
+## What is retried
 
-One table decides, by what was asked for and by what went wrong. *Paid request* is every POST, *free look* every GET
-(and asking again for a file that is being prepared), *file* a download. Whether bytes of a paid request can have left
-is told by the HTTP library's tracing, on a connection that is used for this request alone.
+One table decides, by what was sent and by what failed. *Paid request* is every POST, *free request* every GET
+(and asking again for a file that is being prepared), *file* a download. The HTTP library's tracing reports whether
+bytes of a paid request can have been sent, on a connection that is used for this request alone.
 
-- *repeat*: up to `max_attempts` tries, none later than `total_timeout` after the first, with full jitter (up to 1, 2,
-  4, then 8 seconds). A `Retry-After`, in seconds or as a date, is waited for in full; one above two minutes is handed
-  to you as the error it came with. All repetitions of a client draw on one budget: 50 at first, a tenth back for each
-  success.
+- *retry*: up to `max_attempts` attempts, none later than `total_timeout` after the first, with full jitter (up to 1, 2,
+  4, then 8 seconds). A `Retry-After`, in seconds or as a date, is waited for in full; one above two minutes is raised
+  as the error it came with. All retries of a client draw on one budget: 50 at first, a tenth back for each success.
 - A 429 or a busy 503 to a paid request costs nothing of the budget, and makes all paid requests of the client wait.
-- A download that breaks off goes on at the byte where it broke off (`Range`) if its host named the version of the file
-  by a strong `ETag`, or by a date (`If-Range`); in any doubt it begins again. A try that brought the file at least 64
-  KiB further than any before is no failure: tries are counted from it as from the first, and the next one costs nothing
-  of the budget. `total_timeout` holds all the same.
+- A download that breaks off is resumed at the byte where it broke off (`Range`) if its host named the version of the
+  file by a strong `ETag`, or by a date (`If-Range`); in any doubt it begins again. An attempt that brought the file at
+  least 64 KiB further than any before is no failure: attempts are counted from it as from the first, and the next one
+  costs nothing of the budget. `total_timeout` holds all the same.
 - *uncertain*: `UncertainSubmissionError`, and `on_uncertain` is called. It is never sent again.
 - *give up*: the typed error of what happened. Nothing was accepted.
 
-A task that is waited for is polled again after anything that may be repeated, and after a response that cannot be read:
-until the wait's own time limit, or for 15 minutes of nothing but such polls where it has none; so is one the service
-does not know yet, in the first minute. What the service itself says of
-the task ends the wait at once, whatever the status it says it with.
+A task that is waited for is polled again after any failure that may be retried, and after a response that cannot be
+read: until the wait's own time limit, or for 15 minutes of nothing but such polls where it has none; so is one the
+service does not know yet, in the first minute. What the service itself reports of the task ends the wait at once,
+whatever the status of the response.
 """
 
 
@@ -163,10 +162,10 @@ def errors_part() -> str:
 
 
 def retries_part() -> str:
-    """Show the table of what is repeated, as the rules are written."""
-    rows = [f"| {fault.value} | {' | '.join(verdict.value for verdict in RULES[fault])} |" for fault in Fault]
-    kinds = " | ".join(kind.value for kind in Kind)
-    return "\n".join([RETRIES, f"| what happened | {kinds} |", "|---|---|---|---|", *rows, ""])
+    """Return the table of what is retried, from the rules."""
+    rows = [f"| {kind.value} | {' | '.join(decision.value for decision in RULES[kind])} |" for kind in FailureKind]
+    classes = " | ".join(one.value for one in RequestClass)
+    return "\n".join([RETRIES, f"| what happened | {classes} |", "|---|---|---|---|", *rows, ""])
 
 
 def settings_part() -> str:

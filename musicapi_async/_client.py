@@ -1,35 +1,26 @@
-"""MusicAPI: joins the rooms below and owns their lifetime."""
+"""MusicAPI, the client: its settings, families and calls, over one engine."""
 
-import asyncio
-import logging
 import os
 import ssl
-import sys
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 import attrs
 
 from musicapi_async._arguments import wrong_argument
-from musicapi_async._exchanges import BOUGHT, answering, check_operation, check_task_request, plain, submitting
-from musicapi_async._lifetime import Shared
+from musicapi_async._engine import Engine
 from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
-from musicapi_async._request import POST, Request, TaskRequest, model_of
+from musicapi_async._request import Request, TaskRequest
 from musicapi_async._settings import Secret, Settings
 from musicapi_async._tasks.run import Run
-from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.submission import Submission
-from musicapi_async._tasks.task import Task, entry_of
-from musicapi_async._tasks.unfinished import log
-from musicapi_async._transport.caller import raise_cancellation
-from musicapi_async._transport.named import ids_in
-from musicapi_async._transport.session import Guard
+from musicapi_async._tasks.task import Task
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.requests.account import Account, GetCredits
-from musicapi_async.results import Batch, Clip, Credits, DownloadFile, Evidence
+from musicapi_async.results import Clip, DownloadFile, Evidence
 
 if TYPE_CHECKING:
     from musicapi_async.requests.lyrics import Lyrics
@@ -81,19 +72,13 @@ class MusicAPI:
         # A traceback that shows locals must not show these.
         api_key, proxy = Settings.hidden(api_key), Settings.hidden(proxy)
         given = {name: value for name, value in locals().items() if name != "self"}
-        self._set_up(Settings.load(**given), None)
-
-    def _set_up(self, settings: Settings, root: "MusicAPI | None") -> None:
-        self._settings = settings
-        # A view keeps its root: dropped, it would warn of connections that are still in use.
-        self._root = root
-        self._shared: Shared = Shared(settings) if root is None else root._shared
-        self._caller = self._shared.caller(settings)
+        self._engine = Engine(Settings.load(**given))
+        self._root: MusicAPI | None = None
 
     @property
     def settings(self) -> Settings:
         """The settings in force."""
-        return self._settings
+        return self._engine.settings
 
     @property
     def sonic(self) -> "Sonic":
@@ -158,25 +143,7 @@ class MusicAPI:
         Raises InvalidRequestError at once for what is no such request; awaited, UncertainSubmissionError when it is not
         known whether the request was accepted, and the typed error of a refusal.
         """
-        check_task_request(request)
-        return Submission(request, self._submit, self.resume)
-
-    async def _submit(self, request: TaskRequest[R], guard: Guard | None = None) -> Task[R]:
-        """Start a task; for submissions and the bulk runner, which record that it will be sent, before it is."""
-        call, read = submitting(request)
-        task_id, uploaded = await self._shared.track(self._caller.ask(call, read, guard))
-        rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
-        # What is reported to a webhook ends without being seen here.
-        is_kept = getattr(request, "webhook_url", None) is None
-        self._shared.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
-        task = Task(
-            task_id, rule, self._caller, self._shared.poller, kind=_kind_of(request), accepted_at=now, uploaded=uploaded
-        )
-        if call.cancellation is not None:
-            if guard is not None:
-                guard.accept(task.id)
-            raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
-        return task
+        return self._engine.submission(request)
 
     async def call(self, request: Request[R]) -> R:
         """Ask for an answer that comes at once, or as soon as the service has prepared it.
@@ -184,20 +151,7 @@ class MusicAPI:
         Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted;
         NotReadyError when a file is not prepared within three minutes.
         """
-        ledger = self._caller.ledger
-        mark = ledger.mark()
-        call, read = answering(request)
-        answer = await self._shared.track(self._caller.ask(call, read))
-        if isinstance(answer, Credits):
-            ledger.see(answer.total, mark)
-        if isinstance(answer, Batch):
-            ids = [one.task_id for one in answer if one.task_id is not None]
-            ledger.start(*ids)
-            for task_id in ids:
-                self._shared.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family()))
-        # Only what is ids: what was written does not belong into a log.
-        raise_cancellation(call, f"was accepted: {answer!r}" if isinstance(answer, BOUGHT) else "got its response")
-        return answer
+        return await self._engine.call(request)
 
     def run(
         self,
@@ -210,21 +164,20 @@ class MusicAPI:
 
         ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
         """
-        return Run(self, requests, in_flight, timeout, self._shared.background)
+        return Run(self, requests, in_flight, timeout, self._engine.background)
 
     def attach(self, task: Task[R]) -> Task[R]:
         """Return the same task on this client: for one that came from a closed client or another event loop."""
         if not isinstance(task, Task):
             raise wrong_argument("task", task, "a Task", "from its id client.<family>.task(id) makes one")
-        return Task(task.id, entry_of(task).rule, self._caller, self._shared.poller, uploaded=task.uploaded)
+        return self._engine.attach(task)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
 
         For songs ``client.<family>.task(task_id)`` is the same.
         """
-        check_operation(operation)
-        return Task(task_id, TaskRule.of(operation), self._caller, self._shared.poller)
+        return self._engine.resume(operation, task_id)
 
     async def download(
         self, source: Clip | DownloadFile | str, path: str | os.PathLike[str], *, on_progress: Progress | None = None
@@ -243,7 +196,7 @@ class MusicAPI:
         """
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
-        return await self._shared.track(save(self._shared.files, self._settings, source, path, on_progress))
+        return await self._engine.track(save(self._engine.files, self.settings, source, path, on_progress))
 
     async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
@@ -252,15 +205,7 @@ class MusicAPI:
 
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
-        call, read = plain(method, path, json)
-        body = dict(await self._shared.track(self._caller.ask(call, read)))
-        if method == POST:
-            self._caller.ledger.start_untold()
-            named = ids_in(body, json)
-            if task_ids := named.task_ids:
-                log(logging.INFO, f"{method} {path} was accepted: task {', '.join(task_ids)}", *task_ids)
-            raise_cancellation(call, f"was accepted: {named}")
-        return body
+        return dict(await self._engine.request(method, path, json))
 
     async def look_into(self, error: UncertainSubmissionError) -> Evidence:
         """Ask for the balance and set it against the last one that was asked for before an uncertain request.
@@ -272,10 +217,7 @@ class MusicAPI:
         """
         if not isinstance(error, UncertainSubmissionError):
             raise wrong_argument("error", error, "an UncertainSubmissionError")
-        ledger = self._caller.ledger
-        mark = ledger.mark()
-        credits = await self._shared.track(self._caller.ask(*answering(GetCredits())))
-        return ledger.evidence(error, credits.total, mark)
+        return await self._engine.investigate(error, GetCredits())
 
     def with_options(
         self,
@@ -299,7 +241,9 @@ class MusicAPI:
         api_key = Settings.hidden(api_key)
         changes = {name: value for name, value in locals().items() if name != "self" and value is not None}
         view = object.__new__(type(self))
-        view._set_up(attrs.evolve(self._settings, **changes), self._root or self)
+        view._engine = self._engine.view(attrs.evolve(self.settings, **changes))
+        # A view keeps its root: dropped, it would warn of connections that are still in use.
+        view._root = self._root or self
         return view
 
     async def aclose(self) -> None:
@@ -308,50 +252,7 @@ class MusicAPI:
         May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING, and on
         standard error where logging is not set up.
         """
-        _warn_of(await self._close())
-
-    async def _close(self) -> Mapping[str, str]:
-        """Close the client; return how each paid task is resumed that is still running."""
-        if self._root is not None:
-            return {}
-        try:
-            await self._shared.aclose()
-        finally:
-            # Here, so that a close that is cancelled names them too.
-            left = self._shared.poller.unfinished.report()
-            self._shared.background.report(left)
-        return left
-
-    def _undelivered(self) -> Mapping[str, str]:
-        """Return how the tasks of runs are resumed whose outcome was not returned; for the facade, when it closes."""
-        return dict(self._shared.background.undelivered)
-
-    def _deliver(self, *task_ids: str) -> None:
-        """Note that tasks of runs were named to the user; for the facade."""
-        for task_id in task_ids:
-            self._shared.background.undelivered.pop(task_id, None)
-
-    async def _answered(self, sender: asyncio.Task[Any]) -> None:
-        """Return when the sender has no paid request in the air; for the facade, which may be interrupted."""
-        await self._shared.background.answered(sender)
-
-    def _abandon(self, sender: asyncio.Task[Any]) -> None:
-        """End the sender's paid request without its response, if it is in flight: it is uncertain then."""
-        self._shared.abandon(sender)
-
-    def _end_with_it(self, worker: asyncio.Task[None]) -> None:
-        """Have the closing of the client wait for a worker, and cancel one that does not end; for the bulk runner."""
-        workers = self._shared.background.workers
-        workers.add(worker)
-        worker.add_done_callback(workers.discard)
-
-    def _learnt(self) -> Mapping[str, JSON]:
-        """Return what another run may begin with: how long tasks take, how fast paid requests may follow."""
-        return self._shared.learnt()
-
-    def _relearn(self, learnt: Mapping[str, JSON] | None) -> None:
-        """Begin with what an earlier run has learnt."""
-        self._shared.relearn(learnt or {})
+        _warn_of(await self._engine.close())
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -361,7 +262,7 @@ class MusicAPI:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the client; an exception gets a note of the paid tasks that are still running."""
-        left = await self._close()
+        left = await self._engine.close()
         if error is not None:
             note_tasks(error, left)
         if error is None or isinstance(error, SystemExit):  # whose notes are not shown
@@ -370,12 +271,13 @@ class MusicAPI:
     def __repr__(self) -> str:
         """Show the settings, without the key."""
         # A client whose settings were refused has none, and shows in the traceback.
-        return f"MusicAPI({getattr(self, '_settings', None)!r})"
+        engine = getattr(self, "_engine", None)
+        return f"MusicAPI({None if engine is None else engine.settings!r})"
 
     def __del__(self) -> None:
         """Warn of a client that was used and not closed."""
-        shared = getattr(self, "_shared", None)
-        if shared is not None and self._root is None and shared.connections.is_open:
+        engine = getattr(self, "_engine", None)
+        if engine is not None and not engine.is_view and engine.is_open:
             warnings.warn(
                 "a MusicAPI client was not closed: use 'async with', or aclose()",
                 ResourceWarning,
@@ -388,8 +290,3 @@ def _warn_of(left: Mapping[str, str]) -> None:
     """Name the paid tasks that a client leaves, which its log has named already."""
     if left:
         warn_without_log(describe_tasks(left.values()))
-
-
-def _kind_of(request: TaskRequest[Any]) -> str:
-    """Name what takes about as long: an operation, with its model."""
-    return sys.intern(f"{request.operation_name()} {model_of(request) or ''}")

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import musicapi_async
+from musicapi_async._engine import engine_of
 from musicapi_async._notices import describe_tasks, warn_without_log
 from musicapi_async.errors import ClientClosedError, EventLoopError
 from musicapi_sync._notices import NOT_DELIVERED, warn
@@ -141,7 +142,7 @@ class LoopThread:
         if loop is None:
             return left, {}
         # The log has the rest: the client named it when it closed.
-        if undelivered := loop.client._undelivered():
+        if undelivered := engine_of(loop.client).undelivered:
             sentence = describe_tasks(undelivered.values(), NOT_DELIVERED)
             warn_without_log(sentence)
             left += (sentence,)

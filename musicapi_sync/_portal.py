@@ -18,6 +18,7 @@ from anyio import move_on_after
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import musicapi_async
+from musicapi_async._engine import engine_of
 from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
 from musicapi_sync._notices import note, warn
 
@@ -102,7 +103,7 @@ class Call(Generic[T]):
     def cancel(self, client: musicapi_async.MusicAPI) -> None:
         """Cancel the call; on the loop. A paid request that is still in flight is uncertain then."""
         if self._task is not None:
-            client._abandon(self._task)
+            engine_of(client).abandon(self._task)
             self._task.cancel()
 
     async def stop(self, client: musicapi_async.MusicAPI) -> None:
@@ -110,7 +111,7 @@ class Call(Generic[T]):
         if self._task is None:
             return
         with move_on_after(GRACE):
-            await client._answered(self._task)
+            await engine_of(client).wait_for_response(self._task)
         self.cancel(client)
         await asyncio.wait({self._task}, timeout=GRACE)
 
@@ -208,7 +209,7 @@ class RunningLoop:
         self._stack.close()
 
     async def _close(self, callbacks: tuple[Callable[[], Awaitable[None]], ...]) -> None:
-        self.unfinished.update(await self.client._close())
+        self.unfinished.update(await engine_of(self.client).close())
         for callback in callbacks:
             await callback()
         for call in tuple(self._calls):

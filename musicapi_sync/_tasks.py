@@ -11,6 +11,7 @@ import attrs
 
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState
+from musicapi_async._engine import engine_of
 from musicapi_async._notices import describe_tasks
 from musicapi_async.errors import (
     ClientClosedError,
@@ -298,7 +299,7 @@ class Run(Generic[R]):
         if not left:
             return None
         if self._client is not None:
-            self._client._deliver(*left)
+            engine_of(self._client).note_delivered(*left)
         return describe_tasks([task.resumption for task in left.values()], NOT_DELIVERED)
 
 

@@ -8,7 +8,7 @@ from musicapi_async._request import GET
 from musicapi_async._tasks.schedule import Polling
 from musicapi_async._tasks.state import TaskRule, TaskState, read_state
 from musicapi_async._transport.caller import Call, Caller
-from musicapi_async._transport.retry import Kind, Verdict, judge
+from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
 from musicapi_async.errors import (
     ClientClosedError,
     ConnectionFailedError,
@@ -56,19 +56,19 @@ class Entry:
         """How the task is resumed, as it is written in Python."""
         return self.rule.resumption(self.id)
 
-    async def fetch(self, attempts: int | None = None) -> TaskState[Any]:
-        """Poll once; ``attempts`` bounds the retries of a poll that fails (None: the setting's number)."""
+    async def fetch(self, *, is_retried: bool = True) -> TaskState[Any]:
+        """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
         task_id = self.id if PLAIN_ID.fullmatch(self.id) else quote(self.id, safe="")
         rule = self.rule
         assert self.caller is not None  # noqa: S101 - for the type checker: only a poller asks
-        call = Call(method=GET, path=f"{rule.poll_path}/{task_id}", attempts=attempts, instead=rule.replacement)
-        return await self.caller.ask(call, lambda reply: read_state(self.id, rule, call.attempted, reply))
+        call = Call(method=GET, path=f"{rule.poll_path}/{task_id}", is_retried=is_retried, replacement=rule.replacement)
+        return await self.caller.send(call, lambda response: read_state(self.id, rule, call.attempted, response))
 
     def record_end(self, state: TaskState[Any]) -> None:
         """Keep the last state, for the waits to come."""
         # It will give no credits back any more, which counts when an uncertain request is investigated.
         if self.caller is not None:
-            self.caller.ledger.end(self.id, is_failed=state.error is not None)
+            self.caller.activity.record_end(self.id, is_failed=state.error is not None)
         self.finished_clips = ()
         self.end = state
 
@@ -89,7 +89,7 @@ class Entry:
     def is_unanswered(error: Exception) -> bool:
         """Return True for the error of a poll that says nothing about the task."""
         # The account's balance says nothing about a task that is already paid for.
-        return isinstance(error, UNANSWERED) or judge(Kind.LOOK, error) is Verdict.REPEAT
+        return isinstance(error, UNANSWERED) or decide(RequestClass.READ, error) is RetryDecision.RETRY
 
     def closed_error(self) -> ClientClosedError:
         """Return the error of a wait that ends because its client is closed."""

@@ -16,7 +16,7 @@ from musicapi_async._tasks.state import TaskState, progress_of, settled
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._transport.caller import logger
-from musicapi_async._transport.retry import LONGEST_RETRY_AFTER
+from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
 from musicapi_async.results.clip import SUCCEEDED
 
@@ -202,7 +202,7 @@ class Poller:
 
     async def _poll(self, entry: Entry, polling: Polling) -> None:
         try:
-            state = await self._fetch(entry, attempts=1)
+            state = await self._fetch(entry, is_retried=False)
         except Exception as error:  # noqa: BLE001 - the subscribers must be notified, whatever it is
             now = asyncio.get_running_loop().time()
             if entry.is_not_known_yet(error, now):
@@ -216,8 +216,8 @@ class Poller:
             is_enough = polling.is_enough(progress_of(state).grace, asyncio.get_running_loop().time())
             self._note_state(entry, polling, settled(state) if is_enough else state)
 
-    async def _fetch(self, entry: Entry, attempts: int | None = None) -> TaskState[Any]:
-        state = await entry.fetch(attempts)
+    async def _fetch(self, entry: Entry, *, is_retried: bool = True) -> TaskState[Any]:
+        state = await entry.fetch(is_retried=is_retried)
         if state.is_done:
             self._record_end(entry, state)
         elif entry.end is None:
@@ -242,7 +242,7 @@ class Poller:
             if not polling.subscribers:
                 return
         # Polls are free, and a task that is paid for must not be lost sight of for a day.
-        retry_after = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, LONGEST_RETRY_AFTER)
+        retry_after = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, MAX_RETRY_AFTER)
         if isinstance(error, RateLimitError):
             self._paused_until = max(self._paused_until, now + retry_after)
         self._poll_later(entry, polling, retry_after)

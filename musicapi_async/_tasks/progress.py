@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
-from musicapi_async._transport.reading import read_result
+from musicapi_async._transport.contents import read_result
 from musicapi_async.results import (
     Clip,
     DownloadFiles,

@@ -7,18 +7,17 @@ import attrs
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.progress import Status, TaskProgress, Until, parse_progress, ready_part
-from musicapi_async._transport.replies import (
+from musicapi_async._transport.decoding import (
     NOT_READY,
     REFUND_KEYS,
-    Reply,
     is_not_ready,
     is_refunded,
-    message_in,
     read_body,
     read_object,
     read_refund,
-    start_of,
 )
+from musicapi_async._transport.error_bodies import message_in
+from musicapi_async._transport.response import Response, start_of
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
@@ -124,7 +123,7 @@ class TaskRule(Generic[R_co]):
 _rules: Final[dict[type[TaskRequest[Any]], TaskRule[Any]]] = {}
 
 
-def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Reply) -> TaskState[R_co]:
+def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Response) -> TaskState[R_co]:
     """Read the response to a poll.
 
     Raises the typed error of a response that says nothing about the task: a bare 5xx, an unknown id, no JSON.

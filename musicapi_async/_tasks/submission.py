@@ -30,15 +30,15 @@ class Recorder:
         self.task_id: str | None = None
         """The task that was accepted although the caller was cancelled."""
 
-    async def leave(self) -> None:
+    async def before_send(self) -> None:
         """Note that the request is sent now."""
         self.sent_at = datetime.now(UTC)
 
-    async def stay(self) -> None:
+    async def not_accepted(self) -> None:
         """Note that the request was certainly not accepted."""
         self.sent_at = None
 
-    def accept(self, task_id: str) -> None:
+    def accepted(self, task_id: str) -> None:
         """Note the id of a task whose caller was cancelled while the request was in flight."""
         self.task_id = task_id
 

@@ -13,7 +13,7 @@ from musicapi_async._tasks.schedule import TaskUpdate
 from musicapi_async._tasks.state import TaskRule, TaskState, Until, ready_result
 from musicapi_async._tasks.unfinished import fresh
 from musicapi_async._transport.caller import Caller
-from musicapi_async._transport.replies import is_id
+from musicapi_async._transport.decoding import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError, UnattachedTaskError
 from musicapi_async.results import UploadedClip
 
@@ -51,7 +51,7 @@ class Task(Generic[R_co]):
         self._poller: Poller | None = poller
         self.uploaded = uploaded
         """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
-        caller.ledger.start(self.id)
+        caller.activity.record_tasks(self.id)
 
     @property
     def id(self) -> str:

@@ -1,1 +1,1 @@
-"""From a request to a reply or an error."""
+"""From a request to a response or an error."""

@@ -22,13 +22,12 @@ from yarl import URL
 
 from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.addresses import is_this_machine
-from musicapi_async._transport.raw_response import MAX_KEPT
-from musicapi_async._transport.replies import without_keys
-from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async._transport.response import MAX_KEPT, without_keys
+from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
-__all__ = ["RECEIVED", "USER_AGENT", "Connections", "Connector", "Route", "break_of"]
+__all__ = ["RECEIVED", "USER_AGENT", "Connections", "Connector", "ProxyRoute", "break_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
@@ -40,18 +39,18 @@ RECEIVED: Final[ContextVar[bytearray | None]] = ContextVar("RECEIVED", default=N
 """Takes the first bytes of connections that are made for the request at hand; None to keep none."""
 
 # From the special to the general: the first that fits is taken.
-FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], Fault], ...]] = (
-    ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), Fault.TLS),
-    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), Fault.PROXY),
+FAILURE_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
+    ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), FailureKind.TLS),
+    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), FailureKind.PROXY),
     # UnicodeError: a name that the system's resolver cannot even be asked for.
-    ((aiohttp.ClientConnectorDNSError, UnicodeError), Fault.DNS),
-    ((aiohttp.ConnectionTimeoutError,), Fault.CONNECT_TIMEOUT),
-    ((aiohttp.ClientConnectorError,), Fault.UNREACHABLE),
-    ((TimeoutError,), Fault.TIMEOUT),
+    ((aiohttp.ClientConnectorDNSError, UnicodeError), FailureKind.DNS),
+    ((aiohttp.ConnectionTimeoutError,), FailureKind.CONNECT_TIMEOUT),
+    ((aiohttp.ClientConnectorError,), FailureKind.UNREACHABLE),
+    ((TimeoutError,), FailureKind.TIMEOUT),
 )
 
 
-class Route(NamedTuple):
+class ProxyRoute(NamedTuple):
     """The proxy on the way to a host, if any, and its login, apart: what it is asked, or what goes with each request.
 
     A proxy reads requests to http:// hosts itself; to https:// hosts it is asked for a tunnel.
@@ -142,9 +141,9 @@ class Connections:
         self._settings = settings
         self._open: dict[str, aiohttp.ClientSession] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._routes: dict[tuple[str, str | None], Route] = {}
+        self._routes: dict[tuple[str, str | None], ProxyRoute] = {}
         self.arriving: set[aiohttp.StreamReader] = set()
-        """The replies that are being read."""
+        """The responses that are being read."""
         self.closed = False
 
     @property
@@ -176,7 +175,7 @@ class Connections:
             raise EventLoopError(message)
         self._loop = loop
 
-    def route(self, url: URL) -> Route:
+    def route(self, url: URL) -> ProxyRoute:
         """Return the way to an address: by the setting's proxy, or the environment's; never to this machine itself.
 
         Raises InvalidRequestError when the environment names something that cannot be one.
@@ -192,26 +191,26 @@ class Connections:
         while self._open:
             _, session = self._open.popitem()
             await session.close()
-        # Whoever reads a reply is not woken by that.
+        # Whoever reads a response is not woken by that.
         for content in self.arriving:
             content.set_exception(aiohttp.ClientConnectionError("the client was closed"))
 
 
 def break_of(
     error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[SecretBytes, ...] = ()
-) -> BrokenError:
+) -> TransportError:
     """Say what broke an exchange; ``was_sent`` tells for certain whether bytes left, None that it is not known.
 
     ``keys`` is what is not to be said: a line that cannot be read is quoted.
     """
-    fault = next((fault for kinds, fault in FAULTS if isinstance(error, kinds)), Fault.CUT)
-    if was_sent and fault.is_before_sending:
-        fault = Fault.CUT
-    if was_sent is False and not fault.is_before_sending:
-        fault = Fault.CONNECT_TIMEOUT if fault is Fault.TIMEOUT else Fault.UNREACHABLE
+    kind = next((kind for types, kind in FAILURE_KINDS if isinstance(error, types)), FailureKind.CUT)
+    if was_sent and kind.is_before_sending:
+        kind = FailureKind.CUT
+    if was_sent is False and not kind.is_before_sending:
+        kind = FailureKind.CONNECT_TIMEOUT if kind is FailureKind.TIMEOUT else FailureKind.UNREACHABLE
     reason = without_keys(_reason(error), keys)
     _take_frames(error)
-    return BrokenError(fault, f"could not connect to {host}: {reason}" if fault.is_before_sending else reason)
+    return TransportError(kind, f"could not connect to {host}: {reason}" if kind.is_before_sending else reason)
 
 
 def _take_frames(error: BaseException | None) -> None:
@@ -248,14 +247,14 @@ def _tls_reason(error: ssl.SSLError) -> str:
     return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
 
 
-def _route_to(url: URL, settings: Settings) -> Route:
+def _route_to(url: URL, settings: Settings) -> ProxyRoute:
     if url.host is None or is_this_machine(url.host):
-        return Route()
+        return ProxyRoute()
     found = settings.proxy
     if found is None and settings.trust_env and not proxy_bypass(url.host):
         found = Secret(getproxies().get(url.scheme) or getproxies().get("all") or "")
     if not found:
-        return Route()
+        return ProxyRoute()
     route = _route_by(found, is_tunnel=url.scheme == "https")
     if route is None:
         message = "the environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is no address such as http://host:3128"
@@ -263,7 +262,7 @@ def _route_to(url: URL, settings: Settings) -> Route:
     return route
 
 
-def _route_by(address: Secret, *, is_tunnel: bool) -> Route | None:
+def _route_by(address: Secret, *, is_tunnel: bool) -> ProxyRoute | None:
     """Return the way by a proxy; None when this is no address of one.
 
     It raises nothing, since its local variables hold the password.
@@ -277,7 +276,7 @@ def _route_by(address: Secret, *, is_tunnel: bool) -> Route | None:
         return None
     bare = proxy.with_user(None)
     if proxy.user is None:
-        return Route(bare)
+        return ProxyRoute(bare)
     login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
     headers: CIMultiDict[str] = CIMultiDict({"Proxy-Authorization": HeaderText(f"Basic {login}")})
-    return Route(bare, asked_with=headers) if is_tunnel else Route(bare, sent_along=headers)
+    return ProxyRoute(bare, asked_with=headers) if is_tunnel else ProxyRoute(bare, sent_along=headers)

@@ -1,4 +1,4 @@
-"""Going on with a file that broke off: what to ask for, and what an answer is worth; pure (RFC 9110, 13.1.5 and 14)."""
+"""Resuming a download: the range to request, and what a response holds of it (RFC 9110, 13.1.5 and 14). No I/O."""
 
 import enum
 import re

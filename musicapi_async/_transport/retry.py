@@ -1,4 +1,7 @@
-"""What may be repeated, when, how often: pure (contract, decisions 10 and 12; docs/reference.md has the table)."""
+"""Retry policy: which failures are retried, after which delay, and how many of them. No I/O.
+
+docs/reference.md shows the table.
+"""
 
 import enum
 import random
@@ -6,53 +9,56 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from musicapi_async import errors
-from musicapi_async._transport.replies import Reply, is_refunded, own_words
+from musicapi_async._transport.decoding import is_refunded
+from musicapi_async._transport.refusals import own_words
+from musicapi_async._transport.response import Response
 
 __all__ = [
+    "MAX_RETRY_AFTER",
     "RULES",
-    "BrokenError",
-    "Budget",
-    "Fault",
-    "Kind",
-    "Rule",
-    "Verdict",
-    "fault_of",
+    "FailureKind",
+    "RequestClass",
+    "RetryBudget",
+    "RetryDecision",
+    "RetryRule",
+    "TransportError",
+    "backoff_delay",
+    "decide",
+    "failure_kind",
     "is_progress",
-    "judge",
-    "wait_before",
 ]
 
 BUSY_WORDS: Final = ("busy", "concurrent")
 REFUSED: Final = frozenset({301, 307, 308, 400, 401, 402, 403, 404, 407, 410, 422, 429})
-"""What certainly was not accepted (real-world, 9): 407 is a proxy's, and who lives elsewhere has done nothing."""
-LATE: Final = frozenset({403, 404})
-"""What a file's host says of a file that it does not have yet."""
-FIRST_WAIT: Final = 0.5
-LONGEST_WAIT: Final = 8.0
-DOUBLINGS: Final = 10
-PROGRESS: Final = 64 * 1024
-LONGEST_RETRY_AFTER: Final = 120.0
-"""A longer Retry-After is handed to the caller as an error, rather than slept for less or longer."""
+"""Statuses of requests that were certainly not accepted: 407 is a proxy's, and a redirect has done nothing."""
+NOT_THERE_YET: Final = frozenset({403, 404})
+"""Statuses that a file's host returns for a file that it does not have yet."""
+FIRST_DELAY: Final = 0.5
+MAX_DELAY: Final = 8.0
+MAX_DOUBLINGS: Final = 10
+MIN_PROGRESS: Final = 64 * 1024
+MAX_RETRY_AFTER: Final = 120.0
+"""Seconds; a longer Retry-After is raised as the error it came with, rather than waited for in part."""
 
 
-class Kind(enum.Enum):
-    """What is asked for, which decides what a repetition would cost."""
+class RequestClass(enum.Enum):
+    """What a request does, which decides what a retry may cost. The values are for the documentation."""
 
-    PAID = "paid request"
-    LOOK = "free look"
-    FILE = "file"
+    SUBMISSION = "paid request"
+    READ = "free request"
+    DOWNLOAD = "file"
 
 
-class Verdict(enum.Enum):
-    """What to do with a failure."""
+class RetryDecision(enum.Enum):
+    """What follows from a failure."""
 
-    REPEAT = "repeat"
+    RETRY = "retry"
     GIVE_UP = "give up"
     UNCERTAIN = "uncertain"
 
 
-class Fault(enum.Enum):
-    """What went wrong, in words for the table in the docs."""
+class FailureKind(enum.Enum):
+    """The failures that the policy distinguishes. The values are for the documentation."""
 
     UNREACHABLE = "connection refused, or no way to the host"
     DNS = "the host's name is not known"
@@ -63,125 +69,139 @@ class Fault(enum.Enum):
     TIMEOUT = "written, then no whole answer in time"
     RATE_LIMITED = "429"
     BUSY = "503 that says busy or concurrent"
-    TROUBLE = "any other 5xx"
+    SERVER_ERROR = "any other 5xx"
     DOUBTFUL = "any other 4xx (408, 409, 499, ...): perhaps a gateway that gave up waiting"
     ODD = "302, 303, 304, 101: an answer that does not say what was done"
     UNREADABLE = "2xx that cannot be read, or names no task"
-    LATE = "403 or 404 (of a file: perhaps not there yet)"
+    NOT_THERE_YET = "403 or 404 (of a file: perhaps not there yet)"
     REFUSAL = "400, 401, 402, 403, 404, 407, 410, 422, a redirect, or a refusal in the body of a 2xx"
 
     @property
     def is_before_sending(self) -> bool:
-        """True when no byte of the request can have left."""
+        """True when no byte of the request can have been sent."""
         return self in BEFORE_SENDING
 
 
-BEFORE_SENDING: Final = frozenset({Fault.UNREACHABLE, Fault.DNS, Fault.PROXY, Fault.CONNECT_TIMEOUT, Fault.TLS})
+BEFORE_SENDING: Final = frozenset(
+    {
+        FailureKind.UNREACHABLE,
+        FailureKind.DNS,
+        FailureKind.PROXY,
+        FailureKind.CONNECT_TIMEOUT,
+        FailureKind.TLS,
+    }
+)
 
 
-class Rule(NamedTuple):
-    """The verdicts on one fault, by what was asked for."""
+class RetryRule(NamedTuple):
+    """The decisions on one kind of failure, by the class of the request."""
 
-    paid: Verdict
-    look: Verdict
-    file: Verdict
+    submission: RetryDecision
+    read: RetryDecision
+    download: RetryDecision
 
 
-_again, _end, _unsure = Verdict.REPEAT, Verdict.GIVE_UP, Verdict.UNCERTAIN
+_retry, _give_up, _uncertain = RetryDecision.RETRY, RetryDecision.GIVE_UP, RetryDecision.UNCERTAIN
 
-RULES: Final[Mapping[Fault, Rule]] = {
-    Fault.UNREACHABLE: Rule(_again, _again, _again),
-    Fault.DNS: Rule(_again, _again, _again),
-    Fault.PROXY: Rule(_again, _again, _again),
-    Fault.CONNECT_TIMEOUT: Rule(_again, _again, _again),
-    Fault.TLS: Rule(_end, _end, _end),
-    Fault.CUT: Rule(_unsure, _again, _again),
-    Fault.TIMEOUT: Rule(_unsure, _again, _again),
-    Fault.RATE_LIMITED: Rule(_again, _again, _again),
-    Fault.BUSY: Rule(_again, _again, _again),
-    Fault.TROUBLE: Rule(_unsure, _again, _again),
-    Fault.DOUBTFUL: Rule(_unsure, _again, _again),
-    Fault.ODD: Rule(_unsure, _end, _end),
-    Fault.UNREADABLE: Rule(_unsure, _end, _end),
-    Fault.LATE: Rule(_end, _end, _again),
-    Fault.REFUSAL: Rule(_end, _end, _end),
+RULES: Final[Mapping[FailureKind, RetryRule]] = {
+    FailureKind.UNREACHABLE: RetryRule(_retry, _retry, _retry),
+    FailureKind.DNS: RetryRule(_retry, _retry, _retry),
+    FailureKind.PROXY: RetryRule(_retry, _retry, _retry),
+    FailureKind.CONNECT_TIMEOUT: RetryRule(_retry, _retry, _retry),
+    FailureKind.TLS: RetryRule(_give_up, _give_up, _give_up),
+    FailureKind.CUT: RetryRule(_uncertain, _retry, _retry),
+    FailureKind.TIMEOUT: RetryRule(_uncertain, _retry, _retry),
+    FailureKind.RATE_LIMITED: RetryRule(_retry, _retry, _retry),
+    FailureKind.BUSY: RetryRule(_retry, _retry, _retry),
+    FailureKind.SERVER_ERROR: RetryRule(_uncertain, _retry, _retry),
+    FailureKind.DOUBTFUL: RetryRule(_uncertain, _retry, _retry),
+    FailureKind.ODD: RetryRule(_uncertain, _give_up, _give_up),
+    FailureKind.UNREADABLE: RetryRule(_uncertain, _give_up, _give_up),
+    FailureKind.NOT_THERE_YET: RetryRule(_give_up, _give_up, _retry),
+    FailureKind.REFUSAL: RetryRule(_give_up, _give_up, _give_up),
 }
 
 
-class BrokenError(Exception):
-    """No whole reply came; it never leaves the transport: the caller turns it into a public error."""
+class TransportError(Exception):
+    """No whole response was received; it never leaves the transport, where it becomes a public error."""
 
-    def __init__(self, fault: Fault, reason: str) -> None:
-        super().__init__(fault, reason)
-        self.fault = fault
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        super().__init__(kind, reason)
+        self.kind = kind
         self.reason = reason
-        self.reply: Reply | None = None
-        """What has come of the reply; None when nothing has."""
+        self.response: Response | None = None
+        """The part of the response that was received; None when nothing was."""
 
 
-def judge(kind: Kind, failure: Exception) -> Verdict:
-    """Decide what a failure means for a request of this kind."""
-    rule = RULES[fault_of(failure)]
+def decide(request_class: RequestClass, failure: Exception) -> RetryDecision:
+    """Decide what follows from a failure of a request of this class."""
+    rule = RULES[failure_kind(failure)]
     names_something = isinstance(failure, errors.MusicAPIError) and bool(failure.task_ids or failure.result_ids)
-    if kind is Kind.PAID and rule.paid is Verdict.REPEAT and names_something:
-        return Verdict.UNCERTAIN  # whatever was refused, something was started
-    return {Kind.PAID: rule.paid, Kind.LOOK: rule.look, Kind.FILE: rule.file}[kind]
+    if request_class is RequestClass.SUBMISSION and rule.submission is RetryDecision.RETRY and names_something:
+        return RetryDecision.UNCERTAIN  # whatever was refused, something was started
+    decisions = {
+        RequestClass.SUBMISSION: rule.submission,
+        RequestClass.READ: rule.read,
+        RequestClass.DOWNLOAD: rule.download,
+    }
+    return decisions[request_class]
 
 
-def fault_of(failure: Exception) -> Fault:
-    """Return the row of the table that a failure belongs to."""
-    if isinstance(failure, BrokenError):
-        return failure.fault
+def failure_kind(failure: Exception) -> FailureKind:
+    """Return the table's row for a failure."""
+    if isinstance(failure, TransportError):
+        return failure.kind
     if isinstance(failure, errors.UnreadableReplyError):
-        return Fault.UNREADABLE
-    return _fault_by_status(failure) if isinstance(failure, errors.APIStatusError) else Fault.REFUSAL
+        return FailureKind.UNREADABLE
+    return _kind_by_status(failure) if isinstance(failure, errors.APIStatusError) else FailureKind.REFUSAL
 
 
-def _fault_by_status(refusal: errors.APIStatusError) -> Fault:
+def _kind_by_status(refusal: errors.APIStatusError) -> FailureKind:
     if isinstance(refusal, errors.RateLimitError):
-        return Fault.RATE_LIMITED
+        return FailureKind.RATE_LIMITED
     if isinstance(refusal, errors.ServerError):
         is_busy = refusal.status == 503 and any(word in own_words(refusal.message) for word in BUSY_WORDS)  # noqa: PLR2004
-        return Fault.BUSY if is_busy else Fault.TROUBLE
-    if refusal.status in LATE:
-        return Fault.LATE
+        return FailureKind.BUSY if is_busy else FailureKind.SERVER_ERROR
+    if refusal.status in NOT_THERE_YET:
+        return FailureKind.NOT_THERE_YET
     # A 2xx is here for what its body says.
     if refusal.status in REFUSED or 200 <= refusal.status < 300 or is_refunded(refusal.body):  # noqa: PLR2004
-        return Fault.REFUSAL
-    return Fault.DOUBTFUL if refusal.status >= 400 else Fault.ODD  # noqa: PLR2004
+        return FailureKind.REFUSAL
+    return FailureKind.DOUBTFUL if refusal.status >= 400 else FailureKind.ODD  # noqa: PLR2004
 
 
-def wait_before(attempt: int, failure: Exception, spread: random.Random) -> float | None:
+def backoff_delay(attempt: int, failure: Exception, spread: random.Random) -> float | None:
     """Return the seconds before the attempt after this one (counted from 1), or None when that is too long.
 
-    A Retry-After is honoured in full; otherwise exponential with full jitter.
+    A Retry-After is waited for in full; otherwise the delay is exponential, with full jitter.
     """
-    asked = failure.retry_after if isinstance(failure, errors.APIStatusError) else None
-    if asked is not None and asked > LONGEST_RETRY_AFTER:
+    retry_after = failure.retry_after if isinstance(failure, errors.APIStatusError) else None
+    if retry_after is not None and retry_after > MAX_RETRY_AFTER:
         return None
-    return max(asked or 0.0, spread.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, DOUBLINGS))))
+    longest = min(MAX_DELAY, FIRST_DELAY * 2 ** min(attempt, MAX_DOUBLINGS))
+    return max(retry_after or 0.0, spread.uniform(0, longest))
 
 
 def is_progress(further: int) -> bool:
-    """Tell whether a try at a file that broke off brought it so many bytes further that it did not fail.
+    """Return True when a download that broke off had received so many more bytes that the attempt was no failure.
 
-    The tries are counted from it as from a first one, and the next costs nothing of the budget: a line that breaks
-    now and then gets a long file over, as long as the total time allows. Less than this is no progress, or a host
-    that gives a byte each time would be asked hundreds of times.
+    Attempts are then counted from it as from a first one, and the next costs nothing of the budget: an unreliable
+    connection completes a long file, as long as the total time allows. Less than this is no progress: a host that sends
+    a byte each time would be asked hundreds of times.
     """
-    return further >= PROGRESS
+    return further >= MIN_PROGRESS
 
 
-class Budget:
-    """How many repetitions a client can afford: a service that is down gets little more than what it is asked once.
+class RetryBudget:
+    """The retries a client can afford: a service that is down receives little more than one request for each call.
 
-    Each repetition costs one; each request that succeeds earns a tenth. What a living service refuses for now (429,
-    busy) costs nothing: those are paced. Nor does going on with a file after a try that brought it further.
+    Each retry costs one; each request that succeeds earns a tenth. A retry after a temporary refusal (429, busy) costs
+    nothing, since submissions are rate limited then; nor does resuming a download that made progress.
     """
 
     FULL: Final = 50.0
     EARNED: Final = 0.1
-    FREE_OF_CHARGE: Final = frozenset({Fault.RATE_LIMITED, Fault.BUSY})
+    FREE_OF_CHARGE: Final = frozenset({FailureKind.RATE_LIMITED, FailureKind.BUSY})
 
     def __init__(self) -> None:
         self._left = self.FULL
@@ -191,8 +211,8 @@ class Budget:
         self._left = min(self.FULL, self._left + self.EARNED)
 
     def spend(self, failure: Exception) -> bool:
-        """Pay for a repetition; False when there is nothing left to pay with."""
-        if fault_of(failure) in self.FREE_OF_CHARGE:
+        """Pay for a retry; False when there is nothing left to pay with."""
+        if failure_kind(failure) in self.FREE_OF_CHARGE:
             return True
         if self._left < 1:
             return False

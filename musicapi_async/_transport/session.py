@@ -1,7 +1,7 @@
-"""One exchange with the API: the slots, the sockets, the limits.
+"""One request to the API and its response, within the limits of the client.
 
-Two ways out, each with connections of its own: looks over kept-alive ones; paid requests over a fresh one each, so that
-a connection the server closed while idle can never leave a payment in doubt, and nothing is ever sent twice.
+Reads are sent over kept-alive connections, submissions over a fresh one each: so a connection that the server closed
+while idle can never leave a payment in doubt, and nothing is ever sent twice.
 """
 
 import asyncio
@@ -16,52 +16,53 @@ import attrs
 from yarl import URL
 
 from musicapi_async._settings import SecretBytes, Settings
-from musicapi_async._transport.connections import RECEIVED, Connections, Connector, Route, break_of
-from musicapi_async._transport.limits import Limits
-from musicapi_async._transport.pacing import Pacer
-from musicapi_async._transport.raw_response import read_raw_response
-from musicapi_async._transport.replies import KEY_SHOWN, Reply, unreadable, without_keys
-from musicapi_async._transport.retry import Budget
+from musicapi_async._transport.connections import RECEIVED, Connections, Connector, ProxyRoute, break_of
+from musicapi_async._transport.decoding import unreadable
+from musicapi_async._transport.rate_limit import SubmissionRateLimiter
+from musicapi_async._transport.response import KEY_SHOWN, Response, read_raw_response, without_keys
+from musicapi_async._transport.retry import RetryBudget
 from musicapi_async._transport.shielding import ShieldedTask, cancel_task, outlast
+from musicapi_async._transport.time_limits import TimeoutScheduler
 
-__all__ = ["Guard", "Sent", "Session", "Terms", "Way", "logger"]
+__all__ = ["HttpRequest", "RequestLimits", "Session", "SubmissionHook", "SubmissionState", "logger"]
 
 logger: Final = logging.getLogger("musicapi")
 
-# Above the gap between two looks, so that a lone waiter keeps its connection.
+# Above the interval between two polls, so that a single waiting task keeps its connection.
 KEEP_ALIVE: Final = 90.0
-# The limits are ours (limits.py): the HTTP library's would fire before what arrived meanwhile is read.
+# The limits are ours (time_limits.py): the HTTP library's would fire before what arrived meanwhile is read.
 WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 
 
-class Guard(Protocol):
-    """Who must know of a paid request before its first byte leaves; an error of either ends it, unsent."""
+class SubmissionHook(Protocol):
+    """Hook called around a submission. If one of the coroutines raises, the request is not sent."""
 
-    async def leave(self) -> None:
-        """Its turn has come."""
+    async def before_send(self) -> None:
+        """Record that the request is about to be sent, before its first byte is written."""
         ...
 
-    async def stay(self) -> None:
-        """It was certainly not accepted, and waits to be sent again."""
+    async def not_accepted(self) -> None:
+        """Record that the request was certainly not accepted, and may be sent again."""
         ...
 
-    def accept(self, task_id: str) -> None:
-        """Note the id of what was accepted although its caller was cancelled, before the cancellation is raised."""
+    def accepted(self, task_id: str) -> None:
+        """Record the task of a request whose caller was cancelled, before the cancellation is raised."""
         ...
 
 
-class Way:
-    """How far a paid request came."""
+class SubmissionState:
+    """Progress of one submission: queued, dispatched, or written to the socket (``sent_at``)."""
 
-    __slots__ = ("cancellation", "guard", "sent_at", "turn", "waited")
+    __slots__ = ("cancellation", "hook", "sent_at", "turn", "waited")
 
-    def __init__(self, guard: Guard | None = None) -> None:
-        self.guard = guard
+    def __init__(self, hook: SubmissionHook | None = None) -> None:
+        self.hook = hook
         self.turn = 0.0
-        """When its turn came, by the event loop's clock, and how long it was waited for."""
+        """When it was dispatched, by the event loop's clock."""
         self.waited = 0.0
+        """The seconds it was queued."""
         self.sent_at: datetime | None = None
-        """Just before the first byte left: aiohttp tells it."""
+        """Just before the first byte was written, as aiohttp's tracing reports it."""
         self.cancellation: asyncio.CancelledError | None = None
         """Of the caller, while the request was in flight: to be raised when its response is read."""
 
@@ -70,39 +71,39 @@ async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: obj
     context.trace_request_ctx.sent_at = datetime.now(UTC)
 
 
-class Sent(NamedTuple):
-    """What goes out besides the address."""
+class HttpRequest(NamedTuple):
+    """What is sent besides the address."""
 
     headers: Mapping[str, str]
     body: bytes | None
     keys: tuple[SecretBytes, ...] = ()
-    """What no reply may repeat, as it may be written in one."""
+    """What no response may repeat, as it may be written in one."""
 
 
 @attrs.frozen
-class Terms:
-    """The bounds of one exchange, and the way it takes."""
+class RequestLimits:
+    """The limits of one request, and its route."""
 
     total: float
     connecting: float
     silence: float
     """Seconds between two bytes at most; these three are in seconds."""
     reply_size: int
-    route: Route
+    route: ProxyRoute
 
 
 class Session:
-    """The way to the API of a client and all its views: what they share of it is bounded here."""
+    """Sends the requests of a client and all its views, within the limits that they share."""
 
     def __init__(self, settings: Settings, connections: Connections) -> None:
         self._connections = connections
         self._slots = asyncio.Semaphore(settings.max_requests)
-        # Never all of them: looks must go on while many paid requests are under way.
+        # Never all of them: polls must continue while many paid requests are in flight.
         self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - max(1, settings.max_requests // 4)))
-        self.pacer = Pacer(settings.create_rate)
-        self.budget = Budget()
-        self._limits = Limits()
-        self.in_the_air: dict[asyncio.Task[Any], asyncio.Task[Reply]] = {}
+        self.rate_limiter = SubmissionRateLimiter(settings.create_rate)
+        self.budget = RetryBudget()
+        self._limits = TimeoutScheduler()
+        self.in_flight: dict[asyncio.Task[Any], asyncio.Task[Response]] = {}
         """The callers whose paid request is in flight, and the tasks of their exchanges."""
 
     @property
@@ -111,78 +112,86 @@ class Session:
         return self._connections.closed
 
     def close(self) -> None:
-        """Leave nothing behind in the event loop."""
+        """Take the timer out of the event loop."""
         self._limits.close()
 
-    def terms(self, settings: Settings, seconds: float) -> Terms:
-        """Return the terms under these settings, with at least these seconds for the answer."""
+    def limits(self, settings: Settings, seconds: float) -> RequestLimits:
+        """Return the limits under these settings, with at least these seconds for the answer."""
         total, silence = max(settings.timeout, seconds), max(settings.read_timeout, seconds)
         route = self._connections.route(URL(settings.base_url))
-        return Terms(total, settings.connect_timeout, silence, settings.max_reply_size, route)
+        return RequestLimits(total, settings.connect_timeout, silence, settings.max_reply_size, route)
 
     def abandon(self, caller: asyncio.Task[Any]) -> None:
         """End a caller's paid request without its response, if it is in flight: it is uncertain then."""
-        exchange = self.in_the_air.get(caller)
+        exchange = self.in_flight.get(caller)
         if exchange is not None:
             cancel_task(exchange)
 
     async def send(
-        self, attempted: str, method: str, url: URL, sent: Sent, terms: Terms, way: Way | None = None
-    ) -> Reply:
-        """Send one request and read its whole reply; one with a ``way`` is paid for, and notes there how far it came.
+        self,
+        attempted: str,
+        method: str,
+        url: URL,
+        sent: HttpRequest,
+        limits: RequestLimits,
+        state: SubmissionState | None = None,
+    ) -> Response:
+        """Send one request and read its whole response; one with a ``state`` is paid for, and keeps its progress there.
 
-        A caller that is cancelled while its paid request is in flight gets the reply all the same, and has to raise the
-        cancellation, which the way holds, itself. Cancelled before the first byte was written, nothing is sent.
+        A caller that is cancelled while its paid request is in flight gets the response all the same, and has to raise
+        the cancellation, which the state holds, itself. Cancelled before the first byte was written, nothing is sent.
 
-        Raises BrokenError when no whole reply came.
+        Raises TransportError when no whole response came.
         """
         # Another event loop is told from here on: it has to wait for nothing of ours.
         self._connections.check()
-        if way is None:
+        if state is None:
             async with self._slots:
                 # Not before there is a slot: the client may be closed meanwhile.
                 http = self._connections.session("looks", self._open_for_polls)
-                return await self._exchange(http, attempted, method, url, sent, terms, None)
+                return await self._exchange(http, attempted, method, url, sent, limits, None)
         async with self._paid_slots:
-            await self._take_turn(way)
+            await self._take_turn(state)
             caller = asyncio.current_task()
             assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
             try:
-                if way.guard is not None:
-                    await way.guard.leave()
+                if state.hook is not None:
+                    await state.hook.before_send()
                 http = self._connections.session("paid", self._open_for_paid)
-                sending = self._exchange(http, attempted, method, url, sent, terms, way)
-                return await self._see_answered(caller, sending, way)
+                sending = self._exchange(http, attempted, method, url, sent, limits, state)
+                return await self._see_answered(caller, sending, state)
             finally:
                 self._slots.release()
 
-    async def _see_answered(self, caller: asyncio.Task[Any], sending: Coroutine[Any, Any, Reply], way: Way) -> Reply:
+    async def _see_answered(
+        self, caller: asyncio.Task[Any], sending: Coroutine[Any, Any, Response], state: SubmissionState
+    ) -> Response:
         """Run a paid exchange in a task of its own, which bounds it: the response names what was paid for."""
-        exchange: ShieldedTask[Reply] = ShieldedTask(sending, loop=asyncio.get_running_loop())
+        exchange: ShieldedTask[Response] = ShieldedTask(sending, loop=asyncio.get_running_loop())
 
         def stop() -> None:
-            if way.sent_at is None:
+            if state.sent_at is None:
                 cancel_task(exchange)
 
-        self.in_the_air[caller] = exchange
+        self.in_flight[caller] = exchange
         try:
-            way.cancellation = await outlast(exchange, on_cancel=stop)
+            state.cancellation = await outlast(exchange, on_cancel=stop)
         finally:
-            del self.in_the_air[caller]
-        if way.cancellation is not None and exchange.cancelled():
-            raise way.cancellation
+            del self.in_flight[caller]
+        if state.cancellation is not None and exchange.cancelled():
+            raise state.cancellation
         return exchange.result()
 
-    async def _take_turn(self, way: Way) -> None:
+    async def _take_turn(self, state: SubmissionState) -> None:
         """Wait for a turn, and then for a slot; a 429 that comes meanwhile makes the turn void."""
         began = asyncio.get_running_loop().time()
         while True:
-            way.turn = await self.pacer.turn()
+            state.turn = await self.rate_limiter.turn()
             await self._slots.acquire()
-            if self.pacer.is_valid(way.turn):
+            if self.rate_limiter.is_valid(state.turn):
                 break
             self._slots.release()
-        way.waited = asyncio.get_running_loop().time() - began
+        state.waited = asyncio.get_running_loop().time() - began
 
     async def _exchange(
         self,
@@ -190,16 +199,16 @@ class Session:
         attempted: str,
         method: str,
         url: URL,
-        sent: Sent,
-        terms: Terms,
-        way: Way | None,
-    ) -> Reply:
-        route = terms.route
+        sent: HttpRequest,
+        limits: RequestLimits,
+        state: SubmissionState | None,
+    ) -> Response:
+        route = limits.route
         received: list[bytes] = []
         head: aiohttp.ClientResponse | None = None
-        limit = self._limits.within(terms.total, terms.connecting, terms.silence)
-        hear = None if terms.silence >= terms.total else limit.heard
-        if way is not None:
+        limit = self._limits.within(limits.total, limits.connecting, limits.silence)
+        hear = None if limits.silence >= limits.total else limit.heard
+        if state is not None:
             # In the context of this exchange's own task: its connection is made, and used, by nothing else.
             RECEIVED.set(bytearray())
         try:
@@ -213,26 +222,26 @@ class Session:
                     allow_redirects=False,
                     proxy=route.proxy,
                     proxy_headers=route.asked_with,
-                    trace_request_ctx=way,
+                    trace_request_ctx=state,
                 ) as head:
-                    if (announced := head.content_length or 0) > terms.reply_size:
+                    if (announced := head.content_length or 0) > limits.reply_size:
                         # What has come with the header may name what was paid for; the rest is not waited for.
                         received.append(head.content.read_nowait())
-                        reply = _reply_of(head, received, sent.keys)
-                        raise unreadable(attempted, reply, _too_large(terms, f": {announced} are announced"))
+                        response = _response_of(head, received, sent.keys)
+                        raise unreadable(attempted, response, _too_large(limits, f": {announced} are announced"))
                     if hear is not None:
                         hear()
-                    is_whole = await self._read_within(head.content, terms.reply_size, received, hear)
-                    reply = _reply_of(head, received, sent.keys)
+                    is_whole = await self._read_within(head.content, limits.reply_size, received, hear)
+                    response = _response_of(head, received, sent.keys)
                     if not is_whole:
-                        raise unreadable(attempted, reply, _too_large(terms))
-                    return reply
+                        raise unreadable(attempted, response, _too_large(limits))
+                    return response
         # RuntimeError: the client was closed in this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
-            was_sent = (False if limit.is_connecting else None) if way is None else way.sent_at is not None
+            was_sent = (False if limit.is_connecting else None) if state is None else state.sent_at is not None
             broken = break_of(error, url.host, was_sent=was_sent, keys=sent.keys)
             # What has come of an answer may name what was paid for.
-            broken.reply = _broken_response(head, received, RECEIVED.get() if was_sent else None, sent.keys)
+            broken.response = _broken_response(head, received, RECEIVED.get() if was_sent else None, sent.keys)
             # A line that cannot be read is quoted, and may repeat the key: then the original is not shown.
             cause = error if without_keys(str(error), sent.keys) == str(error) else None
         raise broken from cause
@@ -273,8 +282,8 @@ class Session:
         )
 
 
-def _too_large(terms: Terms, how_large: str = "") -> str:
-    return f"the response is larger than {terms.reply_size} bytes (max_reply_size){how_large}"
+def _too_large(limits: RequestLimits, how_large: str = "") -> str:
+    return f"the response is larger than {limits.reply_size} bytes (max_reply_size){how_large}"
 
 
 def _broken_response(
@@ -282,16 +291,16 @@ def _broken_response(
     parts: list[bytes],
     received: bytearray | None,
     keys: tuple[SecretBytes, ...],
-) -> Reply | None:
+) -> Response | None:
     """Return what came of a response that broke off, or that the HTTP library could not read; None for nothing."""
     unread = read_raw_response(bytes(received)) if received and not parts else None
     if unread is not None:
         return unread._replace(content=_without_keys(unread.content, keys), keys=keys)
-    return None if head is None else _reply_of(head, parts, keys)
+    return None if head is None else _response_of(head, parts, keys)
 
 
-def _reply_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Reply:
-    return Reply(head.status, head.headers, _without_keys(b"".join(parts), keys), keys)
+def _response_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Response:
+    return Response(head.status, head.headers, _without_keys(b"".join(parts), keys), keys)
 
 
 def _without_keys(content: bytes, keys: tuple[SecretBytes, ...]) -> bytes:

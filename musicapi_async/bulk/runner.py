@@ -5,6 +5,7 @@ import logging
 from typing import Final, Self
 
 from musicapi_async._client import MusicAPI
+from musicapi_async._engine import engine_of
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
@@ -105,7 +106,7 @@ class Runner:
         self._journal.runs.add(self)
         self._has_begun = True
         try:
-            self._client._relearn(await self._journal.recall(LEARNT))
+            engine_of(self._client).restore_state(await self._journal.recall(LEARNT))
             await self._budget.open()
         except BaseException as error:
             self._journal.runs.discard(self)
@@ -115,16 +116,16 @@ class Runner:
         for _ in range(self._in_flight):
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.append(worker)
-            self._client._end_with_it(worker)
+            engine_of(self._client).end_on_close(worker)
 
     async def _finish(self) -> None:
         """Store the estimates of task durations for the next run."""
         if self in self._journal.runs:
             self._journal.runs.discard(self)
-            await self._journal.remember(LEARNT, self._client._learnt())
+            await self._journal.remember(LEARNT, engine_of(self._client).export_state())
 
     async def _end(self, worker: asyncio.Task[None]) -> None:
-        await self._client._answered(worker)
+        await engine_of(self._client).wait_for_response(worker)
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from musicapi_async._client import MusicAPI
+from musicapi_async._engine import engine_of
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
@@ -141,7 +142,7 @@ class NotAcceptedError(Exception):
 class SubmissionRecorder:
     """Records the progress of one submission, before and after its first byte may have been sent.
 
-    The client calls ``leave``, ``stay`` and ``accept``. A transition is completed although its caller is cancelled.
+    It is the hook of the client. A transition is completed although its caller is cancelled.
     """
 
     def __init__(self, journal: Journal, record: Record, charge: float) -> None:
@@ -150,16 +151,16 @@ class SubmissionRecorder:
         self._journal = journal
         self._task_id: str | None = None
 
-    async def leave(self) -> None:
+    async def before_send(self) -> None:
         """Record that the request may be sent from now on."""
         await complete(self._transition("sending", Changes(charge=self._charge)))
 
-    async def stay(self) -> None:
+    async def not_accepted(self) -> None:
         """Record that the request was not sent, and waits."""
         if self.record.state != "planned":
             await complete(self._transition("planned"))
 
-    def accept(self, task_id: str) -> None:
+    def accepted(self, task_id: str) -> None:
         """Note the id of a task that was accepted although the worker was cancelled."""
         self._task_id = task_id
 
@@ -260,7 +261,7 @@ class Submitter:
         record = recorder.record
         try:
             async with self._budget.paying(record, charge):
-                return await self._client._submit(request_of(record), recorder)
+                return await engine_of(self._client).submit(request_of(record), recorder)
         except ConnectionFailedError:
             raise
         except MusicAPIError as error:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 
 from musicapi_async import MusicAPI, Songs, Task, TaskRequest, operations
+from musicapi_async._engine import engine_of
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import wait_shielded
@@ -99,9 +100,9 @@ async def _stop(client: MusicAPI, sending: asyncio.Task[Task[Songs]], screen: Sc
     # Cancelled: stopped a second time, to leave at once.
     with suppress(TimeoutError, asyncio.CancelledError):
         async with asyncio.timeout(RESPONSE_GRACE):
-            await client._answered(sending)  # noqa: SLF001 - it is for those that may be interrupted, as the facade
+            await engine_of(client).wait_for_response(sending)
     showing.cancel()
-    client._abandon(sending)  # noqa: SLF001 - the same
+    engine_of(client).abandon(sending)
     sending.cancel()
     await wait_shielded(asyncio.wait({sending}))
 

@@ -15,8 +15,8 @@ from anyio.to_thread import run_sync
 from musicapi_async._arguments import clip_advice, path_argument, wrong_argument
 from musicapi_async._settings import Settings
 from musicapi_async._transport.caller import logger
-from musicapi_async._transport.files import FileReply, Files
-from musicapi_async._transport.retry import BrokenError, Fault
+from musicapi_async._transport.downloads import Downloads, FileResponse
+from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
 from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_text, is_usual_suffix, kind_of
@@ -37,7 +37,7 @@ SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 
 
 async def save(
-    files: Files,
+    files: Downloads,
     settings: Settings,
     source: Clip | DownloadFile | str,
     path: str | os.PathLike[str],
@@ -147,19 +147,19 @@ class _PartialFile:
 
 
 async def _fetch(
-    files: Files, settings: Settings, url: str, partial: _PartialFile, on_progress: Progress | None
+    files: Downloads, settings: Settings, url: str, partial: _PartialFile, on_progress: Progress | None
 ) -> None:
     """Copy the body to the file, in several goes when it breaks off."""
     try:
         await files.fetch(settings, url, lambda reply: _copy(reply, partial, on_progress))
-    except BrokenError as error:
-        came = f"; {partial.size} bytes had come" if error.fault in {Fault.CUT, Fault.TIMEOUT} else ""
+    except TransportError as error:
+        came = f"; {partial.size} bytes had come" if error.kind in {FailureKind.CUT, FailureKind.TIMEOUT} else ""
         raise partial.error(error.reason + came) from error
     except (APIStatusError, InvalidRequestError) as error:
         raise partial.error(f"its host answered {error.status}", error.status) from error
 
 
-async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress | None) -> None:
+async def _copy(reply: FileResponse, partial: _PartialFile, on_progress: Progress | None) -> None:
     addresses = (partial.url, reply.address)
     partial.is_audio |= reply.media_type.startswith("audio/") or any(map(_is_audio_path, addresses))
     if partial.size != reply.start:
@@ -174,7 +174,7 @@ async def _copy(reply: FileReply, partial: _PartialFile, on_progress: Progress |
                 batch.clear()
                 if on_progress is not None:
                     on_progress(partial.size, reply.size)
-    except BrokenError:
+    except TransportError:
         # The next try may go on behind it.
         await partial.do(partial.write, bytes(batch))
         raise

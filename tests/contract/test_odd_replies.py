@@ -12,8 +12,9 @@ from recordings import OPERATIONS, Case, recorded, responses_with
 
 from musicapi_async import TaskRequest, TaskState, errors
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.reading import read_result, read_uploaded
-from musicapi_async._transport.replies import Reply, read_object, read_task_id
+from musicapi_async._transport.contents import read_result, read_uploaded
+from musicapi_async._transport.decoding import read_object, read_task_id
+from musicapi_async._transport.response import Response
 
 ODD: list[object] = [
     None,
@@ -49,8 +50,8 @@ def spoiled(value: object, spread: random.Random, depth: int = 0) -> object:
     return value
 
 
-def as_reply(status: int, body: object) -> Reply:
-    return Reply(status, {}, json.dumps(body).encode())
+def as_reply(status: int, body: object) -> Response:
+    return Response(status, {}, json.dumps(body).encode())
 
 
 def by_operation(part: str) -> list[Any]:

@@ -14,7 +14,7 @@ from clock import Clock
 from scripted import Scripted, Step, cut, half_head, hang_up, raw, reply, scripted, stall
 
 from musicapi_async import Clip, MusicAPI, errors
-from musicapi_async._transport.retry import Budget
+from musicapi_async._transport.retry import RetryBudget
 
 MP3: Final = b"ID3" + bytes(range(256)) * 40
 OK: Final = b"HTTP/1.1 200 OK\r\n"
@@ -25,7 +25,7 @@ NAME: Final = "files.example"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("musicapi_async._transport.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("musicapi_async._transport.retry.FIRST_DELAY", 0.001)
 
 
 def client_of(server: Scripted, **settings: Any) -> MusicAPI:
@@ -125,7 +125,7 @@ async def test_no_try_begins_after_the_total_time(clock: Clock, tmp_path: Path) 
 async def test_a_dead_host_gets_little_more_than_what_it_is_asked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Budget, "FULL", 5.0)
+    monkeypatch.setattr(RetryBudget, "FULL", 5.0)
     async with scripted(reply(500, b"")) as server, client_of(server) as client:
         await asyncio.gather(
             *(client.download(f"{server.base_url}/{at}", tmp_path / str(at)) for at in range(20)),

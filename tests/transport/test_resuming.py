@@ -13,7 +13,7 @@ import pytest
 from scripted import Scripted, Step, cut, raw, reply, scripted
 
 from musicapi_async import MusicAPI, errors
-from musicapi_async._transport.retry import PROGRESS, Budget
+from musicapi_async._transport.retry import MIN_PROGRESS, RetryBudget
 
 FILE: Final = b"ID3" + random.Random(1).randbytes(299_997)
 OTHER: Final = b"ID3" + random.Random(2).randbytes(299_997)
@@ -24,7 +24,7 @@ TAGGED: Final = {"ETag": '"v1"', "Accept-Ranges": "bytes"}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("musicapi_async._transport.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("musicapi_async._transport.retry.FIRST_DELAY", 0.001)
 
 
 def answer(status: int, content: bytes, headers: Mapping[str, str], length: int | None = None) -> Step:
@@ -256,16 +256,16 @@ def flaky(server: Scripted, step: int, file: bytes = FILE) -> Step:
 async def test_a_line_that_breaks_again_and_again_gets_there_and_costs_no_tries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Budget, "FULL", 1.0)
+    monkeypatch.setattr(RetryBudget, "FULL", 1.0)
     async with scripted(cut()) as server:
-        server.steps = [flaky(server, PROGRESS)]
+        server.steps = [flaky(server, MIN_PROGRESS)]
         assert await fetched(server, tmp_path, max_attempts=2) == FILE
 
-        assert asked_of(server)[1:] == [f"bytes={at}-" for at in range(PROGRESS, SIZE, PROGRESS)]
+        assert asked_of(server)[1:] == [f"bytes={at}-" for at in range(MIN_PROGRESS, SIZE, MIN_PROGRESS)]
         assert len(server.received) == 5
 
 
-@pytest.mark.parametrize("step", [1, PROGRESS - 1])
+@pytest.mark.parametrize("step", [1, MIN_PROGRESS - 1])
 async def test_a_host_that_gives_next_to_nothing_is_given_up(step: int, tmp_path: Path) -> None:
     async with scripted(cut()) as server, MusicAPI("k", base_url=server.base_url, max_attempts=3) as client:
         server.steps = [flaky(server, step)]
@@ -294,9 +294,9 @@ async def test_the_same_bytes_again_and_again_are_no_progress(tmp_path: Path) ->
 
 
 async def test_progress_does_not_outlast_the_total_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("musicapi_async._transport.files.wait_before", lambda *_: 0.1)
+    monkeypatch.setattr("musicapi_async._transport.retrying.backoff_delay", lambda *_: 0.1)
     async with scripted(cut()) as server, MusicAPI("k", base_url=server.base_url, total_timeout=0.3) as client:
-        server.steps = [flaky(server, PROGRESS)]
+        server.steps = [flaky(server, MIN_PROGRESS)]
         with pytest.raises(errors.DownloadError):
             await client.download(f"{server.base_url}/song.mp3", tmp_path / "song.mp3")
 

@@ -128,7 +128,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Any:
     for logger, _ in before:
         logger.setLevel(logging.DEBUG)
     logging.getLogger().addHandler(handler)
-    monkeypatch.setattr("musicapi_async._transport.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("musicapi_async._transport.retry.FIRST_DELAY", 0.001)
     yield heard
     logging.getLogger().removeHandler(handler)
     for logger, level in before:

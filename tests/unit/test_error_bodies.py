@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import account, errors, sonic
-from musicapi_async._exchanges import answering, plain, submitting
+from musicapi_async._protocol import encode_call, encode_plain, encode_submission
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.replies import Reply, error_from, read_body, retry_after
-from musicapi_async._transport.retry import Kind, Verdict, judge
+from musicapi_async._transport.decoding import error_from, read_body
+from musicapi_async._transport.response import Response, retry_after
+from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
 
 NO_CREDITS = "The remaining credits are not enough."
 MAX_TEXT = 2000
@@ -22,7 +23,7 @@ MAX_PICKLE = 16_000
 
 def refusal(status: int, body: object, headers: Mapping[str, str] | None = None) -> errors.MusicAPIError:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    reply = Reply(status, headers or {}, content)
+    reply = Response(status, headers or {}, content)
     return error_from("POST /sonic/create", reply, read_body(reply))
 
 
@@ -97,7 +98,7 @@ def test_error_from_code_of_missing_credits_is_insufficient_credits(status: int,
     error = refusal(status, body)
 
     assert type(error) is errors.InsufficientCreditsError
-    assert judge(Kind.PAID, error) is Verdict.GIVE_UP
+    assert decide(RequestClass.SUBMISSION, error) is RetryDecision.GIVE_UP
 
 
 @pytest.mark.parametrize("status", [403, 429])
@@ -154,7 +155,7 @@ def test_error_from_429_that_mentions_credits_is_rate_limit(text: str) -> None:
     error = refusal(429, {"error": text})
 
     assert type(error) is errors.RateLimitError
-    assert judge(Kind.PAID, error) is Verdict.REPEAT
+    assert decide(RequestClass.SUBMISSION, error) is RetryDecision.RETRY
     assert type(refusal(403, {"error": text})) is not errors.InsufficientCreditsError
 
 
@@ -212,7 +213,7 @@ def test_error_from_type_deep_inside_a_5xx_leaves_it_in_doubt() -> None:
     error = refusal(502, {"error": "bad gateway", "data": {"error": {"type": "rate_limited", "message": "slow"}}})
 
     assert type(error) is errors.ServerError
-    assert judge(Kind.PAID, error) is Verdict.UNCERTAIN
+    assert decide(RequestClass.SUBMISSION, error) is RetryDecision.UNCERTAIN
 
 
 HUGE = "x" * 5_000_000
@@ -252,7 +253,7 @@ def test_error_from_large_body_keeps_the_informative_part(status: int, body: obj
 def test_task_failed_error_of_large_answer_is_bounded() -> None:
     body = {"type": "failed", "error": HUGE, "already_refunded": True}
 
-    error = read_state("t-1", RULE, "GET /x", Reply(500, {}, json.dumps(body).encode())).error
+    error = read_state("t-1", RULE, "GET /x", Response(500, {}, json.dumps(body).encode())).error
 
     assert error is not None
     assert error.refunded is True
@@ -298,10 +299,10 @@ def test_retry_after_date_is_measured_against_the_responses_date(
 
 RULE = TaskRule.of(sonic.Create)
 READERS = (
-    submitting(sonic.Describe(description="rain"))[1],
-    answering(account.GetCredits())[1],
-    answering(sonic.GetMidi(clip="c"))[1],
-    plain("POST", "/x", {})[1],
+    encode_submission(sonic.Describe(description="rain"))[1],
+    encode_call(account.GetCredits())[1],
+    encode_call(sonic.GetMidi(clip="c"))[1],
+    encode_plain("POST", "/x", {})[1],
     lambda reply: read_state("t-1", RULE, "GET /sonic/task/t-1", reply),
 )
 KEYS = "type code error message detail msg errors data status loc failed_step steps task_id title extensions"
@@ -328,7 +329,7 @@ headers = st.dictionaries(st.sampled_from(["Retry-After", "Date", "Location", "C
 def test_readers_given_any_json_raise_only_bounded_errors(status: int, body: object, headers: dict[str, str]) -> None:
     for read in READERS:
         try:
-            read(Reply(status, headers, json.dumps(body).encode()))
+            read(Response(status, headers, json.dumps(body).encode()))
         except errors.MusicAPIError as error:
             assert len(str(error)) < MAX_TEXT
             assert str(error).encode()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from musicapi_async import Clip, Songs, TaskState, errors, sonic
 from musicapi_async._tasks.state import TaskRule, read_state, settled
-from musicapi_async._transport.replies import Reply
+from musicapi_async._transport.response import Response
 
 RULE: TaskRule[Songs] = TaskRule.of(sonic.Create)
 URLS = ["", "https://files.example/1.mp3", "https://stream.example/?item=1"]
@@ -18,7 +18,7 @@ URLS = ["", "https://files.example/1.mp3", "https://stream.example/?item=1"]
 
 def look(status: int, body: object) -> TaskState[Songs]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_state("t-1", RULE, "GET /sonic/task/t-1", Reply(status, {}, content))
+    return read_state("t-1", RULE, "GET /sonic/task/t-1", Response(status, {}, content))
 
 
 # What the service may say of a clip: the keys and kinds of the contract, each also absent, null or spelt otherwise.

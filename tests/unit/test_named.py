@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._transport.named import Named, ids_in
+from musicapi_async._transport.contents import NamedIds, ids_in
 
 ids = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=40)
 keys = st.sampled_from(["data", "result", "steps", "error", "detail", "x"])
@@ -21,37 +21,37 @@ json_values = st.recursive(
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        (None, Named()),
-        ("not enough credits", Named()),
-        ({"code": 403, "tasks": [{"task_id": "t-1"}, {"error": "no"}]}, Named(("t-1",))),
-        ({"tasks": ["t-1", "t-2"]}, Named(("t-1", "t-2"))),
-        ({"items": [{"id": "t-1"}]}, Named(("t-1",))),
-        ({"data": {"task_ids": ["t-1", 7]}}, Named(("t-1", "7"))),
-        ({"steps": {"upload": {"clip_id": "c-1"}, "cover": {"task_id": "t-1"}}}, Named(("t-1",), ("c-1",))),
-        ({"data": [{"clip_id": "c-1"}, {"clip_id": "c-1"}]}, Named((), ("c-1",))),
-        ({"batch_id": "b-1", "persona_id": "p-1"}, Named((), ("b-1", "p-1"))),
-        ({"task_id": "no such task"}, Named()),
-        ({"task_id": "t-\ud800"}, Named()),
-        ({"task_id": ["t-1", None, {"a": 1}]}, Named(("t-1",))),
-        ('{"task_id": "t-1", "clips": [{"clip_', Named(("t-1",))),
-        ({"results": [{"id": "t-1"}, {"error": "no"}]}, Named(("t-1",))),
-        ({"items": [{"task": {"id": "t-1"}}, {"task": None}]}, Named(("t-1",))),
-        ({"batchId": "b-1", "taskIds": ["t-1"], "data": {"clipId": "c-1"}}, Named(("t-1",), ("b-1", "c-1"))),
-        ('{"task_ids": ["t-1", "t-2"], "message": "a \\"b\\""}', Named(("t-1", "t-2"))),
-        ('{"task_ids": ["t-1", "t-2"], "mess', Named(("t-1", "t-2"))),
-        ('{"code": 403, "tasks" : [ "t-1" , "t-', Named(("t-1",))),
-        ('{"tags": ["rain"], "clip_ids": ["c-1"', Named((), ("c-1",))),
+        (None, NamedIds()),
+        ("not enough credits", NamedIds()),
+        ({"code": 403, "tasks": [{"task_id": "t-1"}, {"error": "no"}]}, NamedIds(("t-1",))),
+        ({"tasks": ["t-1", "t-2"]}, NamedIds(("t-1", "t-2"))),
+        ({"items": [{"id": "t-1"}]}, NamedIds(("t-1",))),
+        ({"data": {"task_ids": ["t-1", 7]}}, NamedIds(("t-1", "7"))),
+        ({"steps": {"upload": {"clip_id": "c-1"}, "cover": {"task_id": "t-1"}}}, NamedIds(("t-1",), ("c-1",))),
+        ({"data": [{"clip_id": "c-1"}, {"clip_id": "c-1"}]}, NamedIds((), ("c-1",))),
+        ({"batch_id": "b-1", "persona_id": "p-1"}, NamedIds((), ("b-1", "p-1"))),
+        ({"task_id": "no such task"}, NamedIds()),
+        ({"task_id": "t-\ud800"}, NamedIds()),
+        ({"task_id": ["t-1", None, {"a": 1}]}, NamedIds(("t-1",))),
+        ('{"task_id": "t-1", "clips": [{"clip_', NamedIds(("t-1",))),
+        ({"results": [{"id": "t-1"}, {"error": "no"}]}, NamedIds(("t-1",))),
+        ({"items": [{"task": {"id": "t-1"}}, {"task": None}]}, NamedIds(("t-1",))),
+        ({"batchId": "b-1", "taskIds": ["t-1"], "data": {"clipId": "c-1"}}, NamedIds(("t-1",), ("b-1", "c-1"))),
+        ('{"task_ids": ["t-1", "t-2"], "message": "a \\"b\\""}', NamedIds(("t-1", "t-2"))),
+        ('{"task_ids": ["t-1", "t-2"], "mess', NamedIds(("t-1", "t-2"))),
+        ('{"code": 403, "tasks" : [ "t-1" , "t-', NamedIds(("t-1",))),
+        ('{"tags": ["rain"], "clip_ids": ["c-1"', NamedIds((), ("c-1",))),
     ],
 )
-def test_ids_in_a_body_finds_what_it_names(body: object, named: Named) -> None:
+def test_ids_in_a_body_finds_what_it_names(body: object, named: NamedIds) -> None:
     assert ids_in(body, None) == named
 
 
 def test_ids_in_a_body_leaves_out_what_was_sent() -> None:
     body = {"error": "no such clip", "clip_id": "c-1", "data": {"task_id": "t-1"}}
 
-    assert ids_in(body, {"continue_clip_id": "c-1"}) == Named(("t-1",))
-    assert ids_in(body, {"items": [{"clip": ["c-1", "t-1"]}]}) == Named()
+    assert ids_in(body, {"continue_clip_id": "c-1"}) == NamedIds(("t-1",))
+    assert ids_in(body, {"items": [{"clip": ["c-1", "t-1"]}]}) == NamedIds()
 
 
 @given(ids, st.lists(keys, max_size=5), json_values, json_values)

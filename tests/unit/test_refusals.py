@@ -9,13 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from musicapi_async import errors
+from musicapi_async._transport.decoding import error_from, read_body
 from musicapi_async._transport.error_bodies import message_in
-from musicapi_async._transport.replies import Reply, error_from, read_body, retry_after
+from musicapi_async._transport.response import Response, retry_after
 
 
 def refusal(status: int, body: object, headers: Mapping[str, str] | None = None) -> errors.MusicAPIError:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    reply = Reply(status, headers or {}, content)
+    reply = Response(status, headers or {}, content)
     return error_from("POST /sonic/create", reply, read_body(reply))
 
 
@@ -114,7 +115,7 @@ def test_no_retry_after_breaks_anything(value: str) -> None:
     ),
 )
 def test_any_refusal_is_one_of_our_errors(status: int, body: object) -> None:
-    error = error_from("GET /get-credits", Reply(status, {}, b""), body)
+    error = error_from("GET /get-credits", Response(status, {}, b""), body)
 
     assert isinstance(error, (errors.APIStatusError, errors.InvalidRequestError))
     assert error.status == status

@@ -22,16 +22,24 @@ from musicapi_async import (
     sonic,
 )
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.reading import read_result
-from musicapi_async._transport.replies import Reply, error_from, read_body, read_object, read_task_id, retry_after
-from musicapi_async._transport.retry import BrokenError, Fault, Kind, Verdict, judge, wait_before
+from musicapi_async._transport.contents import read_result
+from musicapi_async._transport.decoding import error_from, read_body, read_object, read_task_id
+from musicapi_async._transport.response import Response, retry_after
+from musicapi_async._transport.retry import (
+    FailureKind,
+    RequestClass,
+    RetryDecision,
+    TransportError,
+    backoff_delay,
+    decide,
+)
 
 RULE: TaskRule[Songs] = TaskRule.of(sonic.Create)
 
 
-def reply(status: int, body: object) -> Reply:
+def reply(status: int, body: object) -> Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, {"x-request-id": "r-1"}, content)
+    return Response(status, {"x-request-id": "r-1"}, content)
 
 
 def look(status: int, body: object) -> TaskState[Songs]:
@@ -168,35 +176,35 @@ def test_no_retry_after() -> None:
 @pytest.mark.parametrize(
     ("failure", "free", "paid"),
     [
-        (BrokenError(Fault.UNREACHABLE, "refused"), Verdict.REPEAT, Verdict.REPEAT),
-        (error_of(429, {"error": "slow"}), Verdict.REPEAT, Verdict.REPEAT),
-        (error_of(503, {"error": "server busy"}), Verdict.REPEAT, Verdict.REPEAT),
-        (error_of(503, {"error": "maintenance"}), Verdict.REPEAT, Verdict.UNCERTAIN),
-        (error_of(500, {"error": "busy"}), Verdict.REPEAT, Verdict.UNCERTAIN),
-        (BrokenError(Fault.CUT, "cut"), Verdict.REPEAT, Verdict.UNCERTAIN),
-        (errors.UnreadableReplyError("GET /x", 200, "not JSON"), Verdict.GIVE_UP, Verdict.UNCERTAIN),
-        (error_of(400, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
-        (error_of(401, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
-        (error_of(403, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
-        (error_of(410, {"error": "x"}), Verdict.GIVE_UP, Verdict.GIVE_UP),
+        (TransportError(FailureKind.UNREACHABLE, "refused"), RetryDecision.RETRY, RetryDecision.RETRY),
+        (error_of(429, {"error": "slow"}), RetryDecision.RETRY, RetryDecision.RETRY),
+        (error_of(503, {"error": "server busy"}), RetryDecision.RETRY, RetryDecision.RETRY),
+        (error_of(503, {"error": "maintenance"}), RetryDecision.RETRY, RetryDecision.UNCERTAIN),
+        (error_of(500, {"error": "busy"}), RetryDecision.RETRY, RetryDecision.UNCERTAIN),
+        (TransportError(FailureKind.CUT, "cut"), RetryDecision.RETRY, RetryDecision.UNCERTAIN),
+        (errors.UnreadableReplyError("GET /x", 200, "not JSON"), RetryDecision.GIVE_UP, RetryDecision.UNCERTAIN),
+        (error_of(400, {"error": "x"}), RetryDecision.GIVE_UP, RetryDecision.GIVE_UP),
+        (error_of(401, {"error": "x"}), RetryDecision.GIVE_UP, RetryDecision.GIVE_UP),
+        (error_of(403, {"error": "x"}), RetryDecision.GIVE_UP, RetryDecision.GIVE_UP),
+        (error_of(410, {"error": "x"}), RetryDecision.GIVE_UP, RetryDecision.GIVE_UP),
     ],
 )
-def test_what_may_be_repeated(failure: Exception, free: Verdict, paid: Verdict) -> None:
-    assert (judge(Kind.LOOK, failure), judge(Kind.PAID, failure)) == (free, paid)
+def test_what_may_be_repeated(failure: Exception, free: RetryDecision, paid: RetryDecision) -> None:
+    assert (decide(RequestClass.READ, failure), decide(RequestClass.SUBMISSION, failure)) == (free, paid)
 
 
 @given(attempt=st.integers(1, 60), seed=st.integers(), asked=st.none() | st.floats(0, 120))
 def test_a_wait_is_bounded_and_never_shorter_than_asked(attempt: int, seed: int, asked: float | None) -> None:
     failure = errors.RateLimitError("POST /x", 429, "slow", retry_after=asked)
 
-    wait = wait_before(attempt, failure, random.Random(seed))
+    wait = backoff_delay(attempt, failure, random.Random(seed))
 
     assert wait is not None
     assert (asked or 0) <= wait <= max(asked or 0, 8)
 
 
 def test_a_wait_over_two_minutes_is_handed_to_the_caller() -> None:
-    assert wait_before(1, errors.RateLimitError("POST /x", 429, "slow", retry_after=121), random.Random(0)) is None
+    assert backoff_delay(1, errors.RateLimitError("POST /x", 429, "slow", retry_after=121), random.Random(0)) is None
 
 
 RUNNING = {"clip_id": "c", "state": "running", "audio_url": "https://stream/?item=c", "duration": None}
@@ -349,7 +357,7 @@ def test_state_of_every_result_in_the_words_of_the_platform_behind_is_read(
     operation: type[TaskRequest[Any]], rows: list[object]
 ) -> None:
     content = json.dumps(ok(*rows)).encode()
-    assert read_state("t-1", TaskRule.of(operation), "GET x", Reply(200, {}, content)).status == "finished"
+    assert read_state("t-1", TaskRule.of(operation), "GET x", Response(200, {}, content)).status == "finished"
 
 
 @pytest.mark.parametrize(
@@ -458,7 +466,7 @@ def content_of(body: Any) -> bytes:
 @given(status=statuses, body=bodies)
 def test_any_look_is_a_state_or_our_own_error(status: int, body: object) -> None:
     try:
-        state = read_state("t-1", RULE, "GET /x", Reply(status, {}, content_of(body)))
+        state = read_state("t-1", RULE, "GET /x", Response(status, {}, content_of(body)))
     except errors.MusicAPIError as error:
         assert status >= 400 or isinstance(error, errors.UnreadableReplyError) or '"code"' in json.dumps(body)
         assert str(error)
@@ -471,7 +479,9 @@ def test_any_look_is_a_state_or_our_own_error(status: int, body: object) -> None
 def test_any_answer_is_a_value_or_unreadable(body: object) -> None:
     for request, kind in ((account.GetCredits(), Credits), (lyrics.Make(description="rain"), LyricsDrafts)):
         try:
-            found: object = read_result(read_object("GET /x", Reply(200, {}, content_of(body)), body), request.result)
+            found: object = read_result(
+                read_object("GET /x", Response(200, {}, content_of(body)), body), request.result
+            )
         except (errors.MusicAPIError, ValueError, TypeError, KeyError):
             continue
         assert isinstance(found, kind)
@@ -480,6 +490,6 @@ def test_any_answer_is_a_value_or_unreadable(body: object) -> None:
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_a_state_or_our_own_error(content: bytes) -> None:
     try:
-        read_state("t-1", RULE, "GET /x", Reply(200, {}, content))
+        read_state("t-1", RULE, "GET /x", Response(200, {}, content))
     except errors.MusicAPIError as error:
         assert str(error)

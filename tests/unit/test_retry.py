@@ -5,12 +5,12 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._transport.retry import BrokenError, Fault, wait_before
+from musicapi_async._transport.retry import FailureKind, TransportError, backoff_delay
 
 
 @given(attempt=st.integers(1, 10_000), seed=st.integers())
 def test_the_wait_grows_within_bounds(attempt: int, seed: int) -> None:
-    wait = wait_before(attempt, BrokenError(Fault.CUT, "cut"), random.Random(seed))
+    wait = backoff_delay(attempt, TransportError(FailureKind.CUT, "cut"), random.Random(seed))
 
     assert wait is not None
     assert 0 <= wait <= min(8.0, 0.5 * 2.0 ** min(attempt, 10))
@@ -19,7 +19,7 @@ def test_the_wait_grows_within_bounds(attempt: int, seed: int) -> None:
 def test_waits_are_spread() -> None:
     """Many clients that fail together must not come back together."""
     spread = random.Random(7)
-    waits = [wait_before(4, BrokenError(Fault.CUT, "cut"), spread) or 0.0 for _ in range(1000)]
+    waits = [backoff_delay(4, TransportError(FailureKind.CUT, "cut"), spread) or 0.0 for _ in range(1000)]
 
     assert min(waits) < 1
     assert max(waits) > 7

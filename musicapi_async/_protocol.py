@@ -1,4 +1,4 @@
-"""From a request to what is sent for it, and from the reply to what is handed over: pure."""
+"""Requests to the calls that send them, and responses to their results. No I/O."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,10 +10,8 @@ from musicapi_async._fields import can_be_sent
 from musicapi_async._request import GET, POST, STARTS_TASK, Request, TaskRequest
 from musicapi_async._transport.addresses import as_sent
 from musicapi_async._transport.caller import Call
-from musicapi_async._transport.named import ids_in
-from musicapi_async._transport.reading import read_result, read_uploaded
-from musicapi_async._transport.replies import (
-    Reply,
+from musicapi_async._transport.contents import ids_in, read_result, read_uploaded
+from musicapi_async._transport.decoding import (
     is_id,
     is_not_ready,
     is_refunded,
@@ -22,19 +20,20 @@ from musicapi_async._transport.replies import (
     read_task_id,
     unreadable,
 )
-from musicapi_async._transport.retry import Kind
+from musicapi_async._transport.response import Response
+from musicapi_async._transport.retry import RequestClass
 from musicapi_async.errors import InvalidRequestError, NotReadyError
 from musicapi_async.results import Batch, Persona, UploadedClip, Voice
 from musicapi_async.wire.json import check_json
 
-__all__ = ["BOUGHT", "answering", "check_operation", "check_task_request", "plain", "submitting"]
+__all__ = ["ID_RESULTS", "check_operation", "check_task_request", "encode_call", "encode_plain", "encode_submission"]
 
 R = TypeVar("R")
 
 OPERATION: Final = re.compile(r"[A-Za-z_.]{1,40}")
 """A name such as ``sonic.create``, which an error may show."""
-BOUGHT: Final = (Batch, Persona, UploadedClip, Voice)
-"""Results that are ids of what was made: with one in the reply it was made, whatever else the reply says."""
+ID_RESULTS: Final = (Batch, Persona, UploadedClip, Voice)
+"""Results that consist of ids: with one in a response something was made, whatever else the response says."""
 
 
 def check_task_request(request: object) -> None:
@@ -54,16 +53,16 @@ def check_operation(operation: object) -> None:
         raise wrong_argument("operation", operation, wanted, advice)
 
 
-def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[str, UploadedClip | None]]]:
-    """Return how a task is started, and what reads its id (and the clip a one-shot upload made on its way)."""
-    call = _call(request, request.path, request.to_wire(), Kind.PAID)
+def encode_submission(request: TaskRequest[R]) -> tuple[Call, Callable[[Response], tuple[str, UploadedClip | None]]]:
+    """Return the call that starts a task, and the reader of its id (and of the clip that a one-shot upload made)."""
+    call = _call(request, request.path, request.to_wire(), RequestClass.SUBMISSION)
 
-    def read(reply: Reply) -> tuple[str, UploadedClip | None]:
-        body = read_body(reply)
+    def read(response: Response) -> tuple[str, UploadedClip | None]:
+        body = read_body(response)
         try:
-            task_id = read_task_id(call.attempted, reply, body, is_bare=request.id_in_data)
+            task_id = read_task_id(call.attempted, response, body, is_bare=request.id_in_data)
         except Exception:
-            if (only := _only_task(reply, body, call.body)) is None:
+            if (only := _only_task(response, body, call.body)) is None:
                 raise
             task_id = only
         return task_id, read_uploaded(body) if isinstance(body, dict) else None
@@ -71,8 +70,8 @@ def submitting(request: TaskRequest[R]) -> tuple[Call, Callable[[Reply], tuple[s
     return call, read
 
 
-def answering(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
-    """Return how something is asked for, and what reads the answer."""
+def encode_call(request: Request[R]) -> tuple[Call, Callable[[Response], R]]:
+    """Return the call of a request that is answered at once, and the reader of its result."""
     if not isinstance(request, Request):
         raise wrong_argument("request", request, "a request, such as sonic.GetBpm(...)", _request_advice(request))
     if isinstance(request, TaskRequest):
@@ -81,30 +80,32 @@ def answering(request: Request[R]) -> tuple[Call, Callable[[Reply], R]]:
     sent = request.to_wire()
     if request.method == GET:
         query = f"?{urlencode(sent)}" if sent else ""
-        call = _call(request, request.path + query, None, Kind.LOOK)
+        call = _call(request, request.path + query, None, RequestClass.READ)
     else:
-        call = _call(request, request.path, sent, Kind.PAID)
+        call = _call(request, request.path, sent, RequestClass.SUBMISSION)
 
-    def read(reply: Reply) -> R:
-        body = read_body(reply)
-        if request.is_async_export and is_not_ready(reply, body):
+    def read(response: Response) -> R:
+        body = read_body(response)
+        if request.is_async_export and is_not_ready(response, body):
             raise NotReadyError(call.attempted)
         try:
-            found = read_object(call.attempted, reply, body)
+            found = read_object(call.attempted, response, body)
         except Exception:
-            if (bought := _bought(request, reply, body)) is not None:
+            if (bought := _bought(request, response, body)) is not None:
                 return bought
             raise
         try:
             return read_result(found, request.result)
         except ValueError as error:
-            raise unreadable(call.attempted, reply, f"the reply is not what it should be: {error}") from error
+            raise unreadable(call.attempted, response, f"the response is not what it should be: {error}") from error
 
     return call, read
 
 
-def plain(method: str, path: str, json: Mapping[str, Any] | None) -> tuple[Call, Callable[[Reply], Mapping[str, Any]]]:
-    """Return how an endpoint we do not know is called, and what reads its reply's object.
+def encode_plain(
+    method: str, path: str, json: Mapping[str, Any] | None
+) -> tuple[Call, Callable[[Response], Mapping[str, Any]]]:
+    """Return the call of an endpoint that is not known here, and the reader of its response's object.
 
     Raises InvalidRequestError when it cannot be sent.
     """
@@ -121,9 +122,11 @@ def plain(method: str, path: str, json: Mapping[str, Any] | None) -> tuple[Call,
     if json is not None and not isinstance(json, Mapping):
         raise wrong_argument("json", json, "a dict, or None")
     check_json("json", json)
-    kind = Kind.LOOK if method == GET else Kind.PAID
-    call = Call(method=method, path=as_sent(path).replace("#", "%23"), body=json, kind=kind, request=json)
-    return call, lambda reply: read_object(call.attempted, reply, read_body(reply))
+    request_class = RequestClass.READ if method == GET else RequestClass.SUBMISSION
+    call = Call(
+        method=method, path=as_sent(path).replace("#", "%23"), body=json, request_class=request_class, request=json
+    )
+    return call, lambda response: read_object(call.attempted, response, read_body(response))
 
 
 def _request_advice(given: object) -> str:
@@ -135,18 +138,18 @@ def _request_advice(given: object) -> str:
     return "client.run(requests) takes several" if isinstance(given, (list, tuple)) else ""
 
 
-def _only_task(reply: Reply, body: object, sent: object) -> str | None:
+def _only_task(response: Response, body: object, sent: object) -> str | None:
     """Return the one task that a 2xx names in an unusual place: it was accepted, unless the response takes it back."""
-    if not (reply.is_success and isinstance(body, dict)) or body.get("failed_step") or is_refunded(body):
+    if not (response.is_success and isinstance(body, dict)) or body.get("failed_step") or is_refunded(body):
         return None
     task_ids = ids_in(body, sent).task_ids
     return task_ids[0] if len(task_ids) == 1 and is_id(task_ids[0]) else None
 
 
-def _bought(request: Request[R], reply: Reply, body: object) -> R | None:
-    """Find what was made, and must be paid for, in a reply that otherwise speaks of an error."""
-    is_bought = request.result in BOUGHT
-    if not (is_bought and reply.is_success and isinstance(body, dict)):
+def _bought(request: Request[R], response: Response, body: object) -> R | None:
+    """Find what was made, and must be paid for, in a response that otherwise speaks of an error."""
+    is_bought = request.result in ID_RESULTS
+    if not (is_bought and response.is_success and isinstance(body, dict)):
         return None
     try:
         result: Any = read_result(body, request.result)
@@ -156,13 +159,13 @@ def _bought(request: Request[R], reply: Reply, body: object) -> R | None:
     return None if is_empty else cast("R", result)
 
 
-def _call(request: Request[Any], path: str, body: dict[str, object] | None, kind: Kind) -> Call:
+def _call(request: Request[Any], path: str, body: dict[str, object] | None, request_class: RequestClass) -> Call:
     return Call(
         method=request.method,
         path=path,
         body=body,
-        kind=kind,
+        request_class=request_class,
         request=request,
-        seconds=request.min_timeout,
-        instead=request.replacement,
+        min_timeout=request.min_timeout,
+        replacement=request.replacement,
     )

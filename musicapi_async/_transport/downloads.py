@@ -1,37 +1,29 @@
-"""Files on their way: from hosts that are not the API's, never with its key, and from public addresses alone."""
+"""Downloads: from hosts that are not the API's, never with its key, and from public addresses alone."""
 
 import asyncio
 import ipaddress
-import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import aiohttp
+import attrs
 from yarl import URL
 
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
 from musicapi_async._transport.connections import USER_AGENT, Connections, Connector, break_of
-from musicapi_async._transport.minimum_rate import MinimumRate
+from musicapi_async._transport.decoding import error_from
 from musicapi_async._transport.ranges import Answer, Part
-from musicapi_async._transport.repeating import RepeatError, repeating
-from musicapi_async._transport.replies import Reply, error_from
-from musicapi_async._transport.retry import (
-    BrokenError,
-    Budget,
-    Fault,
-    Kind,
-    Verdict,
-    is_progress,
-    judge,
-    wait_before,
-)
+from musicapi_async._transport.response import Response
+from musicapi_async._transport.retry import FailureKind, RequestClass, RetryBudget, TransportError, is_progress
+from musicapi_async._transport.retrying import AttemptError, reason_of, retrying
 from musicapi_async._transport.session import logger
+from musicapi_async._transport.time_limits import MinimumRate
 from musicapi_async.errors import ClientClosedError, MusicAPIError
 
-__all__ = ["FileReply", "Files"]
+__all__ = ["Downloads", "FileResponse"]
 
 T = TypeVar("T")
 
@@ -40,10 +32,9 @@ REDIRECTS: Final = 5
 MOVED: Final = frozenset({301, 302, 303, 307, 308})
 # Packed, a file's length would not tell whether it is whole.
 HEADERS: Final = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-_spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
-class FileReply(NamedTuple):
+class FileResponse(NamedTuple):
     """A file on its way: the byte at which these chunks begin, and the size of the whole where its host announces it.
 
     ``media_type`` is the response's own word (``audio/mpeg``, or empty), ``address`` where redirects have led.
@@ -56,31 +47,90 @@ class FileReply(NamedTuple):
     address: str
 
 
-class Files:
-    """The way to the files of a client and all its views."""
+@attrs.define(eq=False)
+class _Download:
+    """One download: what its host has sent in all attempts together."""
 
-    def __init__(self, connections: Connections, budget: Budget) -> None:
+    settings: Settings
+    url: str
+    deadline: float
+    """The latest start of a retry, by the event loop's clock."""
+    part: Part = attrs.field(factory=Part)
+    attempts: int = 0
+    """The attempts since the last that made progress, which counts as a first one."""
+    furthest: int = 0
+    """The most bytes that any attempt has reached."""
+
+    def failed(self, failure: MusicAPIError | TransportError, stood_still: float) -> AttemptError:
+        """Return the error of an attempt.
+
+        An attempt during which the process was stopped for longer than a silence may last says nothing about its host.
+        """
+        self.deadline += stood_still
+        was_stopped = stood_still >= self.settings.read_timeout
+        made_progress = was_stopped or is_progress(self.part.came - self.furthest)
+        self.furthest = max(self.furthest, self.part.came)
+        if made_progress:
+            self.attempts = 1
+        return AttemptError(
+            RequestClass.DOWNLOAD,
+            failure,
+            self.attempts,
+            self.deadline,
+            self.settings.max_attempts,
+            is_free=made_progress,
+        )
+
+
+class Downloads:
+    """Downloads files for a client and all its views, a bounded number at once."""
+
+    def __init__(self, connections: Connections, budget: RetryBudget) -> None:
         self.connections = connections
         self.budget = budget
         # Before the pool, so that waiting for a turn does not count as waiting for the host.
         self._slots = asyncio.Semaphore(AT_ONCE)
+        # Attempts are counted anew after one that made progress, which backoff's max_tries cannot do.
+        self._attempt_with_retries = retrying(
+            self._attempt,
+            budget=budget,
+            max_attempts=None,
+            give_up=lambda failed: connections.closed or failed.is_last or not failed.is_retryable,
+            before_retry=_before_retry,
+        )
 
-    async def fetch(self, settings: Settings, url: str, take: Callable[[FileReply], Awaitable[T]]) -> T:
+    async def fetch(self, settings: Settings, url: str, take: Callable[[FileResponse], Awaitable[T]]) -> T:
         """Ask for a file and hand it to ``take``; again, by the rules of retry.py, when it breaks off.
 
         What comes then begins where it broke off, or at its first byte where that is not certain to fit.
 
-        Raises BrokenError when the host cannot be reached or its answer breaks off, the typed error of a refusal.
+        Raises TransportError when the host cannot be reached or its answer breaks off, the typed error of a refusal.
         """
-        tries = _Tries(self, settings, url, take)
+        deadline = asyncio.get_running_loop().time() + settings.total_timeout
         try:
-            return await tries.once()
-        except RepeatError as due:
-            tries.due = due
-        return cast("T", await repeating(tries))
+            return cast("T", await self._attempt_with_retries(_Download(settings, url, deadline), take))
+        except AttemptError as failed:
+            failure = failed.failure
+            is_closed = self.connections.closed and failed.is_retryable
+        if is_closed:
+            raise ClientClosedError from failure
+        raise failure
+
+    async def _attempt(self, download: _Download, take: Callable[[FileResponse], Awaitable[T]]) -> T:
+        """Ask for the file once; raises AttemptError for what may be retried."""
+        download.attempts += 1
+        rate = MinimumRate()
+        try:
+            with rate:
+                async with self.open(download.settings, download.url, download.part, rate) as response:
+                    result = await take(response)
+        except (TransportError, MusicAPIError) as failure:
+            raise download.failed(failure, rate.stood_still) from failure
+        self.budget.earn()
+        return result
 
     @asynccontextmanager
-    async def open(self, settings: Settings, url: str, part: Part, rate: MinimumRate) -> AsyncIterator[FileReply]:
+    async def open(self, settings: Settings, url: str, part: Part, rate: MinimumRate) -> AsyncIterator[FileResponse]:
         """Ask for what is missing of a file once, following redirects, without any credential.
 
         Only public addresses are connected to, those of the API's own host excepted. Where a proxy looks the names up,
@@ -98,12 +148,12 @@ class Files:
                 response = await self._follow(settings, _address_of(url), part.ask())
                 answer = part.hear(response.status, response.headers)
             if answer is Answer.REFUSAL:
-                refusal = Reply(response.status, response.headers, b"")
+                refusal = Response(response.status, response.headers, b"")
                 raise error_from(f"GET {url}", refusal, None, is_from_api=False)
             _check_size(part.size, settings, "are announced")
             chunks = _chunks(response.content, rate, url, part, settings)
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            yield FileReply(part.came, part.size, chunks, media_type, str(response.url))
+            yield FileResponse(part.came, part.size, chunks, media_type, str(response.url))
         finally:
             if response is not None:
                 # What was read to its end is free already.
@@ -137,65 +187,12 @@ class Files:
                 address = joined(address, location)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 raise _break_of(error, address) from error
-        raise BrokenError(Fault.REFUSAL, f"it redirects more than {REDIRECTS} times")
+        raise TransportError(FailureKind.REFUSAL, f"it redirects more than {REDIRECTS} times")
 
 
-class _Tries(Generic[T]):
-    """The attempts at one file so far."""
-
-    def __init__(self, files: Files, settings: Settings, url: str, take: Callable[[FileReply], Awaitable[T]]) -> None:
-        self._files = files
-        self._settings = settings
-        self._url = url
-        self._take = take
-        self._part = Part()
-        self._furthest = 0
-        self._count = 0
-        self._began = asyncio.get_running_loop().time()
-        self.due: RepeatError | None = None
-        """A repetition that is due, and was not waited for yet."""
-
-    async def once(self) -> T:
-        """Try once; raises RepeatError when another try is due, else the error to hand on."""
-        self._count += 1
-        rate = MinimumRate()
-        try:
-            with rate:
-                async with self._files.open(self._settings, self._url, self._part, rate) as reply:
-                    result = await self._take(reply)
-        except (BrokenError, MusicAPIError) as failure:
-            wait = self._wait(failure, rate.stood_still)
-            if wait is None:
-                raise
-            reason = getattr(failure, "reason", None) or getattr(failure, "message", failure)
-            at = self._part.resumes_at
-            logger.info("GET %s failed (%s): again in %.1f s, from byte %d", self._url, reason, wait, at)
-            raise RepeatError(failure, wait) from failure
-        self._files.budget.earn()
-        return result
-
-    def _wait(self, failure: Exception, stood_still: float) -> float | None:
-        """Return the seconds before the next attempt, or None when there is to be none.
-
-        An attempt during which the process was stopped for longer than a silence may last says nothing about its host.
-        """
-        if judge(Kind.FILE, failure) is not Verdict.REPEAT:
-            return None
-        if self._files.connections.closed:
-            raise ClientClosedError from failure
-        self._began += stood_still
-        was_stopped = stood_still >= self._settings.read_timeout
-        brought_further = was_stopped or is_progress(self._part.came - self._furthest)
-        self._furthest = max(self._furthest, self._part.came)
-        if brought_further:
-            self._count = 1
-        wait = wait_before(self._count, failure, _spread)
-        if wait is None or self._count >= self._settings.max_attempts:
-            return None
-        spent = asyncio.get_running_loop().time() - self._began
-        if spent + wait > self._settings.total_timeout:
-            return None
-        return wait if brought_further or self._files.budget.spend(failure) else None
+async def _before_retry(failed: AttemptError, delay: float, download: _Download, _: object) -> None:
+    url, at = download.url, download.part.resumes_at
+    logger.info("GET %s failed (%s): again in %.1f s, from byte %d", url, reason_of(failed.failure), delay, at)
 
 
 async def _chunks(
@@ -219,19 +216,19 @@ async def _chunks(
         if part.size is not None and part.came > part.size:
             announced = part.size
             part.forget()
-            raise BrokenError(Fault.CUT, f"more came than the {announced} bytes that were announced")
+            raise TransportError(FailureKind.CUT, f"more came than the {announced} bytes that were announced")
         _check_size(part.came, settings, "came")
         yield chunk
     # The HTTP library counts what one answer announced; of a part, that need not be all that is missing.
     if part.size is not None and not part.is_whole:
-        raise BrokenError(Fault.CUT, f"the answer ended before the {part.size} bytes that were announced")
+        raise TransportError(FailureKind.CUT, f"the answer ended before the {part.size} bytes that were announced")
 
 
 def _check_size(size: int | None, settings: Settings, how: str) -> None:
     """Refuse a file that is too large, by what its host announces or by what came, all attempts together."""
     if size is not None and size > settings.max_file_size:
         reason = f"it is larger than max_file_size, {settings.max_file_size} bytes: {size} {how}"
-        raise BrokenError(Fault.REFUSAL, reason)
+        raise TransportError(FailureKind.REFUSAL, reason)
 
 
 class _PrivateError(OSError):
@@ -242,11 +239,11 @@ def _check(address: URL, settings: Settings) -> None:
     """Refuse what the address shows by itself, before anything is looked up."""
     host = address.raw_host
     if address.scheme not in {"http", "https"} or not host:
-        raise BrokenError(Fault.REFUSAL, f"only http:// and https:// addresses can be fetched, not {address}")
+        raise TransportError(FailureKind.REFUSAL, f"only http:// and https:// addresses can be fetched, not {address}")
     found = address_in(host)
     is_private = is_this_machine(host) or (found is not None and not is_public(found))
     if is_private and not _may_be_private(address, settings):
-        raise BrokenError(Fault.REFUSAL, _refused(host))
+        raise TransportError(FailureKind.REFUSAL, _refused(host))
 
 
 def _may_be_private(address: URL, settings: Settings) -> bool:
@@ -263,13 +260,13 @@ def _address_of(url: str) -> URL:
     try:
         return url_of(url)
     except ValueError as error:
-        raise BrokenError(Fault.REFUSAL, f"it is no address: {error}") from error
+        raise TransportError(FailureKind.REFUSAL, f"it is no address: {error}") from error
 
 
-def _break_of(error: BaseException, address: URL) -> BrokenError:
+def _break_of(error: BaseException, address: URL) -> TransportError:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
     if isinstance(cause, _PrivateError):
-        return BrokenError(Fault.REFUSAL, f"{address.host} leads to an address that is not public: {cause}")
+        return TransportError(FailureKind.REFUSAL, f"{address.host} leads to an address that is not public: {cause}")
     return break_of(error, str(address), was_sent=None)
 
 

@@ -1,19 +1,22 @@
-"""Time limits of exchanges: one timer for all of them, since one each costs more than all else that a poll does.
+"""Time limits of requests, and the minimum rate of downloads.
 
-A limit that the process itself slept through (it was stopped, its machine suspended, its event loop blocked) says
-nothing about the peer: the response may have arrived long ago. Then what is there is read before the limit counts.
+One timer serves the limits of all requests, since one each costs more than all else that a poll does. A limit that the
+process itself slept through (it was stopped, its machine suspended, its event loop blocked) says nothing about the
+peer: the response may have arrived long ago. Then what is there is read before the limit counts.
 """
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
+from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._transport.shielding import cancel_task
 
-__all__ = ["Limit", "Limits"]
+__all__ = ["MinimumRate", "TimeLimit", "TimeoutScheduler"]
 
 NEVER: Final = math.inf
 SHORTEST_GRACE: Final = 0.02
@@ -25,21 +28,21 @@ ON_TIME: Final = 0.05
 MOST_GRACES: Final = 8
 
 
-class Limits:
+class TimeoutScheduler:
     """Ends the exchanges that take too long."""
 
     def __init__(self) -> None:
-        self._running: dict[asyncio.Task[Any], Limit] = {}
+        self._running: dict[asyncio.Task[Any], TimeLimit] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
 
-    def within(self, total: float, connecting: float, silence: float) -> "Limit":
+    def within(self, total: float, connecting: float, silence: float) -> "TimeLimit":
         """Bound the block below; raises TimeoutError at its end when the time is up.
 
         In seconds: ``total`` for all of it, ``connecting`` for each connection that it makes, ``silence`` between two
         calls of ``heard``, from its beginning on.
         """
-        return Limit(self, total, connecting, silence)
+        return TimeLimit(self, total, connecting, silence)
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
@@ -60,7 +63,7 @@ class Limits:
         if self._timer is not None:
             self._timer.cancel()
 
-    def begin(self, task: asyncio.Task[Any], limit: "Limit") -> None:
+    def begin(self, task: asyncio.Task[Any], limit: "TimeLimit") -> None:
         """Watch over a limit from now on."""
         self._running[task] = limit
         if limit.ends_at < self._timer_at:
@@ -87,7 +90,7 @@ class Limits:
         self.arm(min((limit.ends_at for limit in self._running.values()), default=NEVER))
 
 
-class Limit:
+class TimeLimit:
     """One exchange's limit: as ``asyncio.timeout``, without a timer of its own."""
 
     __slots__ = (
@@ -103,7 +106,7 @@ class Limit:
         "is_connecting",
     )
 
-    def __init__(self, limits: Limits, total: float, connecting: float, silence: float) -> None:
+    def __init__(self, limits: TimeoutScheduler, total: float, connecting: float, silence: float) -> None:
         now = asyncio.get_running_loop().time()
         self._limits = limits
         self._connecting = connecting
@@ -154,3 +157,73 @@ class Limit:
         """End the exchange."""
         self._is_over = True
         cancel_task(self._task)
+
+
+MINIMUM_RATE: Final = 1024
+"""Bytes per second, on average over the window."""
+RATE_WINDOW: Final = 60
+"""Seconds, counted one by one while the reader waits for bytes."""
+
+
+class Body(Protocol):
+    """A response body that is read in chunks, and can be made to fail."""
+
+    async def readany(self) -> bytes:
+        """Return what has arrived; b"" at the end."""
+        ...
+
+    def set_exception(self, exc: BaseException) -> None:
+        """Make the next read fail, or the one that is waiting."""
+        ...
+
+
+class MinimumRate:
+    """Reads a body, and fails with TransportError when fewer than 1 KiB/s have come over 60 seconds.
+
+    Seconds in which the reader did not wait (a slow disk, a slow callback) are not counted. Nor is time in which the
+    process stood still: a timer fires once for it, however late.
+    """
+
+    def __init__(self) -> None:
+        self.stood_still = 0.0
+        """Seconds by which the timer was late: the process was stopped, or something blocked the event loop."""
+        self._body: Body | None = None
+        self._loop = asyncio.get_running_loop()
+        self._per_second: deque[int] = deque(maxlen=RATE_WINDOW)
+        self._came = 0
+        self._is_waiting = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        self._start_timer()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def read(self, body: Body) -> bytes:
+        """Return what has arrived, waiting for at least a byte; b"" at the end."""
+        self._body = body
+        self._is_waiting = True
+        try:
+            chunk = await body.readany()
+        finally:
+            self._is_waiting = False
+        self._came += len(chunk)
+        return chunk
+
+    def _start_timer(self) -> None:
+        self._timer = self._loop.call_later(1, self._count_second, self._loop.time() + 1)
+
+    def _count_second(self, due: float) -> None:
+        self.stood_still += max(0.0, self._loop.time() - due)
+        self._start_timer()
+        if self._body is None or not self._is_waiting:
+            return
+        self._per_second.append(self._came)
+        self._came = 0
+        came = sum(self._per_second)
+        if len(self._per_second) == RATE_WINDOW and came < MINIMUM_RATE * RATE_WINDOW:
+            reason = f"{came} bytes came in {RATE_WINDOW} s, below the minimum rate of {MINIMUM_RATE} bytes per second"
+            self._body.set_exception(TransportError(FailureKind.REFUSAL, reason))

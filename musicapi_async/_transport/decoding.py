@@ -1,55 +1,56 @@
-"""Status, headers and bytes to a JSON object or a typed error: pure.
+"""Decoding of responses: to a JSON object, a task's id, or the typed error of a refusal. No I/O.
 
-The contract's rules: decision 6 (submit), 8 and 9 (running, failed), 11 (errors are classed by body first).
+A refusal is classed by what its body says first, then by its status.
 """
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from musicapi_async import errors
 from musicapi_async._bounds import MAX_MESSAGE, bounded_text
-from musicapi_async._settings import SecretBytes
 from musicapi_async._transport.error_bodies import ErrorDetails, message_in, read_error
-from musicapi_async._transport.error_classes import ABOUT_CREDITS, effective_status, error_class, refusal_class
-from musicapi_async._transport.pages import REDIRECTS, page_in, redirect_target
-from musicapi_async._transport.wordings import own_words, sentence_about_credits
+from musicapi_async._transport.refusals import (
+    ABOUT_CREDITS,
+    effective_status,
+    error_class,
+    own_words,
+    refusal_class,
+    sentence_about_credits,
+)
+from musicapi_async._transport.response import (
+    REDIRECTS,
+    Response,
+    page_in,
+    redirect_target,
+    retry_after,
+    start_of,
+    without_keys,
+)
 from musicapi_async.wire.json import read_json
 from musicapi_async.wire.values import number, text
 
 __all__ = [
-    "KEY_SHOWN",
-    "Reply",
     "error_from",
     "is_id",
     "is_not_ready",
     "is_refunded",
-    "message_in",
-    "own_words",
     "read_body",
     "read_object",
     "read_refund",
     "read_task_id",
-    "retry_after",
-    "start_of",
     "unreadable",
-    "without_keys",
 ]
 
 OK: Final = 200
 NOT_READY: Final = 202
-FIRST_BYTES: Final = 200
-KEY_SHOWN: Final = b"[the key]"
 KEPT_BYTES: Final = 4000
-"""How much of a reply that cannot be read is kept for whoever looks into it."""
+"""How much of a response that cannot be read is kept for whoever looks into it."""
 BAD_REQUEST: Final = 400
 FORBIDDEN: Final = 403
 NO_LETTER: Final = "\ufffd"
 """What stands for bytes that are none."""
 NO_IDS: Final = ("", ".", "..")
-REQUEST_ID_HEADERS: Final = ("x-request-id", "x-vercel-id", "cf-ray")
 REFUND_KEYS: Final = ("already_refunded", "refund_processed")
 REFUND_PLACES: Final = ("error", "detail", "message", "data", "handledData")
 """Objects of a response in which a refund can be reported, besides the response itself."""
@@ -66,65 +67,32 @@ FROM_ELSEWHERE: Final = frozenset({403, 404})
 PROXY_LOGIN: Final = 407
 TOO_MANY: Final = 429
 """A limit is one, whatever imposes it, and however it says so."""
-SHOWN_BYTES: Final = 200
 
 
-class Reply(NamedTuple):
-    """What came over the wire, not yet understood."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-    keys: tuple[SecretBytes, ...] = ()
-    """What it must not tell of what was sent."""
-
-    def __repr__(self) -> str:
-        """Show no headers: they may repeat the key, and tracebacks may show locals."""
-        return f"Reply({self.status}, {self.content[:SHOWN_BYTES]!r})"
-
-    @property
-    def request_id(self) -> str | None:
-        """The service's id of this exchange, for its support."""
-        told = next((value for name in REQUEST_ID_HEADERS if (value := self.headers.get(name))), None)
-        return told and without_keys(told, self.keys)
-
-    @property
-    def is_success(self) -> bool:
-        """True for a 2xx."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
-
-
-def without_keys(message: str, keys: tuple[SecretBytes, ...]) -> str:
-    """Take the key out of a text for people."""
-    for key in keys:
-        message = message.replace(key.reveal().decode(), KEY_SHOWN.decode())
-    return message
-
-
-def read_body(reply: Reply) -> object:
-    """Return the reply's JSON, or None when it holds none."""
+def read_body(response: Response) -> object:
+    """Return the response's JSON, or None when it holds none."""
     try:
-        return read_json(reply.content)
+        return read_json(response.content)
     except (ValueError, RecursionError):
         return None
 
 
-def read_object(attempted: str, reply: Reply, body: object) -> Mapping[str, object]:
-    """Return a successful reply's JSON object.
+def read_object(attempted: str, response: Response, body: object) -> Mapping[str, object]:
+    """Return a successful response's JSON object.
 
     Raises the typed error of a refusal, or UnreadableReplyError for a 2xx that holds no JSON object.
     """
-    if not reply.is_success:
-        raise error_from(attempted, reply, body)
+    if not response.is_success:
+        raise error_from(attempted, response, body)
     if not isinstance(body, dict):
-        raise unreadable(attempted, reply, _what_is_wrong(reply, body))
+        raise unreadable(attempted, response, _what_is_wrong(response, body))
     if _is_list_alone(body):
         return body
     code = _code_in(body)
     if code is not None and code >= BAD_REQUEST:  # an error that was sent with a 2xx
-        raise error_from(attempted, reply._replace(status=int(code)), body)
+        raise error_from(attempted, response._replace(status=int(code)), body)
     if is_refunded(body):
-        raise error_from(attempted, reply, body)
+        raise error_from(attempted, response, body)
     return body
 
 
@@ -146,24 +114,24 @@ def _code_in(body: Mapping[str, object]) -> float | None:
     return None if code is None or code == OK else number(code)
 
 
-def is_not_ready(reply: Reply, body: object) -> bool:
-    """Tell whether a reply is a success that has nothing to hand over yet (decision 8)."""
+def is_not_ready(response: Response, body: object) -> bool:
+    """Tell whether a response is a success that has nothing to hand over yet (decision 8)."""
     said_so = isinstance(body, dict) and body.get("type") == "not_ready"
-    return reply.status == NOT_READY or (reply.is_success and said_so)
+    return response.status == NOT_READY or (response.is_success and said_so)
 
 
-def unreadable(attempted: str, reply: Reply, reason: str) -> errors.UnreadableReplyError:
+def unreadable(attempted: str, response: Response, reason: str) -> errors.UnreadableReplyError:
     """Make the error of a good status with a body that is not what the contract says."""
-    start = reply.content[:KEPT_BYTES]
-    return errors.UnreadableReplyError(attempted, reply.status, reason, start, reply.request_id)
+    start = response.content[:KEPT_BYTES]
+    return errors.UnreadableReplyError(attempted, response.status, reason, start, response.request_id)
 
 
-def read_task_id(attempted: str, reply: Reply, body: object, *, is_bare: bool = False) -> str:
-    """Find the task's id in the reply to a submit: ``task_id``, ``data.task_id``, or (``is_bare``) ``data`` itself.
+def read_task_id(attempted: str, response: Response, body: object, *, is_bare: bool = False) -> str:
+    """Find the task's id in the response to a submit: ``task_id``, ``data.task_id``, or (``is_bare``) ``data`` itself.
 
     Whatever else a 2xx says: one that names a task was accepted. Raises as ``read_object`` when none is named.
     """
-    if reply.is_success and isinstance(body, dict):
+    if response.is_success and isinstance(body, dict):
         data = body.get("data")
         nested = data.get("task_id") if isinstance(data, dict) else data if is_bare else None
         told_id = body.get("task_id") or nested or _id_in_steps(body)
@@ -172,10 +140,10 @@ def read_task_id(attempted: str, reply: Reply, body: object, *, is_bare: bool = 
         # Where the data is the id, a sentence in its place is none.
         if found is not None and is_id(found) and not (is_bare and " " in found.strip()):
             return found
-    told = read_object(attempted, reply, body)
+    told = read_object(attempted, response, body)
     if told.get("failed_step"):
-        raise _failed_step(attempted, reply, told)
-    raise unreadable(attempted, reply, "the reply names no task")
+        raise _failed_step(attempted, response, told)
+    raise unreadable(attempted, response, "the response names no task")
 
 
 def _id_in_steps(body: Mapping[str, object]) -> object:
@@ -216,11 +184,11 @@ def _is_flag(place: Mapping[str, object], key: str) -> bool:
     return isinstance(place.get(key), bool)
 
 
-def _failed_step(attempted: str, reply: Reply, body: Mapping[str, object]) -> errors.MusicAPIError:
+def _failed_step(attempted: str, response: Response, body: Mapping[str, object]) -> errors.MusicAPIError:
     """Make the error of a one-shot upload that ended at one of its steps: nothing was started."""
-    class_ = refusal_class(reply.status, _details_of(body))
+    class_ = refusal_class(response.status, _details_of(body))
     status = BAD_REQUEST if class_ is errors.PermissionDeniedError else FORBIDDEN
-    return error_from(attempted, reply, body, status)
+    return error_from(attempted, response, body, status)
 
 
 def is_id(text: str) -> bool:
@@ -229,21 +197,21 @@ def is_id(text: str) -> bool:
 
 
 def error_from(
-    attempted: str, reply: Reply, body: object, status: int | None = None, *, is_from_api: bool = True
+    attempted: str, response: Response, body: object, status: int | None = None, *, is_from_api: bool = True
 ) -> errors.MusicAPIError:
     """Class a refusal: by what its body says, then by its status, or by the one it should have.
 
     ``is_from_api`` is False for the response of a file's host, whose redirects and pages say nothing of the API.
     """
-    if is_from_api and not is_refunded(body) and (error := _gateway_error(attempted, reply, body)):
+    if is_from_api and not is_refunded(body) and (error := _gateway_error(attempted, response, body)):
         return error
-    page = page_in(reply.content, reply.headers) if body is None else None
+    page = page_in(response.content, response.headers) if body is None else None
     if body is None:
-        body = start_of(reply)
+        body = start_of(response)
     details = ErrorDetails() if page else _details_of(body)
     about_credits = sentence_about_credits(details)
-    effective = effective_status(details, status or reply.status)
-    message = page or message_in(body) or f"the service answered {reply.status}"
+    effective = effective_status(details, status or response.status)
+    message = page or message_in(body) or f"the service answered {response.status}"
     if about_credits and effective in ABOUT_CREDITS:
         # A code alone is no sentence to show.
         message = about_credits if about_credits in details.sentences else message
@@ -253,46 +221,41 @@ def error_from(
     class_ = errors.APIStatusError if is_refunded(body) else error_class(effective, details)
     if class_ is None:
         text = f"{attempted}: {bounded_text(message, MAX_MESSAGE)}"
-        return errors.InvalidRequestError(text, status=reply.status, request_id=reply.request_id, body=body)
+        return errors.InvalidRequestError(text, status=response.status, request_id=response.request_id, body=body)
     error_type = body.get("type") if isinstance(body, dict) else None
     error_type = error_type if isinstance(error_type, str) else next(iter(details.outer_types), None)
-    known = (attempted, reply.status, message, error_type, reply.request_id, body)
-    return class_(*known, retry_after(reply.headers))
+    known = (attempted, response.status, message, error_type, response.request_id, body)
+    return class_(*known, retry_after(response.headers))
 
 
-def _gateway_error(attempted: str, reply: Reply, body: object) -> errors.GatewayError | None:
+def _gateway_error(attempted: str, response: Response, body: object) -> errors.GatewayError | None:
     """Make the error of a response that did not come from the API; None for one that may have."""
-    if reply.status in REDIRECTS:
-        target = without_keys(redirect_target(reply.headers.get("Location")), reply.keys)
+    if response.status in REDIRECTS:
+        target = without_keys(redirect_target(response.headers.get("Location")), response.keys)
         message = f"the answer is a redirect to {target}, which is not followed"
-    elif reply.status == PROXY_LOGIN:
+    elif response.status == PROXY_LOGIN:
         message = "the proxy wants a login, or refuses the one it was given"
-    elif body is not None or reply.is_success or reply.status == TOO_MANY or reply.status >= 500:  # noqa: PLR2004
+    elif body is not None or response.is_success or response.status == TOO_MANY or response.status >= 500:  # noqa: PLR2004
         return None
-    elif page := page_in(reply.content, reply.headers):
+    elif page := page_in(response.content, response.headers):
         message = page
-    elif reply.status in FROM_ELSEWHERE and reply.content.strip() and not _states_reason(reply):
-        message = f"the answer is not the API's JSON, but a text that begins {start_of(reply)!r}"
+    elif response.status in FROM_ELSEWHERE and response.content.strip() and not _states_reason(response):
+        message = f"the answer is not the API's JSON, but a text that begins {start_of(response)!r}"
     else:
         return None
     if stated := message_in(body):
         message = f"{message}: {stated}"
-    shown = start_of(reply) if body is None else body
+    shown = start_of(response) if body is None else body
     return errors.GatewayError(
-        attempted, reply.status, message, None, reply.request_id, shown, retry_after(reply.headers)
+        attempted, response.status, message, None, response.request_id, shown, retry_after(response.headers)
     )
 
 
-def _states_reason(reply: Reply) -> bool:
+def _states_reason(response: Response) -> bool:
     """Return whether a plain text gives one of the service's own reasons."""
-    start = start_of(reply)
+    start = start_of(response)
     is_known = any(sentence in own_words(start) for sentence in ("task not found", "clip not found"))
     return is_known or refusal_class(FORBIDDEN, read_error(start)) is not errors.PermissionDeniedError
-
-
-def start_of(reply: Reply) -> str:
-    """Return the beginning of a response as text, for an error."""
-    return reply.content[:FIRST_BYTES].decode("utf-8", "replace")
 
 
 def _details_of(body: object) -> ErrorDetails:
@@ -304,37 +267,11 @@ def _details_of(body: object) -> ErrorDetails:
     return details
 
 
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Read ``Retry-After`` in seconds; None when it is absent or unreadable.
-
-    A date is measured against the response's own ``Date``, so that a wrong clock here does not matter; without one,
-    against ``now``, by default this machine's time. One that has passed is 0.
-    """
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    if (seconds := number(value)) is not None:
-        return max(0.0, seconds)
-    when = _http_date(value)
-    if when is None:
-        return None
-    sent_at = _http_date(headers.get("Date")) or now or datetime.now(UTC)
-    return max(0.0, (when - sent_at).total_seconds())
-
-
-def _http_date(value: str | None) -> datetime | None:
-    try:
-        when = parsedate_to_datetime(value or "")
-    except (ValueError, OverflowError):
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _what_is_wrong(reply: Reply, body: object) -> str:
-    if body is None and (page := page_in(reply.content, reply.headers)):
+def _what_is_wrong(response: Response, body: object) -> str:
+    if body is None and (page := page_in(response.content, response.headers)):
         return f"{page} (not JSON): check base_url, and the proxy or the login page of the network in between"
     if body is not None:
-        return f"the reply is a JSON {type(body).__name__}, not an object"
-    if not reply.content:
-        return "the reply is empty"
-    return "the reply is null" if reply.content.strip() == b"null" else "the reply is not JSON"
+        return f"the response is a JSON {type(body).__name__}, not an object"
+    if not response.content:
+        return "the response is empty"
+    return "the response is null" if response.content.strip() == b"null" else "the response is not JSON"

@@ -1,0 +1,272 @@
+"""The engine of a client: a request value in, a task, a result or a typed error out; and the client's lifetime."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from musicapi_async._protocol import (
+    ID_RESULTS,
+    check_operation,
+    check_task_request,
+    encode_call,
+    encode_plain,
+    encode_submission,
+)
+from musicapi_async._request import POST, Request, TaskRequest, model_of
+from musicapi_async._settings import Secret, Settings
+from musicapi_async._tasks.poller import Poller
+from musicapi_async._tasks.run import Background
+from musicapi_async._tasks.state import TaskRule
+from musicapi_async._tasks.submission import Submission
+from musicapi_async._tasks.task import Task, entry_of
+from musicapi_async._tasks.timing import Timing
+from musicapi_async._tasks.unfinished import log
+from musicapi_async._transport.account_activity import AccountActivity
+from musicapi_async._transport.caller import Caller, raise_cancellation
+from musicapi_async._transport.connections import Connections
+from musicapi_async._transport.contents import ids_in
+from musicapi_async._transport.downloads import Downloads
+from musicapi_async._transport.session import Session, SubmissionHook
+from musicapi_async._transport.shielding import complete
+from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
+from musicapi_async.results import Batch, Credits, Evidence
+
+__all__ = ["Engine", "engine_of"]
+
+R = TypeVar("R")
+
+
+class Engine:
+    """Sends requests under one set of settings; the engines of a client's views share its connections and tasks.
+
+    It is for the packages' own modules (bulk, the command, the blocking client), which get it by ``engine_of``.
+    """
+
+    def __init__(self, settings: Settings, root: "Engine | None" = None) -> None:
+        self.settings = settings
+        self.is_view = root is not None
+        self.shared: Shared = Shared(settings) if root is None else root.shared
+        self.poller = self.shared.poller
+        self.files = self.shared.files
+        self.background = self.shared.background
+        self.caller = self.shared.caller(settings)
+
+    def view(self, settings: Settings) -> "Engine":
+        """Return an engine with other settings on the same connections."""
+        return Engine(settings, self)
+
+    @property
+    def is_open(self) -> bool:
+        """True when there are connections to close."""
+        return self.shared.connections.is_open
+
+    def submission(self, request: TaskRequest[R]) -> Submission[R]:
+        """Return a submission that is not sent yet; raises InvalidRequestError for what starts no task."""
+        check_task_request(request)
+        return Submission(request, self.submit, self.resume)
+
+    async def submit(self, request: TaskRequest[R], hook: SubmissionHook | None = None) -> Task[R]:
+        """Start a task, which is paid for; the ``hook`` is called around the sending.
+
+        Raises as ``MusicAPI.submit``.
+        """
+        call, read = encode_submission(request)
+        task_id, uploaded = await self.track(self.caller.send(call, read, hook))
+        rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
+        # What is reported to a webhook ends without being seen here.
+        is_kept = getattr(request, "webhook_url", None) is None
+        self.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
+        task = Task(
+            task_id, rule, self.caller, self.poller, kind=_timing_key(request), accepted_at=now, uploaded=uploaded
+        )
+        if call.cancellation is not None:
+            if hook is not None:
+                hook.accepted(task.id)
+            raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
+        return task
+
+    async def call(self, request: Request[R]) -> R:
+        """Send a request that is answered at once, or as soon as the service has prepared the answer.
+
+        Raises as ``MusicAPI.call``.
+        """
+        activity = self.caller.activity
+        snapshot = activity.snapshot()
+        call, read = encode_call(request)
+        result = await self.track(self.caller.send(call, read))
+        if isinstance(result, Credits):
+            activity.record_balance(result.total, snapshot)
+        if isinstance(result, Batch):
+            ids = [one.task_id for one in result if one.task_id is not None]
+            activity.record_tasks(*ids)
+            for task_id in ids:
+                self.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family()))
+        # Only what consists of ids: lyrics do not belong into a log.
+        raise_cancellation(call, f"was accepted: {result!r}" if isinstance(result, ID_RESULTS) else "got its response")
+        return result
+
+    async def request(self, method: str, path: str, json: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Call an endpoint by its path and return the response's JSON object; raises as ``MusicAPI.request``."""
+        call, read = encode_plain(method, path, json)
+        body = await self.track(self.caller.send(call, read))
+        if method == POST:
+            self.caller.activity.record_unnamed_task()
+            named = ids_in(body, json)
+            if task_ids := named.task_ids:
+                log(logging.INFO, f"{method} {path} was accepted: task {', '.join(task_ids)}", *task_ids)
+            raise_cancellation(call, f"was accepted: {named}")
+        return body
+
+    async def investigate(self, error: UncertainSubmissionError, balance: Request[Credits]) -> Evidence:
+        """Send the request for the ``balance`` and compare it with the last one before an uncertain submission."""
+        activity = self.caller.activity
+        snapshot = activity.snapshot()
+        credits = await self.track(self.caller.send(*encode_call(balance)))
+        return activity.evidence(error, credits.total, snapshot)
+
+    def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
+        """Return a task by what started it and its id; raises InvalidRequestError when one of them is none."""
+        check_operation(operation)
+        return Task(task_id, TaskRule.of(operation), self.caller, self.poller)
+
+    def attach(self, task: Task[R]) -> Task[R]:
+        """Return the same task on this engine."""
+        return Task(task.id, entry_of(task).rule, self.caller, self.poller, uploaded=task.uploaded)
+
+    async def track(self, calling: Coroutine[Any, Any, R]) -> R:
+        """Await a call, so that closing waits for its response, or ends it.
+
+        Raises ClientClosedError when the client is closed, or is closed meanwhile.
+        """
+        return await self.shared.track(calling)
+
+    async def close(self) -> Mapping[str, str]:
+        """Close the client; return how each paid task is resumed that is still running, by its id.
+
+        The engine of a view closes nothing.
+        """
+        if self.is_view:
+            return {}
+        try:
+            await self.shared.aclose()
+        finally:
+            # Here, so that a close that is cancelled names them too.
+            left = self.poller.unfinished.report()
+            self.background.report(left)
+        return left
+
+    async def wait_for_response(self, sender: asyncio.Task[Any]) -> None:
+        """Return when the sender has no submission in flight; for callers that may be interrupted."""
+        await self.background.answered(sender)
+
+    def abandon(self, sender: asyncio.Task[Any]) -> None:
+        """End the sender's submission without its response, if one is in flight: it is uncertain then."""
+        self.shared.session.abandon(sender)
+
+    def end_on_close(self, worker: asyncio.Task[None]) -> None:
+        """Have the closing of the client wait for a worker, and cancel one that does not end."""
+        workers = self.background.workers
+        workers.add(worker)
+        worker.add_done_callback(workers.discard)
+
+    @property
+    def undelivered(self) -> Mapping[str, str]:
+        """How the tasks of runs are resumed whose outcome was not returned yet, by id."""
+        return dict(self.background.undelivered)
+
+    def note_delivered(self, *task_ids: str) -> None:
+        """Note that tasks of runs were named to the user."""
+        for task_id in task_ids:
+            self.background.undelivered.pop(task_id, None)
+
+    def export_state(self) -> dict[str, Any]:
+        """Return what another run can begin with, as JSON takes it: durations of tasks, and the rate limit."""
+        return {"timing": self.poller.timing.export_state(), "gap": self.shared.session.rate_limiter.delay}
+
+    def restore_state(self, state: Mapping[str, Any] | None) -> None:
+        """Begin with what an earlier run has exported; what cannot be read is left out."""
+        with suppress(KeyError, TypeError, ValueError):
+            self.poller.timing.restore_state((state or {})["timing"])
+            self.shared.session.rate_limiter.restore_delay(float((state or {})["gap"]))
+
+
+class _HasEngine(Protocol):
+    _engine: Engine
+
+
+def engine_of(client: _HasEngine) -> Engine:
+    """Return the engine of a client, for the packages' own modules."""
+    return client._engine  # noqa: SLF001 - here alone
+
+
+class Shared:
+    """What a client and its views share, from the first call to the closing: connections, the poller, calls."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.connections = Connections(settings)
+        self.poller = Poller(Timing(settings.poll_interval, settings.poll_price), max(1, settings.max_requests // 2))
+        self.session = Session(settings, self.connections)
+        self.files = Downloads(self.connections, self.session.budget)
+        self.background = Background(self.session.in_flight)
+        self._activities: dict[tuple[str, Secret], AccountActivity] = {}
+        self._callers: dict[asyncio.Task[Any], int] = {}
+        """The tasks with a call, and how often each had been cancelled before."""
+        self._is_closing = False
+
+    def caller(self, settings: Settings) -> Caller:
+        """Return a caller under these settings; the record of an account is shared by all that use its key."""
+        activity = self._activities.setdefault((settings.base_url, settings.api_key), AccountActivity())
+        return Caller(settings, self.session, activity)
+
+    async def track(self, calling: Coroutine[Any, Any, R]) -> R:
+        """Await a call, so that closing waits for its response, or ends it."""
+        if self._is_closing:
+            calling.close()
+            raise ClientClosedError
+        caller = asyncio.current_task()
+        assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
+        before = self._callers[caller] = caller.cancelling()
+        try:
+            return await calling
+        except asyncio.CancelledError:
+            # It was cancelled by the closing, or by its owner, perhaps in the same moment.
+            if caller in self._callers or caller.uncancel() > before:
+                raise
+            raise ClientClosedError from None
+        finally:
+            self._callers.pop(caller, None)
+
+    async def aclose(self) -> None:
+        """Close everything, in the order in which nothing is lost; to the end, also when the caller is cancelled."""
+        # From here on nothing new is sent, nor what was to be sent again later; what is in flight gets its response.
+        self._is_closing = self.connections.closed = True
+        await complete(self._close(asyncio.current_task()))
+
+    async def _close(self, closer: asyncio.Task[Any] | None) -> None:
+        try:
+            await self.poller.aclose()
+            # Each of them ends within its own time limit.
+            await asyncio.gather(*map(self.background.answered, tuple(self.session.in_flight)))
+        finally:
+            self._end_calls()
+            await self.connections.aclose()
+            self.session.close()
+            await self.background.end(closer)
+
+    def _end_calls(self) -> None:
+        """Cancel the calls that wait for a retry, for their slot, or for the response to a free request.
+
+        A submission without a response is not cancelled: it ends as uncertain when its socket is closed.
+        """
+        for caller, before in tuple(self._callers.items()):
+            if caller not in self.session.in_flight and caller.cancelling() == before:
+                del self._callers[caller]
+                caller.cancel()
+
+
+def _timing_key(request: TaskRequest[Any]) -> str:
+    """Return the key of tasks that take about as long: the operation, with its model."""
+    return sys.intern(f"{request.operation_name()} {model_of(request) or ''}")
