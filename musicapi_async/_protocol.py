@@ -60,7 +60,7 @@ def encode_submission(request: TaskRequest[R]) -> tuple[Call, Callable[[Response
     def read(response: Response) -> tuple[str, UploadedClip | None]:
         body = read_body(response)
         try:
-            task_id = read_task_id(call.attempted, response, body, is_bare=request.id_in_data)
+            task_id = read_task_id(call.attempted, response, body, id_in_data=request.id_in_data)
         except Exception:
             if (only := _only_task(response, body, call.body)) is None:
                 raise

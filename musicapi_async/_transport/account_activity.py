@@ -10,8 +10,8 @@ from musicapi_async.results import Evidence
 
 __all__ = ["AccountActivity"]
 
-MOST: Final = 100_000
-"""So many tasks are remembered; of more it is only known that there are some."""
+MAX_TASKS: Final = 100_000
+"""The number of task ids that are remembered; beyond it tasks are only counted."""
 
 
 @attrs.define
@@ -21,15 +21,15 @@ class AccountActivity:
     balance: float | None = None
     balance_at: datetime | None = None
     accepted: int = 0
-    """Paid requests that were accepted since the balance was seen."""
+    """Paid requests that were accepted since the balance was read."""
     uncertain: int = 0
-    """Those that may or may not have been accepted."""
+    """Paid requests since then whose outcome is unknown."""
     _failed: int = 0
-    """Tasks that were seen to fail since then."""
+    """Tasks that failed since then, as observed by this client."""
     _unfinished: set[str] = attrs.field(factory=set)
-    """Tasks that were not seen to end."""
+    """Tasks whose end this client has not observed."""
     _unnamed: int = 0
-    """Submissions whose task is not known here, or not remembered: their end will not be seen."""
+    """Submissions whose task id is unknown or no longer remembered: their end cannot be observed."""
     _in_flight: int = 0
     _changes: int = 0
 
@@ -39,7 +39,7 @@ class AccountActivity:
         self._changes += 1
 
     def end_submission(self) -> None:
-        """Count its response, or that there will be none."""
+        """Count the response to a paid request, or its failure."""
         self._in_flight -= 1
 
     def record_accepted(self) -> None:
@@ -47,39 +47,39 @@ class AccountActivity:
         self.accepted += 1
 
     def record_uncertain(self) -> None:
-        """Count one that may or may not have been accepted."""
+        """Count a paid request that may or may not have been accepted."""
         self.uncertain += 1
 
     def record_tasks(self, *task_ids: str) -> None:
-        """Note tasks that may still fail, and whose credits are refunded then."""
+        """Record tasks that may still fail; the credits of a failed task are refunded."""
         for task_id in task_ids:
-            if len(self._unfinished) < MOST:
+            if len(self._unfinished) < MAX_TASKS:
                 self._unfinished.add(task_id)
             elif task_id not in self._unfinished:
                 self._unnamed += 1
 
     def record_unnamed_task(self) -> None:
-        """Note a request that may have started a task whose id is not known here."""
+        """Record a request that may have started a task whose id is unknown."""
         self._unnamed += 1
 
     def record_end(self, task_id: str, *, is_failed: bool) -> None:
-        """Note that a task was seen to end."""
+        """Record the end of a task."""
         if task_id in self._unfinished:
             self._unfinished.discard(task_id)
             self._failed += is_failed
             self._changes += is_failed
 
     def snapshot(self) -> int | None:
-        """Return what ``record_balance`` compares with: whether this client has changed the balance meanwhile."""
+        """Return a counter of balance changes for ``record_balance``; None while a paid request is in flight."""
         return None if self._in_flight else self._changes
 
     def record_balance(self, balance: float, snapshot: int | None) -> None:
-        """Keep a balance to compare with, unless it was changed while it was read."""
+        """Record a balance to compare with, unless it may have changed while it was read."""
         if snapshot != self._changes:
             return
         self.balance = balance
         self.balance_at = datetime.now(UTC)
-        # One that was accepted without our knowing may still fail.
+        # An uncertain submission that was accepted may still fail.
         self._unnamed += self.uncertain
         self.accepted = self.uncertain = self._failed = 0
 

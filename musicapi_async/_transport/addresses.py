@@ -1,7 +1,7 @@
-"""Addresses: sent with the text they came with, and checked for being public. No I/O.
+"""Addresses: sent exactly as they were received, and checked for being public. No I/O.
 
-A signed address is signed as a text: its host refuses the same address written in another way (``/`` for ``%2F``).
-And a file's URL must not become a way into the network this runs in.
+A signed address is signed as a text: its host refuses an equivalent spelling (``/`` for ``%2F``). And a file's URL must
+not give access to the local network.
 """
 
 import ipaddress
@@ -45,7 +45,7 @@ def url_of(text: str) -> URL:
 
 
 def joined(base: URL, location: str) -> URL:
-    """Return where a redirect from ``base`` leads (RFC 3986, 5.2), keeping the text of its location.
+    """Return the target of a redirect from ``base`` (RFC 3986, 5.2), keeping the text of its location.
 
     ``base`` is from ``url_of``. Raises ValueError when the location cannot be read.
     """
@@ -88,7 +88,7 @@ def _without_dots(path: str) -> str:
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is one of the public internet, also when it is an IPv4 address in IPv6's clothes."""
+    """Return whether an address is one of the public internet, also when it is an IPv4 address embedded in IPv6."""
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global and not address.is_multicast
     inside = address.ipv4_mapped or address.sixtofour
@@ -113,7 +113,7 @@ def address_in(host: str) -> Address | None:
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether a host is this machine by its spelling."""
+    """Return whether a host name or address denotes this machine, without looking it up."""
     address = address_in(host)
     if address is not None:
         return address.is_loopback or address.is_unspecified

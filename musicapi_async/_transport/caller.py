@@ -1,4 +1,4 @@
-"""One call of an endpoint, with its retries, and the result or the typed error that it ends with."""
+"""One call of an endpoint, with its retries; it ends with a result or a typed error."""
 
 import asyncio
 import contextlib
@@ -55,42 +55,42 @@ PREPARATION_INTERVAL: Final = 3.0
 """Seconds between two requests for a file that is being prepared, as the service advises."""
 MAX_PREPARATION: Final = 180.0
 MIN_KEY: Final = 16
-"""A shorter key is left in responses that repeat it: it could be a part of ordinary words."""
+"""A shorter key is not masked in responses: it could be a part of ordinary words."""
 
 
 @attrs.define(kw_only=True, eq=False)
 class Call:
-    """One call of an endpoint: what to send, what a retry would cost, and how far the call has come."""
+    """One call of an endpoint: its request, its retry class and its progress."""
 
     method: str
     path: str
     body: Mapping[str, object] | None = attrs.field(default=None, repr=False)
     request_class: RequestClass = RequestClass.READ
     request: object = attrs.field(default=None, repr=False)
-    """The request value, for the error that says it is uncertain."""
+    """The request value, for an UncertainSubmissionError."""
     is_retried: bool = True
-    """False for a call that is one attempt, whatever becomes of it."""
+    """False for a call of a single attempt, whatever its outcome."""
     min_timeout: float = 0.0
     """The minimum time limit of each attempt, in seconds."""
     replacement: str = ""
-    """What to use when the service has retired this."""
+    """The operation to use when the service has retired this one."""
     cancellation: asyncio.CancelledError | None = None
-    """Of the caller, while its paid request was in flight; the client raises it when the response is read."""
+    """The caller's cancellation while its paid request was in flight; raised after reading the response."""
     attempts: int = 0
-    """The attempts so far."""
+    """The number of attempts so far."""
     deadline: float = 0.0
     """The latest start of a retry, by the event loop's clock."""
     accepted_at: float | None = None
-    """When the service first reported that it prepares what was asked for, by the same clock."""
+    """The time of the first response that says the file is being prepared, by the same clock."""
 
     @property
     def attempted(self) -> str:
-        """What is attempted, in words."""
+        """The method and the path, for errors and the log."""
         return f"{self.method} {self.path}"
 
     @property
     def is_submission(self) -> bool:
-        """True when an attempt may be charged: asking again for what is being prepared is free."""
+        """True when an attempt may be charged: polling for a file that is being prepared is free."""
         return self.request_class is RequestClass.SUBMISSION and self.accepted_at is None
 
 
@@ -101,12 +101,12 @@ class Caller:
         self.settings = settings
         self.session = session
         self.activity = activity
-        known = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-        # Of the HTTP library's own kind, so that it need not be made for each request.
-        headers = CIMultiDict({**known, "Authorization": HeaderText(f"Bearer {settings.api_key.reveal()}")})
+        common = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+        # The HTTP library's own type, so that it is not converted for each request.
+        headers = CIMultiDict({**common, "Authorization": HeaderText(f"Bearer {settings.api_key.reveal()}")})
         keys = _spellings(settings.api_key)
-        self._reading = HttpRequest(headers, None, keys)
-        self._posting = HttpRequest(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
+        self._get_request = HttpRequest(headers, None, keys)
+        self._post_request = HttpRequest(CIMultiDict({**headers, "Content-Type": "application/json"}), None, keys)
         self._limits: dict[float, RequestLimits] = {}
         self._base = url_of(settings.base_url)
         self._base_path = self._base.raw_path.rstrip("/")
@@ -121,11 +121,12 @@ class Caller:
     async def send(self, call: Call, read: Callable[[Response], T], hook: SubmissionHook | None = None) -> T:
         """Send the call, with its retries, and return what ``read`` makes of the response.
 
-        A ``hook`` records that a paid request is about to be sent, and that it will be sent again. What was accepted
-        is returned although the caller was cancelled meanwhile: ``call.cancellation`` has to be raised then.
+        A ``hook`` records that a paid request is about to be sent, or will be retried. The result of an accepted
+        request is returned even if the caller was cancelled meanwhile; the client must then raise
+        ``call.cancellation``.
 
         Raises the typed error of a failure; UncertainSubmissionError when a paid request may have been accepted;
-        NotReadyError when what was asked for is not prepared in time.
+        NotReadyError when a file is not prepared in time.
         """
         call.deadline = asyncio.get_running_loop().time() + self.settings.total_timeout
         attempt = self._attempt_with_retries if call.is_retried else self._attempt
@@ -144,7 +145,7 @@ class Caller:
         raise error from failure
 
     async def _attempt(self, call: Call, read: Callable[[Response], T], hook: SubmissionHook | None) -> T:
-        """Send the call once; raises AttemptError for what may be retried."""
+        """Send the call once; raises AttemptError for a failure that may be retried."""
         call.attempts += 1
         state = SubmissionState(hook) if call.is_submission else None
         try:
@@ -173,13 +174,13 @@ class Caller:
     async def _failed(
         self, call: Call, state: SubmissionState, failure: MusicAPIError | TransportError
     ) -> BaseException:
-        """Return what is raised for a failed attempt at a paid request, when the hook knows what it means."""
+        """Return the exception of a failed attempt at a paid request, after notifying the hook."""
         if isinstance(failure, MusicAPIError):
             _note_named(call, failure, getattr(failure, "body", None))
-        # Time in the queue is not counted.
+        # Time spent in the queue does not count.
         call.deadline += state.waited
         if failure_kind(failure) in {FailureKind.RATE_LIMITED, FailureKind.BUSY}:
-            self.session.rate_limiter.refused(state.turn, getattr(failure, "retry_after", None))
+            self.session.rate_limiter.refused(state.dispatched_at, getattr(failure, "retry_after", None))
         if decide(RequestClass.SUBMISSION, failure) is RetryDecision.UNCERTAIN:
             error: MusicAPIError = self._uncertain(call, state, failure)
         elif state.cancellation is None:
@@ -197,12 +198,12 @@ class Caller:
         return state.cancellation
 
     def _error_of(self, call: Call, failure: MusicAPIError | TransportError) -> MusicAPIError:
-        """Return the error for the user of a failure that is not retried."""
+        """Return the public error of a failure that is not retried."""
         request_class = RequestClass.SUBMISSION if call.is_submission else RequestClass.READ
         if self.session.is_closed and decide(request_class, failure) is RetryDecision.RETRY:
             return ClientClosedError()
         if call.accepted_at is not None and isinstance(failure, (TransportError, ServerError)):
-            # The service goes on preparing what it accepted: this is no failure of it.
+            # The service is still preparing the file it accepted: the preparation has not failed.
             return NotReadyError(call.attempted, _seconds_since(call.accepted_at))
         if isinstance(failure, TransportError):
             return ConnectionFailedError(call.attempted, failure.reason)
@@ -211,7 +212,7 @@ class Caller:
     async def _exchange(self, call: Call, state: SubmissionState | None) -> Response:
         """Send the call once and return its response, whatever its status; a paid one with a ``state``."""
         url = self._base.with_path(self._base_path + call.path, encoded=True)
-        sent = self._reading if call.body is None else self._posting._replace(body=write_json(call.body))
+        sent = self._get_request if call.body is None else self._post_request._replace(body=write_json(call.body))
         limits = self._limits.get(call.min_timeout)
         if limits is None:
             limits = self._limits[call.min_timeout] = self.session.limits(self.settings, call.min_timeout)
@@ -222,13 +223,13 @@ class Caller:
             self.activity.begin_submission()
             try:
                 response = await self.session.send(call.attempted, call.method, url, sent, limits, state)
-            except TransportError as broken:
-                # What broke behind a whole answer does not take it back.
-                if broken.response is None or not (
-                    broken.response.is_success and isinstance(read_body(broken.response), dict)
+            except TransportError as failure:
+                # A connection that breaks after a complete response does not invalidate it.
+                if failure.response is None or not (
+                    failure.response.is_success and isinstance(read_body(failure.response), dict)
                 ):
                     raise
-                response = broken.response
+                response = failure.response
             finally:
                 self.activity.end_submission()
         if logger.isEnabledFor(logging.DEBUG):
@@ -273,12 +274,12 @@ class Caller:
         _log(logging.WARNING, "%s", error)
 
     def _note_cut_off(self, call: Call, state: SubmissionState, end: BaseException) -> None:
-        """Report a paid request that was ended while it was in flight, before its response came."""
-        cut = TransportError(FailureKind.CUT, "it was given up after it was sent")
+        """Report a paid request that was cut off while it was in flight, before its response arrived."""
+        cut = TransportError(FailureKind.CUT, "it was abandoned after it was sent")
         end.add_note(str(self._uncertain(call, state, cut)))
 
     def _note_prepared(self, call: Call, state: SubmissionState | None) -> None:
-        """Note that the service prepares what was asked for: it was accepted, and attempts are counted anew."""
+        """Note that the service is preparing the file: the call was accepted, and attempts are counted anew."""
         call.attempts = 0
         if call.accepted_at is None:
             call.accepted_at = asyncio.get_running_loop().time()
@@ -290,10 +291,10 @@ class Caller:
         self.session.rate_limiter.accepted()
 
 
-def raise_cancellation(call: Call, came: str) -> None:
-    """Raise the cancellation that came while the call was in flight, if one did; it and the log say what came of it."""
+def raise_cancellation(call: Call, outcome: str) -> None:
+    """Raise the cancellation of a call in flight, if there was one; a note and the log state the call's outcome."""
     if call.cancellation is not None:
-        sentence = f"{call.attempted} was cancelled in flight, and {came}"
+        sentence = f"{call.attempted} was cancelled in flight, and {outcome}"
         _log(logging.WARNING, "%s", sentence)
         call.cancellation.add_note(sentence)
         raise call.cancellation
@@ -303,13 +304,13 @@ async def _before_retry(
     failed: AttemptError, delay: float, call: Call, _: Callable[[Response], object], hook: SubmissionHook | None
 ) -> None:
     """Log a retry, and have the hook record that the paid request waits to be sent again."""
-    logger.info("%s failed (%s): again in %.1f s", call.attempted, reason_of(failed.failure), delay)
+    logger.info("%s failed (%s): retrying in %.1f s", call.attempted, reason_of(failed.failure), delay)
     if hook is not None and call.is_submission:
         await hook.not_accepted()
 
 
 def _check_preparation(call: Call, not_ready: NotReadyError) -> None:
-    """Raise NotReadyError when it is too late to ask again for what is being prepared."""
+    """Raise NotReadyError when it is too late for another request for a file that is being prepared."""
     waited = _seconds_since(call.accepted_at)
     if waited + PREPARATION_INTERVAL > MAX_PREPARATION:
         raise NotReadyError(call.attempted, waited) from not_ready
@@ -324,13 +325,13 @@ def _read(call: Call, read: Callable[[Response], T], response: Response) -> T:
         return read(response)
     except MusicAPIError:
         raise
-    except Exception as fault:
-        # A fault of ours must not lose what was paid for: the error shows the response.
-        raise unreadable(call.attempted, response, f"it cannot be read: {fault!r}") from fault
+    except Exception as error:
+        # A bug of ours must not lose what was paid for: the error shows the response.
+        raise unreadable(call.attempted, response, f"it cannot be read: {error!r}") from error
 
 
 def _note_named(call: Call, failure: MusicAPIError, body: object) -> None:
-    """Put the ids that a refusal names on the error and into the log: what they stand for may be paid for."""
+    """Add the ids that a refusal contains to the error and the log: they may have been paid for."""
     named = ids_in(body, call.body)
     failure.task_ids, failure.result_ids = named
     if not named.is_empty:
@@ -339,13 +340,13 @@ def _note_named(call: Call, failure: MusicAPIError, body: object) -> None:
 
 
 def _spellings(key: Secret) -> tuple[SecretBytes, ...]:
-    """Return the key as it may stand in JSON, where a slash may be escaped; nothing for a short one."""
+    """Return the spellings of the key in JSON, where a slash may be escaped; none for a short key."""
     text = key.reveal()
     spellings = dict.fromkeys((text, text.replace("/", "\\/"))) if len(text) >= MIN_KEY else ()
     return tuple(SecretBytes(spelling.encode()) for spelling in spellings)
 
 
 def _log(level: int, message: str, *values: object, exc_info: BaseException | None = None) -> None:
-    """Write to the log; one that fails must not cost what was paid for."""
+    """Write to the log; a failing handler must not lose what was paid for."""
     with contextlib.suppress(Exception):
         logger.log(level, message, *values, exc_info=exc_info)

@@ -1,4 +1,4 @@
-"""The HTTP library's sessions: opened on first use, in one event loop, each kind of traffic with its own."""
+"""The HTTP library's sessions: one for each type of traffic, opened on first use, in one event loop."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
-__all__ = ["RECEIVED", "USER_AGENT", "Connections", "Connector", "ProxyRoute", "break_of"]
+__all__ = ["RECEIVED", "USER_AGENT", "Connections", "Connector", "ProxyRoute", "transport_error_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
@@ -36,13 +36,13 @@ HAS_POLL: Final = hasattr(select, "poll")
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
 
 RECEIVED: Final[ContextVar[bytearray | None]] = ContextVar("RECEIVED", default=None)
-"""Takes the first bytes of connections that are made for the request at hand; None to keep none."""
+"""Buffer for the first bytes of connections made for the current request; None to keep none."""
 
-# From the special to the general: the first that fits is taken.
+# From the most specific to the most general: the first match counts.
 FAILURE_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), FailureKind.TLS),
     ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), FailureKind.PROXY),
-    # UnicodeError: a name that the system's resolver cannot even be asked for.
+    # UnicodeError: a name that cannot be passed to the system's resolver.
     ((aiohttp.ClientConnectorDNSError, UnicodeError), FailureKind.DNS),
     ((aiohttp.ConnectionTimeoutError,), FailureKind.CONNECT_TIMEOUT),
     ((aiohttp.ClientConnectorError,), FailureKind.UNREACHABLE),
@@ -51,26 +51,26 @@ FAILURE_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], 
 
 
 class ProxyRoute(NamedTuple):
-    """The proxy on the way to a host, if any, and its login, apart: what it is asked, or what goes with each request.
+    """The proxy for a host, if any, and the headers with its login: for the tunnel, or for each request.
 
-    A proxy reads requests to http:// hosts itself; to https:// hosts it is asked for a tunnel.
+    A proxy reads requests to http:// hosts itself; for https:// hosts it opens a tunnel.
     """
 
     proxy: URL | None = None
-    asked_with: CIMultiDict[str] | None = None
-    sent_along: CIMultiDict[str] | None = None
+    tunnel_headers: CIMultiDict[str] | None = None
+    request_headers: CIMultiDict[str] | None = None
 
     def headers(self, others: Mapping[str, str]) -> Mapping[str, str]:
-        """Return a request's headers with what the proxy reads itself; never in a plain dict, which is taken apart."""
-        return others if self.sent_along is None else CIMultiDict([*others.items(), *self.sent_along.items()])
+        """Return a request's headers with the proxy's; never in a plain dict, whose values tracebacks show."""
+        return others if self.request_headers is None else CIMultiDict([*others.items(), *self.request_headers.items()])
 
 
 class Connector(aiohttp.TCPConnector):
     """Makes connections, and keeps those that can be used again.
 
-    ``connecting`` is entered while a connection is made. With ``keeps_received`` the first bytes that come over a
-    connection are kept in ``RECEIVED`` as well. What is overridden is where the HTTP library's own connectors differ;
-    it is called once for each connection, not for each request.
+    ``connecting`` is entered while a connection is made. With ``keeps_received`` the first bytes received over a
+    connection are kept in ``RECEIVED`` as well. The methods overridden are those that the HTTP library's own connectors
+    override; they are called once for each connection, not for each request.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Connector(aiohttp.TCPConnector):
         self._connecting = connecting
         if keeps_received:
             handler: type[ResponseHandler] = _KeepingHandler
-            # The HTTP library's own attribute: what makes the protocol of each connection.
+            # The HTTP library's own attribute: the factory of each connection's protocol.
             self._factory = partial(handler, loop=self._loop)
 
     async def _create_connection(
@@ -99,7 +99,7 @@ class Connector(aiohttp.TCPConnector):
             raise
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> aiohttp.connector.Connection | None:
-        # What lies on an idle connection is no response to a request that was not written yet.
+        # Bytes on an idle connection cannot be the response to a request that was not written yet.
         while (kept := await super()._get(key, traces)) is not None and _has_input(kept):
             kept.close()
         return kept
@@ -112,7 +112,7 @@ class _KeepingHandler(ResponseHandler):
         super().__init__(loop)
         self._received = RECEIVED.get()
         if self._received is not None:
-            # Of several connections that were tried, or a tunnel and what goes through it, the last one counts.
+            # Of several connection attempts, or a tunnel and its contents, the last one counts.
             self._received.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -122,7 +122,7 @@ class _KeepingHandler(ResponseHandler):
 
 
 def _has_input(connection: aiohttp.connector.Connection) -> bool:
-    """Return True when an idle connection has received something, or its end, whether that was read or not."""
+    """Return True when an idle connection has received data or was closed by the peer."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or protocol.should_close:
         return True
@@ -135,7 +135,7 @@ def _has_input(connection: aiohttp.connector.Connection) -> bool:
 
 
 class Connections:
-    """The sessions of one kind of traffic each, by name; they belong to the event loop that first used them."""
+    """The sessions by type of traffic; they belong to the event loop that first used them."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -176,9 +176,9 @@ class Connections:
         self._loop = loop
 
     def route(self, url: URL) -> ProxyRoute:
-        """Return the way to an address: by the setting's proxy, or the environment's; never to this machine itself.
+        """Return the route to an address: the setting's proxy, or the environment's; none to this machine itself.
 
-        Raises InvalidRequestError when the environment names something that cannot be one.
+        Raises InvalidRequestError when the environment's value is not a proxy address.
         """
         key = (url.scheme, url.host)
         if key not in self._routes:
@@ -191,32 +191,32 @@ class Connections:
         while self._open:
             _, session = self._open.popitem()
             await session.close()
-        # Whoever reads a response is not woken by that.
+        # Closing a session does not wake the readers of its responses.
         for content in self.arriving:
             content.set_exception(aiohttp.ClientConnectionError("the client was closed"))
 
 
-def break_of(
+def transport_error_of(
     error: BaseException, host: str | None, *, was_sent: bool | None, keys: tuple[SecretBytes, ...] = ()
 ) -> TransportError:
-    """Say what broke an exchange; ``was_sent`` tells for certain whether bytes left, None that it is not known.
+    """Return the transport error for an exception; ``was_sent`` says whether bytes were sent, None when unknown.
 
-    ``keys`` is what is not to be said: a line that cannot be read is quoted.
+    ``keys`` are masked in its message: a header line that cannot be parsed is quoted there.
     """
-    kind = next((kind for types, kind in FAILURE_KINDS if isinstance(error, types)), FailureKind.CUT)
-    if was_sent and kind.is_before_sending:
-        kind = FailureKind.CUT
-    if was_sent is False and not kind.is_before_sending:
-        kind = FailureKind.CONNECT_TIMEOUT if kind is FailureKind.TIMEOUT else FailureKind.UNREACHABLE
+    failure = next((failure for types, failure in FAILURE_KINDS if isinstance(error, types)), FailureKind.CUT)
+    if was_sent and failure.is_before_sending:
+        failure = FailureKind.CUT
+    if was_sent is False and not failure.is_before_sending:
+        failure = FailureKind.CONNECT_TIMEOUT if failure is FailureKind.TIMEOUT else FailureKind.UNREACHABLE
     reason = without_keys(_reason(error), keys)
     _take_frames(error)
-    return TransportError(kind, f"could not connect to {host}: {reason}" if kind.is_before_sending else reason)
+    return TransportError(failure, f"could not connect to {host}: {reason}" if failure.is_before_sending else reason)
 
 
 def _take_frames(error: BaseException | None) -> None:
-    """Forget the HTTP library's frames: some of their locals hold the headers, and the key, as plain bytes.
+    """Remove the HTTP library's frames: some of their locals hold the headers, and the key, as plain bytes.
 
-    What the user was handling when he called is at the end of the chain, and stays as it is.
+    The exception that the user was handling at the time of the call ends the chain, and stays as it is.
     """
     while error is not None:
         error.__traceback__ = None
@@ -228,22 +228,22 @@ def _take_frames(error: BaseException | None) -> None:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time" if not str(error) else f"no answer in time ({error})"
+        return "no response in time" if not str(error) else f"no response in time ({error})"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy refuses the tunnel ({error.status} {error.message}): check its address and login"
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ssl.SSLError):
         return _tls_reason(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorError):
-        # asyncio hides the system's own words ("Connection refused") behind a text of its own.
+        # asyncio replaces the system's message ("Connection refused") by its own.
         number = error.os_error.errno
-        own = str(error.os_error.strerror or error.os_error) or "the connection was closed"
-        return os.strerror(number) if number and number > 0 else own
+        message = str(error.os_error.strerror or error.os_error) or "the connection was closed"
+        return os.strerror(number) if number and number > 0 else message
     return str(error) or type(error).__name__
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message} (ssl_context= takes an authority of your own)"
+        return f"its certificate is not trusted: {error.verify_message} (ssl_context= takes a custom authority)"
     return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
 
 
@@ -257,15 +257,17 @@ def _route_to(url: URL, settings: Settings) -> ProxyRoute:
         return ProxyRoute()
     route = _route_by(found, is_tunnel=url.scheme == "https")
     if route is None:
-        message = "the environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is no address such as http://host:3128"
+        message = (
+            "the environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) is not an address such as http://host:3128"
+        )
         raise InvalidRequestError(message, "trust_env", None, "http://host:port, or trust_env=False")
     return route
 
 
 def _route_by(address: Secret, *, is_tunnel: bool) -> ProxyRoute | None:
-    """Return the way by a proxy; None when this is no address of one.
+    """Return the route through a proxy; None when the address is not one of a proxy.
 
-    It raises nothing, since its local variables hold the password.
+    It raises nothing, because its local variables hold the password.
     """
     text = address.reveal()
     try:
@@ -274,9 +276,13 @@ def _route_by(address: Secret, *, is_tunnel: bool) -> ProxyRoute | None:
         return None
     if proxy.scheme not in {"http", "https"} or not proxy.host:
         return None
-    bare = proxy.with_user(None)
+    without_login = proxy.with_user(None)
     if proxy.user is None:
-        return ProxyRoute(bare)
+        return ProxyRoute(without_login)
     login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
     headers: CIMultiDict[str] = CIMultiDict({"Proxy-Authorization": HeaderText(f"Basic {login}")})
-    return ProxyRoute(bare, asked_with=headers) if is_tunnel else ProxyRoute(bare, sent_along=headers)
+    return (
+        ProxyRoute(without_login, tunnel_headers=headers)
+        if is_tunnel
+        else ProxyRoute(without_login, request_headers=headers)
+    )

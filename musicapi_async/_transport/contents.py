@@ -36,11 +36,11 @@ ONE_OF: Final[Mapping[type, tuple[str, ...]]] = {
     Midi: ("url", "instruments"),
     SharedSong: ("audio_url", "video_url", "title"),
 }
-"""Results that are worth nothing without at least one of these fields."""
+"""Results that are unusable without at least one of these fields."""
 
 
 def read_result(body: Body, result_type: type[T]) -> T:
-    """Return a response's object as a result; raises ValueError, which names the place, when it holds none."""
+    """Return a response's object as a result; raises ValueError, with the path in the JSON, when there is none."""
     place, found = PLACES.get(result_type, _in_data)(body)
     result = structure(found, result_type, place)
     needed = ONE_OF.get(result_type)
@@ -50,7 +50,7 @@ def read_result(body: Body, result_type: type[T]) -> T:
 
 
 def read_uploaded(body: Body) -> UploadedClip | None:
-    """Return the clip that a one-shot upload made on its way, with its steps; None where there is none."""
+    """Return the clip that a one-shot upload created, with its steps; None where there is none."""
     steps = body.get("steps")
     named = (
         [{**step, "name": str(name)} for name, step in steps.items() if isinstance(step, dict)]
@@ -63,7 +63,7 @@ def read_uploaded(body: Body) -> UploadedClip | None:
 
 
 def _in_data(body: Body) -> tuple[str, Body]:
-    """Return the object under ``data``, or the response's own where there is none."""
+    """Return the object under ``data``, or the whole response where there is none."""
     data = body.get("data")
     return ("$.data", data) if isinstance(data, Mapping) else ("$", body)
 
@@ -105,35 +105,35 @@ class _Token:
     end: Annotated[float | None, wire("end_s")] = None
 
 
-def _structure_aligned(row: Body, _: object) -> AlignedLyrics:
-    tokens = row.get("alignment")
+def _structure_aligned(data: Body, _: object) -> AlignedLyrics:
+    tokens = data.get("alignment")
     if not isinstance(tokens, list):
-        raise ValueError("alignment is missing")  # noqa: TRY004 - it is what comes over the wire
+        raise ValueError("alignment is missing")  # noqa: TRY004 - the wire's data, not an argument
     return aligned(Word(one.text, one.start, one.end) for one in structure(tokens, tuple[_Token, ...]))
 
 
 def _structure_batch(body: Body, _: object) -> Batch:
-    row = body if body.get("batch_id") else _in_data(body)[1]
-    found = row.get("tasks") or row.get("items") or body.get("tasks") or body.get("items") or body.get("data")
+    data = body if body.get("batch_id") else _in_data(body)[1]
+    found = data.get("tasks") or data.get("items") or body.get("tasks") or body.get("items") or body.get("data")
     items = found if isinstance(found, list) else list(found.values()) if isinstance(found, Mapping) else []
-    tasks, batch_id = tuple(map(_batch_task, items)), text(row.get("batch_id")) or None
-    # A response that refuses, and yet names tasks, has been seen without it.
+    tasks, batch_id = tuple(map(_batch_task, items)), text(data.get("batch_id")) or None
+    # Refusals that contain task ids have been observed without a batch_id.
     if batch_id is None and not any(task.task_id for task in tasks):
         raise ValueError("batch_id is missing")
-    return Batch(batch_id=batch_id, submitted=whole(row.get("submitted")), tasks=tasks, raw=body)
+    return Batch(batch_id=batch_id, submitted=whole(data.get("submitted")), tasks=tasks, raw=body)
 
 
 structured_by(AlignedLyrics, _structure_aligned)
 structured_by(Batch, _structure_batch)
 
 
-def _batch_task(row: object) -> BatchTask:
-    if not isinstance(row, Mapping):
-        return BatchTask(task_id=text(row) or None)
+def _batch_task(item: object) -> BatchTask:
+    if not isinstance(item, Mapping):
+        return BatchTask(task_id=text(item) or None)
     # The keys of an item are not documented.
-    task_id = text(row.get("task_id")) or text(_in_data(row)[1].get("task_id")) or text(row.get("id")) or None
-    error = row.get("error")
-    place: Mapping[str, Any] = error if isinstance(error, Mapping) else row
+    task_id = text(item.get("task_id")) or text(_in_data(item)[1].get("task_id")) or text(item.get("id")) or None
+    error = item.get("error")
+    place: Mapping[str, Any] = error if isinstance(error, Mapping) else item
     reason = next((found for name in ("error", "detail", "message") if (found := text(place.get(name)))), None)
     return BatchTask(task_id=task_id, error=None if task_id else reason)
 
@@ -142,53 +142,52 @@ TASK_KEYS: Final = frozenset({"task_id", "task_ids"})
 RESULT_KEYS: Final = frozenset({"batch_id", "clip_id", "clip_ids", "persona_id", "voice_id", "vox_audio_id"})
 ITEM_KEYS: Final = frozenset({"task", "tasks", "items", "results"})
 """Tasks, or lists of them: ids, or objects with an ``id``."""
-DEEPEST: Final = 16
-LONGEST: Final = 200
-"""An id of more characters is none."""
-MOST: Final = 100
-"""So many ids are taken at most."""
+MAX_DEPTH: Final = 16
+MAX_ID_LENGTH: Final = 200
+"""Characters; a longer text is not an id."""
+MAX_IDS: Final = 100
 IN_TEXT: Final = re.compile(r'"(\w+)"\s*:\s*(?:"([^"\\\s]+)"|\[((?:\s*"[^"\\\s]+"\s*,?)+))')
-"""A key with a text, or with the beginning of a list of texts, in JSON that is broken off."""
+"""A key with a text, or with the beginning of a list of texts, in truncated JSON."""
 QUOTED: Final = re.compile(r'"([^"]+)"')
 CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class NamedIds(NamedTuple):
-    """The ids of tasks, and those of what is no task: clips, personas, batches."""
+    """The ids of tasks, and of other results: clips, personas, batches."""
 
     task_ids: tuple[str, ...] = ()
     result_ids: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing is named."""
+        """True when there are no ids."""
         return not (self.task_ids or self.result_ids)
 
 
 def ids_in(body: object, sent: object) -> NamedIds:
-    """Return the ids in a response's body (JSON, or text that holds some) that its request did not send itself."""
-    own = set(_texts(sent, 0))
+    """Return the ids in a response's body (JSON, or text with JSON in it) that were not in the request itself."""
+    sent_texts = set(_texts(sent, 0))
     found: tuple[dict[str, None], dict[str, None]] = ({}, {})
     for key, value in _pairs(body, 0):
         name = value if isinstance(value, str) else text(value)
-        if name and name not in own and _can_be_id(name):
+        if name and name not in sent_texts and _can_be_id(name):
             ids = found[key not in TASK_KEYS]
-            if len(ids) < MOST:
+            if len(ids) < MAX_IDS:
                 ids[name] = None
     return NamedIds(*map(tuple, found))
 
 
 def _can_be_id(name: str) -> bool:
-    """Return False for a sentence, and for what has lost a character on its way."""
+    """Return False for a sentence, and for a text with an undecodable character."""
     is_whole = name.isprintable() and " " not in name and "\ufffd" not in name
-    return is_whole and len(name) <= LONGEST and name not in {".", ".."}
+    return is_whole and len(name) <= MAX_ID_LENGTH and name not in {".", ".."}
 
 
 def _pairs(value: object, depth: int) -> Iterator[tuple[str, object]]:
-    """Go through all that is named by a key of ours, in snake case."""
+    """Yield the values under the keys above, each with its key in snake case."""
     if isinstance(value, str) and not depth:
         yield from _pairs_in_text(value)
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         return
     if isinstance(value, list):
         for one in value:
@@ -212,12 +211,12 @@ def _pairs_in_text(body: str) -> Iterator[tuple[str, object]]:
     if isinstance(whole, (dict, list)):
         yield from _pairs(whole, 1)
         return
-    for name, one, several in IN_TEXT.findall(body):
+    for name, one, listed in IN_TEXT.findall(body):
         key = _snake_case(name)
-        if key in ITEM_KEYS and several:
+        if key in ITEM_KEYS and listed:
             key = "task_id"
         if key in TASK_KEYS | RESULT_KEYS:
-            yield from ((key, each) for each in ([one] if one else QUOTED.findall(several)))
+            yield from ((key, each) for each in ([one] if one else QUOTED.findall(listed)))
 
 
 def _snake_case(name: str) -> str:
@@ -227,6 +226,6 @@ def _snake_case(name: str) -> str:
 def _texts(value: object, depth: int) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif depth <= DEEPEST and isinstance(value, (list, tuple, Mapping)):
+    elif depth <= MAX_DEPTH and isinstance(value, (list, tuple, Mapping)):
         for one in value.values() if isinstance(value, Mapping) else value:
             yield from _texts(one, depth + 1)

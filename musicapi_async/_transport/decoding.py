@@ -1,6 +1,6 @@
 """Decoding of responses: to a JSON object, a task's id, or the typed error of a refusal. No I/O.
 
-A refusal is classed by what its body says first, then by its status.
+A refusal is classified by its body first, then by its status.
 """
 
 import re
@@ -14,9 +14,9 @@ from musicapi_async._transport.refusals import (
     ABOUT_CREDITS,
     effective_status,
     error_class,
-    own_words,
     refusal_class,
     sentence_about_credits,
+    without_quotations,
 )
 from musicapi_async._transport.response import (
     REDIRECTS,
@@ -45,11 +45,11 @@ __all__ = [
 OK: Final = 200
 NOT_READY: Final = 202
 KEPT_BYTES: Final = 4000
-"""How much of a response that cannot be read is kept for whoever looks into it."""
+"""Bytes of an unreadable response that the error keeps, for diagnosis."""
 BAD_REQUEST: Final = 400
 FORBIDDEN: Final = 403
-NO_LETTER: Final = "\ufffd"
-"""What stands for bytes that are none."""
+REPLACEMENT_CHARACTER: Final = "\ufffd"
+"""The character that stands for undecodable bytes."""
 NO_IDS: Final = ("", ".", "..")
 REFUND_KEYS: Final = ("already_refunded", "refund_processed")
 REFUND_PLACES: Final = ("error", "detail", "message", "data", "handledData")
@@ -61,12 +61,12 @@ REFUND_DENIAL: Final = re.compile(
     r"|refund[^.!?]{0,60}(?:\b(?:not|never|denied|refused|rejected|declined|failed|impossible|pending|if)\b|n['\u2019]t\b)",
     re.IGNORECASE,
 )
-"""A sentence about refunds that takes back, or puts off, what a key reports."""
+"""A sentence about refunds that contradicts, or postpones, the refund that a key reports."""
 FROM_ELSEWHERE: Final = frozenset({403, 404})
-"""Statuses that the service explains in JSON: with another text they come from a gateway, or from another site."""
+"""Statuses that the service explains in JSON: with any other text they come from a gateway or another site."""
 PROXY_LOGIN: Final = 407
 TOO_MANY: Final = 429
-"""A limit is one, whatever imposes it, and however it says so."""
+"""A 429 is a rate limit whether the service or a gateway sends it, and in whatever format."""
 
 
 def read_body(response: Response) -> object:
@@ -85,7 +85,7 @@ def read_object(attempted: str, response: Response, body: object) -> Mapping[str
     if not response.is_success:
         raise error_from(attempted, response, body)
     if not isinstance(body, dict):
-        raise unreadable(attempted, response, _what_is_wrong(response, body))
+        raise unreadable(attempted, response, _describe_invalid(response, body))
     if _is_list_alone(body):
         return body
     code = _code_in(body)
@@ -97,16 +97,16 @@ def read_object(attempted: str, response: Response, body: object) -> Mapping[str
 
 
 def _is_list_alone(body: Mapping[str, object]) -> bool:
-    """Return whether a response holds a list and says nothing else than success.
+    """Return whether a response holds a list and reports nothing but success.
 
-    So does that to nearly every poll, and to search it for an error takes longer than to structure it.
+    Nearly every poll's response does, and searching it for an error takes longer than structuring it.
     """
-    says_success = body.get("code") == OK and body.get("message") == "success"
-    return says_success and type(body.get("data")) is list and len(body) == len(("code", "message", "data"))
+    is_success = body.get("code") == OK and body.get("message") == "success"
+    return is_success and type(body.get("data")) is list and len(body) == len(("code", "message", "data"))
 
 
 def _code_in(body: Mapping[str, object]) -> float | None:
-    """Return the status that a body gives itself, or gives its error where it has none; None when that is a 200."""
+    """Return the status code in a body, or else in its error object; None for a 200, or without a code."""
     error = body.get("error")
     code = body.get("code")
     if code is None and isinstance(error, dict):
@@ -115,39 +115,39 @@ def _code_in(body: Mapping[str, object]) -> float | None:
 
 
 def is_not_ready(response: Response, body: object) -> bool:
-    """Tell whether a response is a success that has nothing to hand over yet (decision 8)."""
-    said_so = isinstance(body, dict) and body.get("type") == "not_ready"
-    return response.status == NOT_READY or (response.is_success and said_so)
+    """Return whether a successful response says that the result is not ready: a 202, or a ``type`` of ``not_ready``."""
+    is_reported = isinstance(body, dict) and body.get("type") == "not_ready"
+    return response.status == NOT_READY or (response.is_success and is_reported)
 
 
 def unreadable(attempted: str, response: Response, reason: str) -> errors.UnreadableReplyError:
-    """Make the error of a good status with a body that is not what the contract says."""
+    """Make the error of a successful status with a body that differs from the API documentation."""
     start = response.content[:KEPT_BYTES]
     return errors.UnreadableReplyError(attempted, response.status, reason, start, response.request_id)
 
 
-def read_task_id(attempted: str, response: Response, body: object, *, is_bare: bool = False) -> str:
-    """Find the task's id in the response to a submit: ``task_id``, ``data.task_id``, or (``is_bare``) ``data`` itself.
+def read_task_id(attempted: str, response: Response, body: object, *, id_in_data: bool = False) -> str:
+    """Find the task's id in a submission's response: ``task_id``, ``data.task_id``, or ``data`` (``id_in_data``).
 
-    Whatever else a 2xx says: one that names a task was accepted. Raises as ``read_object`` when none is named.
+    A 2xx that contains a task id was accepted, whatever else it says. Raises as ``read_object`` when there is none.
     """
     if response.is_success and isinstance(body, dict):
         data = body.get("data")
-        nested = data.get("task_id") if isinstance(data, dict) else data if is_bare else None
-        told_id = body.get("task_id") or nested or _id_in_steps(body)
-        # Half a letter is told by what it was, not by what it is shown as.
-        found = told_id if isinstance(told_id, str) else text(told_id)
-        # Where the data is the id, a sentence in its place is none.
-        if found is not None and is_id(found) and not (is_bare and " " in found.strip()):
+        nested = data.get("task_id") if isinstance(data, dict) else data if id_in_data else None
+        raw_id = body.get("task_id") or nested or _id_in_steps(body)
+        # ``text`` would replace a lone surrogate, which makes an id unusable.
+        found = raw_id if isinstance(raw_id, str) else text(raw_id)
+        # Where ``data`` is the id, a sentence in its place is not one.
+        if found is not None and is_id(found) and not (id_in_data and " " in found.strip()):
             return found
-    told = read_object(attempted, response, body)
-    if told.get("failed_step"):
-        raise _failed_step(attempted, response, told)
+    found_body = read_object(attempted, response, body)
+    if found_body.get("failed_step"):
+        raise _failed_step(attempted, response, found_body)
     raise unreadable(attempted, response, "the response names no task")
 
 
 def _id_in_steps(body: Mapping[str, object]) -> object:
-    """Find the task among the steps of a one-shot upload that names it nowhere else."""
+    """Find the task id among the steps of a one-shot upload that contains it nowhere else."""
     steps = body.get("steps")
     found = (
         [step.get("task_id") for step in steps.values() if isinstance(step, dict)] if isinstance(steps, dict) else []
@@ -176,8 +176,8 @@ def read_refund(body: object, message: str | None) -> bool | None:
         is_denied = len(flags) > 1 or any(REFUND_DENIAL.search(found) for found in texts)
         return None if True in flags and is_denied else True in flags
     is_reported = message is not None and REFUND_SENTENCE.search(message) is not None
-    has_other_words = any("refund" in REFUND_SENTENCE.sub("", found).lower() for found in texts)
-    return True if is_reported and not has_other_words else None
+    has_other_mention = any("refund" in REFUND_SENTENCE.sub("", found).lower() for found in texts)
+    return True if is_reported and not has_other_mention else None
 
 
 def _is_flag(place: Mapping[str, object], key: str) -> bool:
@@ -185,23 +185,27 @@ def _is_flag(place: Mapping[str, object], key: str) -> bool:
 
 
 def _failed_step(attempted: str, response: Response, body: Mapping[str, object]) -> errors.MusicAPIError:
-    """Make the error of a one-shot upload that ended at one of its steps: nothing was started."""
+    """Make the error of a one-shot upload one of whose steps failed: no task was started."""
     class_ = refusal_class(response.status, _details_of(body))
     status = BAD_REQUEST if class_ is errors.PermissionDeniedError else FORBIDDEN
     return error_from(attempted, response, body, status)
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a text can be an id in a path: not blank, no dots that change the path, no half a letter."""
-    return text.strip() not in NO_IDS and NO_LETTER not in text and text.encode("utf-8", "replace").decode() == text
+    """Return whether a text can be an id in a path: not blank, no dot segment, no lone surrogate."""
+    return (
+        text.strip() not in NO_IDS
+        and REPLACEMENT_CHARACTER not in text
+        and text.encode("utf-8", "replace").decode() == text
+    )
 
 
 def error_from(
     attempted: str, response: Response, body: object, status: int | None = None, *, is_from_api: bool = True
 ) -> errors.MusicAPIError:
-    """Class a refusal: by what its body says, then by its status, or by the one it should have.
+    """Return the typed error of a refusal, classified by its body, then by its status (or by ``status``).
 
-    ``is_from_api`` is False for the response of a file's host, whose redirects and pages say nothing of the API.
+    ``is_from_api`` is False for the response of a file's host, whose redirects and pages say nothing about the API.
     """
     if is_from_api and not is_refunded(body) and (error := _gateway_error(attempted, response, body)):
         return error
@@ -215,32 +219,32 @@ def error_from(
     if about_credits and effective in ABOUT_CREDITS:
         # A code alone is no sentence to show.
         message = about_credits if about_credits in details.sentences else message
-    elif effective == BAD_REQUEST and "not found" in own_words(message):
+    elif effective == BAD_REQUEST and "not found" in without_quotations(message):
         effective = 404
-    # What was given back is a refusal, and no doubt is left, whatever the status.
+    # A refunded request was refused, whatever the status: its outcome is certain.
     class_ = errors.APIStatusError if is_refunded(body) else error_class(effective, details)
     if class_ is None:
         text = f"{attempted}: {bounded_text(message, MAX_MESSAGE)}"
         return errors.InvalidRequestError(text, status=response.status, request_id=response.request_id, body=body)
     error_type = body.get("type") if isinstance(body, dict) else None
     error_type = error_type if isinstance(error_type, str) else next(iter(details.outer_types), None)
-    known = (attempted, response.status, message, error_type, response.request_id, body)
-    return class_(*known, retry_after(response.headers))
+    values = (attempted, response.status, message, error_type, response.request_id, body)
+    return class_(*values, retry_after(response.headers))
 
 
 def _gateway_error(attempted: str, response: Response, body: object) -> errors.GatewayError | None:
     """Make the error of a response that did not come from the API; None for one that may have."""
     if response.status in REDIRECTS:
         target = without_keys(redirect_target(response.headers.get("Location")), response.keys)
-        message = f"the answer is a redirect to {target}, which is not followed"
+        message = f"the response is a redirect to {target}, which is not followed"
     elif response.status == PROXY_LOGIN:
-        message = "the proxy wants a login, or refuses the one it was given"
+        message = "the proxy requires a login, or refuses the given one"
     elif body is not None or response.is_success or response.status == TOO_MANY or response.status >= 500:  # noqa: PLR2004
         return None
     elif page := page_in(response.content, response.headers):
         message = page
     elif response.status in FROM_ELSEWHERE and response.content.strip() and not _states_reason(response):
-        message = f"the answer is not the API's JSON, but a text that begins {start_of(response)!r}"
+        message = f"the response is not the API's JSON, but a text that begins {start_of(response)!r}"
     else:
         return None
     if stated := message_in(body):
@@ -254,7 +258,7 @@ def _gateway_error(attempted: str, response: Response, body: object) -> errors.G
 def _states_reason(response: Response) -> bool:
     """Return whether a plain text gives one of the service's own reasons."""
     start = start_of(response)
-    is_known = any(sentence in own_words(start) for sentence in ("task not found", "clip not found"))
+    is_known = any(sentence in without_quotations(start) for sentence in ("task not found", "clip not found"))
     return is_known or refusal_class(FORBIDDEN, read_error(start)) is not errors.PermissionDeniedError
 
 
@@ -267,7 +271,7 @@ def _details_of(body: object) -> ErrorDetails:
     return details
 
 
-def _what_is_wrong(response: Response, body: object) -> str:
+def _describe_invalid(response: Response, body: object) -> str:
     if body is None and (page := page_in(response.content, response.headers)):
         return f"{page} (not JSON): check base_url, and the proxy or the login page of the network in between"
     if body is not None:

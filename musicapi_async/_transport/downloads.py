@@ -1,4 +1,4 @@
-"""Downloads: from hosts that are not the API's, never with its key, and from public addresses alone."""
+"""Downloads: from hosts other than the API's, without its key, from public addresses only."""
 
 import asyncio
 import ipaddress
@@ -13,9 +13,9 @@ from yarl import URL
 
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
-from musicapi_async._transport.connections import USER_AGENT, Connections, Connector, break_of
+from musicapi_async._transport.connections import USER_AGENT, Connections, Connector, transport_error_of
 from musicapi_async._transport.decoding import error_from
-from musicapi_async._transport.ranges import Answer, Part
+from musicapi_async._transport.ranges import Part, RangeContent
 from musicapi_async._transport.response import Response
 from musicapi_async._transport.retry import FailureKind, RequestClass, RetryBudget, TransportError, is_progress
 from musicapi_async._transport.retrying import AttemptError, reason_of, retrying
@@ -27,17 +27,17 @@ __all__ = ["Downloads", "FileResponse"]
 
 T = TypeVar("T")
 
-AT_ONCE: Final = 32
+MAX_DOWNLOADS: Final = 32
 REDIRECTS: Final = 5
 MOVED: Final = frozenset({301, 302, 303, 307, 308})
-# Packed, a file's length would not tell whether it is whole.
+# With compression, Content-Length would not be the length of the file.
 HEADERS: Final = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 
 
 class FileResponse(NamedTuple):
-    """A file on its way: the byte at which these chunks begin, and the size of the whole where its host announces it.
+    """The response with a file: the offset of its first chunk, and the total size where the host announces it.
 
-    ``media_type`` is the response's own word (``audio/mpeg``, or empty), ``address`` where redirects have led.
+    ``media_type`` is the response's (``audio/mpeg``, or empty), ``address`` the URL after redirects.
     """
 
     start: int
@@ -49,7 +49,7 @@ class FileResponse(NamedTuple):
 
 @attrs.define(eq=False)
 class _Download:
-    """One download: what its host has sent in all attempts together."""
+    """The state of one download over all its attempts."""
 
     settings: Settings
     url: str
@@ -57,19 +57,19 @@ class _Download:
     """The latest start of a retry, by the event loop's clock."""
     part: Part = attrs.field(factory=Part)
     attempts: int = 0
-    """The attempts since the last that made progress, which counts as a first one."""
-    furthest: int = 0
-    """The most bytes that any attempt has reached."""
+    """The attempts since the last one that made progress, which counts as the first."""
+    max_received: int = 0
+    """The maximum number of bytes that any attempt has reached."""
 
     def failed(self, failure: MusicAPIError | TransportError, stood_still: float) -> AttemptError:
         """Return the error of an attempt.
 
-        An attempt during which the process was stopped for longer than a silence may last says nothing about its host.
+        An attempt during which the process was stopped for longer than ``read_timeout`` says nothing about the host.
         """
         self.deadline += stood_still
         was_stopped = stood_still >= self.settings.read_timeout
-        made_progress = was_stopped or is_progress(self.part.came - self.furthest)
-        self.furthest = max(self.furthest, self.part.came)
+        made_progress = was_stopped or is_progress(self.part.received - self.max_received)
+        self.max_received = max(self.max_received, self.part.received)
         if made_progress:
             self.attempts = 1
         return AttemptError(
@@ -88,8 +88,8 @@ class Downloads:
     def __init__(self, connections: Connections, budget: RetryBudget) -> None:
         self.connections = connections
         self.budget = budget
-        # Before the pool, so that waiting for a turn does not count as waiting for the host.
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        # In front of the pool, so that waiting for a slot does not count as waiting for the host.
+        self._slots = asyncio.Semaphore(MAX_DOWNLOADS)
         # Attempts are counted anew after one that made progress, which backoff's max_tries cannot do.
         self._attempt_with_retries = retrying(
             self._attempt,
@@ -100,11 +100,11 @@ class Downloads:
         )
 
     async def fetch(self, settings: Settings, url: str, take: Callable[[FileResponse], Awaitable[T]]) -> T:
-        """Ask for a file and hand it to ``take``; again, by the rules of retry.py, when it breaks off.
+        """Request a file and pass the response to ``take``; retried under the policy of retry.py when it is cut off.
 
-        What comes then begins where it broke off, or at its first byte where that is not certain to fit.
+        A retry resumes at the byte reached, or starts at the first byte where the file may have changed.
 
-        Raises TransportError when the host cannot be reached or its answer breaks off, the typed error of a refusal.
+        Raises TransportError when the host cannot be reached or its response is cut off, the typed error of a refusal.
         """
         deadline = asyncio.get_running_loop().time() + settings.total_timeout
         try:
@@ -117,7 +117,7 @@ class Downloads:
         raise failure
 
     async def _attempt(self, download: _Download, take: Callable[[FileResponse], Awaitable[T]]) -> T:
-        """Ask for the file once; raises AttemptError for what may be retried."""
+        """Request the file once; raises AttemptError for a failure that may be retried."""
         download.attempts += 1
         rate = MinimumRate()
         try:
@@ -131,76 +131,78 @@ class Downloads:
 
     @asynccontextmanager
     async def open(self, settings: Settings, url: str, part: Part, rate: MinimumRate) -> AsyncIterator[FileResponse]:
-        """Ask for what is missing of a file once, following redirects, without any credential.
+        """Request the missing part of a file once, following redirects, without credentials.
 
-        Only public addresses are connected to, those of the API's own host excepted. Where a proxy looks the names up,
-        only what is spelled out in the URL can be checked.
+        Connections are made to public addresses only, except to the API's own host. Where a proxy resolves the names,
+        only addresses in the URL itself can be checked.
         """
         response = None
         # A call from another event loop fails here, before it waits for a slot.
         self.connections.check()
         await self._slots.acquire()
         try:
-            response = await self._follow(settings, _address_of(url), part.ask())
-            answer = part.hear(response.status, response.headers)
-            if answer is Answer.USELESS:
+            response = await self._follow(settings, _address_of(url), part.headers())
+            content = part.accept(response.status, response.headers)
+            if content is RangeContent.UNUSABLE:
                 response.close()
-                response = await self._follow(settings, _address_of(url), part.ask())
-                answer = part.hear(response.status, response.headers)
-            if answer is Answer.REFUSAL:
+                response = await self._follow(settings, _address_of(url), part.headers())
+                content = part.accept(response.status, response.headers)
+            if content is RangeContent.REFUSAL:
                 refusal = Response(response.status, response.headers, b"")
                 raise error_from(f"GET {url}", refusal, None, is_from_api=False)
             _check_size(part.size, settings, "are announced")
             chunks = _chunks(response.content, rate, url, part, settings)
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            yield FileResponse(part.came, part.size, chunks, media_type, str(response.url))
+            yield FileResponse(part.received, part.size, chunks, media_type, str(response.url))
         finally:
             if response is not None:
-                # What was read to its end is free already.
+                # A response that was read to its end has released its connection already.
                 response.close()
             self._slots.release()
 
-    async def _follow(self, settings: Settings, address: URL, asked: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _follow(self, settings: Settings, address: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         limits = aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         )
-        # A header that comes byte by byte is never silent for long.
-        until_head = max(settings.timeout, settings.connect_timeout + settings.read_timeout)
+        # A header that arrives byte by byte never exceeds the limit on silence.
+        header_timeout = max(settings.timeout, settings.connect_timeout + settings.read_timeout)
         for _ in range(REDIRECTS + 1):
             _check(address, settings)
             route = self.connections.route(address)
             is_open = route.proxy is not None or _may_be_private(address, settings)
-            http = self.connections.session("open files" if is_open else "files", _open_session if is_open else _guard)
+            http = self.connections.session(
+                "open files" if is_open else "files", _open_session if is_open else _open_public_session
+            )
             try:
-                async with asyncio.timeout(until_head):
+                async with asyncio.timeout(header_timeout):
                     response = await http.get(
                         address,
-                        headers=route.headers(asked),
+                        headers=route.headers(headers),
                         timeout=limits,
                         allow_redirects=False,
                         proxy=route.proxy,
-                        proxy_headers=route.asked_with,
+                        proxy_headers=route.tunnel_headers,
                     )
                 if response.status not in MOVED or not (location := response.headers.get("Location")):
                     return response
                 response.close()
                 address = joined(address, location)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                raise _break_of(error, address) from error
+                raise _transport_error_of(error, address) from error
         raise TransportError(FailureKind.REFUSAL, f"it redirects more than {REDIRECTS} times")
 
 
 async def _before_retry(failed: AttemptError, delay: float, download: _Download, _: object) -> None:
     url, at = download.url, download.part.resumes_at
-    logger.info("GET %s failed (%s): again in %.1f s, from byte %d", url, reason_of(failed.failure), delay, at)
+    logger.info("GET %s failed (%s): retrying in %.1f s, from byte %d", url, reason_of(failed.failure), delay, at)
 
 
 async def _chunks(
     content: aiohttp.StreamReader, rate: MinimumRate, url: str, part: Part, settings: Settings
 ) -> AsyncIterator[bytes]:
-    """Yield the body as it comes; what breaks it off is told apart from what whoever reads it raises.
+    """Yield the body as it arrives; a failure of the connection is a TransportError, unlike an error of the consumer.
 
-    Without a length the end of the connection is the end of the file: nobody can tell then whether it is whole.
+    Without a Content-Length the end of the connection is the end of the file, and completeness cannot be checked.
     """
     while True:
         try:
@@ -208,24 +210,26 @@ async def _chunks(
         # RuntimeError: the client was closed.
         except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
             if part.is_whole:
-                return  # nothing is missing but a proper end
-            raise break_of(error, url, was_sent=True) from error
+                return  # the file is complete; only the proper end is missing
+            raise transport_error_of(error, url, was_sent=True) from error
         if not chunk:
             break
-        part.came += len(chunk)
-        if part.size is not None and part.came > part.size:
+        part.received += len(chunk)
+        if part.size is not None and part.received > part.size:
             announced = part.size
             part.forget()
-            raise TransportError(FailureKind.CUT, f"more came than the {announced} bytes that were announced")
-        _check_size(part.came, settings, "came")
+            raise TransportError(
+                FailureKind.CUT, f"the response is longer than the {announced} bytes that were announced"
+            )
+        _check_size(part.received, settings, "were received")
         yield chunk
-    # The HTTP library counts what one answer announced; of a part, that need not be all that is missing.
+    # The HTTP library checks the length of one response; a partial one need not be all that is missing.
     if part.size is not None and not part.is_whole:
-        raise TransportError(FailureKind.CUT, f"the answer ended before the {part.size} bytes that were announced")
+        raise TransportError(FailureKind.CUT, f"the response ended before the {part.size} bytes that were announced")
 
 
 def _check_size(size: int | None, settings: Settings, how: str) -> None:
-    """Refuse a file that is too large, by what its host announces or by what came, all attempts together."""
+    """Refuse a file that is too large, by its announced size or by the bytes received in all attempts."""
     if size is not None and size > settings.max_file_size:
         reason = f"it is larger than max_file_size, {settings.max_file_size} bytes: {size} {how}"
         raise TransportError(FailureKind.REFUSAL, reason)
@@ -236,7 +240,7 @@ class _PrivateError(OSError):
 
 
 def _check(address: URL, settings: Settings) -> None:
-    """Refuse what the address shows by itself, before anything is looked up."""
+    """Refuse an address that is private or not HTTP by its text alone, before its name is resolved."""
     host = address.raw_host
     if address.scheme not in {"http", "https"} or not host:
         raise TransportError(FailureKind.REFUSAL, f"only http:// and https:// addresses can be fetched, not {address}")
@@ -247,9 +251,9 @@ def _check(address: URL, settings: Settings) -> None:
 
 
 def _may_be_private(address: URL, settings: Settings) -> bool:
-    host, home = address.raw_host or "", URL(settings.base_url).raw_host or ""
-    is_home = host == home or (is_this_machine(home) and is_this_machine(host))
-    return is_home or settings.allow_private_addresses
+    host, api_host = address.raw_host or "", URL(settings.base_url).raw_host or ""
+    is_api_host = host == api_host or (is_this_machine(api_host) and is_this_machine(host))
+    return is_api_host or settings.allow_private_addresses
 
 
 def _refused(host: str) -> str:
@@ -260,31 +264,31 @@ def _address_of(url: str) -> URL:
     try:
         return url_of(url)
     except ValueError as error:
-        raise TransportError(FailureKind.REFUSAL, f"it is no address: {error}") from error
+        raise TransportError(FailureKind.REFUSAL, f"it is not a valid address: {error}") from error
 
 
-def _break_of(error: BaseException, address: URL) -> TransportError:
+def _transport_error_of(error: BaseException, address: URL) -> TransportError:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
     if isinstance(cause, _PrivateError):
         return TransportError(FailureKind.REFUSAL, f"{address.host} leads to an address that is not public: {cause}")
-    return break_of(error, str(address), was_sent=None)
+    return transport_error_of(error, str(address), was_sent=None)
 
 
 def _public_socket(
     info: tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]],
 ) -> socket.socket:
-    """Make a socket for an address that is about to be connected to, after its name was looked up."""
-    family, kind, protocol, _, target = info
+    """Make the socket for a connection, after its name was resolved; refuses a private address."""
+    family, socket_type, protocol, _, target = info
     try:
         is_refused = not is_public(ipaddress.ip_address(target[0]))
     except ValueError:
         is_refused = True
     if is_refused:
         raise _PrivateError(_refused(str(target[0])))
-    return socket.socket(family, kind, protocol)
+    return socket.socket(family, socket_type, protocol)
 
 
-def _guard(common: Mapping[str, Any]) -> aiohttp.ClientSession:
+def _open_public_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     return _open_session({**common, "socket_factory": _public_socket})
 
 

@@ -1,4 +1,4 @@
-"""Messages and codes in the error bodies of the service, of frameworks and of gateways, flat or nested. No I/O."""
+"""Parsing of error bodies: messages and codes of the service, of frameworks and of gateways. No I/O."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -18,12 +18,12 @@ NESTED_KEYS: Final = (
 """Other keys under which frameworks and gateways put a message, or an object with one."""
 RESULT_KEYS: Final = frozenset({"data", "result"})
 SUMMARY_KEYS: Final = ("title", "description")
-"""Keys of a message where no other key has more than a word or a status phrase (RFC 9457)."""
+"""Keys used as the message where no other key has more than one word or a status phrase (RFC 9457)."""
 ERROR_OBJECTS: Final = ("error", "Error", "detail", "fault")
-"""Objects of a body that may have it as well; a ``data`` has the title of a song."""
+"""Objects in a body that may have these keys as well; not ``data``, whose title is a song's."""
 CODE_KEYS: Final = ("type", "code", "status", "error_code", "errorCode", "error_type", "name")
 PLACES: Final = frozenset({"body", "query", "path", "header"})
-"""What a validation error's location begins with, before the field."""
+"""First elements of a validation error's location, before the field."""
 GENERIC: Final = frozenset(status.phrase.lower() for status in HTTPStatus)
 MAX_DEPTH: Final = 8
 MAX_VALUES: Final = 200
@@ -33,7 +33,7 @@ MAX_ITEMS: Final = 5
 MAX_JSON: Final = 64 * 1024
 """Characters of texts that are read as JSON, in one body."""
 MAX_SENTENCE: Final = 5000
-"""Characters of a text that are searched for what it states; ``MAX_SEARCHED`` of all texts in one body."""
+"""Characters of one text that are searched for known statements; ``MAX_SEARCHED`` in all texts of a body."""
 MAX_SEARCHED: Final = 25_000
 
 
@@ -41,9 +41,9 @@ class ErrorDetails:
     """The contents of an error body.
 
     - ``texts``: the sentences that may be shown, in the order of their keys; those of a list are joined to one.
-    - ``sentences``: the same, each on its own, by which the error is classed.
-    - ``codes``: the values of ``type``, ``code`` and their like that are texts without blanks.
-    - ``outer_types``: those of ``type`` and ``code`` in the body itself and in its ``error``.
+    - ``sentences``: the same, one by one, for classifying the error.
+    - ``codes``: the values of ``type``, ``code`` and similar keys that are texts without blanks.
+    - ``outer_types``: the values of ``type`` and ``code`` in the body itself and in its ``error``.
     """
 
     __slots__ = ("_json_left", "_read_values", "_search_left", "codes", "outer_types", "sentences", "texts")
@@ -64,7 +64,7 @@ class ErrorDetails:
         return bounded_text(found, MAX_MESSAGE) if found else None
 
     def read(self, value: object, depth: int = 0) -> None:
-        """Add what a value of the body says."""
+        """Add the messages and codes in a value of the body."""
         self._read_values += 1
         if depth > MAX_DEPTH or self._read_values > MAX_VALUES:
             return
@@ -76,15 +76,15 @@ class ErrorDetails:
             self._read_object(value, depth)
 
     def _read_text(self, value: str, depth: int) -> None:
-        """Add a text, or what the JSON in it says: alone, or behind a sentence (``HTTP 403: {"error": ...}``)."""
+        """Add a text, or the contents of JSON in it: alone, or after a sentence (``HTTP 403: {"error": ...}``)."""
         found = value.strip()
         is_json = found[:1] in {"{", "[", '"'}
         begin = 0 if is_json else found.find("{") if found.endswith("}") else -1
         if begin >= 0 and len(found) <= self._json_left:
             self._json_left -= len(found)
-            known = len(self.texts)
+            count = len(self.texts)
             self.read(_json_in(found[begin:]), depth + 1)
-            if len(self.texts) > known:
+            if len(self.texts) > count:
                 found = found[:begin].strip()
         if found:
             self._add(found)
@@ -97,12 +97,12 @@ class ErrorDetails:
             self.sentences.append(found)
 
     def _read_list(self, values: list[object], depth: int) -> None:
-        known = len(self.texts)
+        count = len(self.texts)
         for value in values[:MAX_ITEMS]:
             self.read(value, depth + 1)
-        if found := self.texts[known:]:
+        if found := self.texts[count:]:
             more = [f"and {len(values) - MAX_ITEMS} more"] if len(values) > MAX_ITEMS else []
-            self.texts[known:] = ["; ".join([*dict.fromkeys(found), *more])]
+            self.texts[count:] = ["; ".join([*dict.fromkeys(found), *more])]
 
     def _read_object(self, given: Mapping[str, object], depth: int) -> None:
         self._read_codes(given, depth)
@@ -110,15 +110,15 @@ class ErrorDetails:
         if location is not None and isinstance(sentence, str):
             self._add_for_field(_field_in(location), sentence)
             return
-        known = len(self.texts)
+        count = len(self.texts)
         for key in (*MESSAGE_KEYS, *NESTED_KEYS):
             value = given.get(key)
             if key == "errors" and isinstance(value, dict) and not _has_message(value):
                 self._read_fields(value)
             elif key not in RESULT_KEYS or not isinstance(value, (str, list)):
-                # A response's data is an id or the clips, unless it is an object that says what went wrong.
+                # ``data`` is an id or the clips, unless it is an object with an error message.
                 self.read(value, depth + 1)
-        if depth == 0 and all(map(_is_generic, self.texts[known:])):
+        if depth == 0 and all(map(_is_generic, self.texts[count:])):
             for place in (given, *map(given.get, ERROR_OBJECTS)):
                 found = [place.get(key) for key in SUMMARY_KEYS] if isinstance(place, Mapping) else []
                 for summary in found:
@@ -136,20 +136,20 @@ class ErrorDetails:
 
     def _read_fields(self, given: Mapping[str, object]) -> None:
         """Read an object whose keys are fields and whose values are their messages."""
-        known = len(self.texts)
+        count = len(self.texts)
         for name, value in list(given.items())[:MAX_ITEMS]:
             sentence = value[0] if isinstance(value, list) and value else value
             if isinstance(sentence, str):
                 self._add_for_field(name, sentence)
-        if found := self.texts[known:]:
-            self.texts[known:] = ["; ".join(found)]
+        if found := self.texts[count:]:
+            self.texts[count:] = ["; ".join(found)]
 
     def _add_for_field(self, field: str, sentence: str) -> None:
         self._add(f"{field}: {sentence}" if field else sentence)
 
 
 def read_error(body: object) -> ErrorDetails:
-    """Read an error body; never raises, whatever it holds."""
+    """Parse an error body; never raises, whatever it contains."""
     details = ErrorDetails()
     details.read(body)
     return details
@@ -169,8 +169,8 @@ def _step_message(body: Mapping[str, object]) -> str:
     upload = steps.get("upload") if isinstance(steps, dict) else None
     clip_id = text(upload.get("clip_id")) if isinstance(upload, dict) and name != "upload" else None
     reason = read_error(step).message or read_error(body).message
-    kept = f" (the audio was uploaded, and can be used, as clip {clip_id})" if clip_id else ""
-    return f"the step {name} failed: {reason or 'it gave no reason'}{kept}"
+    uploaded = f" (the audio was uploaded, and can be used, as clip {clip_id})" if clip_id else ""
+    return f"the step {name} failed: {reason or 'it gave no reason'}{uploaded}"
 
 
 def _json_in(found: str) -> object:

@@ -1,4 +1,4 @@
-"""Resuming a download: the range to request, and what a response holds of it (RFC 9110, 13.1.5 and 14). No I/O."""
+"""Resuming a download: the range to request, and the content of the response (RFC 9110, 13.1.5 and 14). No I/O."""
 
 import enum
 import re
@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Answer", "Part"]
+__all__ = ["Part", "RangeContent"]
 
 OK: Final = 200
 PARTIAL: Final = 206
@@ -21,69 +21,69 @@ SURELY_OLDER: Final = timedelta(seconds=1)
 """A file that changed in the second in which it was sent may have changed twice (RFC 9110, 8.8.2.2)."""
 
 
-class Answer(enum.Enum):
-    """What a host's answer holds."""
+class RangeContent(enum.Enum):
+    """The content of a response to a range request."""
 
     WHOLE = "the file, from its first byte"
-    REST = "what is missing of it"
-    USELESS = "neither: the file is to be asked for from its first byte"
+    REST = "the missing rest of it"
+    UNUSABLE = "neither: the file must be requested again from its first byte"
     REFUSAL = "no file"
 
 
 @attrs.define
 class Part:
-    """How much of a file is here, and what its host told of it when it began to send it."""
+    """The received part of a file, with the size and the validator that its host announced."""
 
-    came: int = 0
-    """The bytes that are here, from the first one."""
+    received: int = 0
+    """The number of bytes received, from the first one."""
     size: int | None = None
-    """The bytes of the whole file; None when its host does not tell."""
+    """The size of the whole file in bytes; None when the host does not announce it."""
     validator: str | None = None
-    """What names this very version of the file; None when nothing does, or it cannot be gone on with."""
+    """The strong ETag or date of this version of the file; None when there is none, or it cannot be resumed."""
 
     @property
     def is_whole(self) -> bool:
-        """True when as much has come as was announced; never when nothing was."""
-        return self.came == self.size
+        """True when all announced bytes were received; never without an announced size."""
+        return self.received == self.size
 
     @property
     def resumes_at(self) -> int:
-        """The byte to ask for next.
+        """The offset of the next byte to request.
 
-        The first one when nothing names the version: what comes from the middle then may be of another file.
+        0 without a validator: a range could then be of another version of the file.
         """
-        return 0 if self.validator is None else self.came
+        return 0 if self.validator is None else self.received
 
-    def ask(self) -> dict[str, str]:
-        """Return the headers that ask for what is missing, as long as the file is still the same."""
-        if self.validator is None or not self.came:
+    def headers(self) -> dict[str, str]:
+        """Return the headers that request the missing part, on condition that the file is unchanged."""
+        if self.validator is None or not self.received:
             return {}
-        return {"Range": f"bytes={self.came}-", "If-Range": self.validator}
+        return {"Range": f"bytes={self.received}-", "If-Range": self.validator}
 
-    def hear(self, status: int, headers: Mapping[str, str]) -> Answer:
-        """Tell what the answer to ``ask`` holds, and keep what it says of the file."""
-        answer = self._meaning(status, headers)
-        if answer is Answer.WHOLE:
-            self.came, self.size, self.validator = 0, _size_in(headers), _validator_in(headers)
-        elif answer is Answer.REST:
+    def accept(self, status: int, headers: Mapping[str, str]) -> RangeContent:
+        """Return the content of the response, and keep the size and the validator in its headers."""
+        content = self._content_of(status, headers)
+        if content is RangeContent.WHOLE:
+            self.received, self.size, self.validator = 0, _size_in(headers), _validator_in(headers)
+        elif content is RangeContent.REST:
             self.size = _total_in(headers)
-        elif answer is Answer.USELESS:
+        elif content is RangeContent.UNUSABLE:
             self.forget()
-        return answer
+        return content
 
     def forget(self) -> None:
-        """Begin with nothing: what is here is no use."""
-        self.came, self.size, self.validator = 0, None, None
+        """Discard the received part."""
+        self.received, self.size, self.validator = 0, None, None
 
-    def _meaning(self, status: int, headers: Mapping[str, str]) -> Answer:
+    def _content_of(self, status: int, headers: Mapping[str, str]) -> RangeContent:
         if status == OK:
-            return Answer.WHOLE
-        if status not in {PARTIAL, NO_SUCH_RANGE} or not self.ask():
-            return Answer.REFUSAL
-        return Answer.REST if status == PARTIAL and self._is_the_rest(headers) else Answer.USELESS
+            return RangeContent.WHOLE
+        if status not in {PARTIAL, NO_SUCH_RANGE} or not self.headers():
+            return RangeContent.REFUSAL
+        return RangeContent.REST if status == PARTIAL and self._is_rest(headers) else RangeContent.UNUSABLE
 
-    def _is_the_rest(self, headers: Mapping[str, str]) -> bool:
-        """Trust a part only if all it says fits: a wrong one would spoil the file without a trace."""
+    def _is_rest(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a partial response fits in every respect: a wrong one would corrupt the file silently."""
         found = RANGE.fullmatch(headers.get("Content-Range", "").strip())
         if found is None or "Content-Encoding" in headers:
             return False
@@ -92,7 +92,7 @@ class Part:
         first, last, total = (int(each) for each in found.groups())
         named = headers.get("ETag" if STRONG_TAG.fullmatch(self.validator or "") else "Last-Modified")
         return (
-            first == self.came
+            first == self.received
             and first <= last < total
             and self.size in {None, total}
             and _size_in(headers) in {None, last - first + 1}
@@ -101,7 +101,7 @@ class Part:
 
 
 def _size_in(headers: Mapping[str, str]) -> int | None:
-    """Read how many bytes are announced; what comes packed all the same is unpacked, and has another size then."""
+    """Return the announced size; None for a compressed response, whose size after decompression is unknown."""
     found = LENGTH.fullmatch(headers.get("Content-Length", ""))
     return None if found is None or "Content-Encoding" in headers else int(found[0])
 
@@ -112,15 +112,15 @@ def _total_in(headers: Mapping[str, str]) -> int | None:
 
 
 def _validator_in(headers: Mapping[str, str]) -> str | None:
-    """Read what the rest of this very version can be asked for with: a strong ETag, else a date that is as good."""
+    """Return the validator for requesting the rest: a strong ETag, else a date that is equally reliable."""
     accepted = [unit.strip() for unit in headers.get("Accept-Ranges", "").lower().split(",")]
-    # Packed, the bytes that came are not the bytes that are counted.
+    # With compression, the bytes received are not those that a range counts.
     if "none" in accepted or "Content-Encoding" in headers:
         return None
     tag = headers.get("ETag")
     if tag is None:
         return _date_in(headers)
-    # A weak one names what sounds the same, not the same bytes; and beside one a date must not be used either.
+    # A weak ETag does not guarantee the same bytes; and next to one a date must not be used either.
     return tag if STRONG_TAG.fullmatch(tag) else None
 
 

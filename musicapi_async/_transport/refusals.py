@@ -1,7 +1,6 @@
-"""Refusals: what their wording says (credits, subscription, moderation), and the class of their error. No I/O.
+"""Refusals: the reason in their wording (credits, subscription, moderation), and the class of their error. No I/O.
 
-Wordings are decided by lists of plain statements. A text that only mentions credits ("480 credits left") states
-nothing.
+A reason is recognised by a list of plain statements. A text that only mentions credits ("480 credits left") gives none.
 """
 
 import re
@@ -11,7 +10,14 @@ from typing import Final
 from musicapi_async import errors
 from musicapi_async._transport.error_bodies import ErrorDetails
 
-__all__ = ["ABOUT_CREDITS", "effective_status", "error_class", "own_words", "refusal_class", "sentence_about_credits"]
+__all__ = [
+    "ABOUT_CREDITS",
+    "effective_status",
+    "error_class",
+    "refusal_class",
+    "sentence_about_credits",
+    "without_quotations",
+]
 
 # Typographic quotation marks, and one that is not closed.
 PAIRED_QUOTES: Final = re.compile(
@@ -22,7 +28,7 @@ STRAIGHT_QUOTES: Final = ('"', "'", "`")
 IN_BRACKETS: Final = re.compile(r"\([^()]{0,40}\)")
 """A remark such as the number of credits that are left."""
 CODE_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\-]+")
-# Words that may stand between; a preposition begins another thought ("insufficient permissions to see credits").
+# Words that may come between; a preposition begins another thought ("insufficient permissions to see credits").
 FEW_WORDS: Final = r"(?:(?!(?:for|in|per|of|on|to|with|by|while|and|or|but)\b)[a-z']+ ){0,3}"
 AMOUNT: Final = r"(?:(?:number|amount) of )?"
 MONEY: Final = r"(?:credits?|balance|funds)\b(?! (?:rates?|per|checks?|requests?|calls?)\b)"
@@ -83,11 +89,11 @@ MODERATED: Final = (
 )
 
 
-def own_words(message: str) -> str:
-    """Return the message in lower case without its quotations: a song about credits is not a matter of money."""
+def without_quotations(message: str) -> str:
+    """Return the message in lower case without its quotations: a quoted song may speak of credits."""
     unquoted = PAIRED_QUOTES.sub("''", message)
     for mark in STRAIGHT_QUOTES:
-        unquoted = _without_quotations(unquoted, mark)
+        unquoted = _cut_quotations(unquoted, mark)
     return unquoted.lower()
 
 
@@ -116,16 +122,16 @@ def _all_of(details: ErrorDetails) -> Iterable[str]:
 
 
 def _words(found: str) -> str:
-    """Return a sentence's or a code's own words, one blank apart: ``insufficientCredits``, ``insufficient_credits``."""
-    unquoted = own_words(CODE_BOUNDARY.sub(" ", found)).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    """Return a sentence or a code as plain words: ``insufficientCredits`` becomes ``insufficient credits``."""
+    unquoted = without_quotations(CODE_BOUNDARY.sub(" ", found)).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     return " ".join(IN_BRACKETS.sub(" ", unquoted).split())
 
 
-def _without_quotations(message: str, mark: str) -> str:
-    """Take out what stands between two marks; an apostrophe inside a word is none.
+def _cut_quotations(message: str, mark: str) -> str:
+    """Remove the text between quotation marks; an apostrophe inside a word is not one.
 
-    Where the marks form no pairs, all from the first to the last is a quotation; where the last is not closed, it
-    reaches to the end.
+    Where the marks form no pairs, everything from the first to the last is a quotation; one that is not closed reaches
+    to the end.
     """
     spans: list[tuple[int, int]] = []
     start = last = None
@@ -151,7 +157,7 @@ def _without_quotations(message: str, mark: str) -> str:
     return message
 
 
-# What a body's `type` says when the status says something else.
+# The status that a body's `type` stands for, where the response's own status differs.
 STATUS_BY_TYPE: Final = {
     "validation_error": 400,
     "bad_request": 400,
@@ -175,7 +181,7 @@ INVALID: Final = frozenset({400, 422})
 def effective_status(details: ErrorDetails, status: int) -> int:
     """Return the status that the body's types stand for, else the response's own.
 
-    A type deeper inside may be another service's: it does not turn a 5xx, which leaves a payment in doubt, into a plain
+    A nested type may be another service's: it does not turn a 5xx, after which a payment is uncertain, into a plain
     refusal.
     """
     types = details.outer_types if status >= 500 else [*details.outer_types, *details.codes]  # noqa: PLR2004
@@ -196,7 +202,7 @@ def error_class(status: int, details: ErrorDetails) -> type[errors.APIStatusErro
 
 
 def refusal_class(status: int, details: ErrorDetails) -> type[errors.APIStatusError]:
-    """Split the overloaded 403 (and 402) by its wording: credits, subscription, moderation, or plain refusal."""
+    """Classify the overloaded 403 (and 402) by its wording: credits, subscription, moderation, or plain refusal."""
     if sentence_about_credits(details):
         return errors.InsufficientCreditsError
     if status == 402:  # noqa: PLR2004

@@ -1,8 +1,8 @@
-"""A response as it was received: status, headers and bytes, also where the HTTP library cannot read it. No I/O.
+"""A response as it was received: status, headers and bytes, also where the HTTP library cannot parse it. No I/O.
 
-A response to a submission names what was paid for. One that a proxy or a server has framed wrong (bytes behind the end,
-two lengths, an encoding that is not there) is refused by the HTTP library as a whole, its id included. And one that is
-an HTML page or a redirect is not the API's.
+The response to a submission contains the id of what was paid for. The HTTP library rejects a badly framed response
+(bytes after the end, two lengths, a wrong encoding) as a whole, including the id. A response that is an HTML page or a
+redirect did not come from the API.
 """
 
 import html
@@ -41,13 +41,13 @@ FIRST_BYTES: Final = 200
 
 
 class Response(NamedTuple):
-    """What came over the wire, not yet understood."""
+    """A response as received: status, headers and undecoded body."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes
     keys: tuple[SecretBytes, ...] = ()
-    """What it must not tell of what was sent."""
+    """The spellings of the API key, which are masked in anything quoted from the response."""
 
     def __repr__(self) -> str:
         """Show no headers: they may repeat the key, and tracebacks may show locals."""
@@ -56,8 +56,8 @@ class Response(NamedTuple):
     @property
     def request_id(self) -> str | None:
         """The service's id of this exchange, for its support."""
-        told = next((value for name in REQUEST_ID_HEADERS if (value := self.headers.get(name))), None)
-        return told and without_keys(told, self.keys)
+        request_id = next((value for name in REQUEST_ID_HEADERS if (value := self.headers.get(name))), None)
+        return request_id and without_keys(request_id, self.keys)
 
     @property
     def is_success(self) -> bool:
@@ -66,7 +66,7 @@ class Response(NamedTuple):
 
 
 def without_keys(message: str, keys: tuple[SecretBytes, ...]) -> str:
-    """Take the key out of a text for people."""
+    """Mask the key in a message."""
     for key in keys:
         message = message.replace(key.reveal().decode(), KEY_SHOWN.decode())
     return message
@@ -80,8 +80,8 @@ def start_of(response: Response) -> str:
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Read ``Retry-After`` in seconds; None when it is absent or unreadable.
 
-    A date is measured against the response's own ``Date``, so that a wrong clock here does not matter; without one,
-    against ``now``, by default this machine's time. One that has passed is 0.
+    A date is measured against the response's own ``Date``, so that a wrong local clock does not matter; without one,
+    against ``now``, by default the local time. A date in the past is 0.
     """
     value = headers.get("Retry-After")
     if value is None:
@@ -114,7 +114,7 @@ FIRST_FINAL: Final = 200
 def read_raw_response(received: bytes) -> Response | None:
     """Return the final response that begins in these bytes; None where there is no whole header.
 
-    Its content is the first JSON object behind the header, else whatever stands there.
+    Its content is the first JSON object after the header, else all bytes after it.
     """
     start = 0
     while head := HEAD.match(received, start):
@@ -154,7 +154,7 @@ def _decompressed(body: bytes) -> bytes:
 
 
 def _first_object(content: bytes) -> bytes | None:
-    """Return the JSON object that the text begins with, without what follows it."""
+    """Return the JSON object at the start of the text, without the rest."""
     text = content.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if not text.startswith("{"):
         return None
@@ -167,7 +167,7 @@ def _first_object(content: bytes) -> bytes | None:
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 BLANK: Final = b"\xef\xbb\xbf\xff\xfe \t\r\n"
-"""What may stand before a page: blanks and byte order marks."""
+"""Bytes that may precede a page: blanks and byte order marks."""
 SEARCHED: Final = 4000
 MAX_TITLE: Final = 100
 MAX_HOST: Final = 253
@@ -184,7 +184,7 @@ def page_in(content: bytes, headers: Mapping[str, str]) -> str | None:
     found = TITLE.search(start.decode("utf-8", "replace"))
     title = " ".join(html.unescape(found["title"]).split()) if found else ""
     titled = f" with the title {bounded_text(title, MAX_TITLE)!r}" if title else ""
-    return f"the answer is not the API's JSON, but an HTML page{titled}"
+    return f"the response is not the API's JSON, but an HTML page{titled}"
 
 
 def redirect_target(location: str | None) -> str:

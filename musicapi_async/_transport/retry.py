@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from musicapi_async import errors
 from musicapi_async._transport.decoding import is_refunded
-from musicapi_async._transport.refusals import own_words
+from musicapi_async._transport.refusals import without_quotations
 from musicapi_async._transport.response import Response
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
 
 BUSY_WORDS: Final = ("busy", "concurrent")
 REFUSED: Final = frozenset({301, 307, 308, 400, 401, 402, 403, 404, 407, 410, 422, 429})
-"""Statuses of requests that were certainly not accepted: 407 is a proxy's, and a redirect has done nothing."""
+"""Statuses of requests that were certainly not accepted: a 407 is a proxy's, and a redirect is not processed."""
 NOT_THERE_YET: Final = frozenset({403, 404})
 """Statuses that a file's host returns for a file that it does not have yet."""
 FIRST_DELAY: Final = 0.5
@@ -38,11 +38,11 @@ MAX_DELAY: Final = 8.0
 MAX_DOUBLINGS: Final = 10
 MIN_PROGRESS: Final = 64 * 1024
 MAX_RETRY_AFTER: Final = 120.0
-"""Seconds; a longer Retry-After is raised as the error it came with, rather than waited for in part."""
+"""Seconds; with a longer Retry-After the error is raised, instead of waiting for only a part of it."""
 
 
 class RequestClass(enum.Enum):
-    """What a request does, which decides what a retry may cost. The values are for the documentation."""
+    """The class of a request, which decides whether a retry may be charged. The values are for the documentation."""
 
     SUBMISSION = "paid request"
     READ = "free request"
@@ -50,7 +50,7 @@ class RequestClass(enum.Enum):
 
 
 class RetryDecision(enum.Enum):
-    """What follows from a failure."""
+    """The decision on a failure."""
 
     RETRY = "retry"
     GIVE_UP = "give up"
@@ -94,7 +94,7 @@ BEFORE_SENDING: Final = frozenset(
 
 
 class RetryRule(NamedTuple):
-    """The decisions on one kind of failure, by the class of the request."""
+    """The decisions on one FailureKind, by the class of the request."""
 
     submission: RetryDecision
     read: RetryDecision
@@ -123,22 +123,22 @@ RULES: Final[Mapping[FailureKind, RetryRule]] = {
 
 
 class TransportError(Exception):
-    """No whole response was received; it never leaves the transport, where it becomes a public error."""
+    """The failure of a request without a complete response; the transport converts it into a public error."""
 
     def __init__(self, kind: FailureKind, reason: str) -> None:
         super().__init__(kind, reason)
         self.kind = kind
         self.reason = reason
         self.response: Response | None = None
-        """The part of the response that was received; None when nothing was."""
+        """The part of the response that was received; None when there is none."""
 
 
 def decide(request_class: RequestClass, failure: Exception) -> RetryDecision:
-    """Decide what follows from a failure of a request of this class."""
+    """Return the decision on a failure of a request of this class."""
     rule = RULES[failure_kind(failure)]
-    names_something = isinstance(failure, errors.MusicAPIError) and bool(failure.task_ids or failure.result_ids)
-    if request_class is RequestClass.SUBMISSION and rule.submission is RetryDecision.RETRY and names_something:
-        return RetryDecision.UNCERTAIN  # whatever was refused, something was started
+    has_ids = isinstance(failure, errors.MusicAPIError) and bool(failure.task_ids or failure.result_ids)
+    if request_class is RequestClass.SUBMISSION and rule.submission is RetryDecision.RETRY and has_ids:
+        return RetryDecision.UNCERTAIN  # ids in a refusal: a task may have been started
     decisions = {
         RequestClass.SUBMISSION: rule.submission,
         RequestClass.READ: rule.read,
@@ -148,7 +148,7 @@ def decide(request_class: RequestClass, failure: Exception) -> RetryDecision:
 
 
 def failure_kind(failure: Exception) -> FailureKind:
-    """Return the table's row for a failure."""
+    """Return the FailureKind of an exception, which is the key of ``RULES``."""
     if isinstance(failure, TransportError):
         return failure.kind
     if isinstance(failure, errors.UnreadableReplyError):
@@ -160,11 +160,11 @@ def _kind_by_status(refusal: errors.APIStatusError) -> FailureKind:
     if isinstance(refusal, errors.RateLimitError):
         return FailureKind.RATE_LIMITED
     if isinstance(refusal, errors.ServerError):
-        is_busy = refusal.status == 503 and any(word in own_words(refusal.message) for word in BUSY_WORDS)  # noqa: PLR2004
+        is_busy = refusal.status == 503 and any(word in without_quotations(refusal.message) for word in BUSY_WORDS)  # noqa: PLR2004
         return FailureKind.BUSY if is_busy else FailureKind.SERVER_ERROR
     if refusal.status in NOT_THERE_YET:
         return FailureKind.NOT_THERE_YET
-    # A 2xx is here for what its body says.
+    # A 2xx raises only for an error in its body.
     if refusal.status in REFUSED or 200 <= refusal.status < 300 or is_refunded(refusal.body):  # noqa: PLR2004
         return FailureKind.REFUSAL
     return FailureKind.DOUBTFUL if refusal.status >= 400 else FailureKind.ODD  # noqa: PLR2004
@@ -178,25 +178,25 @@ def backoff_delay(attempt: int, failure: Exception, spread: random.Random) -> fl
     retry_after = failure.retry_after if isinstance(failure, errors.APIStatusError) else None
     if retry_after is not None and retry_after > MAX_RETRY_AFTER:
         return None
-    longest = min(MAX_DELAY, FIRST_DELAY * 2 ** min(attempt, MAX_DOUBLINGS))
-    return max(retry_after or 0.0, spread.uniform(0, longest))
+    max_delay = min(MAX_DELAY, FIRST_DELAY * 2 ** min(attempt, MAX_DOUBLINGS))
+    return max(retry_after or 0.0, spread.uniform(0, max_delay))
 
 
 def is_progress(further: int) -> bool:
-    """Return True when a download that broke off had received so many more bytes that the attempt was no failure.
+    """Return True when an interrupted download has received enough further bytes to count as progress.
 
-    Attempts are then counted from it as from a first one, and the next costs nothing of the budget: an unreliable
-    connection completes a long file, as long as the total time allows. Less than this is no progress: a host that sends
-    a byte each time would be asked hundreds of times.
+    Attempts are then counted anew, and the next one costs no budget: over an unreliable connection a long file is
+    completed as long as the total time allows. Fewer bytes are no progress, so that a host that sends a byte each time
+    does not receive hundreds of requests.
     """
     return further >= MIN_PROGRESS
 
 
 class RetryBudget:
-    """The retries a client can afford: a service that is down receives little more than one request for each call.
+    """Retry budget of a client: a service that is down receives little more than one request per call.
 
-    Each retry costs one; each request that succeeds earns a tenth. A retry after a temporary refusal (429, busy) costs
-    nothing, since submissions are rate limited then; nor does resuming a download that made progress.
+    Each retry costs one; each request that succeeds earns a tenth. A retry after a temporary refusal (429, busy) is
+    free, since submissions are rate limited then; so is resuming a download that made progress.
     """
 
     FULL: Final = 50.0
@@ -211,7 +211,7 @@ class RetryBudget:
         self._left = min(self.FULL, self._left + self.EARNED)
 
     def spend(self, failure: Exception) -> bool:
-        """Pay for a retry; False when there is nothing left to pay with."""
+        """Spend one retry; return False when the budget is used up."""
         if failure_kind(failure) in self.FREE_OF_CHARGE:
             return True
         if self._left < 1:

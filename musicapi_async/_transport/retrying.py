@@ -30,10 +30,10 @@ _spread: Final = random.Random()  # noqa: S311 - jitter needs no secrecy
 
 
 class AttemptError(Exception):
-    """One failed attempt, with what the policy decides by; it never leaves the transport.
+    """The error of one failed attempt, with the inputs of the retry policy; it never leaves the transport.
 
     ``attempt`` is counted from 1, ``max_attempts`` is None where backoff counts them. ``deadline`` is the latest start
-    of a retry, by the event loop's clock. ``is_free`` is True when a retry costs nothing of the budget.
+    of a retry, by the event loop's clock. ``is_free`` is True when a retry costs no budget.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AttemptError(Exception):
 
     @property
     def is_last(self) -> bool:
-        """True when there have been as many attempts as there may be."""
+        """True after the maximum number of attempts."""
         return self.max_attempts is not None and self.attempt >= self.max_attempts
 
     @property
@@ -76,7 +76,7 @@ def retrying(
     """Return ``attempt`` with its retries after an AttemptError; the last of them is raised.
 
     ``max_attempts`` is None when ``give_up``, which is called with each AttemptError, counts them. ``before_retry`` is
-    awaited before each delay, with the error, the delay in seconds, and what ``attempt`` was called with. Call it once
+    awaited before each delay, with the error, the delay in seconds, and the arguments of ``attempt``. Call it once
     for each engine: decorating costs more than an attempt.
     """
 
@@ -84,7 +84,7 @@ def retrying(
         given = cast("dict[str, Any]", details)
         await before_retry(given["exception"], given["wait"], *given["args"][1:])
 
-    async def again(first: list[AttemptError], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def next_attempt(first: list[AttemptError], /, *args: P.args, **kwargs: P.kwargs) -> T:
         if first:
             raise first.pop()
         return await attempt(*args, **kwargs)
@@ -101,10 +101,10 @@ def retrying(
         logger=None,
         budget=budget,
     )
-    # Python 3.14 deprecates what backoff calls when it decorates.
+    # Python 3.14 deprecates a function that backoff calls when it decorates.
     is_quiet = sys.version_info >= (3, 14)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning) if is_quiet else nullcontext():
-        retry = decorate(again)
+        retry = decorate(next_attempt)
 
     async def attempt_with_retries(*args: P.args, **kwargs: P.kwargs) -> T:
         # Outside backoff, which adds 4 to 6 % to a poll that succeeds (benchmarks/bench_retry.py).

@@ -1,7 +1,7 @@
 """One request to the API and its response, within the limits of the client.
 
-Reads are sent over kept-alive connections, submissions over a fresh one each: so a connection that the server closed
-while idle can never leave a payment in doubt, and nothing is ever sent twice.
+Reads are sent over kept-alive connections, submissions over a fresh one each: a connection that the server closed
+while idle can thus never make a payment uncertain, and nothing is sent twice.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ import attrs
 from yarl import URL
 
 from musicapi_async._settings import SecretBytes, Settings
-from musicapi_async._transport.connections import RECEIVED, Connections, Connector, ProxyRoute, break_of
+from musicapi_async._transport.connections import RECEIVED, Connections, Connector, ProxyRoute, transport_error_of
 from musicapi_async._transport.decoding import unreadable
 from musicapi_async._transport.rate_limit import SubmissionRateLimiter
 from musicapi_async._transport.response import KEY_SHOWN, Response, read_raw_response, without_keys
 from musicapi_async._transport.retry import RetryBudget
-from musicapi_async._transport.shielding import ShieldedTask, cancel_task, outlast
+from musicapi_async._transport.shielding import ShieldedTask, cancel_task, wait_shielded
 from musicapi_async._transport.time_limits import TimeoutScheduler
 
 __all__ = ["HttpRequest", "RequestLimits", "Session", "SubmissionHook", "SubmissionState", "logger"]
@@ -30,7 +30,7 @@ logger: Final = logging.getLogger("musicapi")
 
 # Above the interval between two polls, so that a single waiting task keeps its connection.
 KEEP_ALIVE: Final = 90.0
-# The limits are ours (time_limits.py): the HTTP library's would fire before what arrived meanwhile is read.
+# time_limits.py enforces the limits: the HTTP library's would fire before data that has arrived is read.
 WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 
 
@@ -53,18 +53,18 @@ class SubmissionHook(Protocol):
 class SubmissionState:
     """Progress of one submission: queued, dispatched, or written to the socket (``sent_at``)."""
 
-    __slots__ = ("cancellation", "hook", "sent_at", "turn", "waited")
+    __slots__ = ("cancellation", "dispatched_at", "hook", "sent_at", "waited")
 
     def __init__(self, hook: SubmissionHook | None = None) -> None:
         self.hook = hook
-        self.turn = 0.0
-        """When it was dispatched, by the event loop's clock."""
+        self.dispatched_at = 0.0
+        """The time it left the queue, by the event loop's clock."""
         self.waited = 0.0
-        """The seconds it was queued."""
+        """The seconds it spent in the queue."""
         self.sent_at: datetime | None = None
-        """Just before the first byte was written, as aiohttp's tracing reports it."""
+        """The time just before the first byte was written, as aiohttp's tracing reports it."""
         self.cancellation: asyncio.CancelledError | None = None
-        """Of the caller, while the request was in flight: to be raised when its response is read."""
+        """The caller's cancellation while the request was in flight: to be raised after reading the response."""
 
 
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
@@ -72,12 +72,12 @@ async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: obj
 
 
 class HttpRequest(NamedTuple):
-    """What is sent besides the address."""
+    """The headers and the body of a request."""
 
     headers: Mapping[str, str]
     body: bytes | None
     keys: tuple[SecretBytes, ...] = ()
-    """What no response may repeat, as it may be written in one."""
+    """The spellings of the API key, which are masked in the response."""
 
 
 @attrs.frozen
@@ -87,8 +87,8 @@ class RequestLimits:
     total: float
     connecting: float
     silence: float
-    """Seconds between two bytes at most; these three are in seconds."""
-    reply_size: int
+    """Maximum time between two bytes; all three are in seconds."""
+    max_size: int
     route: ProxyRoute
 
 
@@ -98,13 +98,13 @@ class Session:
     def __init__(self, settings: Settings, connections: Connections) -> None:
         self._connections = connections
         self._slots = asyncio.Semaphore(settings.max_requests)
-        # Never all of them: polls must continue while many paid requests are in flight.
+        # Fewer than all: polls must continue while many paid requests are in flight.
         self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - max(1, settings.max_requests // 4)))
         self.rate_limiter = SubmissionRateLimiter(settings.create_rate)
         self.budget = RetryBudget()
         self._limits = TimeoutScheduler()
         self.in_flight: dict[asyncio.Task[Any], asyncio.Task[Response]] = {}
-        """The callers whose paid request is in flight, and the tasks of their exchanges."""
+        """The callers whose paid request is in flight, and the asyncio tasks that send it."""
 
     @property
     def is_closed(self) -> bool:
@@ -115,17 +115,17 @@ class Session:
         """Take the timer out of the event loop."""
         self._limits.close()
 
-    def limits(self, settings: Settings, seconds: float) -> RequestLimits:
-        """Return the limits under these settings, with at least these seconds for the answer."""
-        total, silence = max(settings.timeout, seconds), max(settings.read_timeout, seconds)
+    def limits(self, settings: Settings, min_timeout: float) -> RequestLimits:
+        """Return the limits under these settings, with at least ``min_timeout`` seconds for the response."""
+        total, silence = max(settings.timeout, min_timeout), max(settings.read_timeout, min_timeout)
         route = self._connections.route(URL(settings.base_url))
         return RequestLimits(total, settings.connect_timeout, silence, settings.max_reply_size, route)
 
     def abandon(self, caller: asyncio.Task[Any]) -> None:
-        """End a caller's paid request without its response, if it is in flight: it is uncertain then."""
-        exchange = self.in_flight.get(caller)
-        if exchange is not None:
-            cancel_task(exchange)
+        """End a caller's paid request without its response, if it is in flight; its outcome is then unknown."""
+        sending = self.in_flight.get(caller)
+        if sending is not None:
+            cancel_task(sending)
 
     async def send(
         self,
@@ -136,22 +136,22 @@ class Session:
         limits: RequestLimits,
         state: SubmissionState | None = None,
     ) -> Response:
-        """Send one request and read its whole response; one with a ``state`` is paid for, and keeps its progress there.
+        """Send one request and read its whole response; ``state`` records the progress of a paid request.
 
-        A caller that is cancelled while its paid request is in flight gets the response all the same, and has to raise
-        the cancellation, which the state holds, itself. Cancelled before the first byte was written, nothing is sent.
+        A caller that is cancelled while its paid request is in flight still gets the response, and must raise the
+        cancellation, which is in ``state``, itself. When it is cancelled before the first byte, nothing is sent.
 
-        Raises TransportError when no whole response came.
+        Raises TransportError when no complete response was received.
         """
-        # Another event loop is told from here on: it has to wait for nothing of ours.
+        # A call from another event loop fails here, before it waits for anything of this one.
         self._connections.check()
         if state is None:
             async with self._slots:
-                # Not before there is a slot: the client may be closed meanwhile.
-                http = self._connections.session("looks", self._open_for_polls)
+                # Only now that there is a slot: the client may have been closed meanwhile.
+                http = self._connections.session("reads", self._open_for_reads)
                 return await self._exchange(http, attempted, method, url, sent, limits, None)
         async with self._paid_slots:
-            await self._take_turn(state)
+            await self._dispatch(state)
             caller = asyncio.current_task()
             assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
             try:
@@ -159,36 +159,36 @@ class Session:
                     await state.hook.before_send()
                 http = self._connections.session("paid", self._open_for_paid)
                 sending = self._exchange(http, attempted, method, url, sent, limits, state)
-                return await self._see_answered(caller, sending, state)
+                return await self._send_shielded(caller, sending, state)
             finally:
                 self._slots.release()
 
-    async def _see_answered(
+    async def _send_shielded(
         self, caller: asyncio.Task[Any], sending: Coroutine[Any, Any, Response], state: SubmissionState
     ) -> Response:
-        """Run a paid exchange in a task of its own, which bounds it: the response names what was paid for."""
-        exchange: ShieldedTask[Response] = ShieldedTask(sending, loop=asyncio.get_running_loop())
+        """Send a paid request in a shielded task: its response contains the id of what was paid for."""
+        shielded: ShieldedTask[Response] = ShieldedTask(sending, loop=asyncio.get_running_loop())
 
         def stop() -> None:
             if state.sent_at is None:
-                cancel_task(exchange)
+                cancel_task(shielded)
 
-        self.in_flight[caller] = exchange
+        self.in_flight[caller] = shielded
         try:
-            state.cancellation = await outlast(exchange, on_cancel=stop)
+            state.cancellation = await wait_shielded(shielded, on_cancel=stop)
         finally:
             del self.in_flight[caller]
-        if state.cancellation is not None and exchange.cancelled():
+        if state.cancellation is not None and shielded.cancelled():
             raise state.cancellation
-        return exchange.result()
+        return shielded.result()
 
-    async def _take_turn(self, state: SubmissionState) -> None:
-        """Wait for a turn, and then for a slot; a 429 that comes meanwhile makes the turn void."""
+    async def _dispatch(self, state: SubmissionState) -> None:
+        """Wait for the rate limiter, then for a slot; again, if a 429 arrives while waiting for the slot."""
         began = asyncio.get_running_loop().time()
         while True:
-            state.turn = await self.rate_limiter.turn()
+            state.dispatched_at = await self.rate_limiter.acquire()
             await self._slots.acquire()
-            if self.rate_limiter.is_valid(state.turn):
+            if self.rate_limiter.is_valid(state.dispatched_at):
                 break
             self._slots.release()
         state.waited = asyncio.get_running_loop().time() - began
@@ -206,10 +206,10 @@ class Session:
         route = limits.route
         received: list[bytes] = []
         head: aiohttp.ClientResponse | None = None
-        limit = self._limits.within(limits.total, limits.connecting, limits.silence)
-        hear = None if limits.silence >= limits.total else limit.heard
+        limit = self._limits.timeout(limits.total, limits.connecting, limits.silence)
+        on_data = None if limits.silence >= limits.total else limit.note_activity
         if state is not None:
-            # In the context of this exchange's own task: its connection is made, and used, by nothing else.
+            # In the context of this request's own asyncio task: nothing else uses its connection.
             RECEIVED.set(bytearray())
         try:
             with limit:
@@ -221,35 +221,35 @@ class Session:
                     timeout=WITHOUT_LIMITS,
                     allow_redirects=False,
                     proxy=route.proxy,
-                    proxy_headers=route.asked_with,
+                    proxy_headers=route.tunnel_headers,
                     trace_request_ctx=state,
                 ) as head:
-                    if (announced := head.content_length or 0) > limits.reply_size:
-                        # What has come with the header may name what was paid for; the rest is not waited for.
+                    if (announced := head.content_length or 0) > limits.max_size:
+                        # Data received with the header may contain an id that was paid for; the rest is not awaited.
                         received.append(head.content.read_nowait())
                         response = _response_of(head, received, sent.keys)
                         raise unreadable(attempted, response, _too_large(limits, f": {announced} are announced"))
-                    if hear is not None:
-                        hear()
-                    is_whole = await self._read_within(head.content, limits.reply_size, received, hear)
+                    if on_data is not None:
+                        on_data()
+                    is_whole = await self._read_within(head.content, limits.max_size, received, on_data)
                     response = _response_of(head, received, sent.keys)
                     if not is_whole:
                         raise unreadable(attempted, response, _too_large(limits))
                     return response
-        # RuntimeError: the client was closed in this moment.
+        # RuntimeError: the client was closed at this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
             was_sent = (False if limit.is_connecting else None) if state is None else state.sent_at is not None
-            broken = break_of(error, url.host, was_sent=was_sent, keys=sent.keys)
-            # What has come of an answer may name what was paid for.
-            broken.response = _broken_response(head, received, RECEIVED.get() if was_sent else None, sent.keys)
-            # A line that cannot be read is quoted, and may repeat the key: then the original is not shown.
+            failure = transport_error_of(error, url.host, was_sent=was_sent, keys=sent.keys)
+            # A partial response may contain the id of what was paid for.
+            failure.response = _broken_response(head, received, RECEIVED.get() if was_sent else None, sent.keys)
+            # An unparsable header line is quoted, and may contain the key: then the original is not shown.
             cause = error if without_keys(str(error), sent.keys) == str(error) else None
-        raise broken from cause
+        raise failure from cause
 
     async def _read_within(
-        self, content: aiohttp.StreamReader, most: int, parts: list[bytes], hear: Callable[[], None] | None
+        self, content: aiohttp.StreamReader, max_size: int, parts: list[bytes], on_data: Callable[[], None] | None
     ) -> bool:
-        """Read to the end; False as soon as there are more than so many bytes."""
+        """Read to the end; return False as soon as there are more than ``max_size`` bytes."""
         size = 0
         self._connections.arriving.add(content)
         try:
@@ -257,16 +257,16 @@ class Session:
                 part = await content.readany()
                 parts.append(part)
                 size += len(part)
-                if size > most:
+                if size > max_size:
                     return False
-                if hear is not None:
-                    hear()
+                if on_data is not None:
+                    on_data()
         finally:
             self._connections.arriving.discard(content)
         return True
 
-    def _open_for_polls(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
-        # No limit here: the slots stand before the pool, so that waiting for a slot does not eat the request's timeout.
+    def _open_for_reads(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
+        # No limit here: the semaphores limit it, so that waiting for a slot does not count against the timeout.
         connector = Connector(connecting=self._limits.connecting, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
@@ -283,7 +283,7 @@ class Session:
 
 
 def _too_large(limits: RequestLimits, how_large: str = "") -> str:
-    return f"the response is larger than {limits.reply_size} bytes (max_reply_size){how_large}"
+    return f"the response is larger than {limits.max_size} bytes (max_reply_size){how_large}"
 
 
 def _broken_response(
@@ -292,7 +292,7 @@ def _broken_response(
     received: bytearray | None,
     keys: tuple[SecretBytes, ...],
 ) -> Response | None:
-    """Return what came of a response that broke off, or that the HTTP library could not read; None for nothing."""
+    """Return the received part of a response that broke off or was unparsable; None when nothing was received."""
     unread = read_raw_response(bytes(received)) if received and not parts else None
     if unread is not None:
         return unread._replace(content=_without_keys(unread.content, keys), keys=keys)
@@ -304,7 +304,7 @@ def _response_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[S
 
 
 def _without_keys(content: bytes, keys: tuple[SecretBytes, ...]) -> bytes:
-    """Take the key out of a response: responses go into errors, logs and files."""
+    """Mask the key in a response: responses go into errors, logs and files."""
     for key in keys:
         content = content.replace(key.reveal(), KEY_SHOWN)
     return content

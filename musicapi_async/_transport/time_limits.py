@@ -1,8 +1,8 @@
 """Time limits of requests, and the minimum rate of downloads.
 
-One timer serves the limits of all requests, since one each costs more than all else that a poll does. A limit that the
-process itself slept through (it was stopped, its machine suspended, its event loop blocked) says nothing about the
-peer: the response may have arrived long ago. Then what is there is read before the limit counts.
+One timer serves the limits of all requests, since a timer each would cost more than the rest of a poll. A limit that
+expired while the process was stopped, its machine suspended or its event loop blocked says nothing about the peer: the
+response may have arrived long ago. In that case the data that has arrived is read before the limit applies.
 """
 
 import asyncio
@@ -19,44 +19,44 @@ from musicapi_async._transport.shielding import cancel_task
 __all__ = ["MinimumRate", "TimeLimit", "TimeoutScheduler"]
 
 NEVER: Final = math.inf
-SHORTEST_GRACE: Final = 0.02
-"""Seconds between the end of a limit and its effect: what has arrived by then is read."""
-LONGEST_GRACE: Final = 2.0
-"""The same at most: as long as the timer was late."""
+MIN_GRACE: Final = 0.02
+"""Minimum seconds between the end of a limit and its effect, in which arrived data is read."""
+MAX_GRACE: Final = 2.0
+"""Maximum of the same; between both it is the delay of the timer."""
 ON_TIME: Final = 0.05
-"""A timer that is later than this was held up again: what is there may still not have been read."""
-MOST_GRACES: Final = 8
+"""Seconds; a timer that is later was delayed again, and arrived data may still be unread."""
+MAX_GRACES: Final = 8
 
 
 class TimeoutScheduler:
-    """Ends the exchanges that take too long."""
+    """Ends requests that exceed their time limits."""
 
     def __init__(self) -> None:
         self._running: dict[asyncio.Task[Any], TimeLimit] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
 
-    def within(self, total: float, connecting: float, silence: float) -> "TimeLimit":
-        """Bound the block below; raises TimeoutError at its end when the time is up.
+    def timeout(self, total: float, connecting: float, silence: float) -> "TimeLimit":
+        """Return a context manager that limits its block; it raises TimeoutError when a limit is exceeded.
 
-        In seconds: ``total`` for all of it, ``connecting`` for each connection that it makes, ``silence`` between two
-        calls of ``heard``, from its beginning on.
+        In seconds: ``total`` for the block, ``connecting`` for each connection made in it, ``silence`` between two
+        calls of ``note_activity``, or since its beginning.
         """
         return TimeLimit(self, total, connecting, silence)
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
-        """Bound the making of a connection, for the exchange of the current task."""
+        """Apply the limit on connecting to the request of the current task."""
         task = asyncio.current_task()
         limit = None if task is None else self._running.get(task)
         if limit is None:
             yield
             return
         limit.is_connecting = True
-        limit.heard()
+        limit.note_activity()
         yield
         limit.is_connecting = False
-        limit.heard()
+        limit.note_activity()
 
     def close(self) -> None:
         """Take the timer out of the event loop."""
@@ -64,17 +64,17 @@ class TimeoutScheduler:
             self._timer.cancel()
 
     def begin(self, task: asyncio.Task[Any], limit: "TimeLimit") -> None:
-        """Watch over a limit from now on."""
+        """Start to enforce a limit."""
         self._running[task] = limit
         if limit.ends_at < self._timer_at:
             self.arm(limit.ends_at)
 
     def end(self, task: asyncio.Task[Any]) -> None:
-        """Forget a limit; the timer stays as it is, and finds nothing."""
+        """Stop enforcing a limit; the timer stays as it is."""
         self._running.pop(task, None)
 
     def arm(self, at: float) -> None:
-        """Have the timer fire at this time of the event loop's clock, if not before."""
+        """Have the timer fire at this event-loop time at the latest."""
         if at < self._timer_at:
             self.close()
             self._timer_at = at
@@ -91,7 +91,7 @@ class TimeoutScheduler:
 
 
 class TimeLimit:
-    """One exchange's limit: as ``asyncio.timeout``, without a timer of its own."""
+    """The time limit of one request: like ``asyncio.timeout``, but without its own timer."""
 
     __slots__ = (
         "_cancelling",
@@ -114,16 +114,16 @@ class TimeLimit:
         self._total_at = now + total
         self.ends_at = now + min(total, silence)
         self.is_connecting = False
-        """True while a connection is made, and when that has failed."""
+        """True while a connection is being made, and after that has failed."""
         self._is_over = False
         self._graces = 0
-        """How often in a row its end was put off."""
+        """The number of consecutive postponements of its end."""
 
     def __enter__(self) -> Self:
         task: asyncio.Task[Any] | None = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
         self._task = task
-        # Who cancels it besides is not to be mistaken for this limit.
+        # Another cancellation must not be mistaken for this limit.
         self._cancelling = task.cancelling()
         self._limits.begin(task, self)
         return self
@@ -134,27 +134,27 @@ class TimeLimit:
         if is_ours and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
-    def heard(self) -> None:
-        """Note that something came, or that a connection is being made: that part's time begins anew."""
+    def note_activity(self) -> None:
+        """Note received data, or a connection that is being made: the limit on it starts anew."""
         now = asyncio.get_running_loop().time()
         ends_at = min(self._total_at, now + (self._connecting if self.is_connecting else self._silence))
-        # What arrives in a grace may take the rest of it.
+        # Data that arrives in a grace period may use the rest of it.
         self.ends_at = max(ends_at, self.ends_at) if self._graces else ends_at
         if now < self._total_at:
             self._graces = 0
         self._limits.arm(self.ends_at)
 
     def has_grace(self, now: float) -> bool:
-        """Put the end off, so that what has arrived is read first; False when it was, or when it takes too long."""
+        """Postpone the end, so that arrived data is read first; return False when that is not justified."""
         late = now - self.ends_at
-        if self._graces and (late < ON_TIME or self._graces >= MOST_GRACES):
+        if self._graces and (late < ON_TIME or self._graces >= MAX_GRACES):
             return False
         self._graces += 1
-        self.ends_at = now + min(LONGEST_GRACE, max(SHORTEST_GRACE, late))
+        self.ends_at = now + min(MAX_GRACE, max(MIN_GRACE, late))
         return True
 
     def exceed(self) -> None:
-        """End the exchange."""
+        """Cancel the request."""
         self._is_over = True
         cancel_task(self._task)
 
@@ -169,28 +169,28 @@ class Body(Protocol):
     """A response body that is read in chunks, and can be made to fail."""
 
     async def readany(self) -> bytes:
-        """Return what has arrived; b"" at the end."""
+        """Return the data that has arrived; b"" at the end."""
         ...
 
     def set_exception(self, exc: BaseException) -> None:
-        """Make the next read fail, or the one that is waiting."""
+        """Make the pending or the next read fail."""
         ...
 
 
 class MinimumRate:
-    """Reads a body, and fails with TransportError when fewer than 1 KiB/s have come over 60 seconds.
+    """Reads a body, and fails with TransportError when it received less than 1 KiB/s over 60 seconds.
 
     Seconds in which the reader did not wait (a slow disk, a slow callback) are not counted. Nor is time in which the
-    process stood still: a timer fires once for it, however late.
+    process was stopped: the timer fires once for it, however late.
     """
 
     def __init__(self) -> None:
         self.stood_still = 0.0
-        """Seconds by which the timer was late: the process was stopped, or something blocked the event loop."""
+        """Seconds by which the timer was late: the process was stopped, or its event loop blocked."""
         self._body: Body | None = None
         self._loop = asyncio.get_running_loop()
         self._per_second: deque[int] = deque(maxlen=RATE_WINDOW)
-        self._came = 0
+        self._received = 0
         self._is_waiting = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -203,14 +203,14 @@ class MinimumRate:
             self._timer.cancel()
 
     async def read(self, body: Body) -> bytes:
-        """Return what has arrived, waiting for at least a byte; b"" at the end."""
+        """Return the data that has arrived, waiting for at least one byte; b"" at the end."""
         self._body = body
         self._is_waiting = True
         try:
             chunk = await body.readany()
         finally:
             self._is_waiting = False
-        self._came += len(chunk)
+        self._received += len(chunk)
         return chunk
 
     def _start_timer(self) -> None:
@@ -221,9 +221,10 @@ class MinimumRate:
         self._start_timer()
         if self._body is None or not self._is_waiting:
             return
-        self._per_second.append(self._came)
-        self._came = 0
-        came = sum(self._per_second)
-        if len(self._per_second) == RATE_WINDOW and came < MINIMUM_RATE * RATE_WINDOW:
-            reason = f"{came} bytes came in {RATE_WINDOW} s, below the minimum rate of {MINIMUM_RATE} bytes per second"
+        self._per_second.append(self._received)
+        self._received = 0
+        received = sum(self._per_second)
+        if len(self._per_second) == RATE_WINDOW and received < MINIMUM_RATE * RATE_WINDOW:
+            rate = f"the minimum rate of {MINIMUM_RATE} bytes per second"
+            reason = f"{received} bytes were received in {RATE_WINDOW} s, below {rate}"
             self._body.set_exception(TransportError(FailureKind.REFUSAL, reason))

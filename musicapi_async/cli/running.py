@@ -68,7 +68,7 @@ async def closing_shielded(context: AbstractAsyncContextManager[T]) -> AsyncIter
 async def wait_shielded(awaitable: Awaitable[object]) -> None:
     """Wait for something that ends soon, ignoring cancellations meanwhile; raises what it raises."""
     task = asyncio.ensure_future(awaitable)
-    await shielding.outlast(task)
+    await shielding.wait_shielded(task)
     await task
 
 

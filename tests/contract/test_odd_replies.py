@@ -74,7 +74,7 @@ def test_an_answer_is_read_or_refused(name: str, shapes: Sequence[Sequence[Case]
 
     try:
         if issubclass(kind, TaskRequest):
-            assert read_task_id("POST /x", reply, body, is_bare=kind.id_in_data)
+            assert read_task_id("POST /x", reply, body, id_in_data=kind.id_in_data)
             if isinstance(body, dict):
                 read_uploaded(body)
         else:

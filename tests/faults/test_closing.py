@@ -56,7 +56,7 @@ async def test_half_an_answer_to_a_paid_request_ends_as_uncertain_when_its_time_
         await asyncio.sleep(0.05)
         await client.aclose()
 
-        with pytest.raises(errors.UncertainSubmissionError, match="no answer in time"):
+        with pytest.raises(errors.UncertainSubmissionError, match="no response in time"):
             await asyncio.wait_for(asking, timeout=1)
 
 

@@ -173,7 +173,7 @@ async def test_a_cancelled_submit_is_said_in_the_log(caplog: pytest.LogCaptureFi
         with pytest.raises(asyncio.CancelledError):
             await submitting
 
-    assert "may have been accepted and charged: no answer in time" in caplog.text
+    assert "may have been accepted and charged: no response in time" in caplog.text
     assert "never logged" not in caplog.text
 
 

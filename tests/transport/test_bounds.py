@@ -37,7 +37,7 @@ def unanswering() -> Iterator[int]:
 async def test_a_connection_that_is_not_answered_was_never_paid_for(unanswering: int) -> None:
     url = f"http://127.0.0.1:{unanswering}"
     async with MusicAPI("k", base_url=url, connect_timeout=0.1, max_attempts=2) as client:
-        with pytest.raises(errors.ConnectionFailedError, match="could not connect to 127.0.0.1: no answer in time"):
+        with pytest.raises(errors.ConnectionFailedError, match="could not connect to 127.0.0.1: no response in time"):
             await client.submit(REQUEST)
 
 
@@ -51,7 +51,7 @@ async def test_the_limit_of_a_try_holds_while_connecting_too(unanswering: int) -
 @pytest.mark.parametrize("step", [stall(), raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", close=False)])
 async def test_a_silence_ends_a_try(step: Step) -> None:
     async with scripted(step) as server, MusicAPI("k", base_url=server.base_url, read_timeout=0.1) as client:
-        with pytest.raises(errors.UncertainSubmissionError, match="no answer in time"):
+        with pytest.raises(errors.UncertainSubmissionError, match="no response in time"):
             await client.submit(REQUEST)
 
         assert len(server.received) == 1
@@ -74,7 +74,7 @@ async def test_an_upload_gets_two_minutes(clock: Clock) -> None:
 async def test_a_view_has_limits_of_its_own(limit: str) -> None:
     async with scripted(stall(), BALANCE) as server, MusicAPI("k", base_url=server.base_url) as client:
         hasty = client.with_options(**{limit: 0.05}, max_attempts=1)  # type: ignore[arg-type]  # a number by name
-        with pytest.raises(errors.ConnectionFailedError, match="no answer in time"):
+        with pytest.raises(errors.ConnectionFailedError, match="no response in time"):
             await hasty.account.credits()
 
         assert (await client.account.credits()).credits == 50
@@ -178,7 +178,7 @@ async def test_each_request_has_its_own_limit(clock: Clock) -> None:
     ended: list[float] = []
 
     async def look(client: MusicAPI, limit: float) -> None:
-        with pytest.raises(errors.ConnectionFailedError, match="no answer in time"):
+        with pytest.raises(errors.ConnectionFailedError, match="no response in time"):
             await client.with_options(timeout=limit).account.credits()
         ended.append(limit)
 
@@ -199,7 +199,7 @@ async def test_a_request_after_quiet_hours_has_its_limit_too(clock: Clock) -> No
         asking = asyncio.create_task(client.account.credits())
         await clock.run(1, asking)
 
-        with pytest.raises(errors.ConnectionFailedError, match="no answer in time"):
+        with pytest.raises(errors.ConnectionFailedError, match="no response in time"):
             await asking
 
 

@@ -128,7 +128,7 @@ async def test_a_host_that_stalls_is_given_up(fetching: MusicAPI, tmp_path: Path
         return False
 
     async with scripted(half) as server:
-        with pytest.raises(errors.DownloadError, match="no answer in time"):
+        with pytest.raises(errors.DownloadError, match="no response in time"):
             await fetching.download(f"{server.base_url}/song.mp3", tmp_path / "song.mp3")
 
     assert os.listdir(tmp_path) == []

@@ -53,7 +53,7 @@ async def test_download_below_the_minimum_rate_is_given_up_after_a_minute(
         took = asyncio.get_running_loop().time() - began
 
         with pytest.raises(
-            errors.DownloadError, match=r"bytes came in 60 s, below the minimum rate of 1024 bytes per s"
+            errors.DownloadError, match=r"bytes were received in 60 s, below the minimum rate of 1024 bytes per s"
         ):
             fetching.result()
         assert 59 < took < 80

@@ -26,7 +26,7 @@ async def test_a_dead_service_is_asked_a_bounded_number_of_times() -> None:
 
 async def test_a_service_that_never_answers_is_given_up() -> None:
     async with scripted(stall()) as server, client_of(server, timeout=0.05) as client:
-        with pytest.raises(errors.ConnectionFailedError, match="no answer in time"):
+        with pytest.raises(errors.ConnectionFailedError, match="no response in time"):
             await client.with_options(max_attempts=1).account.credits()
 
 

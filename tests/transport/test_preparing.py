@@ -110,7 +110,7 @@ async def test_an_upload_may_take_longer_than_other_requests(client: MusicAPI, s
     assert uploading.result().clip_id
     making = asyncio.create_task(short.sonic.wav(clip=uploading.result()))
     await clock.run(5, making)
-    with pytest.raises(errors.UncertainSubmissionError, match="no answer in time"):
+    with pytest.raises(errors.UncertainSubmissionError, match="no response in time"):
         await making
 
 

@@ -48,7 +48,7 @@ POLICY: Final = {
     ),
     "cut in the header": Row(raw(b"HTTP/1.1 200 OK\r\nContent-Le"), UNCERTAIN, RETRIED),
     "cut after two bytes": Row(raw(b"HT"), UNCERTAIN, RETRIED),
-    "no answer": Row(stall(), UNCERTAIN, RETRIED, "no answer in time"),
+    "no answer": Row(stall(), UNCERTAIN, RETRIED, "no response in time"),
     "garbage": Row(raw(b"garbage\r\n\r\n"), UNCERTAIN, RETRIED),
     "another protocol": Row(raw(b"220 smtp.example ESMTP\r\n"), UNCERTAIN, RETRIED),
     "no status": Row(raw(b"HTTP/1.1 abc OK\r\n\r\n"), UNCERTAIN, RETRIED),

@@ -137,7 +137,7 @@ async def test_submit_not_answered_while_the_loop_is_blocked_is_uncertain(limits
             await stand_still_when(lambda: server.received)
             began = time.monotonic()
 
-            with pytest.raises(errors.UncertainSubmissionError, match="no answer in time"):
+            with pytest.raises(errors.UncertainSubmissionError, match="no response in time"):
                 await submitting
             assert time.monotonic() - began < 5
 

@@ -75,7 +75,7 @@ async def test_a_cancelled_create_is_reported(caplog: pytest.LogCaptureFixture) 
         (end,) = await asyncio.gather(creating, return_exceptions=True)
 
     assert isinstance(end, asyncio.CancelledError)
-    assert [(error.request, error.reason) for error in heard] == [(REQUEST, "no answer in time")]
+    assert [(error.request, error.reason) for error in heard] == [(REQUEST, "no response in time")]
     assert "may have been accepted and charged" in caplog.text
     assert pickle.loads(pickle.dumps(heard[0])).request == REQUEST  # noqa: S301 - our own
 

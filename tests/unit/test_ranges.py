@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._transport.ranges import Answer, Part
+from musicapi_async._transport.ranges import Part, RangeContent
 
 TAG = '"v1"'
 FIRST = {"Content-Length": "1000", "ETag": TAG, "Accept-Ranges": "bytes"}
@@ -14,18 +14,18 @@ MODIFIED = {"Last-Modified": "Wed, 01 Jan 2025 10:00:00 GMT", "Date": "Wed, 01 J
 
 def cut_after(came: int, first: dict[str, str]) -> Part:
     part = Part()
-    assert part.hear(200, first) is Answer.WHOLE
-    part.came = came
+    assert part.accept(200, first) is RangeContent.WHOLE
+    part.received = came
     return part
 
 
 def test_the_rest_is_asked_for_by_the_version_that_came() -> None:
-    assert cut_after(400, FIRST).ask() == {"Range": "bytes=400-", "If-Range": TAG}
+    assert cut_after(400, FIRST).headers() == {"Range": "bytes=400-", "If-Range": TAG}
 
 
 def test_nothing_is_asked_of_a_file_of_which_nothing_came() -> None:
-    assert Part().ask() == {}
-    assert cut_after(0, FIRST).ask() == {}
+    assert Part().headers() == {}
+    assert cut_after(0, FIRST).headers() == {}
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_only_what_names_these_very_bytes_is_a_validator(headers: dict[str, str]
 def test_the_rest_that_fits_is_taken() -> None:
     part = cut_after(400, FIRST)
 
-    assert part.hear(206, REST) is Answer.REST
-    assert (part.came, part.size, part.validator) == (400, 1000, TAG)
+    assert part.accept(206, REST) is RangeContent.REST
+    assert (part.received, part.size, part.validator) == (400, 1000, TAG)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_rest_that_fits_is_taken() -> None:
 def test_a_part_of_which_anything_does_not_fit_is_not_trusted(changed: dict[str, str]) -> None:
     part = cut_after(400, FIRST)
 
-    assert part.hear(206, REST | changed) is Answer.USELESS
+    assert part.accept(206, REST | changed) is RangeContent.UNUSABLE
     assert part == Part()
 
 
@@ -97,29 +97,31 @@ def test_a_part_of_a_file_of_another_date_is_not_trusted() -> None:
     rest = {"Content-Range": "bytes 400-999/1000"}
     part = cut_after(400, MODIFIED)
 
-    assert part.hear(206, rest | {"Last-Modified": "Wed, 01 Jan 2025 10:00:05 GMT"}) is Answer.USELESS
-    assert cut_after(400, MODIFIED).hear(206, rest | {"Last-Modified": MODIFIED["Last-Modified"]}) is Answer.REST
+    assert part.accept(206, rest | {"Last-Modified": "Wed, 01 Jan 2025 10:00:05 GMT"}) is RangeContent.UNUSABLE
+    assert (
+        cut_after(400, MODIFIED).accept(206, rest | {"Last-Modified": MODIFIED["Last-Modified"]}) is RangeContent.REST
+    )
 
 
 def test_a_file_whose_size_was_not_told_gets_it_from_its_rest() -> None:
     part = cut_after(400, {"ETag": TAG})
 
     assert not part.is_whole
-    assert part.hear(206, REST) is Answer.REST
+    assert part.accept(206, REST) is RangeContent.REST
     assert part.size == 1000
 
 
 def test_a_refusal_leaves_what_is_here() -> None:
     part = cut_after(400, FIRST)
 
-    assert part.hear(503, {}) is Answer.REFUSAL
+    assert part.accept(503, {}) is RangeContent.REFUSAL
     assert part == cut_after(400, FIRST)
 
 
 @pytest.mark.parametrize("status", [206, 416])
 def test_a_part_that_was_not_asked_for_is_a_refusal(status: int) -> None:
-    assert Part().hear(status, REST) is Answer.REFUSAL
-    assert cut_after(400, {"Content-Length": "1000"}).hear(status, REST) is Answer.REFUSAL
+    assert Part().accept(status, REST) is RangeContent.REFUSAL
+    assert cut_after(400, {"Content-Length": "1000"}).accept(status, REST) is RangeContent.REFUSAL
 
 
 headers = st.fixed_dictionaries(
@@ -144,21 +146,21 @@ def test_only_what_is_certain_to_fit_is_put_behind_what_is_here(
     first: dict[str, str], came: int, status: int, then: dict[str, str]
 ) -> None:
     part = cut_after(came, first)
-    announced, asked = part.size, part.ask()
-    answer = part.hear(status, then)
+    announced, asked = part.size, part.headers()
+    answer = part.accept(status, then)
 
-    if answer is Answer.REST:
+    if answer is RangeContent.REST:
         assert status == 206
         assert asked["If-Range"] in {first.get("ETag"), first.get("Last-Modified")}
         assert then["Content-Range"].startswith(f"bytes {came}-")
         assert then["Content-Range"].endswith(f"/{part.size}")
         assert announced in {None, part.size}
-        assert part.came == came
+        assert part.received == came
         assert part.size is not None
         assert came < part.size
         assert not {"Content-Encoding"} & (set(first) | set(then))
-    elif answer is Answer.REFUSAL:
+    elif answer is RangeContent.REFUSAL:
         assert status != 200
-        assert (part.came, part.size) == (came, announced)
+        assert (part.received, part.size) == (came, announced)
     else:
-        assert part.came == 0
+        assert part.received == 0

@@ -63,7 +63,7 @@ def test_a_type_nobody_knows_leaves_it_to_the_status(type_: object) -> None:
         ({"detail": None, "error": "", "message": "m"}, "m"),
         ({"error": {"text": "inner"}, "msg": "outer"}, "outer"),
         (b"Service Unavailable", "Service Unavailable"),
-        (b"<html>bad gateway</html>", "the answer is not the API's JSON, but an HTML page"),
+        (b"<html>bad gateway</html>", "the response is not the API's JSON, but an HTML page"),
         (b"\xff\xfe\x00", "\ufffd\ufffd"),
         (b"", "the service answered 500"),
         ([1], "the service answered 500"),

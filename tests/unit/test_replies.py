@@ -132,7 +132,7 @@ def test_an_id_that_is_the_data_itself_is_only_taken_where_the_contract_says_so(
     body = {"code": "success", "data": "t"}
     bare = reply(200, body)
 
-    assert read_task_id("POST /studio/create", bare, body, is_bare=True) == "t"
+    assert read_task_id("POST /studio/create", bare, body, id_in_data=True) == "t"
     with pytest.raises(errors.UnreadableReplyError, match="names no task"):
         read_task_id("POST /x", bare, body)
 
