@@ -42,7 +42,7 @@ R = TypeVar("R")
 class Engine:
     """Sends requests under one set of settings; the engines of a client's views share its connections and tasks.
 
-    It is for the packages' own modules (bulk, the command, the blocking client), which get it by ``engine_of``.
+    Only this package's own modules (bulk, the command, the blocking client) use it, through ``engine_of``.
     """
 
     def __init__(self, settings: Settings, root: "Engine | None" = None) -> None:
@@ -64,23 +64,23 @@ class Engine:
         return self.shared.connections.is_open
 
     def submission(self, request: TaskRequest[R]) -> Submission[R]:
-        """Return a submission that is not sent yet; raises InvalidRequestError for what starts no task."""
+        """Return an unsent submission; raises InvalidRequestError for a request that starts no task."""
         check_task_request(request)
         return Submission(request, self.submit, self.resume)
 
     async def submit(self, request: TaskRequest[R], hook: SubmissionHook | None = None) -> Task[R]:
-        """Start a task, which is paid for; the ``hook`` is called around the sending.
+        """Start a task, which is paid for; the ``hook`` is called around the submission.
 
         Raises as ``MusicAPI.submit``.
         """
         call, read = encode_submission(request)
         task_id, uploaded = await self.track(self.caller.send(call, read, hook))
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
-        # What is reported to a webhook ends without being seen here.
+        # The end of a task that is reported to a webhook cannot be observed here.
         is_kept = getattr(request, "webhook_url", None) is None
         self.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
         task = Task(
-            task_id, rule, self.caller, self.poller, kind=_timing_key(request), accepted_at=now, uploaded=uploaded
+            task_id, rule, self.caller, self.poller, timing_key=_timing_key(request), accepted_at=now, uploaded=uploaded
         )
         if call.cancellation is not None:
             if hook is not None:
@@ -89,7 +89,7 @@ class Engine:
         return task
 
     async def call(self, request: Request[R]) -> R:
-        """Send a request that is answered at once, or as soon as the service has prepared the answer.
+        """Send a request that starts no task, and return its result, as soon as it is prepared.
 
         Raises as ``MusicAPI.call``.
         """
@@ -104,7 +104,7 @@ class Engine:
             activity.record_tasks(*ids)
             for task_id in ids:
                 self.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family()))
-        # Only what consists of ids: lyrics do not belong into a log.
+        # Only results that consist of ids: lyrics do not belong into a log.
         raise_cancellation(call, f"was accepted: {result!r}" if isinstance(result, ID_RESULTS) else "got its response")
         return result
 
@@ -128,7 +128,7 @@ class Engine:
         return activity.evidence(error, credits.total, snapshot)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
-        """Return a task by what started it and its id; raises InvalidRequestError when one of them is none."""
+        """Return a task from the class of its request and its id; raises InvalidRequestError for invalid ones."""
         check_operation(operation)
         return Task(task_id, TaskRule.of(operation), self.caller, self.poller)
 
@@ -137,14 +137,14 @@ class Engine:
         return Task(task.id, entry_of(task).rule, self.caller, self.poller, uploaded=task.uploaded)
 
     async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, so that closing waits for its response, or ends it.
+        """Await a call, and register it so that closing waits for its response, or cancels it.
 
-        Raises ClientClosedError when the client is closed, or is closed meanwhile.
+        Raises ClientClosedError when the client is closed, also during the call.
         """
         return await self.shared.track(calling)
 
     async def close(self) -> Mapping[str, str]:
-        """Close the client; return how each paid task is resumed that is still running, by its id.
+        """Close the client; return the expressions that resume the paid tasks still running, by task id.
 
         The engine of a view closes nothing.
         """
@@ -153,41 +153,41 @@ class Engine:
         try:
             await self.shared.aclose()
         finally:
-            # Here, so that a close that is cancelled names them too.
+            # In ``finally``, so that a cancelled close names them too.
             left = self.poller.unfinished.report()
             self.background.report(left)
         return left
 
     async def wait_for_response(self, sender: asyncio.Task[Any]) -> None:
-        """Return when the sender has no submission in flight; for callers that may be interrupted."""
-        await self.background.answered(sender)
+        """Wait until the sender has no submission in flight; for callers that may be interrupted."""
+        await self.background.wait_for_response(sender)
 
     def abandon(self, sender: asyncio.Task[Any]) -> None:
-        """End the sender's submission without its response, if one is in flight: it is uncertain then."""
+        """End the sender's submission without its response, if one is in flight; its outcome is then unknown."""
         self.shared.session.abandon(sender)
 
     def end_on_close(self, worker: asyncio.Task[None]) -> None:
-        """Have the closing of the client wait for a worker, and cancel one that does not end."""
+        """Register a worker that closing the client waits for, and cancels if it does not end."""
         workers = self.background.workers
         workers.add(worker)
         worker.add_done_callback(workers.discard)
 
     @property
     def undelivered(self) -> Mapping[str, str]:
-        """How the tasks of runs are resumed whose outcome was not returned yet, by id."""
+        """By task id, the expressions that resume tasks of runs whose outcome was not returned yet."""
         return dict(self.background.undelivered)
 
     def note_delivered(self, *task_ids: str) -> None:
-        """Note that tasks of runs were named to the user."""
+        """Note tasks of runs that were named to the user."""
         for task_id in task_ids:
             self.background.undelivered.pop(task_id, None)
 
     def export_state(self) -> dict[str, Any]:
-        """Return what another run can begin with, as JSON takes it: durations of tasks, and the rate limit."""
+        """Return the estimates of task durations and the rate limit as JSON values, for a later run."""
         return {"timing": self.poller.timing.export_state(), "gap": self.shared.session.rate_limiter.delay}
 
     def restore_state(self, state: Mapping[str, Any] | None) -> None:
-        """Begin with what an earlier run has exported; what cannot be read is left out."""
+        """Start with the exported state of an earlier run; invalid parts are ignored."""
         with suppress(KeyError, TypeError, ValueError):
             self.poller.timing.restore_state((state or {})["timing"])
             self.shared.session.rate_limiter.restore_delay(float((state or {})["gap"]))
@@ -203,7 +203,7 @@ def engine_of(client: _HasEngine) -> Engine:
 
 
 class Shared:
-    """What a client and its views share, from the first call to the closing: connections, the poller, calls."""
+    """The state that a client and its views share: connections, the poller, calls in progress."""
 
     def __init__(self, settings: Settings) -> None:
         self.connections = Connections(settings)
@@ -217,12 +217,12 @@ class Shared:
         self._is_closing = False
 
     def caller(self, settings: Settings) -> Caller:
-        """Return a caller under these settings; the record of an account is shared by all that use its key."""
+        """Return a caller under these settings; callers with the same key share the account's activity."""
         activity = self._activities.setdefault((settings.base_url, settings.api_key), AccountActivity())
         return Caller(settings, self.session, activity)
 
     async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, so that closing waits for its response, or ends it."""
+        """Await a call, and register it so that closing waits for its response, or cancels it."""
         if self._is_closing:
             calling.close()
             raise ClientClosedError
@@ -232,7 +232,7 @@ class Shared:
         try:
             return await calling
         except asyncio.CancelledError:
-            # It was cancelled by the closing, or by its owner, perhaps in the same moment.
+            # It was cancelled by the closing, or by its caller, perhaps at the same moment.
             if caller in self._callers or caller.uncancel() > before:
                 raise
             raise ClientClosedError from None
@@ -240,8 +240,8 @@ class Shared:
             self._callers.pop(caller, None)
 
     async def aclose(self) -> None:
-        """Close everything, in the order in which nothing is lost; to the end, also when the caller is cancelled."""
-        # From here on nothing new is sent, nor what was to be sent again later; what is in flight gets its response.
+        """Close everything, in an order that loses nothing, and completely even if the caller is cancelled."""
+        # From here on no request is sent or retried; requests in flight get their responses.
         self._is_closing = self.connections.closed = True
         await complete(self._close(asyncio.current_task()))
 
@@ -249,7 +249,7 @@ class Shared:
         try:
             await self.poller.aclose()
             # Each of them ends within its own time limit.
-            await asyncio.gather(*map(self.background.answered, tuple(self.session.in_flight)))
+            await asyncio.gather(*map(self.background.wait_for_response, tuple(self.session.in_flight)))
         finally:
             self._end_calls()
             await self.connections.aclose()
@@ -257,9 +257,9 @@ class Shared:
             await self.background.end(closer)
 
     def _end_calls(self) -> None:
-        """Cancel the calls that wait for a retry, for their slot, or for the response to a free request.
+        """Cancel the calls that wait for a retry, for a slot, or for the response to a read.
 
-        A submission without a response is not cancelled: it ends as uncertain when its socket is closed.
+        A submission in flight is not cancelled: it becomes uncertain when its socket is closed.
         """
         for caller, before in tuple(self._callers.items()):
             if caller not in self.session.in_flight and caller.cancelling() == before:
@@ -268,5 +268,5 @@ class Shared:
 
 
 def _timing_key(request: TaskRequest[Any]) -> str:
-    """Return the key of tasks that take about as long: the operation, with its model."""
+    """Return the key of the duration estimates: the operation and its model."""
     return sys.intern(f"{request.operation_name()} {model_of(request) or ''}")

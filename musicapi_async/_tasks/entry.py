@@ -1,4 +1,4 @@
-"""The record that the poller keeps of one task, and one poll of it."""
+"""The poller's record of one task, and one poll of it."""
 
 import re
 from typing import Any, Final
@@ -22,14 +22,14 @@ from musicapi_async.results import Clip
 __all__ = ["Entry"]
 
 NOT_KNOWN_YET: Final = 60.0
-"""Seconds in which the service may not know a task yet that it has just accepted."""
+"""Seconds after acceptance in which the service may not know the task yet."""
 UNANSWERED: Final = (ConnectionFailedError, GatewayError, InsufficientCreditsError, UnreadableReplyError)
 # Quoting costs as much as the rest of building a poll; the service's own ids need none.
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Entry:
-    """The poller's record of one task: how it is polled, and what is known of it."""
+    """The poller's record of one task: the rule for polling it, its schedule and its last state."""
 
     __slots__ = ("accepted_at", "caller", "end", "finished_clips", "id", "polling", "rule", "slot", "timing_key")
 
@@ -39,11 +39,11 @@ class Entry:
         self.id = task_id
         self.rule = rule
         self.caller = caller
-        """None for a task that was unpickled, which no poller knows."""
+        """None for an unpickled task, which belongs to no poller."""
         self.timing_key = timing_key
-        """Tasks with the same key take about as long."""
+        """The key of the duration estimates: tasks with the same key take about as long."""
         self.accepted_at = accepted_at
-        """When it was accepted, in event-loop time; None for a task resumed from its id."""
+        """Event-loop time of its acceptance; None for a task resumed from its id."""
         self.end: TaskState[Any] | None = None
         self.finished_clips: tuple[Clip, ...] = ()
         """The clips that were finished at the last poll of an unfinished task."""
@@ -53,20 +53,20 @@ class Entry:
 
     @property
     def resumption(self) -> str:
-        """How the task is resumed, as it is written in Python."""
+        """The Python expression that resumes the task."""
         return self.rule.resumption(self.id)
 
     async def fetch(self, *, is_retried: bool = True) -> TaskState[Any]:
         """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
         task_id = self.id if PLAIN_ID.fullmatch(self.id) else quote(self.id, safe="")
         rule = self.rule
-        assert self.caller is not None  # noqa: S101 - for the type checker: only a poller asks
+        assert self.caller is not None  # noqa: S101 - for the type checker: only a poller fetches
         call = Call(method=GET, path=f"{rule.poll_path}/{task_id}", is_retried=is_retried, replacement=rule.replacement)
         return await self.caller.send(call, lambda response: read_state(self.id, rule, call.attempted, response))
 
     def record_end(self, state: TaskState[Any]) -> None:
-        """Keep the last state, for the waits to come."""
-        # It will give no credits back any more, which counts when an uncertain request is investigated.
+        """Keep the final state, for later waits."""
+        # From now on it cannot be refunded, which matters when an uncertain request is investigated.
         if self.caller is not None:
             self.caller.activity.record_end(self.id, is_failed=state.error is not None)
         self.finished_clips = ()
@@ -80,15 +80,15 @@ class Entry:
         return error
 
     def is_not_known_yet(self, error: Exception, now: float) -> bool:
-        """Return True for the error of a poll that did not find a task that was accepted a moment ago."""
+        """Return True if a poll did not find the task because it was accepted only a moment ago."""
         if not isinstance(error, NotFoundError) or self.accepted_at is None:
             return False
         return now - self.accepted_at < NOT_KNOWN_YET
 
     @staticmethod
     def is_unanswered(error: Exception) -> bool:
-        """Return True for the error of a poll that says nothing about the task."""
-        # The account's balance says nothing about a task that is already paid for.
+        """Return True if the error of a poll gives no information about the task."""
+        # The account's balance does not affect a task that is already paid for.
         return isinstance(error, UNANSWERED) or decide(RequestClass.READ, error) is RetryDecision.RETRY
 
     def closed_error(self) -> ClientClosedError:
@@ -96,5 +96,5 @@ class Entry:
         return ClientClosedError(self.rule.family, self.id, self.resumption)
 
     def __str__(self) -> str:
-        """Return the task in words."""
+        """Return the family and the id of the task."""
         return f"{self.rule.family} task {self.id}"

@@ -1,7 +1,7 @@
 """The poller of a client: polls every task that has subscribers when its poll is due.
 
-A waiting task is an entry of a wheel, not a coroutine that sleeps, and has no timer of its own: one is armed for the
-slot that is due next.
+A waiting task is an entry of a timer wheel, not a sleeping coroutine, and has no timer of its own: one timer is armed
+for the next due slot.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from musicapi_async.results.clip import SUCCEEDED
 __all__ = ["ANOTHER_LOOP", "Poller"]
 
 TICK: Final = 0.1
-"""Polls are sent together that are due within so many seconds: one by one they cost twice as much."""
+"""Seconds within which due polls are sent together: one by one they cost twice as much."""
 BURST_RATE: Final = 200.0
-"""Polls a second that many tasks, resumed together, may ask for."""
+"""Maximum polls per second when many tasks are resumed together."""
 STALL: Final = 0.5
-"""Seconds that the timer must be late for the loop to have stood still: a stopped process, a blocked loop."""
+"""Seconds by which the timer must be late to count as a stall: a stopped process, a blocked event loop."""
 FAR: Final = 1e12
-"""What is due later, by the event loop's clock, is never due; so large a number would be no slot of the wheel."""
+"""Event-loop time beyond which a poll is never due; the wheel has no slots for larger numbers."""
 ANOTHER_LOOP: Final = (
     "this client was first used in another event loop: make one client for each loop, "
     "or use musicapi_sync, which brings its own"
@@ -47,7 +47,7 @@ class Poller:
         self._subscribed: dict[Entry, Polling] = {}
         """The entries with subscribers."""
         self._queue: OrderedDict[Entry, Polling] = OrderedDict()
-        """The entries whose poll is due, in order, while as many polls are in flight as may be."""
+        """The entries whose poll is due, in order, while the maximum number of polls is in flight."""
         self._polls: set[asyncio.Task[None]] = set()
         self._max_polls = max_polls
         self._user_polls: set[asyncio.Task[TaskState[Any]]] = set()
@@ -56,11 +56,11 @@ class Poller:
         self._timer_at = NEVER
         self._paused_until = 0.0
         self._resumed_at = -NEVER
-        """When the event loop last ran on after it had stood still."""
+        """Event-loop time at which the loop last continued after a stall."""
         self._is_closed = False
 
     def subscribe(self, entry: Entry, subscriber: Subscriber) -> None:
-        """Notify the subscriber of every state of the task, and of the error that ends the polling."""
+        """Subscribe to every state of the task, and to the error that ends its polling."""
         self._check(entry)
         polling = entry.polling
         if polling is None:
@@ -74,12 +74,12 @@ class Poller:
         self._arm()
 
     def unsubscribe(self, entry: Entry, subscriber: Subscriber) -> None:
-        """Forget the subscriber; a task without any is not polled, and keeps what is known of it."""
+        """Remove the subscriber; a task without any is not polled, and keeps its state."""
         if entry.polling is not None:
-            self._leave(entry, entry.polling, subscriber)
+            self._remove(entry, entry.polling, subscriber)
 
     async def poll(self, entry: Entry) -> TaskState[Any]:
-        """Poll once, now; closing the client ends that too."""
+        """Poll once, now; closing the client cancels that poll too."""
         self._check(entry)
         poll = asyncio.get_running_loop().create_task(self._fetch(entry))
         self._user_polls.add(poll)
@@ -90,7 +90,7 @@ class Poller:
             caller = asyncio.current_task()
             if not self._is_closed or (caller is not None and caller.cancelling()):
                 raise
-            # It was the closing, and nothing else, that ended it.
+            # Only the closing of the client ended it.
             raise entry.closed_error() from None
 
     async def aclose(self) -> None:
@@ -116,7 +116,7 @@ class Poller:
     def _start_polling(self, entry: Entry, *, is_early: bool) -> Polling:
         now = asyncio.get_running_loop().time()
         if entry.accepted_at is None:
-            # It is unknown how long it has been running: poll now, but not thousands of them in one breath.
+            # It is unknown how long it has been running: poll now, but do not poll thousands at the same time.
             next_poll_at = now + random.random() * len(self._subscribed) / BURST_RATE  # noqa: S311 - nothing secret
             return Polling(next_poll_at, now - self.timing.usual)
         interval = self.timing.interval(entry.timing_key, "waiting", 0.0, is_early=is_early)
@@ -127,7 +127,7 @@ class Poller:
         usual = self.timing.interval(entry.timing_key, polling.stage, waited, is_early=is_early)
         return polling.interval(usual, now)
 
-    def _leave(self, entry: Entry, polling: Polling, subscriber: Subscriber) -> None:
+    def _remove(self, entry: Entry, polling: Polling, subscriber: Subscriber) -> None:
         polling.unsubscribe(subscriber)
         if not polling.subscribers:
             self._drop(entry, polling)
@@ -169,14 +169,14 @@ class Poller:
         """Expire subscribers whose deadline has passed, then schedule the entry again."""
         for subscriber in polling.subscribers:
             if polling.limit(subscriber, self._resumed_at) <= now:
-                self._leave(entry, polling, subscriber)
+                self._remove(entry, polling, subscriber)
                 subscriber.expire(polling.failure)
         if polling.subscribers:
             self._schedule(entry, polling)
 
     def _send_queued(self, now: float) -> None:
         if now < self._paused_until:
-            self._put_off(now)
+            self._postpone(now)
         while self._queue and len(self._polls) < self._max_polls:
             entry, polling = self._queue.popitem(last=False)
             poll = asyncio.get_running_loop().create_task(self._poll(entry, polling))
@@ -187,13 +187,13 @@ class Poller:
         self._polls.discard(poll)
         if not self._is_closed:
             if poll.cancelled():
-                # Not by us: something cancels whatever runs in this loop. The waits continue.
+                # Not cancelled by us: something cancels all tasks of this loop. The waits continue.
                 self._poll_later(entry, polling)
             self._send_queued(asyncio.get_running_loop().time())
             self._arm()
 
-    def _put_off(self, now: float) -> None:
-        """Have all that is due wait for as long as the service asks, and then not be sent all at once."""
+    def _postpone(self, now: float) -> None:
+        """Postpone all due polls for as long as the service asks, and spread them afterwards."""
         for entry, polling in self._queue.items():
             late = random.random() * len(self._queue) / BURST_RATE  # noqa: S311 - nothing secret
             polling.dequeue(max(now, self._paused_until) + late)
@@ -203,7 +203,7 @@ class Poller:
     async def _poll(self, entry: Entry, polling: Polling) -> None:
         try:
             state = await self._fetch(entry, is_retried=False)
-        except Exception as error:  # noqa: BLE001 - the subscribers must be notified, whatever it is
+        except Exception as error:  # noqa: BLE001 - the subscribers must be notified of any error
             now = asyncio.get_running_loop().time()
             if entry.is_not_known_yet(error, now):
                 polling.note_unknown(error, now)
@@ -234,14 +234,14 @@ class Poller:
         polling.note_failure(error, now)
         logger.info("a poll of %s failed (%s): polling again", entry, error)
         if polling.is_given_up(now):
-            # A subscriber with a deadline bears an outage until then.
+            # A subscriber with a deadline waits through an outage until then.
             for subscriber in polling.subscribers:
                 if subscriber.deadline == NEVER:
-                    self._leave(entry, polling, subscriber)
+                    self._remove(entry, polling, subscriber)
                     subscriber.notify(entry.with_resumption(error))
             if not polling.subscribers:
                 return
-        # Polls are free, and a task that is paid for must not be lost sight of for a day.
+        # Polls are free, and a paid task must not stay unpolled for a day.
         retry_after = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, MAX_RETRY_AFTER)
         if isinstance(error, RateLimitError):
             self._paused_until = max(self._paused_until, now + retry_after)
@@ -285,4 +285,4 @@ class Poller:
         self._wheel.discard(entry)
         if entry in self._queue:
             del self._queue[entry]
-            polling.dequeue(polling.last_polled_at)  # the next wait asks for the poll
+            polling.dequeue(polling.last_polled_at)  # the next wait polls at once

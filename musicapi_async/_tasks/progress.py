@@ -1,6 +1,6 @@
-"""The progress of a task, parsed from the response to a poll: one function for each type of result. No I/O.
+"""The progress of a task, parsed from the response to a poll: one function for each result type. No I/O.
 
-The clips stand in different places of a response, by family and by operation; they are brought to common names first.
+The place of the clips in a response differs by family and by operation; their keys are unified first.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from musicapi_async.results import (
     UploadedClip,
     Voice,
 )
-from musicapi_async.results.clip import COMPLETE, FAILED, SUCCEEDED, Row, Told, state_and_url, structure_clip
+from musicapi_async.results.clip import COMPLETE, FAILED, SUCCEEDED, RawClip, RawResponse, state_and_url, structure_clip
 from musicapi_async.wire.json import read_json
 from musicapi_async.wire.values import items, text
 
@@ -31,29 +31,29 @@ __all__ = ["Stage", "Status", "TaskProgress", "Until", "parse_progress", "ready_
 
 Body: TypeAlias = Mapping[str, object]
 
-RUNNING_WORDS: Final = frozenset(
+RUNNING_STATUSES: Final = frozenset(
     {"PENDING", "RUNNING", "QUEUED", "SUBMITTED", "NOT_START", "IN_PROGRESS", "PROCESSING", "STREAMING"}
 )
 PAIRED: Final = ("replaced", "extended")
 Status = Literal["waiting", "running", "incomplete", "finished", "failed"]
 Stage = Literal["waiting", "streaming", "partial"]
-"""What a task has to show: nothing yet, a stream while it is made, or a clip that is done."""
+"""The stage of an unfinished task: no audio yet, a stream, or at least one finished clip."""
 Until = Literal["finished", "first", "stream"]
-"""What a wait ends with: the task, its first finished clip, or a clip with a stream or a file."""
+"""The end of a wait: the whole task, the first finished clip, or the first clip with a stream or a file."""
 StateAndURL: TypeAlias = tuple[str | None, str | None]
 """A clip's state and address."""
 
 DONE: Final = ("finished", "incomplete")
 ENDS: Final = (SUCCEEDED, FAILED)
 GRACE_POLLS: Final = 4
-"""Further polls of a task whose clips are all done but fewer than expected, or without a file."""
+"""Further polls of a task whose clips are all done, but too few or without a file."""
 JOINING_POLLS: Final = 12
 
 
 class TaskProgress:
     """The progress of a task; its clips and its result are parsed on first access.
 
-    Most polls find a song running, and its clips are not asked for.
+    Most polls find a running song whose clips are not accessed.
     """
 
     __slots__ = ("_clips", "_read", "_result", "grace", "stage", "status")
@@ -70,7 +70,7 @@ class TaskProgress:
     ) -> None:
         self.status: Status = status
         self.grace = GRACE_POLLS if status == "incomplete" and grace is None else grace
-        """Further polls it is worth, after which what is there is the result; None while it is plainly running."""
+        """Further polls after which the clips so far are the result; None while the task is clearly running."""
         self.stage: Stage = stage or _stage_of(map(_state_and_url, clips))
         self._clips = clips
         self._result = result
@@ -84,12 +84,12 @@ class TaskProgress:
 
     @property
     def result(self) -> Any:
-        """What the task made; None while it is running."""
+        """The result of the task; None while it is running."""
         self._read_clips()
         return self._result
 
     def __reduce__(self) -> tuple[Callable[..., "TaskProgress"], tuple[Any, ...]]:
-        """Pickle what was read, not the reader."""
+        """Pickle the parsed clips and result, not the parser."""
         return _restore, (self.status, self.clips, self.result, self.stage, self.grace)
 
     def _read_clips(self) -> None:
@@ -110,15 +110,15 @@ def _songs(body: Body, expected_clips: int, content: bytes) -> TaskProgress:
     raw_clips = find_songs(body)
     states = list(map(state_and_url, raw_clips))
     status, stage = _status_of(states, expected_clips), _stage_of(states)
-    told = Told(content, find_songs_in)
+    response = RawResponse(content, find_songs_in)
     if status in DONE:
-        clips = _song_clips(raw_clips, told)
+        clips = _song_clips(raw_clips, response)
         return TaskProgress(status, clips, Songs.from_clips(clips), stage=stage)
-    return TaskProgress(status, stage=stage, read=lambda: (_song_clips(told.rows(), told), None))
+    return TaskProgress(status, stage=stage, read=lambda: (_song_clips(response.clips(), response), None))
 
 
-def _song_clips(raw_clips: Sequence[Body], told: Told) -> tuple[Clip, ...]:
-    return tuple(structure_clip(raw, Row(told, at)) for at, raw in enumerate(raw_clips))
+def _song_clips(raw_clips: Sequence[Body], response: RawResponse) -> tuple[Clip, ...]:
+    return tuple(structure_clip(raw, RawClip(response, at)) for at, raw in enumerate(raw_clips))
 
 
 def _stems(body: Body, expected_clips: int) -> TaskProgress:
@@ -143,10 +143,10 @@ def _joined(
     status, grace = _status_of(parts, expected_clips), None
     unfinished = [full for full in whole if not full.is_done]
     if status in DONE and unfinished:
-        # The parts are there. Joining them takes a while; a join that is not seen running may never begin.
+        # The parts are finished. Joining them takes a while; a join that was never observed running may never start.
         status, grace = "running", None if any(full.clip_id for full in unfinished) else JOINING_POLLS
     elif status == "finished" and whole:
-        # The parts are there, and the whole songs: each is to have its file.
+        # The parts and the whole songs are finished: each whole song must have its file.
         status = _status_of(list(map(_state_and_url, whole)), len(whole))
     return TaskProgress(status, clips, all_of(tuple(made), _failed(part for part, _ in pairs)), grace=grace)
 
@@ -162,7 +162,7 @@ def _uploaded(body: Body, _: int) -> TaskProgress:
     raw_clips = find_clip_or_clips(body)
     clips = tuple(map(structure_clip, raw_clips))
     found = next((clip for clip in clips if clip.clip_id and clip.state in {SUCCEEDED, COMPLETE, None}), None)
-    if found is None or any(is_running_word(raw.get("status")) for raw in raw_clips):
+    if found is None or any(is_running_status(raw.get("status")) for raw in raw_clips):
         return _failed_or_waiting(clips)
     return TaskProgress("finished", result=UploadedClip(found.clip_id))
 
@@ -171,12 +171,12 @@ def _files(body: Body, _: int) -> TaskProgress:
     raw_clips = find_clip_or_clips(body)
     clips = tuple(map(structure_clip, raw_clips))
     if not raw_clips or any(
-        is_running_word(raw.get("state")) or clip.state == FAILED for raw, clip in zip(raw_clips, clips, strict=True)
+        is_running_status(raw.get("state")) or clip.state == FAILED for raw, clip in zip(raw_clips, clips, strict=True)
     ):
         return _failed_or_waiting(clips)
     try:
         return TaskProgress("finished", result=read_result({"data": list(raw_clips)}, DownloadFiles))
-    except ValueError:  # the files are there, their addresses are not
+    except ValueError:  # the files are listed without their addresses
         return TaskProgress("waiting")
 
 
@@ -184,7 +184,7 @@ def _written(body: Body, _: int) -> TaskProgress:
     data = body.get("data")
     raw = data if isinstance(data, Mapping) else {}
     lyrics = text(raw.get("text"))
-    if not lyrics or is_running_word(raw.get("status")):
+    if not lyrics or is_running_status(raw.get("status")):
         return TaskProgress("waiting")
     return TaskProgress("finished", result=LyricsDrafts((LyricsDraft(lyrics, text(raw.get("title"))),)))
 
@@ -201,7 +201,7 @@ PARSERS: Final[Mapping[type, Callable[[Body, int], TaskProgress]]] = {
 
 
 def _failed_or_waiting(clips: tuple[Clip, ...]) -> TaskProgress:
-    """Return the progress of a task with nothing to show: its clips failed, or it is still running."""
+    """Return the progress of a task without a result: its clips failed, or it is still running."""
     return (
         TaskProgress("finished", clips)
         if clips and all(clip.state == FAILED for clip in clips)
@@ -239,9 +239,9 @@ def _stage_of(clips: Iterable[StateAndURL]) -> Stage:
 
 
 def _stem_name(clip: Clip) -> str:
-    """Return a stem's own name, or what its title ends with: ``Harbor (Vocals)``, ``Harbor - Vocals``."""
-    if word := text(clip.raw.get("stem_type")):
-        return word
+    """Return a stem's name, or else the end of its title: ``Harbor (Vocals)``, ``Harbor - Vocals``."""
+    if name := text(clip.raw.get("stem_type")):
+        return name
     title = (clip.title or "").strip()
     if title.endswith(")") and "(" in title:
         return title[title.rindex("(") + 1 : -1].strip()
@@ -255,7 +255,7 @@ def find_clips(body: Body) -> tuple[Body, ...]:
         raw_clips = items(data)
         return (
             tuple({**raw, "state": "running"} for raw in raw_clips)
-            if is_running_word(body.get("status"))
+            if is_running_status(body.get("status"))
             else raw_clips
         )
     if isinstance(data, Mapping) and text(data.get("clip_id")):
@@ -270,7 +270,7 @@ def find_clips(body: Body) -> tuple[Body, ...]:
 
 
 def find_clip_or_clips(body: Body) -> tuple[Body, ...]:
-    """Return the clips of a response whose ``data`` may also be the one clip itself."""
+    """Return the clips of a response whose ``data`` may also be the single clip itself."""
     data = body.get("data")
     return find_clips({**body, "data": [data]}) if isinstance(data, Mapping) else find_clips(body)
 
@@ -281,13 +281,13 @@ def find_songs(body: Body) -> Sequence[Body]:
 
 
 def find_songs_in(content: bytes) -> Sequence[Body]:
-    """Return the clips of a response that was kept as it came."""
+    """Return the clips of a response from its undecoded body."""
     body = read_json(content)
     return find_songs(body) if isinstance(body, dict) else ()
 
 
 def pair(raw: Body) -> tuple[Clip, Clip | None]:
-    """Structure a new part with the whole song, which is None where it was not asked for, or is not there yet."""
+    """Structure a new part and its whole song, which is None where it was not requested or is missing."""
     name = next((name for name in PAIRED if isinstance(raw.get(name), Mapping)), None)
     if name is None:
         return structure_clip(raw), None
@@ -295,18 +295,18 @@ def pair(raw: Body) -> tuple[Clip, Clip | None]:
     assert isinstance(part, Mapping)  # noqa: S101 - for the type checker: tested above
     if isinstance(full, Mapping):
         return structure_clip(part), structure_clip(full)
-    # Where the key is there and empty, the parts are still being joined.
+    # Where the key is present and empty, the parts are still being joined.
     return structure_clip(part), Clip(state="running") if "full" in raw else None
 
 
-def is_running_word(word: object) -> bool:
-    return isinstance(word, str) and word.upper() in RUNNING_WORDS
+def is_running_status(status: object) -> bool:
+    return isinstance(status, str) and status.upper() in RUNNING_STATUSES
 
 
 def _studio_clip(raw: Body, task: Body) -> Body:
-    """Bring a Studio song to the common names; its path is empty while it is made.
+    """Convert a Studio song to the common keys; its path is empty while it is running.
 
-    The task's status counts where there is one: a song without a path in a task that succeeded is polled a little more.
+    The task's status counts where there is one: a song without a path in a successful task gets a few more polls.
     """
     path = text(raw.get("song_path"))
     status = text(task.get("status"))
@@ -321,7 +321,7 @@ def _studio_clip(raw: Body, task: Body) -> Body:
 
 
 def _song(raw: Body) -> Body:
-    """Return a song; of a part with its whole song, resumed as a song from its id, the whole one."""
+    """Return a song; for a part with its whole song, in a task resumed as one of songs, the whole song."""
     if "replaced" not in raw and "extended" not in raw:
         return raw
     part = next((found for name in PAIRED if isinstance(found := raw.get(name), Mapping)), raw)
@@ -329,8 +329,8 @@ def _song(raw: Body) -> Body:
     return full if isinstance(full, Mapping) else {"state": "running"}
 
 
-def _lowered(word: object) -> object:
-    return word.lower() if isinstance(word, str) else word
+def _lowered(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def ready_part(progress: TaskProgress, until: Until) -> Any:

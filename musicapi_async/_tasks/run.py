@@ -1,4 +1,4 @@
-"""Many requests, a bounded number of tasks at once: ``client.run``."""
+"""``client.run``: many requests, with a bounded number of tasks at once."""
 
 import asyncio
 from collections import deque
@@ -29,9 +29,9 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 RESPONSE_CHECK: Final = 0.05
-"""Seconds between two checks of whether a paid request was answered, when a run is closed."""
+"""Seconds between two checks for the response to a paid request, when a run is closed."""
 WORKER_END: Final = 1.0
-"""Seconds that the workers of a closing client have to return what they know."""
+"""Seconds that the workers of a closing client have to return their outcomes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -65,9 +65,9 @@ class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``async for outcome in client.run(requests, in_flight=50)``.
 
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source one by one, and only while
-    the next outcome is asked for: leaving the loop stops the taking. A request taken before may still wait for a retry
-    and be sent: ``aclose()`` stops that too. What was paid for and not returned is in ``tasks``. An error of the
-    source, or ClientClosedError, is raised when every task that was started has been returned.
+    the next outcome is awaited: leaving the loop stops that. A request taken before may still wait for a retry and be
+    sent: ``aclose()`` prevents that too. Paid tasks that were not returned are in ``tasks``. An error of the source, or
+    ClientClosedError, is raised after every started task has been returned.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Run(Generic[R]):
         self._finished: deque[Outcome[R]] = deque()
 
     def __repr__(self) -> str:
-        """Show its room and how far it is."""
+        """Show the limit and the progress."""
         state = ", closed" if self._is_closed else ""
         running, finished = len(self._workers), len(self._finished)
         return f"<Run in_flight={self._in_flight}: {running} running, {finished} finished{state}>"
@@ -112,7 +112,7 @@ class Run(Generic[R]):
         return len(self._workers) + len(self._finished) < self._in_flight
 
     def start(self, request: TaskRequest[R]) -> None:
-        """Start one more request now, besides those of the source; ``has_room`` tells whether it may be.
+        """Start one more request now, besides those of the source; check ``has_room`` before.
 
         Raises RunClosedError when the run was closed.
         """
@@ -126,7 +126,7 @@ class Run(Generic[R]):
         worker.add_done_callback(lambda _: self._changed.set())
 
     async def next(self) -> Outcome[R] | None:
-        """Return the next outcome, or None when nothing is left that was started."""
+        """Return the next outcome, or None when no started request is left."""
         while not self._finished:
             if not self._workers and not self._source.is_pulling:
                 if self._source.error is not None:
@@ -141,11 +141,11 @@ class Run(Generic[R]):
         return outcome
 
     def __aiter__(self) -> Self:
-        """Return itself: a run is gone through once."""
+        """Return itself: a run is iterated once."""
         return self
 
     async def __anext__(self) -> Outcome[R]:
-        """Start what there is room for, and return the next outcome."""
+        """Start as many requests as there is room for, and return the next outcome."""
         self._fill()
         try:
             outcome = await self.next()
@@ -160,7 +160,7 @@ class Run(Generic[R]):
     async def aclose(self) -> None:
         """Stop: nothing more is started, waiting ends; paid requests in flight get their responses.
 
-        Unfinished tasks are still running on the server; ``tasks`` still names them.
+        Unfinished tasks are still running on the server, and stay in ``tasks``.
         """
         self._is_closed = True
         await complete(self._close(asyncio.current_task()))
@@ -187,15 +187,15 @@ class Run(Generic[R]):
                 return
             outcome = Outcome(request=request, task=task, result=await task.wait(self._timeout))
         except ClientClosedError as error:
-            # Nothing more can be started; of what was accepted the id is returned.
+            # Nothing more can be started; the id of an accepted task is returned.
             self._source.stop(error)
             outcome = None if task is None else Outcome(request=request, task=task, error=error)
         except EventLoopError as error:
-            # No fault of this request: every other one would meet it too.
+            # Not an error of this request: every other one would raise it too.
             self._source.stop(error)
         except MusicAPIError as error:
             outcome = Outcome(request=request, task=task, error=error)
-        except Exception as error:  # noqa: BLE001 - raised where the next outcome is asked for
+        except Exception as error:  # noqa: BLE001 - raised by the next call for an outcome
             self._source.stop(error)
             outcome = None
         finally:
@@ -204,7 +204,7 @@ class Run(Generic[R]):
             self._changed.set()
         if outcome is not None:
             self._finished.append(outcome)
-            # A task that is only not waited for any more is still running, and must stay known by its id.
+            # A task whose wait ended is still running, and its id must stay available.
             if task is not None and (outcome.error is None or isinstance(outcome.error, TaskFailedError)):
                 self._pending.pop(task.id, None)
             if task is not None and isinstance(outcome.error, TaskFailedError):
@@ -221,17 +221,17 @@ def _check_source(requests: object) -> None:
 class Background:
     """The work in progress of a client's runs: ended with the client."""
 
-    in_the_air: Mapping[asyncio.Task[Any], object]
+    in_flight: Mapping[asyncio.Task[Any], object]
     """The tasks whose paid request is in flight."""
     workers: set[asyncio.Task[None]] = attrs.field(factory=set)
     sources: "set[_Source[Any]]" = attrs.field(factory=set)
     undelivered: dict[str, str] = attrs.field(factory=dict)
-    """How the tasks of runs are resumed whose outcome was not returned yet; a run that is dropped leaves them here."""
+    """By id, the expressions that resume tasks whose outcome was not returned yet; dropped runs leave theirs here."""
 
     _is_reported: bool = False
 
     async def end(self, closer: asyncio.Task[Any] | None) -> None:
-        """Take nothing more; let the workers return what they know, and cancel those that do not end.
+        """Take no more requests; let the workers return their outcomes, and cancel those that do not end.
 
         ``closer`` is the task that closes the client.
         """
@@ -245,26 +245,26 @@ class Background:
             await asyncio.gather(*stuck, return_exceptions=True)
 
     def report(self, named: Container[str]) -> None:
-        """Log, once, the tasks of runs that ended and whose outcome was not returned, but for those named already."""
+        """Log, once, the finished tasks of runs whose outcome was not returned, except those in ``named``."""
         left = {} if self._is_reported else {id: how for id, how in self.undelivered.items() if id not in named}
         self._is_reported = True
         log_tasks(left, "finished, and their outcome was not returned")
 
-    async def answered(self, sender: asyncio.Task[Any]) -> None:
+    async def wait_for_response(self, sender: asyncio.Task[Any]) -> None:
         """Return when the sender has no paid request in flight."""
-        while sender in self.in_the_air:
+        while sender in self.in_flight:
             await asyncio.wait({sender}, timeout=RESPONSE_CHECK)
 
     async def stop(self, workers: set[asyncio.Task[None]]) -> None:
-        """Cancel workers, but none while its paid request is in flight: the response names what was paid for."""
+        """Cancel workers, but not while their paid request is in flight: its response contains the id of the task."""
         while workers:
-            for worker in workers - self.in_the_air.keys():
+            for worker in workers - self.in_flight.keys():
                 worker.cancel()
             await asyncio.wait(workers, timeout=RESPONSE_CHECK)
 
 
 class _Source(Generic[R]):
-    """The requests still to come, taken one at a time; an async source is read by one task of its own."""
+    """The remaining requests, taken one at a time; an async source is read by a separate asyncio task."""
 
     def __init__(
         self,
@@ -286,7 +286,7 @@ class _Source(Generic[R]):
 
     @property
     def is_pulling(self) -> bool:
-        """True while an async source has been asked for a request."""
+        """True while the next request of an async source is awaited."""
         return not self._exhausted and self._wanted.is_set()
 
     def take(self) -> TaskRequest[R] | None:
@@ -296,25 +296,25 @@ class _Source(Generic[R]):
         if isinstance(self._requests, AsyncIterable):
             return self._take_pulled(self._requests)
         try:
-            # Also because None is what says that there is no more.
+            # Also because None means that there is no request.
             return checked_item(next(self._requests))
         except StopIteration:
             self._exhausted = True
-        except Exception as error:  # noqa: BLE001 - raised once all that was started is returned
+        except Exception as error:  # noqa: BLE001 - raised once all started requests are returned
             self.stop(error)
         return None
 
     def stop(self, error: BaseException) -> None:
-        """Take nothing more, because of this error."""
+        """Take no more requests, because of this error."""
         self.error, self._raised_at = error, error.__traceback__
         self._exhausted = True
 
     def raise_error(self, error: BaseException) -> NoReturn:
-        """Raise what ended the source; raised again, its traceback is no longer than before."""
+        """Raise the error that ended the source; raised again, its traceback does not grow."""
         raise fresh(error).with_traceback(self._raised_at)
 
     async def aclose(self, closer: asyncio.Task[Any] | None) -> None:
-        """Take nothing more, and end the task that reads an async source."""
+        """Take no more requests, and end the task that reads an async source."""
         self._exhausted = self._is_closed = True
         # A source may close its own run: it continues to its next request, and ends there.
         if self._puller is not None and self._puller is not closer:
@@ -340,7 +340,7 @@ class _Source(Generic[R]):
                 self._changed.set()
                 await self._wanted.wait()
         except (Exception, asyncio.CancelledError) as error:
-            # Cancelled by us, it just ends; a source that ends by a cancellation of its own is not exhausted.
+            # Cancelled by us, it just ends; a source that raises a cancellation itself is not exhausted.
             if self._is_closed:
                 raise
             self.stop(error)
@@ -348,6 +348,6 @@ class _Source(Generic[R]):
             self._exhausted = True
             self._background.sources.discard(self)
             self._changed.set()
-            # A source is closed where it was opened, also when it was left in the middle.
+            # A source is closed in the task that opened it, even if it was not exhausted.
             if isinstance(requests, AsyncGenerator):
                 await requests.aclose()

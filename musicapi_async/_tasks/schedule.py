@@ -1,4 +1,4 @@
-"""The schedule of polls: what is known of a task from polling it, and the wheel that holds tasks by due time. No I/O.
+"""The schedule of polls: the polling state of a task, and the timer wheel that holds tasks by due time. No I/O.
 
 Times are event-loop time, in seconds.
 """
@@ -13,15 +13,15 @@ from musicapi_async._tasks.state import TaskState
 __all__ = ["NEVER", "RECENT", "Polling", "Subscriber", "TaskUpdate", "Wheel"]
 
 OUTAGE: Final = 900.0
-"""Seconds of nothing but failed polls, before a wait without a deadline of its own is ended."""
-LONGEST_INTERVAL: Final = 30.0
-"""Seconds between two polls that fail, at most; where tasks are polled less often, they still are."""
-SLOWER: Final = 0.1
-"""Part of the time since polls began to fail that passes until the next one."""
+"""Seconds of only failed polls after which a wait without a deadline is ended."""
+MAX_FAILING_INTERVAL: Final = 30.0
+"""Maximum seconds between two failed polls, unless the regular interval is longer."""
+FAILING_SHARE: Final = 0.1
+"""The interval after a failed poll, as a share of the time since polls began to fail."""
 LAST_POLL: Final = 2.0
-"""Seconds that a wait whose time is up is held for the response to a poll."""
+"""Seconds for which an expired wait is extended for the response to a poll."""
 RECENT: Final = 5.0
-"""Seconds in which a poll is recent enough for a wait that ends, however many short waits there are."""
+"""Maximum age in seconds of a poll that makes a further one unnecessary when a wait expires."""
 NEVER: Final = math.inf
 NOT_YET: Final = -math.inf
 SLACK: Final = 64
@@ -33,25 +33,25 @@ class Subscriber(Protocol):
     """Subscriber to the updates of one task."""
 
     since: float
-    """When it subscribed."""
+    """Time of the subscription."""
     deadline: float
-    """When it gives up."""
+    """Time at which it expires."""
     is_early: bool
-    """True while it waits for less than the end, such as a stream: its task is polled more often."""
+    """True when it waits for a part of the result, such as a stream: its task is polled more often."""
 
     def notify(self, update: TaskUpdate, /) -> None:
-        """Take a state of the task, or the error that ends the polling."""
+        """Receive a state of the task, or the error that ends the polling."""
         ...
 
     def expire(self, failure: Exception | None, /) -> None:
-        """Give up; ``failure`` is the error of the last poll, when that failed."""
+        """End the subscription at its deadline; ``failure`` is the error of the last poll, if it failed."""
         ...
 
 
 class Polling:
     """The polling of one task: its subscribers, its next poll, its progress and its failures.
 
-    It is kept from one wait to the next, which resumes where the last stopped.
+    It is kept between waits, so that the next wait continues the schedule of the last.
     """
 
     __slots__ = (
@@ -73,23 +73,23 @@ class Polling:
     def __init__(self, next_poll_at: float, stage_began_at: float) -> None:
         self.subscribers: tuple[Subscriber, ...] = ()
         self.is_early = False
-        """True while a subscriber waits for less than the end."""
+        """True while a subscriber waits for a part of the result."""
         self.next_poll_at = next_poll_at
-        """When to poll; never while a poll is in flight, or queued."""
+        """Time of the next poll; infinite while a poll is in flight or queued."""
         self.last_polled_at = NOT_YET
-        """When the last poll was sent, or queued."""
+        """Time at which the last poll was sent or queued."""
         self.stage: Stage = "waiting"
         self.stage_began_at = stage_began_at
         self.pending_for = 0.0
         """Seconds from the beginning of the stage to the last poll that found the task unfinished."""
         self.failures = 0
-        """Polls in a row that failed; ``failing_since`` is when the first did, ``failure`` the error of the last."""
+        """Consecutive failed polls; ``failing_since`` is the time of the first, ``failure`` the error of the last."""
         self.failing_since = 0.0
         self.failure: Exception | None = None
         self.unanswered = 0.0
-        """Seconds in which polls failed, up to the last one that was answered."""
+        """Seconds in which polls failed, up to the last successful one."""
         self.allowed = 0
-        """Further polls that the last state is worth; ``grace`` counts them."""
+        """Further polls allowed by the last state; ``grace`` counts them."""
         self.grace = 0
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -108,7 +108,7 @@ class Polling:
         return self.next_poll_at == NEVER
 
     def is_answered(self, now: float) -> bool:
-        """Return True when the last poll was answered, and found the task unfinished."""
+        """Return True when the last poll succeeded and found the task unfinished."""
         return bool(self.pending_for) and not self.failing_for(now)
 
     def enqueue(self, now: float) -> None:
@@ -120,19 +120,19 @@ class Polling:
         self.next_poll_at, self.last_polled_at = next_poll_at, NOT_YET
 
     def limit(self, subscriber: Subscriber, resumed_at: float) -> float:
-        """Return when a subscriber is to give up: not before the response to a poll, if that comes soon.
+        """Return the time at which a subscriber expires: after the response to a poll in flight, if that arrives soon.
 
-        ``resumed_at`` is when the event loop last ran on after it had stood still: no response was read meanwhile.
+        ``resumed_at`` is the time at which the event loop last continued after a stall, in which nothing was read.
         """
         if not self.is_in_flight:
             return subscriber.deadline
         return max(subscriber.deadline, self.last_polled_at + LAST_POLL, resumed_at + LAST_POLL)
 
     def wants_last_poll(self, now: float, recent: float, resumed_at: float) -> bool:
-        """Return True when a subscriber would give up without a poll since it subscribed, nor a recent one.
+        """Return True when a subscriber would expire without a poll since its subscription, or a recent one.
 
-        Neither a poll from before the loop stood still counts, nor one that failed. A subscriber with no time at all
-        asks for a poll, and for nothing else.
+        A poll from before a stall of the loop does not count, nor does a failed one. A subscriber with a timeout of 0
+        always gets one poll.
         """
         if self.is_in_flight:
             return False
@@ -145,26 +145,26 @@ class Polling:
         )
 
     def unanswered_by(self, now: float) -> float:
-        """Return the seconds in which its polls were not answered until now."""
+        """Return the seconds in which its polls have failed so far."""
         return self.unanswered + self.failing_for(now)
 
     def failing_for(self, now: float) -> float:
-        """Return the seconds since which all its polls have failed, 0 when the last one did not."""
+        """Return the seconds for which all its polls have failed; 0 when the last one succeeded."""
         return now - self.failing_since if self.failures else 0.0
 
     def is_enough(self, allowed: int | None, now: float) -> bool:
-        """Note a state that is worth so many more polls (None: any number); True when there were as many."""
+        """Note a state that allows so many more polls (None: any number); return True when they are used up."""
         self.unanswered += self.failing_for(now)
         self.failures, self.failure = 0, None
         if allowed is None:
             return False
-        # A song that was joined late still has the polls of a file that is late.
+        # A song that was joined late still gets the polls allowed for a late file.
         self.grace = self.grace + 1 if allowed == self.allowed else 1
         self.allowed = allowed
         return self.grace > allowed
 
     def note_unfinished(self, stage: Stage, now: float) -> None:
-        """Note the stage that an unfinished task is in."""
+        """Note the stage of an unfinished task."""
         if stage != self.stage:
             self.stage, self.stage_began_at = stage, now
         self.pending_for = now - self.stage_began_at
@@ -177,17 +177,21 @@ class Polling:
         self.failure = error
 
     def note_unknown(self, error: Exception, now: float) -> None:
-        """Note a poll whose response is that the service does not know the task, or not yet."""
+        """Note a poll whose response says that the service does not know the task (yet)."""
         self.unanswered += self.failing_for(now)
         self.failures, self.failure = 0, error
 
     def is_given_up(self, now: float) -> bool:
-        """Return True when polls have failed for so long that a wait without a deadline must be ended."""
+        """Return True when polls have failed so long that a wait without a deadline must end."""
         return self.failures > 1 and now - self.failing_since >= OUTAGE
 
     def interval(self, usual: float, now: float) -> float:
-        """Return the seconds until the next poll: longer, the longer all polls have failed."""
-        return max(usual, min(LONGEST_INTERVAL, SLOWER * (now - self.failing_since))) if self.failures else usual
+        """Return the seconds until the next poll; they grow with the time for which all polls have failed."""
+        return (
+            max(usual, min(MAX_FAILING_INTERVAL, FAILING_SHARE * (now - self.failing_since)))
+            if self.failures
+            else usual
+        )
 
 
 class Slotted(Protocol):
@@ -200,7 +204,7 @@ E = TypeVar("E", bound=Slotted)
 
 
 class Wheel(Generic[E]):
-    """Entries by due time, so that a hundred thousand cost little more than one.
+    """Timer wheel: entries by due time, so that a hundred thousand cost little more than one.
 
     Times are rounded up to the next ``tick`` (seconds); an entry is in it at most once.
     """
@@ -209,7 +213,7 @@ class Wheel(Generic[E]):
         self._tick = tick
         self._slots: dict[int, dict[E, None]] = {}
         self._order: list[int] = []
-        """A heap of the slots; one that was emptied is dropped when its time comes, or when there are many."""
+        """A heap of the slots; empty ones are dropped when they are due, or when there are many."""
 
     def put(self, entry: E, due: float) -> None:
         """Put an entry in the slot of its due time, instead of the one it is in."""
@@ -225,7 +229,7 @@ class Wheel(Generic[E]):
         entry.slot = slot
 
     def discard(self, entry: E) -> None:
-        """Take an entry out, if it is in."""
+        """Remove an entry, if it is in the wheel."""
         if entry.slot is None:
             return
         entries = self._slots[entry.slot]
@@ -237,13 +241,13 @@ class Wheel(Generic[E]):
         entry.slot = None
 
     def next_due(self) -> float | None:
-        """Return when the next entry is due, or None when there is none."""
+        """Return the time at which the next entry is due, or None when there is none."""
         while self._order and self._order[0] not in self._slots:
             heapq.heappop(self._order)
         return self._order[0] * self._tick if self._order else None
 
     def take_due(self, now: float) -> list[E]:
-        """Take out all that is due, in the order of the slots and of their insertion."""
+        """Remove and return all due entries, in the order of the slots and of their insertion."""
         taken: list[E] = []
         while (due := self.next_due()) is not None and due <= now:
             taken += self._slots.pop(heapq.heappop(self._order))

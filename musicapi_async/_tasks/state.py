@@ -1,4 +1,4 @@
-"""The state of a task, read from the response to one poll; and the rule by which it is read. No I/O."""
+"""The state of a task, read from the response to one poll; and the rule for polling and reading it. No I/O."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar, cast
@@ -29,8 +29,8 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 FAILURE_TYPES: Final = frozenset({"failed", "timeout", "forbidden", "api_error"})
-FAILURE_WORDS: Final = frozenset({"FAILED", "FAILURE"})
-INNER_FAILURE_WORDS: Final = FAILURE_WORDS | {"ERROR"}
+FAILURE_STATUSES: Final = frozenset({"FAILED", "FAILURE"})
+INNER_FAILURE_STATUSES: Final = FAILURE_STATUSES | {"ERROR"}
 INNER: Final = ("data", "handledData")
 NOTHING: Final[Mapping[str, object]] = {}
 NO_PROGRESS: Final = TaskProgress("waiting")
@@ -45,11 +45,11 @@ FAILED_BY_TIMEOUT: Final = "task failed due to timeout"
 class TaskState(Generic[R_co]):
     """The state of a task at one poll.
 
-    - ``status``: ``waiting`` (nothing to see yet), ``running`` (there are clips, not all done), ``incomplete`` (all
-      that is there is done, but fewer clips than expected, or one without its file: worth a few more polls),
+    - ``status``: ``waiting`` (no clips yet), ``running`` (there are clips, not all done), ``incomplete`` (all clips
+      are done, but fewer than expected, or one without its file: a few more polls follow),
       ``finished``, ``failed``.
-    - ``clips``: what is there now, running clips with their ``stream_url`` included.
-    - ``result``: set when finished; when incomplete, what would be returned.
+    - ``clips``: the clips so far, including running ones with their ``stream_url``.
+    - ``result``: set when finished, and when incomplete (the result so far).
     - ``error``: set when failed. ``raw``: the service's response.
     """
 
@@ -65,7 +65,7 @@ class TaskState(Generic[R_co]):
         """The service's response."""
         if not isinstance(self._raw, bytes):
             return self._raw
-        # It is kept as it came: read into objects it takes four times the room.
+        # Kept undecoded: as objects it would take four times the memory.
         body = read_json(self._raw)
         return body if isinstance(body, dict) else {}
 
@@ -76,9 +76,9 @@ class TaskState(Generic[R_co]):
 
     @property
     def result(self) -> R_co | None:
-        """What the task made."""
-        is_there = self.error is None and self.status in {"incomplete", "finished"}
-        return cast("R_co | None", self._progress.result) if is_there else None
+        """The result of the task, if it is finished or incomplete; else None."""
+        has_result = self.error is None and self.status in {"incomplete", "finished"}
+        return cast("R_co | None", self._progress.result) if has_result else None
 
     @property
     def is_done(self) -> bool:
@@ -88,11 +88,11 @@ class TaskState(Generic[R_co]):
 
 @attrs.frozen
 class TaskRule(Generic[R_co]):
-    """How the tasks of an operation are polled and read, and what to use instead where it is retired."""
+    """The rule for polling and reading the tasks of an operation, and its replacement where it is retired."""
 
     family: str
     operation: "type[TaskRequest[R_co]] | None"
-    """The request class; None for songs of whatever operation, which can be named but not polled."""
+    """The request class; None for songs of an unknown operation, which can be named but not polled."""
     expected_clips: int
     result_type: "type[Any]"
     poll_path: str
@@ -110,11 +110,11 @@ class TaskRule(Generic[R_co]):
 
     @classmethod
     def of_songs(cls, family: str) -> "TaskRule[Any]":
-        """Return the rule of a family's songs, whatever operation they come from: it resumes them."""
+        """Return the rule that resumes a family's songs, whatever their operation."""
         return cls(family, None, 0, Songs, "", "")
 
     def resumption(self, task_id: str) -> str:
-        """Return how a task is resumed, as it is written in Python."""
+        """Return the Python expression that resumes a task."""
         if self.operation is None or self.result_type is Songs:
             return f"client.{self.family}.task({task_id!r})"
         return f"client.resume({self.family}.{self.operation.__name__}, {task_id!r})"
@@ -123,24 +123,24 @@ class TaskRule(Generic[R_co]):
 _rules: Final[dict[type[TaskRequest[Any]], TaskRule[Any]]] = {}
 
 
-def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, reply: Response) -> TaskState[R_co]:
+def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, response: Response) -> TaskState[R_co]:
     """Read the response to a poll.
 
-    Raises the typed error of a response that says nothing about the task: a bare 5xx, an unknown id, no JSON.
+    Raises the typed error of a response without information about the task: a bare 5xx, an unknown id, no JSON.
     """
-    parsed = read_body(reply)
-    reported = parsed if isinstance(parsed, dict) else {"error": parsed or start_of(reply)}
-    if failure := _failure_in(task_id, rule.family, reply.status, reported):
+    parsed = read_body(response)
+    reported = parsed if isinstance(parsed, dict) else {"error": parsed or start_of(response)}
+    if failure := _failure_in(task_id, rule.family, response.status, reported):
         return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=reported)
-    body = reported if reply.status == NOT_READY else read_object(attempted, reply, parsed)
+    body = reported if response.status == NOT_READY else read_object(attempted, response, parsed)
     if rule.result_type is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
         message = f"{rule.family} task {task_id} made a voice: client.resume(sonic.CreateVoice, {task_id!r})"
         raise InvalidRequestError(message, "task_id", task_id, "a task of songs")
     progress = NO_PROGRESS
-    if not is_not_ready(reply, body):
-        progress = parse_progress(rule.result_type, rule.expected_clips, body, reply.content)
+    if not is_not_ready(response, body):
+        progress = parse_progress(rule.result_type, rule.expected_clips, body, response.content)
     state: TaskState[R_co] = TaskState(
-        task_id=task_id, family=rule.family, status=progress.status, raw=reply.content, progress=progress
+        task_id=task_id, family=rule.family, status=progress.status, raw=response.content, progress=progress
     )
     return _or_failed(state, body) if progress.status in {"incomplete", "finished"} else state
 
@@ -156,7 +156,7 @@ def ready_result(state: TaskState[R_co], until: Until) -> R_co | None:
 
 
 def settled(state: TaskState[R_co]) -> TaskState[R_co]:
-    """Return a state that will not change any more as the final one, with the result so far."""
+    """Return the final state for one that will not change any more, with the result so far."""
     if state._progress.grace is None:
         return state
     status: Status = "failed" if state.error else "finished"
@@ -176,7 +176,7 @@ def _or_failed(state: TaskState[R], body: Mapping[str, object]) -> TaskState[R]:
 def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, object]) -> TaskFailedError | None:
     """Return the failure that a body of any status reports; None when it reports none."""
     error_type = body.get("type")
-    # Most responses need not be searched.
+    # Most responses report no failure: skip the search.
     if error_type == "not_ready" and REST.isdisjoint(body):
         return None
     if REPORTING.isdisjoint(body) and body.get("message") in QUIET and not isinstance(body.get("data"), dict):
@@ -187,8 +187,8 @@ def _failure_in(task_id: str, family: str, status: int, body: Mapping[str, objec
     is_known = isinstance(error_type, str) and error_type in FAILURE_TYPES
     timed_out = message is not None and message[:4].lower() == "task" and message.lower().startswith(FAILED_BY_TIMEOUT)
     fail_reason = inside.get("fail_reason")
-    # Outside, "error" is also what a gateway says of itself.
-    has_failed = _status_in(body) in FAILURE_WORDS or _status_in(inside) in INNER_FAILURE_WORDS
+    # At the top level "error" may also be the status of a gateway.
+    has_failed = _status_in(body) in FAILURE_STATUSES or _status_in(inside) in INNER_FAILURE_STATUSES
     if not (is_known or timed_out or has_failed or fail_reason or is_refunded(body)):
         return None
     shown_type = str(error_type) if is_known else "timeout" if timed_out else "failed"

@@ -26,12 +26,12 @@ class Recorder:
 
     def __init__(self) -> None:
         self.sent_at: datetime | None = None
-        """When the request was let go; None while it is certain that it was not accepted."""
+        """The time at which the request was sent; None while it is certain that it was not accepted."""
         self.task_id: str | None = None
         """The task that was accepted although the caller was cancelled."""
 
     async def before_send(self) -> None:
-        """Note that the request is sent now."""
+        """Note that the request is about to be sent."""
         self.sent_at = datetime.now(UTC)
 
     async def not_accepted(self) -> None:
@@ -44,14 +44,14 @@ class Recorder:
 
 
 class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
-    """A paid request on its way: ``await`` it for its ``Task``, or ``.wait()`` on it for the result.
+    """A paid request: ``await`` it for its ``Task``, or ``.wait()`` on it for the result.
 
     ``songs = await client.sonic.create(...).wait()``. It is a coroutine: ``asyncio.create_task``, ``gather``, a
-    ``TaskGroup`` and ``asyncio.wait_for`` take it. It is one payment: awaited again, also by several at once, it gives
-    the same task, or raises the same error. Never awaited, it has sent nothing, and warns when it is dropped.
+    ``TaskGroup`` and ``asyncio.wait_for`` take it. It is one payment: awaited again, also concurrently, it
+    returns the same task, or raises the same error. If it is never awaited, nothing is sent, and it warns when dropped.
 
-    Cancelled before its request was sent, it can be awaited again. Cancelled later, the response is still read: the
-    exception and the log name the task, and awaiting the submission again returns it.
+    After a cancellation before its request was sent it can be awaited again. After a later one the response is still
+    read: the exception and the log name the task, and awaiting the submission again returns it.
     """
 
     __slots__ = (
@@ -83,12 +83,12 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop in which it is being sent; None before and after."""
         self._ended: asyncio.Event | None = None
-        """Set when the attempt in progress has ended; made by the first that waits for it."""
+        """Set at the end of the attempt in progress; created by the first that waits for it."""
         self._steps: dict[asyncio.Task[Any] | None, Coroutine[Any, Any, Task[R_co]]] = {}
-        """The coroutines that ``send`` drives, one for each asyncio task that was made of this submission."""
+        """The coroutines that ``send`` drives, one for each asyncio task created from this submission."""
 
     def __repr__(self) -> str:
-        """Show the operation and what became of it."""
+        """Show the operation and its outcome so far."""
         state = "not sent"
         if self._task is not None:
             state = f"task {self._task.id!r}"
@@ -107,9 +107,9 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         """Submit, wait until the task is finished, and return its result.
 
         ``timeout`` is the time in seconds for the wait that follows the submission, None for no limit; ``until`` ends
-        the wait earlier. Both are those of ``Task.wait``. Whatever ends the wait names the task.
+        the wait earlier. Both are those of ``Task.wait``. An exception that ends the wait names the task.
 
-        Raises what ``client.submit`` and ``Task.wait`` raise; for a wrong argument nothing is sent.
+        Raises the errors of ``client.submit`` and ``Task.wait``; for a wrong argument nothing is sent.
         """
         self._is_used = True
         check_wait(timeout, until)
@@ -126,20 +126,20 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
 
     def throw(
         self,
-        kind: type[BaseException] | BaseException,
+        error_type: type[BaseException] | BaseException,
         value: BaseException | object = None,
         traceback: TracebackType | None = None,
         /,
     ) -> object:
         """Raise an error where it is suspended, as event loops do."""
-        error = kind if isinstance(kind, BaseException) else value
+        error = error_type if isinstance(error_type, BaseException) else value
         if not isinstance(error, BaseException):
-            error = cast("type[BaseException]", kind)(*(() if value is None else (value,)))
+            error = cast("type[BaseException]", error_type)(*(() if value is None else (value,)))
         raised = error if traceback is None else error.with_traceback(traceback)
         return self._step(lambda coroutine: coroutine.throw(raised))
 
     def close(self) -> None:
-        """End what is running; one that was not sent stays unsent, and does not warn."""
+        """End its coroutines; a submission that was not sent stays unsent, and does not warn."""
         self._is_used = True
         while self._steps:
             self._steps.popitem()[1].close()
@@ -159,7 +159,7 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
             )
 
     def _step(self, run: Callable[[Coroutine[Any, Any, Task[R_co]]], object]) -> object:
-        # Each asyncio task that was made of this submission has an await of its own.
+        # Each asyncio task created from this submission awaits it separately.
         self._is_used = True
         driver = asyncio.current_task()
         coroutine = self._steps.get(driver)
@@ -205,7 +205,7 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         except MusicAPIError:
             raise
         except BaseException:
-            # It was cut off. What is known must not be paid for again.
+            # It was cut off. A known task must not be paid for again.
             if recorder.task_id is not None:
                 self._task = self._resume(type(self._request), recorder.task_id)
             elif recorder.sent_at is not None:

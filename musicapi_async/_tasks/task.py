@@ -1,4 +1,4 @@
-"""A paid task: a handle of the poller's entry, with its id and the ways to wait for it."""
+"""A paid task: a handle of the poller's entry, with its id and its waits."""
 
 import asyncio
 import math
@@ -23,14 +23,14 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 ENDLESS: Final = 1e9
-"""Seconds, thirty years, beyond which a wait has no end."""
+"""Seconds (thirty years) above which a timeout counts as none."""
 UNTIL: Final = get_args(Until)
 
 
 class Task(Generic[R_co]):
     """A task of the service, paid for, known by its ``id``.
 
-    Keep the id: it resumes the task, from another process, next week, as ``resumption`` says. A task pickles, and
+    Keep the id: it resumes the task from another process or next week, as ``resumption`` shows. A task pickles, and
     equals every other of its id and family; unpickled it belongs to no client until ``client.attach(task)``.
     """
 
@@ -43,19 +43,19 @@ class Task(Generic[R_co]):
         caller: Caller,
         poller: Poller,
         *,
-        kind: str = "",
+        timing_key: str = "",
         accepted_at: float | None = None,
         uploaded: UploadedClip | None = None,
     ) -> None:
-        self._entry = Entry(checked_task_id(task_id), rule, caller, kind, accepted_at)
+        self._entry = Entry(checked_task_id(task_id), rule, caller, timing_key, accepted_at)
         self._poller: Poller | None = poller
         self.uploaded = uploaded
-        """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
+        """The clip that a one-shot upload (such as ``sonic.upload_extend``) created, with its steps."""
         caller.activity.record_tasks(self.id)
 
     @property
     def id(self) -> str:
-        """The id that the service gave it."""
+        """The service's id of the task."""
         return self._entry.id
 
     @property
@@ -65,7 +65,7 @@ class Task(Generic[R_co]):
 
     @property
     def resumption(self) -> str:
-        """How the task is resumed, as it is written in Python."""
+        """The Python expression that resumes the task."""
         return self._entry.resumption
 
     def __repr__(self) -> str:
@@ -95,25 +95,24 @@ class Task(Generic[R_co]):
     async def wait(self, timeout: float | None = 600.0, until: Until = "finished") -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
 
-        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be heard
-        (its ``stream_url``, or ``audio_url``): the result holds the clips for which that is so by then. The task is
+        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one is playable
+        (has a ``stream_url`` or an ``audio_url``): the result contains the clips that are ready by then. The task is
         polled at least every five seconds for that, unless ``poll_interval`` is set, and is still running on the server
-        afterwards: wait again for the rest. A result without clips, such as a voice, is waited for to its end.
+        afterwards: wait again for the rest. A task without clips, such as a voice, is waited for until it is finished.
 
-        A wait that times out or is cancelled leaves the task running: wait again, or resume it later from its id. One
-        whose time is up before the first poll was due polls before it ends; ``timeout=0`` is one poll.
+        A wait that times out or is cancelled leaves the task running: wait again, or resume it later from its id. A
+        wait that expires before the first poll is due polls once before it ends; ``timeout=0`` is one poll. Any other
+        exception that ends it (Ctrl-C, ``asyncio.timeout``) gets a note that names the task.
 
-        Whatever else ends it (Ctrl-C, ``asyncio.timeout``) gets a note that names the task.
-
-        Raises TaskFailedError when the service gives up, TaskTimeoutError when the time is up, with the clips that are
-        finished, ClientClosedError when the client is closed meanwhile, UnattachedTaskError for a task that was
+        Raises TaskFailedError when the task fails, TaskTimeoutError at the timeout, with the clips that are finished,
+        ClientClosedError when the client is closed meanwhile, UnattachedTaskError for a task that was
         unpickled, InvalidRequestError for a wrong argument, and the error of polls that keep failing.
         """
         check_wait(timeout, until)
         poller, entry = self._attached(), self._entry
         if entry.end is not None:
             return cast("R_co", _result_of(entry.end))
-        # Not in a coroutine of its own: that would be a quarter KiB more for each of thousands that wait.
+        # Not in a separate coroutine, which would cost a quarter KiB for each of thousands of waits.
         waiter: _Waiter[R_co] = _Waiter(entry, timeout, until)
         poller.subscribe(entry, waiter)
         try:
@@ -123,7 +122,7 @@ class Task(Generic[R_co]):
             raise
         finally:
             poller.unsubscribe(entry, waiter)
-            waiter.leave()
+            waiter.retrieve_error()
 
     async def poll(self) -> TaskState[R_co]:
         """Poll once, now. A failed task is reported by the state, not raised.
@@ -137,10 +136,10 @@ class Task(Generic[R_co]):
             raise
 
     async def updates(self, interval: float = 0.0) -> AsyncGenerator[TaskState[R_co], None]:
-        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end.
+        """Yield the task's state whenever it has changed, and finally its last one, finished or failed.
 
-        At least ``interval`` seconds pass between two states; changes in between are left out. The last state is never
-        held back. How often the task is polled does not depend on it.
+        At least ``interval`` seconds pass between two states; changes in between are left out. The last state is
+        yielded at once. The polling does not depend on ``interval``.
 
         Raises UnattachedTaskError for a task that was unpickled, InvalidRequestError for an interval that is no number
         of at least 0, and the error of polls that keep failing.
@@ -152,12 +151,12 @@ class Task(Generic[R_co]):
         if entry.end is not None:
             yield entry.end
             return
-        inbox = _Inbox(interval)
+        subscription = _UpdateQueue(interval)
         last: TaskState[R_co] | None = None
-        poller.subscribe(entry, inbox)
+        poller.subscribe(entry, subscription)
         try:
             while last is None or not last.is_done:
-                for update in await inbox.take():
+                for update in await subscription.take():
                     if isinstance(update, BaseException):
                         raise fresh(update)
                     if update != last:
@@ -167,8 +166,8 @@ class Task(Generic[R_co]):
             end.add_note(self._describe_pending())
             raise
         finally:
-            poller.unsubscribe(entry, inbox)
-            inbox.close()
+            poller.unsubscribe(entry, subscription)
+            subscription.close()
 
     def _attached(self) -> Poller:
         if self._poller is None:
@@ -176,18 +175,18 @@ class Task(Generic[R_co]):
         return self._poller
 
     def _describe_pending(self) -> str:
-        """Return what must be known of a task that is left: that it is paid for, and how it is resumed."""
+        """Return the sentence on a task whose wait ended: it is paid for, and how to resume it."""
         uploaded = f"; the audio was uploaded as clip {self.uploaded.clip_id}" if self.uploaded else ""
         return f"{self._entry} is paid for and still running on the server: resume it with {self.resumption}{uploaded}"
 
 
 def entry_of(task: Task[Any]) -> Entry:
     """Return the poller's record of a task; for this package."""
-    return task._entry  # noqa: SLF001 - users are not meant to see it
+    return task._entry  # noqa: SLF001 - private to this package
 
 
 class _Waiter(Generic[R]):
-    """Waits for the end of a task, or for what comes before, until a deadline."""
+    """Subscriber that waits for the end of a task, or a part of its result, until a deadline."""
 
     __slots__ = ("_entry", "_last_seen", "_until", "deadline", "is_early", "result", "since")
 
@@ -202,11 +201,11 @@ class _Waiter(Generic[R]):
         self._last_seen: str | None = None
 
     def notify(self, update: TaskUpdate) -> None:
-        """End the wait with a result or an error, or remember how far the task is."""
+        """End the wait with a result or an error, or remember the task's status."""
         if self.result.done():
             return
         if isinstance(update, BaseException):
-            # Each waiter raises an error of its own.
+            # Each waiter raises its own copy of the error.
             self.result.set_exception(fresh(update))
         elif update.is_done and update.error is not None:
             self.result.set_exception(fresh(update.error))
@@ -215,8 +214,8 @@ class _Waiter(Generic[R]):
         else:
             self._last_seen = update.status
 
-    def leave(self) -> None:
-        """Retrieve the error: a wait that was cancelled in the moment of an error would not."""
+    def retrieve_error(self) -> None:
+        """Mark the error as retrieved, in case the wait was cancelled at the moment of the error."""
         if self.result.done() and not self.result.cancelled():
             self.result.exception()
 
@@ -234,8 +233,8 @@ class _Waiter(Generic[R]):
             self.result.set_exception(error)
 
 
-class _Inbox:
-    """Keeps updates of a task until they are taken: at once, or one in ``interval`` seconds, the last one that came."""
+class _UpdateQueue:
+    """Subscriber that queues updates of a task: all of them, or the latest one every ``interval`` seconds."""
 
     since = 0.0
     deadline = math.inf
@@ -249,7 +248,7 @@ class _Inbox:
         self._not_before = 0.0
 
     def notify(self, update: TaskUpdate) -> None:
-        """Keep an update, and have it taken when its time has come."""
+        """Queue an update, and release it when the interval has passed."""
         if self._interval:
             self._updates.clear()
         self._updates.append(update)
@@ -264,7 +263,7 @@ class _Inbox:
         """Never called: it has no deadline."""
 
     async def take(self) -> list[TaskUpdate]:
-        """Wait for updates, and return all there are."""
+        """Wait for updates, and return all that are queued."""
         await self._is_due.wait()
         self._is_due.clear()
         self.close()
@@ -280,14 +279,14 @@ class _Inbox:
 
 
 def check_timeout(timeout: object) -> None:
-    """Raise InvalidRequestError for what is no time to wait."""
+    """Raise InvalidRequestError for a value that is no timeout."""
     if timeout is not None and not is_amount(timeout):
         message = f"timeout is {timeout!r}; it must be a number of seconds, at least 0, or None for no limit"
         raise InvalidRequestError(message, "timeout", timeout, ">= 0, or None")
 
 
 def check_wait(timeout: object, until: object) -> None:
-    """Raise InvalidRequestError for arguments that no wait takes."""
+    """Raise InvalidRequestError for invalid arguments of a wait."""
     check_timeout(timeout)
     if until not in UNTIL:
         if not isinstance(until, str):
@@ -297,10 +296,10 @@ def check_wait(timeout: object, until: object) -> None:
 
 
 def checked_task_id(task_id: object) -> str:
-    """Return a task's id without blanks around it; raises InvalidRequestError for what cannot be one."""
+    """Return a task id without surrounding blanks; raises InvalidRequestError for anything that cannot be one."""
     if not isinstance(task_id, str) or not is_id(task_id):
         advice = "pass task.id" if isinstance(getattr(task_id, "id", None), str) else ""
-        raise wrong_argument("task_id", task_id, "the id the service gave", advice)
+        raise wrong_argument("task_id", task_id, "the id that the service returned", advice)
     return task_id.strip()
 
 
@@ -312,7 +311,7 @@ def _result_of(state: TaskState[R]) -> R:
 
 
 def _unattached(operation: type[TaskRequest[R]], task_id: str, uploaded: UploadedClip | None) -> Task[R]:
-    """Return a task that belongs to no client, as it is unpickled."""
+    """Return an unpickled task, which belongs to no client."""
     task: Task[R] = object.__new__(Task)
     task._entry = Entry(checked_task_id(task_id), TaskRule.of(operation), None, "", None)  # noqa: SLF001 - made here
     task._poller, task.uploaded = None, uploaded  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Paid tasks of a client that were not seen to end: logged when accepted, named when the client closes."""
+"""Unfinished paid tasks of a client: logged when accepted, named when the client closes."""
 
 import contextlib
 import logging
@@ -16,7 +16,7 @@ E = TypeVar("E", bound=BaseException)
 logger: Final = logging.getLogger("musicapi")
 
 MAX_TASKS: Final = 100_000
-"""The oldest of more are forgotten, and only counted."""
+"""The maximum number of remembered tasks; the oldest ones beyond it are only counted."""
 MAX_LINES: Final = 50
 
 
@@ -29,39 +29,39 @@ class Resumable(Protocol):
         ...
 
     def resumption(self, task_id: str, /) -> str:
-        """Return how one is resumed, as it is written in Python."""
+        """Return the Python expression that resumes a task."""
         ...
 
 
 class Unfinished:
-    """The paid tasks of a client that were not seen to end, by id."""
+    """The unfinished paid tasks of a client, by id."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Resumable] = {}
         self._forgotten = 0
 
     def accept(self, task_id: str, rule: Resumable, *, is_kept: bool = True) -> None:
-        """Log a task that was just accepted; keep it, unless its end is reported to a webhook."""
+        """Log an accepted task; remember it, unless its end is reported to a webhook."""
         if logger.isEnabledFor(logging.INFO):
             log(logging.INFO, f"{rule.family} task {task_id} was accepted: {rule.resumption(task_id)}", task_id)
         if is_kept:
             self.add(task_id, rule)
 
     def add(self, task_id: str, rule: Resumable) -> None:
-        """Keep a task that was polled, and is not finished."""
+        """Remember an unfinished task."""
         if len(self._tasks) >= MAX_TASKS and task_id not in self._tasks:
             del self._tasks[next(iter(self._tasks))]
             self._forgotten += 1
         self._tasks[task_id] = rule
 
     def end(self, task_id: str) -> None:
-        """Forget a task that was seen to end."""
+        """Forget a task that has ended."""
         self._tasks.pop(task_id, None)
 
     def report(self) -> dict[str, str]:
-        """Log, once, what is still running when the client has closed, a bounded number of lines and ids.
+        """Log, once, the tasks that are still running when the client has closed, within ``MAX_LINES``.
 
-        Returns how each is resumed, by id.
+        Returns the expression that resumes each, by id.
         """
         left = {task_id: rule.resumption(task_id) for task_id, rule in self._tasks.items()}
         more, self._tasks, self._forgotten = self._forgotten, {}, 0
@@ -69,20 +69,20 @@ class Unfinished:
         return left
 
 
-def log_tasks(resumptions: Mapping[str, str], what: str, more: int = 0) -> None:
-    """Log paid tasks, by id with how they are resumed, at WARNING: a bounded number of lines and ids."""
+def log_tasks(resumptions: Mapping[str, str], state: str, more: int = 0) -> None:
+    """Log paid tasks in this state, with the expressions that resume them by id, at WARNING."""
     shown = iter(resumptions.items())
     for _ in range(MAX_LINES):
         if not (line := dict(islice(shown, MAX_NAMED))):
             break
-        log(logging.WARNING, describe_tasks(line.values(), what), *line)
+        log(logging.WARNING, describe_tasks(line.values(), state), *line)
     more += max(0, len(resumptions) - MAX_NAMED * MAX_LINES)
     if more:
-        log(logging.WARNING, f"{more} more paid tasks are {what}: the log names them where they were accepted")
+        log(logging.WARNING, f"{more} more paid tasks are {state}: the log names them where they were accepted")
 
 
 def log(level: int, sentence: str, *task_ids: str) -> None:
-    """Log a sentence on tasks; a handler that fails must not cost what was paid for.
+    """Log a sentence on tasks; a failing handler must not lose what was paid for.
 
     The record carries ``task_ids``, for handlers that want them apart.
     """
@@ -91,13 +91,13 @@ def log(level: int, sentence: str, *task_ids: str) -> None:
 
 
 def fresh(error: E) -> E:
-    """Return a copy of an error of ours, to be raised: one that is raised again and again grows its traceback."""
+    """Return a copy of one of our errors, to be raised: raising the same one repeatedly grows its traceback."""
     if not isinstance(error, MusicAPIError):
         return error
-    again = type(error)(*error.args)
-    again.__dict__.update(error.__dict__)
+    copy = type(error)(*error.args)
+    copy.__dict__.update(error.__dict__)
     if notes := error.__dict__.get("__notes__"):
-        again.__notes__ = list(notes)
-    again.__cause__, again.__context__ = error.__cause__, error.__context__
-    again.__suppress_context__ = error.__suppress_context__
-    return again.with_traceback(error.__traceback__)
+        copy.__notes__ = list(notes)
+    copy.__cause__, copy.__context__ = error.__cause__, error.__context__
+    copy.__suppress_context__ = error.__suppress_context__
+    return copy.with_traceback(error.__traceback__)

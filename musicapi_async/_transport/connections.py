@@ -94,7 +94,7 @@ class Connector(aiohttp.TCPConnector):
             with self._connecting():
                 return await super()._create_connection(req, traces, timeout)
         except BaseException:
-            # The host may have moved: the next attempt looks its name up again.
+            # The host may have moved: the next attempt resolves its name again.
             self.clear_dns_cache()
             raise
 

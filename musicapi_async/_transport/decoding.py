@@ -215,7 +215,7 @@ def error_from(
     details = ErrorDetails() if page else _details_of(body)
     about_credits = sentence_about_credits(details)
     effective = effective_status(details, status or response.status)
-    message = page or message_in(body) or f"the service answered {response.status}"
+    message = page or message_in(body) or "the service gave no reason"
     if about_credits and effective in ABOUT_CREDITS:
         # A code alone is no sentence to show.
         message = about_credits if about_credits in details.sentences else message

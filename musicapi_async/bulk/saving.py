@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol
 from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.records import Record
 from musicapi_async.errors import DownloadError, InvalidRequestError
-from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_usual_suffix, kind_of
-from musicapi_async.media.names import LONGEST_PART, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
+from musicapi_async.media.formats import FIRST_BYTES, PICTURES, SUFFIXES, format_of, is_usual_suffix
+from musicapi_async.media.names import MAX_PART_LENGTH, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
 from musicapi_async.results.base import Result
 
@@ -29,12 +29,12 @@ MAX_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
 MAX_OPERATION: Final = 30
 SECRETS: Final = frozenset({"webhook_secret"})
-"""Fields of a request that are written to no file: files are passed on."""
+"""Fields of a request that are never written to files, which may be shared."""
 STALE: Final = 600.0
-"""Seconds after which a partial file is taken for abandoned."""
+"""Seconds after which a partial file counts as abandoned."""
 MAX_DOWNLOADS: Final = 8
 """Downloads at once."""
-SONGS: Final = KINDS - PICTURES
+SONGS: Final = SUFFIXES - PICTURES
 
 
 def prepare_folder(folder: Path) -> None:
@@ -63,7 +63,7 @@ class ResultSink(Protocol):
     """False where nothing is downloaded or written."""
 
     async def save(self, record: Record, result: Any, /) -> Sequence[str]:
-        """Write the result's files and return their names; those of an interrupted call are used again."""
+        """Write the result's files and return their names; files of an interrupted call are reused."""
         ...
 
 
@@ -100,7 +100,7 @@ class FileSink:
         if not clips:
             data = result.to_dict() if isinstance(result, Result) else result
             saving.append(self._write(stem, record, {"result": data}))
-        # Each is completed, also when another fails: the files that came are kept.
+        # Each is completed even if another fails, so that all received files are kept.
         written = await asyncio.gather(*saving, return_exceptions=True)
         for found in written:
             if isinstance(found, BaseException):
@@ -120,7 +120,7 @@ class FileSink:
         return [await self._fetch(stem, file)]
 
     async def _fetch_cover(self, stem: str, url: str) -> list[str]:
-        """Download the cover image; a song without one is complete all the same."""
+        """Download the cover image; a song without one still counts as complete."""
         try:
             name = await self._fetch(stem, url, PICTURES)
         except DownloadError as error:
@@ -128,7 +128,7 @@ class FileSink:
                 raise  # the disk is full or gone: the next run saves it
             logger.warning("no cover for %s: %s", stem, error.reason)
             return []
-        # The address may lead to anything; this is no picture.
+        # The address may lead to any file; this one is not a picture.
         if Path(name).suffix.removeprefix(".") not in PICTURES:
             logger.warning("no cover for %s: its host sent something else", stem)
             with suppress(OSError):
@@ -136,21 +136,21 @@ class FileSink:
             return []
         return [name]
 
-    async def _fetch(self, stem: str, source: Clip | DownloadFile | str, kinds: AbstractSet[str] = SONGS) -> str:
-        """Download a file, unless it is there: it appears under its name only when it is whole."""
-        existing = await asyncio.to_thread(self._existing, stem, kinds)
+    async def _fetch(self, stem: str, source: Clip | DownloadFile | str, formats: AbstractSet[str] = SONGS) -> str:
+        """Download a file, unless it exists: it appears under its name only when it is complete."""
+        existing = await asyncio.to_thread(self._existing, stem, formats)
         if existing is not None:
             return existing
         async with self._slots:
             return (await self._client.download(source, self._folder / stem)).path.name
 
-    def _existing(self, stem: str, kinds: AbstractSet[str]) -> str | None:
+    def _existing(self, stem: str, formats: AbstractSet[str]) -> str | None:
         """Return the name of an existing file of one of these formats whose content fits its name."""
-        for kind in sorted(kinds):
-            with suppress(OSError), (self._folder / f"{stem}.{kind}").open("rb") as file:
-                found = kind_of(file.read(FIRST_BYTES))
-                if found is not None and is_usual_suffix(found, kind):
-                    return f"{stem}.{kind}"
+        for file_format in sorted(formats):
+            with suppress(OSError), (self._folder / f"{stem}.{file_format}").open("rb") as file:
+                found = format_of(file.read(FIRST_BYTES))
+                if found is not None and is_usual_suffix(found, file_format):
+                    return f"{stem}.{file_format}"
         return None
 
     async def _write(self, stem: str, record: Record, content: dict[str, Any]) -> list[str]:
@@ -168,7 +168,7 @@ class FileSink:
             index=record.number,
             key=id_for_name(record.key),
             title=title_for_name(clip.title),
-            # Two clips of a task must not have one name.
+            # Two clips of a task must not share a name.
             clip_id=id_for_name(clip.clip_id) or f"clip{number}",
             operation=record.operation.replace(".", "-"),
         )
@@ -190,8 +190,8 @@ def _checked_template(names: str) -> str:
     )
     try:
         used = {field for _, field, _, _ in Formatter().parse(names) if field is not None}
-        longest = {"index": 10**8, "key": "k" * LONGEST_PART, "clip_id": "c" * LONGEST_PART}
-        sample = names.format(**longest, title="t" * TITLE_BYTES, operation="o" * MAX_OPERATION, ext="jpeg")
+        maximal = {"index": 10**8, "key": "k" * MAX_PART_LENGTH, "clip_id": "c" * MAX_PART_LENGTH}
+        sample = names.format(**maximal, title="t" * TITLE_BYTES, operation="o" * MAX_OPERATION, ext="jpeg")
     except (ValueError, KeyError, IndexError, AttributeError) as error:
         raise InvalidRequestError(f"names is {names!r}: {error}; it takes {limit}", "names", names, limit) from error
     is_known = used <= set(FIELDS) and "clip_id" in used and names.count("{ext") == 1 and names.endswith(END)

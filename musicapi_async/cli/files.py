@@ -17,8 +17,8 @@ from musicapi_async import Clip, MusicAPI, Songs
 from musicapi_async.cli.exits import hide_key
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import DownloadError
-from musicapi_async.media.kinds import PICTURES
-from musicapi_async.media.names import LONGEST_ID, id_for_name, json_text, slug, title_for_name, write_text
+from musicapi_async.media.formats import PICTURES
+from musicapi_async.media.names import MAX_ID_BYTES, id_for_name, json_text, slug, title_for_name, write_text
 
 __all__ = ["SavedClip", "TaskFile", "make_folder", "save_clips", "stems", "write_json"]
 
@@ -82,7 +82,7 @@ def stems(clips: Sequence[Clip]) -> list[str]:
     short = [_stem(clip.title, clip.clip_id[:SHORT_ID_LENGTH]) for clip in clips]
     count = Counter(map(str.casefold, short))
     return [
-        stem if count[stem.casefold()] == 1 else _stem(clip.title, f"{clip.clip_id[:LONGEST_ID]}-{index}")
+        stem if count[stem.casefold()] == 1 else _stem(clip.title, f"{clip.clip_id[:MAX_ID_BYTES]}-{index}")
         for index, (clip, stem) in enumerate(zip(clips, short, strict=True), 1)
     ]
 

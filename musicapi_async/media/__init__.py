@@ -1,4 +1,4 @@
-"""Files: fetching what the service made."""
+"""Files: downloads, their formats and their names."""
 
 from musicapi_async.media.saved import SavedFile
 

@@ -1,4 +1,4 @@
-"""A file of the service to a file on disk: streamed, and under its final name only when it is whole."""
+"""Download of a file to disk: streamed, and under its final name only when it is complete."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ from musicapi_async._transport.downloads import Downloads, FileResponse
 from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
-from musicapi_async.media.kinds import FIRST_BYTES, KINDS, PICTURES, is_text, is_usual_suffix, kind_of
+from musicapi_async.media.formats import FIRST_BYTES, PICTURES, SUFFIXES, format_of, is_text, is_usual_suffix
 from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.results import Clip, DownloadFile
 
@@ -27,7 +27,7 @@ __all__ = ["save"]
 
 T = TypeVar("T")
 
-# One hop to a thread for each batch: small ones cost more in hops than in writing.
+# Each batch is written in a thread: for small ones the switch costs more than the writing.
 BATCH: Final = 1024 * 1024
 SHOWN: Final = 60
 """Bytes of an error page that its error quotes."""
@@ -53,38 +53,38 @@ async def save(
     try:
         await partial.do(partial.open)
         await _fetch(files, settings, url, partial, on_progress)
-        kind = kind_of(partial.start, is_audio=partial.is_audio)
-        if kind is None and partial.is_media:
+        file_format = format_of(partial.start, is_audio=partial.is_audio)
+        if file_format is None and partial.is_media:
             logger.warning("%s is none of the known media formats by its content", partial.target)
-        final = _final_name(partial.target, kind)
+        final = _final_name(partial.target, file_format)
         await partial.do(partial.finish, final)
-        return SavedFile(path=final, size=partial.size, kind=kind)
+        return SavedFile(path=final, size=partial.size, kind=file_format)
     finally:
-        # Cancelled or failed, nothing half may stay; after the rename there is nothing left to remove.
+        # After a cancellation or an error no partial file may stay; after the rename there is none.
         await partial.do(partial.discard)
 
 
 class _PartialFile:
-    """The file while it grows: beside its target, under a name of its own."""
+    """The file during the download: next to its target, under a temporary name."""
 
     def __init__(self, url: str, target: Path, *, is_song: bool) -> None:
         self.target = target
         self.url = url
         self._is_song = is_song
         suffix = target.suffix if SUFFIX.fullmatch(target.suffix) else PurePosixPath(_path_of(url)).suffix
-        self.is_media = is_song or suffix.lower().lstrip(".") in KINDS
-        """Whether a text or an error page would be no file of this name."""
+        self.is_media = is_song or suffix.lower().lstrip(".") in SUFFIXES
+        """True when the name is one of a media file, so that a text or an error page is an error."""
         self.is_audio = False
-        """Whether its host, or the service, calls it audio."""
+        """True when its host or the service declares it as audio."""
         self._path = target.parent / f".{secrets.token_hex(8)}.part"
         self._file: BinaryIO | None = None
         self.size = 0
-        """The bytes that came."""
+        """The number of bytes received."""
         self.start = b""
-        """The first of them."""
+        """The first bytes, at most ``FIRST_BYTES``."""
 
     async def do(self, function: Callable[..., T], *args: object) -> T:
-        """Run one of the functions below in a thread, to its end: cancelled, the caller ends after it."""
+        """Run one of the functions below in a thread, to its end, even if the caller is cancelled."""
         try:
             return await complete(run_sync(function, *args))
         except (OSError, ValueError) as error:
@@ -92,11 +92,11 @@ class _PartialFile:
             raise self.error(reason) from error
 
     def error(self, reason: str, status: int | None = None) -> DownloadError:
-        """Make the error that names this file."""
+        """Return the error for this file."""
         return DownloadError(self.url, str(self.target), reason, status)
 
     def add(self, chunk: bytes) -> None:
-        """Count what came, and look at the first of it as soon as it is there."""
+        """Count a chunk, and check the first bytes as soon as they are complete."""
         self.size += len(chunk)
         if len(self.start) < FIRST_BYTES:
             self.start += chunk[: FIRST_BYTES - len(self.start)]
@@ -104,19 +104,19 @@ class _PartialFile:
                 self.check()
 
     def check(self) -> None:
-        """Refuse an error page that came with a 200; a text that is requested by its URL and name is written."""
+        """Refuse an error page that came with a 200; a text file that was requested by its URL and name is accepted."""
         if self.is_media and is_text(self.start):
             raise self.error(f"its host sent a text that begins {self.start[:SHOWN]!r}")
-        if self._is_song and (kind := kind_of(self.start)) in PICTURES:
-            raise self.error(f"its host sent a picture ({kind}) in the place of a song")
+        if self._is_song and (file_format := format_of(self.start)) in PICTURES:
+            raise self.error(f"its host sent a picture ({file_format}) instead of a song")
 
     def open(self) -> None:
         if self.target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a directory; name a file in it")
         self._file = self._path.open("xb")
 
-    def keep(self, size: int) -> None:
-        """Keep so many bytes of what was written, and forget the others."""
+    def truncate(self, size: int) -> None:
+        """Truncate the file to ``size`` bytes."""
         self.size, self.start = size, self.start[:size]
         if self._file is not None:
             self._file.seek(size)
@@ -127,7 +127,7 @@ class _PartialFile:
             self._file.write(content)
 
     def finish(self, final: Path) -> None:
-        """Make sure that the bytes are on the disk before the name says so."""
+        """Flush the file to the disk, then rename it."""
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -137,8 +137,7 @@ class _PartialFile:
 
     def discard(self) -> None:
         if self._file is not None:
-            # What cannot be closed or removed now (a full disk, a vanished folder) must not hide the error that led
-            # here.
+            # A failure to close or remove it (a full disk, a missing folder) must not hide the original error.
             with contextlib.suppress(OSError):
                 self._file.close()
             with contextlib.suppress(OSError):
@@ -149,33 +148,35 @@ class _PartialFile:
 async def _fetch(
     files: Downloads, settings: Settings, url: str, partial: _PartialFile, on_progress: Progress | None
 ) -> None:
-    """Copy the body to the file, in several goes when it breaks off."""
+    """Copy the body to the file, over several attempts if it is cut off."""
     try:
-        await files.fetch(settings, url, lambda reply: _copy(reply, partial, on_progress))
+        await files.fetch(settings, url, lambda response: _copy(response, partial, on_progress))
     except TransportError as error:
-        came = f"; {partial.size} bytes had come" if error.kind in {FailureKind.CUT, FailureKind.TIMEOUT} else ""
-        raise partial.error(error.reason + came) from error
+        received = (
+            f"; {partial.size} bytes were received" if error.kind in {FailureKind.CUT, FailureKind.TIMEOUT} else ""
+        )
+        raise partial.error(error.reason + received) from error
     except (APIStatusError, InvalidRequestError) as error:
-        raise partial.error(f"its host answered {error.status}", error.status) from error
+        raise partial.error(f"its host responded with status {error.status}", error.status) from error
 
 
-async def _copy(reply: FileResponse, partial: _PartialFile, on_progress: Progress | None) -> None:
-    addresses = (partial.url, reply.address)
-    partial.is_audio |= reply.media_type.startswith("audio/") or any(map(_is_audio_path, addresses))
-    if partial.size != reply.start:
-        await partial.do(partial.keep, reply.start)
+async def _copy(response: FileResponse, partial: _PartialFile, on_progress: Progress | None) -> None:
+    addresses = (partial.url, response.address)
+    partial.is_audio |= response.media_type.startswith("audio/") or any(map(_is_audio_path, addresses))
+    if partial.size != response.start:
+        await partial.do(partial.truncate, response.start)
     batch = bytearray()
     try:
-        async for chunk in reply.chunks:
+        async for chunk in response.chunks:
             partial.add(chunk)
             batch += chunk
             if len(batch) >= BATCH:
                 await partial.do(partial.write, bytes(batch))
                 batch.clear()
                 if on_progress is not None:
-                    on_progress(partial.size, reply.size)
+                    on_progress(partial.size, response.size)
     except TransportError:
-        # The next try may go on behind it.
+        # The next attempt may resume after it.
         await partial.do(partial.write, bytes(batch))
         raise
     if not partial.size:
@@ -183,7 +184,7 @@ async def _copy(reply: FileResponse, partial: _PartialFile, on_progress: Progres
     partial.check()
     await partial.do(partial.write, bytes(batch))
     if on_progress is not None:
-        on_progress(partial.size, reply.size)
+        on_progress(partial.size, response.size)
 
 
 def _url_of(source: Clip | DownloadFile | str) -> str:
@@ -197,13 +198,13 @@ def _url_of(source: Clip | DownloadFile | str) -> str:
             raise DownloadError(f"clip {source.clip_id}", None, f"it has no finished audio (its state is {state})")
         return source.audio_url
     if not source.lower().startswith(("http://", "https://")):
-        reason = "only http:// and https:// addresses can be fetched; of a clip pass the Clip, not its id"
+        reason = "only http:// and https:// addresses can be fetched; for a clip pass the Clip, not its id"
         raise DownloadError(source, None, reason)
     return source
 
 
 def _target_of(path: str | os.PathLike[str]) -> Path:
-    """Return the path to write to; whether it can be written is seen when the file is opened."""
+    """Return the path to write to; it is not opened yet."""
     return path_argument("path", path, 'pass a name for the file: "song.mp3"')
 
 
@@ -217,14 +218,14 @@ def _check_progress(on_progress: Progress | None) -> None:
         raise wrong_argument("on_progress", on_progress, wanted, "a coroutine function would never be awaited")
 
 
-def _final_name(target: Path, kind: str | None) -> Path:
-    """Complete a name without a suffix; keep one with a suffix, and say so when it is another kind of file."""
-    if kind is None:
+def _final_name(target: Path, file_format: str | None) -> Path:
+    """Add the suffix to a name without one; keep any other, and log a warning if the format differs."""
+    if file_format is None:
         return target
     if not SUFFIX.fullmatch(target.suffix):
-        return target.with_name(f"{target.name}.{kind}")
-    if not is_usual_suffix(kind, target.suffix.lower().lstrip(".")):
-        logger.warning("%s is a %s file by its content", target, kind)
+        return target.with_name(f"{target.name}.{file_format}")
+    if not is_usual_suffix(file_format, target.suffix.lower().lstrip(".")):
+        logger.warning("%s is a %s file by its content", target, file_format)
     return target
 
 

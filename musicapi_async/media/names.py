@@ -1,4 +1,4 @@
-"""Names of files, and small files: what a title or an id may be called on every file system."""
+"""File names from titles and ids that every file system accepts, and the writing of small files."""
 
 import hashlib
 import json
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 __all__ = [
-    "LONGEST_ID",
-    "LONGEST_PART",
+    "MAX_ID_BYTES",
+    "MAX_PART_LENGTH",
     "TITLE_BYTES",
     "id_for_name",
     "json_text",
@@ -24,41 +24,41 @@ __all__ = [
 ]
 
 TITLE_BYTES: Final = 60
-LONGEST_ID: Final = 40
+MAX_ID_BYTES: Final = 40
 """Bytes: the service's ids have 36 letters; a name has at most 255 bytes, and some letters have four."""
-LONGEST_PART: Final = LONGEST_ID + len("-01234567")
-"""What an id can be as a part of a name, its sum included."""
+MAX_PART_LENGTH: Final = MAX_ID_BYTES + len("-01234567")
+"""Maximum length of an id as a part of a name, including its checksum."""
 
 
 def slug(text: str) -> str:
-    """Keep letters, digits and their accents, of any script; all else, dots included, becomes a dash.
+    """Keep letters, digits and their accents, of any script; everything else, including dots, becomes a dash.
 
-    Without dots nothing looks like a suffix, and with an id behind it nothing is a name Windows reserves.
+    Without dots there is no apparent suffix, and with an id after it the name is none that Windows reserves.
     """
-    kept = ""
+    found = ""
     for letter in unicodedata.normalize("NFC", text):
-        kind = unicodedata.category(letter)[0]
-        if kind in "LN" or (kind == "M" and kept[-1:].strip("-")):
-            kept += letter
+        category = unicodedata.category(letter)[0]
+        if category in "LN" or (category == "M" and found[-1:].strip("-")):
+            found += letter
         elif letter not in "'\N{RIGHT SINGLE QUOTATION MARK}":
-            kept += "-"
+            found += "-"
     # Where file names are ASCII (LANG=C), other letters cannot be written.
-    known = os.fsdecode(kept.encode(sys.getfilesystemencoding(), "ignore"))
-    return re.sub("-+", "-", known).strip("-")
+    encodable = os.fsdecode(found.encode(sys.getfilesystemencoding(), "ignore"))
+    return re.sub("-+", "-", encodable).strip("-")
 
 
 def title_for_name(title: str | None) -> str:
-    """Return what of a title can be a part of a file name."""
+    """Return the part of a title that can be in a file name."""
     short = slug(title or "").encode()[:TITLE_BYTES].decode(errors="ignore").rstrip("-")
     return short or "song"
 
 
-def id_for_name(known: str) -> str:
-    """Return an id as it is, where it can be a part of a file name; else what is left of it, and a sum of it all."""
-    short = slug(known).encode()[:LONGEST_ID].decode(errors="ignore")
-    if short == known:
+def id_for_name(identifier: str) -> str:
+    """Return an id that can be in a file name unchanged; of any other, the valid part and a checksum."""
+    short = slug(identifier).encode()[:MAX_ID_BYTES].decode(errors="ignore")
+    if short == identifier:
         return short
-    return f"{short}-{hashlib.sha256(known.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
+    return f"{short}-{hashlib.sha256(identifier.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
 
 
 def json_text(value: object, *, ascii_only: bool = False, indent: int | None = 2) -> str:
@@ -67,10 +67,10 @@ def json_text(value: object, *, ascii_only: bool = False, indent: int | None = 2
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text so that it is there whole or not at all; raises OSError."""
+    """Write a text atomically; raises OSError."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        # A lone surrogate (the service's JSON may hold one) becomes the escape it came as.
+        # A lone surrogate (the service's JSON may hold one) becomes its escape.
         partial.write_bytes(text.encode("utf-8", "backslashreplace"))
         partial.replace(path)
     finally:

@@ -1,4 +1,4 @@
-"""What a download tells: how far it is, and what it has written. Apart, so that a client costs no more to import."""
+"""The progress callback and the result of a download; a separate module, so that importing a client stays cheap."""
 
 import os
 from collections.abc import Callable
@@ -9,15 +9,15 @@ import attrs
 __all__ = ["Progress", "SavedFile"]
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes written so far and the bytes in all (None when the host does not tell).
+"""Called with the bytes written so far and the total (None when the host does not announce it).
 
-The bytes written so far go back only when a download that broke off has to begin again from its start.
+The bytes written so far decrease only when an interrupted download has to start again.
 """
 
 
 @attrs.frozen
 class SavedFile(os.PathLike[str]):
-    """A file that was written: its path, its size in bytes, and its kind by its first bytes.
+    """A file that was written: its path, its size in bytes, and its format by its first bytes (``kind``).
 
     ``kind`` is ``mp3``, ``aac`` (ADTS), ``m4a``, ``mp4``, ``wav``, ``flac``, ``ogg`` (also Opus), ``aiff``, ``webm``,
     ``mid``, ``png``, ``jpg``, ``gif``, ``webp``, ``avif`` or ``heic``; None when it is none of these. An MP4 file is an

@@ -1,12 +1,12 @@
-"""What comes back: plain frozen values that hold no client, so they pickle, compare and travel."""
+"""Results: plain frozen values without a client, so that they pickle and compare."""
 
 from musicapi_async.results.clip import Clip, Songs, Word
 from musicapi_async.results.evidence import Evidence
 from musicapi_async.results.files import DownloadFile, DownloadFiles
+from musicapi_async.results.immediate import Batch, BatchTask, Credits, Persona, SharedSong, UpsampledTags, Voice
 from musicapi_async.results.lyrics import AlignedLyrics, LyricsDraft, LyricsDrafts
 from musicapi_async.results.music import Bpm, Midi, MidiInstrument, Note, Vox
 from musicapi_async.results.parts import ExtendedSong, ExtendedSongs, ReplacedSection, ReplacedSections, Stem, Stems
-from musicapi_async.results.replies import Batch, BatchTask, Credits, Persona, SharedSong, UpsampledTags, Voice
 from musicapi_async.results.uploads import Step, UploadedClip
 
 __all__ = [

@@ -5,7 +5,7 @@ from typing import TypeVar, cast, overload
 
 from musicapi_async.wire.converter import unstructure
 
-__all__ = ["Result", "Several"]
+__all__ = ["Result", "ResultSequence"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -20,7 +20,7 @@ class Result:
         return cast("dict[str, object]", unstructure(self))
 
 
-class Several(Result, Sequence[T_co]):
+class ResultSequence(Result, Sequence[T_co]):
     """A sequence over one of the fields of its subclass."""
 
     __slots__ = ()
@@ -33,9 +33,9 @@ class Several(Result, Sequence[T_co]):
     @overload
     def __getitem__(self, index: slice) -> tuple[T_co, ...]: ...
     def __getitem__(self, index: int | slice) -> T_co | tuple[T_co, ...]:
-        """Return the one at this place."""
+        """Return the item at an index, or a slice."""
         return self._items()[index]
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of items."""
         return len(self._items())

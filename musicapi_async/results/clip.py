@@ -1,4 +1,4 @@
-"""Clips and songs: what every family's finished task becomes."""
+"""Clips and songs: the results of every family's tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, NamedTuple, Self, cast
 
 import attrs
 
-from musicapi_async.results.base import Result, Several
+from musicapi_async.results.base import Result, ResultSequence
 from musicapi_async.wire import values
 from musicapi_async.wire.converter import hook_of_fields, structure, structured_by, wire
 
@@ -16,9 +16,9 @@ __all__ = [
     "FAILED",
     "SUCCEEDED",
     "Clip",
-    "Row",
+    "RawClip",
+    "RawResponse",
     "Songs",
-    "Told",
     "Word",
     "state_and_url",
     "structure_clip",
@@ -37,10 +37,10 @@ END_STATES: Final[Mapping[str, str]] = {
 
 @attrs.frozen
 class Word(Result):
-    """One sung word and when it is heard.
+    """One sung word and its time.
 
     ``start`` and ``end`` are seconds from the beginning of the clip; ``line`` is the index of its line in the
-    lyrics, where the service tells it.
+    lyrics, where the service reports it.
     """
 
     text: Annotated[str, wire("text", read=values.text_or_empty)] = ""
@@ -49,8 +49,8 @@ class Word(Result):
     line: Annotated[int | None, wire("line_index")] = None
 
 
-class Told:
-    """The clips' rows of a reply, kept as the bytes that came: read into objects they take four times the room."""
+class RawResponse:
+    """The undecoded body of a response with clips: as objects they would take four times the memory."""
 
     __slots__ = ("_content", "_read", "_words")
 
@@ -59,49 +59,49 @@ class Told:
         self._read = read
         self._words: tuple[tuple[Word, ...], ...] | None = None
 
-    def rows(self) -> Sequence[Mapping[str, object]]:
-        """Read the rows again."""
+    def clips(self) -> Sequence[Mapping[str, object]]:
+        """Parse the clips' JSON objects, anew at each call."""
         return self._read(self._content)
 
     def words(self) -> Sequence[tuple[Word, ...]]:
-        """Return every row's words, read once."""
+        """Return the words of every clip, parsed once."""
         if self._words is None:
-            self._words = tuple(map(_words, self.rows()))
+            self._words = tuple(map(_words, self.clips()))
         return self._words
 
 
-class Row(NamedTuple):
-    """A clip's own row of what was told."""
+class RawClip(NamedTuple):
+    """One clip of an undecoded response, by its position."""
 
-    told: Told
-    at: int
+    response: RawResponse
+    position: int
 
 
 @attrs.frozen(kw_only=True)
 class Clip(Result):
-    """One piece of music, as one class for every family's spelling of it.
+    """One piece of music, of any family.
 
-    Only what the service told is set; everything else is None, and ``raw`` is the service's own object.
+    Fields that the service did not report are None; ``raw`` is the service's own object.
 
-    - ``state`` is ``pending``, ``running``, ``succeeded``, ``failed``, or a word the service invents later; a clip with
-      a finished file and no state counts as succeeded. The words of the platform behind the service, ``complete`` (with
-      an audio URL) and ``error``, become ``succeeded`` and ``failed``; ``raw`` has them as they came.
-    - ``audio_url`` is the finished file, ``stream_url`` a live stream while the clip still runs: never the same thing.
+    - ``state`` is ``pending``, ``running``, ``succeeded``, ``failed``, or a later addition of the service; a clip with
+      a finished file and no state counts as succeeded. The values of the platform behind the service, ``complete``
+      (with an audio URL) and ``error``, become ``succeeded`` and ``failed``; ``raw`` has the original.
+    - ``audio_url`` is the finished file, ``stream_url`` a live stream while it is running; never the same.
     - ``duration`` is in seconds; ``created_at`` is an aware datetime; ``model`` is the service's echo of ``mv``, which
-      may differ from the model that was asked for.
-    - ``tags`` is one comma-separated string, also where the service sends a list.
-    - ``error`` says why a failed clip failed, where the service tells.
+      may differ from the requested model.
+    - ``tags`` is one comma-separated string, even where the service sends a list.
+    - ``error`` is the reason of a failed clip, where the service reports it.
     """
 
     clip_id: Annotated[str, wire("clip_id", read=values.text_or_empty)] = ""
     title: str | None = None
-    # ``structure_clip`` has read these.
+    # ``structure_clip`` prepares these.
     state: Annotated[str | None, wire(read=values.unchanged)] = None
     audio_url: Annotated[str | None, wire(read=values.unchanged)] = None
     stream_url: Annotated[str | None, wire(read=values.unchanged)] = None
     image_url: str | None = None
     video_url: str | None = None
-    # Producer has been seen to leave out the last letter.
+    # Producer sometimes leaves out the last letter.
     lyrics: Annotated[str | None, wire("lyrics", "lyric")] = attrs.field(default=None, repr=False)
     # Riffusion calls its tags sound.
     tags: Annotated[str | None, wire("tags", "sound", read=values.tags)] = None
@@ -110,7 +110,7 @@ class Clip(Result):
     model: Annotated[str | None, wire("mv")] = None
     # The reason of a failure has no fixed name.
     error: Annotated[str | None, wire("error_message", "error", "message")] = None
-    # The service's own object; until it is asked for, the slot may hold the ``Row`` it is parsed from.
+    # The service's own object; until first access the slot may hold the ``RawClip`` that it is parsed from.
     raw: Annotated[Mapping[str, object], wire("raw", read=values.unchanged)] = attrs.field(
         factory=dict, repr=False, eq=False
     )
@@ -122,36 +122,36 @@ class Clip(Result):
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
-        """The words with their times, in order; empty where the service sends none.
+        """The sung words with their times, in order; empty where the service sends none.
 
-        A song has hundreds: they are read on first access, not when the reply arrives.
+        A song has hundreds of them, so they are parsed on first access.
         """
         raw = _RAW_SLOT.__get__(self)
-        return raw.told.words()[raw.at] if isinstance(raw, Row) else _words(raw)
+        return raw.response.words()[raw.position] if isinstance(raw, RawClip) else _words(raw)
 
 
 _RAW_SLOT: Final = vars(Clip)["raw"]
 
 
 def _parsed_raw(clip: Clip) -> Mapping[str, object]:
-    """Return a clip's raw object; one that was kept as bytes is parsed when it is first read."""
+    """Return a clip's raw object; one that is kept as bytes is parsed on first access."""
     raw: Any = _RAW_SLOT.__get__(clip)
-    if isinstance(raw, Row):
-        raw = raw.told.rows()[raw.at]
+    if isinstance(raw, RawClip):
+        raw = raw.response.clips()[raw.position]
         _RAW_SLOT.__set__(clip, raw)
     return cast("Mapping[str, object]", raw)
 
 
-# So that attrs.asdict, attrs.evolve, copies and pickles meet the object too, and never the place it is parsed from.
+# So that attrs.asdict, attrs.evolve, copies and pickles get the object too, and never a ``RawClip``.
 setattr(Clip, "raw", property(_parsed_raw, _RAW_SLOT.__set__))  # noqa: B010 - for type checkers it is the field
 
 
 @attrs.frozen
-class Songs(Several[Clip]):
+class Songs(ResultSequence[Clip]):
     """The finished clips of a task, in the service's order: usually two.
 
-    It is a sequence of the clips that did not fail; one whose file never came has no ``audio_url``. Clips that failed
-    beside a good one are in ``failed``.
+    It is a sequence of the clips that did not fail; one without a file has no ``audio_url``. Failed clips of the same
+    task are in ``failed``.
     """
 
     clips: tuple[Clip, ...] = ()
@@ -171,40 +171,40 @@ class Songs(Several[Clip]):
 _structure_fields: Final = hook_of_fields(Clip)
 
 
-def structure_clip(row: Mapping[str, object], source: object = None) -> Clip:
+def structure_clip(data: Mapping[str, object], source: object = None) -> Clip:
     """Structure a clip: while it runs, its ``audio_url`` is a live stream and not the finished file.
 
-    ``source`` is the place to parse the object from again; without one the object itself is kept.
+    ``source`` is the ``RawClip`` to parse the object from again; without one the object itself is kept.
     """
-    state, url = state_and_url(row)
+    state, url = state_and_url(data)
     file_url, stream_url = (url, None) if state == SUCCEEDED else (None, url)
-    raw = source if isinstance(source, Row) else row
-    prepared = {**row, "state": state, "audio_url": file_url, "stream_url": stream_url, "raw": raw}
+    raw = source if isinstance(source, RawClip) else data
+    prepared = {**data, "state": state, "audio_url": file_url, "stream_url": stream_url, "raw": raw}
     return _structure_fields(prepared, Clip)
 
 
 structured_by(Clip, structure_clip)
 
 
-def state_and_url(row: Mapping[str, object]) -> tuple[str | None, str | None]:
+def state_and_url(data: Mapping[str, object]) -> tuple[str | None, str | None]:
     """Return a clip's state under the documented names, and the address of its file or stream.
 
-    With an address and no state it succeeded. ``complete`` and ``error`` are the words of the platform behind the
-    service for ``succeeded`` and ``failed``; ``complete`` without an address is not the end yet. Other states stay as
-    they came: the clip is still running.
+    A clip with an address and no state has succeeded. ``complete`` and ``error`` are the values of the platform behind
+    the service for ``succeeded`` and ``failed``; ``complete`` without an address is not final. Other states are kept:
+    the clip is still running.
     """
-    url = values.text(row.get("audio_url")) or None
-    state = values.text(row.get("state"))
-    if state in {SUCCEEDED, "running"}:  # nearly every clip's, and they mean what they say
+    url = values.text(data.get("audio_url")) or None
+    state = values.text(data.get("state"))
+    if state in {SUCCEEDED, "running"}:  # nearly every clip's
         return state, url
     if not state:
         return SUCCEEDED if url else None, url
-    word = state.strip().lower()
-    if word == COMPLETE and url is None:
+    name = state.strip().lower()
+    if name == COMPLETE and url is None:
         return COMPLETE, None
-    return END_STATES.get(word, state), url
+    return END_STATES.get(name, state), url
 
 
-def _words(row: Mapping[str, object]) -> tuple[Word, ...]:
-    timing = row.get("timestamp")
+def _words(data: Mapping[str, object]) -> tuple[Word, ...]:
+    timing = data.get("timestamp")
     return structure(timing.get("words"), tuple[Word, ...]) if isinstance(timing, Mapping) else ()

@@ -1,4 +1,4 @@
-"""What an account's balance says of a request that may have been paid for."""
+"""Evidence of an account's balance on a request that may have been charged."""
 
 from datetime import datetime
 from typing import Literal
@@ -14,14 +14,14 @@ __all__ = ["Evidence"]
 class Evidence(Result):
     """The balance before and after an uncertain request: ``await client.look_into(error)``.
 
-    - ``before``: the credits this client saw when it was last asked for them before the request, at ``before_at``; None
-      when it never was, or only while a paid request was under way. ``after``: the credits now.
-    - ``accepted``: paid requests of this client that were accepted since ``before``; ``uncertain``: those of which
-      nobody can tell, this one included. ``unfinished``: what may still fail and give back its credits, or has since:
-      tasks this client knows of and has not seen to end, older uncertain requests, and what ``client.request`` posted.
-      None where the balance was asked for again meanwhile, or a paid request was under way.
+    - ``before``: the balance that this client last fetched before the request, at ``before_at``; None when it was never
+      fetched, or only while a paid request was in flight. ``after``: the balance now.
+    - ``accepted``: paid requests of this client accepted since ``before``; ``uncertain``: those with an unknown
+      outcome, including this one. ``unfinished``: requests that may still be refunded, or were since: unfinished tasks
+      of this client, older uncertain requests, and POSTs by ``client.request``. All three are None where the balance
+      was fetched again meanwhile, or a paid request was in flight.
 
-    A balance is evidence, no proof: others may use the account, and a failed task gives its credits back.
+    A balance is evidence, not proof: other programs may use the account, and a failed task is refunded.
     """
 
     before: float | None
@@ -33,12 +33,12 @@ class Evidence(Result):
 
     @property
     def spent(self) -> float | None:
-        """The credits that have gone since ``before``; None when that is not known."""
+        """The credits spent since ``before``; None when that is unknown."""
         return None if self.before is None else self.before - self.after
 
     @property
     def verdict(self) -> Literal["charged", "not charged", "unclear"]:
-        """What the balance says: only where nothing else can have changed it, as far as this client knows."""
+        """The conclusion from the balance; ``unclear`` where something else may have changed it."""
         if self.spent is None or self.accepted != 0 or self.unfinished != 0:
             return "unclear"
         if self.spent == 0:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import attrs
 
-from musicapi_async.results.base import Result, Several
+from musicapi_async.results.base import Result, ResultSequence
 from musicapi_async.wire.converter import wire
 
 __all__ = ["DownloadFile", "DownloadFiles"]
@@ -19,7 +19,7 @@ class DownloadFile(Result):
 
 
 @attrs.frozen
-class DownloadFiles(Several[DownloadFile]):
+class DownloadFiles(ResultSequence[DownloadFile]):
     """The files that were prepared, in the service's order."""
 
     files: tuple[DownloadFile, ...] = ()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import attrs
 
-from musicapi_async.results.base import Result, Several
+from musicapi_async.results.base import Result, ResultSequence
 from musicapi_async.results.clip import Word
 from musicapi_async.wire.converter import wire
 
@@ -21,7 +21,7 @@ class LyricsDraft(Result):
 
 
 @attrs.frozen
-class LyricsDrafts(Several[LyricsDraft]):
+class LyricsDrafts(ResultSequence[LyricsDraft]):
     """The drafts the service wrote, usually two."""
 
     drafts: Annotated[tuple[LyricsDraft, ...], wire("results")] = ()
@@ -31,10 +31,10 @@ class LyricsDrafts(Several[LyricsDraft]):
 
 
 @attrs.frozen
-class AlignedLyrics(Several[Word]):
+class AlignedLyrics(ResultSequence[Word]):
     """The sung words of a clip with their times: a sequence of ``Word``; empty for an instrumental.
 
-    ``sections`` are the section tags (``Verse 1`` for ``[Verse 1]``), told apart from what is sung.
+    ``sections`` are the section tags (``Verse 1`` for ``[Verse 1]``), separate from the sung words.
     """
 
     words: tuple[Word, ...] = ()
@@ -73,19 +73,19 @@ def aligned(tokens: Iterable[Word]) -> AlignedLyrics:
 
 
 def _until_end_of_tag(text: str) -> tuple[str, str, str]:
-    """Split at the bracket that closes a tag, or at the end of the line: no tag goes on behind it."""
+    """Split at the bracket that closes a tag, or at the end of the line: a tag never continues after it."""
     at = next((at for at, letter in enumerate(text) if letter in "]\n"), len(text))
     return text[:at], text[at : at + 1], text[at + 1 :]
 
 
 def _tag_or_word(tag: Word, end: str) -> Word:
-    """Return a closed tag's name; a bracket that was never closed stays what it was, a text."""
+    """Return a closed tag's name; a bracket that is never closed stays a plain text."""
     name = " ".join(tag.text.split())
     return attrs.evolve(tag, text=name if end == "]" else f"[{name}")
 
 
 def _add_words(words: list[Word], text: str, token: Word, line: int) -> int:
-    """Add what of a token is sung, a word for each line it stands in; return how many lines it breaks."""
+    """Add the sung part of a token, one word for each of its lines; return the number of its line breaks."""
     lines = text.split("\n")
     words += [Word(part.strip(), token.start, token.end, line + at) for at, part in enumerate(lines) if part.strip()]
     return len(lines) - 1

@@ -1,4 +1,4 @@
-"""What is found out about a clip: its tempo, its notes, its voice."""
+"""Properties of a clip: its tempo, its notes, its voice."""
 
 from typing import Annotated
 
@@ -48,7 +48,7 @@ class Midi(Result):
 
 @attrs.frozen(kw_only=True)
 class Vox(Result):
-    """The voice taken out of a clip, from ``start`` to ``end`` seconds; for ``sonic.persona``."""
+    """The voice extracted from a clip, from ``start`` to ``end`` seconds; for ``sonic.persona``."""
 
     vox_audio_id: str
     status: str | None = None

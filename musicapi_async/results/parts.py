@@ -1,10 +1,10 @@
-"""Clips that belong together: the stems of a song, and a new part with the whole song it was put into."""
+"""Clips that belong together: the stems of a song, and a new part with its whole song."""
 
 from collections.abc import Mapping
 
 import attrs
 
-from musicapi_async.results.base import Result, Several
+from musicapi_async.results.base import Result, ResultSequence
 from musicapi_async.results.clip import Clip
 
 __all__ = ["ExtendedSong", "ExtendedSongs", "ReplacedSection", "ReplacedSections", "Stem", "Stems"]
@@ -12,15 +12,15 @@ __all__ = ["ExtendedSong", "ExtendedSongs", "ReplacedSection", "ReplacedSections
 
 @attrs.frozen
 class Stem(Result):
-    """One part of a song by itself; ``name`` is the service's word, such as ``vocals`` or ``Backing Vocals``."""
+    """One part of a song by itself; ``name`` is the service's, such as ``vocals`` or ``Backing Vocals``."""
 
     name: str
     clip: Clip
 
 
 @attrs.frozen
-class Stems(Several[Stem]):
-    """The stems of a song, in the service's order; how many there are (2, 4, 12, 24) is up to the service.
+class Stems(ResultSequence[Stem]):
+    """The stems of a song, in the service's order; their number (2, 4, 12, 24) depends on the service.
 
     Clips that failed are in ``failed``.
     """
@@ -42,14 +42,14 @@ class Stems(Several[Stem]):
 
 @attrs.frozen
 class ReplacedSection(Result):
-    """A section that was made anew; with ``auto_concat`` also the ``full`` song with the section in its place."""
+    """A replaced section; with ``auto_concat`` also the ``full`` song with the section in its place."""
 
     replaced: Clip
     full: Clip | None = None
 
 
 @attrs.frozen
-class ReplacedSections(Several[ReplacedSection]):
+class ReplacedSections(ResultSequence[ReplacedSection]):
     """The versions of a replaced section, in the service's order; sections that failed are in ``failed``."""
 
     sections: tuple[ReplacedSection, ...] = ()
@@ -68,7 +68,7 @@ class ExtendedSong(Result):
 
 
 @attrs.frozen
-class ExtendedSongs(Several[ExtendedSong]):
+class ExtendedSongs(ResultSequence[ExtendedSong]):
     """The versions of a continuation, in the service's order; continuations that failed are in ``failed``."""
 
     songs: tuple[ExtendedSong, ...] = ()

@@ -1,4 +1,4 @@
-"""What was brought from outside: clips made from one's own audio."""
+"""Uploads: clips made from the user's own audio."""
 
 import attrs
 
@@ -9,7 +9,7 @@ __all__ = ["Step", "UploadedClip"]
 
 @attrs.frozen(kw_only=True)
 class Step(Result):
-    """One step of a one-shot upload, such as ``upload`` or ``extend``: what it made, or the ``error`` it ended with."""
+    """One step of a one-shot upload, such as ``upload`` or ``extend``: its result, or its ``error``."""
 
     name: str
     success: bool | None = None
@@ -22,7 +22,7 @@ class Step(Result):
 class UploadedClip(Result):
     """A clip that was uploaded, not made by the service.
 
-    Given to an operation as its ``clip`` it picks the service's variant for uploads by itself. Make one from an id you
+    Given to an operation as its ``clip`` it selects the service's variant for uploads. Make one from an id you
     kept: ``UploadedClip("...")``. ``steps`` are those of a one-shot upload (``sonic.upload_extend`` and the like).
     """
 

@@ -36,26 +36,26 @@ UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 @attrs.frozen
 class Names:
-    """The JSON keys of a field, the preferred one first, and how its value is read where its type does not say it."""
+    """The JSON keys of a field, the preferred one first, and the reader of its value, unless its type implies it."""
 
     keys: tuple[str, ...] = ()
     read: Hook | None = None
 
 
 def wire(*keys: str, read: Hook | None = None) -> Names:
-    """Name a field's JSON keys: of several, the first one whose value is neither empty nor null counts."""
+    """Declare a field's JSON keys; the first one with a value that is neither empty nor null counts."""
     return Names(keys, read)
 
 
 def structure(body: object, cls: type[T], path: str = "$") -> T:
-    """Structure a JSON object; ``path`` is where it stands in the response, for the error.
+    """Structure a JSON object; ``path`` is its path in the response, for the error.
 
-    Raises ValueError, which names the place (``$.data.credits``), when something essential is missing.
+    Raises ValueError, with the path (``$.data.credits``), when something essential is missing.
     """
     try:
         found: T = _quick.structure(body, cls)
     except UNREADABLE as error:
-        # Structured again: keeping the path of every value would cost a fifth of each response that is fine.
+        # Structured again: tracking the path of every value would make each valid response a fifth slower.
         raise ValueError(_explained(body, cls, path)) from error
     return found
 
@@ -66,7 +66,7 @@ def unstructure(value: object) -> Any:
 
 
 def structured_by(cls: type[T], hook: Callable[[Any, Any], T]) -> None:
-    """Have a class structured by a function of its own, where its shape on the wire is not that of its fields."""
+    """Register a function that structures a class whose JSON differs from its fields."""
     for converter in (_quick, _detailed):
         converter.register_structure_hook(cls, hook)
 
@@ -79,7 +79,7 @@ def hook_of_fields(cls: type[T]) -> Callable[[Any, Any], T]:
 def _explained(body: object, cls: type[Any], path: str) -> str:
     try:
         _detailed.structure(body, cls)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is put into words
+    except Exception as error:  # noqa: BLE001 - any error is described
         return "; ".join(transform_error(error, path, _sentence)).replace(" @ ", " at ")
     return f"{path} cannot be read as {cls.__name__}"
 
@@ -115,20 +115,20 @@ def _override_of(name: str, names: Names) -> Any:
 
 
 def _structure_fn(cls: type[T], converter: Converter) -> Callable[[Any, Any], T]:
-    known = _names_of(cls)
+    names_by_field = _names_of(cls)
     generated: Callable[[Any, Any], T] = make_dict_structure_fn(
-        cls, converter, **{name: _override_of(name, names) for name, names in known.items()}
+        cls, converter, **{name: _override_of(name, names) for name, names in names_by_field.items()}
     )
-    spellings = [(names.keys[0], names.keys[1:]) for names in known.values() if len(names.keys) > 1]
+    spellings = [(names.keys[0], names.keys[1:]) for names in names_by_field.values() if len(names.keys) > 1]
 
-    def hook(row: Mapping[str, Any], _: Any) -> T:
+    def hook(data: Mapping[str, Any], _: Any) -> T:
         for first, others in spellings:
-            if not row.get(first):
+            if not data.get(first):
                 for other in others:
-                    if value := row.get(other):
-                        row = {**row, first: value}
+                    if value := data.get(other):
+                        data = {**data, first: value}
                         break
-        return generated(row, cls)
+        return generated(data, cls)
 
     return hook if spellings else generated
 
@@ -149,18 +149,18 @@ def _tuple_fn(cls: Any, converter: Converter) -> Callable[[Any, Any], tuple[Any,
     structure_item = converter.get_structure_hook(item)
     structure_whole = _whole_fn(item, structure_item, converter)
 
-    def hook(rows: Any, _: Any) -> tuple[Any, ...]:
-        if type(rows) is not list:
+    def hook(values: Any, _: Any) -> tuple[Any, ...]:
+        if type(values) is not list:
             return ()
         try:
-            return tuple([structure_whole(row, item) for row in rows])
+            return tuple([structure_whole(value, item) for value in values])
         # ExceptionGroup: the detailed converter's.
         except (*UNREADABLE, ExceptionGroup):
-            return tuple(found for row in rows if (found := one(row)) is not None)
+            return tuple(found for value in values if (found := one(value)) is not None)
 
-    def one(row: Any) -> Any:
+    def one(value: Any) -> Any:
         try:
-            return structure_item(row, item) if isinstance(row, dict) else None
+            return structure_item(value, item) if isinstance(value, dict) else None
         except (*UNREADABLE, ExceptionGroup):
             return None
 

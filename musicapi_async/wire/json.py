@@ -36,8 +36,8 @@ else:
 
 
 def _read_leniently(content: bytes) -> object:
-    """Read JSON with NaN, lone surrogates, broken UTF-8, or in UTF-16: they must not hide a song that was paid for."""
-    # To detect the encoding takes as long as to parse a small object.
+    """Read JSON with NaN, lone surrogates, broken UTF-8, or in UTF-16: they must not hide a paid song."""
+    # Detecting the encoding takes as long as parsing a small object.
     is_utf8 = content[:1] == b"{" and content[1:2] != b"\0"
     encoding = "utf-8" if is_utf8 else json.detect_encoding(content)
     found: object = json.loads(content.decode(encoding, "replace"))
@@ -45,7 +45,7 @@ def _read_leniently(content: bytes) -> object:
 
 
 def check_json(name: str, value: object) -> None:
-    """Raise InvalidRequestError for a value that JSON cannot hold, or that its readers would not agree on."""
+    """Raise InvalidRequestError for a value that JSON cannot represent, or not unambiguously."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         write_json(value)

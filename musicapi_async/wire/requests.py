@@ -1,7 +1,7 @@
-"""Requests to the JSON objects that are sent, and back, by cattrs. No I/O.
+"""Conversion of requests to JSON objects and back, by cattrs. No I/O.
 
-How a field is sent stands in its ``FieldSpec``. Nothing is structured leniently: a request class checks its fields
-when it is made.
+The ``FieldSpec`` of a field determines its JSON. Structuring is strict: a request class checks its fields when it is
+constructed.
 """
 
 import functools
@@ -36,14 +36,14 @@ TASK_TYPE: Final = "task_type"
 
 @attrs.frozen(kw_only=True)
 class FieldSpec:
-    """How a field is sent, and what the documentation says of it."""
+    """The JSON name of a field, its serializer and its documentation."""
 
     name: str | None = None
-    """Its name in the JSON object, of which dots lead into objects; None for that of the field."""
+    """Its name in the JSON object, with dots for nested objects; None for the name of the field."""
     description: str = ""
     constraints: str = ""
     serialize: Callable[[Any], Any] = identity
-    """From the field's value to JSON."""
+    """The function from the field's value to JSON."""
     sent_default: object = None
     """The value that is sent where the field is None: a default that may change with a release."""
     upload_class: type | None = None
@@ -62,7 +62,7 @@ def fields_of(request_class: type) -> "tuple[attrs.Attribute[Any], ...]":
 
 
 def field_spec(field: "attrs.Attribute[Any]") -> FieldSpec:
-    """Return how a field is sent."""
+    """Return the FieldSpec of a field."""
     found = field.metadata[SPEC]
     assert isinstance(found, FieldSpec)  # noqa: S101 - for the type checker: every field of a request is declared so
     return found
@@ -74,7 +74,7 @@ def wire_names(request_class: type) -> Mapping[str, str]:
 
 
 def unstructure_request(request: object) -> dict[str, object]:
-    """Return the JSON object that is sent: constants and fields under the service's names, without what is None."""
+    """Return the JSON object that is sent: constants and fields under the service's names, without None values."""
     body: dict[str, object] = _converter.unstructure(request)
     return body
 
@@ -86,7 +86,7 @@ def unstructure_given(request: object) -> dict[str, object]:
 
 
 def structure_request(body: Mapping[str, object], cls: type[T]) -> T:
-    """Make a request from the JSON object it is sent as; other keys are ignored.
+    """Return the request of a JSON object; unknown keys are ignored.
 
     Raises InvalidRequestError when the object does not make a valid request.
     """
@@ -100,7 +100,7 @@ def missing_field(request_class: Any, name: str) -> InvalidRequestError:
 
 
 def dig(body: Mapping[str, object], name: str) -> object:
-    """Return the value under a name whose dots lead into objects; None when it is not there."""
+    """Return the value under a name with dots for nested objects; None when it is missing."""
     found: object = body
     for part in name.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
@@ -108,7 +108,7 @@ def dig(body: Mapping[str, object], name: str) -> object:
 
 
 def _put(body: dict[str, Any], name: str, value: object) -> None:
-    """Set a value under a name whose dots lead into objects."""
+    """Set a value under a name with dots for nested objects."""
     *parts, last = name.split(".")
     for part in parts:
         body = body.setdefault(part, {})
@@ -166,7 +166,7 @@ def _structure_fn(cls: Any) -> Callable[[Any, Any], Any]:
     overrides: dict[str, Any] = {name: override(rename=key, struct_hook=unchanged) for name, key in names.items()}
     generated = make_dict_structure_fn(cls, _converter, **overrides)
     required = {names[field.name]: field.name for field in fields_of(cls) if field.default is attrs.NOTHING}
-    # Clients send empty texts for what is not set.
+    # Clients send empty texts for unset fields.
     unset = {names[field.name]: (None, "") if field.default is None else (None,) for field in fields_of(cls)}
     uploads = {names[name]: upload_class for name, upload_class in _upload_classes(cls).items()}
 
@@ -184,7 +184,7 @@ def _structure_fn(cls: Any) -> Callable[[Any, Any], Any]:
 
 
 def _upload_classes(cls: Any) -> dict[str, type]:
-    """Map the fields in which a class tells uploads from other clips to the class of an upload."""
+    """Map the fields in which a class distinguishes uploads from other clips to the class of an upload."""
     found = {field.name: field_spec(field).upload_class for field in fields_of(cls) if cls.upload_task_type}
     return {name: upload_class for name, upload_class in found.items() if upload_class is not None}
 

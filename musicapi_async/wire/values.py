@@ -80,5 +80,5 @@ def items(value: object) -> tuple[Mapping[str, object], ...]:
 
 
 def unchanged(value: T, _: object = None) -> T:
-    """Return the value itself: the service's own object is kept as it came."""
+    """Return the value unchanged."""
     return value

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scripted import reply, scripted
 
 from musicapi_async import Clip, MusicAPI, errors
-from musicapi_async.media.kinds import FIRST_BYTES, is_text, kind_of
+from musicapi_async.media.formats import FIRST_BYTES, format_of, is_text
 
 MP3 = b"ID3" + b"\x00" * 5000
 NOBODY = 65534
@@ -157,11 +157,11 @@ async def test_many_downloads_at_once(fetching: MusicAPI, tmp_path: Path) -> Non
 
 @given(start=st.binary(max_size=FIRST_BYTES))
 def test_any_beginning_of_a_file_has_one_kind_or_none(start: bytes) -> None:
-    kind = kind_of(start)
+    kind = format_of(start)
 
     assert kind is None or kind.isalnum()
-    assert kind_of(b"ID3" + start) == "mp3"
-    assert kind_of(b"RIFF\x00\x00\x00\x00WAVE" + start) == "wav"
+    assert format_of(b"ID3" + start) == "mp3"
+    assert format_of(b"RIFF\x00\x00\x00\x00WAVE" + start) == "wav"
     # The sync bits alone are no music: those of UTF-16's byte order mark are set, too.
     assert not is_text(b"\xff\xfb\x90\x00" + start)
     assert not (is_text(start) and kind)

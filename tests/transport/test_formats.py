@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scripted import Scripted, reply, scripted
 
 from musicapi_async import Clip, DownloadFile, MusicAPI, errors
-from musicapi_async.media.kinds import FIRST_BYTES, is_text, kind_of
+from musicapi_async.media.formats import FIRST_BYTES, format_of, is_text
 
 REST: Final = random.Random(1).randbytes(2000)
 HTML: Final = "<!DOCTYPE html><html><body>Zug\u00e4nge: this link has expired.</body></html>"
@@ -225,7 +225,7 @@ TEXT: Final = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1
 def test_any_text_with_a_byte_order_mark_is_text(text: str, charset: str) -> None:
     start = text.encode(charset)[:FIRST_BYTES]
 
-    assert kind_of(start) is None
+    assert format_of(start) is None
     assert is_text(start)
 
 
@@ -233,7 +233,7 @@ def test_any_text_with_a_byte_order_mark_is_text(text: str, charset: str) -> Non
 def test_any_utf8_text_is_text_wherever_it_is_cut(text: str) -> None:
     start = text.encode()[:FIRST_BYTES]
 
-    assert kind_of(start) is None
+    assert format_of(start) is None
     assert is_text(start)
 
 
@@ -242,7 +242,7 @@ def test_utf16_without_a_mark_is_taken_for_a_frame_only_by_its_first_character(
     first: str, rest: str, charset: str
 ) -> None:
     """The bound: such a text begins with a form of an Arabic letter, a halfwidth sign or private use."""
-    kind = kind_of((first + rest).encode(charset))
+    kind = format_of((first + rest).encode(charset))
 
     if not 0xE000 <= ord(first) <= 0xFFFF:
         assert kind not in {"mp3", "aac"}

@@ -269,7 +269,7 @@ async def test_a_line_that_breaks_again_and_again_gets_there_and_costs_no_tries(
 async def test_a_host_that_gives_next_to_nothing_is_given_up(step: int, tmp_path: Path) -> None:
     async with scripted(cut()) as server, MusicAPI("k", base_url=server.base_url, max_attempts=3) as client:
         server.steps = [flaky(server, step)]
-        with pytest.raises(errors.DownloadError, match=f"; {3 * step} bytes had come"):
+        with pytest.raises(errors.DownloadError, match=f"; {3 * step} bytes were received"):
             await client.download(f"{server.base_url}/song", tmp_path / "song.mp3")
 
         assert asked_of(server) == [None, f"bytes={step}-", f"bytes={2 * step}-"]
@@ -278,7 +278,7 @@ async def test_a_host_that_gives_next_to_nothing_is_given_up(step: int, tmp_path
 
 async def test_one_try_is_one_try(tmp_path: Path) -> None:
     async with scripted(start()) as server, MusicAPI("k", base_url=server.base_url, max_attempts=1) as client:
-        with pytest.raises(errors.DownloadError, match="100000 bytes had come"):
+        with pytest.raises(errors.DownloadError, match="100000 bytes were received"):
             await client.download(f"{server.base_url}/song", tmp_path / "song.mp3")
 
         assert len(server.received) == 1

@@ -83,7 +83,7 @@ def test_any_number_of_models_takes_a_bounded_memory() -> None:
     for number in range(1500):
         timing.observe(f"song model-{number}", "waiting", 10, 20)
 
-    assert len(timing._known) <= 1000
+    assert len(timing._durations_by_key) <= 1000
 
 
 @pytest.mark.parametrize(("median", "spread"), [(75, 0.45), (25, 0.4), (200, 0.5)])

@@ -3,10 +3,10 @@
 import codecs
 from typing import Final
 
-__all__ = ["FIRST_BYTES", "KINDS", "PICTURES", "is_text", "is_usual_suffix", "kind_of"]
+__all__ = ["FIRST_BYTES", "PICTURES", "SUFFIXES", "format_of", "is_text", "is_usual_suffix"]
 
 FIRST_BYTES: Final = 1024
-"""Bytes that are read to decide: music of this length without a single control byte does not occur."""
+"""Bytes read for the decision: music of this length always contains a control byte."""
 
 _SIGNATURES: Final = (
     (b"ID3", "mp3"),
@@ -18,7 +18,7 @@ _SIGNATURES: Final = (
     (b"\xff\xd8\xff", "jpg"),
     (b"GIF8", "gif"),
 )
-# A container's name, and at byte 8 what it holds.
+# A container's name, and its content type at byte 8.
 _CONTAINERS: Final = (
     (b"RIFF", b"WAVE", "wav"),
     (b"RF64", b"WAVE", "wav"),
@@ -51,7 +51,7 @@ _SAME: Final = (
     frozenset({"heic", "heif"}),
 )
 PICTURES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif", "heic", "heif"})
-KINDS: Final = PICTURES.union({"wav", "flac", "aac"}, *_SAME)
+SUFFIXES: Final = PICTURES.union({"wav", "flac", "aac"}, *_SAME)
 """The suffixes of media files; a text under such a name is an error page."""
 
 _MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
@@ -71,24 +71,24 @@ NO_SAMPLE_RATE: Final = 3
 ADTS_RATES: Final = 13
 
 
-def kind_of(start: bytes, *, is_audio: bool = False) -> str | None:
-    """Return the usual file name suffix (without a dot) of a file that begins like this, or None.
+def format_of(start: bytes, *, is_audio: bool = False) -> str | None:
+    """Return the usual file name suffix (without a dot) of a file with this beginning, or None.
 
-    ``is_audio``: its host calls it audio, so that an MP4 file is an ``m4a`` whatever its brand.
+    With ``is_audio`` its host declares it as audio: an MP4 file is then an ``m4a`` whatever its brand.
     """
     if start[4:8] in {b"ftyp", b"styp"} and start[0] == 0:
-        kind = _BRANDS.get(start[8:12], "mp4")
-        return "m4a" if kind == "mp4" and is_audio else kind
-    for name, content, kind in _CONTAINERS:
+        file_format = _BRANDS.get(start[8:12], "mp4")
+        return "m4a" if file_format == "mp4" and is_audio else file_format
+    for name, content, file_format in _CONTAINERS:
         if start[:4] == name and start[8:12] == content:
-            return kind
-    found = next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)
+            return file_format
+    found = next((file_format for signature, file_format in _SIGNATURES if start.startswith(signature)), None)
     return found or _format_of_frame(start[:4])
 
 
 def is_text(start: bytes) -> bool:
     """Return True when a file begins like a page or an error text, in any charset, rather than like music."""
-    if not start or kind_of(start) is not None:
+    if not start or format_of(start) is not None:
         return False
     if start.startswith(_MARKS) or start.lstrip().startswith((b"<", b"{")):
         return True
@@ -103,7 +103,7 @@ def is_usual_suffix(file_format: str, suffix: str) -> bool:
 def _format_of_frame(header: bytes) -> str | None:
     """Return the format of an MPEG audio frame or an ADTS frame (AAC) with this header of four bytes.
 
-    FF FE is the byte order mark of UTF-16, and as a frame that of Layer I, which no service makes.
+    FF FE is the byte order mark of UTF-16; as a frame it would be of Layer I, which no service produces.
     """
     if len(header) < HEADER or header[0] != SYNC or header[1] & 0xE0 != SYNC & 0xE0 or header.startswith(b"\xff\xfe"):
         return None

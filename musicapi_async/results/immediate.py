@@ -1,11 +1,11 @@
-"""What the smaller operations return."""
+"""Results of the operations that respond at once."""
 
 from collections.abc import Mapping
 from typing import Annotated
 
 import attrs
 
-from musicapi_async.results.base import Result, Several
+from musicapi_async.results.base import Result, ResultSequence
 from musicapi_async.wire import values
 from musicapi_async.wire.converter import wire
 
@@ -21,7 +21,7 @@ class Credits(Result):
 
     @property
     def total(self) -> float:
-        """What can be spent: both together."""
+        """The total that can be spent."""
         return self.credits + self.extra_credits
 
 
@@ -49,7 +49,7 @@ class UpsampledTags(Result):
 
 @attrs.frozen(kw_only=True)
 class SharedSong(Result):
-    """What a share link leads to."""
+    """The song behind a share link."""
 
     audio_url: str | None = None
     video_url: str | None = None
@@ -61,18 +61,18 @@ class SharedSong(Result):
 
 @attrs.frozen(kw_only=True)
 class BatchTask(Result):
-    """What became of one item of a batch: the ``task_id`` it was accepted as, or the ``error`` it was refused with."""
+    """The outcome of one item of a batch: the ``task_id`` of an accepted one, or the ``error`` of a refused one."""
 
     task_id: str | None = None
     error: str | None = None
 
 
 @attrs.frozen(kw_only=True)
-class Batch(Several[BatchTask]):
+class Batch(ResultSequence[BatchTask]):
     """Tasks that were submitted together, in the order of the items: ``client.sonic.task(item.task_id)`` for each.
 
-    ``batch_id`` is None when the service named tasks without it. ``raw`` is the service's reply: what its items look
-    like is not documented.
+    ``batch_id`` is None when the response contains tasks without it. ``raw`` is the whole response, whose items are not
+    documented.
     """
 
     batch_id: str | None = None
