@@ -1,4 +1,4 @@
-"""The double as a web server: routes, keys, faults and files. Its memory is in ``state.py``."""
+"""The fake server: routes, keys, faults and files. Its state is in ``state.py``."""
 
 import asyncio
 import shutil
@@ -17,11 +17,11 @@ from musicapi_async._transport.shielding import complete
 from musicapi_async.requests import sonic
 from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox import audio
-from musicapi_async.sandbox.answers import accepted, answer, takes_a_while
-from musicapi_async.sandbox.checks import RefusedError, look_paths, paths, request_of
+from musicapi_async.sandbox.checks import RefusedError, paths, poll_paths, request_of
 from musicapi_async.sandbox.faults import Fault, Faults
-from musicapi_async.sandbox.looks import look
-from musicapi_async.sandbox.state import Account, Ending, SandboxTask, World, clip_in
+from musicapi_async.sandbox.polls import poll_response
+from musicapi_async.sandbox.responses import accepted, is_async_export, response_body
+from musicapi_async.sandbox.state import Account, Ending, SandboxTask, ServerState, clip_in
 from musicapi_async.wire.json import read_json
 
 __all__ = ["Sandbox"]
@@ -30,9 +30,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 API: Final = "/api/v1"
 BATCH: Final = "/sonic/batch"
-MOST_ITEMS: Final = 10
-SAME_LOOK: Final = {"/suno/clip": "/sonic/task"}
-"""Legacy addresses of the same thing (contract, sonic 4.21)."""
+MAX_ITEMS: Final = 10
+POLL_ALIASES: Final = {"/suno/clip": "/sonic/task"}
+"""Legacy poll paths of other paths."""
 NO_CREDITS: Final = "The remaining credits are not enough. You can buy more one-time credit packs or subscribe."
 ACCOUNT: Final = web.RequestKey("account", Account)
 
@@ -40,9 +40,10 @@ ACCOUNT: Final = web.RequestKey("account", Account)
 class Sandbox:
     """The service on this machine: ``async with Sandbox() as sandbox`` serves it at ``sandbox.base_url``.
 
-    - ``seconds``: how long a song takes, about. ``seed``: of everything random. ``failure_rate``: of tasks, 0 to 1.
-    - ``credits``: what an account starts with. ``keys``: the keys that are known; any key is, where none are given.
-    - ``host``, ``port``: where it listens; loopback and a free port unless told otherwise.
+    - ``seconds``: approximate duration of a task. ``seed``: of all random values. ``failure_rate``: share of failing
+      tasks, 0 to 1.
+    - ``credits``: the initial balance of an account. ``keys``: the valid keys; without them any key is valid.
+    - ``host``, ``port``: the address to listen on; loopback and a free port by default.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self._world = World(seconds=seconds, credits=credits, keys=keys, seed=seed, failure_rate=failure_rate)
+        self._state = ServerState(seconds=seconds, credits=credits, keys=keys, seed=seed, failure_rate=failure_rate)
         self._faults = Faults()
         self._host = host
         self._port = port
@@ -64,15 +65,15 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self._folder: Path | None = None
         self._making = asyncio.Lock()
-        self.prices = self._world.prices
-        """What operations cost (``sonic.create``), where it is not what the price list says."""
+        self.prices = self._state.prices
+        """Prices of operations, such as ``sonic.create``, that differ from the price list."""
         self.requests: Counter[str] = Counter()
-        """How often each route was asked, faults included."""
+        """The number of requests to each route, including faults."""
 
     def __repr__(self) -> str:
-        """Show where it listens and what it has accepted."""
+        """Show the address and the number of accepted tasks."""
         place = "not listening" if self._runner is None else self.base_url
-        return f"<Sandbox {place}: {len(self._world.tasks)} tasks accepted>"
+        return f"<Sandbox {place}: {len(self._state.tasks)} tasks accepted>"
 
     @property
     def base_url(self) -> str:
@@ -82,11 +83,11 @@ class Sandbox:
     @property
     def accepted(self) -> tuple[SandboxTask, ...]:
         """The tasks that were accepted and charged, in order."""
-        return tuple(self._world.tasks.values())
+        return tuple(self._state.tasks.values())
 
     def account(self, key: str) -> Account:
-        """Return the account of a key, to look at or to change its balance."""
-        found = self._world.account(key)
+        """Return the account of a key, to read or change its balance."""
+        found = self._state.account(key)
         if found is None:
             raise KeyError(key)
         return found
@@ -96,22 +97,22 @@ class Sandbox:
         self._faults.add(route, *faults)
 
     def end_next(self, *endings: Ending) -> None:
-        """Say how the next tasks end; those after them end with songs."""
-        self._world.endings.extend(endings)
+        """Set the endings of the next tasks; later tasks end with songs."""
+        self._state.endings.extend(endings)
 
     def advance(self, seconds: float) -> None:
-        """Let this much time pass for the tasks, at once."""
+        """Advance the clock of the tasks."""
         self._ahead += seconds
 
     async def start(self) -> None:
-        """Listen."""
+        """Start to listen."""
         self._folder = Path(tempfile.mkdtemp(prefix="musicapi-sandbox-"))
-        app = web.Application(middlewares=[self._misbehave, self._check_key])
-        own = {"/get-credits": self._credits, "/sonic/batch": self._batch}
+        app = web.Application(middlewares=[self._apply_fault, self._check_key])
+        handlers = {"/get-credits": self._credits, "/sonic/batch": self._batch}
         for method, path in sorted(paths()):
-            app.router.add_route(method, API + path, self._post if method == "POST" else own[path])
-        for path in look_paths():
-            app.router.add_get(f"{API}{path}/{{task_id}}", self._look)
+            app.router.add_route(method, API + path, self._post if method == "POST" else handlers[path])
+        for path in poll_paths():
+            app.router.add_get(f"{API}{path}/{{task_id}}", self._poll)
         app.router.add_get("/files/stream/{name}", self._file)
         app.router.add_get("/files/{name}", self._file)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -125,7 +126,7 @@ class Sandbox:
         self._port = self._runner.addresses[0][1]
 
     async def aclose(self) -> None:
-        """Stop listening and remove the files that were made."""
+        """Stop listening and remove the generated files."""
         await complete(self._close())
 
     async def _close(self) -> None:
@@ -142,7 +143,7 @@ class Sandbox:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop it."""
         await self.aclose()
@@ -160,7 +161,7 @@ class Sandbox:
         return f"{self._origin}/files/{name}"
 
     @web.middleware
-    async def _misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _apply_fault(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
         path = resource.canonical if resource is not None else request.path
         route = f"{request.method} {path.removeprefix(API)}"
@@ -189,11 +190,11 @@ class Sandbox:
         scheme, _, key = header.partition(" ")
         if scheme != "Bearer" or not key or " " in key:
             return _refusal(401, "Invalid authorization format.")
-        account = self._world.account(key)
+        account = self._state.account(key)
         if account is None:
             return _refusal(401, "Invalid API key.")
         request[ACCOUNT] = account
-        self._world.settle(self._now)
+        self._state.refund_failed(self._now)
         return await handler(request)
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
@@ -207,29 +208,29 @@ class Sandbox:
         except RefusedError as refused:
             return _refusal(refused.status, str(refused))
         except (ValueError, RecursionError, ConnectionError):
-            # Also of a client that left while it was sending: nobody reads it then.
+            # Also for a client that disconnected while sending.
             return _refusal(400, "The request body should be JSON.")
         return self._serve(made, request[ACCOUNT])
 
     def _serve(self, made: Request[Any], account: Account) -> web.StreamResponse:
-        is_paid = made.is_async_export and self._world.is_asked_again(account, made)
-        if not is_paid and not account.charge(self._world.price(made)):
-            # Only this one says it with a 402 (contract, sonic 4.7).
+        is_paid = made.is_async_export and self._state.is_repeated(account, made)
+        if not is_paid and not account.charge(self._state.price(made)):
+            # Only this operation responds with a 402.
             return _refusal(402 if isinstance(made, sonic.CreateVoice) else 403, NO_CREDITS)
         if isinstance(made, TaskRequest):
-            return web.json_response(accepted(self._world.accept(made, account, self._now), self._world))
-        is_there = not made.is_async_export or self._world.prepare(account, made, self._now)
-        if takes_a_while(made) and not is_there:
+            return web.json_response(accepted(self._state.accept(made, account, self._now), self._state))
+        is_prepared = not made.is_async_export or self._state.prepare(account, made, self._now)
+        if is_async_export(made) and not is_prepared:
             return web.json_response({"type": "not_ready", "error": "still preparing, please retry."}, status=202)
-        return web.json_response(answer(made, self._world, self._file_url))
+        return web.json_response(response_body(made, self._state, self._file_url))
 
     def _check_clip(self, made: Request[Any]) -> None:
-        """Refuse a clip of the wrong kind where the double knows better, and an unknown one where the contract does."""
+        """Refuse a clip of the wrong origin, and an unknown one where the service does."""
         clip = clip_in(made)
-        told = clip.clip_id if isinstance(clip, UploadedClip) else clip
-        if told is None:
+        clip_id = clip.clip_id if isinstance(clip, UploadedClip) else clip
+        if clip_id is None:
             return
-        is_known, is_uploaded = self._world.knows_clip(told), told in self._world.uploaded
+        is_known, is_uploaded = self._state.knows_clip(clip_id), clip_id in self._state.uploaded
         if not is_known and not made.path.endswith("/create"):
             raise RefusedError("clip not found.", 404)
         if is_uploaded and isinstance(made, sonic.AlignLyrics):
@@ -241,7 +242,7 @@ class Sandbox:
 
     def _submit_batch(self, body: object, account: Account) -> web.StreamResponse:
         items = body.get("items") if isinstance(body, dict) else None
-        if not isinstance(items, list) or not 1 <= len(items) <= MOST_ITEMS:
+        if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
             raise RefusedError("The 'items' field should hold 1 to 10 items.")
         tasks: list[dict[str, object]] = []
         for index, item in enumerate(items):
@@ -251,39 +252,39 @@ class Sandbox:
             except RefusedError as refused:
                 tasks.append({"index": index, "error": str(refused)})
                 continue
-            if isinstance(made, TaskRequest) and account.charge(self._world.price(made)):
-                tasks.append({"index": index, "task_id": self._world.accept(made, account, self._now).task_id})
+            if isinstance(made, TaskRequest) and account.charge(self._state.price(made)):
+                tasks.append({"index": index, "task_id": self._state.accept(made, account, self._now).task_id})
             else:
                 tasks.append({"index": index, "error": NO_CREDITS})
-        batch_id = self._world.new_id()
+        batch_id = self._state.new_id()
         submitted = sum("task_id" in task for task in tasks)
-        told = {"message": "success", "batch_id": batch_id, "submitted": submitted, "tasks": tasks}
-        self._world.batches[batch_id] = account, told
-        return web.json_response(told)
+        response = {"message": "success", "batch_id": batch_id, "submitted": submitted, "tasks": tasks}
+        self._state.batches[batch_id] = account, response
+        return web.json_response(response)
 
     async def _batch(self, request: web.Request) -> web.StreamResponse:
-        account, told = self._world.batches.get(request.query.get("batch_id", ""), (None, {}))
+        account, response = self._state.batches.get(request.query.get("batch_id", ""), (None, {}))
         if account is not request[ACCOUNT]:
             return _refusal(404, "batch not found.")
-        return web.json_response(told)
+        return web.json_response(response)
 
     async def _credits(self, request: web.Request) -> web.StreamResponse:
         account = request[ACCOUNT]
         return web.json_response({"credits": account.credits, "extra_credits": account.extra_credits})
 
-    async def _look(self, request: web.Request) -> web.StreamResponse:
-        task = self._world.tasks.get(request.match_info["task_id"])
+    async def _poll(self, request: web.Request) -> web.StreamResponse:
+        task = self._state.tasks.get(request.match_info["task_id"])
         path = request.path.removeprefix(API).rpartition("/")[0]
-        if task is None or task.look_path != SAME_LOOK.get(path, path) or task.account is not request[ACCOUNT]:
+        if task is None or task.poll_path != POLL_ALIASES.get(path, path) or task.account is not request[ACCOUNT]:
             return _refusal(400, "task not found.")
-        status, body = look(task, task.share(self._now), self._file_url)
+        status, body = poll_response(task, task.share(self._now), self._file_url)
         return web.json_response(body, status=status)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         clip_id, _, suffix = name.partition(".")
         make = audio.MAKERS.get(suffix)
-        if not self._world.knows_clip(clip_id) or make is None or self._folder is None:
+        if not self._state.knows_clip(clip_id) or make is None or self._folder is None:
             return _refusal(404, "file not found.")
         path = self._folder / name
         async with self._making:
@@ -291,9 +292,9 @@ class Sandbox:
                 await asyncio.to_thread(lambda: path.write_bytes(make(clip_id)))
         found = path.stat()
         tag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
-        asked = request.headers.get("If-Range", tag)
-        # FileResponse answers ranges, by a tag made like this one; but of If-Range it knows dates alone.
-        if asked.endswith('"') and asked != tag:
+        expected = request.headers.get("If-Range", tag)
+        # FileResponse serves ranges, with an ETag built like this one; but it supports If-Range with dates only.
+        if expected.endswith('"') and expected != tag:
             content = await asyncio.to_thread(path.read_bytes)
             return web.Response(body=content, headers={"ETag": tag, "Accept-Ranges": "bytes"})
         return web.FileResponse(path)

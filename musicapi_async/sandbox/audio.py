@@ -1,4 +1,4 @@
-"""Music and covers the sandbox makes itself: small, real, and different for every clip."""
+"""Audio, MIDI and covers of the sandbox: small, valid, and different for every clip."""
 
 import functools
 import importlib.util
@@ -100,8 +100,9 @@ def _mp3(samples: "array[int]") -> bytes:
     return bytes(encoder.encode(samples.tobytes()) + encoder.flush())
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def _chunk(chunk_type: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(chunk_type + content)
+    return struct.pack(">I", len(content)) + chunk_type + content + struct.pack(">I", checksum)
 
 
 MAKERS: Final[Mapping[str, Callable[[str], bytes]]] = {
@@ -110,4 +111,4 @@ MAKERS: Final[Mapping[str, Callable[[str], bytes]]] = {
     "mid": _midi,
     **({"mp3": _tune_mp3} if AUDIO_SUFFIX == "mp3" else {}),
 }
-"""What makes a file, by its suffix."""
+"""The function that generates a file, by its suffix."""

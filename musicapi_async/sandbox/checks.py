@@ -1,4 +1,4 @@
-"""Whether a body is a request the service takes: by the same request classes, in the service's words."""
+"""Validation of request bodies by the same request classes, with the service's error messages."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,11 +9,11 @@ from musicapi_async.errors import InvalidRequestError
 from musicapi_async.requests import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
 from musicapi_async.wire.requests import dig, wire_names
 
-__all__ = ["RefusedError", "look_paths", "paths", "request_of"]
+__all__ = ["RefusedError", "paths", "poll_paths", "request_of"]
 
 MODELS: Final = {"sonic": sonic.MODELS, "riffusion": riffusion.MODELS}
 MODEL_PREFIXES: Final = {"sonic": ("sonic-", "chirp-"), "riffusion": ("FUZZ-",)}
-# Retired ids are still accepted; this one was refused in a live run (contract, sonic 3).
+# Retired ids are still accepted, but the service has refused this one.
 REFUSED_MODELS: Final = ("sonic-v4-5-all",)
 WITH_MODE: Final = frozenset(
     {
@@ -25,11 +25,11 @@ WITH_MODE: Final = frozenset(
         "/sonic/upload-extend",
     }
 )
-# Task types that do without a mode (contract, sonic 4.1).
+# Task types without a mode.
 NO_MODE: Final = ("concat_music", "remaster", "add_vocals", "add_instrumental")
 RETIRED: Final = ("music_variation", "swap_music_vocals", "swap_music_sound")
-"""Producer's task types that answer 410 (contract, producer 5.1)."""
-# Other spellings the service takes, by family (contract, sonic 4.1 and producer 5.1).
+"""Producer's task types whose response is a 410."""
+# Other spellings that the service accepts, by family.
 ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
     "sonic": {"lyrics": "prompt"},
     "producer": {
@@ -46,15 +46,15 @@ CHOICES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "lyrics_type": ("user", "generate", "instrumental"),
     },
 }
-"""What tells the operations at a path apart, besides ``task_type`` and ``custom_mode``."""
-SAME_PATH: Final = {"/suno/create": "/sonic/create"}
-"""Legacy addresses of the same thing (contract, sonic 4.21)."""
+"""The fields that distinguish the operations at a path, besides ``task_type`` and ``custom_mode``."""
+PATH_ALIASES: Final = {"/suno/create": "/sonic/create"}
+"""Legacy paths of other paths."""
 FAMILIES: Final = (account, lyrics, nuro, producer, riffusion, sonic, studio, suno)
-"""The modules whose operations the sandbox offers; importing them is what makes them known."""
+"""The modules whose operations the sandbox offers; importing them registers these."""
 
 
 class RefusedError(Exception):
-    """A request the service refuses; the text is the service's."""
+    """A request that the service refuses; the message is the service's."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -63,38 +63,40 @@ class RefusedError(Exception):
 
 def paths() -> frozenset[tuple[str, str]]:
     """Return the method and path of every operation."""
-    return frozenset((kind.method, kind.path) for kind in operations())
+    return frozenset((operation.method, operation.path) for operation in operations())
 
 
-def look_paths() -> frozenset[str]:
-    """Return the paths under which tasks are looked at."""
-    return frozenset(kind.poll_path() for kind in operations() if issubclass(kind, TaskRequest))
+def poll_paths() -> frozenset[str]:
+    """Return the paths under which tasks are polled."""
+    return frozenset(operation.poll_path() for operation in operations() if issubclass(operation, TaskRequest))
 
 
 def request_of(path: str, body: object) -> Request[Any]:
-    """Make the request a POST's body stands for; raises RefusedError."""
+    """Return the request of a POST's body; raises RefusedError for an invalid one."""
     if not isinstance(body, Mapping):
         raise RefusedError("The request body should be a JSON object.")
-    path = SAME_PATH.get(path, path)
+    path = PATH_ALIASES.get(path, path)
     family = path.split("/")[1]
-    told = _in_todays_words(family, body)
-    _check_choices(path, told)
-    kind = _class_of(family, path, told)
-    if "mv" in wire_names(kind).values():
-        _check_model(family, told.get("mv"))
-    _check_extras(path, kind, told)
+    fields = _with_current_names(family, body)
+    _check_choices(path, fields)
+    request_class = _class_of(family, path, fields)
+    if "mv" in wire_names(request_class).values():
+        _check_model(family, fields.get("mv"))
+    _check_extras(path, request_class, fields)
     try:
-        request = kind.from_wire(told)
+        request = request_class.from_wire(fields)
     except InvalidRequestError as error:
-        raise RefusedError(_in_the_words_of_the_service(kind, error)) from error
+        raise RefusedError(_message_of(request_class, error)) from error
     mode = request.to_wire().get("custom_mode")
-    if mode is not None and told.get("custom_mode", mode) is not mode:
-        text = "'custom_mode' field is invalid" if told["custom_mode"] else "'gpt_description_prompt' field is required"
+    if mode is not None and fields.get("custom_mode", mode) is not mode:
+        text = (
+            "'custom_mode' field is invalid" if fields["custom_mode"] else "'gpt_description_prompt' field is required"
+        )
         raise RefusedError(f"The {text}.")
     return request
 
 
-def _in_todays_words(family: str, body: Mapping[str, object]) -> dict[str, object]:
+def _with_current_names(family: str, body: Mapping[str, object]) -> dict[str, object]:
     aliases = ALIASES.get(family, {})
     renamed = {aliases[name]: value for name, value in body.items() if name in aliases}
     return {**renamed, **{name: value for name, value in body.items() if name not in aliases}}
@@ -107,19 +109,19 @@ def _class_of(family: str, path: str, body: dict[str, object]) -> type[Request[A
     if path.endswith("/create") and family == "riffusion":
         body.setdefault("custom_mode", "lyrics" in body)
     needs_mode = path in WITH_MODE and task_type not in NO_MODE
-    kind = operation_at("POST", path, body)
-    if needs_mode and not isinstance(body.get("custom_mode"), bool) and (kind or _is_known(path, task_type)):
+    request_class = operation_at("POST", path, body)
+    if needs_mode and not isinstance(body.get("custom_mode"), bool) and (request_class or _is_known(path, task_type)):
         raise RefusedError("The 'custom_mode' field should be boolean.")
-    if kind is None:
+    if request_class is None:
         field = "custom_mode" if _is_known(path, task_type) else "task_type"
         raise RefusedError(f"The '{field}' field is invalid.")
-    return kind
+    return request_class
 
 
 def _is_known(path: str, task_type: object) -> bool:
-    here = [kind for kind in operations() if kind.path == path]
+    at_path = [operation for operation in operations() if operation.path == path]
     return task_type is None or any(
-        task_type in [kind.constants.get("task_type"), kind.upload_task_type] for kind in here
+        task_type in [operation.constants.get("task_type"), operation.upload_task_type] for operation in at_path
     )
 
 
@@ -133,9 +135,9 @@ def _check_choices(path: str, body: Mapping[str, object]) -> None:
             raise RefusedError(f"The '{name}' field is invalid.")
 
 
-def _check_extras(path: str, kind: type[Request[Any]], body: Mapping[str, object]) -> None:
-    """Refuse what the request classes cannot get wrong: a field of other task types, a flag that is left out."""
-    if path == "/sonic/create" and body.get("duration") is not None and "duration" not in wire_names(kind):
+def _check_extras(path: str, request_class: type[Request[Any]], body: Mapping[str, object]) -> None:
+    """Refuse errors that the request classes exclude: a field of another task type, a missing flag."""
+    if path == "/sonic/create" and body.get("duration") is not None and "duration" not in wire_names(request_class):
         raise RefusedError("The 'duration' field is invalid.")
     if path == "/sonic/sample" and not isinstance(body.get("make_instrumental"), bool):
         raise RefusedError("The 'make_instrumental' field should be boolean.")
@@ -147,18 +149,18 @@ def _check_model(family: str, model: object) -> None:
     prefixes = MODEL_PREFIXES.get(family)
     if prefixes is None:
         return
-    known = isinstance(model, str) and model.startswith(prefixes)
-    if not known or model in REFUSED_MODELS:
+    is_known = isinstance(model, str) and model.startswith(prefixes)
+    if not is_known or model in REFUSED_MODELS:
         models = " or ".join(f"'{name}'" for name in MODELS[family])
         raise RefusedError(f"The 'mv' field is invalid. The model should be {models}.")
 
 
-def _in_the_words_of_the_service(kind: type[Request[Any]], error: InvalidRequestError) -> str:
-    field = wire_names(kind).get(error.field or "", error.field)
+def _message_of(request_class: type[Request[Any]], error: InvalidRequestError) -> str:
+    field = wire_names(request_class).get(error.field or "", error.field)
     if error.value is None:
         return f"{field} is required." if field == "description" else f"The '{field}' field is required."
     if isinstance(error.limit, int) and isinstance(error.value, str):
-        # The documented limit of a description is 119, of a name 79, and the text says "less than 120", "less than 80".
+        # The limit of a description is 119, of a name 79, and the messages say "less than 120" and "less than 80".
         less_than = error.limit + 1 if field in {"description", "name"} else error.limit
         return f"The {field} character length should be less than {less_than}."
     if error.limit == "True or False":

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to the service and back, queued per route."""
+"""Faults of the sandbox, queued per route."""
 
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ __all__ = ["Fault", "Faults"]
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One misbehaviour of the sandbox.
+    """One fault of the sandbox.
 
-    - ``status``, ``body``, ``headers``: what is answered instead; ``body`` is JSON, or raw bytes.
+    - ``status``, ``body``, ``headers``: the response instead of the usual one; ``body`` is JSON, or raw bytes.
     - ``delay``: seconds before anything else happens.
-    - ``drop``: the connection is cut instead of an answer.
-    - ``accepted``: the service does its work (and charges for it) before it misbehaves.
+    - ``drop``: the connection is cut instead of a response.
+    - ``accepted``: the request is processed (and charged) before the fault.
 
-    With only a ``delay`` the route answers as usual, late.
+    With only a ``delay`` the response is the usual one, but late.
     """
 
     status: int | None = None
@@ -29,7 +29,7 @@ class Fault:
 
 
 class Faults:
-    """The faults still to come, in order, for each route."""
+    """The queued faults of each route, in order."""
 
     def __init__(self) -> None:
         self._queues: defaultdict[str, deque[Fault]] = defaultdict(deque)

@@ -1,6 +1,6 @@
-"""What the double knows: accounts, credits, clips and tasks, and how they go on with time.
+"""The state of the fake server: accounts, credits, clips and tasks. No I/O.
 
-No sockets, no clock of its own. What a task shows is in ``looks.py``.
+The time is passed in. ``polls.py`` has the responses to polls.
 """
 
 import random
@@ -14,11 +14,11 @@ from musicapi_async._request import Request, TaskRequest
 from musicapi_async.results import LyricsDrafts, UploadedClip
 from musicapi_async.sandbox.audio import SECONDS
 
-__all__ = ["Account", "Ending", "SandboxTask", "World", "clip_in", "lyrics_of", "word_timings"]
+__all__ = ["Account", "Ending", "SandboxTask", "ServerState", "clip_in", "lyrics_of", "word_timings"]
 
 Ending = Literal["songs", "failed", "timeout", "forbidden", "api_error", "partial", "all_failed", "one_clip"]
-"""How a task ends: with what was promised; one of the service's failures; one good and one failed clip; failed clips
-only (a plain failure where it makes no clips); or one clip where more were promised."""
+"""The ending of a task: the expected songs; one of the service's failures; one good and one failed clip; only failed
+clips (a plain failure for a task without clips); or one clip instead of more."""
 
 FAILING: Final = frozenset({"failed", "timeout", "forbidden", "api_error", "all_failed"})
 JITTER: Final = 0.15
@@ -32,7 +32,7 @@ class Account:
     extra_credits: float = 0.0
 
     def charge(self, price: float) -> bool:
-        """Take the price; False when there is not enough."""
+        """Charge a price; return False when the balance is too low."""
         if self.credits + self.extra_credits < price:
             return False
         extra = min(self.extra_credits, price)
@@ -43,7 +43,7 @@ class Account:
 
 @attrs.define(kw_only=True)
 class SandboxTask:
-    """A task the sandbox accepted, and was paid for."""
+    """A task that was accepted and charged."""
 
     task_id: str
     family: str
@@ -58,17 +58,17 @@ class SandboxTask:
     refunded: bool = False
 
     @property
-    def look_path(self) -> str:
-        """Where it is looked at."""
+    def poll_path(self) -> str:
+        """The path under which it is polled."""
         return self.request.poll_path()
 
     def share(self, now: float) -> float:
-        """Return how much of its time has passed, from 0 to 1."""
+        """Return the elapsed share of its duration, from 0 to 1."""
         return min(1.0, (now - self.accepted_at) / self.takes) if self.takes > 0 else 1.0
 
 
-class World:
-    """Everything the double remembers."""
+class ServerState:
+    """Accounts, tasks, clips and batches of the fake server."""
 
     def __init__(
         self, *, seconds: float, credits: float, keys: tuple[str, ...] | None, seed: int, failure_rate: float
@@ -76,11 +76,11 @@ class World:
         self.accounts: dict[str, Account] = {key: Account(credits) for key in keys or ()}
         self.tasks: dict[str, SandboxTask] = {}
         self.batches: dict[str, tuple[Account, dict[str, object]]] = {}
-        """Whose each batch is, and what was answered to it."""
+        """The account of each batch, and the response to it."""
         self.clips: dict[str, SandboxTask] = {}
-        """The task that made each clip."""
+        """The task of each clip."""
         self.uploaded: set[str] = set()
-        """The clips that came from outside."""
+        """The ids of uploaded clips."""
         self.endings: list[Ending] = []
         self.prices: dict[str, float] = {}
         self._prepared_at: dict[tuple[int, str], float] = {}
@@ -89,20 +89,20 @@ class World:
         self._credits = credits
         self._seconds = seconds
         self._failure_rate = failure_rate
-        self._spread = random.Random(seed)  # noqa: S311 - a seed is the point
+        self._spread = random.Random(seed)  # noqa: S311 - reproducible by its seed
 
     def account(self, key: str) -> Account | None:
-        """Return the key's account; a new key opens one unless keys were given."""
+        """Return the account of a key; a new key gets one unless the valid keys were given."""
         if key not in self.accounts and self._open_to_all:
             self.accounts[key] = Account(self._credits)
         return self.accounts.get(key)
 
     def price(self, request: Request[Any]) -> float:
-        """Return what a request costs."""
+        """Return the price of a request."""
         return self.prices.get(request.operation_name(), request.credits or 0.0)
 
     def accept(self, request: TaskRequest[Any], account: Account, now: float) -> SandboxTask:
-        """Start a task that was paid for."""
+        """Start a charged task."""
         ending: Ending = "failed" if self._spread.random() < self._failure_rate else "songs"
         if self.endings:
             ending = self.endings.pop(0)
@@ -127,8 +127,8 @@ class World:
             self._failing.append(task)
         return task
 
-    def settle(self, now: float) -> None:
-        """Give back the credits of tasks that have failed by now."""
+    def refund_failed(self, now: float) -> None:
+        """Refund the credits of tasks that have failed by now."""
         for task in self._failing:
             if task.share(now) >= 1:
                 task.refunded = True
@@ -136,37 +136,37 @@ class World:
         self._failing = [task for task in self._failing if not task.refunded]
 
     def upload(self) -> str:
-        """Take in a clip from outside, and return its id."""
+        """Add an uploaded clip, and return its id."""
         clip_id = self.new_id()
         self.uploaded.add(clip_id)
         return clip_id
 
     def knows_clip(self, clip_id: str) -> bool:
-        """Tell whether there is such a clip."""
+        """Return whether there is such a clip."""
         return clip_id in self.clips or clip_id in self.uploaded
 
-    def is_asked_again(self, account: Account, request: Request[Any]) -> bool:
-        """Tell whether this account has asked, and paid, for this file before."""
+    def is_repeated(self, account: Account, request: Request[Any]) -> bool:
+        """Return whether this account has requested, and paid for, this file before."""
         return (id(account), repr(request)) in self._prepared_at
 
     def prepare(self, account: Account, request: Request[Any], now: float) -> bool:
-        """Begin to prepare a file when it is first asked for; tell whether it is there."""
+        """Start to prepare a file at the first request for it; return whether it is ready."""
         prepared_at = self._prepared_at.setdefault((id(account), repr(request)), now + self._seconds / 2)
         return now >= prepared_at
 
     def new_id(self) -> str:
-        """Return an id nobody has."""
+        """Return a new id."""
         return str(uuid.UUID(int=self._spread.getrandbits(128), version=4))
 
 
 def clip_in(request: Request[Any]) -> UploadedClip | str | None:
-    """Return the clip a request works on, if it works on one."""
+    """Return the source clip of a request, if it has one."""
     found: UploadedClip | str | None = getattr(request, "clip", None)
     return found
 
 
 def lyrics_of(request: Request[Any]) -> str:
-    """Return the words of what a request makes."""
+    """Return the lyrics of the song of a request."""
     if getattr(request, "instrumental", None):
         return "[Instrumental]"
     written = getattr(request, "lyrics", None)
@@ -174,7 +174,7 @@ def lyrics_of(request: Request[Any]) -> str:
 
 
 def word_timings(lyrics: str) -> list[dict[str, object]]:
-    """Spread the sung words over a clip, as riffusion tells them."""
+    """Spread the sung words over a clip, in Riffusion's format."""
     sung = [(line, word) for line, text in enumerate(lyrics.splitlines()) if text[:1] != "[" for word in text.split()]
     step = SECONDS / max(1, len(sung))
     return [

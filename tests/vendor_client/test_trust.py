@@ -151,5 +151,5 @@ def test_the_names_of_stems_are_lost_on_the_vendors_types(scene: Scene) -> None:
 
 def data_of(scene: Scene) -> Any:
     """Return the ``data`` of the last task as it is on the wire."""
-    path = f"{scene.sandbox.base_url}{scene.task.look_path}/{scene.task.task_id}"
+    path = f"{scene.sandbox.base_url}{scene.task.poll_path}/{scene.task.task_id}"
     return scene.http.get(path, headers={"Authorization": f"Bearer {KEY}"}).json()["data"]

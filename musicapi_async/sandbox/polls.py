@@ -1,4 +1,4 @@
-"""What a look at a task shows, in each family's own words."""
+"""Responses to polls, in the format of each family."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from musicapi_async.results import (
 from musicapi_async.sandbox.audio import AUDIO_SUFFIX, SECONDS
 from musicapi_async.sandbox.state import SandboxTask, lyrics_of, word_timings
 
-__all__ = ["look"]
+__all__ = ["poll_response"]
 
 Body = dict[str, object]
 FileUrl = Callable[[str], str]
@@ -27,14 +27,14 @@ BODY_FAILURES: Final = frozenset({"failed", "timeout", "forbidden", "api_error"}
 NOT_READY: Final = "task not ready, please wait few seconds."
 GONE_WRONG: Final = "The upstream generation failed. Credits were previously refunded."
 
-# The moments of a task, as shares of its whole time.
+# Events of a task, as shares of its duration.
 CLIPS_APPEAR: Final = 0.3
 FIRST_CLIP_DONE: Final = 0.75
 
 
-def look(task: SandboxTask, share: float, file_url: FileUrl) -> tuple[int, Body]:
-    """Return the status and the body of a look at a task of which this share of its time has passed."""
-    # Where there are no clips, none of them can tell that all have failed.
+def poll_response(task: SandboxTask, share: float, file_url: FileUrl) -> tuple[int, Body]:
+    """Return the status and the body of the response to a poll; ``share`` is the elapsed share of the task."""
+    # Without clips the failure of all of them cannot be shown.
     is_plain = task.request.result in WHOLE or task.request.result is LyricsDrafts
     failure = "failed" if task.ending == "all_failed" and is_plain else task.ending
     if share >= 1 and failure in BODY_FAILURES:
@@ -61,18 +61,18 @@ def _clips(task: SandboxTask, share: float, file_url: FileUrl) -> object:
 
 def _stems(task: SandboxTask, share: float, file_url: FileUrl) -> object:
     names = STEM_NAMES if len(task.clip_ids) == len(STEM_NAMES) else BASIC_STEMS
-    rows = [_clip(task, index, share, file_url) for index in range(len(task.clip_ids))]
-    return [{**row, "stem_type": name} for row, name in zip(rows, names, strict=False)]
+    clips = [_clip(task, index, share, file_url) for index in range(len(task.clip_ids))]
+    return [{**clip, "stem_type": name} for clip, name in zip(clips, names, strict=False)]
 
 
 def _pairs(task: SandboxTask, share: float, file_url: FileUrl) -> object:
-    rows = [_clip(task, index, share, file_url) for index in range(len(task.clip_ids))]
+    clips = [_clip(task, index, share, file_url) for index in range(len(task.clip_ids))]
     if not getattr(task.request, "auto_concat", None):
-        return rows
+        return clips
     name = "replaced" if task.request.result is ReplacedSections else "extended"
-    # Parts are done first, and joined then.
+    # Parts are done first, then joined.
     parts = [_clip(task, index, min(1.0, share / FIRST_CLIP_DONE), file_url) for index in range(len(task.clip_ids))]
-    return [{name: part, "full": whole if share >= 1 else None} for part, whole in zip(parts, rows, strict=True)]
+    return [{name: part, "full": whole if share >= 1 else None} for part, whole in zip(parts, clips, strict=True)]
 
 
 def _voice(task: SandboxTask, _: float, __: FileUrl) -> object:
@@ -89,7 +89,7 @@ def _files(task: SandboxTask, _: float, file_url: FileUrl) -> object:
 
 
 WHOLE: Final = (Voice, UploadedClip, DownloadFiles)
-"""Results of which nothing is seen before they are there."""
+"""Results that are not visible before the task is finished."""
 BASIC_STEMS: Final = ("vocals", "instrumental")
 STEM_NAMES: Final = (
     "vocals",
@@ -116,11 +116,11 @@ DATA: Final[Mapping[type, Callable[[SandboxTask, float, FileUrl], object]]] = {
 
 
 def _nuro(task: SandboxTask, share: float, file_url: FileUrl) -> Body:
-    """Nuro's flat object: empty strings until it is done (contract, nuro 3.3)."""
+    """Return Nuro's flat object, with empty strings until it is done."""
     failed = share >= 1 and task.ending == "all_failed"
     done = share >= 1 and not failed
     state = "failed" if failed else "succeeded" if done else "running" if share >= CLIPS_APPEAR else "pending"
-    told: Body = {name: getattr(task.request, name, None) or "" for name in ("genre", "mood", "gender", "timbre")}
+    fields: Body = {name: getattr(task.request, name, None) or "" for name in ("genre", "mood", "gender", "timbre")}
     return {
         "task_id": task.task_id,
         "status": state,
@@ -128,12 +128,12 @@ def _nuro(task: SandboxTask, share: float, file_url: FileUrl) -> Body:
         "audio_url": file_url(f"{task.clip_ids[0]}.wav") if done else "",
         "lyrics": lyrics_of(task.request) if done else "",
         "duration": SECONDS if done else 0,
-        **told,
+        **fields,
     }
 
 
 def _studio(task: SandboxTask, share: float, file_url: FileUrl) -> Body:
-    """Studio's nested songs: their paths are empty until they are there (contract, studio 4.2)."""
+    """Return Studio's nested songs, with empty paths until they are done."""
     failed = share >= 1 and task.ending == "all_failed"
     status = "FAILURE" if failed else "SUCCESS" if share >= 1 else "IN_PROGRESS"
     created = int(task.created_at.timestamp())
@@ -152,7 +152,7 @@ def _studio(task: SandboxTask, share: float, file_url: FileUrl) -> Body:
         }
         for clip_id, is_done in zip(task.clip_ids, done, strict=True)
     ]
-    told: Body = {
+    data: Body = {
         "task_id": task.task_id,
         "notify_hook": "",
         "action": "studio-generate",
@@ -164,14 +164,14 @@ def _studio(task: SandboxTask, share: float, file_url: FileUrl) -> Body:
         "progress": f"{int(100 * share)}%",
         "data": {"songs": songs if share >= CLIPS_APPEAR else []},
     }
-    return {"code": "success", "data": told, "message": ""}
+    return {"code": "success", "data": data, "message": ""}
 
 
 def _written(task: SandboxTask, share: float) -> Body:
-    """Legacy lyrics: the text is empty until it is written."""
+    """Return legacy lyrics, with an empty text until they are done."""
     prompt = getattr(task.request, "description", "")
     done = share >= 1
-    told: Body = {
+    data: Body = {
         "status": "complete" if done else "running",
         "text": f"[Verse]\n{prompt}\n[Chorus]\nOh, sing it again" if done else "",
         "title": _title(task.request) if done else "",
@@ -179,7 +179,7 @@ def _written(task: SandboxTask, share: float) -> Body:
         "input": prompt,
         "metadata": {},
     }
-    return {"code": 200, "data": told, "message": "success"}
+    return {"code": 200, "data": data, "message": "success"}
 
 
 def _clip(task: SandboxTask, index: int, share: float, file_url: FileUrl) -> Body:
@@ -205,7 +205,7 @@ def _clip(task: SandboxTask, index: int, share: float, file_url: FileUrl) -> Bod
 
 
 def _duration(family: str) -> object:
-    """Sonic tells a duration as a decimal string, the others as a number (contract, 1.4)."""
+    """Return a duration: Sonic sends it as a decimal string, the others as a number."""
     return SECONDS if family in {"riffusion", "producer"} else f"{SECONDS:.2f}"
 
 
