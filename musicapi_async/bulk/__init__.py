@@ -1,8 +1,8 @@
-"""Many songs, durably: a journal of what was requested and paid for, which survives whatever ends the process.
+"""Durable bulk runs: a journal records every request and payment, and survives a crash at any moment.
 
-``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it resumes.
+``async for outcome in bulk.run(client, journal, requests, out="songs/")`` runs the requests; run again, it resumes.
 
-- ``records.py`` records, their states and the transitions between these; ``journal.py`` the store of them, a protocol
+- ``records.py`` records, their states and their transitions; ``journal.py`` the protocol of the store
 - ``sqlite_journal.py`` the journal in an SQLite file: ``writer.py`` its thread, ``schema.py`` its tables, ``tables.py``
   the statements on these, ``lock.py`` its lock and mark; ``snapshot.py`` reads it while a run works on it
 - ``requests_file.py``, ``keys.py`` a file of requests, and the keys of requests

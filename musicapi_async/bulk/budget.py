@@ -29,9 +29,9 @@ FORMER_SPENT: Final = "spent"
 MAX_UNREAD: Final = 25
 """Requests admitted between two readings of the balance, at most."""
 DEARER: Final = 10.0
-"""A price that rises as many times between two readings still keeps within the limit, and is learned at once."""
+"""Factor by which a price may rise between two readings without exceeding the limit or being doubted."""
 UNLISTED_PRICE: Final = 100.0
-"""Credits charged for an operation that the price list does not know."""
+"""Credits charged for an operation without a listed price."""
 LATE: Final = 60.0
 """Seconds after which a balance shows every charge."""
 TOLERANCE: Final = 1e-6
@@ -39,7 +39,7 @@ TOLERANCE: Final = 1e-6
 
 
 class Budget:
-    """Admits a paid request while its charge fits below the limit, which is for a journal, all its runs together.
+    """Admits paid requests while their charge stays within the limit, which is for one journal and all its runs.
 
     The limit holds as long as no request costs more than the price that is known when it is sent. See ``Spending``.
     """
@@ -69,7 +69,7 @@ class Budget:
         return not math.isinf(self._limit)
 
     async def open(self) -> None:
-        """Recall the spending and the prices of earlier runs; the balance is not requested yet."""
+        """Load the spending and the prices of earlier runs; the balance is not requested yet."""
         spending, recalled = self._spending, await self._journal.recall(SPENDING)
         if recalled is None:
             spending.prices = dict(await self._journal.recall(FORMER_PRICES) or {})
@@ -86,7 +86,7 @@ class Budget:
     async def admit(self, record: Record) -> float:
         """Wait until a request may be sent, and return its charge; ``paying`` must follow at once.
 
-        Raises BudgetExceededError when its charge does not fit, and what requesting the balance raises.
+        Raises BudgetExceededError when its charge exceeds the limit, and the errors of requesting the balance.
         """
         key, spending = pricing_key(record), self._spending
         if not self.is_limited:
@@ -114,10 +114,10 @@ class Budget:
             if self.is_limited and not may_be_charged:
                 self._spending.withdraw(pricing_key(record), charge)
             else:
-                self._spending.doubt(charge)
+                self._spending.note_uncertain(charge)
             raise
         except BaseException:
-            self._spending.doubt(charge)
+            self._spending.note_uncertain(charge)
             raise
         finally:
             self._in_flight -= 1
@@ -147,9 +147,9 @@ class Spending:
     """Account of one journal's credits, all its runs together.
 
     Spent is the greater of two sums: (a) the charges of all records, each at the price that was known when it was sent,
-    refunds left out; (b) what the balance fell while it was observed, where rises beyond those refunds are left out as
-    top-ups. A balance that is reported late, or topped up, makes (b) too small and leaves (a) as it is; a price that
-    rises makes (a) too small and shows in (b).
+    without refunds; (b) the observed drops of the balance, where rises beyond those refunds are ignored as top-ups. A
+    balance that is reported late, or topped up, makes (b) too small and leaves (a) as it is; a price that rises makes
+    (a) too small and shows in (b).
 
     ``price_list`` are credits by operation; None where the price is unknown. ``charged`` is the sum of all charges.
     """
@@ -164,7 +164,7 @@ class Spending:
         self.prices: dict[str, float] = {}
         """Learned prices, by pricing key."""
         self._doubtful: dict[str, float] = {}
-        """Prices seen once that count only when seen again: lower than learned, or far above the list's."""
+        """Prices observed once that need a second observation: lower than the learned or far above the listed one."""
         self._late = 0.0
         """Charges that the balance did not show yet."""
         self._refunds_due = 0.0
@@ -226,7 +226,7 @@ class Spending:
         self._unread += Counter()
         self._unread_credits = max(0.0, self._unread_credits - charge)
 
-    def doubt(self, charge: float) -> None:
+    def note_uncertain(self, charge: float) -> None:
         """Note that a request may not have been accepted; its charge stays counted."""
         self._uncertain_credits += charge
 
@@ -253,8 +253,8 @@ class Spending:
         # Where it fell less than was charged, refunds that are due may be why.
         shown = min(self._refunds_due, max(0.0, missing))
         is_disturbed = self._late or self._refunds_due or self._is_refunded or self._uncertain_credits
-        is_telling = self._is_observed and not is_disturbed
-        is_learned = is_telling and len(self._unread) == 1 and fell > TOLERANCE and self._learn(fell)
+        is_conclusive = self._is_observed and not is_disturbed
+        is_learned = is_conclusive and len(self._unread) == 1 and fell > TOLERANCE and self._learn(fell)
         self._refunds_due -= shown
         is_top_up = fell < -shown - TOLERANCE
         self.fallen = max(0.0, self.fallen + max(fell, -shown))
@@ -264,23 +264,23 @@ class Spending:
             self._late = missing - shown if missing - shown > TOLERANCE else 0.0
 
     def _expected(self) -> float:
-        """Return what the balance should have fallen by since the last reading, uncertain requests left out."""
+        """Return the expected drop of the balance since the last reading, without uncertain requests."""
         credits = sum(count * (self._learned(key) or self._listed(key)) for key, count in self._unread.items())
         return max(0.0, credits - self._uncertain_credits)
 
     def _learn(self, fell: float) -> bool:
         """Learn the price of the one operation that was charged; False where the balance seems to be late."""
         ((key, count),) = self._unread.items()
-        price, known = fell / count, self._learned(key)
-        if count > 1 and price < (known or self._listed(key)) - TOLERANCE:
+        price, learned = fell / count, self._learned(key)
+        if count > 1 and price < (learned or self._listed(key)) - TOLERANCE:
             return False
-        # Both may be another program's doing: its refund, or its spending.
-        is_lower = known is not None and price < known - TOLERANCE
+        # Either may be caused by another program: by its refund, or its spending.
+        is_lower = learned is not None and price < learned - TOLERANCE
         is_doubtful = is_lower or price > DEARER * self._listed(key)
         before = self._doubtful.pop(key, None)
         if not is_doubtful:
             self.prices[key] = price
-        elif before is None or (before < (known or 0.0)) != is_lower:
+        elif before is None or (before < (learned or 0.0)) != is_lower:
             self._doubtful[key] = price
         else:
             self.prices[key] = max(before, price)
@@ -313,7 +313,7 @@ class Spending:
         self.fallen = recalled["fallen"]
         self.prices = dict(recalled["prices"])
         self._doubtful = dict(recalled["doubtful"])
-        # What was sent after the last reading is not in it.
+        # Requests sent after the last reading are not in it.
         late = recalled["late"] + max(0.0, self.charged - recalled["charged"])
         self._late = late if math.fabs(now - recalled["at"]) < LATE else 0.0
         self._refunds_due = recalled["refunds_due"]

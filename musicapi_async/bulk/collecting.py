@@ -17,7 +17,7 @@ from musicapi_async.bulk.records import Changes, Record, State
 from musicapi_async.bulk.requests_file import class_of
 from musicapi_async.bulk.saving import ResultSink, clips_in
 from musicapi_async.bulk.submitting import WorkQueue
-from musicapi_async.bulk.waiting import Patience, UnansweredError, UnknownTaskError
+from musicapi_async.bulk.waiting import TaskWaiter, UnansweredError, UnknownTaskError
 from musicapi_async.errors import (
     APIStatusError,
     AuthenticationError,
@@ -42,17 +42,17 @@ logger: Final = logging.getLogger("musicapi")
 MAX_TASK_TIME: Final = 24 * 3600.0
 """Seconds after acceptance for which the rest of an unfinished task is waited for, in all runs together."""
 MAX_UNKNOWN: Final = 5
-"""Unknown tasks in a row, with no other found, that are believed; with more, the tasks are not the reason."""
+"""Maximum consecutive unknown tasks without a known one; beyond it the account or the address must be wrong."""
 ENDING: Final = (MusicAPIError, UnknownTaskError, UnansweredError)
 STOPPING: Final = (AuthenticationError, EventLoopError, SubscriptionError)
-"""Errors that every other poll would meet too: nothing more is submitted or resumed."""
+"""Errors that every other poll would raise too: nothing more is submitted or resumed."""
 UNREADABLE: Final[Sequence[tuple[tuple[type[MusicAPIError], ...], float]]] = (
     ((RateLimitError, *STOPPING), math.inf),
-    # Trouble of the service may be over tomorrow.
+    # A failure of the service may be over tomorrow.
     ((ServerError,), 2 * MAX_TASK_TIME),
     ((APIStatusError, UnreadableReplyError), MAX_TASK_TIME),
 )
-"""Failures of polls, and the seconds after acceptance from which they are believed to be all that comes of a task."""
+"""Failures of polls, and the seconds after acceptance from which they count as final."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +67,7 @@ class Outcome:
     error: MusicAPIError | None = None
 
     def unwrap(self) -> Any:
-        """Return what was made, or raise the error."""
+        """Return the result, or raise the error."""
         if self.error is not None:
             raise self.error
         return self.result
@@ -87,7 +87,7 @@ class Collector:
         sink: ResultSink,
         budget: Budget,
         queue: WorkQueue,
-        patience: Patience,
+        waiter: TaskWaiter,
         *,
         in_flight: int,
         attempts: int,
@@ -97,7 +97,7 @@ class Collector:
         self._sink = sink
         self._budget = budget
         self._queue = queue
-        self._patience = patience
+        self._waiter = waiter
         self._in_flight = in_flight
         self._attempts = attempts
         self._freed = 0
@@ -106,7 +106,7 @@ class Collector:
         """Unknown tasks since one was found."""
 
     async def resume(self, record: Record) -> Outcome | None:
-        """Collect a task that an earlier run left; None when it is overdue still, or is sent again."""
+        """Collect a task of an earlier run; return None when it is still overdue, or is sent again."""
         try:
             task = self._client.resume(class_of(record), record.task_id or "")
         except InvalidRequestError as error:
@@ -118,7 +118,7 @@ class Collector:
     async def collect(self, record: Record, task: Task[Any]) -> Outcome | None:
         """Wait for a task and save its result; None when it is overdue, or is sent again."""
         try:
-            result = await self._patience.wait(task)
+            result = await self._waiter.wait(task)
         except TaskTimeoutError as error:
             return await self._free_slot(record, task, error)
         except ENDING as error:
@@ -145,7 +145,7 @@ class Collector:
     async def _check(self, record: Record, task: Task[Any], *, is_last: bool = False) -> Outcome | None:
         """Poll an overdue task once; None when it is not finished, which the last check of the run reports."""
         try:
-            state = await self._patience.poll(task)
+            state = await self._waiter.poll(task)
             if state.is_done and state.error is not None:
                 raise state.error
         except ENDING as error:
@@ -161,7 +161,7 @@ class Collector:
             return await self._note_failure(record, error)
         if isinstance(error, UnknownTaskError):
             return await self._note_unknown(record, error.error, "is no longer known to the service")
-        limit = next((limit for kinds, limit in UNREADABLE if isinstance(error, kinds)), math.inf)
+        limit = next((limit for error_types, limit in UNREADABLE if isinstance(error, error_types)), math.inf)
         if isinstance(error, MusicAPIError) and _age(record) > limit:
             return await self._note_unknown(record, error, "its polls have had no readable response since")
         reported = error.error if isinstance(error, UnansweredError) else error
@@ -171,9 +171,9 @@ class Collector:
         return Outcome(record=record, error=reported if isinstance(reported, MusicAPIError) else None)
 
     async def _note_failure(self, record: Record, failure: TaskFailedError) -> Outcome | None:
-        """Record that a task failed; where its credits were plainly refunded, have it sent again."""
+        """Record that a task failed; if its credits were clearly refunded, queue it again."""
         self._freed = self._unknown = 0
-        # Everything but a plain refund is a failure: another attempt might be paid for twice.
+        # Anything but a clear refund is a failure: another attempt might be charged twice.
         state: State = "refunded" if failure.refunded is True else "failed"
         failed = await self._journal.transition(record, state, Changes(reason=str(failure)))
         if state == "refunded":
@@ -186,7 +186,7 @@ class Collector:
         return Outcome(record=failed, error=failure)
 
     async def _is_planned(self, refunded: Record) -> bool:
-        """Return whether the active plan asks for a record: one whose line is gone, or has changed, is not made."""
+        """Return whether a record is in the active plan: one whose line was removed or changed is not submitted."""
         found = await self._journal.records("refunded", refunded.number - 1, 1, in_current_plan=True)
         return bool(found) and found[0].number == refunded.number
 
@@ -195,7 +195,7 @@ class Collector:
 
         Where every task is unknown, the account or the address is wrong: the other records stay as they are.
         """
-        if self._patience.has_found_any:
+        if self._waiter.has_answered_polls:
             self._unknown = 0
         if self._unknown >= MAX_UNKNOWN:
             reason = f"{MAX_UNKNOWN + 1} tasks in a row cannot be found, and no other was: {error}"
@@ -209,7 +209,7 @@ class Collector:
     async def _note_unfinished(
         self, record: Record, task: Task[Any], state: TaskState[Any], *, is_last: bool
     ) -> Outcome | None:
-        """Save the finished clips of a task, and leave the rest for later, at most for a day."""
+        """Save the finished clips of a task; the rest is collected later, for at most a day."""
         finished = tuple(clip for clip in state.clips if _is_finished(clip))
         partial = Songs(clips=finished) if finished else None
         try:
@@ -247,12 +247,12 @@ class Collector:
             files = await self._sink.save(accepted, result)
         except MusicAPIError as error:
             return self._note_unsaved(record, result, error)
-        # The clips that were missing when it was overdue are there now.
+        # The clips that were missing when it was overdue are saved now.
         changes = attrs.evolve(changes, files=files, reason="" if record.overdue_at else None)
         return Outcome(record=await self._journal.transition(record, "saved", changes), result=result)
 
     def _note_unsaved(self, record: Record, result: Any, error: MusicAPIError) -> Outcome:
-        # A disk that is full or gone fails every other song too.
+        # A full or missing disk fails every other song too.
         if isinstance(error.__cause__, OSError):
             self._queue.stop(error)
         return Outcome(record=record, result=result, error=error)
@@ -268,5 +268,5 @@ def _age(record: Record) -> float:
 
 
 def _is_finished(clip: Clip) -> bool:
-    # A clip without an id cannot be told from its siblings later.
+    # A clip without an id cannot be distinguished from the others later.
     return clip.is_done and clip.state != FAILED and bool(clip.audio_url and clip.clip_id)

@@ -23,7 +23,7 @@ __all__ = [
 State = Literal["planned", "sending", "accepted", "finished", "saved", "failed", "refunded", "uncertain", "refused"]
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
-    # A record that waits, for a slot or after a 429, is planned: nothing of it can have been sent.
+    # A record that waits, for a slot or after a 429, is planned: it cannot have been sent.
     "planned": frozenset({"sending", "refused"}),
     # Written before the first byte leaves. Back to planned only where it was certainly not accepted.
     "sending": frozenset({"accepted", "planned", "refused", "uncertain"}),
@@ -67,7 +67,7 @@ class Planned:
 
     @staticmethod
     def of(key: str, request: TaskRequest[Any]) -> "Planned":
-        """Return a request planned under a key of your own, by which its record is found again."""
+        """Return a request planned under a custom key, by which its record is found again."""
         return Planned(key=key, operation=request.operation_name(), request=request.to_wire())
 
 
@@ -97,9 +97,9 @@ class Record(Planned):
     """The automatic key it had in a journal of an older format, by which it is found as well."""
     task_id: str | None = None
     attempts: int = 0
-    """How often it was accepted, or may have been."""
+    """The number of attempts that were accepted, or may have been."""
     refunds: int = 0
-    """How often its credits were refunded."""
+    """The number of attempts that were refunded."""
     charge: float | None = None
     """Credits it was expected to cost when it was last sent; None when it was never sent, or the price is unknown."""
     charged: float = 0.0
@@ -109,7 +109,7 @@ class Record(Planned):
     accepted_at: float | None = None
     ended_at: float | None = None
     overdue_at: float | None = None
-    """When its task exceeded the time limit of a run; None when it has not."""
+    """The time at which its task exceeded the time limit of a run; None when it did not."""
     clips: Sequence[Mapping[str, Any]] = ()
     files: Sequence[str] = ()
 
@@ -131,7 +131,7 @@ class Record(Planned):
 
 def attempts_after(record: Record, state: State, changes: Changes) -> int:
     """Return how often a record was accepted, or may have been, after a transition."""
-    # What was uncertain and is sent again may have been paid for already.
+    # An uncertain request that is sent again may have been charged already.
     is_more = state == "accepted" or (record.state == "uncertain" and not _was_unpaid(record, state, changes))
     return record.attempts + is_more - (record.state == "accepted" and state == "uncertain")
 

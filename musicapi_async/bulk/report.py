@@ -1,8 +1,7 @@
 """A folder of songs as one page: ``index.html``, which needs nothing but the files beside it.
 
-``report.html`` is its template, ``report.css`` and ``report.js`` are put into it. What the service or the user wrote is
-text there and nothing else: escaped, and the page's own policy allows no script and no style but these two, no
-address but files of its own folder.
+``report.html`` is its template, ``report.css`` and ``report.js`` are put into it. Texts of the service or the user
+are escaped, and the page's content security policy allows only these two, and files of its own folder.
 """
 
 import hashlib
@@ -43,7 +42,7 @@ MEANINGS: Final[Mapping[State, str]] = {
     "refused": "not accepted, nothing was paid",
 }
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
-"""States that want an explanation."""
+"""States that are explained on the page."""
 # The only files that are linked: no browser runs anything in them.
 AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4", "aac", "aiff", "webm"})
 IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
@@ -132,9 +131,9 @@ class Summary:
         songs, seconds, is_priced = 0, 0.0, False
         for entry in entries:
             counts[entry.state] += 1
-            here = [song for song in entry.songs if song.audio is not None]
-            songs += len(here)
-            seconds += sum(song.seconds or 0 for song in here)
+            saved = [song for song in entry.songs if song.audio is not None]
+            songs += len(saved)
+            seconds += sum(song.seconds or 0 for song in saved)
             if entry.credits is not None:
                 is_priced = True
                 paid[entry.state == "uncertain"] += entry.credits
@@ -148,7 +147,7 @@ class Summary:
 
 
 def write_report(folder: Path, records: Callable[[], Iterable[Record]], prices: Mapping[str, float | None]) -> Summary:
-    """Write the page about a folder's records, as a stream, so that it is there whole or not at all.
+    """Write the page about a folder's records, as a stream, atomically.
 
     ``records`` is called twice, to add up and to write; ``prices`` are credits by operation. Raises OSError, and
     ModuleNotFoundError with what to install when jinja2 is missing.
@@ -159,7 +158,7 @@ def write_report(folder: Path, records: Callable[[], Iterable[Record]], prices: 
         return (entry_of(record, folder, prices.get(record.operation)) for record in records())
 
     summary = Summary.of(entries())
-    script, style = _own("report.js"), _own("report.css")
+    script, style = _read_resource("report.js"), _read_resource("report.css")
     stream = template.stream(
         name=folder.resolve().name or "songs",
         summary=summary,
@@ -174,7 +173,7 @@ def write_report(folder: Path, records: Callable[[], Iterable[Record]], prices: 
     partial = folder / f".{PAGE}.{secrets.token_hex(4)}.part"
     try:
         with partial.open("xb") as file:
-            # A lone surrogate (the service's JSON may hold one) becomes the escape it came as.
+            # A lone surrogate (the service's JSON may contain one) becomes its escape.
             stream.dump(file, encoding="utf-8", errors="backslashreplace")
         partial.replace(folder / PAGE)
     finally:
@@ -184,7 +183,7 @@ def write_report(folder: Path, records: Callable[[], Iterable[Record]], prices: 
 
 
 def entry_of(record: Record, folder: Path, price: float | None) -> Entry:
-    """Return what the page shows of a record."""
+    """Return the page's entry for a record."""
     groups, others = _by_song(record)
     songs = [_song(clip, group, folder) for clip, group in zip(record.clips, groups, strict=False)]
     is_troubled = record.state in TROUBLED
@@ -204,10 +203,10 @@ def entry_of(record: Record, folder: Path, price: float | None) -> Entry:
 
 
 def _credits(record: Record, price: float | None) -> float | None:
-    """Return what a record has cost, or may have; by its price where it has no charge of its own."""
+    """Return the credits a record has cost, or may have; by the listed price if it has no recorded charge."""
     if record.charge is not None:
         return record.charged or None
-    # Also what an earlier attempt has cost and did not give back.
+    # Including earlier attempts that were not refunded.
     paid = record.attempts - record.refunds + (record.state == "uncertain")
     return None if price is None or not paid else paid * price
 
@@ -246,8 +245,8 @@ def _text(clip: Mapping[str, Any], name: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _first(names: Sequence[str], kinds: Collection[str], folder: Path) -> str | None:
-    found = (_address(name, folder) for name in names if _suffix(name) in kinds)
+def _first(names: Sequence[str], suffixes: Collection[str], folder: Path) -> str | None:
+    found = (_address(name, folder) for name in names if _suffix(name) in suffixes)
     return next((address for address in found if address is not None), None)
 
 
@@ -274,15 +273,15 @@ def _template() -> "Template":
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(EXTRA_HINT, name="jinja2") from error
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return page.from_string(_own("report.html"))
+    return page.from_string(_read_resource("report.html"))
 
 
-def _own(name: str) -> str:
+def _read_resource(name: str) -> str:
     return files(__package__ or "").joinpath(name).read_text("utf-8")
 
 
 def _policy(script: str, style: str) -> str:
-    """Return what the page may do: run this script, wear this style, show and play files of its own origin."""
+    """Return the content security policy: this script, this style, images and media of the same origin."""
     return (
         f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src 'self'; "
         "media-src 'self'; base-uri 'none'; form-action 'none'; "

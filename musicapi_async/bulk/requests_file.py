@@ -32,19 +32,18 @@ __all__ = [
     "request_of",
 ]
 
-LONGEST_KEY: Final = 200
+MAX_KEY_LENGTH: Final = 200
 MAX_WHOLE: Final = 2**53
-"""Up to here each whole number has a float of its own."""
+"""The largest whole number up to which all are distinct as floats."""
 INVISIBLE: Final = "\u200b\ufeff"
-"""Characters of no width that editors leave, and that do not count as blanks."""
-TOGETHER: Final = 1000
-"""Lines that are read at once."""
+"""Zero-width characters that editors insert, and that are not whitespace."""
+LINES_PER_READ: Final = 1000
 LINE_FIELDS: Final = ("operation", "key")
 """Fields of a line that are no fields of its request."""
 
 
 class BadLine(NamedTuple):
-    """A line that cannot be a request: its number from 1, the field, where it is one field's fault, and why."""
+    """A line that cannot be a request: its number from 1, the wrong field, if it is a single one, and the reason."""
 
     number: int
     field: str | None
@@ -52,22 +51,22 @@ class BadLine(NamedTuple):
 
 
 class Keys:
-    """Keys of requests that were given none: the same request has the same key, wherever in a file it stands.
+    """Automatic keys of requests: the same request has the same key, independent of its position in a file.
 
-    A request that occurs again is another one, so it is counted how often each came; on disk, where memory would grow.
+    Repeated requests are distinguished by an occurrence counter; the counters are on disk, so that memory stays small.
     """
 
     @functools.cached_property
-    def _seen(self) -> sqlite3.Connection:
-        # Asked by one thread at a time, not always the same.
-        seen = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        seen.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
-        return seen
+    def _counters(self) -> sqlite3.Connection:
+        # Used by one thread at a time, not always the same.
+        counters = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        counters.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
+        return counters
 
     def planned(self, request: TaskRequest[Any], names: Collection[str] | None = None) -> Planned:
         """Give a request an automatic key: a hash of its fields, or of those of these names, and an occurrence counter.
 
-        The fields are those that were given, not those that are sent: a default that changes makes no new request.
+        The hash covers the given fields, not the sent ones, so that a changed default does not change the key.
         """
         operation = request.operation_name()
         digest = digest_of(operation, request.given(names))
@@ -80,12 +79,12 @@ class Keys:
 
     def close(self) -> None:
         """Forget all keys."""
-        if "_seen" in self.__dict__:
-            self._seen.close()
+        if "_counters" in self.__dict__:
+            self._counters.close()
 
     def _count(self, key: str) -> int:
         statement = "INSERT INTO seen VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET count = count + 1 RETURNING count"
-        (count,) = self._seen.execute(statement, (key,)).fetchone()
+        (count,) = self._counters.execute(statement, (key,)).fetchone()
         return int(count)
 
 
@@ -106,8 +105,8 @@ class RequestsFile:
     async def __aiter__(self) -> AsyncIterator[Planned | BadLine]:
         """Read from the first line, in a thread."""
         lines = iter(self)
-        while some := await asyncio.to_thread(list, islice(lines, TOGETHER)):
-            for line in some:
+        while batch := await asyncio.to_thread(list, islice(lines, LINES_PER_READ)):
+            for line in batch:
                 yield line
 
 
@@ -157,10 +156,10 @@ def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None
 
 
 def checked_key(key: object) -> str:
-    """Return a key that can be one; raises InvalidRequestError for anything else."""
-    if not isinstance(key, str) or not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
-        message = f"key is {key!r}; it must be text of at most {LONGEST_KEY} printable characters"
-        raise InvalidRequestError(message, "key", key, LONGEST_KEY)
+    """Return a valid key; raises InvalidRequestError for an invalid one."""
+    if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_LENGTH or not key.isprintable():
+        message = f"key is {key!r}; it must be text of at most {MAX_KEY_LENGTH} printable characters"
+        raise InvalidRequestError(message, "key", key, MAX_KEY_LENGTH)
     return key
 
 
@@ -170,7 +169,7 @@ def request_of(record: Record) -> TaskRequest[Any]:
 
 
 def class_of(record: Record) -> type[TaskRequest[Any]]:
-    """Return the request class of a record; its request itself need not be valid any more."""
+    """Return the request class of a record; the request itself need not be valid any more."""
     return _class_named(record.operation)
 
 
@@ -202,10 +201,10 @@ def _json_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] |
             continue
         try:
             fields = json.loads(line, object_pairs_hook=_object_of, parse_float=_number_of)
-        except _TwiceError as error:
-            yield number, BadLine(number, error.name, f"{error.name!r} is there twice")
+        except _DuplicateError as error:
+            yield number, BadLine(number, error.name, f"{error.name!r} occurs twice")
         except (ValueError, RecursionError) as error:
-            yield number, BadLine(number, None, f"it is no JSON: {error}")
+            yield number, BadLine(number, None, f"it is not JSON: {error}")
         else:
             is_object = isinstance(fields, dict)
             wrong = BadLine(number, None, f"it must be an object, not {type(fields).__name__}")
@@ -218,8 +217,8 @@ def _number_of(text: str) -> int | float:
     return int(number) if number.is_integer() and abs(number) <= MAX_WHOLE else number
 
 
-class _TwiceError(Exception):
-    """An object with two values of one name, of which ``json`` would drop the first."""
+class _DuplicateError(Exception):
+    """An object with a duplicate name, whose first value ``json`` would drop."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -230,7 +229,7 @@ def _object_of(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise _TwiceError(name)
+            raise _DuplicateError(name)
         found[name] = value
     return found
 
@@ -240,24 +239,24 @@ def _csv_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | 
     names: list[str] | None = None
     try:
         for cells in reader:
-            # A spreadsheet leaves the separators of a row that was deleted.
+            # Spreadsheets leave the separators of a deleted row.
             if not any(cell.strip().strip(INVISIBLE).strip() for cell in cells):
                 continue
             if names is None:
                 names = [name.strip() for name in cells]
-                if wrong := _column_twice(reader.line_num, names):
+                if wrong := _duplicate_column(reader.line_num, names):
                     yield reader.line_num, wrong
                     return
             else:
                 yield reader.line_num, _csv_line(reader.line_num, names, cells)
     except csv.Error as error:
-        yield reader.line_num, BadLine(reader.line_num, None, f"it is no CSV: {error}")
+        yield reader.line_num, BadLine(reader.line_num, None, f"it is not CSV: {error}")
 
 
-def _column_twice(number: int, names: Sequence[str]) -> BadLine | None:
+def _duplicate_column(number: int, names: Sequence[str]) -> BadLine | None:
     for place, name in enumerate(names):
         if name and name in names[:place]:
-            reason = f"column {name!r} is there twice, as columns {names.index(name) + 1} and {place + 1}: keep one"
+            reason = f"column {name!r} occurs twice, as columns {names.index(name) + 1} and {place + 1}: keep one"
             return BadLine(number, name, reason)
     return None
 
@@ -267,7 +266,7 @@ def _csv_line(number: int, names: Sequence[str], cells: Sequence[str]) -> Mappin
         return BadLine(number, None, "it has more cells than the first line has names")
     for place, (name, cell) in enumerate(zip(names, cells, strict=False), 1):
         if not name and cell.strip():
-            return BadLine(number, None, f"column {place} has no name in the first line, and holds {cell!r}")
+            return BadLine(number, None, f"column {place} has no name in the first line, and contains {cell!r}")
     return {name: cell for name, cell in zip(names, cells, strict=False) if name and cell}
 
 
@@ -277,7 +276,7 @@ def _values_of(request_class: type[TaskRequest[Any]], texts: Mapping[str, str]) 
 
 
 def _value_of(text: str, declared: str) -> Any:
-    """Read a cell as what its field takes: a text stays as it is, all else is JSON."""
+    """Convert a cell to the type of its field: text stays as it is, anything else is JSON."""
     is_text = "str" in declared and "Sequence" not in declared and "int" not in declared
     if is_text:
         return text

@@ -21,14 +21,16 @@ __all__ = [
 async def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again, all or those of these keys; return how many.
 
-    A request that the service had accepted is paid for twice then: look into the account before.
+    A request that the service had accepted is then charged twice: check the account first.
     """
-    return await _transition_all(journal, "uncertain", "planned", keys, Changes(reason="sent again, as its user said"))
+    return await _transition_all(
+        journal, "uncertain", "planned", keys, Changes(reason="sent again, as its user decided")
+    )
 
 
 async def abandon_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Mark uncertain records as failed, all or those of these keys; return how many."""
-    changes = Changes(reason="given up by its user: it may have been accepted")
+    changes = Changes(reason="abandoned by its user: it may have been accepted")
     return await _transition_all(journal, "uncertain", "failed", keys, changes)
 
 
@@ -40,7 +42,7 @@ async def retry_refused(journal: Journal, keys: Collection[str] | str | None = N
 async def resolve_not_sent(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again that the service did not accept, all or those of these keys; return how many.
 
-    Their last attempt does not count, nor does what it may have cost. Without ``keys`` it also resolves a journal that
+    Neither their last attempt nor its charge counts. Without ``keys`` it also resolves a journal that
     has lost entries, such as a backup: from then on, keys that it does not know are sent. Raises InvalidRequestError
     for a key of which no record is uncertain; then nothing is changed.
     """
@@ -51,7 +53,7 @@ async def resolve_not_sent(journal: Journal, keys: Collection[str] | str | None 
         for key in wanted:
             if key not in found:
                 raise _not_uncertain(key)
-    changes = Changes(reason="not accepted, as its user said", was_not_accepted=True)
+    changes = Changes(reason="not accepted, as its user decided", was_not_accepted=True)
     count = await _transition_all(journal, "uncertain", "planned", wanted, changes)
     if wanted is None:
         await journal.remember(INCOMPLETE, value=False)
@@ -61,9 +63,9 @@ async def resolve_not_sent(journal: Journal, keys: Collection[str] | str | None 
 async def retry_failed(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan failed records again, all or those of these keys; return how many.
 
-    Each is paid for again, also where its credits are refunded later; what it has cost so far stays counted.
+    Each is charged again, even if it is refunded later; its charges so far still count.
     """
-    changes = Changes(reason="failed, and sent again as its user said")
+    changes = Changes(reason="failed, and sent again as its user decided")
     return await _transition_all(journal, "failed", "planned", keys, changes)
 
 
@@ -79,14 +81,14 @@ async def resolve_as_accepted(journal: Journal, key: str, task_id: str) -> None:
         await journal.transition(record, "accepted", Changes(task_id=task_id))
         return
     async for record in _with_keys(journal, "accepted", key):
-        # The id that was given before was a wrong one.
+        # The id that was given before was wrong.
         await journal.transition(await journal.transition(record, "uncertain"), "accepted", Changes(task_id=task_id))
         return
     raise _not_uncertain(key)
 
 
 async def _check_unused(journal: Journal, key: str, task_id: str) -> None:
-    """Raise InvalidRequestError for a task id that names something else in the journal."""
+    """Raise InvalidRequestError for a task id that is already in the journal."""
     for state in TRANSITIONS:
         async for record in records_in(journal, state):
             keys = {record.key, record.former_key}
@@ -109,7 +111,7 @@ def _not_uncertain(key: str) -> InvalidRequestError:
 async def _transition_all(
     journal: Journal, before: State, after: State, keys: Collection[str] | str | None, changes: Changes
 ) -> int:
-    """Change the state of records, all or those of these keys, and return how many; a page of them shares a flush."""
+    """Change the state of records, all or those of these keys, and return their number; each page shares a flush."""
     count = 0
     batch: list[Record] = []
     async for record in _with_keys(journal, before, keys):

@@ -56,17 +56,17 @@ def run(
 ) -> "Run":
     """Make the songs of many requests, yielding an outcome of each as it ends: ``async for outcome in bulk.run(...)``.
 
-    - ``requests`` are all that are wanted, those an earlier run has made included: these are not made again. Without
-      it the run resumes what was planned last.
+    - ``requests`` are all wanted requests, including those of earlier runs, which are not sent again. Without
+      it the run resumes the last plan.
     - ``out`` is a folder: audio, cover and a ``.json`` of each clip are written there, as ``names`` says. Without it
       no file is written, and a record is ``saved`` when its task has finished.
     - ``in_flight`` tasks are waited for at once, each for at most ``timeout`` seconds (None: without limit); time in
-      which polls were not answered does not count. After that the task is overdue: its slot is freed, the clips
+      which polls fail does not count. After that the task is overdue: its slot is freed, the clips
       that are finished are saved, and it is polled again before the run ends and by later runs, for a day in all.
     - ``outage`` is the time in seconds for which the run is paused, and retries, while no connection can be made.
-    - ``attempts`` is the number of times a request is sent when its task fails and its credits were plainly refunded.
-      A task that failed in any other way is not sent again, unless ``retry_failed`` says so.
-    - ``max_credits`` may be spent on this journal, all runs together; what may have been paid for counts as paid for.
+    - ``attempts`` is the number of times a request is sent when its task fails and its credits were clearly
+      refunded. A task that failed in any other way is sent again only after ``retry_failed``.
+    - ``max_credits`` limits the credits spent on this journal, in all runs; uncertain requests count as charged.
       The limit holds as long as no request costs more than the price that is known when it is sent.
 
     Raises, once the outcomes of all started requests have been yielded, the error that stopped the submissions:
@@ -114,14 +114,14 @@ class Run:
 
     async def __anext__(self) -> Outcome:
         """Plan the requests, if they are not planned yet, then return the next outcome."""
-        # Several tasks may iterate a run together: the first plans, and each is told of the end.
+        # Several asyncio tasks may iterate a run together: the first one plans the requests.
         async with self._advancing:
             if not self._has_begun:
                 await self._plan()
             return await anext(self._runner)
 
     async def plan(self) -> tuple[int, int]:
-        """Plan the requests, as the first outcome does otherwise; return how many there are, and how many of them new.
+        """Plan the requests, as the first outcome does otherwise; return their number, and how many are new.
 
         Raises JournalError when the journal is of another service, InvalidRequestError for an item that is no request.
         """
@@ -137,12 +137,12 @@ class Run:
             self._runner.stop(error)
             raise
         except BaseException:
-            # Half a plan is none: another call must not resume the one before.
+            # An incomplete plan is discarded: another call must not resume the previous one.
             self._runner.stop(JournalError(self._journal.name, "the run on it was ended while it was planned"))
             raise
 
     async def _make_ready(self) -> None:
-        """Check that the journal is for this service, and make the folder; also before the facade plans."""
+        """Check that the journal is for this service, and create the folder; the facade calls it before planning."""
         await check_service(self._journal, self._base_url)
         if self._folder is not None:
             await asyncio.to_thread(prepare_folder, self._folder)
@@ -168,10 +168,10 @@ def check_arguments(*, is_client: bool, client: object, is_journal: bool, journa
 
 
 async def plan_all(journal: Journal, requests: Requests) -> tuple[int, int]:
-    """Plan all requests in place of the former plan; return how many there are, and how many of them are new.
+    """Plan all requests in place of the previous plan; return their number, and how many are new.
 
-    A request of the former plan that is not among them is not made, unless it was paid for. Raises InvalidRequestError
-    for an item that is no request; then the former plan stays.
+    A request of the previous plan that is not among them is not sent, unless it was paid for. Raises
+    InvalidRequestError for an item that is no request; the previous plan stays in that case.
     """
     plan, count, new = await journal.new_plan(), 0, 0
     async with aclosing(batches_of(requests)) as batches:
@@ -219,18 +219,18 @@ def _planned(request: object, keys: Keys) -> Planned:
         return request
     if isinstance(request, BadLine):
         message = f"line {request.number}: {request.reason}"
-        raise InvalidRequestError(message, request.field or "requests", request.number, "a request a line")
+        raise InvalidRequestError(message, request.field or "requests", request.number, "one request per line")
     return keys.planned(checked_item(request))
 
 
 async def check_service(journal: Journal, base_url: str) -> None:
-    """Raise JournalError when the journal's songs were made elsewhere: a trial's are not the service's."""
+    """Raise JournalError when the journal belongs to another service, such as a sandbox."""
     service = urlsplit(base_url).netloc.rpartition("@")[2]
-    known = await journal.recall(SERVICE)
-    if known is None:
+    recorded = await journal.recall(SERVICE)
+    if recorded is None:
         await journal.remember(SERVICE, service)
-    elif known != service:
-        raise JournalError(journal.name, f"its songs are from {known}, not from {service}: use another journal")
+    elif recorded != service:
+        raise JournalError(journal.name, f"its songs are from {recorded}, not from {service}: use another journal")
 
 
 async def _balance(client: MusicAPI) -> float:

@@ -13,21 +13,21 @@ from musicapi_async.bulk.journal import PAGE_SIZE, Journal
 from musicapi_async.bulk.records import Record
 from musicapi_async.bulk.saving import ResultSink
 from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
-from musicapi_async.bulk.waiting import Outage, Patience
+from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import JournalError
 
 __all__ = ["Runner"]
 
 logger: Final = logging.getLogger("musicapi")
 
-LEARNT: Final = "learnt"
+ESTIMATES: Final = "learnt"
 """Name under which the journal keeps the estimates of task durations."""
 
 
 class Runner:
     """Works through a journal's records, at most ``in_flight`` at once: an async iterator of outcomes.
 
-    Records that an earlier run left unfinished come first: they are paid for. An error that every request would meet
+    Records that an earlier run left unfinished come first: they are paid for. An error that every request would raise
     (no credits, a wrong key, a retired operation) stops the submissions; the tasks in flight are completed, then it is
     raised.
     """
@@ -51,9 +51,9 @@ class Runner:
         pauses = Outage(outage)
         self._queue = WorkQueue(journal, attempts, pauses)
         self._submitter = Submitter(client, journal, budget, pauses, self._queue)
-        patience = Patience(timeout, outage)
+        waiter = TaskWaiter(timeout, outage)
         self._collector = Collector(
-            client, journal, sink, budget, self._queue, patience, in_flight=in_flight, attempts=attempts
+            client, journal, sink, budget, self._queue, waiter, in_flight=in_flight, attempts=attempts
         )
         self._has_checked = False
         """True when overdue tasks were polled once more, at the end."""
@@ -102,11 +102,11 @@ class Runner:
 
     async def _begin(self) -> None:
         if self._journal.runs:
-            raise JournalError(self._journal.name, "another run is at work on it")
+            raise JournalError(self._journal.name, "another run is using it")
         self._journal.runs.add(self)
         self._has_begun = True
         try:
-            engine_of(self._client).restore_state(await self._journal.recall(LEARNT))
+            engine_of(self._client).restore_state(await self._journal.recall(ESTIMATES))
             await self._budget.open()
         except BaseException as error:
             self._journal.runs.discard(self)
@@ -122,7 +122,7 @@ class Runner:
         """Store the estimates of task durations for the next run."""
         if self in self._journal.runs:
             self._journal.runs.discard(self)
-            await self._journal.remember(LEARNT, engine_of(self._client).export_state())
+            await self._journal.remember(ESTIMATES, engine_of(self._client).export_state())
 
     async def _end(self, worker: asyncio.Task[None]) -> None:
         await engine_of(self._client).wait_for_response(worker)

@@ -21,8 +21,8 @@ __all__ = ["JournalSnapshot"]
 class JournalSnapshot:
     """The contents of a journal at one moment: ``with JournalSnapshot(path) as snapshot``, in one thread.
 
-    Every method answers as of the moment it was entered, whatever a run does meanwhile. Entering raises JournalError
-    when there is no journal, or it is something else, damaged, or of another version.
+    Every method returns the state at the moment of entering, whatever a run does meanwhile. Entering raises
+    JournalError when there is no journal, or it is something else, damaged, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class JournalSnapshot:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the file."""
         self._connection = None

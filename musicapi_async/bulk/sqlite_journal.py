@@ -59,9 +59,9 @@ class SQLiteJournal:
     that is found ``sending`` when the file is opened is ``uncertain`` from then on: it may have been paid for, and is
     never sent again by itself.
 
-    A mark beside the file, in its lock, says how far the journal has come. When it is ahead of the journal, or another
-    journal's, entries are missing, as in a backup: the planned records are uncertain then, and so is each key that the
-    journal does not know, until ``resolve_not_sent`` has resolved all of them.
+    A mark beside the file, in its lock file, records the journal's progress. When it is ahead of the journal, or
+    another journal's, entries are missing, as in a backup: the planned records are uncertain then, and so is each key
+    that the journal does not know, until ``resolve_not_sent`` has resolved all of them.
     """
 
     _is_trial: ClassVar[bool] = False
@@ -74,7 +74,7 @@ class SQLiteJournal:
         """The name of the journal in error messages."""
         self._lock = Lock(lock_of(self.path))
         self._writer = Writer(self.name, self._connect, self._count_commit, self._mark_commit)
-        # Each is written by one thread alone: the number of commits, and the highest record that was sent.
+        # Each is written by one thread only: the number of commits, and the highest record that was sent.
         self._commits = self._highest = 0
         self._journal_id: str | None = None
         self._mark = Mark()
@@ -105,7 +105,7 @@ class SQLiteJournal:
             raise
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the runs that are left, finish the writes that were begun, close the file, and release the lock."""
         await complete(self._close())
@@ -247,8 +247,8 @@ class SQLiteJournal:
         self._lock.write(self._mark)
 
     async def _recover(self, left: Mark | None) -> None:
-        """Make records uncertain that may have been sent; raises JournalError where the user must say what it is."""
-        # Only read: a write before the user has answered would leave a mark.
+        """Make records uncertain that may have been sent; raises JournalError where the user must decide."""
+        # Only read: a write before the user has decided would leave a mark.
         own, has_sent = await self._writer.read(self._read_progress)
         is_complete = self._is_complete(left, own, has_sent=has_sent)
 
@@ -281,10 +281,10 @@ class SQLiteJournal:
 
 
 class TrialJournal(SQLiteJournal):
-    """Journal for an embedded sandbox: emptied before each trial, and only where it holds nothing but a trial's.
+    """Journal for an embedded sandbox: emptied before each trial, and only if all its records are a trial's.
 
-    It is marked as a trial's in the transaction that names its service, before anything is planned. Opening it for
-    anything else takes the mark away for good, so that what was paid for is never in a journal that is marked.
+    It is marked as a trial's in the transaction that records its service, before anything is planned. Opening it for
+    anything else removes the mark for good, so that a marked journal never contains paid requests.
     """
 
     _is_trial: ClassVar[bool] = True
@@ -292,7 +292,7 @@ class TrialJournal(SQLiteJournal):
     async def begin(self, service: str) -> None:
         """Empty the journal of the trial before, and mark it as a trial of this service.
 
-        Raises JournalError when it may hold what was paid for; then it is left as it is.
+        Raises JournalError when it may contain paid requests; it is then left as it is.
         """
 
         def begin(connection: sqlite3.Connection) -> None:
@@ -307,7 +307,7 @@ class TrialJournal(SQLiteJournal):
         await self._writer.write(begin)
 
     def _read_progress(self, connection: sqlite3.Connection) -> tuple[Mark, bool]:
-        # The requests of a trial are worth nothing; for any other journal the user is asked, as always.
+        # The requests of a trial were not charged; for any other journal the user has to decide, as always.
         own, has_sent = super()._read_progress(connection)
         return own, has_sent and not is_trial(connection)
 
@@ -316,16 +316,15 @@ class TrialJournal(SQLiteJournal):
         if service is not None:
             raise JournalError(self.name, f"its songs are from {service}, and not a trial's: {ELSEWHERE}")
         if is_incomplete(connection) or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None:
-            raise JournalError(self.name, f"it may hold songs that are no trial's: {ELSEWHERE}")
+            raise JournalError(self.name, f"it may contain songs that are not a trial's: {ELSEWHERE}")
 
 
 def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQLiteJournal:
     """Return the journal in this file, which is made when it is not there: ``async with bulk.open(path) as journal``.
 
-    ``is_current`` answers for a journal that has sent something and has lost its mark: True when nothing can have
-    worked on a newer one, False when this may be an older one, such as a backup; then its planned records are
-    uncertain. False holds also where the mark is there. True changes nothing where the mark says that entries are
-    missing.
+    ``is_current`` is for a journal that has sent requests and lost its mark: True when no newer copy was ever used,
+    False when this may be an older copy, such as a backup; its planned records are then uncertain. False also overrides
+    an existing mark; True does not override a mark which shows that entries are missing.
 
     Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
     a lost mark while ``is_current`` is None.

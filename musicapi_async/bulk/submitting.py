@@ -50,7 +50,7 @@ STOPPING: Final = (
     RetiredError,
     SubscriptionError,
 )
-"""Errors that every other request would meet too: nothing more is submitted."""
+"""Errors that every other request would raise too: nothing more is submitted."""
 RETRYABLE: Final = (GatewayError, RateLimitError, ServerError)
 """Errors of requests that were certainly not accepted, and may be later."""
 
@@ -81,7 +81,7 @@ class WorkQueue:
         return self.stopped_by is not None
 
     def stop(self, error: BaseException, *, is_for_all: bool = False) -> None:
-        """Return no planned record any more, because of this error; with ``is_for_all`` no other record either."""
+        """Stop returning planned records, because of this error; with ``is_for_all`` also all others."""
         self.stopped_by = self.stopped_by or error
         self.is_closed |= is_for_all
         self._outage.release()
@@ -97,11 +97,11 @@ class WorkQueue:
         return None
 
     def retry(self, record: Record) -> None:
-        """Have ``next`` return a record once more."""
+        """Queue a record again."""
         self._retries.append(record)
 
     async def aclose(self) -> None:
-        """Return no record any more."""
+        """Stop returning records."""
         self.is_closed = True
         await self._records.aclose()
 
@@ -123,7 +123,7 @@ class WorkQueue:
                     yield record
 
     async def _of_earlier_runs(self, state: State, *, in_current_plan: bool = False) -> AsyncGenerator[Record, None]:
-        """Yield the records in a state that this run has not brought there itself."""
+        """Yield the records in a state that earlier runs have left."""
         async for record in records_in(self._journal, state, in_current_plan=in_current_plan):
             if record.number not in self._resumed:
                 self._resumed.add(record.number)
@@ -165,7 +165,7 @@ class SubmissionRecorder:
         self._task_id = task_id
 
     async def end(self, state: State, reason: str) -> Record:
-        """Record how the submission ended, where it was begun."""
+        """Record the end of a submission, if it had begun."""
         if self.record.state != "planned" or state not in {"planned", "uncertain"}:
             await complete(self._transition(state, Changes(reason=reason)))
         return self.record
@@ -185,7 +185,7 @@ class SubmissionRecorder:
 class Submitter:
     """Submits planned records.
 
-    Every paid request is in the journal before its first byte leaves, and its task's id before anything else is done
+    Every paid request is in the journal before its first byte is sent, and its task's id before anything else is done
     with it. All waiting (for a slot, after a 429, during an outage) happens before that: the record stays planned.
     """
 
@@ -246,7 +246,7 @@ class Submitter:
         return record.state == "planned"
 
     async def _admit(self, record: Record) -> float | None:
-        """Return the charge of a request that may be sent; None when it must not be, or not yet."""
+        """Return the charge of a request that may be sent; None when it may not be sent, or not yet."""
         try:
             return await self._budget.admit(record)
         except (ConnectionFailedError, *RETRYABLE) as error:
@@ -266,8 +266,8 @@ class Submitter:
             raise
         except MusicAPIError as error:
             if len(error.task_ids) == 1:
-                # Polls show what the task is that the response names although it is an error.
-                logger.warning("task %s is taken for accepted, although: %s", error.task_ids[0], error)
+                # Polls will show the state of the task that the error response contains.
+                logger.warning("task %s is treated as accepted, although: %s", error.task_ids[0], error)
                 return self._client.resume(type(request_of(record)), error.task_ids[0])
             if isinstance(error, UncertainSubmissionError) or error.task_ids:
                 raise NotAcceptedError(await recorder.end("uncertain", str(error)), error) from error

@@ -1,7 +1,7 @@
 """Statements on a journal's tables: its plans, the transitions of its records, and its recovery after a crash.
 
-Each function works in the transaction of its caller. A plan that is never activated changes no request: what it asks
-for differently waits in ``correction`` until then.
+Each function works in the transaction of its caller. A plan changes requests only when it is activated: its
+corrections are in ``correction`` until then.
 """
 
 import json
@@ -40,7 +40,7 @@ __all__ = [
 
 TRIAL: Final = "trial"
 """Name of the value that marks the journal of an embedded sandbox."""
-# A plan that was begun and never activated changes nothing of the active one.
+# A plan that was never activated does not affect the active one.
 IN_PLAN: Final = "(SELECT started FROM planning) IN (plan, plan_before) AND "
 ADD: Final = """
     INSERT INTO row (key, operation, request, key_version, plan, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -56,14 +56,14 @@ Entry = tuple[str, str, str, int]
 CHANGED_COLUMNS: Final = tuple(field.name for field in attrs.fields(Changes) if field.name != "was_not_accepted")
 TIMES: Final[Mapping[State, str]] = {"sending": "sent_at", "accepted": "accepted_at"}
 RETRIED: Final[frozenset[State]] = frozenset({"failed", "refunded", "refused"})
-"""States from which a record is sent again on the word of the journal alone."""
+"""States from which a record is sent again without a decision of the user."""
 KEEP_FOR_LATER: Final = (
     "next_operation = CASE WHEN operation = ? AND request = ? THEN next_operation ELSE operation END, "
     "next_request = CASE WHEN operation = ? AND request = ? THEN next_request ELSE request END, "
     "operation = ?, request = ?"
 )
-"""Keeps the request that was claimed for sending, whatever was planned under its key meanwhile."""
-LOST_WITH_ITS_PROCESS: Final = "its process ended before the answer came"
+"""Assignments that keep the claimed request, whatever was planned under its key meanwhile."""
+LOST_WITH_ITS_PROCESS: Final = "its process ended before the response arrived"
 LOST_WITH_THE_DISK: Final = "the journal has lost entries: it may have been sent"
 TO_UNCERTAIN: Final = "UPDATE row SET state = 'uncertain', reason = ?"
 CHARGED: Final = """
@@ -152,7 +152,7 @@ def write_transition(connection: sqlite3.Connection, record: Record, state: Stat
     is_unknown = state == "planned" and record.state in RETRIED and is_incomplete(connection)
     changed = _lost() if is_unknown else _transition(record, state, changes)
     assignments, values = _assignments(changed)
-    # A submission that waits after a 429 is the same one: it keeps its request.
+    # A submission that waits after a 429 keeps its request.
     is_new = state == "planned" and record.state != "sending"
     if is_new:
         assignments.append(TAKE_OVER)
@@ -234,12 +234,12 @@ def charge_unpriced(connection: sqlite3.Connection, prices: Mapping[str, float])
 
 
 def is_incomplete(connection: sqlite3.Connection) -> bool:
-    """Return whether the journal has lost entries, and the user has not resolved what became of them."""
+    """Return whether the journal has lost entries, and the user has not resolved them."""
     return recall(connection, INCOMPLETE) is True
 
 
 def is_trial(connection: sqlite3.Connection) -> bool:
-    """Return whether the journal is marked as a trial of the very service that its requests went to."""
+    """Return whether the journal is marked as a trial of the service that its requests were sent to."""
     service = recall(connection, SERVICE)
     return service is not None and service == recall(connection, TRIAL)
 
@@ -276,7 +276,7 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
     mark = own
     if left is not None:
         is_own = left.journal_id in {None, own.journal_id}
-        # What another journal has sent here stays known: the next one in its place may be an older copy of it.
+        # Keep the highest record sent by another journal: the next one in its place may be an older copy of it.
         mark = Mark(max(left.commits, own.commits) if is_own else own.commits, max(left.highest, own.highest), own[2])
     connection.execute(
         f"UPDATE row INDEXED BY row_to_correct SET {TAKE_OVER} "  # noqa: S608 - names of ours
@@ -286,7 +286,7 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
     connection.execute("DELETE FROM correction")
     cut_off = connection.execute(f"{TO_UNCERTAIN} WHERE state = 'sending'", (LOST_WITH_ITS_PROCESS,)).rowcount
     if not is_complete:
-        # Numbers say nothing once lines have moved: each waiting record may have been sent, as may those planned later.
+        # Numbers are unreliable once lines have moved: each waiting record may have been sent, as may later ones.
         # The charge of the attempt before is not this one's.
         statement = f"{TO_UNCERTAIN}, charge = NULL WHERE state IN ('planned', 'refunded')"
         cut_off += connection.execute(statement, (LOST_WITH_THE_DISK,)).rowcount

@@ -29,14 +29,14 @@ from musicapi_async.errors import (
     UnreadableReplyError,
 )
 
-__all__ = ["Outage", "Patience", "UnansweredError", "UnknownTaskError"]
+__all__ = ["Outage", "TaskWaiter", "UnansweredError", "UnknownTaskError"]
 
 T = TypeVar("T")
 
 logger: Final = logging.getLogger("musicapi")
 
 UNKNOWN: Final = (NotFoundError, RetiredError, InvalidRequestError, PermissionDeniedError)
-"""Answers to a poll that say that there will be no other, however often it is sent."""
+"""Errors of a poll which say that the service does not know the task."""
 UNANSWERED: Final = (
     ConnectionFailedError,
     GatewayError,
@@ -47,18 +47,18 @@ UNANSWERED: Final = (
 )
 """Failures of a poll that say nothing about the task."""
 MAX_UNKNOWN: Final = 3
-"""So many of those answers, one after the other, and the task is unknown to the service."""
+"""Consecutive errors of that sort after which a task is unknown to the service."""
 PAUSE: Final = 0.5
-"""Seconds before the second of them; as many more before each further one."""
-SHORTEST_WAIT: Final = 1.0
-SHORTEST_CHECK: Final = 5.0
+"""Seconds before the second of these polls; the pause grows by as much before each further one."""
+MIN_WAIT: Final = 1.0
+MIN_CHECK_INTERVAL: Final = 5.0
 """Seconds, at least, between two checks of whether polls are answered."""
 MAX_DELAY: Final = 60.0
 """Seconds between two submissions during an outage."""
 
 
 class UnknownTaskError(Exception):
-    """The service no longer knows a task; ``error`` is its last answer."""
+    """The service no longer knows a task; ``error`` is its last response."""
 
     def __init__(self, error: MusicAPIError) -> None:
         super().__init__(error)
@@ -66,7 +66,7 @@ class UnknownTaskError(Exception):
 
 
 class UnansweredError(Exception):
-    """No poll of a task was answered for as long as an outage may last; ``error`` is what ended the wait.
+    """No poll of a task was answered for as long as an outage may last; ``error`` ended the wait.
 
     ``is_outage`` is False when other tasks were answered meanwhile.
     """
@@ -77,10 +77,10 @@ class UnansweredError(Exception):
         self.is_outage = is_outage
 
 
-class Patience:
-    """How long tasks are waited for: ``timeout`` seconds each, None without limit, unanswered polls left out.
+class TaskWaiter:
+    """Waits for tasks: ``timeout`` seconds each, None without limit; time in which polls fail does not count.
 
-    After ``outage`` seconds in which no poll was answered a wait ends all the same.
+    A wait ends after ``outage`` seconds in which all polls failed.
     """
 
     def __init__(self, timeout: float | None, outage: float) -> None:
@@ -88,10 +88,10 @@ class Patience:
         self._outage = outage
         self._waiting: set[Task[Any]] = set()
         self._answered_at = -math.inf
-        """When a task was last found, by the event loop's clock."""
+        """Event-loop time of the last successful poll."""
 
     @property
-    def has_found_any(self) -> bool:
+    def has_answered_polls(self) -> bool:
         """True when the service has answered a poll of a task that is waited for now."""
         now, pollings = asyncio.get_running_loop().time(), (entry_of(task).polling for task in self._waiting)
         return any(polling is not None and polling.is_answered(now) for polling in pollings)
@@ -120,10 +120,10 @@ class Patience:
 
     def is_answered(self, since: float) -> bool:
         """Return whether the service has answered polls of tasks since a time of the event loop's clock."""
-        return self._answered_at > since or self.has_found_any
+        return self._answered_at > since or self.has_answered_polls
 
     def _unanswered(self, error: MusicAPIError, since: float) -> UnansweredError:
-        """Return what ends a wait: of one whose time is up, the failure of its last poll, which says what is wrong."""
+        """Return the error that ends a wait; after a timeout it contains the failure of the last poll."""
         failure = error.__cause__ if isinstance(error, TaskTimeoutError) else None
         reported = failure if isinstance(failure, MusicAPIError) else error
         return UnansweredError(reported, is_outage=not self.is_answered(since))
@@ -136,7 +136,7 @@ class Patience:
         limit = math.inf if self.timeout is None else self.timeout
         began, left, lost_since = clock(), limit, math.inf
         while True:
-            started, seconds = clock(), min(left, max(self._outage, SHORTEST_CHECK))
+            started, seconds = clock(), min(left, max(self._outage, MIN_CHECK_INTERVAL))
             try:
                 return await _known(partial(task.wait, seconds))
             except TaskTimeoutError as error:
@@ -147,7 +147,7 @@ class Patience:
                 left = limit - (now - began - (0.0 if polling is None else polling.unanswered_by(now)))
                 if left <= 0:
                     raise
-                left, lost_since = max(left, SHORTEST_WAIT), math.inf
+                left, lost_since = max(left, MIN_WAIT), math.inf
             except UNANSWERED as error:
                 # The client gives up a wait whose polls have failed for a while.
                 now, lost_since = clock(), min(lost_since, started)
@@ -157,7 +157,7 @@ class Patience:
 
 
 async def _known(request: Callable[[], Awaitable[T]]) -> T:
-    """Send a request about a task, again where the service does not know the task, a few times."""
+    """Send a request about a task; retry a few times if the service does not know the task."""
     count = 0
     while True:
         count += 1
@@ -180,14 +180,14 @@ class Outage:
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._since: float | None = None
-        """When the first of the failures was noted; None while there is no outage."""
+        """Time of the first failure; None while there is no outage."""
         self._next_at = 0.0
         self._delays: Generator[float, Any, None] = _delays()
         self._changed = asyncio.Event()
         self._is_released = False
 
     async def pause(self) -> None:
-        """Return at once without an outage, else when the caller may try, or the submission of another succeeded."""
+        """Return at once without an outage, else when the caller may send, or another submission succeeded."""
         while self._since is not None and not self._is_released:
             now = asyncio.get_running_loop().time()
             if now >= self._next_at:
@@ -198,7 +198,7 @@ class Outage:
                     await self._changed.wait()
 
     def fail(self, error: Exception) -> bool:
-        """Note a request that failed for want of a connection; return False when the limit has been reached."""
+        """Note a request that failed without a connection; return False when the limit has been reached."""
         now = asyncio.get_running_loop().time()
         if self._since is None:
             self._since, self._delays = now, _delays()

@@ -28,7 +28,7 @@ class _Job(NamedTuple):
 
 
 class Writer:
-    """Runs jobs on a connection in a thread of its own; a change is on the disk when it has been awaited."""
+    """Runs jobs on a connection in a separate thread; an awaited change is on the disk."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Writer:
                 self._before_commit(connection)
                 connection.execute("COMMIT")
                 self._after_commit()
-        except Exception as error:  # noqa: BLE001 - raised in the waiting tasks; the thread goes on
+        except Exception as error:  # noqa: BLE001 - raised in the waiting tasks; the thread continues
             if connection.in_transaction:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")

@@ -70,7 +70,7 @@ class BulkOptions:
     retry_refused: bool
     retry_failed: bool
     is_current: bool | None
-    """Whether a journal without its lock file is the newest; None if neither option was given."""
+    """True if a journal without its lock file is the newest; None if neither option was given."""
 
     def resume_command(self) -> str:
         """Return the command that resumes the run."""
@@ -228,7 +228,7 @@ async def _report_uncertain(options: BulkOptions, journal: SQLiteJournal, screen
 
 def _short_reason(record: Record) -> str:
     """Return why a request is uncertain, without the advice for Python programs that an error's text ends with."""
-    return (record.reason or "").partition("; it was not repeated")[0]
+    return (record.reason or "").partition("; it was not ")[0]
 
 
 async def _resolve(options: BulkOptions, journal: SQLiteJournal, screen: Screen) -> None:

@@ -1,4 +1,4 @@
-"""``musicapi bulk status``, ``report`` and ``resolve``: what the journal of a bulk run's folder contains."""
+"""``musicapi bulk status``, ``report`` and ``resolve``: the journal of a bulk run's folder."""
 
 import asyncio
 import shlex
@@ -45,7 +45,7 @@ def _write_report(folder: Path) -> Summary:
 
 @attrs.frozen(kw_only=True)
 class _JournalStatus:
-    """What ``status`` shows of a journal; ``holder`` is the process of a run in progress, if any."""
+    """The contents of a journal that ``status`` shows; ``holder`` is the process of a run in progress, if any."""
 
     counts: Mapping[State, int]
     holder: str | None

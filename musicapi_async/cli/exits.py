@@ -82,7 +82,7 @@ class PendingTaskError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """How a command failed: its exit code and an explanation, with the task and how to resume it where there is one."""
+    """The failure of a command: its exit code and explanation, its task and the command that resumes it, if any."""
 
     code: int
     error_type: str

@@ -145,7 +145,7 @@ async def test_record_being_sent_when_the_process_was_killed_is_uncertain(tmp_pa
     async with bulk.open(path) as journal:
         uncertain = await journal.records("uncertain")
         assert [record.key for record in uncertain] == ["k-1", "k-2"]
-        assert {record.reason for record in uncertain} == {"its process ended before the answer came"}
+        assert {record.reason for record in uncertain} == {"its process ended before the response arrived"}
         assert [record.task_id for record in await journal.records("accepted")] == ["t-1"]
         assert [record.key for record in await journal.claim(1)] == ["k-3"]
 

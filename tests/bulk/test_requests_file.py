@@ -42,7 +42,7 @@ def test_operation_given_for_the_file_is_that_of_lines_without_one(tmp_path: Pat
 @pytest.mark.parametrize(
     ("line", "field", "reason"),
     [
-        ("{", None, "no JSON"),
+        ("{", None, "not JSON"),
         ("[1]", None, "must be an object, not list"),
         ({"description": "rain"}, "operation", "operation is missing"),
         ({"operation": "sonic.nothing"}, "operation", "operation is 'sonic.nothing'"),
@@ -54,7 +54,7 @@ def test_operation_given_for_the_file_is_that_of_lines_without_one(tmp_path: Pat
         ({**DESCRIBE, "instrumental": "yes"}, "instrumental", "True or False"),
         ({**DESCRIBE, "key": 7}, "key", "must be text"),
         ({**DESCRIBE, "key": "x" * 201}, "key", "at most 200"),
-        ("[" * 100_000, None, "no JSON"),
+        ("[" * 100_000, None, "not JSON"),
     ],
 )
 def test_line_that_is_wrong_is_reported_with_its_number_and_field(
@@ -118,7 +118,7 @@ def test_csv_with_names_in_its_first_line_yields_requests(tmp_path: Path) -> Non
 def test_csv_with_two_columns_of_one_name_is_refused(head: str, field: str, places: str, tmp_path: Path) -> None:
     (bad,) = read_requests(written(tmp_path, head, "a,b,c,d", "e,f,g,h", name="songs.csv"), "sonic.describe")
 
-    assert bad == BadLine(1, field, f"column {field!r} is there twice, as {places}: keep one")
+    assert bad == BadLine(1, field, f"column {field!r} occurs twice, as {places}: keep one")
 
 
 def test_csv_line_of_separators_alone_is_skipped(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_cell_under_no_name_is_refused_with_its_place(tmp_path: Path) -> None:
     first, bad = read_requests(written(tmp_path, *lines, name="songs.csv"), "sonic.describe")
 
     assert isinstance(first, Planned)
-    assert bad == BadLine(3, None, "column 2 has no name in the first line, and holds 'two songs'")
+    assert bad == BadLine(3, None, "column 2 has no name in the first line, and contains 'two songs'")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_cell_under_no_name_is_refused_with_its_place(tmp_path: Path) -> None:
 def test_json_with_a_name_twice_is_refused(line: str, field: str, tmp_path: Path) -> None:
     (bad,) = read_requests(written(tmp_path, line), "sonic.describe")
 
-    assert bad == BadLine(1, field, f"{field!r} is there twice")
+    assert bad == BadLine(1, field, f"{field!r} occurs twice")
 
 
 @pytest.mark.parametrize("name", ["songs.csv", "songs.jsonl"])

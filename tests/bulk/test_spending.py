@@ -118,7 +118,7 @@ def test_price_from_a_mixed_interval_is_not_learned() -> None:
     assert (spending.price(A), spending.price(B)) == (20, 15)
 
 
-@pytest.mark.parametrize("event", ["refund", "doubt"])
+@pytest.mark.parametrize("event", ["refund", "note_uncertain"])
 def test_price_from_an_interval_with_a_refund_or_an_uncertain_request_is_not_learned(event: str) -> None:
     spending = begun()
     charged(spending)

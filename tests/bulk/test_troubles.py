@@ -197,7 +197,7 @@ async def test_run_on_a_journal_with_another_run_is_refused(path: Path) -> None:
         asking = asyncio.ensure_future(anext(first))
         while len(sandbox.accepted) < 3:
             await asyncio.sleep(0.001)
-        with pytest.raises(errors.JournalError, match="another run is at work"):
+        with pytest.raises(errors.JournalError, match="another run is using it"):
             await anext(bulk.run(client, journal))
         await first.aclose()
         with pytest.raises(errors.JournalError, match="the run on it was closed"):

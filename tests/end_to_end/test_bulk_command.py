@@ -61,7 +61,7 @@ def test_bulk_with_bad_lines_names_each_before_anything_is_sent(
 
     assert done.code == 2
     for number, expected in (
-        (3, "it is no JSON"),
+        (3, "it is not JSON"),
         (4, "operation is 'sonic.bpm'"),
         (5, "description"),
         (6, "descriptoin"),

@@ -153,7 +153,7 @@ def test_two_columns_of_one_name_are_refused_before_anything_is_sent(
     done = musicapi("bulk", "requests.csv", *RUN[2:], sandbox=sandbox)
 
     assert done.code == 2
-    assert "requests.csv:1: column 'description' is there twice, as columns 2 and 3: keep one" in done.err
+    assert "requests.csv:1: column 'description' occurs twice, as columns 2 and 3: keep one" in done.err
     assert not sandbox.accepted
 
 
@@ -219,7 +219,7 @@ def test_trial_of_a_journal_that_is_only_planned_is_refused(musicapi: MusicAPI, 
     refused = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
 
     assert refused.code == 11
-    assert "it may hold songs that are no trial's" in refused.err
+    assert "it may contain songs that are not a trial's" in refused.err
 
 
 async def test_trial_that_ends_before_anything_is_planned_names_its_service_all_the_same(tmp_path: Path) -> None:
