@@ -1,7 +1,7 @@
 """The Python SDK for MusicAPI (musicapi.ai): songs from lyrics or an idea, async first.
 
-Start at ``MusicAPI``. Requests live in the families (``sonic``, ``producer``, ``lyrics``, ...), what comes back in the
-results (``Clip``, ``Songs``, ...), what goes wrong in ``errors``. ``musicapi_sync`` is the same, blocking.
+Start at ``MusicAPI``. Requests are in the families (``sonic``, ``producer``, ``lyrics``, ...), results are classes such
+as ``Clip`` and ``Songs``, exceptions are in ``errors``. ``musicapi_sync`` is the blocking package with the same names.
 """
 
 import importlib
@@ -116,7 +116,7 @@ logging.getLogger("musicapi").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> object:
-    """Load a family when it is first asked for."""
+    """Load a family on first access."""
     if name in _FAMILIES:
         return importlib.import_module(f"{__name__}.requests.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Wrong arguments, described for the error: their type and what to pass, never what they hold. No I/O."""
+"""Errors of wrong arguments: they state the type and what to pass instead, never the contents. No I/O."""
 
 import inspect
 import os
@@ -24,7 +24,7 @@ from musicapi_async.results import (
 
 __all__ = ["clip_advice", "described", "is_amount", "path_argument", "usable_path", "wrong_argument"]
 
-# The first that fits is taken.
+# The first match counts.
 _ADVICE: Final[tuple[tuple[type, str], ...]] = (
     (Songs, "pass one of its clips, such as songs[0]"),
     (Stems, "pass the clip of one stem, such as stems[0].clip"),
@@ -38,7 +38,7 @@ _ADVICE: Final[tuple[tuple[type, str], ...]] = (
     (SharedSong, "pass its address: song.audio_url"),
     (UploadedClip, "it is your own audio, and has an id but no address"),
     (Mapping, "pass a Clip, or from the dict its id for an operation, its address for a download"),
-    (PurePath, "pass what comes from the service; a path on this machine says where it goes"),
+    (PurePath, "pass a clip, a file or a URL of the service; a path on this machine is the target"),
     (bytes, "pass text, such as value.decode()"),
     (Sequence, "pass one of its items, such as songs[0]"),
 )
@@ -47,21 +47,21 @@ _ADVICE: Final[tuple[tuple[type, str], ...]] = (
 def wrong_argument(
     name: str, value: object, wanted: str, advice: str = "", at: int | None = None
 ) -> InvalidRequestError:
-    """Make the error of an argument of the wrong type: what it is, what it must be, and what to pass instead.
+    """Return the error of an argument of the wrong type: its type, the wanted one, and what to pass instead.
 
-    ``at`` is the index of the value where the argument is a sequence. The error keeps the value only where it is a
-    number or None: all else may hold lyrics or not be picklable.
+    ``at`` is the index of the value if the argument is a sequence. The error keeps the value only if it is a number or
+    None: anything else may contain lyrics or not be picklable.
     """
-    kept = value if value is None or isinstance(value, (bool, int, float)) else type(value).__name__
+    reported = value if value is None or isinstance(value, (bool, int, float)) else type(value).__name__
     shown = name if at is None else f"{name}[{at}]"
     message = f"{shown} is {described(value)}; it must be {wanted}{': ' if advice else ''}{advice}"
-    return InvalidRequestError(message, name, kept, wanted)
+    return InvalidRequestError(message, name, reported, wanted)
 
 
 def path_argument(name: str, value: object, advice: str) -> Path:
-    """Return an argument as a path; whether it can be opened is not tried.
+    """Return an argument as a path, without opening it.
 
-    Raises InvalidRequestError for what is neither a str nor a path that is text.
+    Raises InvalidRequestError for anything but a str or a path that is text.
     """
     if not isinstance(value, (str, os.PathLike)) or not isinstance(text := os.fspath(value), str):
         raise wrong_argument(name, value, "a str or a path that is text", advice)
@@ -69,15 +69,15 @@ def path_argument(name: str, value: object, advice: str) -> Path:
 
 
 def usable_path(name: str, value: object, advice: str) -> Path:
-    """Return an argument as ``path_argument`` does, and refuse a null character, which no system takes, as well."""
+    """Return an argument as ``path_argument`` does, and also refuse a null character, which no system accepts."""
     path = path_argument(name, value, advice)
     if "\0" in str(path):
-        raise InvalidRequestError(f"{name} holds a null character; {advice}", name, str(path), "no null character")
+        raise InvalidRequestError(f"{name} contains a null character; {advice}", name, str(path), "no null character")
     return path
 
 
 def described(value: object) -> str:
-    """Return what a value is, in words that show nothing of its content."""
+    """Return a description of a value that reveals none of its content."""
     if value is None or isinstance(value, (bool, int, float)):
         return repr(value)
     if isinstance(value, type):
@@ -95,7 +95,7 @@ def is_amount(value: object) -> TypeGuard[float]:
 
 
 def clip_advice(value: object) -> str:
-    """Return what to pass in the place of a value that is no clip."""
+    """Return what to pass instead of a value that is not a clip."""
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and not value:
         return "it is empty, so there is no clip to pass (clips that failed are in .failed)"
     if (advice := next((advice for fitting, advice in _ADVICE if isinstance(value, fitting)), None)) is not None:

@@ -17,7 +17,7 @@ MAX_BODY: Final = 4000
 MAX_DEPTH: Final = 20
 MAX_ITEMS: Final = 10
 MAX_DETAIL: Final = 100
-"""Characters of a text that is not known to say what went wrong, in a body that is too large."""
+"""Characters of a text under a key that is not INFORMATIVE, in a body that is too large."""
 SHORTENED: Final = "..."
 INFORMATIVE: Final = (
     *("detail", "error", "message", "msg", "errors", "type", "code", "status", "reason", "loc"),
@@ -49,36 +49,36 @@ def bounded_body(body: object) -> object:
 
 
 class _NoRoomError(Exception):
-    """Nothing more fits into the copy."""
+    """The copy has reached its maximum size."""
 
 
 class _Copy:
-    """One copy of a JSON value, as far as there is room."""
+    """A copy of a JSON value, cut at its maximum size."""
 
-    def __init__(self, longest: int, longest_detail: int, most_items: int) -> None:
+    def __init__(self, max_length: int, max_detail: int, max_items: int) -> None:
         self.is_cut = False
         self._room = MAX_BODY
-        self._longest = longest
-        self._longest_detail = longest_detail
-        self._most_items = most_items
+        self._max_length = max_length
+        self._max_detail = max_detail
+        self._max_items = max_items
 
     def of(self, value: object) -> object:
-        """Return the copy; None when not even its beginning fits."""
+        """Return the copy; None when not even its start fits."""
         try:
-            return self._copy(value, self._longest, 0)
+            return self._copy(value, self._max_length, 0)
         except _NoRoomError:
             return None
 
-    def _copy(self, value: object, longest: int, depth: int) -> object:
+    def _copy(self, value: object, max_length: int, depth: int) -> object:
         if isinstance(value, str):
-            return self._text(value, longest)
+            return self._text(value, max_length)
         if isinstance(value, (dict, list)) and depth == MAX_DEPTH:
             self.is_cut = True
-            return self._text(SHORTENED, longest)
+            return self._text(SHORTENED, max_length)
         if isinstance(value, dict):
             return self._object(value, depth)
         if isinstance(value, list):
-            return self._list(value, longest, depth)
+            return self._list(value, max_length, depth)
         self._take(len(str(value)) + 2)
         return value
 
@@ -88,27 +88,27 @@ class _Copy:
         try:
             for key in _informative_first(given):
                 self._check_count(len(copied))
-                longest = self._longest if key in INFORMATIVE else self._longest_detail
+                max_length = self._max_length if key in INFORMATIVE else self._max_detail
                 self._take(len(str(key)) + 4 if str(key).isascii() else len(json.dumps(key)) + 2)
-                copied[key] = self._copy(given[key], longest, depth + 1)
+                copied[key] = self._copy(given[key], max_length, depth + 1)
         except _NoRoomError:
             self.is_cut = True
         return copied
 
-    def _list(self, given: list[object], longest: int, depth: int) -> list[object]:
+    def _list(self, given: list[object], max_length: int, depth: int) -> list[object]:
         self._take(2)
         copied: list[object] = []
         try:
             for item in given:
                 self._check_count(len(copied))
                 self._take(2)
-                copied.append(self._copy(item, longest, depth + 1))
+                copied.append(self._copy(item, max_length, depth + 1))
         except _NoRoomError:
             self.is_cut = True
         return copied
 
-    def _text(self, text: str, longest: int) -> str:
-        short = bounded_text(text, longest)
+    def _text(self, text: str, max_length: int) -> str:
+        short = bounded_text(text, max_length)
         if (size := len(json.dumps(short))) > self._room:
             # An escaped character takes up to twelve bytes.
             short = bounded_text(short, max(len(SHORTENED), self._room // 12))
@@ -118,7 +118,7 @@ class _Copy:
         return short
 
     def _check_count(self, count: int) -> None:
-        if count >= self._most_items:
+        if count >= self._max_items:
             raise _NoRoomError
 
     def _take(self, size: int) -> None:

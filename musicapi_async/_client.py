@@ -82,7 +82,7 @@ class MusicAPI:
 
     @property
     def sonic(self) -> "Sonic":
-        """Songs from lyrics or a description, and what can be done with them."""
+        """Songs from lyrics or a description, and operations on them."""
         from musicapi_async.requests.sonic import Sonic
 
         return Sonic(self)
@@ -117,14 +117,14 @@ class MusicAPI:
 
     @property
     def suno(self) -> "Suno":
-        """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+        """Legacy addresses; prefer ``sonic`` and ``lyrics``."""
         from musicapi_async.requests.suno import Suno
 
         return Suno(self)
 
     @property
     def lyrics(self) -> "Lyrics":
-        """Drafts of words for a song."""
+        """Drafts of lyrics."""
         from musicapi_async.requests.lyrics import Lyrics
 
         return Lyrics(self)
@@ -135,18 +135,18 @@ class MusicAPI:
         return Account(self)
 
     def submit(self, request: TaskRequest[R]) -> Submission[R]:
-        """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
+        """Start a task, which is charged once. The request is never sent again when it may have been accepted.
 
         Nothing is sent before the submission is awaited: ``await client.submit(request)`` returns the task, ``await
-        client.submit(request).wait()`` waits for the result as well.
+        client.submit(request).wait()`` also waits for the result.
 
-        Raises InvalidRequestError at once for what is no such request; awaited, UncertainSubmissionError when it is not
-        known whether the request was accepted, and the typed error of a refusal.
+        Raises InvalidRequestError at once for anything but a request that starts a task; when awaited,
+        UncertainSubmissionError when the outcome is unknown, and the typed error of a refusal.
         """
         return self._engine.submission(request)
 
     async def call(self, request: Request[R]) -> R:
-        """Ask for an answer that comes at once, or as soon as the service has prepared it.
+        """Send a request that is answered at once, or as soon as a file is prepared, and return its result.
 
         Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted;
         NotReadyError when a file is not prepared within three minutes.
@@ -162,18 +162,18 @@ class MusicAPI:
     ) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
-        ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
+        ``timeout`` is the maximum time to wait for each, in seconds. A failed one is an outcome with an ``error``.
         """
         return Run(self, requests, in_flight, timeout, self._engine.background)
 
     def attach(self, task: Task[R]) -> Task[R]:
-        """Return the same task on this client: for one that came from a closed client or another event loop."""
+        """Return the same task on this client; for a task of a closed client or another event loop."""
         if not isinstance(task, Task):
-            raise wrong_argument("task", task, "a Task", "from its id client.<family>.task(id) makes one")
+            raise wrong_argument("task", task, "a Task", "client.<family>.task(id) returns one from its id")
         return self._engine.attach(task)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
-        """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
+        """Resume a task from the class of its request and its id, such as ``resume(sonic.BasicStems, task_id)``.
 
         For songs ``client.<family>.task(task_id)`` is the same.
         """
@@ -184,36 +184,36 @@ class MusicAPI:
     ) -> SavedFile:
         """Write a clip's audio, a prepared file, or any file by its URL (such as ``clip.image_url``) to ``path``.
 
-        The file appears under its name only when it is whole. A path without a suffix gets the one its content asks
-        for. A download that breaks off goes on where it broke off if its host can tell that the file is still the
-        same, else from its start; ``on_progress(done, total)`` is called with bytes, and ``done`` goes back only then.
-        The API key is not sent to the file's host, and a host with an address that is not public is refused
-        (``allow_private_addresses``; through a proxy only addresses in the URL itself are).
+        The file appears under its name only when it is complete. A path without a suffix gets the one of its format. An
+        interrupted download resumes where it stopped if its host confirms that the file is unchanged, else it starts
+        again; ``on_progress(done, total)`` is called with bytes, and ``done`` decreases only then. The API key is not
+        sent to the file's host, and a host with a private address is refused (``allow_private_addresses``; through a
+        proxy only addresses in the URL itself are).
 
         Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written;
-        InvalidRequestError when an argument is of the wrong type (several songs instead of one), before anything is
-        fetched.
+        InvalidRequestError when an argument is of the wrong type (such as all songs instead of one), before anything
+        is fetched.
         """
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
         return await self._engine.track(save(self._engine.files, self.settings, source, path, on_progress))
 
     async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
-        """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
+        """Call an endpoint that this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
 
-        Returns the reply's JSON object. Only a GET is taken for free and repeated.
+        Returns the response's JSON object. Only a GET is treated as free and retried.
 
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
         return dict(await self._engine.request(method, path, json))
 
     async def look_into(self, error: UncertainSubmissionError) -> Evidence:
-        """Ask for the balance and set it against the last one that was asked for before an uncertain request.
+        """Fetch the balance and compare it with the last one that was fetched before an uncertain request.
 
-        Ask for ``client.account.credits()`` before you spend, so that there is something to compare with; and give the
-        service a minute: it may still be at work on the request. Nothing here is ever done by itself.
+        Call ``client.account.credits()`` before you submit, so that there is a balance to compare with, and give the
+        service a minute: it may still be processing the request. This is never called automatically.
 
-        Raises what ``account.credits()`` raises.
+        Raises the errors of ``account.credits()``.
         """
         if not isinstance(error, UncertainSubmissionError):
             raise wrong_argument("error", error, "an UncertainSubmissionError")
@@ -235,19 +235,19 @@ class MusicAPI:
     ) -> Self:
         """Return a view of this client with other settings on the same connections.
 
-        What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
-        does nothing: keep the client it came from, and close that.
+        Settings that all views share, such as ``max_requests`` or ``proxy``, are set on the client only. Closing a view
+        does nothing: keep the original client, and close that.
         """
         api_key = Settings.hidden(api_key)
         changes = {name: value for name, value in locals().items() if name != "self" and value is not None}
         view = object.__new__(type(self))
         view._engine = self._engine.view(attrs.evolve(self.settings, **changes))
-        # A view keeps its root: dropped, it would warn of connections that are still in use.
+        # A view keeps its root, which would otherwise warn of open connections when it is collected.
         view._root = self._root or self
         return view
 
     async def aclose(self) -> None:
-        """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
+        """Close the client: waits end with ClientClosedError, paid requests get their responses, sockets close.
 
         May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING, and on
         standard error where logging is not set up.
@@ -259,7 +259,7 @@ class MusicAPI:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the client; an exception gets a note of the paid tasks that are still running."""
         left = await self._engine.close()
@@ -270,7 +270,7 @@ class MusicAPI:
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""
-        # A client whose settings were refused has none, and shows in the traceback.
+        # A client whose settings were refused has no engine, and may be shown in the traceback.
         engine = getattr(self, "_engine", None)
         return f"MusicAPI({None if engine is None else engine.settings!r})"
 
@@ -287,6 +287,6 @@ class MusicAPI:
 
 
 def _warn_of(left: Mapping[str, str]) -> None:
-    """Name the paid tasks that a client leaves, which its log has named already."""
+    """Name the paid tasks that a client leaves running, if logging is not set up."""
     if left:
         warn_without_log(describe_tasks(left.values()))

@@ -13,7 +13,7 @@ from musicapi_async.wire.requests import FieldSpec
 __all__ = ["ClipOrId", "clip_field", "clips_field"]
 
 ClipOrId: TypeAlias = Clip | UploadedClip | str
-"""A clip, an uploaded clip, or an id of a clip; a request keeps the id, and whether it is known to be uploaded."""
+"""A clip, an uploaded clip, or the id of a clip; a request keeps the id, and whether the clip was uploaded."""
 
 
 def clip_field(
@@ -24,10 +24,10 @@ def clip_field(
     only_uploaded: bool = False,
     doc: str = "the clip, or its id",
 ) -> Any:
-    """Declare a source clip, of which the id is kept.
+    """Declare a source clip; the request keeps its id.
 
-    With ``has_upload_variant`` it is also kept whether the clip was uploaded: the service has another task type for
-    those. With ``only_uploaded`` a clip that is known to be the service's own is refused.
+    With ``has_upload_variant`` it also keeps whether the clip was uploaded: the service has another task type for
+    uploads. With ``only_uploaded`` a clip made by the service is refused.
     """
 
     def convert(value: Any) -> str | UploadedClip | None:

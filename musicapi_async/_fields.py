@@ -1,4 +1,4 @@
-"""The fields of requests: their wire names, their limits, and the errors that name both."""
+"""The fields of requests: their wire names, their limits, and the errors that state both."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 Limit: TypeAlias = int | Callable[[Any], int]
-"""Characters at most, or a function from the request to them (limits that depend on the model)."""
+"""Maximum number of characters, or a function of the request (for limits that depend on the model)."""
 
 PAIR: Final = 2
-MANY: Final = 8
-LARGEST: Final = 2**53
-"""No number is sent that a JSON reader may not hold exactly."""
+MAX_LISTED: Final = 8
+MAX_NUMBER: Final = 2**53
+"""Larger numbers are refused: a JSON reader may not represent them exactly."""
 
 
 def text_field(
@@ -45,9 +45,9 @@ def text_field(
 ) -> Any:
     """Declare a text: not blank, at most ``max_length`` characters, one of ``choices``.
 
-    It begins with one of ``begins`` where any are given. A ``secret`` is not shown by repr(), nor is its value in an
-    error. ``sent_default`` is sent where the field is None: None means that the user left the choice to us. Fields with
-    a higher ``last`` come later among the parameters.
+    It begins with one of ``begins`` if given. A ``secret`` is shown neither by repr() nor in an error. ``sent_default``
+    is sent where the field is None, which means that the user has made no choice. Fields with a higher ``last`` come
+    later among the parameters.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -61,10 +61,10 @@ def text_field(
         if begins and not text.startswith(begins):
             message = f"{name} is {text!r}; it must begin with {' or '.join(begins)}"
             raise InvalidRequestError(message, name, text, begins)
-        most = max_length(request) if callable(max_length) else max_length
-        if most is not None and len(text) > most:
-            message = f"{name} has {len(text)} characters; the service takes at most {most}"
-            raise InvalidRequestError(message, name, None if secret else text, most)
+        maximum = max_length(request) if callable(max_length) else max_length
+        if maximum is not None and len(text) > maximum:
+            message = f"{name} has {len(text)} characters; the service takes at most {maximum}"
+            raise InvalidRequestError(message, name, None if secret else text, maximum)
 
     limits = [f"at most {max_length} characters"] if isinstance(max_length, int) else []
     limits += [_briefly(choices)] if choices else []
@@ -82,21 +82,21 @@ def texts_field(
     doc: str = "",
 ) -> Any:
     """Declare one to ``max_items`` of ``choices``, each once; None only where it is the default."""
-    most = len(choices) if max_items is None else max_items
+    maximum = len(choices) if max_items is None else max_items
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and default is None:
             return
         name = attribute.name
-        if not isinstance(value, tuple) or not 1 <= len(value) <= most or len(set(map(repr, value))) < len(value):
-            message = f"{name} is {value!r}; the service takes 1 to {most} different ones"
-            raise InvalidRequestError(message, name, value, (1, most))
+        if not isinstance(value, tuple) or not 1 <= len(value) <= maximum or len(set(map(repr, value))) < len(value):
+            message = f"{name} is {value!r}; the service takes 1 to {maximum} different ones"
+            raise InvalidRequestError(message, name, value, (1, maximum))
         for text in value:
             if text not in choices:
-                message = f"{name} holds {text!r}; the service takes {_listed(choices)}"
+                message = f"{name} contains {text!r}; the service takes {_listed(choices)}"
                 raise InvalidRequestError(message, name, text, choices)
 
-    limits = f"1 to {most} of {_briefly(choices)}"
+    limits = f"1 to {maximum} of {_briefly(choices)}"
     spec = FieldSpec(name=wire, description=doc, constraints=limits, serialize=list)
     return attrs.field(default=default, converter=_as_tuple, validator=check, metadata=spec.metadata())
 
@@ -121,11 +121,11 @@ def number_field(
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise InvalidRequestError(f"{name} is {value!r}; it must be {wanted}{limits}", name, value, (ge, le))
         # Written so that NaN, which compares false with everything, is refused.
-        if not (-LARGEST < value < LARGEST and (ge is None or value >= ge) and (le is None or value <= le)):
+        if not (-MAX_NUMBER < value < MAX_NUMBER and (ge is None or value >= ge) and (le is None or value <= le)):
             raise InvalidRequestError(f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (ge, le))
 
     def convert(value: Any) -> Any:
-        # Other libraries' numbers are floats too, and not every writer of JSON knows them.
+        # Other libraries' numbers may be subclasses of float that not every JSON writer accepts.
         return float(value) if isinstance(value, float) else value
 
     spec = FieldSpec(name=wire, description=doc, constraints=f"{wanted}{limits}" if whole or limits else "")
@@ -133,10 +133,10 @@ def number_field(
 
 
 def seed_field(*, default: None, doc: str = "") -> Any:
-    """Declare a seed: a whole number, or a text as the service reports it."""
+    """Declare a seed: a whole number, or a text in the service's notation."""
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        is_number = isinstance(value, int) and not isinstance(value, bool) and -LARGEST < value < LARGEST
+        is_number = isinstance(value, int) and not isinstance(value, bool) and -MAX_NUMBER < value < MAX_NUMBER
         if value is not None and not is_number:
             _checked_text(attribute.name, value, wanted="a whole number or text")
 
@@ -144,7 +144,7 @@ def seed_field(*, default: None, doc: str = "") -> Any:
 
 
 def flag(*, default: bool | None, wire: str | None = None, last: int = 0, doc: str = "") -> Any:
-    """Declare a real boolean: the service refuses strings."""
+    """Declare a boolean; the service refuses strings."""
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if not isinstance(value, bool) and not (value is None and default is None):
@@ -165,7 +165,7 @@ def parts_field(
     default: Any = attrs.NOTHING,
     doc: str,
 ) -> Any:
-    """Declare 1 to ``max_items`` values of a class; ``read`` makes or checks each, ``write`` makes it JSON."""
+    """Declare 1 to ``max_items`` values of a class; ``read`` constructs or checks one, ``write`` makes it JSON."""
 
     def convert(value: Any) -> Any:
         return tuple(read(part) for part in value) if is_iterable(value) else value
@@ -174,8 +174,8 @@ def parts_field(
         if value is None and default is None:
             return
         if not isinstance(value, tuple) or not 1 <= len(value) <= max_items:
-            held = f"holds {len(value)}" if isinstance(value, tuple) else f"is {value!r}"
-            message = f"{attribute.name} {held}; the service takes 1 to {max_items}"
+            found = f"contains {len(value)}" if isinstance(value, tuple) else f"is {value!r}"
+            message = f"{attribute.name} {found}; the service takes 1 to {max_items}"
             raise InvalidRequestError(message, attribute.name, value, (1, max_items))
 
     spec = FieldSpec(
@@ -188,9 +188,9 @@ def parts_field(
 
 
 def check_order(start: float | None, end: float | None) -> None:
-    """Raise InvalidRequestError unless ``end`` is behind ``start``."""
+    """Raise InvalidRequestError unless ``end`` is after ``start``."""
     if start is not None and end is not None and end <= start:
-        message = f"end is {end!r}; it must be behind start, which is {start!r}"
+        message = f"end is {end!r}; it must be after start, which is {start!r}"
         raise InvalidRequestError(message, "end", end, f"> {start}")
 
 
@@ -201,14 +201,14 @@ def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str
             raise InvalidRequestError(f"{name} is {type(value).__name__}; it must be {wanted}", name, None, wanted)
         raise wrong_argument(name, value, wanted)
     if not value.isascii() and not can_be_sent(value):
-        raise InvalidRequestError(f"{name} holds half a character (a lone surrogate)", name, shown, "valid Unicode")
+        raise InvalidRequestError(f"{name} contains a lone surrogate", name, shown, "valid Unicode")
     if not value.strip():
         raise InvalidRequestError(f"{name} is empty; the service needs some text", name, value, "not blank")
     return value
 
 
 def can_be_sent(value: str) -> bool:
-    """Tell whether a text is whole Unicode: a lone surrogate has no bytes."""
+    """Return whether a text is valid Unicode: a lone surrogate cannot be encoded."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -221,7 +221,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 def is_iterable(value: object) -> bool:
-    """Tell whether a value holds several ones; a text is one."""
+    """Return whether a value is an iterable other than a text or a mapping."""
     return hasattr(value, "__iter__") and not isinstance(value, (str, bytes, Mapping))
 
 
@@ -230,7 +230,11 @@ def _listed(choices: tuple[str, ...]) -> str:
 
 
 def _briefly(choices: tuple[str, ...]) -> str:
-    return _listed(choices) if len(choices) <= MANY else f"{len(choices)} words, from {choices[0]!r} to {choices[-1]!r}"
+    return (
+        _listed(choices)
+        if len(choices) <= MAX_LISTED
+        else f"{len(choices)} words, from {choices[0]!r} to {choices[-1]!r}"
+    )
 
 
 def _range_text(ge: float | None, le: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Notices of paid tasks that are left, and how each is resumed: in logs, on exceptions, on standard error."""
+"""Notices of paid tasks that are left running, and how to resume them: in the log, on exceptions, on standard error."""
 
 import contextlib
 import logging
@@ -11,12 +11,12 @@ __all__ = ["MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks", "warn_without
 logger: Final = logging.getLogger("musicapi")
 
 MAX_NAMED: Final = 20
-"""How many tasks a sentence names; of more, the rest is counted."""
+"""Maximum number of tasks named in a sentence; the rest are counted."""
 RUNNING: Final = "still running on the server"
 
 
 def describe_tasks(resumptions: Collection[str], state: str = RUNNING) -> str:
-    """Return a sentence on paid tasks in this state, from how each is resumed."""
+    """Return a sentence on paid tasks in this state; ``resumptions`` are the expressions that resume them."""
     count = len(resumptions)
     tasks = "1 paid task is" if count == 1 else f"{count} paid tasks are"
     more = f" and {count - MAX_NAMED} more" if count > MAX_NAMED else ""
@@ -24,14 +24,14 @@ def describe_tasks(resumptions: Collection[str], state: str = RUNNING) -> str:
 
 
 def note_tasks(error: BaseException, running: Mapping[str, str]) -> None:
-    """Add to an exception that leaves a client's block the tasks that are still running, unless it names them already.
+    """Add to an exception that leaves a client's block a note of the tasks still running, unless it names them.
 
-    ``running`` has by id how each is resumed.
+    ``running`` maps task ids to the expressions that resume them.
     """
-    known = [str(error)]
+    messages = [str(error)]
     for one in filter(None, (error, error.__cause__, error.__context__)):
-        known += getattr(one, "__notes__", ())
-    text = "\n".join(known)
+        messages += getattr(one, "__notes__", ())
+    text = "\n".join(messages)
     if new := [resumption for task_id, resumption in running.items() if task_id not in text]:
         error.add_note(describe_tasks(new))
 
@@ -39,7 +39,7 @@ def note_tasks(error: BaseException, running: Mapping[str, str]) -> None:
 def warn_without_log(sentence: str) -> None:
     """Write a warning to standard error where logging is not set up.
 
-    Libraries keep silent then, and so does the rest of this one; but these are ids that nothing else has.
+    Libraries are silent then, and so is the rest of this one; but these ids are recorded nowhere else.
     """
     with contextlib.suppress(Exception):
         if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
@@ -48,7 +48,7 @@ def warn_without_log(sentence: str) -> None:
 
 
 def _has_handler() -> bool:
-    """Return whether a warning gets anywhere; the package's own handler, as a library's should, drops it."""
+    """Return whether a warning is handled; the package's own handler, a NullHandler, does not count."""
     place: logging.Logger | None = logger
     while place is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in place.handlers):

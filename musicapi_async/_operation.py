@@ -1,7 +1,8 @@
-"""Operations: one request class is everything there is to know about each.
+"""Operations, each defined completely by one request class.
 
-``@operation(POST, "/sonic/create", ..., task_type="create_music")`` makes a frozen, keyword-only, checked value of a
-class whose base tells what comes back: ``Request[Credits]`` answers at once, ``TaskRequest[Songs]`` starts a task.
+``@operation(POST, "/sonic/create", ..., task_type="create_music")`` turns a class into one of
+frozen, keyword-only, checked values; its base states the result: ``Request[Credits]`` is answered at once,
+``TaskRequest[Songs]`` starts a task.
 """
 
 import difflib
@@ -47,8 +48,8 @@ _known: "list[type[Request[Any]]]" = []
     ),
 )
 def shared_fields(cls: RequestClass) -> RequestClass:
-    """Declare fields that several operations have in common; the class itself is no operation."""
-    # What is only inherited needs no methods of its own: making them is most of what an import costs.
+    """Declare fields that several operations share; the class itself is not an operation."""
+    # A class that is only inherited from needs no generated methods, which are most of the cost of an import.
     return attrs.frozen(kw_only=True, repr=False, eq=False, init=False)(cls)
 
 
@@ -78,7 +79,7 @@ def operation(
 ) -> Callable[[RequestClass], RequestClass]:
     """Declare a class as the operation at this path; ``constants`` are sent with every request of it.
 
-    ``upload_task_type`` is the ``task_type`` for an uploaded clip; the others are described at ``Request``.
+    ``upload_task_type`` is the ``task_type`` for an uploaded clip; the other parameters are described in ``Request``.
     """
 
     def declare(cls: RequestClass) -> RequestClass:
@@ -100,7 +101,7 @@ def known_operations() -> "tuple[type[Request[Any]], ...]":
 
 
 def operation_at(method: str, path: str, body: Mapping[str, object]) -> "type[Request[Any]] | None":
-    """Return the loaded operation a body is meant for: of those at this path the one of whose constants it has most."""
+    """Return the loaded operation of a body: the one at this path of which it contains the most constants."""
     at_path = [cls for cls in known_operations() if (cls.method, cls.path) == (method, path)]
     matching = [cls for cls in at_path if _has_constants(body, cls)]
     return max(matching, key=lambda cls: len(cls.constants), default=None)
@@ -114,7 +115,7 @@ def _has_constants(body: Mapping[str, object], cls: "type[Request[Any]]") -> boo
 
 
 def _described(cls: "type[Request[Any]]") -> str:
-    """Complete a request class's docstring by what its fields and its declaration say."""
+    """Return a request class's docstring, completed from its fields and its declaration."""
     lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
     for field in fields_of(cls):
         spec = field_spec(field)
@@ -122,7 +123,7 @@ def _described(cls: "type[Request[Any]]") -> str:
         text = "; ".join(filter(None, [spec.description, spec.constraints, sent]))
         lines.append(f"- ``{field.name}``: {text}." if text else f"- ``{field.name}``.")
     if cls.credits is None:
-        costs = "What it costs is not documented"
+        costs = "Its price is not documented"
     else:
         costs = f"Costs {cls.credits:g} credits as of {cls.as_of}" if cls.credits else "Free"
     return "\n".join([*lines, "", f"{costs}. Contract: {cls.source}."])
@@ -133,16 +134,16 @@ def _required_first(_: type, fields: "list[attrs.Attribute[Any]]") -> "list[attr
 
 
 def _result_of(cls: "type[Request[Any]]") -> type:
-    """Return the R of the nearest ``Request[R]`` a class was declared with."""
+    """Return the R of the nearest ``Request[R]`` among a class's bases."""
     bases = (base for parent in cls.__mro__ for base in vars(parent).get("__orig_bases__", ()))
     found: type = next(get_args(base)[0] for base in bases if issubclass(get_origin(base), Request))
     return found
 
 
 def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
-    """Wrap the constructor so that an unknown or a missing keyword is our own error, with a hint."""
+    """Return the constructor, wrapped so that an unknown or missing keyword is an InvalidRequestError with a hint."""
     build: Callable[..., None] = cls.__init__
-    # What a caller may give, not what a converter happens to be annotated with.
+    # The types that a caller may pass, rather than those a converter is annotated with.
     build.__annotations__ = {field.name: field.type for field in fields_of(cls)} | {"return": None}
     names = wire_names(cls)
     required = {
@@ -164,5 +165,5 @@ def _unknown_field(operation_name: str, name: str, names: Mapping[str, str]) -> 
     ours = {wire: field for field, wire in names.items()}
     close = ours.get(name) or next(iter(difflib.get_close_matches(name, names, 1)), None)
     hint = f"did you mean {close}?" if close else f"it takes {', '.join(names)}"
-    # Not its value: what is wrong is the name, and under a wrong name it may be a secret.
+    # Without its value: under a wrong name it may be a secret.
     return InvalidRequestError(f"{operation_name} has no field {name}: {hint}", name, None, tuple(names))

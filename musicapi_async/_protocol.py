@@ -1,4 +1,4 @@
-"""Requests to the calls that send them, and responses to their results. No I/O."""
+"""Conversion of requests to calls, and of responses to results. No I/O."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ R = TypeVar("R")
 OPERATION: Final = re.compile(r"[A-Za-z_.]{1,40}")
 """A name such as ``sonic.create``, which an error may show."""
 ID_RESULTS: Final = (Batch, Persona, UploadedClip, Voice)
-"""Results that consist of ids: with one in a response something was made, whatever else the response says."""
+"""Results that consist of ids: a response with one was charged, whatever else it says."""
 
 
 def check_task_request(request: object) -> None:
@@ -54,7 +54,7 @@ def check_operation(operation: object) -> None:
 
 
 def encode_submission(request: TaskRequest[R]) -> tuple[Call, Callable[[Response], tuple[str, UploadedClip | None]]]:
-    """Return the call that starts a task, and the reader of its id (and of the clip that a one-shot upload made)."""
+    """Return the call that starts a task, and the reader of its id (and of the clip of a one-shot upload)."""
     call = _call(request, request.path, request.to_wire(), RequestClass.SUBMISSION)
 
     def read(response: Response) -> tuple[str, UploadedClip | None]:
@@ -62,9 +62,9 @@ def encode_submission(request: TaskRequest[R]) -> tuple[Call, Callable[[Response
         try:
             task_id = read_task_id(call.attempted, response, body, id_in_data=request.id_in_data)
         except Exception:
-            if (only := _only_task(response, body, call.body)) is None:
+            if (found := _only_task(response, body, call.body)) is None:
                 raise
-            task_id = only
+            task_id = found
         return task_id, read_uploaded(body) if isinstance(body, dict) else None
 
     return call, read
@@ -91,13 +91,15 @@ def encode_call(request: Request[R]) -> tuple[Call, Callable[[Response], R]]:
         try:
             found = read_object(call.attempted, response, body)
         except Exception:
-            if (bought := _bought(request, response, body)) is not None:
-                return bought
+            if (charged := _charged_result(request, response, body)) is not None:
+                return charged
             raise
         try:
             return read_result(found, request.result)
         except ValueError as error:
-            raise unreadable(call.attempted, response, f"the response is not what it should be: {error}") from error
+            raise unreadable(
+                call.attempted, response, f"the response differs from the API documentation: {error}"
+            ) from error
 
     return call, read
 
@@ -105,9 +107,9 @@ def encode_call(request: Request[R]) -> tuple[Call, Callable[[Response], R]]:
 def encode_plain(
     method: str, path: str, json: Mapping[str, Any] | None
 ) -> tuple[Call, Callable[[Response], Mapping[str, Any]]]:
-    """Return the call of an endpoint that is not known here, and the reader of its response's object.
+    """Return the call of an endpoint unknown to this package, and the reader of its response's object.
 
-    Raises InvalidRequestError when it cannot be sent.
+    Raises InvalidRequestError for invalid arguments.
     """
     if method not in (GET, POST):
         if not isinstance(method, str):
@@ -118,7 +120,7 @@ def encode_plain(
     if not path.startswith("/"):
         raise InvalidRequestError(f"path is {path!r}; it must begin with /", "path", path, "/...")
     if not can_be_sent(path):
-        raise InvalidRequestError("path holds half a character (a lone surrogate)", "path", path, "valid Unicode")
+        raise InvalidRequestError("path contains a lone surrogate", "path", path, "valid Unicode")
     if json is not None and not isinstance(json, Mapping):
         raise wrong_argument("json", json, "a dict, or None")
     check_json("json", json)
@@ -130,7 +132,7 @@ def encode_plain(
 
 
 def _request_advice(given: object) -> str:
-    """Return what to do with a value that is not the request that is wanted."""
+    """Return advice on a value that is not the wanted request."""
     if isinstance(given, Request):
         return f"{given.operation_name()} answers at once, pass it to call()"
     if isinstance(given, type) and issubclass(given, Request):
@@ -139,17 +141,17 @@ def _request_advice(given: object) -> str:
 
 
 def _only_task(response: Response, body: object, sent: object) -> str | None:
-    """Return the one task that a 2xx names in an unusual place: it was accepted, unless the response takes it back."""
+    """Return the only task id in an unusual place of a 2xx: it was accepted, unless the response denies it."""
     if not (response.is_success and isinstance(body, dict)) or body.get("failed_step") or is_refunded(body):
         return None
     task_ids = ids_in(body, sent).task_ids
     return task_ids[0] if len(task_ids) == 1 and is_id(task_ids[0]) else None
 
 
-def _bought(request: Request[R], response: Response, body: object) -> R | None:
-    """Find what was made, and must be paid for, in a response that otherwise speaks of an error."""
-    is_bought = request.result in ID_RESULTS
-    if not (is_bought and response.is_success and isinstance(body, dict)):
+def _charged_result(request: Request[R], response: Response, body: object) -> R | None:
+    """Return the charged result in a response that otherwise reports an error; None when there is none."""
+    has_ids = request.result in ID_RESULTS
+    if not (has_ids and response.is_success and isinstance(body, dict)):
         return None
     try:
         result: Any = read_result(body, request.result)

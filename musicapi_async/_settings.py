@@ -1,4 +1,4 @@
-"""How a client behaves: keyword, then environment, then default."""
+"""The settings of a client: from keywords, then the environment, then defaults."""
 
 import functools
 import hmac
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=str | bytes)
 
 
 class _Hidden(Generic[T]):
-    """A value that is shown by nothing: it is no text, so that no slice, format or join can take it apart."""
+    """A hidden value: it is not a text, so that no slicing, formatting or joining reveals it."""
 
     __slots__ = ("_value",)
 
@@ -64,8 +64,8 @@ class _Hidden(Generic[T]):
 class Secret(_Hidden[str]):
     """A key or a password: ``reveal()`` returns its text, and everything else shows dots.
 
-    It is no ``str``: neither printing, formatting, slicing or logging it nor a traceback with local variables can show
-    the text. Two secrets are equal when their texts are; a secret is never equal to a ``str``.
+    It is not a ``str``: neither printing, formatting, slicing or logging it nor a traceback with local variables can
+    show the text. Two secrets are equal when their texts are; a secret is never equal to a ``str``.
     """
 
     __slots__ = ()
@@ -75,15 +75,15 @@ class Secret(_Hidden[str]):
 
 
 class SecretBytes(_Hidden[bytes]):
-    """The same as it goes over the wire."""
+    """A secret as bytes, as it is sent."""
 
     __slots__ = ()
 
 
 class HeaderText(str):
-    """A header's value that holds a secret: text, since the HTTP library takes nothing else.
+    """A header value that contains a secret; a str, since the HTTP library accepts nothing else.
 
-    It stands in a ``CIMultiDict`` only, which tracebacks show by its repr and do not take apart.
+    It is stored in a ``CIMultiDict`` only, which tracebacks show by its repr instead of its items.
     """
 
     __slots__ = ()
@@ -98,7 +98,7 @@ def _bytes_of(value: str | bytes) -> bytes:
 
 
 def _hidden(value: str | Secret | None) -> Secret | None:
-    return Secret(value) if isinstance(value, str) else value  # what is neither is refused later
+    return Secret(value) if isinstance(value, str) else value  # other types are refused later
 
 
 def _with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clean_key(key: object) -> Secret:
-    """Strip what people paste along with a key: blanks, quotes, a ``Bearer`` prefix."""
+    """Return a key without the blanks, quotes or ``Bearer`` prefix that are pasted along with it."""
     hidden = Secret(key) if isinstance(key, str) else key
     if not isinstance(hidden, Secret):
         message = f"the API key must be text, not {type(key).__name__}"
@@ -114,7 +114,7 @@ def _clean_key(key: object) -> Secret:
     return _cleaned(hidden)
 
 
-# The functions that see a secret's text raise nothing: a traceback must not show their local variables.
+# The functions that reveal a secret raise nothing: a traceback must not show their local variables.
 def _cleaned(key: Secret) -> Secret:
     text = key.reveal().strip().strip("\"'").strip()
     return Secret(re.sub(r"(?i)^bearer(\s+|$)", "", text).strip("\"'"))
@@ -141,7 +141,7 @@ def _check_key(_: object, __: object, key: Secret) -> None:
         )
         raise InvalidRequestError(message, "api_key")
     if not _can_be_header(key):
-        message = "the API key holds a blank, a control character or a letter outside ASCII: copy it again"
+        message = "the API key contains a blank, a control character or a character outside ASCII: copy it again"
         raise InvalidRequestError(message, "api_key")
 
 
@@ -150,18 +150,18 @@ def _check_base_url(_: object, __: object, url: str) -> None:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna")
         is_whole = parts.scheme in {"http", "https"} and bool(host) and parts.port != 0
-    except ValueError:  # a port that is no port, a bracket that does not close, a name that no resolver takes
+    except ValueError:  # an invalid port, an unclosed bracket, a name that cannot be resolved
         parts, is_whole = urlsplit(""), False
     if not is_whole:
         message = f"base_url is {_shown(url)!r}; it must begin with https:// (or http://) and name a host"
         raise InvalidRequestError(message, "base_url", _shown(url), "https://host/path")
     if parts.query or parts.fragment or parts.username:
-        message = f"base_url is {_shown(url)!r}; it must not hold a query, a fragment or a user name"
+        message = f"base_url is {_shown(url)!r}; it must not contain a query, a fragment or a user name"
         raise InvalidRequestError(message, "base_url", _shown(url), "https://host/path")
 
 
 def _shown(url: str) -> str:
-    """Return an address without what may be secret in it: its login, query and fragment."""
+    """Return an address without its possibly secret parts: login, query and fragment."""
     return re.sub(r"[?#].*", "?...", re.sub(r"^([^/?#]*//)?[^/]*@", r"\1...@", url), count=1, flags=re.DOTALL)
 
 
@@ -181,7 +181,7 @@ def _check_count(_: object, attribute: "attrs.Attribute[Any]", value: object) ->
 
 
 def _check_proxy(_: object, __: object, proxy: Secret | None) -> None:
-    # The address may hold a password: it is not in the error.
+    # The address may contain a password: it is not in the error.
     if proxy is not None and not (isinstance(proxy, Secret) and _is_proxy(proxy)):
         message = "proxy must be an address such as http://host:3128"
         raise InvalidRequestError(message, "proxy", None, "http://host:port")
@@ -200,7 +200,7 @@ def _check_hook(_: object, __: object, hook: Any) -> None:
         message = f"on_uncertain must be a function that takes an UncertainSubmissionError, not {hook!r}"
         raise InvalidRequestError(message, "on_uncertain", hook, "a function")
     if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(hook.__call__):
-        message = "on_uncertain must be a plain function: nobody would await what it returns"
+        message = "on_uncertain must be a plain function: the coroutine it returns would never be awaited"
         raise InvalidRequestError(message, "on_uncertain", hook, "a plain function")
 
 
@@ -211,7 +211,7 @@ def _check_flag(_: object, attribute: "attrs.Attribute[Any]", value: object) -> 
 
 
 def _hiding(cls: type[S]) -> type[S]:
-    """Hide the secrets among a constructor's arguments before it can fail with their text in its local variables."""
+    """Return the class with a constructor that hides secrets before it can fail with their text in a local variable."""
     build: Callable[..., None] = cls.__init__
 
     @functools.wraps(build)
@@ -226,34 +226,34 @@ def _hiding(cls: type[S]) -> type[S]:
 @_hiding
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Everything that can be set on a client; times are seconds.
+    """The settings of a client; times are in seconds.
 
     - ``api_key``: a ``Secret``, sent to the API's own host alone. A pasted ``Bearer`` prefix, quotes and blanks are
       stripped.
     - ``base_url``: the service's address, or a sandbox's.
-    - ``timeout``: for one try, from connecting to the reply's last byte; uploads get at least 120.
-      ``connect_timeout``: for one connection. ``read_timeout``: the longest silence between two bytes, of a file too.
-    - ``max_attempts``: tries of a request that may be repeated. ``total_timeout``: no try begins later than this after
-      the first (waiting for a turn under ``create_rate`` is not counted).
-    - ``max_requests``: requests in flight at once.
-    - ``create_rate``: paid requests a second, at most. Unset, they are not held back before the service says 429; then
-      they go out at its documented rate, one in 3 seconds, and slowly faster while all goes well. A 429 makes all of
-      them wait, with or without a rate.
-    - ``poll_price``: how many seconds of waiting one look at a task is worth. The schedule learns how long tasks of an
-      operation and model take, looks first when a finish is plausible, and then where it is likely: with 1 about as
-      often as every 15 seconds, and sooner. Higher looks less often. ``poll_interval`` fixes the gap between two looks
-      instead (the service advises 15 to 25); a sandbox with quick songs wants a small one.
-    - ``max_reply_size``: bytes of one reply; a larger one is refused. ``max_file_size``: bytes of one downloaded file,
-      1 GiB by default. A file that comes slower than 1 KiB/s for 60 seconds is given up, too.
-    - ``proxy``: an address such as ``http://user:password@host:3128``, for everything, kept as a
-      ``Secret``. ``trust_env``: without a
-      ``proxy``, whether the environment's (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used, except for this machine itself.
-    - ``ssl_context``: for an authority or a client certificate of your own.
-    - ``allow_private_addresses``: whether files may be fetched from addresses that are not public. Those of the API's
-      own host always may. A proxy looks names up by itself: through one only what a URL spells out is checked.
-    - ``on_uncertain``: called with the UncertainSubmissionError of every paid request of which nobody can tell whether
-      it was accepted: those that raise it, and those that were cancelled after they were sent. It runs in the client's
-      event loop (of musicapi_sync: in its thread) and must be quick.
+    - ``timeout``: for one attempt, from connecting to the last byte of the response; uploads get at least 120.
+      ``connect_timeout``: for one connection. ``read_timeout``: maximum time between two bytes, also of a file.
+    - ``max_attempts``: maximum attempts of a request that may be retried. ``total_timeout``: the latest start of a
+      retry, counted from the first attempt (time in the queue under ``create_rate`` is not counted).
+    - ``max_requests``: maximum number of requests in flight.
+    - ``create_rate``: maximum paid requests per second. Unset, there is no limit until the service responds with 429;
+      then they are sent at its documented rate, one every 3 seconds, and slowly faster while they are accepted. A 429
+      pauses all of them, with or without a rate.
+    - ``poll_price``: the cost of one poll, in seconds of waiting. The schedule estimates how long tasks of an operation
+      and model take, polls first when a finish is plausible, and then where it is likely: with 1 as often as every 15
+      seconds, but sooner. A higher cost means fewer polls. ``poll_interval`` sets a fixed interval between two polls
+      instead (the service advises 15 to 25); for a sandbox with quick songs choose a small one.
+    - ``max_reply_size``: maximum bytes of one response; a larger one is refused. ``max_file_size``: maximum bytes of
+      one downloaded file, 1 GiB by default. A download slower than 1 KiB/s for 60 seconds is abandoned as well.
+    - ``proxy``: an address such as ``http://user:password@host:3128``, for all requests, kept as a
+      ``Secret``. ``trust_env``: without a ``proxy``, whether the environment's (``HTTPS_PROXY``, ``NO_PROXY``, ...) is
+      used, except for this machine itself.
+    - ``ssl_context``: for a custom authority or a client certificate.
+    - ``allow_private_addresses``: whether files may be fetched from private addresses; those of the API's own host
+      always may. A proxy resolves names itself: through one only addresses in the URL are checked.
+    - ``on_uncertain``: called with the UncertainSubmissionError of every paid request whose outcome is unknown: those
+      that raise it, and those that were cancelled after they were sent. It runs in the client's event loop (of
+      musicapi_sync: in its thread) and must be quick.
     """
 
     api_key: Secret = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
@@ -277,7 +277,7 @@ class Settings:
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: object) -> Self:
-        """Make settings from keywords (None means not given), then the environment, then the defaults.
+        """Return settings from keywords (None means not given), then the environment, then the defaults.
 
         The environment is read when a client is made: ``MUSICAPI_KEY``, ``MUSICAPI_BASE_URL``,
         ``MUSICAPI_POLL_INTERVAL``.
@@ -286,7 +286,7 @@ class Settings:
         """
         given = _with_secrets(given)
         found = _from_environment(environment)
-        del environment  # it may hold the key, and what follows can fail
+        del environment  # it may contain the key, and the following lines can fail
         found.update((name, value) for name, value in given.items() if value is not None)
         if given.get("poll_interval") is None and (interval := found.get("poll_interval")):
             found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
@@ -294,12 +294,12 @@ class Settings:
 
     @staticmethod
     def hidden(value: str | Secret | None) -> Secret | None:
-        """Return a text as a secret; what is one already, or is no text, as it is."""
+        """Return a text as a secret; any other value unchanged."""
         return _hidden(value)
 
 
 def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return the settings that the environment holds; apart, so that no frame that can fail holds all of it."""
+    """Return the settings in the environment; a separate function, so that no frame that can fail holds all of it."""
     variables = os.environ if environment is None else environment
     found = {name: variables.get(variable, "").strip() for name, variable in VARIABLES.items()}
     given: dict[str, Any] = {name: value for name, value in found.items() if value}

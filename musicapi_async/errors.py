@@ -1,10 +1,10 @@
-"""Every error this package raises, one tree.
+"""The errors of this package, in one tree.
 
 ::
 
     MusicAPIError
     ├── InvalidRequestError        a field is wrong: found by us before sending (status None), or a 400 or 422
-    ├── ConnectionFailedError      no reply; nothing was accepted: safe to repeat
+    ├── ConnectionFailedError      no response; nothing was accepted: safe to retry
     ├── UncertainSubmissionError   a paid request may have been accepted
     ├── APIStatusError             the service refused: status, type, message, request_id, body
     │   ├── AuthenticationError        401
@@ -17,22 +17,22 @@
     │   ├── RetiredError               410
     │   ├── RateLimitError             429
     │   └── ServerError                5xx
-    ├── UnreadableReplyError       a 2xx that is not what the contract says
-    ├── NotReadyError              a file is still being prepared; ask again (also a TimeoutError)
+    ├── UnreadableReplyError       a 2xx that differs from the API documentation
+    ├── NotReadyError              a file is still being prepared; try again (also a TimeoutError)
     ├── TaskFailedError            the service gave up on a task
     ├── TaskTimeoutError           the timeout expired; the task is still running on the server (also a TimeoutError)
     ├── DownloadError              a file could not be fetched or written
-    ├── WebhookVerificationError   an event was not signed by the holder of the secret
+    ├── WebhookVerificationError   an event has no valid signature
     ├── BudgetExceededError        a bulk run reached its credit limit
     ├── BulkStoppedError           a bulk run submits nothing more: its tasks do not end, or cannot be found
     ├── JournalError               a bulk run's journal is in use, damaged, or cannot be written
     ├── ClientClosedError          the client was closed
     ├── UnattachedTaskError        an unpickled task was used before client.attach(task) (also a RuntimeError)
-    ├── EventLoopError             called where its event loop is not (also a RuntimeError)
-    └── RunClosedError             a closed run was asked to start something (also a RuntimeError)
+    ├── EventLoopError             called outside its event loop (also a RuntimeError)
+    └── RunClosedError             a request was started on a closed run (also a RuntimeError)
 
-Each says what was attempted, on what, and what to do next. None holds the API key. All survive
-pickling: the raw arguments are the exception's ``args``, the sentence is made in ``__str__``.
+Each states what was attempted, on what, and what to do next. None contains the API key. All survive
+pickling: the raw arguments are the exception's ``args``, and ``__str__`` builds the message.
 """
 
 from datetime import datetime
@@ -105,31 +105,31 @@ class MusicAPIError(Exception):
     """The base of every error of this package."""
 
     task_ids: tuple[str, ...] = ()
-    """The tasks that the response to a paid request names although it is an error: they may have been started, and paid
-    for. Empty otherwise."""
+    """The task ids in an error response to a paid request: these tasks may have been started and charged. Empty
+    otherwise."""
     result_ids: tuple[str, ...] = ()
-    """The clips, personas and batches that it names."""
+    """The ids of clips, personas and batches in it."""
 
     def _named_text(self) -> str:
-        named = [f"{word} {', '.join(ids)}" for word, ids in (("task", self.task_ids), ("id", self.result_ids)) if ids]
+        named = [f"{noun} {', '.join(ids)}" for noun, ids in (("task", self.task_ids), ("id", self.result_ids)) if ids]
         return f"; the response names {' and '.join(named)}, which may be paid for" if named else ""
 
 
 @attrs.define(slots=False, repr=False)
 class InvalidRequestError(MusicAPIError, ValueError):
-    """A field of a request or a setting is wrong, or the service answered 400 or 422.
+    """A field of a request or a setting is wrong, or the service responded with 400 or 422.
 
     A refused request costs nothing.
     """
 
     message: str
     field: str | None = None
-    """The field that is wrong; with ``value`` and ``limit`` set when the fault was found before anything was sent."""
+    """The wrong field; set with ``value`` and ``limit`` when the error was found before anything was sent."""
     value: object = None
     limit: object = None
-    """What the field takes."""
+    """The values that the field accepts."""
     status: int | None = None
-    """The response's status; None when the fault was found before anything was sent."""
+    """The response's status; None when the error was found before anything was sent."""
     request_id: str | None = attrs.field(default=None, converter=_code_or_none)
     body: object = attrs.field(default=None, converter=bounded_body)
     """The response's JSON, at most 4000 bytes: of a larger one, the informative part."""
@@ -142,7 +142,7 @@ class InvalidRequestError(MusicAPIError, ValueError):
 
 @attrs.define(slots=False, repr=False)
 class ConnectionFailedError(MusicAPIError):
-    """No response came, and nothing can have been accepted: the call is safe to repeat."""
+    """No response was received, and nothing can have been accepted: the call is safe to retry."""
 
     attempted: str
     """The method and the path of the request."""
@@ -156,8 +156,8 @@ class ConnectionFailedError(MusicAPIError):
 class UncertainSubmissionError(MusicAPIError):
     """A paid request was sent, and no response says whether the service accepted it.
 
-    It is not repeated: a repeat could be paid twice. ``await client.look_into(error)`` compares the balance with the
-    last one that was asked for; the service's dashboard knows for certain.
+    It is not retried: a retry could be charged twice. ``await client.look_into(error)`` compares the balance with the
+    last one that was fetched; the service's dashboard shows the outcome.
     """
 
     attempted: str
@@ -165,9 +165,9 @@ class UncertainSubmissionError(MusicAPIError):
     request: object
     """The request value."""
     reason: str = attrs.field(converter=_reason)
-    """What was seen instead of a response."""
+    """The failure that occurred instead of a response."""
     when: datetime
-    """When it was sent (UTC)."""
+    """The time at which it was sent (UTC)."""
     status: int | None = None
     """The response's status; None without a response."""
     body: object = attrs.field(default=None, converter=bounded_body)
@@ -175,19 +175,19 @@ class UncertainSubmissionError(MusicAPIError):
     balance: float | None = None
     """The credits that ``client.account.credits()`` last returned to this client; None when it was not called."""
     balance_at: datetime | None = None
-    """When that was (UTC)."""
+    """The time of that balance (UTC)."""
 
     def __str__(self) -> str:
         return (
             f"{self.attempted} at {self.when:%Y-%m-%d %H:%M:%S %Z} may have been accepted and charged: {self.reason}; "
-            "it was not repeated. Compare your credits (client.look_into(error)) before you send it again"
+            "it was not sent again. Compare your credits (client.look_into(error)) before you send it again"
             f"{self._named_text()}"
         )
 
 
 @attrs.define(slots=False, repr=False)
 class APIStatusError(MusicAPIError):
-    """The service answered with an error."""
+    """The service responded with an error."""
 
     advice = ""
 
@@ -204,7 +204,7 @@ class APIStatusError(MusicAPIError):
     body: object = attrs.field(default=None, converter=bounded_body)
     """The response's JSON, at most 4000 bytes: of a larger one, the informative part."""
     retry_after: float | None = None
-    """The seconds after which the service wants to be asked again; None where it does not say."""
+    """The seconds after which the service accepts another request; None where it does not say."""
 
     def __str__(self) -> str:
         advice = f". {self.advice}" if self.advice else ""
@@ -229,7 +229,7 @@ class ModerationError(PermissionDeniedError):
 
     @property
     def offending(self) -> str | None:
-        """The part of the text that the service objects to; None where it names none."""
+        """The part of the text that the service objects to; None where it quotes none."""
         before, quote, rest = self.message.partition("'")
         return rest.rpartition("'")[0] or None if before and quote else None
 
@@ -241,7 +241,7 @@ class SubscriptionError(PermissionDeniedError):
 
 
 class InsufficientCreditsError(APIStatusError):
-    """The account has too few credits for this request: 402, or a 400, 403, 422 or 429 that says so.
+    """The account has too few credits for this request: 402, or a 400, 403, 422 or 429 with that message.
 
     Nothing was charged. A refusal that only mentions credits is not one of these.
     """
@@ -270,10 +270,10 @@ class RetiredError(APIStatusError):
     """The service no longer offers this operation (410)."""
 
     instead: str = ""
-    """What to use in its place; empty where we know nothing."""
+    """The operation to use instead; empty where there is none."""
 
     def towards(self, instead: str) -> "RetiredError":
-        """Return the same error with what to use instead."""
+        """Return the same error with the operation to use instead."""
         error = attrs.evolve(self, instead=instead)
         error.task_ids, error.result_ids = self.task_ids, self.result_ids
         return error
@@ -287,12 +287,12 @@ class RateLimitError(APIStatusError):
 
 
 class ServerError(APIStatusError):
-    """The service is in trouble (5xx)."""
+    """The service failed to process the request (5xx)."""
 
 
 @attrs.define(slots=False, repr=False)
 class UnreadableReplyError(MusicAPIError):
-    """A response with a good status is not what the API documents."""
+    """A response with a successful status differs from the API documentation."""
 
     attempted: str
     """The method and the path of the request."""
@@ -306,22 +306,21 @@ class UnreadableReplyError(MusicAPIError):
 
     def __str__(self) -> str:
         request_id = _request_id_text(self.request_id)
-        return (
-            f"{self.attempted}: {self.reason} (status {self.status}{request_id}); the reply begins {self.start[:200]!r}"
-        )
+        start = self.start[:200]
+        return f"{self.attempted}: {self.reason} (status {self.status}{request_id}); the response begins {start!r}"
 
 
 @attrs.define(slots=False, repr=False)
 class NotReadyError(MusicAPIError, TimeoutError):
-    """A file is still being prepared; what was paid for goes on: ask again."""
+    """A file is still being prepared, and is paid for: request it again."""
 
     attempted: str
     """The method and the path of the request."""
     waited: float = 0.0
-    """Seconds since it was first asked for."""
+    """Seconds since the first request for it."""
 
     def __str__(self) -> str:
-        return f"{self.attempted}: still being prepared after {self.waited:g} s; ask again later"
+        return f"{self.attempted}: still being prepared after {self.waited:g} s; try again later"
 
 
 REFUND_SENTENCES: Final = {
@@ -333,7 +332,7 @@ REFUND_SENTENCES: Final = {
 
 @attrs.define(slots=False, repr=False)
 class TaskFailedError(MusicAPIError):
-    """The service gave up on a task."""
+    """The task has failed, as the service reports."""
 
     family: str
     """The family of its operation, such as ``sonic``."""
@@ -343,8 +342,8 @@ class TaskFailedError(MusicAPIError):
     type: str = attrs.field(default="failed", converter=_code)
     """The service's name for it: ``failed``, ``timeout``, ``forbidden``, ``api_error``, or another one."""
     refunded: bool | None = None
-    """True when the response reports beyond doubt that the credits were refunded, False when it reports that they were
-    not, None when it does not say (the service documents that they are)."""
+    """True when the response clearly reports that the credits were refunded, False when it reports that they were not,
+    None when it does not say (the service documents that they are)."""
     status: int | None = None
     """The response's status."""
     body: object = attrs.field(default=None, converter=bounded_body)
@@ -356,16 +355,16 @@ class TaskFailedError(MusicAPIError):
 
 
 class TaskTimeoutError(MusicAPIError, TimeoutError):
-    """The wait is over and the task is not: it is still running on the server, paid for; wait again, or resume it.
+    """The wait timed out; the task is paid for and still running on the server: wait again, or resume it.
 
     - ``family``: the family of its operation, such as ``sonic``; ``task_id``: its id.
     - ``waited``: seconds.
-    - ``last_seen``: its status at the last poll; None when no poll was answered.
-    - ``resumption``: how it is resumed, as it is written in Python.
-    - ``clips``: those that were finished when it was last polled.
+    - ``last_seen``: its status at the last poll; None when no poll succeeded.
+    - ``resumption``: the Python expression that resumes it.
+    - ``clips``: the clips that were finished at the last poll.
     """
 
-    # By hand: ``Clip`` is a name for type checkers alone here, which the hints of attrs' fields may not be.
+    # Written by hand: ``Clip`` is imported for type checkers only, and attrs resolves the annotations of fields.
     def __init__(
         self,
         family: str,
@@ -376,7 +375,7 @@ class TaskTimeoutError(MusicAPIError, TimeoutError):
         clips: "tuple[Clip, ...]" = (),
     ) -> None:
         super().__init__()
-        # Set here: given to OSError's constructor they would be taken for an errno and a file name.
+        # Set here: OSError's constructor would interpret them as an errno and a file name.
         self.args = (family, task_id, waited, last_seen, resumption, clips)
         self.family = family
         self.task_id = task_id
@@ -402,7 +401,7 @@ class DownloadError(MusicAPIError):
     source: str
     """The URL, or the clip."""
     path: str | None
-    """The file that was to be written; None where it was not reached."""
+    """The target file; None if the error occurred before it was determined."""
     reason: str = attrs.field(converter=_reason)
     status: int | None = None
     """The response's status; None without a response."""
@@ -418,29 +417,29 @@ class WebhookVerificationError(MusicAPIError):
 
 @attrs.define(slots=False, repr=False)
 class BudgetExceededError(MusicAPIError):
-    """A bulk run creates nothing more: the next song would bring its credits above the limit."""
+    """A bulk run submits nothing more: the next song would exceed its credit limit."""
 
     limit: float
     spent: float
-    """Credits so far, all runs together."""
+    """Credits spent so far, in all runs."""
     price: float
-    """Credits of the next song."""
+    """Price of the next song in credits."""
 
     def __str__(self) -> str:
         return (
             f"max_credits is {self.limit:g}, {self.spent:g} are spent, and the next song costs {self.price:g}: "
-            "nothing more is created; a higher limit goes on where this stopped"
+            "nothing more is submitted; a run with a higher limit continues from here"
         )
 
 
 @attrs.define(slots=False, repr=False)
 class BulkStoppedError(MusicAPIError):
-    """A bulk run submits nothing more; what it paid for is in its journal."""
+    """A bulk run submits nothing more; its paid requests are in its journal."""
 
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.reason}. Nothing more is submitted; a later run resumes what was paid for"
+        return f"{self.reason}. Nothing more is submitted; a later run resumes the paid tasks"
 
 
 @attrs.define(slots=False, repr=False)
@@ -456,7 +455,7 @@ class JournalError(MusicAPIError):
 
 @attrs.define(slots=False, repr=False)
 class ClientClosedError(MusicAPIError):
-    """The client was closed; a task that was waited for is still running on the server, and can be resumed."""
+    """The client was closed; the task of a pending wait is still running on the server, and can be resumed."""
 
     family: str | None = None
     """The family of the task's operation; None where no task was waited for."""
@@ -464,7 +463,7 @@ class ClientClosedError(MusicAPIError):
     resumption: str | None = attrs.field(
         default=attrs.Factory(lambda self: self.task_id and _resumption_of(self.family, self.task_id), takes_self=True)
     )
-    """How it is resumed, as it is written in Python; None where no task was waited for."""
+    """The Python expression that resumes it; None where no task was waited for."""
 
     def __str__(self) -> str:
         if self.task_id is None:
@@ -482,7 +481,7 @@ class UnattachedTaskError(MusicAPIError, RuntimeError):
     family: str
     task_id: str
     resumption: str
-    """The way to it from its id, as it is written in Python."""
+    """The Python expression that resumes it."""
 
     def __str__(self) -> str:
         return (
@@ -492,11 +491,11 @@ class UnattachedTaskError(MusicAPIError, RuntimeError):
 
 
 class EventLoopError(MusicAPIError, RuntimeError):
-    """A client was called where its event loop is not: in another loop, on its own loop thread, or after a fork."""
+    """A client was called outside its event loop: in another loop, on its own loop thread, or after a fork."""
 
 
 class RunClosedError(MusicAPIError, RuntimeError):
-    """A run that was closed starts nothing more: make another one."""
+    """A request was started on a closed run: make another one."""
 
 
 def _request_id_text(request_id: str | None) -> str:

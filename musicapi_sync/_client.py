@@ -1,4 +1,4 @@
-"""MusicAPI, blocking."""
+"""MusicAPI, the blocking client."""
 
 import inspect
 import os
@@ -24,20 +24,20 @@ R = TypeVar("R")
 
 
 def _describe_response(method: str) -> Callable[[object], str | None]:
-    """Say what an interrupted call was paid for: ids of tasks, of a clip, of a persona. A GET is free."""
-    return lambda found: None if found is None or method == "GET" else f"the service had answered: {found!r}"
+    """Return a function that describes the response to an interrupted call, with its ids; None for a GET."""
+    return lambda found: None if found is None or method == "GET" else f"the service had responded: {found!r}"
 
 
 class MusicAPI:
     """A blocking client of the service: ``with MusicAPI() as client``.
 
-    It takes what ``musicapi_async.MusicAPI`` takes. Any number of threads may share one client; a notebook cell may use
-    it; a forked child starts anew by itself. Without ``with``, close it with ``close()``. It may not be called from an
-    ``atexit`` handler.
+    It takes the arguments of ``musicapi_async.MusicAPI``. Any number of threads may share one client, and a notebook
+    cell may use it; a forked child process starts its own loop thread. Without ``with``, close it with ``close()``. It
+    may not be called from an ``atexit`` handler.
 
-    What an interruption (Ctrl-C, or any exception) leaves at the service, paid for and not returned to you, is named in
-    a note on the exception and in a warning of the ``musicapi`` logger. So is what is left in a run when the client is
-    closed, at the latest when the process exits. Where logging is not set up, these warnings go to standard error.
+    After an interruption (Ctrl-C, or any exception) a note on the exception and a warning of the ``musicapi`` logger
+    name the paid tasks that were not returned. So do those left in a run when the client is closed, at the latest when
+    the process exits. Where logging is not set up, these warnings go to standard error.
 
     Raises InvalidRequestError when a setting is wrong or no key is given.
     """
@@ -78,7 +78,7 @@ class MusicAPI:
 
     @property
     def sonic(self) -> Sonic:
-        """Songs from lyrics or a description, and what can be done with them."""
+        """Songs from lyrics or a description, and operations on them."""
         return Sonic(self)
 
     @property
@@ -103,12 +103,12 @@ class MusicAPI:
 
     @property
     def suno(self) -> Suno:
-        """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+        """Legacy addresses; prefer ``sonic`` and ``lyrics``."""
         return Suno(self)
 
     @property
     def lyrics(self) -> Lyrics:
-        """Drafts of words for a song."""
+        """Drafts of lyrics."""
         return Lyrics(self)
 
     @property
@@ -117,9 +117,9 @@ class MusicAPI:
         return Account(self)
 
     def submit(self, request: TaskRequest[R]) -> Task[R]:
-        """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
+        """Start a task, which is charged once. The request is never sent again when it may have been accepted.
 
-        Raises what ``musicapi_async.MusicAPI.submit`` raises.
+        Raises the errors of ``musicapi_async.MusicAPI.submit``.
         """
 
         def describe_task(task: musicapi_async.Task[R] | None) -> str | None:
@@ -130,7 +130,7 @@ class MusicAPI:
     def call(self, request: Request[R]) -> R:
         """Send a request that is answered at once, and return the result.
 
-        Raises what ``musicapi_async.MusicAPI.call`` raises.
+        Raises the errors of ``musicapi_async.MusicAPI.call``.
         """
         return self._view.call(
             lambda client, _: client.call(request), _describe_response(getattr(request, "method", ""))
@@ -139,12 +139,12 @@ class MusicAPI:
     def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
-        ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
+        ``timeout`` is the maximum time to wait for each, in seconds. A failed one is an outcome with an ``error``.
         """
         return Run(self._view, requests, in_flight, timeout)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
-        """Resume a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
+        """Resume a task from the class of its request and its id, such as ``resume(sonic.BasicStems, task_id)``.
 
         For songs ``client.<family>.task(task_id)`` is the same.
         """
@@ -155,7 +155,7 @@ class MusicAPI:
         return Task(self._view, self._view.call(resume))
 
     def attach(self, task: Task[R]) -> Task[R]:
-        """Return the same task on this client: for one that came from a closed client."""
+        """Return the same task on this client; for a task of a closed client."""
 
         async def attach(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[R]:
             # The core refuses anything that is not a task.
@@ -174,7 +174,7 @@ class MusicAPI:
 
         As ``musicapi_async.MusicAPI.download``; ``on_progress`` is called in the calling thread.
 
-        Raises what ``musicapi_async.MusicAPI.download`` raises.
+        Raises the errors of ``musicapi_async.MusicAPI.download``.
         """
         # The core refuses anything that is not a plain function.
         given: object = on_progress
@@ -190,11 +190,11 @@ class MusicAPI:
         )
 
     def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
-        """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
+        """Call an endpoint that this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
 
-        Returns the response's JSON object. Only a GET is taken for free and retried.
+        Returns the response's JSON object. Only a GET is treated as free and retried.
 
-        Raises what ``musicapi_async.MusicAPI.request`` raises.
+        Raises the errors of ``musicapi_async.MusicAPI.request``.
         """
         return self._view.call(lambda client, _: client.request(method, path, json=json), _describe_response(method))
 
@@ -221,8 +221,8 @@ class MusicAPI:
     ) -> Self:
         """Return a view of this client with other settings on the same connections.
 
-        What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
-        does nothing: keep the client it came from, and close that.
+        Settings that all views share, such as ``max_requests`` or ``proxy``, are set on the client only. Closing a view
+        does nothing: keep the original client, and close that.
         """
         api_key = Settings.hidden(api_key)
         changes: dict[str, Any] = {
@@ -231,14 +231,14 @@ class MusicAPI:
         view = object.__new__(type(self))
         view._settings = attrs.evolve(self._settings, **changes)
         view._view = View(self._view.loop, {**self._view.options, **changes})
-        # A view keeps its root: dropped, it would warn of connections that are still in use.
+        # A view keeps its root, which would otherwise warn of open connections when it is collected.
         view._root = self._root or self
         return view
 
     def close(self) -> None:
         """Close the client: calls in flight raise ClientClosedError, paid requests get their responses, sockets close.
 
-        What its runs leave at the service is logged as a warning. May be called twice.
+        Tasks that its runs leave running are logged as a warning. May be called twice.
         """
         if self._root is None:
             self._view.loop.close()
@@ -248,9 +248,9 @@ class MusicAPI:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the client; an exception gets a note of what is left at the service."""
+        """Close the client; an exception gets a note of the tasks left running."""
         if self._root is None:
             left, running = self._view.loop.close()
             if error is not None:
@@ -260,7 +260,7 @@ class MusicAPI:
 
     def __repr__(self) -> str:
         """Show the settings, without the key."""
-        # A client whose settings were refused has none, and shows in the traceback.
+        # A client whose settings were refused has none, and may be shown in the traceback.
         return f"MusicAPI({getattr(self, '_settings', None)!r})"
 
     def __del__(self) -> None:

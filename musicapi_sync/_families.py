@@ -1,6 +1,6 @@
 """The families' methods, blocking, made from the same request classes.
 
-The lists are those of ``musicapi_async.requests``; a test holds them against each other.
+The lists are those of ``musicapi_async.requests``; a test compares them.
 """
 
 from collections.abc import Callable
@@ -31,18 +31,18 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Client(Protocol):
-    """What a family needs of its client."""
+    """The part of a client that a family uses."""
 
     def submit(self, request: TaskRequest[R], /) -> Task[R]:
         """Start a task."""
         ...
 
     def call(self, request: Request[R], /) -> R:
-        """Ask for an answer."""
+        """Send a request, and return its result."""
         ...
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str, /) -> Task[R]:
-        """Take up a task."""
+        """Resume a task."""
         ...
 
 
@@ -53,21 +53,21 @@ class Family:
     _client: Client
 
     def __init_subclass__(cls) -> None:
-        """Name each method after the attribute it stands under."""
+        """Name each method after its attribute."""
         for name, value in vars(cls).items():
             if hasattr(value, "request_class"):
                 value.__name__, value.__qualname__, value.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
 
 
 class TaskFamily(Family):
-    """A family whose operations are tasks; ``songs`` is the one whose tasks ``task()`` takes them for."""
+    """A family whose operations are tasks; ``songs`` is the operation that ``task()`` resumes."""
 
     songs: ClassVar[type[TaskRequest[Songs]]]
 
     def task(self, task_id: str) -> Task[Songs]:
-        """Take a task of songs up again from its id, from any process at any time; nothing is sent yet.
+        """Resume a task of songs from its id, from any process at any time; nothing is sent yet.
 
-        For a task of something else, say what: ``client.resume(sonic.BasicStems, task_id)``.
+        For a task with another result, pass its request class: ``client.resume(sonic.BasicStems, task_id)``.
         """
         return self._client.resume(self.songs, task_id)
 
@@ -86,7 +86,7 @@ class Method(Protocol[P, R_co]):
 
 
 def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Task[R]]:
-    """Make the method that starts this operation's task."""
+    """Return the method that starts this operation's task."""
 
     def method(self: Family, **fields: Any) -> Task[R]:
         return self._client.submit(build(**fields))
@@ -96,7 +96,7 @@ def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Task[R]]:
 
 
 def calls(request_class: Callable[P, Request[R]]) -> Method[P, R]:
-    """Make the method that asks for this operation's answer."""
+    """Return the method that calls this operation."""
 
     def method(self: Family, **fields: Any) -> R:
         return self._client.call(build(**fields))
@@ -106,7 +106,7 @@ def calls(request_class: Callable[P, Request[R]]) -> Method[P, R]:
 
 
 class Sonic(TaskFamily):
-    """Songs from lyrics or a description, and what can be done with them."""
+    """Songs from lyrics or a description, and operations on them."""
 
     songs: ClassVar[type[TaskRequest[Songs]]] = sonic.Create
 
@@ -190,7 +190,7 @@ class Studio(TaskFamily):
 
 
 class Suno(TaskFamily):
-    """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+    """Legacy addresses; prefer ``sonic`` and ``lyrics``."""
 
     songs: ClassVar[type[TaskRequest[Songs]]] = suno.Create
 
@@ -201,7 +201,7 @@ class Suno(TaskFamily):
 
 
 class Lyrics(Family):
-    """Drafts of words for a song."""
+    """Drafts of lyrics."""
 
     make: Final = calls(lyrics.Make)
 

@@ -1,7 +1,7 @@
 """The loop thread: one event loop in a background thread for each root client, held for the client's life.
 
-No logic of the service is here. A call is a coroutine function that is run on the loop with the async client; what it
-raises reaches the caller, even ``SystemExit``, and never the loop. Timeouts live in the core.
+It contains no logic of the service. A call is a coroutine function that runs on the loop with the async client; its
+exceptions reach the caller, even ``SystemExit``, and never the loop. The core enforces timeouts.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ __all__ = ["LoopThread", "View"]
 T = TypeVar("T")
 
 CLOSED_WITHIN: Final = 10.0
-"""Seconds after which a closing client is taken for closed: the thread that closes it may have been interrupted."""
+"""Seconds after which a closing client counts as closed: the thread that closes it may have been interrupted."""
 
 
 class LoopThread:
@@ -43,8 +43,8 @@ class LoopThread:
         _all.add(self)
 
     def _reset(self) -> None:
-        # A signal handler, or a finalizer, may call in the middle of a call of the same thread. What waits does not
-        # hold it.
+        # Reentrant: a signal handler or a finalizer may call during a call of the same thread. It is not held while
+        # waiting.
         self._lock = threading.RLock()
         self._loop: RunningLoop | None = None
         self._opening: Future[RunningLoop] | None = None
@@ -61,8 +61,8 @@ class LoopThread:
         """Run a coroutine function on the loop and return its result.
 
         When the call is interrupted (Ctrl-C, or a callback that raises) it is cancelled, but not while its paid request
-        is unanswered; ``describe_pending`` says in a sentence what is still running on the server: a note on the
-        exception, and a warning in the log.
+        is unanswered; ``describe_pending`` returns a sentence on what is still running on the server, for a note
+        on the exception and a warning in the log.
         """
         self._refuse_own_thread()
         _warn_of_running_loop()
@@ -101,8 +101,8 @@ class LoopThread:
     def close(self) -> tuple[tuple[str, ...], Mapping[str, str]]:
         """Close the client and end the thread; calls in flight get ClientClosedError. May be called twice.
 
-        Returns what is left at the service, all of it reported already: sentences, and how each other paid task is
-        resumed that is still running, by id.
+        Returns the tasks left running, which are reported already: sentences, and by id the expressions that resume all
+        other paid tasks still running.
         """
         self._refuse_own_thread()
         with self._lock:
@@ -117,7 +117,7 @@ class LoopThread:
             if loop is not None:
                 loop.close(self._close_callbacks.values())
         finally:
-            # The system gives a dead thread's number to new ones.
+            # The system reuses the number of a thread that has ended.
             self._loop = self._opening = None
             _running.discard(self)
             self._has_closed.set()
@@ -134,14 +134,14 @@ class LoopThread:
             return None
 
     def _report(self, loop: RunningLoop | None) -> tuple[tuple[str, ...], Mapping[str, str]]:
-        """Warn of what the client leaves at the service, and return it as ``close`` does."""
+        """Warn of the tasks that the client leaves running, and return them as ``close`` does."""
         left = tuple(filter(None, (describe_pending() for describe_pending in tuple(self._close_callbacks))))
         self._close_callbacks.clear()
         for sentence in left:
             warn(sentence)
         if loop is None:
             return left, {}
-        # The log has the rest: the client named it when it closed.
+        # The client logged the others when it closed.
         if undelivered := engine_of(loop.client).undelivered:
             sentence = describe_tasks(undelivered.values(), NOT_DELIVERED)
             warn_without_log(sentence)
@@ -155,21 +155,21 @@ class LoopThread:
     def add_close_callback(
         self, describe_pending: Callable[[], str | None], callback: Callable[[], Awaitable[None]]
     ) -> None:
-        """Have a callback awaited on the loop when the client closes, and then a sentence reported."""
+        """Register a callback to await on the loop when the client closes, and the sentence to report then."""
         self._close_callbacks[describe_pending] = callback
 
     def discard_close_callback(self, describe_pending: Callable[[], str | None]) -> None:
-        """Forget a callback, and the sentence it was added with."""
+        """Remove a callback and its sentence."""
         self._close_callbacks.pop(describe_pending, None)
 
     def end_run(self, run: musicapi_async.Run[Any]) -> None:
-        """Have a run that was dropped end by itself; never waits, so that a finalizer may call it."""
+        """End a run that was dropped; never waits, so that a finalizer may call it."""
         if self._loop is not None and self._closer is None:
             with suppress(ClientClosedError):
                 self._loop.start(Call(lambda *_: run.aclose()))
 
     def forget(self) -> None:
-        """After a fork, in the child: the thread is gone; keep what was inherited untouched, and start anew."""
+        """Reset after a fork, in the child, which has no such thread; inherited objects are kept untouched."""
         _inherited.append((self._loop, self._opening, self._close_callbacks))
         self._reset()
 
@@ -189,7 +189,7 @@ class LoopThread:
             raise EventLoopError("a blocking call from the client's own loop thread would wait for itself forever")
 
     def _await_closing(self) -> None:
-        """Return when the client is not being closed any more: only then it is known what was paid for."""
+        """Return when the client is not being closed any more: only then all paid tasks are known."""
         # A signal handler that runs while this thread closes the client must not wait for it.
         if self._closer is None or self._closer == threading.get_ident():
             return
@@ -197,7 +197,7 @@ class LoopThread:
 
 
 class View:
-    """A client's way onto the loop: the loop thread, and the options by which this client differs from the root's."""
+    """A client's access to the loop: the loop thread, and the options that differ from the root client's."""
 
     def __init__(self, loop: LoopThread, options: Mapping[str, Any]) -> None:
         self.loop = loop
@@ -247,9 +247,9 @@ def _frames_to_the_user() -> int:
 
 
 _running: Final[set[LoopThread]] = set()
-# Also those that are just being started by another thread when this one forks.
+# Including those that another thread is starting when this one forks.
 _all: "Final[weakref.WeakSet[LoopThread]]" = weakref.WeakSet()
-# What a forked child inherited: never to be finalised, since its sockets are the parent's.
+# Objects that a forked child inherited: never finalised, since their sockets are the parent's.
 _inherited: Final[list[object]] = []
 
 

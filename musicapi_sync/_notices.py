@@ -1,4 +1,4 @@
-"""Notices of paid tasks that an interruption or a closing leaves: in the log, on the exception, on standard error."""
+"""Notices of paid tasks that are left after an interruption or a closing: in the log, on the exception, on stderr."""
 
 import contextlib
 import logging
@@ -14,14 +14,14 @@ NOT_DELIVERED: Final = "not delivered"
 
 def warn(sentence: str) -> None:
     """Log a warning; where logging is not set up, write it to standard error."""
-    # A handler that fails must not take the place of the warning.
+    # An error of a log handler must not replace the warning.
     with contextlib.suppress(Exception):
         logger.warning("%s", sentence)
     warn_without_log(sentence)
 
 
 def note(error: BaseException, *sentences: str | None) -> None:
-    """Add to an exception what it leaves at the service, and warn of it: a SystemExit is shown without its notes."""
+    """Add notes on left tasks to an exception, and log them as well: a SystemExit is shown without its notes."""
     for sentence in dict.fromkeys(filter(None, sentences)):
         error.add_note(sentence)
         warn(sentence)

@@ -28,10 +28,10 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 DescribePending: TypeAlias = Callable[[T | None], str | None]
-"""Says in a sentence what an interrupted call leaves running on the server, from its result if it has one."""
+"""Function that returns a sentence on what an interrupted call leaves running, from its result if it has one."""
 
 GRACE: Final = 5.0
-"""Seconds that an interrupted call may wait for the response of a paid request, and as many to clean up."""
+"""Seconds for which an interrupted call waits for the response to a paid request, and as many to clean up."""
 # On Windows a thread that waits without a limit does not notice Ctrl-C.
 WAKE_INTERVAL: Final = 0.2 if sys.platform == "win32" else None
 
@@ -40,8 +40,8 @@ RUNNING: Final = "musicapi-loop"
 OWN_THREADS: Final = frozenset({STARTING, RUNNING})
 """Names of the threads that start a loop or run it: they must not wait for the start."""
 
-# Held while a loop starts, and while the process forks: modules are imported on the way, and a child that was forked in
-# the middle of an import would wait for it for ever.
+# Held while a loop starts, and while the process forks: starting imports modules, and a child that is forked during an
+# import would wait for it forever.
 starting: Final = threading.RLock()
 
 
@@ -56,7 +56,7 @@ class Call(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     def start(self, client: musicapi_async.MusicAPI, calls: "set[Call[Any]]") -> None:
-        """Begin; on the loop. The call leaves ``calls`` when it ends."""
+        """Start the call; on the loop. It is removed from ``calls`` when it ends."""
         self._task = asyncio.get_running_loop().create_task(self._run(client, calls))
 
     async def _run(self, client: musicapi_async.MusicAPI, calls: "set[Call[Any]]") -> None:
@@ -69,7 +69,7 @@ class Call(Generic[T]):
             self._events.put(None)
 
     def run_in_caller_thread(self, callback: Callable[P, object]) -> Callable[P, None]:
-        """Make a function for the loop that has the callback run in the caller's thread."""
+        """Return a function for the loop that runs the callback in the caller's thread."""
 
         def enqueue(*args: P.args, **kwargs: P.kwargs) -> None:
             self._events.put(partial(callback, *args, **kwargs))
@@ -96,18 +96,18 @@ class Call(Generic[T]):
             try:
                 raise error
             finally:
-                # Its traceback holds this frame: together they would stay until the garbage collector comes.
+                # Its traceback refers to this frame: the cycle would last until a garbage collection.
                 del error
         return cast("T", self.result)  # without an error there is a result
 
     def cancel(self, client: musicapi_async.MusicAPI) -> None:
-        """Cancel the call; on the loop. A paid request that is still in flight is uncertain then."""
+        """Cancel the call; on the loop. The outcome of a paid request in flight is then unknown."""
         if self._task is not None:
             engine_of(client).abandon(self._task)
             self._task.cancel()
 
     async def stop(self, client: musicapi_async.MusicAPI) -> None:
-        """Cancel the call and wait for its end; a paid request in flight gets its response first: it names the task."""
+        """Cancel the call and wait for its end; before, wait for the response to a paid request in flight."""
         if self._task is None:
             return
         with move_on_after(GRACE):
@@ -121,17 +121,17 @@ class Call(Generic[T]):
         self._events.put(None)
 
     def detach(self, describe_pending: DescribePending[T]) -> None:
-        """Log what comes of the call once it has ended; on the loop. Its caller has left."""
+        """Log the outcome of the call once it has ended, after its caller was interrupted; on the loop."""
         if self._task is not None:
             self._task.add_done_callback(lambda _: self.log_end(describe_pending))
 
     def log_end(self, describe_pending: DescribePending[T]) -> None:
-        """Log what the ended call leaves."""
+        """Log the tasks that the ended call leaves running."""
         for sentence in filter(None, (describe_pending(self.result), *self.notes())):
             warn(f"after an interruption: {sentence}")
 
     def notes(self) -> tuple[str, ...]:
-        """Return what the error of an interrupted call says of money."""
+        """Return the notes on payments in the error of an interrupted call."""
         if isinstance(self.error, UncertainSubmissionError):
             return (str(self.error),)
         return tuple(getattr(self.error, "__notes__", ()))
@@ -148,17 +148,17 @@ class RunningLoop:
     _stack: ExitStack
     _calls: set[Call[Any]] = attrs.field(factory=set)
     unfinished: dict[str, str] = attrs.field(factory=dict)
-    """How each paid task is resumed that was still running when the client closed, by id."""
+    """By id, the expressions that resume the paid tasks still running when the client closed."""
 
     @classmethod
     def open(cls, settings: musicapi_async.Settings) -> Self:
-        """Start a loop thread; its client is built inside the loop, so that nothing in it belongs to another one."""
+        """Start a loop thread; its client is created inside the loop, so that it belongs to no other one."""
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal("asyncio", name=RUNNING))
             return cls(portal, *portal.call(_set_up, settings), stack.pop_all())
 
     def start(self, call: Call[Any]) -> None:
-        """Begin a call, and do not wait for it; raises ClientClosedError when the loop has ended."""
+        """Start a call without waiting for it; raises ClientClosedError when the loop has ended."""
         self._calls.add(call)
         try:
             # Not through the portal, which adds twice as much CPU time (benchmarks/bench_facade.py measures both), and
@@ -169,7 +169,7 @@ class RunningLoop:
             raise ClientClosedError from None
 
     def run(self, call: Call[T], describe_pending: DescribePending[T]) -> T:
-        """Run a call to its end; its callbacks run in this thread. Interrupted, stop it and say what it leaves."""
+        """Run a call to its end, with its callbacks in this thread; if interrupted, stop it and report its tasks."""
         try:
             self.start(call)
             call.process_events()
@@ -184,13 +184,13 @@ class RunningLoop:
             # The portal has stopped when another thread closes the client, and the call with it.
             with suppress(RuntimeError):
                 self.portal.call(call.stop, self.client)
-        except BaseException as again:
-            # Interrupted twice: the response reaches no caller any more, so the log must have it.
+        except BaseException as second:
+            # Interrupted twice: no caller receives the response any more, so it must be logged.
             try:
                 self._native.call_soon_threadsafe(call.detach, describe_pending)
             except RuntimeError:
                 call.log_end(describe_pending)
-            again.add_note("the call may have been accepted and paid for: what comes of it will be in the log")
+            second.add_note("the call may have been accepted and paid for: its outcome will be in the log")
             raise
 
     def close(self, callbacks: Iterable[Callable[[], Awaitable[None]]] = ()) -> None:
@@ -201,7 +201,7 @@ class RunningLoop:
             # Also when interrupted: the portal ends once the closing has.
             self.end()
             for call in tuple(self._calls):
-                # It came to the loop when that was ending, and was never begun.
+                # It reached the loop while that was ending, and never started.
                 call.abandon()
 
     def end(self) -> None:
@@ -217,9 +217,9 @@ class RunningLoop:
 
 
 def start_loop(settings: musicapi_async.Settings) -> "Future[RunningLoop]":
-    """Start a loop thread from a thread of its own: a Ctrl-C or a signal handler here would find it half begun.
+    """Start a loop thread from another thread, so that a Ctrl-C or a signal handler cannot interrupt the start.
 
-    Returns at once; the loop comes with the future.
+    Returns a future of the loop at once.
     """
     opening: Future[RunningLoop] = Future()
 

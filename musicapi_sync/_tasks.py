@@ -1,4 +1,4 @@
-"""Tasks and runs that block; what they do is done by the async ones."""
+"""Blocking tasks and runs, which delegate to the async ones."""
 
 import asyncio
 import contextlib
@@ -33,9 +33,9 @@ R_co = TypeVar("R_co", covariant=True)
 class Task(Generic[R_co]):
     """A task of the service, paid for, known by its ``id``.
 
-    Keep the id: it resumes the task, from another process, next week, as ``resumption`` says. A task pickles, and
+    Keep the id: it resumes the task from another process or next week, as ``resumption`` shows. A task pickles, and
     equals every other of its id and family; unpickled it belongs to no client until ``client.attach(task)``.
-    Interrupted by Ctrl-C, a wait ends and the task is still running on the server; the exception's note names it.
+    After Ctrl-C in a wait the task is still running on the server; the exception's note names it.
     """
 
     __slots__ = ("__weakref__", "_client", "_task", "_view", "family", "id", "uploaded")
@@ -44,7 +44,7 @@ class Task(Generic[R_co]):
         self.id = task.id
         self.family = task.family
         self.uploaded = task.uploaded
-        """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
+        """The clip that a one-shot upload (such as ``sonic.upload_extend``) created, with its steps."""
         self._view = view
         """None for a task that was unpickled."""
         self._task = task
@@ -76,13 +76,13 @@ class Task(Generic[R_co]):
 
     @property
     def resumption(self) -> str:
-        """How the task is resumed, as it is written in Python."""
+        """The Python expression that resumes the task."""
         return self._task.resumption
 
     def wait(self, timeout: float | None = 600.0, until: Literal["finished", "first", "stream"] = "finished") -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
 
-        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be heard.
+        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one is playable.
         See ``musicapi_async.Task.wait``, which raises the same.
         """
         view = self._attached()
@@ -93,14 +93,14 @@ class Task(Generic[R_co]):
     def poll(self) -> TaskState[R_co]:
         """Poll once, now. A failed task is reported by the state, not raised.
 
-        Raises what ``musicapi_async.Task.poll`` raises.
+        Raises the errors of ``musicapi_async.Task.poll``.
         """
         return self._attached().call(lambda client, _: self._on(client).poll(), lambda _: describe_pending(self._task))
 
     def updates(self, interval: float = 0.0) -> Generator[TaskState[R_co], None, None]:
-        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end.
+        """Yield the task's state whenever it has changed, and finally its last one, finished or failed.
 
-        At least ``interval`` seconds pass between two states; the last one is never held back. See
+        At least ``interval`` seconds pass between two states; the last one is yielded at once. See
         ``musicapi_async.Task.updates``, which raises the same.
         """
         view = self._attached()
@@ -111,11 +111,11 @@ class Task(Generic[R_co]):
             return client, self._on(client).updates(interval)
 
         async def step(client: musicapi_async.MusicAPI, _: object) -> TaskState[R_co] | None:
-            # Not the task's client: in a child of this process the task may have moved to another one since.
-            check_process(client, begun_on)
+            # Not the task's client: in a forked child the task may have moved to another one since.
+            check_process(client, started_on)
             return await anext(states, None)
 
-        begun_on, states = view.call(start)
+        started_on, states = view.call(start)
         try:
             while True:
                 state = view.call(step, lambda _: describe_pending(self._task))
@@ -123,8 +123,8 @@ class Task(Generic[R_co]):
                     return
                 yield state
         finally:
-            # Also after a break, so that the task is not polled for nothing. Where no call is possible (the client
-            # is closed, or the generator is collected on the loop's own thread), the loop closes what is dropped.
+            # Also after a break, so that the task is not polled needlessly. Where no call is possible (the client is
+            # closed, or the generator is collected on the loop's own thread), the loop closes the generator.
             with contextlib.suppress(ClientClosedError, RuntimeError):
                 view.call(lambda *_: states.aclose())
 
@@ -134,7 +134,7 @@ class Task(Generic[R_co]):
         return self._view
 
     def _on(self, client: musicapi_async.MusicAPI) -> musicapi_async.Task[R_co]:
-        """Return the async task, on this client: after a fork it is another one than the task came from."""
+        """Return the async task on this client, which after a fork is not the task's original one."""
         if self._client is not client:
             self._task = client.attach(self._task)
             self._client = client
@@ -164,10 +164,10 @@ class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``for outcome in client.run(requests, in_flight=50)``.
 
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source in the caller's thread, and
-    only while the next outcome is asked for: leaving the loop stops the taking. A request taken before may still
-    wait for a repetition and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not handed
-    over is in ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when
-    every task that was started has been returned.
+    only while the next outcome is awaited: leaving the loop stops that. A request taken before may still wait for a
+    retry and be sent: ``close()`` prevents that too, and so does Ctrl-C. Paid tasks that were not returned are in
+    ``tasks``; Ctrl-C and closing the client name them. An error of the source is raised after every started task has
+    been returned.
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
@@ -186,10 +186,10 @@ class Run(Generic[R]):
         self._source_traceback: TracebackType | None = None
         self._process = os.getpid()
         self._named: set[str] = set()
-        """The ids of tasks that were returned, or named where the run was interrupted."""
+        """The ids of tasks that were returned, or named at an interruption."""
 
     def __repr__(self) -> str:
-        """Show its room and how far it is."""
+        """Show the limit and the progress."""
         return repr(self._run)
 
     @property
@@ -203,7 +203,7 @@ class Run(Generic[R]):
         return self._run.has_room
 
     def start(self, request: TaskRequest[R]) -> None:
-        """Start one more request now, besides those of the source; ``has_room`` says whether it may be.
+        """Start one more request now, besides those of the source; check ``has_room`` before.
 
         Raises RunClosedError when the run was closed.
         """
@@ -215,7 +215,7 @@ class Run(Generic[R]):
         self._view.call(start, self._stop)
 
     def next(self) -> Outcome[R] | None:
-        """Return the next outcome, or None when nothing is left that was started."""
+        """Return the next outcome, or None when no started request is left."""
 
         async def take(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Outcome[R] | None:
             check_process(client, self._client)
@@ -230,22 +230,22 @@ class Run(Generic[R]):
         return Outcome(request=outcome.request, task=task, result=outcome.result, error=outcome.error)
 
     def __iter__(self) -> Self:
-        """Return itself: a run is gone through once."""
+        """Return itself: a run is iterated once."""
         return self
 
     def __next__(self) -> Outcome[R]:
-        """Start what there is room for, and return the next outcome."""
+        """Start as many requests as there is room for, and return the next outcome."""
         self._fill()
         outcome = self.next()
         if outcome is not None:
             return outcome
         if self._source_error is not None:
-            # Raised again, its traceback is no longer than before.
+            # With the original traceback, which would otherwise grow each time.
             raise self._source_error.with_traceback(self._source_traceback)
         raise StopIteration
 
     def __del__(self) -> None:
-        """End what is waited for: nothing can return it any more. What is paid for is named when the client closes."""
+        """End the run, whose outcomes cannot be returned any more; paid tasks are named when the client closes."""
         run = getattr(self, "_run", None)
         if run is not None and self._process == os.getpid():
             self._view.loop.end_run(run)
@@ -272,7 +272,7 @@ class Run(Generic[R]):
                 self._exhausted = True
             except ClientClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - raised once all that was started is returned
+            except Exception as error:  # noqa: BLE001 - raised once all started requests are returned
                 self._exhausted = True
                 self._source_error, self._source_traceback = error, error.__traceback__
             except BaseException as interruption:
@@ -280,19 +280,19 @@ class Run(Generic[R]):
                 raise
 
     def _stop(self, taken: object) -> str | None:
-        """End the run that was interrupted, and return what it leaves at the service; ``taken`` was not returned."""
+        """End the interrupted run, and return a sentence on the tasks it leaves; ``taken`` was not returned."""
         last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
         try:
             with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
                 self._close(GRACE)
-        except BaseException as again:
-            # Interrupted twice: what is known now is named all the same; what is in flight, when the client closes.
-            note(again, self._what_is_left(last))
+        except BaseException as second:
+            # Interrupted twice: name the tasks known now; those in flight are named when the client closes.
+            note(second, self._describe_left(last))
             raise
-        return self._what_is_left(last)
+        return self._describe_left(last)
 
-    def _what_is_left(self, last: musicapi_async.Task[Any] | None = None) -> str | None:
-        """Return which tasks are paid for, and neither returned nor named before."""
+    def _describe_left(self, last: musicapi_async.Task[Any] | None = None) -> str | None:
+        """Return a sentence on the paid tasks that were neither returned nor named before; None without any."""
         pending = (*self._run.tasks, last) if last is not None else self._run.tasks
         left = {task.id: task for task in pending if task.id not in self._named}
         self._named.update(left)
@@ -310,10 +310,10 @@ def _check_source(requests: object) -> None:
 
 
 def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:
-    """Refuse what was begun in the parent of this process: its loop is not here."""
+    """Raise EventLoopError for an object of the parent process, whose loop does not exist here."""
     if now is not then:
         raise EventLoopError(
-            "this was begun before the process forked: continue in the parent, or resume the tasks by id"
+            "this was started before the process forked: continue in the parent, or resume the tasks by id"
         )
 
 

@@ -1,6 +1,6 @@
-"""The request classes, one module for each family of the service; each is loaded when it is first used.
+"""The request classes, one module for each family of the service; each is loaded on first use.
 
-A program uses one or two of them, and making all the request classes costs as much as half of the HTTP library.
+A program uses one or two of them, and creating all request classes takes half as long as importing the HTTP library.
 """
 
 from importlib import import_module

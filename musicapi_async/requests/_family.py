@@ -22,18 +22,18 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Client(Protocol):
-    """What a family needs of its client."""
+    """The part of a client that a family uses."""
 
     def submit(self, request: TaskRequest[R], /) -> Submission[R]:
         """Start a task."""
         ...
 
     async def call(self, request: Request[R], /) -> R:
-        """Ask for an answer."""
+        """Send a request, and return its result."""
         ...
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str, /) -> Task[R]:
-        """Take up a task."""
+        """Resume a task."""
         ...
 
 
@@ -44,7 +44,7 @@ class Family:
     _client: Client
 
     def __init_subclass__(cls) -> None:
-        """Name each method after the attribute it stands under."""
+        """Name each method after its attribute."""
         for name, value in vars(cls).items():
             if hasattr(value, "request_class"):
                 value.request_class.method_name = name
@@ -52,14 +52,14 @@ class Family:
 
 
 class TaskFamily(Family):
-    """A family whose operations are tasks; ``songs`` is the one whose tasks ``task()`` takes them for."""
+    """A family whose operations are tasks; ``songs`` is the operation that ``task()`` resumes."""
 
     songs: ClassVar[type[TaskRequest[Songs]]]
 
     def task(self, task_id: str) -> Task[Songs]:
-        """Take a task of songs up again from its id, from any process at any time; nothing is sent yet.
+        """Resume a task of songs from its id, from any process at any time; nothing is sent yet.
 
-        For a task of something else, say what: ``client.resume(sonic.BasicStems, task_id)``.
+        For a task with another result, pass its request class: ``client.resume(sonic.BasicStems, task_id)``.
         """
         return self._client.resume(self.songs, task_id)
 
@@ -78,7 +78,7 @@ class Method(Protocol[P, R_co]):
 
 
 def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Submission[R]]:
-    """Make the method that starts this operation's task."""
+    """Return the method that starts this operation's task."""
 
     def method(self: Family, **fields: Any) -> Submission[R]:
         return self._client.submit(build(**fields))
@@ -89,7 +89,7 @@ def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Submission[
 
 
 def calls(request_class: Callable[P, Request[R]]) -> Method[P, Coroutine[object, None, R]]:
-    """Make the method that asks for this operation's answer."""
+    """Return the method that calls this operation."""
 
     async def method(self: Family, **fields: Any) -> R:
         return await self._client.call(build(**fields))

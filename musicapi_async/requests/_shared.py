@@ -1,4 +1,4 @@
-"""What operations of several families have in common."""
+"""Fields and limits shared by operations of several families."""
 
 from typing import Final, TypeVar
 
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 WEB: Final = ("http://", "https://")
 UPLOAD_SECONDS: Final = 120.0
-"""Calls that fetch somebody's audio take up to a minute (decision 13)."""
+"""Minimum time limit of calls that fetch the user's audio, which take up to a minute."""
 
 
 @shared_fields
@@ -23,5 +23,5 @@ class Reported(TaskRequest[R]):
         default=None, max_length=1024, begins=("https://",), last=3, doc="where the service reports the end"
     )
     webhook_secret: str | None = text_field(
-        default=None, secret=True, last=3, doc="what the service signs its report with"
+        default=None, secret=True, last=3, doc="the secret that the service signs its events with"
     )

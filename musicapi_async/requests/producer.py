@@ -37,7 +37,7 @@ class _Song(Reported[Songs]):
 
 @operation(POST, "/producer/create", credits=12, as_of="2026-05-20", source=OVERVIEW, task_type="create_music")
 class Create(_Song):
-    """Make a song from a sound, from lyrics, or from both; without lyrics it is best told "instrumental, no vocals"."""
+    """Make a song from a sound, from lyrics, or from both; without lyrics say "instrumental, no vocals"."""
 
     replacement = "client.sonic"
 
@@ -87,7 +87,7 @@ class Replace(_Song):
         wire="clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
     )
     start: float = number_field(wire="starts_at", ge=0, doc="seconds")
-    end: float = number_field(wire="ends_at", ge=0, doc="seconds, behind ``start``")
+    end: float = number_field(wire="ends_at", ge=0, doc="seconds, after ``start``")
     instruction: str | None = text_field(default=None, doc=INSTRUCTION)
 
     def __attrs_post_init__(self) -> None:
@@ -105,7 +105,7 @@ class Replace(_Song):
     upload_task_type="cover_upload_music",
 )
 class Cover(_Song):
-    """Make a clip anew in another style; where the service answers that it is retired, prefer ``sonic.cover``."""
+    """Make a clip anew in another style; where the service has retired it, use ``sonic.cover``."""
 
     clip: ClipOrId = clip_field(
         wire="clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"

@@ -1,4 +1,4 @@
-"""Riffusion (FUZZ): deprecated by the vendor, still answering; ``sonic`` is the way to go for new work.
+"""Riffusion (FUZZ): deprecated by the vendor, still answering; prefer ``sonic`` for new work.
 
 Contract: docs.musicapi.ai "riffusion(Deprecated)", ``POST /riffusion/create`` and ``GET /riffusion/task/{task_id}``.
 """
@@ -121,7 +121,7 @@ class ReplaceSection(_Changed):
     """Make a section of a clip anew. Deprecated by the vendor: prefer ``sonic.replace_section``."""
 
     start: float = number_field(wire="replace_start_time", ge=0, doc="seconds")
-    end: float = number_field(wire="replace_end_time", ge=0, doc="seconds, behind ``start``")
+    end: float = number_field(wire="replace_end_time", ge=0, doc="seconds, after ``start``")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""

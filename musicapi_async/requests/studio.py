@@ -1,4 +1,4 @@
-"""Studio: marked unavailable by the vendor; ``sonic`` is the way to go.
+"""Studio: marked unavailable by the vendor; prefer ``sonic``.
 
 Contract: docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GET /studio/task/{task_id}``.
 """
@@ -75,7 +75,7 @@ class Instrumental(_Song):
 
 @operation(POST, PATH, credits=15, as_of=AS_OF, source="docs.musicapi.ai/studio-instructions")
 class Extend(_Song):
-    """Continue a clip, behind it or before it. Marked unavailable by the vendor: prefer ``sonic.extend``."""
+    """Continue a clip, after it or before it. Marked unavailable by the vendor: prefer ``sonic.extend``."""
 
     clip: ClipOrId = clip_field(wire="config.source.song_id")
     tags: str = text_field(wire="prompt", doc="styles; a description where the service writes the lyrics")
@@ -107,7 +107,7 @@ class Extend(_Song):
 def _check_place(request: _Song, place: str) -> None:
     start, end = getattr(request, f"{place}_start"), getattr(request, f"{place}_end")
     if start is not None and end is not None and end <= start:
-        message = f"{place}_end is {end!r}; it must be behind {place}_start, which is {start!r}"
+        message = f"{place}_end is {end!r}; it must be after {place}_start, which is {start!r}"
         raise InvalidRequestError(message, f"{place}_end", end, f"> {start}")
 
 

@@ -1,4 +1,4 @@
-"""Suno: legacy addresses the service still answers; ``sonic`` and ``lyrics`` are the way to go.
+"""Suno: legacy addresses that the service still serves; prefer ``sonic`` and ``lyrics``.
 
 Contract: the vendor's OpenAPI file, paths ``/suno/*``.
 """
@@ -40,7 +40,7 @@ class Describe(sonic.Describe):
 
 @operation(POST, "/suno/make-lyrics", credits=2, as_of="2026-05-01", source=SOURCE)
 class MakeLyrics(TaskRequest[LyricsDrafts]):
-    """Have lyrics written, as a task; ``lyrics.make`` answers at once."""
+    """Have lyrics written, as a task; ``lyrics.make`` returns them at once."""
 
     polled_at = "/suno/get-lyrics"
     expected_clips = 1
@@ -57,7 +57,7 @@ class GetSong(Request[SharedSong]):
 
 
 class Suno(TaskFamily):
-    """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+    """Legacy addresses; prefer ``sonic`` and ``lyrics``."""
 
     songs: ClassVar[type[TaskRequest[Songs]]] = Create
 

@@ -1,6 +1,6 @@
-"""Many songs, durably, blocking: the twin of ``musicapi_async.bulk``, with the same names and no ``await``.
+"""Durable bulk runs, blocking: the names of ``musicapi_async.bulk`` without ``await``.
 
-``for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it resumes.
+``for outcome in bulk.run(client, journal, requests, out="songs/")`` runs the requests; run again, it resumes.
 
 - ``journal.py`` the journal, which is bound to no client
 - ``run.py`` a run, on the loop of its client

@@ -1,4 +1,4 @@
-"""The journal, blocking: what was asked for, what was paid for, what is on disk."""
+"""The blocking journal: the requests, their payments and their files."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class OpenRun(Protocol):
-    """A run, as the journal knows it."""
+    """The part of a run that the journal uses."""
 
     def close(self) -> None:
         """End it."""
@@ -61,13 +61,13 @@ class Journal:
         try:
             _begin(lambda: asyncio.run(self._journal.__aenter__()), opening).result()
         except BaseException:
-            # Interrupted, it is opened all the same, and would never be closed.
+            # After an interruption it is opened nevertheless, and would never be closed.
             opening.add_done_callback(self._close_unseen)
             raise
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the runs that are left, finish the writes that were begun, close the file, and release the lock.
 
@@ -133,10 +133,9 @@ class Journal:
 def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Journal:
     """Return the journal in this file, which is made when it is not there: ``with bulk.open(path) as journal``.
 
-    ``is_current`` answers for a journal that has sent something and has lost its mark: True when nothing can have
-    worked on a newer one, False when this may be an older one, such as a backup; then its planned records are
-    uncertain. False holds also where the mark is there. True changes nothing where the mark says that entries are
-    missing.
+    ``is_current`` is for a journal that has sent requests and lost its mark: True when no newer copy was ever used,
+    False when this may be an older copy, such as a backup; its planned records are then uncertain. False also overrides
+    an existing mark; True does not override a mark which shows that entries are missing.
 
     Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
     a lost mark while ``is_current`` is None.
@@ -145,7 +144,7 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
 
 
 def _begin(function: Callable[[], T], done: "Future[T]") -> "Future[T]":
-    """Call a function on a thread of its own, where a loop may run even if the caller's thread runs one."""
+    """Call a function in a new thread, where a loop may run even if the caller's thread runs one."""
 
     def call() -> None:
         try:

@@ -46,7 +46,7 @@ def run(
 ) -> "Run":
     """Make the songs of many requests, and yield the outcome of each as it ends: ``for outcome in bulk.run(...)``.
 
-    It takes what ``musicapi_async.bulk.run`` takes and raises what that raises. ``requests`` are taken in the caller's
+    It takes the arguments and raises the errors of ``musicapi_async.bulk.run``. ``requests`` are taken in the caller's
     thread, all of them before the first is sent: they may come from a generator that calls this very client.
     """
     is_client, is_journal = isinstance(client, MusicAPI), isinstance(journal, Journal)
@@ -81,19 +81,19 @@ class Run:
         client: MusicAPI,
         journal: Journal,
         requests: Requests | None,
-        begun_on: musicapi_async.MusicAPI,
+        started_on: musicapi_async.MusicAPI,
         run: musicapi_async.bulk.Run,
     ) -> None:
         self._view = client._view
         self._journal = journal
         self._requests = requests
-        self._begun_on = begun_on
+        self._started_on = started_on
         self._run = run
-        # A generator that asks for the run it feeds gets an error then, and does not wait for itself.
+        # Reentrant: a generator that iterates over the run it feeds gets an error instead of a deadlock.
         self._planning = threading.RLock()
         self._has_begun = False
         self._counts: Mapping[State, int] = {}
-        """Number of records in each state, when it was last ended."""
+        """Number of records in each state, when the run last ended."""
         self._reported: str | None = None
 
     def __iter__(self) -> Self:
@@ -137,7 +137,7 @@ class Run:
             if self._requests is not None:
                 self._plan(self._requests)
         except BaseException:
-            # The former plan is still the active one, and not what this run is for.
+            # The previous plan is still active, and must not be run.
             self.stop(ClientClosedError())
             self._detach()
             raise
@@ -160,7 +160,7 @@ class Run:
         self._journal._check_process()
 
         async def call(client: musicapi_async.MusicAPI, _: object) -> T:
-            check_process(client, self._begun_on)
+            check_process(client, self._started_on)
             return await function()
 
         return self._view.call(call, describe_pending)
@@ -168,24 +168,24 @@ class Run:
     async def _take(self) -> Outcome | None:
         return await anext(self._run, None)
 
-    async def _end(self, patience: float | None = None) -> None:
-        """Close the run and count what it leaves; on the loop."""
+    async def _end(self, timeout: float | None = None) -> None:
+        """Close the run and count its records; on the loop."""
         # The run itself reports a full disk; here only the learned estimates are lost.
         with contextlib.suppress(JournalError, TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 await self._run.aclose()
         with contextlib.suppress(JournalError):
             self._counts = await self._journal._journal.counts()
 
     def _stop(self, _: object = None) -> str | None:
-        """Close the run that was interrupted, and return a sentence on what it leaves."""
+        """Close the interrupted run, and return a sentence on the requests it leaves."""
         # An outcome that was not returned is in the journal.
         self.stop(ClientClosedError())
         try:
             with contextlib.suppress(ClientClosedError, RuntimeError):
                 self._call(functools.partial(self._end, GRACE))
-        except BaseException as again:
-            note(again, f"the journal {self._journal.name} has all paid requests, and the next run resumes them")
+        except BaseException as second:
+            note(second, f"the journal {self._journal.name} has all paid requests, and the next run resumes them")
             raise
         return self._describe_pending()
 

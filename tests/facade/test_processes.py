@@ -150,7 +150,7 @@ def test_a_child_is_told_what_belongs_to_its_parent(served: Sandbox) -> None:
     )
 
     assert done.stderr == ""
-    told = "this was begun before the process forked: continue in the parent, or resume the tasks by id"
+    told = "this was started before the process forked: continue in the parent, or resume the tasks by id"
     assert done.stdout.splitlines() == ["2", told, told, "True", "parent 0 2 finished"]
 
 

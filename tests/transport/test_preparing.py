@@ -45,7 +45,7 @@ async def test_it_is_not_asked_for_ever(clock: Clock) -> None:
         asking = asyncio.create_task(client.sonic.download(clip="c-1"))
         await clock.run(1, asking)
 
-        with pytest.raises(errors.NotReadyError, match="still being prepared after 1[78].* s; ask again later"):
+        with pytest.raises(errors.NotReadyError, match="still being prepared after 1[78].* s; try again later"):
             await asking
     assert 2 <= len(server.received) <= 61
 

@@ -158,7 +158,7 @@ async def test_download_with_a_wrong_progress_is_a_typed_error(on_progress: Any,
 
 async def test_download_by_the_id_of_a_clip_says_to_pass_the_clip(tmp_path: Path) -> None:
     async with MusicAPI(KEY) as client:
-        with pytest.raises(errors.DownloadError, match="of a clip pass the Clip, not its id"):
+        with pytest.raises(errors.DownloadError, match="for a clip pass the Clip, not its id"):
             await client.download("c-1", tmp_path / "song")
 
 
@@ -453,7 +453,7 @@ async def test_path_with_a_null_character_is_a_typed_error(tmp_path: Path) -> No
             ("path", lambda: musicapi_async.bulk.read_requests(path)),
             ("out", lambda: musicapi_async.bulk.run(client, journal, [REQUEST], out=path)),
         ):
-            with pytest.raises(errors.InvalidRequestError, match=f"{name} holds a null character"):
+            with pytest.raises(errors.InvalidRequestError, match=f"{name} contains a null character"):
                 take()
 
 

@@ -67,7 +67,7 @@ def test_a_place_in_a_song_ends_behind_its_start(kind: Kind, fields: Mapping[str
         with pytest.raises(errors.InvalidRequestError) as caught:
             kind(**fields, **{start: late, end: 0.5})
 
-        assert str(caught.value) == f"{end} is 0.5; it must be behind {start}, which is {late}"
+        assert str(caught.value) == f"{end} is 0.5; it must be after {start}, which is {late}"
         assert (caught.value.field, caught.value.value, caught.value.limit) == (end, 0.5, f"> {late}")
 
 

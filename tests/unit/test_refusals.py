@@ -65,9 +65,9 @@ def test_a_type_nobody_knows_leaves_it_to_the_status(type_: object) -> None:
         (b"Service Unavailable", "Service Unavailable"),
         (b"<html>bad gateway</html>", "the response is not the API's JSON, but an HTML page"),
         (b"\xff\xfe\x00", "\ufffd\ufffd"),
-        (b"", "the service answered 500"),
-        ([1], "the service answered 500"),
-        ({}, "the service answered 500"),
+        (b"", "the service gave no reason"),
+        ([1], "the service gave no reason"),
+        ({}, "the service gave no reason"),
     ],
 )
 def test_the_message_is_found_wherever_it_stands(body: object, message: str) -> None:

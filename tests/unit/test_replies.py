@@ -111,7 +111,7 @@ def test_the_bodys_word_counts_more_than_the_status(status: int, word: str, kind
 
 def test_an_error_in_plain_text_is_shown() -> None:
     assert "upstream is down" in str(error_of(502, b"upstream is down"))
-    assert "answered 502" in str(error_of(502, b""))
+    assert "the service gave no reason (status 502" in str(error_of(502, b""))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Nuro: songs with a voice, and instrumentals; retired on some hosts, where it answers 410.
+"""Nuro: songs with a voice, and instrumentals; retired on some hosts, where the response is a 410.
 
 Contract: docs.musicapi.ai/nuro-instruction, ``POST /nuro/create`` and ``GET /nuro/task/{task_id}``.
 """
@@ -44,9 +44,9 @@ __all__ = [
 PATH: Final = "/nuro/create"
 AS_OF: Final = "2025-06-19"
 BGM: Final = "docs.musicapi.ai/create-nuro-bgm"
-SHORTEST: Final = 5
-LEAST_TOTAL: Final = 30
-MOST_TOTAL: Final = 120
+MIN_SEGMENT: Final = 5
+MIN_TOTAL: Final = 30
+MAX_TOTAL: Final = 120
 
 
 @attrs.frozen
@@ -62,9 +62,9 @@ class Segment:
             message = f"segments holds the name {self.name!r}; the service takes {', '.join(SEGMENTS)}"
             raise InvalidRequestError(message, "segments", self.name, SEGMENTS)
         is_whole = isinstance(self.duration, int) and not isinstance(self.duration, bool)
-        if not is_whole or not SHORTEST <= self.duration <= MOST_TOTAL:
+        if not is_whole or not MIN_SEGMENT <= self.duration <= MAX_TOTAL:
             message = f"segments holds the duration {self.duration!r}; the service takes a whole number from 5 to 120"
-            raise InvalidRequestError(message, "segments", self.duration, (SHORTEST, MOST_TOTAL))
+            raise InvalidRequestError(message, "segments", self.duration, (MIN_SEGMENT, MAX_TOTAL))
 
 
 def _segment(value: Any) -> Segment:
@@ -86,7 +86,7 @@ class _Song(Reported[Songs]):
 class Vocal(_Song):
     """Make a song from your lyrics, in Chinese or English. Retired on some hosts: prefer ``sonic.create``.
 
-    What is left out is guessed.
+    The service chooses the fields that are left out.
     """
 
     lyrics: str = text_field(max_length=2000, doc="with tags such as ``[verse]``, in lower case")
@@ -126,7 +126,7 @@ class InstrumentalV2(_Song):
     """
 
     description: str = text_field(max_length=199)
-    duration: int | None = number_field(default=None, ge=LEAST_TOTAL, le=MOST_TOTAL, whole=True, doc="seconds")
+    duration: int | None = number_field(default=None, ge=MIN_TOTAL, le=MAX_TOTAL, whole=True, doc="seconds")
     segments: Sequence[Segment] | None = parts_field(
         default=None,
         wire="segments",
@@ -144,9 +144,9 @@ class InstrumentalV2(_Song):
                 raise InvalidRequestError(message, "duration", None, "duration or segments")
             return
         total = sum(segment.duration for segment in self.segments)
-        if not LEAST_TOTAL <= total <= MOST_TOTAL:
+        if not MIN_TOTAL <= total <= MAX_TOTAL:
             message = f"segments add up to {total} seconds; the service takes 30 to 120"
-            raise InvalidRequestError(message, "segments", total, (LEAST_TOTAL, MOST_TOTAL))
+            raise InvalidRequestError(message, "segments", total, (MIN_TOTAL, MAX_TOTAL))
         if self.duration is not None and self.duration != total:
             message = f"duration is {self.duration}; the segments add up to {total} seconds"
             raise InvalidRequestError(message, "duration", self.duration, total)

@@ -1,4 +1,4 @@
-"""The words Nuro takes: lists of the contract (riffusion-nuro-studio, 3), in its order."""
+"""The values that Nuro accepts, in the order of its documentation (docs.musicapi.ai/create-nuro-music)."""
 
 from typing import Final
 

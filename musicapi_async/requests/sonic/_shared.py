@@ -1,4 +1,4 @@
-"""Fields that sonic's operations have in common, from the few to the many."""
+"""Fields shared by sonic's operations."""
 
 from typing import Any, Final, TypeVar
 
@@ -20,12 +20,12 @@ CDN: Final = "which host serves the files; some hosts of the service refuse a re
 
 
 def lyrics_limit(request: Any) -> int:
-    """Return how many characters of lyrics the model takes."""
+    """Return the maximum number of characters of lyrics for the model."""
     return 3000 if _is_small(request) else 5000
 
 
 def _is_small(request: Any) -> bool:
-    # Every constructor of a song asks: going through the fields, as ``model_of`` does, is slower.
+    # Every constructor of a song calls this: iterating over the fields, as ``model_of`` does, is slower.
     return (request.model or DEFAULT_MODEL) in SMALL_MODELS
 
 
@@ -82,7 +82,7 @@ class Guided(Song[R]):
     )
 
     def __attrs_post_init__(self) -> None:
-        """Refuse lyrics and a description together: the service would drop one of them unsaid."""
+        """Refuse lyrics and a description together: the service would silently drop one of them."""
         if self.lyrics is not None and self.description is not None:
             message = "description is given besides lyrics; the service takes one of them"
             raise InvalidRequestError(message, "description", self.description, "lyrics or description")
@@ -94,14 +94,14 @@ class Guided(Song[R]):
 
 @shared_fields
 class Drafted(Guided[R]):
-    """A guided song whose lyrics may be a draft."""
+    """A guided song whose lyrics may be written by the service."""
 
     auto_lyrics: bool | None = flag(
         default=None, doc="``lyrics`` is a description, from which the service writes the lyrics"
     )
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a draft that is drafted from nothing."""
+        """Refuse ``auto_lyrics`` without lyrics."""
         super().__attrs_post_init__()
         if not self.auto_lyrics or self.lyrics is not None:
             return

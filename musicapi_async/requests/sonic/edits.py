@@ -1,4 +1,4 @@
-"""Tasks with endpoints of their own: one-shot uploads, samples, mashups, sections, stems, voices."""
+"""Tasks with their own endpoints: one-shot uploads, samples, mashups, sections, stems, voices."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -23,7 +23,7 @@ __all__ = [
     "UploadExtend",
 ]
 
-AUDIO: Final = "a public, direct address of an MP3 or WAV of at most 8 minutes, whose host answers HEAD"
+AUDIO: Final = "a public, direct address of an MP3 or WAV of at most 8 minutes, whose host supports HEAD"
 WHOLE: Final = "also join the new part with the song: ``full`` of each result"
 
 
@@ -58,7 +58,7 @@ class Sample(Drafted[Songs]):
     min_timeout = UPLOAD_SECONDS
 
     start: float = number_field(wire="chop_sample_start_s", ge=0, doc="seconds")
-    end: float = number_field(wire="chop_sample_end_s", ge=0, doc="seconds, behind ``start``")
+    end: float = number_field(wire="chop_sample_end_s", ge=0, doc="seconds, after ``start``")
     url: str | None = text_field(default=None, begins=WEB, doc=AUDIO)
     clip: ClipOrId | None = clip_field(default=None, wire="sample_clip_id")
     tags: str | None = text_field(default=None, max_length=200, doc="styles, comma-separated")
@@ -89,7 +89,7 @@ class ReplaceSection(Styled[ReplacedSections]):
 
     clip: ClipOrId = clip_field(wire="clip_id")
     start: float = number_field(wire="infill_start_s", ge=0, doc="seconds")
-    end: float = number_field(wire="infill_end_s", ge=0, doc="seconds, behind ``start``")
+    end: float = number_field(wire="infill_end_s", ge=0, doc="seconds, after ``start``")
     lyrics: str | None = text_field(default=None, wire="prompt", max_length=5000, doc="the words of the whole song")
     section_lyrics: str | None = text_field(
         default=None, wire="infill_lyrics", max_length=3000, doc="the words of the new section"

@@ -1,4 +1,4 @@
-"""Sonic's operations that answer at once, or as soon as a file is prepared."""
+"""Sonic's operations that are answered at once, or as soon as a file is prepared."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 FORMATS: Final = ("mp3", "m4a", "wav")
-LONGEST_VOX: Final = 30.0
+MAX_VOX: Final = 30.0
 CREATE: Final = "/sonic/create"
 
 
@@ -50,7 +50,7 @@ class Upload(Request[UploadedClip]):
     min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(
-        begins=WEB, doc="a public, direct address of an MP3 or WAV of at most 8 minutes, whose host answers HEAD"
+        begins=WEB, doc="a public, direct address of an MP3 or WAV of at most 8 minutes, whose host supports HEAD"
     )
 
 
@@ -95,14 +95,14 @@ class GetVox(Request[Vox]):
 
     clip: ClipOrId = clip_field(wire="clip_id")
     start: float | None = number_field(default=None, wire="vocal_start_s", ge=0, doc="seconds")
-    end: float | None = number_field(default=None, wire="vocal_end_s", ge=0, doc="seconds, at most 30 behind ``start``")
+    end: float | None = number_field(default=None, wire="vocal_end_s", ge=0, doc="seconds, at most 30 after ``start``")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
         check_order(self.start, self.end)
-        if self.end is not None and self.end - (self.start or 0) > LONGEST_VOX:
-            message = f"end is {self.end!r}; the service takes at most {LONGEST_VOX:g} seconds from start on"
-            raise InvalidRequestError(message, "end", self.end, LONGEST_VOX)
+        if self.end is not None and self.end - (self.start or 0) > MAX_VOX:
+            message = f"end is {self.end!r}; the service takes at most {MAX_VOX:g} seconds from start on"
+            raise InvalidRequestError(message, "end", self.end, MAX_VOX)
 
 
 @operation(POST, "/sonic/wav", credits=2, as_of="2026-10-07", source="musicapi-sdk 0.1.0, getWav")
@@ -139,7 +139,7 @@ class UpsampleTags(Request[UpsampledTags]):
 
 
 def _item(value: Any) -> TaskRequest[Songs]:
-    """Return an item of a batch; one that was read from JSON is made into its request."""
+    """Return an item of a batch; one from JSON is converted to its request."""
     cls = operation_at(POST, CREATE, value) if isinstance(value, Mapping) else None
     request = value if cls is None else cls.from_wire(value)
     if not isinstance(request, TaskRequest) or request.path != CREATE:
