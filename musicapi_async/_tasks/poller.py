@@ -18,7 +18,6 @@ from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
-from musicapi_async.results.clip import SUCCEEDED
 
 __all__ = ["ANOTHER_LOOP", "Poller"]
 
@@ -55,6 +54,8 @@ class Poller:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._paused_until = 0.0
+        self._postponed = 0
+        """The number of polls postponed since the service asked for a pause."""
         self._resumed_at = -NEVER
         """Event-loop time at which the loop last continued after a stall."""
         self._is_closed = False
@@ -193,9 +194,11 @@ class Poller:
             self._arm()
 
     def _postpone(self, now: float) -> None:
-        """Postpone all due polls for as long as the service asks, and spread them afterwards."""
+        """Postpone all due polls for as long as the service asks, and then send them one after the other."""
         for entry, polling in self._queue.items():
-            late = random.random() * len(self._queue) / BURST_RATE  # noqa: S311 - nothing secret
+            # They become due a few at a time: each after all that were postponed before.
+            late = (self._postponed + random.random()) / BURST_RATE  # noqa: S311 - nothing secret
+            self._postponed += 1
             polling.dequeue(max(now, self._paused_until) + late)
             self._schedule(entry, polling)
         self._queue.clear()
@@ -221,7 +224,7 @@ class Poller:
         if state.is_done:
             self._record_end(entry, state)
         elif entry.end is None:
-            entry.finished_clips = tuple(clip for clip in state.clips if clip.state == SUCCEEDED)
+            entry.finished_clips = progress_of(state).finished_clips
             self.unfinished.add(entry.id, entry.rule)
         return state
 
@@ -244,6 +247,8 @@ class Poller:
         # Polls are free, and a paid task must not stay unpolled for a day.
         retry_after = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, MAX_RETRY_AFTER)
         if isinstance(error, RateLimitError):
+            if now >= self._paused_until:
+                self._postponed = 0
             self._paused_until = max(self._paused_until, now + retry_after)
         self._poll_later(entry, polling, retry_after)
 

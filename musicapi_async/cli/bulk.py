@@ -43,7 +43,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "names": NAMES,
 }
 LOST_ENTRIES: Final = (
-    "the journal has lost entries, so requests that it does not know are uncertain too, "
+    "the journal has lost entries, so requests that are not sent yet, or that it does not know, are uncertain too, "
     "until you run 'musicapi bulk resolve DIR --not-sent --all'"
 )
 BAD_LINES_SHOWN: Final = 1000
@@ -104,6 +104,9 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
         await asyncio.to_thread(make_folder, options.out)
         journal = await stack.enter_async_context(closing_shielded(_journal(options)))
         if isinstance(journal, TrialJournal):
+            async for _ in _read_requests(options, screen):
+                pass  # a file that is refused leaves the trial before as it is
+            screen.print("a trial with the embedded sandbox: it begins anew each time, and nothing is charged")
             await journal.begin(urlsplit(client.settings.base_url).netloc)
         run = await _plan(options, client, journal, screen)
         await _resolve(options, journal, screen)
