@@ -4,9 +4,10 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import attrs
 import pytest
 
-from musicapi_async import operations, results
+from musicapi_async import Settings, operations, results
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -23,6 +24,15 @@ def maker() -> ModuleType:
 
 def test_the_reference_is_fresh(maker: ModuleType) -> None:
     assert (DOCS / "reference.md").read_text(encoding="utf-8") == maker.page(), "out of date: make docs"
+
+
+@pytest.mark.parametrize("name", [*results.__all__, "Settings"])
+def test_public_fields_have_a_text_beside_them(maker: ModuleType, name: str) -> None:
+    cls = getattr(results, name, Settings)
+    texts = {member.name: member.text for member in maker.members(cls)}
+
+    assert texts.keys() >= {field.name for field in attrs.fields(cls)}
+    assert [name for name, text in texts.items() if not text.endswith(".")] == []
 
 
 def test_the_reference_holds_everything() -> None:
