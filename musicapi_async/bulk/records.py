@@ -67,7 +67,7 @@ class Planned:
 
     @staticmethod
     def of(key: str, request: TaskRequest[Any]) -> "Planned":
-        """Return a request planned under a key of your own, by which its record is found again."""
+        """Return a request planned under a custom key, by which later runs find its record."""
         return Planned(key=key, operation=request.operation_name(), request=request.to_wire())
 
 

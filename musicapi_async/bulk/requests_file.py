@@ -44,7 +44,7 @@ LINE_FIELDS: Final = ("operation", "key")
 
 
 class BadLine(NamedTuple):
-    """A line that cannot be a request: its number from 1, the field, where it is one field's fault, and why."""
+    """A line that is not a valid request: its number from 1, the field at fault (if it is one), the reason."""
 
     number: int
     field: str | None

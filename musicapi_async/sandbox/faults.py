@@ -10,14 +10,14 @@ __all__ = ["Fault", "Faults"]
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One misbehaviour of the sandbox.
+    """One fault of the sandbox.
 
-    - ``status``, ``body``, ``headers``: what is answered instead; ``body`` is JSON, or raw bytes.
-    - ``delay``: seconds before anything else happens.
-    - ``drop``: the connection is cut instead of an answer.
-    - ``accepted``: the service does its work (and charges for it) before it misbehaves.
+    - ``status``, ``body``, ``headers``: the response to send instead; ``body`` is JSON, or raw bytes.
+    - ``delay``: seconds to wait before anything else happens.
+    - ``drop``: whether the connection is cut in place of a response.
+    - ``accepted``: whether the request is processed, and charged, before the fault.
 
-    With only a ``delay`` the route answers as usual, late.
+    With only a ``delay`` the route responds as usual, but late.
     """
 
     status: int | None = None

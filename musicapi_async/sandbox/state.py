@@ -26,13 +26,13 @@ JITTER: Final = 0.15
 
 @attrs.define
 class Account:
-    """One key's balance; extra credits are used first, as the service does."""
+    """The balance of one key; like the service, it uses extra credits first."""
 
     credits: float
     extra_credits: float = 0.0
 
     def charge(self, price: float) -> bool:
-        """Take the price; False when there is not enough."""
+        """Deduct the price; return False when the balance is too low."""
         if self.credits + self.extra_credits < price:
             return False
         extra = min(self.extra_credits, price)
