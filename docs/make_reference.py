@@ -13,13 +13,25 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 import musicapi_async
-from musicapi_async import MusicAPI, Request, Settings, TaskRequest, errors, results
+from musicapi_async import (
+    MusicAPI,
+    Outcome,
+    Request,
+    SavedFile,
+    Settings,
+    TaskRequest,
+    TaskState,
+    bulk,
+    errors,
+    results,
+)
 from musicapi_async._transport.retry import RULES, FailureKind, RequestClass
 from musicapi_async.wire.requests import field_spec, fields_of
 
 PAGE: Final = Path(__file__).with_name("reference.md")
 PROPERTIES: Final = frozenset({"property", "cached_property"})
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
+HANDLES: Final = (TaskState, Outcome, SavedFile, bulk.Outcome, bulk.Record)
 OPENING: Final = """\
 # Reference
 
@@ -62,8 +74,8 @@ the wait at once, whatever the status of the response.
 
 def page() -> str:
     """Return the whole page."""
-    parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), errors_part(), retries_part()]
-    parts.append(settings_part())
+    parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), handles_part()]
+    parts += [errors_part(), retries_part(), settings_part()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -141,10 +153,23 @@ def results_part() -> str:
     """Describe every result."""
     parts = ["## Results", "", markdown(inspect.getdoc(results) or ""), ""]
     for name in results.__all__:
-        kind = getattr(results, name)
-        parts += [f"### {name}", "", markdown(inspect.getdoc(kind) or ""), ""]
-        parts += ["| field | type | meaning |", "|---|---|---|", *map(member_row, members(kind)), ""]
+        parts += class_part(name, getattr(results, name))
     return "\n".join(parts)
+
+
+def handles_part() -> str:
+    """Describe the values that tasks, runs and downloads return."""
+    parts = ["## Tasks, runs and files", ""]
+    for cls in HANDLES:
+        is_bulk = cls.__module__.startswith("musicapi_async.bulk")
+        parts += class_part(f"bulk.{cls.__name__}" if is_bulk else cls.__name__, cls)
+    return "\n".join(parts)
+
+
+def class_part(name: str, cls: type) -> Iterator[str]:
+    """Describe a class and its fields."""
+    yield from (f"### {name}", "", markdown(inspect.getdoc(cls) or ""), "")
+    yield from ("| field | type | meaning |", "|---|---|---|", *map(member_row, members(cls)), "")
 
 
 class Member(NamedTuple):
@@ -157,9 +182,9 @@ class Member(NamedTuple):
 
 
 def members(kind: type) -> Iterator[Member]:
-    """Yield the public fields and properties of a class, in the order of its source."""
-    (source,) = ast.parse(inspect.getsource(kind)).body
-    body: list[ast.stmt] = getattr(source, "body", [])
+    """Yield the public fields and properties of a class and its bases, in the order of their source."""
+    own = [cls for cls in reversed(kind.__mro__) if cls.__module__.startswith("musicapi_")]
+    body = [node for cls in own for node in getattr(ast.parse(inspect.getsource(cls)).body[0], "body", [])]
     for node, after in pairwise([*body, ast.Pass()]):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found = Member(node.target.id, annotation_text(node.annotation), literal_text(after))
@@ -211,6 +236,7 @@ def errors_part() -> str:
             "```",
             "",
             f"Each says{after}",
+            "",
         ]
     )
 

@@ -36,15 +36,16 @@ WORKER_END: Final = 1.0
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[R_co]):
-    """The outcome of one request of a run.
-
-    Either ``result`` or ``error`` is set; ``task`` is None when the request was never accepted.
-    """
+    """The outcome of one request of a run: either ``result`` or ``error`` is set."""
 
     request: TaskRequest[R_co]
+    """The request."""
     task: Task[R_co] | None = None
+    """Its task; None when the request was not accepted, or may not have been."""
     result: R_co | None = None
+    """The result of the task; None when there is an error."""
     error: MusicAPIError | None = None
+    """The error that ended the request or its task; None when there is a result."""
 
     def unwrap(self) -> R_co:
         """Return the result, or raise the error."""

@@ -63,8 +63,11 @@ class Outcome:
     """
 
     record: Record
+    """The record, in its state at the end."""
     result: Any = None
+    """The result of its task; None when there is none."""
     error: MusicAPIError | None = None
+    """The error because of which the record is not ``saved``; None when it is."""
 
     def unwrap(self) -> Any:
         """Return the result, or raise the error."""

@@ -29,7 +29,9 @@ class Account:
     """The balance of one key; like the service, it uses extra credits first."""
 
     credits: float
+    """Credits of the subscription."""
     extra_credits: float = 0.0
+    """Credits that were bought in addition."""
 
     def charge(self, price: float) -> bool:
         """Deduct the price; return False when the balance is too low."""
