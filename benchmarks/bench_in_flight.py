@@ -1,9 +1,9 @@
-"""20,000 tasks in flight, each polled every 20 seconds, through real sockets: CPU of the client, lateness of polls.
+"""20,000 tasks in flight, each looked at every 20 seconds, through real sockets: CPU of the client, lateness of looks.
 
 The tasks are awaited, and were accepted one after another over the last 20 seconds; the service (in another process)
-answers every poll that the task is running. Beside it the usual ways: a coroutine for each task that sleeps, over bare
-aiohttp, and the same in backoff. Lateness is from the time a poll was due, 20 seconds after the last answer, to its
-start; the package takes polls together that are due within a tenth of a second, so some of that is meant.
+answers every look that the task is running. Beside it the usual ways: a coroutine for each task that sleeps, over bare
+aiohttp, and the same in backoff. Lateness is from the time a look was due, 20 seconds after the last answer, to its
+start; the package takes looks together that are due within a tenth of a second, so some of that is meant.
 """
 
 import asyncio
@@ -37,16 +37,16 @@ SDK: Final = "musicapi-async"
 
 
 class Lateness:
-    """When polls began, against when they were due."""
+    """When looks began, against when they were due."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    async def of(self, due: float, poll: Callable[[], Awaitable[Any]]) -> tuple[Any, float]:
-        """Poll, and return what was found and when the next poll is due."""
+    async def of(self, due: float, look: Callable[[], Awaitable[Any]]) -> tuple[Any, float]:
+        """Look, and return what was found and when the next look is due."""
         clock = asyncio.get_running_loop().time
         self.seconds.append(clock() - due)
-        found = await poll()
+        found = await look()
         return found, clock() + GAP
 
 
@@ -87,27 +87,27 @@ async def by_coroutines(
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100)))
     headers = {"Authorization": f"Bearer {KEY}"}
 
-    async def poll(task_id: str) -> bool:
+    async def look(task_id: str) -> bool:
         async with session.get(f"{base_url}/sonic/task/{task_id}", headers=headers) as response:
             body = await response.json()
         return all(clip["state"] == "succeeded" for clip in body["data"])
 
-    async def sleep_and_poll(task_id: str, due: float) -> None:
+    async def sleep_and_look(task_id: str, due: float) -> None:
         is_done = False
         while not is_done:
             await asyncio.sleep(due - asyncio.get_running_loop().time())
-            is_done, due = await lateness.of(due, partial(poll, task_id))
+            is_done, due = await lateness.of(due, partial(look, task_id))
 
     @backoff.on_predicate(backoff.constant, interval=GAP, jitter=None)
-    async def poll_again(task_id: str, due: dict[str, float]) -> bool:
-        is_done, due["at"] = await lateness.of(due["at"], partial(poll, task_id))
+    async def look_again(task_id: str, due: dict[str, float]) -> bool:
+        is_done, due["at"] = await lateness.of(due["at"], partial(look, task_id))
         return bool(is_done)
 
     async def in_backoff(task_id: str, due: float) -> None:
         await asyncio.sleep(due - asyncio.get_running_loop().time())
-        await poll_again(task_id, {"at": due})
+        await look_again(task_id, {"at": due})
 
-    now, wait = asyncio.get_running_loop().time(), in_backoff if is_by_backoff else sleep_and_poll
+    now, wait = asyncio.get_running_loop().time(), in_backoff if is_by_backoff else sleep_and_look
     return [asyncio.create_task(wait(task_id_of(number), now + GAP * number / TASKS)) for number in range(TASKS)]
 
 
@@ -141,8 +141,8 @@ async def hold(way: str, base_url: str) -> dict[str, float]:
     percentiles = quantiles(seconds, n=100)
     return {
         "cpu": cpu / wall,
-        "polls": len(seconds) / wall,
-        "cpu_of_a_poll": cpu / len(seconds),
+        "looks": len(seconds) / wall,
+        "cpu_of_a_look": cpu / len(seconds),
         "p50": percentiles[49],
         "p99": percentiles[98],
         "longest": max(seconds),
@@ -160,7 +160,7 @@ def main() -> None:
         for _ in range(ROUNDS):
             for way, figures in found.items():
                 figures.append(in_a_fresh_process(__file__, way, f"{url}/running"))
-    print_title(f"{TASKS:,} tasks in flight, a poll at each every {GAP:.0f} s")
+    print_title(f"{TASKS:,} tasks in flight, a look at each every {GAP:.0f} s")
     rows = []
     for way, figures in found.items():
         of = {name: median(each[name] for each in figures) for name in figures[0]}
@@ -168,17 +168,17 @@ def main() -> None:
             [
                 way,
                 f"{of['cpu']:.0%}",
-                f"{of['polls']:.0f}",
-                f"{of['cpu_of_a_poll'] * 1e6:.0f}",
+                f"{of['looks']:.0f}",
+                f"{of['cpu_of_a_look'] * 1e6:.0f}",
                 *(f"{of[name] * 1000:.0f}" for name in ("p50", "p99", "longest")),
             ]
         )
     print_table(
-        ["method", "CPU of the client", "polls per second", "CPU µs per poll", "ms late, p50", "p99", "longest"],
+        ["way", "CPU of the client", "looks a second", "CPU µs a look", "ms late, p50", "p99", "longest"],
         rows,
     )
     late = median(each["p99"] for each in found[SDK])
-    verdict(f"{SDK}: 99 of 100 polls are at most {late:.2f} s late", late, LATE_TARGET)
+    verdict(f"{SDK}: 99 of 100 looks are at most {late:.2f} s late", late, LATE_TARGET)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ Memory is counted in a fresh process each, once by tracemalloc and once by the p
 for each task is in it, the task with its id, its place in the clock, and whoever awaits it. The usual ways beside it
 are a coroutine for each task that sleeps, and the same in backoff.
 
-CPU is counted with tasks whose poll returns at once, so that it is the clock's alone: due time, wheel, the asyncio task
-a poll runs in, what is made of the answer, the next due time. The clock of the package is used as its client uses it,
-with the learned schedule and with a fixed interval.
+CPU is counted with tasks whose look returns at once, so that it is the clock's alone: due time, wheel, the asyncio task
+a look runs in, what is made of the answer, the next due time. The clock of the package is used as its client uses it,
+with the schedule that learns and with a fixed interval.
 """
 
 import asyncio
@@ -44,9 +44,9 @@ KNOWN_TARGET: Final = 0.6
 AWAITED_TARGET: Final = 1.5
 CPU_TARGET: Final = 5.0
 WAYS: Final = {
-    "known": "scheduled, not awaited",
+    "known": "known to the clock, nobody awaits it",
     "awaited": "awaited, `create_task(task.wait())`",
-    "sleeping": "the usual way: a coroutine that sleeps and polls",
+    "sleeping": "the usual way: a coroutine that sleeps and looks",
     "backoff": "the usual way, by backoff's decorator",
 }
 STATES: Final = {
@@ -100,17 +100,17 @@ class Stub(Entry):
 # Memory, each way in a process of its own.
 
 
-async def _poll_for(task_id: str) -> str | None:
+async def _look_for(task_id: str) -> str | None:
     await asyncio.sleep(0)
     return None if task_id else ""
 
 
-async def _sleep_and_poll(task_id: str) -> None:
-    while await _poll_for(task_id) is None:  # noqa: ASYNC110 - that is the usual way
+async def _sleep_and_look(task_id: str) -> None:
+    while await _look_for(task_id) is None:  # noqa: ASYNC110 - that is the usual way
         await asyncio.sleep(GAP * 10)
 
 
-_with_backoff: Final = backoff.on_predicate(backoff.constant, interval=GAP * 10, jitter=None)(_poll_for)
+_with_backoff: Final = backoff.on_predicate(backoff.constant, interval=GAP * 10, jitter=None)(_look_for)
 
 
 def _task_id(number: int) -> str:
@@ -123,7 +123,7 @@ async def _by_the_package(way: str, count: int, kept: list[object]) -> None:
     started, listening = loop.get_running_loop().time(), Listening()
     kept.append(engine)
     for number in range(count):
-        # Accepted one after another, as tasks are; the first poll is due after the memory is counted.
+        # Accepted one after another, as tasks are; the first look is due after the memory is counted.
         task: Task[Songs] = Task(
             _task_id(number),
             rule,
@@ -140,7 +140,7 @@ async def _by_the_package(way: str, count: int, kept: list[object]) -> None:
 
 
 async def _by_coroutines(way: str, count: int, kept: list[object]) -> None:
-    wait: Callable[[str], Awaitable[object]] = _with_backoff if way == "backoff" else _sleep_and_poll
+    wait: Callable[[str], Awaitable[object]] = _with_backoff if way == "backoff" else _sleep_and_look
     kept += [asyncio.ensure_future(wait(_task_id(number))) for number in range(count)]
 
 
@@ -201,8 +201,8 @@ class Clock:
         for task in batch:
             self._poller.unsubscribe(task, self._listening)
         cancelled = time.process_time()
-        woken = await self._poll_at(self._batch(BATCH, "running", long_ago))
-        finished = await self._poll_at(self._batch(BATCH, "finished", long_ago))
+        woken = await self._look_at(self._batch(BATCH, "running", long_ago))
+        finished = await self._look_at(self._batch(BATCH, "finished", long_ago))
         await self._poller.aclose()
         return {
             "schedule": (added - began) / BATCH * MICROSECONDS,
@@ -215,7 +215,7 @@ class Clock:
     def _batch(size: int, status: str, accepted_at: float) -> list[Stub]:
         return [Stub(accepted_at + GAP * number / size, status) for number in range(size)]
 
-    async def _poll_at(self, batch: list[Stub]) -> float:
+    async def _look_at(self, batch: list[Stub]) -> float:
         for task in batch:
             self._poller.subscribe(task, self._listening)
         began = time.process_time()
@@ -227,10 +227,10 @@ class Clock:
 
 
 class Sleepers:
-    """The usual way: a coroutine for each task, which sleeps, polls, and sleeps again."""
+    """The usual way: a coroutine for each task, which sleeps, looks, and sleeps again."""
 
     def __init__(self, _: float | None, size: int) -> None:
-        self._polls = Listening()
+        self._looks = Listening()
         self._others = [asyncio.create_task(self._wait(GAP)) for _ in range(size)]
 
     async def measure(self) -> dict[str, float]:
@@ -240,7 +240,7 @@ class Sleepers:
         batch = [asyncio.create_task(self._wait(0.1)) for _ in range(BATCH)]
         await asyncio.sleep(0)
         added = time.process_time()
-        await self._polls.so_often(BATCH)
+        await self._looks.so_often(BATCH)
         woken = time.process_time()
         for task in batch:
             task.cancel()
@@ -260,11 +260,11 @@ class Sleepers:
         while True:
             await asyncio.sleep(seconds)
             await self._nothing()
-            self._polls.notify(STATES["running"])
+            self._looks.notify(STATES["running"])
             seconds = GAP
 
     async def _nothing(self) -> None:
-        """Poll, and be answered at once."""
+        """Look, and be answered at once."""
 
 
 async def measured(way: "type[Clock | Sleepers]", interval: float | None, size: int) -> dict[str, float]:
@@ -278,7 +278,7 @@ async def measured(way: "type[Clock | Sleepers]", interval: float | None, size: 
 
 
 async def backlog(size: int) -> float:
-    """Return the CPU µs of a poll when so many tasks are due at the same moment."""
+    """Return the CPU µs of a look when so many tasks are due in the same moment."""
     poller, listening = Poller(Timing(GAP, 1.0), LOOKS_AT_ONCE), Listening()
     waiting = [Stub(asyncio.get_running_loop().time() - 10 * GAP) for _ in range(size)]
     for task in waiting:
@@ -292,9 +292,9 @@ async def backlog(size: int) -> float:
 
 def backlogs() -> None:
     found = {size: [asyncio.run(backlog(size)) for _ in range(FEW_ROUNDS)] for size in SIZES}
-    print_title("CPU of a poll when many are due at the same moment")
+    print_title("CPU of a look when many are due in the same moment")
     print_table(
-        ["due at the same moment", "CPU µs of a poll"],
+        ["due in the same moment", "CPU µs of a look"],
         [[f"{size:,}", f"{spread(taken):.1f}"] for size, taken in found.items()],
     )
 
@@ -321,7 +321,7 @@ def cpu() -> None:
             verdict(f"To {what} one at {MANY:,}, {way}: {taken:.1f} µs", taken, CPU_TARGET)
 
 
-LEARNING: Final = "the learned schedule"
+LEARNING: Final = "the schedule that learns"
 FIXED: Final = "a fixed interval"
 CLOCKS: Final[Mapping[str, tuple[type[Clock | Sleepers], float | None]]] = {
     LEARNING: (Clock, None),

@@ -2,7 +2,7 @@
 
 A report, not a test: ``PYTHONPATH=tests python benchmarks/faults_against_vendor.py``. Both make the same songs, a few
 at a time, through the same proxy and the same seed: the n-th sending of a song's create meets the same fault. The
-sandbox counts. Both are given the same time limit for one exchange and the same polling interval.
+sandbox counts. Both are given the same time limit for one exchange and the same gap between looks.
 """
 
 import argparse
@@ -35,7 +35,7 @@ class Handed:
     """What the user of one client was given."""
 
     clips: set[str] = attrs.field(factory=set)
-    """Clips of all songs that were returned as finished."""
+    """Clips of all songs that were handed over as finished."""
     unfinished: int = 0
     """Handed over as finished, and some clip still ran: its audio is a stream."""
     songs: int = 0
@@ -137,9 +137,9 @@ async def compare(given: argparse.Namespace) -> None:
         await measure("musicapi-async", through_this_package, given),
         await measure("musicapi-sdk", through_musicapi_sdk, given),
     ]
-    print_title(f"{given.creates} songs, faults on {given.share:.0%} of creates and half as many of polls")
-    heads = ("creates", "faults on them", "reached the server", "accepted", "paid twice")
-    told = ("accepted, reported uncertain", "accepted, not reported", "songs returned", "of which unfinished")
+    print_title(f"{given.creates} songs, faults on {given.share:.0%} of creates and half as many of looks")
+    heads = ("creates asked", "faults on them", "reached the server", "accepted", "paid twice")
+    told = ("accepted, reported uncertain", "accepted, and nobody told", "songs handed over", "of which unfinished")
     print_table(["client", *heads, *told], rows)
 
 

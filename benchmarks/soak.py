@@ -80,7 +80,7 @@ def take_sample(began: float) -> Sample:
 
 
 def growth(samples: Sequence[Sample]) -> Sample:
-    """Fit a line through what came after warm-up, and return by how much it rises."""
+    """Fit a line through what came after the warming-up, and return by how much it rises."""
     whole = samples[-1].seconds
     judged = [sample for sample in samples if sample.seconds >= WARM_UP * whole]
     span = judged[-1].seconds - judged[0].seconds
@@ -94,7 +94,7 @@ class Tally:
     """What was done; nothing here grows with time."""
 
     ended: int = 0
-    """Tasks that were returned with their end."""
+    """Tasks that were handed over with their end."""
     uncertain: int = 0
     fetched: int = 0
     outcomes: Counter[str] = attrs.field(factory=Counter)
@@ -219,7 +219,7 @@ def print_account(samples: Sequence[Sample], tally: Tally, counted: dict[str, An
         [word, *(f"{getattr(sample, name) / unit:.2f}" for sample in at), f"{getattr(grown, name) / unit:+.2f}"]
         for word, (name, unit) in zip(words, units.items(), strict=True)
     ]
-    print_table(["of the client", "after warm-up", "halfway", "at the end", "growth, fitted"], rows)
+    print_table(["of the client", "after the warming-up", "half way", "at the end", "growth, fitted"], rows)
     print(f"\n{counted['requests']} requests, {counted['faults']} faults; outcomes: {dict(tally.outcomes)}; ", end="")
     print(f"songs fetched: {tally.fetched}; accepted {counted['accepted']}, of which twice ", end="")
     print(f"{counted['accepted'] - counted['songs']}; reported uncertain {tally.uncertain}")
