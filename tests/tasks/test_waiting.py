@@ -257,8 +257,10 @@ async def test_a_task_that_stays_unknown_ends_the_wait_after_a_minute(
 
 async def test_an_unknown_task_ends_the_wait_at_once() -> None:
     for status in (400, 404):
-        with pytest.raises(errors.NotFoundError, match=r"task not found\."):
+        with pytest.raises(errors.NotFoundError, match=r"task not found\.") as caught:
             await wait_for_scripted(reply(status, {"error": "task not found."}))
+        # Of an id from elsewhere nothing says that it was paid for, or is still running.
+        assert not hasattr(caught.value, "__notes__")
 
 
 async def test_a_wrong_key_ends_the_wait_at_once() -> None:
