@@ -17,8 +17,9 @@ from musicapi_async.sandbox.audio import SECONDS
 __all__ = ["Account", "Ending", "SandboxTask", "World", "clip_in", "lyrics_of", "word_timings"]
 
 Ending = Literal["songs", "failed", "timeout", "forbidden", "api_error", "partial", "all_failed", "one_clip"]
-"""How a task ends: with what was promised; one of the service's failures; one good and one failed clip; failed clips
-only (a plain failure where it makes no clips); or one clip where more were promised."""
+"""How a task ends: with its ``songs``; with one of the service's failures (``failed``, ``timeout``, ``forbidden``,
+``api_error``); ``partial``, with a finished and a failed clip; ``all_failed``, with failed clips only (a plain failure for
+a task without clips); ``one_clip``, with one clip where more were expected."""
 
 FAILING: Final = frozenset({"failed", "timeout", "forbidden", "api_error", "all_failed"})
 JITTER: Final = 0.15
