@@ -18,8 +18,8 @@ __all__ = ["Account", "Ending", "SandboxTask", "World", "clip_in", "lyrics_of", 
 
 Ending = Literal["songs", "failed", "timeout", "forbidden", "api_error", "partial", "all_failed", "one_clip"]
 """How a task ends: with its ``songs``; with one of the service's failures (``failed``, ``timeout``, ``forbidden``,
-``api_error``); ``partial``, with a finished and a failed clip; ``all_failed``, with failed clips only (a plain failure for
-a task without clips); ``one_clip``, with one clip where more were expected."""
+``api_error``); ``partial``, with a finished and a failed clip; ``all_failed``, with failed clips only (a plain
+failure for a task without clips); ``one_clip``, with one clip where more were expected."""
 
 FAILING: Final = frozenset({"failed", "timeout", "forbidden", "api_error", "all_failed"})
 JITTER: Final = 0.15
