@@ -16,7 +16,7 @@ MODELS: Final = ("sonic-v6", "sonic-v6-wild", "sonic-v6-mini")
 """The models known today; the service's list is open, and older ids are accepted and rendered by v6."""
 
 SMALL_MODELS: Final = ("sonic-v4", "sonic-v3-5", "chirp-v4", "chirp-v3-5")
-CDN: Final = "host that serves the files; some hosts of the service refuse a request without this field"
+CDN: Final = "selects the host that serves the files; some hosts of the service refuse a request without this field"
 
 
 def lyrics_limit(request: Any) -> int:
