@@ -1,4 +1,4 @@
-"""The blocking package: the names of ``musicapi_async`` without ``await``.
+"""The blocking counterpart of ``musicapi_async``: the same names, without ``await``.
 
 Requests, results and errors are the same classes; the client, its tasks and its runs block.
 """

@@ -190,7 +190,7 @@ class Studio(TaskFamily):
 
 
 class Suno(TaskFamily):
-    """Legacy addresses; prefer ``sonic`` and ``lyrics``."""
+    """Legacy paths; use ``sonic`` and ``lyrics`` instead."""
 
     songs: ClassVar[type[TaskRequest[Songs]]] = suno.Create
 

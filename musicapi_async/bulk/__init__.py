@@ -1,6 +1,6 @@
-"""Durable bulk runs: a journal records every request and payment, and survives a crash at any moment.
+"""Durable runs of many requests, recorded in a journal that survives whatever ends the process.
 
-``async for outcome in bulk.run(client, journal, requests, out="songs/")`` runs the requests; run again, it resumes.
+``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes the songs; started again, it resumes.
 
 - ``records.py`` records, their states and their transitions; ``journal.py`` the protocol of the store
 - ``sqlite_journal.py`` the journal in an SQLite file: ``writer.py`` its thread, ``schema.py`` its tables, ``tables.py``

@@ -1,4 +1,4 @@
-"""Lyrics: drafts for a song.
+"""Lyrics: drafts of lyrics.
 
 Contract: docs.musicapi.ai/lyrics-generation, ``POST /sonic/lyrics``.
 """

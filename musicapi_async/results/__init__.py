@@ -1,4 +1,4 @@
-"""Results: plain frozen values without a client, so that they pickle and compare."""
+"""Results of operations: plain frozen values that hold no client, so they can be pickled, compared and passed on."""
 
 from musicapi_async.results.clip import Clip, Songs, Word
 from musicapi_async.results.evidence import Evidence

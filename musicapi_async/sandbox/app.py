@@ -38,12 +38,12 @@ ACCOUNT: Final = web.RequestKey("account", Account)
 
 
 class Sandbox:
-    """The service on this machine: ``async with Sandbox() as sandbox`` serves it at ``sandbox.base_url``.
+    """A fake server on this machine: ``async with Sandbox() as sandbox`` serves it at ``sandbox.base_url``.
 
-    - ``seconds``: approximate duration of a task. ``seed``: of all random values. ``failure_rate``: share of failing
-      tasks, 0 to 1.
-    - ``credits``: the initial balance of an account. ``keys``: the valid keys; without them any key is valid.
-    - ``host``, ``port``: the address to listen on; loopback and a free port by default.
+    - ``seconds``: approximate time that a song takes. ``seed``: seed of all random values. ``failure_rate``: share of
+      tasks that fail, from 0 to 1.
+    - ``credits``: initial balance of an account. ``keys``: the valid keys; without them any key is valid.
+    - ``host``, ``port``: the address to listen on; by default loopback and a free port.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """The address to give to a client."""
+        """The ``base_url`` for a client."""
         return f"{self._origin}{API}"
 
     @property
@@ -87,7 +87,7 @@ class Sandbox:
 
     def account(self, key: str) -> Account:
         """Return the account of a key, to read or change its balance."""
-        found = self._state.account(key)
+        found = self._world.account(key)
         if found is None:
             raise KeyError(key)
         return found
@@ -97,11 +97,11 @@ class Sandbox:
         self._faults.add(route, *faults)
 
     def end_next(self, *endings: Ending) -> None:
-        """Set the endings of the next tasks; later tasks end with songs."""
-        self._state.endings.extend(endings)
+        """Set how the next tasks end; later ones end with songs."""
+        self._world.endings.extend(endings)
 
     def advance(self, seconds: float) -> None:
-        """Advance the clock of the tasks."""
+        """Advance the clock of the tasks by this many seconds."""
         self._ahead += seconds
 
     async def start(self) -> None:

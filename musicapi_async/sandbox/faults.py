@@ -10,22 +10,20 @@ __all__ = ["Fault", "Faults"]
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One fault of the sandbox.
-
-    - ``status``, ``body``, ``headers``: the response instead of the usual one; ``body`` is JSON, or raw bytes.
-    - ``delay``: seconds before anything else happens.
-    - ``drop``: the connection is cut instead of a response.
-    - ``accepted``: the request is processed (and charged) before the fault.
-
-    With only a ``delay`` the response is the usual one, but late.
-    """
+    """One fault of the sandbox. With only a ``delay`` the route responds as usual, but late."""
 
     status: int | None = None
+    """The status of the response to send instead; None for the usual response."""
     body: Mapping[str, object] | list[object] | bytes | None = None
+    """The body of that response: JSON, or raw bytes."""
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    """The headers of that response."""
     delay: float = 0.0
+    """Seconds to wait before anything else happens."""
     drop: bool = False
+    """Whether the connection is cut in place of a response."""
     accepted: bool = False
+    """Whether the request is processed, and charged, before the fault."""
 
 
 class Faults:

@@ -17,8 +17,9 @@ from musicapi_async.sandbox.audio import SECONDS
 __all__ = ["Account", "Ending", "SandboxTask", "ServerState", "clip_in", "lyrics_of", "word_timings"]
 
 Ending = Literal["songs", "failed", "timeout", "forbidden", "api_error", "partial", "all_failed", "one_clip"]
-"""The ending of a task: the expected songs; one of the service's failures; one good and one failed clip; only failed
-clips (a plain failure for a task without clips); or one clip instead of more."""
+"""How a task ends: with its ``songs``; with one of the service's failures (``failed``, ``timeout``, ``forbidden``,
+``api_error``); ``partial``, with a finished and a failed clip; ``all_failed``, with failed clips only (a plain
+failure for a task without clips); ``one_clip``, with one clip where more were expected."""
 
 FAILING: Final = frozenset({"failed", "timeout", "forbidden", "api_error", "all_failed"})
 JITTER: Final = 0.15
@@ -26,13 +27,15 @@ JITTER: Final = 0.15
 
 @attrs.define
 class Account:
-    """One key's balance; extra credits are used first, as the service does."""
+    """The balance of one key; like the service, it uses extra credits first."""
 
     credits: float
+    """Credits of the subscription."""
     extra_credits: float = 0.0
+    """Credits that were bought in addition."""
 
     def charge(self, price: float) -> bool:
-        """Charge a price; return False when the balance is too low."""
+        """Deduct the price; return False when the balance is too low."""
         if self.credits + self.extra_credits < price:
             return False
         extra = min(self.extra_credits, price)

@@ -1,4 +1,4 @@
-"""Durable bulk runs, blocking: the names of ``musicapi_async.bulk`` without ``await``.
+"""Durable runs of many requests, blocking: the names of ``musicapi_async.bulk``, without ``await``.
 
 ``for outcome in bulk.run(client, journal, requests, out="songs/")`` runs the requests; run again, it resumes.
 
