@@ -77,8 +77,8 @@ class TaskState(Generic[R_co]):
     @property
     def result(self) -> R_co | None:
         """The result of a finished task; of an incomplete one, the result so far. None otherwise."""
-        is_there = self.error is None and self.status in {"incomplete", "finished"}
-        return cast("R_co | None", self._progress.result) if is_there else None
+        has_result = self.error is None and self.status in {"incomplete", "finished"}
+        return cast("R_co | None", self._progress.result) if has_result else None
 
     @property
     def is_done(self) -> bool:

@@ -157,7 +157,7 @@ setattr(Clip, "raw", property(_parsed_raw, _RAW_SLOT.__set__))  # noqa: B010 - f
 
 
 @attrs.frozen
-class Songs(Several[Clip]):
+class Songs(ResultSequence[Clip]):
     """The clips of a finished task, usually two: a sequence of those that did not fail."""
 
     clips: tuple[Clip, ...] = ()

@@ -21,7 +21,7 @@ class DownloadFile(Result):
 
 
 @attrs.frozen
-class DownloadFiles(Several[DownloadFile]):
+class DownloadFiles(ResultSequence[DownloadFile]):
     """A sequence of the files that the service has prepared."""
 
     files: tuple[DownloadFile, ...] = ()

@@ -82,7 +82,7 @@ class BatchTask(Result):
 
 
 @attrs.frozen(kw_only=True)
-class Batch(Several[BatchTask]):
+class Batch(ResultSequence[BatchTask]):
     """A sequence of the items that were submitted together; ``client.sonic.task(item.task_id)`` is the task of one."""
 
     batch_id: str | None = None

@@ -23,7 +23,7 @@ class LyricsDraft(Result):
 
 
 @attrs.frozen
-class LyricsDrafts(Several[LyricsDraft]):
+class LyricsDrafts(ResultSequence[LyricsDraft]):
     """A sequence of the drafts that the service wrote, usually two."""
 
     drafts: Annotated[tuple[LyricsDraft, ...], wire("results")] = ()
@@ -34,7 +34,7 @@ class LyricsDrafts(Several[LyricsDraft]):
 
 
 @attrs.frozen
-class AlignedLyrics(Several[Word]):
+class AlignedLyrics(ResultSequence[Word]):
     """The lyrics of a clip with their times: a sequence of the sung words, empty for an instrumental."""
 
     words: tuple[Word, ...] = ()

@@ -21,7 +21,7 @@ class Stem(Result):
 
 
 @attrs.frozen
-class Stems(Several[Stem]):
+class Stems(ResultSequence[Stem]):
     """A sequence of the stems of a song; the service determines their number (2, 4, 12 and 24 have been seen)."""
 
     stems: tuple[Stem, ...] = ()
@@ -52,7 +52,7 @@ class ReplacedSection(Result):
 
 
 @attrs.frozen
-class ReplacedSections(Several[ReplacedSection]):
+class ReplacedSections(ResultSequence[ReplacedSection]):
     """A sequence of the versions of a replaced section."""
 
     sections: tuple[ReplacedSection, ...] = ()
@@ -75,7 +75,7 @@ class ExtendedSong(Result):
 
 
 @attrs.frozen
-class ExtendedSongs(Several[ExtendedSong]):
+class ExtendedSongs(ResultSequence[ExtendedSong]):
     """A sequence of the versions of a continuation."""
 
     songs: tuple[ExtendedSong, ...] = ()

@@ -87,7 +87,7 @@ class Sandbox:
 
     def account(self, key: str) -> Account:
         """Return the account of a key, to read or change its balance."""
-        found = self._world.account(key)
+        found = self._state.account(key)
         if found is None:
             raise KeyError(key)
         return found
@@ -98,7 +98,7 @@ class Sandbox:
 
     def end_next(self, *endings: Ending) -> None:
         """Set how the next tasks end; later ones end with songs."""
-        self._world.endings.extend(endings)
+        self._state.endings.extend(endings)
 
     def advance(self, seconds: float) -> None:
         """Advance the clock of the tasks by this many seconds."""
