@@ -125,9 +125,9 @@ async def through_fal(base_url: str) -> AsyncIterator[Sender]:
     yield lambda: next(handles).status()
 
 
-def beside(base_url: str, reply: str) -> str:
-    """Return the address under which the service gives another reply."""
-    return f"{base_url.rpartition('/')[0]}/{reply}"
+def beside(base_url: str, response: str) -> str:
+    """Return the address under which the service gives another response."""
+    return f"{base_url.rpartition('/')[0]}/{response}"
 
 
 @contextmanager
@@ -188,8 +188,10 @@ def judge_others(costs: Costs) -> None:
 
 def main() -> None:
     with fake_service() as url:
-        for reply in ("not_ready", "running"):
-            costs = measure(f"A look at a task, answered {reply}", partial(with_the_leanest, f"{url}/{reply}"), ROUNDS)
+        for response in ("not_ready", "running"):
+            costs = measure(
+                f"A look at a task, answered {response}", partial(with_the_leanest, f"{url}/{response}"), ROUNDS
+            )
             judge(costs)
         title = "A look answered running, also on uvloop and through other SDKs"
         judge_others(measure(title, partial(with_others, f"{url}/running"), FEW_ROUNDS))

@@ -31,7 +31,7 @@ LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
 def _reply(status: str, body: bytes) -> bytes:
-    # The headers a real reply carries are parsed too, so that nobody looks cheaper than they are.
+    # The headers a real response carries are parsed too, so that nobody looks cheaper than they are.
     lines = (
         f"HTTP/1.1 {status}",
         "Date: Thu, 01 Jan 2026 00:00:00 GMT",
@@ -53,7 +53,7 @@ def _clip(number: bytes) -> bytes:
 
 
 # Chosen by the first part of the request's path, so that every contender gets the same bytes under its own paths.
-REPLIES: Final[Mapping[bytes, bytes]] = {
+RESPONSES: Final[Mapping[bytes, bytes]] = {
     b"not_ready": _reply("202 Accepted", b'{"type":"not_ready","message":"the task is not ready yet"}'),
     b"running": _reply(
         "200 OK",
@@ -100,7 +100,7 @@ class _Service(asyncio.Protocol):
 
     def _answer(self, head: bytes) -> bytes:
         if head.startswith(b"GET"):
-            return REPLIES[head.split(b"/", 2)[1]]
+            return RESPONSES[head.split(b"/", 2)[1]]
         _Service.created += 1
         return _reply("200 OK", b'{"message":"success","task_id":"%b"}' % (TASK_ID % self.created))
 

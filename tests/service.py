@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
-from scripted import Scripted, reply, scripted
+from scripted import Scripted, respond, scripted
 
 __all__ = ["RUNNING", "Service", "clip", "done", "serving"]
 
@@ -65,7 +65,7 @@ class Service:
     async def respond(self, writer: asyncio.StreamWriter) -> bool:
         request = self.script.received[-1]
         status, body = self._answer(request.path.removeprefix("/api/v1"), request.body)
-        return await reply(status, body)(writer)
+        return await respond(status, body)(writer)
 
     def _answer(self, path: str, content: bytes) -> tuple[int, object]:
         if path.startswith("/files/"):

@@ -71,7 +71,7 @@ def objects(lines: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 
 async def run_half(folder: Path, form: str) -> None:
-    """Plan the journal and run its first rows; in the environment of the older release."""
+    """Plan the journal and run its first records; in the environment of the older release."""
     from musicapi_async import MusicAPI, bulk  # noqa: PLC0415
     from musicapi_async.sandbox import Fault, Sandbox  # noqa: PLC0415
 

@@ -111,7 +111,7 @@ async def test_price_with_credits_refunded_meanwhile_is_not_learned_wrongly(tmp_
         sandbox.prices |= {"sonic.describe": 80.0, "producer.create": 100.0}
         sandbox.end_next("failed")
         sandbox.add_fault("POST /producer/create", Fault(delay=0.5))
-        # Its credits come back while the first of the others is between two looks at the balance.
+        # Its credits come back while the first of the others is between two balance checks.
         await client.sonic.describe(description="of another program")
         before = await left(client)
         async with bulk.open(path) as journal:

@@ -48,9 +48,9 @@ def until_killed(path: Path, work: str) -> None:
         [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        told = process.stdout.readline()
+        line = process.stdout.readline()
         process.send_signal(signal.SIGKILL)
-    assert told == "ready\n"
+    assert line == "ready\n"
 
 
 def told_by(program: str) -> list[str]:

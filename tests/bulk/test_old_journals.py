@@ -1,4 +1,4 @@
-"""A journal of an older release goes on: nothing that it has begun is planned or paid for again."""
+"""A journal of an older release can be resumed: nothing that it has begun is planned or paid for again."""
 
 import json
 import sqlite3

@@ -35,8 +35,8 @@ async def run(sandbox: Sandbox, path: Path, requests: Any = None, *, is_current:
 
 def saved_in(path: Path) -> int:
     """Count what is saved as ``musicapi bulk status`` does, which needs no mark."""
-    with JournalSnapshot(path) as look:
-        return look.counts()["saved"]
+    with JournalSnapshot(path) as snapshot:
+        return snapshot.counts()["saved"]
 
 
 def back_up(path: Path, copy: Path, *, mark: bool = False) -> None:

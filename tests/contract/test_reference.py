@@ -21,13 +21,15 @@ def maker() -> ModuleType:
     return module
 
 
-def test_the_reference_is_fresh(maker: ModuleType) -> None:
+def test_reference_is_up_to_date(maker: ModuleType) -> None:
     assert (DOCS / "reference.md").read_text(encoding="utf-8") == maker.page(), "out of date: make docs"
 
 
-def test_the_reference_holds_everything() -> None:
+def test_reference_lists_every_operation_and_result() -> None:
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
 
-    assert [kind.operation_name() for kind in operations() if f"\n### {kind.operation_name()}\n" not in page] == []
+    assert [
+        operation.operation_name() for operation in operations() if f"\n### {operation.operation_name()}\n" not in page
+    ] == []
     assert [name for name in results.__all__ if f"\n### {name}\n" not in page] == []
     assert "Any" not in page.split()

@@ -79,12 +79,12 @@ class Day:
 
 
 async def live_through(seed: int, steps: int, make: Maker = MusicAPI, share: float = 0.3) -> Day:
-    """Let the users do this many things with clients made by ``make``, then hold their book against the server's.
+    """Let the users do this many things with clients made by ``make``, then compare their records with the server's.
 
-    ``share`` is that of the paid requests that meet a fault; of the looks it is half as many.
+    ``share`` is that of the paid requests that meet a fault; of the polls it is half as many.
     """
     before = asyncio.all_tasks()
-    weather = Weather(seed=seed, paid=share, looks=share / 2)
+    weather = Weather(seed=seed, paid=share, polls=share / 2)
     book = Book()
     async with Sandbox(seconds=A_SONG, credits=CREDITS, keys=(KEY,), seed=seed, failure_rate=0.05) as sandbox:
         sandbox.end_next(*ODD_ENDINGS)
@@ -103,7 +103,7 @@ async def live_through(seed: int, steps: int, make: Maker = MusicAPI, share: flo
             scene = Scene(client(), book)
             restarts, outages = await _live(scene, client, proxy, random.Random(f"{seed} fate"), seed, steps)
             await scene.client.aclose()
-            # What was on its way is served before anybody counts.
+            # What was on its way is served before it is counted.
             left = await _left(proxy)
             scene.note_runs()
             weather.clear()
@@ -155,7 +155,7 @@ async def _live(
 
 
 async def _see_end(client: MusicAPI, book: Book, task_id: str) -> None:
-    """Take a task up by its id and wait for its end: no id that was handed out may be useless."""
+    """Resume a task by its id and wait for its end: no id that was returned may be useless."""
     task: Task[Songs] = getattr(client, book.tasks[task_id]).task(task_id)
     try:
         book.end(task_id, await task.wait(THE_END))

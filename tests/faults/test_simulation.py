@@ -1,4 +1,4 @@
-"""Nothing paid for is lost or paid twice, whatever befalls: thousands of actions on a network that fails all the time.
+"""Nothing paid for is lost or paid twice, with thousands of actions on a network that fails all the time.
 
 The truth is the server's count. Longer: ``PYTHONPATH=tests python -m faults.simulation --seeds 20 --steps 5000``.
 """
@@ -16,10 +16,10 @@ from musicapi_async import MusicAPI, Task, TaskRequest, errors, sonic
 from musicapi_async.sandbox import Sandbox
 
 
-async def test_a_day_on_which_everything_goes_wrong() -> None:
+async def test_simulation_with_faults_loses_and_duplicates_nothing() -> None:
     day = await live_through(seed=4, steps=2400)
     print(day)  # noqa: T201 - the account of the day, with its seed
-    # A socket nobody closed warns when it is collected; a warning is a failure here.
+    # An unclosed socket warns when it is collected; a warning is a failure here.
     gc.collect()
 
     assert day.wrong == {}
@@ -42,26 +42,26 @@ class Naive(MusicAPI):
 
 
 def forgetful(*given: Any, on_uncertain: Callable[..., object], **more: Any) -> MusicAPI:
-    """Make a client that does not tell what is uncertain."""
+    """Make a client that does not report what is uncertain."""
     del on_uncertain
     return MusicAPI(*given, **more)
 
 
-async def test_a_client_that_sends_again_is_caught() -> None:
+async def test_simulation_of_a_client_that_resends_finds_duplicates() -> None:
     day = await live_through(seed=4, steps=400, make=Naive)
 
     assert day.findings.duplicates > 2
     assert "duplicates" in day.wrong
 
 
-async def test_a_client_that_does_not_tell_is_caught() -> None:
+async def test_simulation_of_a_client_that_reports_nothing_finds_lost_tasks() -> None:
     day = await live_through(seed=4, steps=400, make=forgetful)
 
     assert day.findings.lost > 2
     assert {"lost", "unreported"} <= day.wrong.keys()
 
 
-async def test_credits_that_no_task_accounts_for_are_found(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_audit_with_unaccounted_credits_reports_them(client: MusicAPI, sandbox: Sandbox) -> None:
     book, account = Book(), sandbox.account("test-key")
     had = account.credits
     request = sonic.Describe(description="song 1")
@@ -76,7 +76,7 @@ async def test_credits_that_no_task_accounts_for_are_found(client: MusicAPI, san
     assert book.audit(sandbox.accepted, account, had).wrong == {"missing": 1}
 
 
-async def test_a_day_without_faults_shows_nothing_and_says_so() -> None:
+async def test_simulation_without_faults_is_reported_as_calm() -> None:
     day = await live_through(seed=4, steps=100, share=0.0)
 
     assert day.wrong == {"calm": True}

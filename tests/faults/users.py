@@ -1,4 +1,4 @@
-"""Users of a client: they submit, wait, look, run many at once, and change their minds at any moment."""
+"""Users of a client: they submit, wait, poll, run many at once, and change their minds at any moment."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ __all__ = ["Scene", "User"]
 
 R = TypeVar("R")
 
-KINDS: Final[tuple[Callable[[str], TaskRequest[Songs]], ...]] = (
+OPERATIONS: Final[tuple[Callable[[str], TaskRequest[Songs]], ...]] = (
     lambda name: sonic.Describe(description=name),
     lambda name: sonic.Create(lyrics="[Verse]\nThe harbour sleeps", title=name),
     lambda name: producer.Create(sound="piano", title=name),
@@ -25,7 +25,7 @@ KINDS: Final[tuple[Callable[[str], TaskRequest[Songs]], ...]] = (
 )
 MOST_TICKS: Final = 80
 LONGEST: Final = 0.08
-"""Seconds, and turns of the event loop, before somebody changes their mind."""
+"""Seconds, and turns of the event loop, before a user changes their mind."""
 
 
 @attrs.define(eq=False)
@@ -40,19 +40,19 @@ class Scene:
     _numbers: Iterator[int] = attrs.field(factory=itertools.count)
 
     def request(self, draw: random.Random) -> TaskRequest[Songs]:
-        """Think of a song nobody has asked for."""
-        request = draw.choice(KINDS)(f"song {next(self._numbers)}")
+        """Return a request for a song that was not requested before."""
+        request = draw.choice(OPERATIONS)(f"song {next(self._numbers)}")
         self.book.ask(request)
         return request
 
     def batch(self) -> sonic.SubmitBatch:
-        """Think of three songs nobody has asked for."""
+        """Return a request for three songs that were not requested before."""
         request = sonic.SubmitBatch(items=[sonic.Describe(description=f"song {next(self._numbers)}") for _ in range(3)])
         self.book.ask(request)
         return request
 
     def note_runs(self) -> None:
-        """Note the tasks that runs name and nobody was handed."""
+        """Note the tasks that runs list and did not deliver."""
         for run in self.runs:
             self.book.know(*run.tasks)
 
@@ -71,7 +71,7 @@ class User:
             self._submit: 6,
             self._submit_many: 1,
             self._wait: 4,
-            self._look: 2,
+            self._poll: 2,
             self._follow: 1,
             self._run: 1,
             self._ask_for_credits: 1,
@@ -110,7 +110,7 @@ class User:
 
         await self._perhaps_leave(wait())
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         task = await self._task()
         state = await task.poll()
         if isinstance(state.error, errors.TaskFailedError):
@@ -164,7 +164,7 @@ class User:
         self._tasks.append(task)
 
     async def _task(self) -> Task[Songs]:
-        """Choose a task of mine; one of a client that was closed is taken up again by its id."""
+        """Choose a task of mine; one of a client that was closed is resumed by its id."""
         if not self._tasks:
             self._keep(await self._scene.client.submit(self._scene.request(self._draw)))
         found = self._draw.choice(self._tasks[-8:])

@@ -11,7 +11,7 @@ import attrs
 __all__ = ["Fault", "Weather"]
 
 NAME: Final = re.compile(rb"song \d+")
-"""What tells a paid request from every other one, whoever sends it and in whatever words."""
+"""What distinguishes a paid request from every other one, with any client."""
 UNREAD_SHARE: Final = 0.15
 """Of the faults, those that befall a connection before a whole request was read."""
 
@@ -22,12 +22,12 @@ class Fault(enum.Enum):
     CLOSED_UNREAD = "accepted and closed, nothing read"
     TORN = "reset after some bytes of the request"
     CUT_BEFORE = "request read, then reset; the server never sees it"
-    CUT_AFTER = "served, then reset instead of a reply"
+    CUT_AFTER = "served, then reset instead of a response"
     STALLED_BEFORE = "no answer for ever; the server never sees it"
     STALLED_AFTER = "served, and no answer for ever"
-    STALLED_HALF_AFTER = "served, half a reply, and no more for ever"
+    STALLED_HALF_AFTER = "served, half a response, and no more for ever"
     HALF_HEAD_AFTER = "served, half a head, closed"
-    HALF_BODY_AFTER = "served, half a reply, closed"
+    HALF_BODY_AFTER = "served, half a response, closed"
     GARBAGE_AFTER = "served, and answered with what is no HTTP"
     HTML_AFTER = "served, and a 200 that is no JSON"
     NAMELESS_AFTER = "served, and a 200 that names no task"
@@ -57,15 +57,15 @@ class Weather:
 
     seed: int
     paid: float
-    looks: float
+    polls: float
     before_reading: bool = True
-    """Whether connections fail as well, before it is known what they carry."""
+    """Whether connections fail as well, before a request was read."""
     injected: Counter[tuple[str, Fault]] = attrs.field(factory=Counter)
     _seen: defaultdict[bytes, int] = attrs.field(factory=lambda: defaultdict(int), init=False)
 
     def clear(self) -> None:
         """Let nothing go wrong any more."""
-        self.paid = self.looks = 0.0
+        self.paid = self.polls = 0.0
 
     def of_connection(self) -> tuple[Fault | None, random.Random]:
         """Draw what befalls a connection before it is read from."""
@@ -77,7 +77,7 @@ class Weather:
         """Draw what befalls a request that was read; its next repetition is drawn anew."""
         name = NAME.search(body)
         draw = self._draw(name[0] if name else path.encode())
-        share = self.paid if method == "POST" else self.looks
+        share = self.paid if method == "POST" else self.polls
         hit = draw.random() < share
         (fault,) = draw.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))
         return self._note(method, fault if hit else None), draw
