@@ -1,19 +1,19 @@
 """MusicAPI, the client: its settings, families and calls, over one engine."""
 
 import os
-import ssl
 import warnings
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import attrs
 
 from musicapi_async._arguments import wrong_argument
+from musicapi_async._client_settings import options_of, settings_of, taking
 from musicapi_async._engine import Engine
 from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
 from musicapi_async._request import Request, TaskRequest
-from musicapi_async._settings import Secret, Settings
+from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
@@ -47,32 +47,10 @@ class MusicAPI:
     Raises InvalidRequestError when a setting is wrong or no key is given.
     """
 
-    def __init__(
-        self,
-        api_key: str | Secret | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        read_timeout: float | None = None,
-        total_timeout: float | None = None,
-        max_attempts: int | None = None,
-        max_requests: int | None = None,
-        create_rate: float | None = None,
-        poll_price: float | None = None,
-        poll_interval: float | None = None,
-        max_reply_size: int | None = None,
-        max_file_size: int | None = None,
-        proxy: str | Secret | None = None,
-        trust_env: bool | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        allow_private_addresses: bool | None = None,
-        on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
-    ) -> None:
-        # A traceback that shows locals must not show these.
-        api_key, proxy = Settings.hidden(api_key), Settings.hidden(proxy)
-        given = {name: value for name, value in locals().items() if name != "self"}
-        self._engine = Engine(Settings.load(**given))
+    @taking(settings_of)
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; what is None comes from the environment, or is the default."""
+        self._engine = Engine(settings)
         self._root: MusicAPI | None = None
 
     @property
@@ -219,27 +197,13 @@ class MusicAPI:
             raise wrong_argument("error", error, "an UncertainSubmissionError")
         return await self._engine.investigate(error, GetCredits())
 
-    def with_options(
-        self,
-        *,
-        api_key: str | Secret | None = None,
-        base_url: str | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        read_timeout: float | None = None,
-        total_timeout: float | None = None,
-        max_attempts: int | None = None,
-        max_reply_size: int | None = None,
-        max_file_size: int | None = None,
-        on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
-    ) -> Self:
+    @taking(options_of)
+    def with_options(self, changes: Mapping[str, Any]) -> Self:
         """Return a view of this client with other settings on the same connections.
 
         What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
         does nothing: keep the client it came from, and close that.
         """
-        api_key = Settings.hidden(api_key)
-        changes = {name: value for name, value in locals().items() if name != "self" and value is not None}
         view = object.__new__(type(self))
         view._engine = self._engine.view(attrs.evolve(self.settings, **changes))
         # A view keeps its root: dropped, it would warn of connections that are still in use.

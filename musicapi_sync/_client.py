@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -11,7 +10,8 @@ from typing import Any, Self, TypeVar
 import attrs
 
 import musicapi_async
-from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Secret, Settings, TaskRequest
+from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFile, Settings, TaskRequest
+from musicapi_async._client_settings import options_of, settings_of, taking
 from musicapi_async._notices import note_tasks
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
@@ -42,32 +42,10 @@ class MusicAPI:
     Raises InvalidRequestError when a setting is wrong or no key is given.
     """
 
-    def __init__(
-        self,
-        api_key: str | Secret | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        read_timeout: float | None = None,
-        total_timeout: float | None = None,
-        max_attempts: int | None = None,
-        max_requests: int | None = None,
-        create_rate: float | None = None,
-        poll_price: float | None = None,
-        poll_interval: float | None = None,
-        max_reply_size: int | None = None,
-        max_file_size: int | None = None,
-        proxy: str | Secret | None = None,
-        trust_env: bool | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        allow_private_addresses: bool | None = None,
-        on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
-    ) -> None:
-        # A traceback that shows locals must not show these.
-        api_key, proxy = Settings.hidden(api_key), Settings.hidden(proxy)
-        given = {name: value for name, value in locals().items() if name != "self"}
-        self._settings = Settings.load(**given)
+    @taking(settings_of)
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; what is None comes from the environment, or is the default."""
+        self._settings = settings
         self._view = View(LoopThread(self._settings), {})
         self._root: MusicAPI | None = None
 
@@ -205,29 +183,13 @@ class MusicAPI:
         """
         return self._view.call(lambda client, _: client.look_into(error))
 
-    def with_options(
-        self,
-        *,
-        api_key: str | Secret | None = None,
-        base_url: str | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        read_timeout: float | None = None,
-        total_timeout: float | None = None,
-        max_attempts: int | None = None,
-        max_reply_size: int | None = None,
-        max_file_size: int | None = None,
-        on_uncertain: Callable[[UncertainSubmissionError], object] | None = None,
-    ) -> Self:
+    @taking(options_of)
+    def with_options(self, changes: Mapping[str, Any]) -> Self:
         """Return a view of this client with other settings on the same connections.
 
         What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
         does nothing: keep the client it came from, and close that.
         """
-        api_key = Settings.hidden(api_key)
-        changes: dict[str, Any] = {
-            name: value for name, value in locals().items() if name != "self" and value is not None
-        }
         view = object.__new__(type(self))
         view._settings = attrs.evolve(self._settings, **changes)
         view._view = View(self._view.loop, {**self._view.options, **changes})

@@ -18,7 +18,6 @@ from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._transport.caller import logger
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
-from musicapi_async.results.clip import SUCCEEDED
 
 __all__ = ["ANOTHER_LOOP", "Poller"]
 
@@ -221,7 +220,7 @@ class Poller:
         if state.is_done:
             self._record_end(entry, state)
         elif entry.end is None:
-            entry.finished_clips = tuple(clip for clip in state.clips if clip.state == SUCCEEDED)
+            entry.finished_clips = progress_of(state).finished_clips
             self.unfinished.add(entry.id, entry.rule)
         return state
 

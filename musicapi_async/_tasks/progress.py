@@ -56,7 +56,7 @@ class TaskProgress:
     Most polls find a song running, and its clips are not asked for.
     """
 
-    __slots__ = ("_clips", "_read", "_result", "grace", "stage", "status")
+    __slots__ = ("_clips", "_has_finished_clips", "_read", "_result", "grace", "stage", "status")
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class TaskProgress:
         stage: Stage | None = None,
         grace: int | None = None,
         read: Callable[[], tuple[tuple[Clip, ...], Any]] | None = None,
+        has_finished_clips: bool = True,
     ) -> None:
         self.status: Status = status
         self.grace = GRACE_POLLS if status == "incomplete" and grace is None else grace
@@ -75,6 +76,13 @@ class TaskProgress:
         self._clips = clips
         self._result = result
         self._read = read
+        self._has_finished_clips = has_finished_clips
+        """False where it is known, without parsing the clips, that none is finished."""
+
+    @property
+    def finished_clips(self) -> tuple[Clip, ...]:
+        """The clips that are finished, of a task that need not be."""
+        return tuple(clip for clip in self.clips if clip.state == SUCCEEDED) if self._has_finished_clips else ()
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -114,7 +122,13 @@ def _songs(body: Body, expected_clips: int, content: bytes) -> TaskProgress:
     if status in DONE:
         clips = _song_clips(raw_clips, told)
         return TaskProgress(status, clips, Songs.from_clips(clips), stage=stage)
-    return TaskProgress(status, stage=stage, read=lambda: (_song_clips(told.rows(), told), None))
+    has_finished = any(state == SUCCEEDED for state, _ in states)
+    return TaskProgress(
+        status,
+        stage=stage,
+        read=lambda: (_song_clips(told.rows(), told), None),
+        has_finished_clips=has_finished,
+    )
 
 
 def _song_clips(raw_clips: Sequence[Body], told: Told) -> tuple[Clip, ...]:

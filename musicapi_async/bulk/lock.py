@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from musicapi_async.errors import JournalError
 
-__all__ = ["Lock", "Mark", "holder_of", "lock_of"]
+__all__ = ["Lock", "Mark", "holder_of", "lock_of", "mark_of"]
 
 WIDTH: Final = 20
 LENGTH: Final = 2 * (WIDTH + 1)
@@ -111,6 +111,18 @@ def holder_of(path: Path) -> str | None:
     try:
         # Only taking it shows whether it is free; closing the file releases it.
         return None if _try_lock(file) else _holder_in(_read(file, LENGTH, REST))
+    finally:
+        os.close(file)
+
+
+def mark_of(path: Path) -> Mark | None:
+    """Return the mark in a lock's file, also while it is held; None when there is none, or it cannot be read."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return _mark_in(_read(file, 0, LENGTH), _journal_id_in(_read(file, LENGTH, REST)))
     finally:
         os.close(file)
 

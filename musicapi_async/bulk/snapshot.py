@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from musicapi_async.bulk.lock import holder_of, lock_of
+from musicapi_async.bulk.lock import Mark, holder_of, lock_of, mark_of
 from musicapi_async.bulk.records import TRANSITIONS, Record, State
 from musicapi_async.bulk.schema import APPLICATION, COLUMNS, VERSION, record_of
-from musicapi_async.bulk.tables import count_states, recall
+from musicapi_async.bulk.tables import count_states, is_complete_by, is_incomplete, read_progress, recall
 from musicapi_async.errors import JournalError
 
 __all__ = ["JournalSnapshot"]
@@ -29,6 +29,7 @@ class JournalSnapshot:
         self._path = path
         self._opened = ExitStack()
         self._connection: sqlite3.Connection | None = None
+        self._mark: Mark | None = None
 
     def __enter__(self) -> Self:
         """Open the file for reading."""
@@ -36,6 +37,8 @@ class JournalSnapshot:
             raise JournalError(str(self._path), "there is none: 'musicapi bulk FILE --out DIR' begins one")
         with ExitStack() as opened, self._explained():
             self._connection = self._open(opened)
+            # Before the first read: a mark that a run moves meanwhile would be ahead of what is read.
+            self._mark = mark_of(lock_of(self._path))
             # One transaction, which begins with the first read, so that counts and records belong together.
             self._connection.execute("BEGIN")
             self._check(self._connection)
@@ -68,6 +71,13 @@ class JournalSnapshot:
         with self._explained():
             query = "SELECT count(*) FROM row WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
             return int(self._opened_connection().execute(query).fetchone()[0])
+
+    def has_lost_entries(self) -> bool:
+        """Return whether entries are missing, as in a backup: the next run makes what is planned uncertain."""
+        with self._explained():
+            connection = self._opened_connection()
+            own, has_sent = read_progress(connection)
+            return is_incomplete(connection) or is_complete_by(self._mark, own, has_sent=has_sent) is False
 
     def recall(self, name: str) -> Any:
         """Return the value that a run has stored under a name, or None."""

@@ -43,7 +43,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "names": NAMES,
 }
 LOST_ENTRIES: Final = (
-    "the journal has lost entries, so requests that it does not know are uncertain too, "
+    "the journal has lost entries, so requests that are not sent yet, or that it does not know, are uncertain too, "
     "until you run 'musicapi bulk resolve DIR --not-sent --all'"
 )
 BAD_LINES_SHOWN: Final = 1000

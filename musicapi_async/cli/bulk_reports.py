@@ -10,7 +10,6 @@ from typing import Final
 import attrs
 
 from musicapi_async import bulk
-from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.records import State
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
@@ -104,7 +103,7 @@ def _read_status(folder: Path) -> _JournalStatus:
             holder=snapshot.holder(),
             uncertain=[record.key for record in islice(snapshot.records({"uncertain"}), KEYS_SHOWN)],
             overdue=snapshot.overdue(),
-            has_lost=snapshot.recall(INCOMPLETE) is True,
+            has_lost=snapshot.has_lost_entries(),
         )
 
 

@@ -39,6 +39,11 @@ def saved_in(path: Path) -> int:
         return snapshot.counts()["saved"]
 
 
+def has_lost_entries(path: Path) -> bool:
+    with JournalSnapshot(path) as snapshot:
+        return snapshot.has_lost_entries()
+
+
 def back_up(path: Path, copy: Path, *, mark: bool = False) -> None:
     for suffix in ("", "-wal", *([".lock"] if mark else [])):
         part = path.with_name(path.name + suffix)
@@ -111,6 +116,21 @@ async def test_copy_that_was_only_read_since_restored_beside_a_later_mark_sends_
 
     assert len(quick.accepted) == 2
     assert await counts(path) == {"saved": 1, "uncertain": 1}
+
+
+async def test_snapshot_of_a_backup_says_that_entries_are_lost_before_the_next_run(
+    quick: Sandbox, tmp_path: Path
+) -> None:
+    path, copy = tmp_path / "journal.db", tmp_path / "backup.db"
+    async with bulk.open(path) as journal:
+        await bulk.plan_all(journal, songs(1, 2))
+    back_up(path, copy)
+    await run(quick, path, songs(1, 2))
+    assert not await asyncio.to_thread(has_lost_entries, path)
+    remove(path)
+    back_up(copy, path)
+
+    assert await asyncio.to_thread(has_lost_entries, path)
 
 
 async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled(

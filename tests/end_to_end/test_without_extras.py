@@ -112,7 +112,7 @@ def test_package_run_as_a_module_without_its_extra_says_what_to_install() -> Non
     code, said = run(code)
     assert code == 1
     assert said.startswith("musicapi: ")
-    assert said.endswith(" is not installed: pip install 'musicapi-async[cli]'\n")
+    assert said.endswith(" is not installed; install it with: pip install 'musicapi-async[cli]'\n")
 
 
 def test_import_of_the_package_imports_nothing_optional() -> None:

@@ -1,0 +1,98 @@
+"""The settings as parameters of the clients, written once for both packages."""
+
+import inspect
+import ssl
+from collections.abc import Callable
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+
+from musicapi_async._settings import Hook, Secret, Settings
+
+__all__ = ["options_of", "settings_of", "taking"]
+
+C = TypeVar("C")
+P = ParamSpec("P")
+R = TypeVar("R")
+V = TypeVar("V")
+
+SECRETS: Final = frozenset({"api_key", "proxy"})
+
+
+def settings_of(
+    api_key: str | Secret | None = None,
+    *,
+    base_url: str | None = None,
+    timeout: float | None = None,
+    connect_timeout: float | None = None,
+    read_timeout: float | None = None,
+    total_timeout: float | None = None,
+    max_attempts: int | None = None,
+    max_requests: int | None = None,
+    create_rate: float | None = None,
+    poll_price: float | None = None,
+    poll_interval: float | None = None,
+    max_reply_size: int | None = None,
+    max_file_size: int | None = None,
+    proxy: str | Secret | None = None,
+    trust_env: bool | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    allow_private_addresses: bool | None = None,
+    on_uncertain: Hook | None = None,
+) -> Settings:
+    """Return the settings of a client; None takes the environment's value, or the default.
+
+    Raises InvalidRequestError when a setting is wrong or no key is given.
+    """
+    return Settings.load(**locals())
+
+
+def options_of(
+    *,
+    api_key: str | Secret | None = None,
+    base_url: str | None = None,
+    timeout: float | None = None,
+    connect_timeout: float | None = None,
+    read_timeout: float | None = None,
+    total_timeout: float | None = None,
+    max_attempts: int | None = None,
+    max_reply_size: int | None = None,
+    max_file_size: int | None = None,
+    on_uncertain: Hook | None = None,
+) -> dict[str, Any]:
+    """Return the settings that a view of a client changes; None changes nothing."""
+    return {name: value for name, value in locals().items() if value is not None}
+
+
+def taking(
+    read: Callable[P, V],
+) -> Callable[[Callable[[C, V], R]], Callable[Concatenate[C, P], R]]:
+    """Give a method the parameters of ``read``, whose result it gets: for type checkers, ``help()`` and ``inspect``.
+
+    Secrets are hidden before anything can fail: a traceback may show local variables.
+    """
+    parameters = inspect.signature(read).parameters
+
+    def decorate(method: Callable[[C, V], R]) -> Callable[Concatenate[C, P], R]:
+        own = inspect.signature(method)
+        self_parameter = next(iter(own.parameters.values()))
+        signature = own.replace(parameters=[self_parameter, *parameters.values()])
+
+        def call(self: C, /, *args: Any, **kwargs: Any) -> R:
+            args = tuple(map(_hidden, args))
+            kwargs = {name: _hidden(value) if name in SECRETS else value for name, value in kwargs.items()}
+            try:
+                signature.bind(self, *args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{method.__qualname__}() {error}") from None
+            return method(self, cast("Callable[..., V]", read)(*args, **kwargs))
+
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            setattr(call, name, getattr(method, name))
+        call.__annotations__ = {**read.__annotations__, "return": own.return_annotation}
+        call.__signature__ = signature  # type: ignore[attr-defined]  # what inspect looks for
+        return cast("Callable[Concatenate[C, P], R]", call)
+
+    return decorate
+
+
+def _hidden(value: Any) -> Any:
+    return Settings.hidden(value) if isinstance(value, str) else value
