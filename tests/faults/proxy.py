@@ -1,4 +1,4 @@
-"""A proxy over real sockets that plays faults between any client and a server: the network of a bad day."""
+"""A proxy over real sockets that plays faults between any client and a server: a network that fails often."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Self
 
 import attrs
-from faults.weather import Fault, Weather
+from faults.fault_plan import Fault, FaultPlan
 
 __all__ = ["FaultProxy"]
 
@@ -45,10 +45,10 @@ MADE_UP: Final[Mapping[Fault, tuple[Sequence[str], bytes, Sequence[str]]]] = {
 
 @attrs.define(eq=False)
 class FaultProxy:
-    """Listens at ``port`` and passes requests on to the ``server`` port, each as the ``weather`` lets it."""
+    """Listens at ``port`` and passes requests on to the ``server`` port, with the faults that the ``plan`` draws."""
 
     server: int
-    weather: Weather
+    plan: FaultPlan
     port: int = 0
     requests: int = 0
     """Whole requests that were read."""
@@ -113,7 +113,7 @@ class FaultProxy:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        fault, draw = self.weather.of_connection()
+        fault, draw = self.plan.of_connection()
         if fault is not None:
             if fault is Fault.TORN:
                 await reader.read(draw.randint(1, MOST_TORN))
@@ -125,7 +125,7 @@ class FaultProxy:
             body = await reader.readexactly(_length(head))
             self.requests += 1
             method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
-            fault, draw = self.weather.of_request(method, path, body)
+            fault, draw = self.plan.of_request(method, path, body)
             response = await self._pass_on(head + body) if fault is None or fault.is_served else b""
             is_open = await _play(fault, draw, response, reader, writer) and b"connection: close" not in head.lower()
 

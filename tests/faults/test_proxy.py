@@ -3,8 +3,8 @@
 import random
 
 import pytest
+from faults.fault_plan import Fault, FaultPlan
 from faults.proxy import FaultProxy
-from faults.weather import Fault, Weather
 
 from musicapi_async import MusicAPI, errors, sonic
 from musicapi_async.sandbox import Sandbox
@@ -14,7 +14,7 @@ HARMLESS = {Fault.DRIPPED_AFTER, Fault.CLOSED_AFTER}
 REPEATED = {Fault.BUSY, Fault.LIMITED, Fault.LIMITED_AT_ONCE}
 
 
-class Once(Weather):
+class Once(FaultPlan):
     """One fault for the first request, or its connection; then nothing."""
 
     def __init__(self, fault: Fault) -> None:
@@ -66,8 +66,8 @@ async def test_wait_with_any_fault_returns_the_result(sandbox: Sandbox, fault: F
 
 async def test_fault_plan_with_the_same_seed_is_the_same() -> None:
     def faults(seed: int) -> list[Fault | None]:
-        weather = Weather(seed=seed, paid=0.5, polls=0.5)
-        return [weather.of_request("POST", "/", b"song %d" % (number % 20))[0] for number in range(200)]
+        plan = FaultPlan(seed=seed, paid=0.5, polls=0.5)
+        return [plan.of_request("POST", "/", b"song %d" % (number % 20))[0] for number in range(200)]
 
     assert faults(1) == faults(1)
     assert faults(1) != faults(2)
@@ -76,7 +76,7 @@ async def test_fault_plan_with_the_same_seed_is_the_same() -> None:
 
 async def test_proxy_that_is_down_refuses_connections(sandbox: Sandbox) -> None:
     async with (
-        FaultProxy(port_of(sandbox), Weather(seed=0, paid=0, polls=0)) as proxy,
+        FaultProxy(port_of(sandbox), FaultPlan(seed=0, paid=0, polls=0)) as proxy,
         MusicAPI(KEY, base_url=proxy.base_url, max_attempts=1) as client,
     ):
         async with proxy.down():

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import attrs
-from faults.book import Book
+from faults.user_records import UserRecords
 
 from musicapi_async import MusicAPI, Run, Songs, Task, TaskRequest, errors, producer, riffusion, sonic, studio
 
@@ -30,10 +30,10 @@ LONGEST: Final = 0.08
 
 @attrs.define(eq=False)
 class Scene:
-    """What the users share: the client of the moment, and the book."""
+    """What the users share: the client of the moment, and the records."""
 
     client: MusicAPI
-    book: Book = attrs.field(factory=Book)
+    records: UserRecords = attrs.field(factory=UserRecords)
     runs: list[Run[Songs]] = attrs.field(factory=list)
     """All that were ever begun: each names its tasks to the end."""
     actions: int = 0
@@ -42,19 +42,19 @@ class Scene:
     def request(self, draw: random.Random) -> TaskRequest[Songs]:
         """Return a request for a song that was not requested before."""
         request = draw.choice(OPERATIONS)(f"song {next(self._numbers)}")
-        self.book.ask(request)
+        self.records.add_request(request)
         return request
 
     def batch(self) -> sonic.SubmitBatch:
         """Return a request for three songs that were not requested before."""
         request = sonic.SubmitBatch(items=[sonic.Describe(description=f"song {next(self._numbers)}") for _ in range(3)])
-        self.book.ask(request)
+        self.records.add_request(request)
         return request
 
     def note_runs(self) -> None:
         """Note the tasks that runs list and did not deliver."""
         for run in self.runs:
-            self.book.know(*run.tasks)
+            self.records.add_tasks(*run.tasks)
 
 
 class User:
@@ -81,7 +81,7 @@ class User:
             try:
                 await do()
             except Exception as error:  # noqa: BLE001 - what is none of the package's own is found by the audit
-                self._scene.book.catch(error)
+                self._scene.records.add_error(error)
 
     async def _submit(self) -> None:
         request = self._scene.request(self._draw)
@@ -106,7 +106,7 @@ class User:
         task = await self._task()
 
         async def wait() -> None:
-            self._scene.book.end(task.id, await task.wait(timeout=self._draw.uniform(0.01, 0.5)))
+            self._scene.records.add_result(task.id, await task.wait(timeout=self._draw.uniform(0.01, 0.5)))
 
         await self._perhaps_leave(wait())
 
@@ -114,9 +114,9 @@ class User:
         task = await self._task()
         state = await task.poll()
         if isinstance(state.error, errors.TaskFailedError):
-            self._scene.book.catch(state.error)
+            self._scene.records.add_error(state.error)
         elif state.is_done and state.result is not None:
-            self._scene.book.end(task.id, state.result)
+            self._scene.records.add_result(task.id, state.result)
 
     async def _follow(self) -> None:
         task = await self._task()
@@ -144,9 +144,9 @@ class User:
                 if outcome.task is not None:
                     self._keep(outcome.task)
                 if outcome.error is not None:
-                    scene.book.catch(outcome.error)
+                    scene.records.add_error(outcome.error)
                 elif outcome.task is not None and outcome.result is not None:
-                    scene.book.end(outcome.task.id, outcome.result)
+                    scene.records.add_result(outcome.task.id, outcome.result)
                 if self._draw.random() < 0.15:
                     break
 
@@ -160,7 +160,7 @@ class User:
         await self._scene.client.account.credits()
 
     def _keep(self, task: Task[Songs]) -> None:
-        self._scene.book.know(task)
+        self._scene.records.add_tasks(task)
         self._tasks.append(task)
 
     async def _task(self) -> Task[Songs]:

@@ -8,10 +8,10 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Fault", "Weather"]
+__all__ = ["Fault", "FaultPlan"]
 
 NAME: Final = re.compile(rb"song \d+")
-"""What distinguishes a paid request from every other one, with any client."""
+"""Distinguishes a paid request from every other one, with any client."""
 UNREAD_SHARE: Final = 0.15
 """Of the faults, those that befall a connection before a whole request was read."""
 
@@ -37,7 +37,7 @@ class Fault(enum.Enum):
     LIMITED = "429"
     LIMITED_AT_ONCE = "429 with Retry-After: 0"
     DRIPPED_AFTER = "served, and answered byte by byte"
-    CLOSED_AFTER = "served and answered, then closed without a word"
+    CLOSED_AFTER = "served and answered, then closed silently"
 
     @property
     def is_served(self) -> bool:
@@ -52,7 +52,7 @@ WEIGHTS: Final = {fault: 0.4 if fault in STALLS else 1.0 for fault in Fault if f
 
 
 @attrs.define
-class Weather:
+class FaultPlan:
     """Draws the faults: a share of the paid requests and a share of the others meet one."""
 
     seed: int
