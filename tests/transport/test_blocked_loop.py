@@ -1,4 +1,4 @@
-"""A process that stands still beyond its limits (a blocked loop, a stopped process) uses what arrived meanwhile."""
+"""A blocked event loop or a stopped process beyond its timeouts uses the responses that arrived meanwhile."""
 
 import asyncio
 import json

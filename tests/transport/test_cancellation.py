@@ -1,4 +1,4 @@
-"""Cancelled in flight, by asyncio or by anyio, once or at every await: the response is read and names the task."""
+"""Submissions cancelled in flight by asyncio or anyio, once or at every await: the response is read for its task."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Connections that are used again: what lies on one before a request is written never becomes its response."""
+"""Connections that are reused: data received before a request is written never becomes its response."""
 
 import asyncio
 import json

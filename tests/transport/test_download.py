@@ -1,4 +1,4 @@
-"""Files: whole or not at all, without the key, named by what they are."""
+"""Downloads: complete or not at all, without the key, named by their format."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Downloads that are cancelled at any moment, or aimed at places that cannot be: no half file stays, no odd error."""
+"""Downloads that are cancelled at any point, or to impossible paths: no partial file, and clear errors."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Bodies that never end, or come too slowly: nothing holds a place or fills a disk for ever."""
+"""Bodies that never end, or come too slowly: none holds a slot or fills a disk for ever."""
 
 import asyncio
 import gzip
@@ -127,7 +127,7 @@ async def test_download_whose_header_never_ends_is_given_up(step: Step, clock: C
             fetching.result()
 
 
-async def test_downloads_that_wait_for_a_slot_do_not_count_as_silent_hosts(clock: Clock, tmp_path: Path) -> None:
+async def test_downloads_that_wait_for_a_slot_do_not_time_out(clock: Clock, tmp_path: Path) -> None:
     async with scripted(bytes_every_second(2000, 50)) as server, client_of(server, timeout=20) as client:
         # The slots are taken by others for two and a half minutes.
         downloads = (client.download(f"{server.base_url}/{at}", tmp_path / f"{at}") for at in range(120))

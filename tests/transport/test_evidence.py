@@ -41,7 +41,7 @@ async def test_investigation_with_an_earlier_balance_says_whether_it_was_charged
         balance_requests = sandbox.requests["GET /get-credits"]
         evidence = await client.look_into(caught.value)
 
-    # Only by being asked, never behind the user's back.
+    # Only on request, never behind the user's back.
     assert balance_requests == 1
     assert caught.value.balance == 100
     assert caught.value.balance_at is not None

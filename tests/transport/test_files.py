@@ -79,7 +79,7 @@ async def test_download_progress_goes_back_when_the_file_restarts(tmp_path: Path
     assert seen[-1] == saved.size == saved.path.stat().st_size == len(content)
 
 
-# The HTTP library asks once more by itself when it was cut off before a header came: each try is two requests then.
+# The HTTP library resends by itself when it was cut off before a header came: each attempt is two requests then.
 @pytest.mark.parametrize(("step", "asked"), [(HALF, 3), (respond(404, b""), 3), (respond(500, b""), 3), (cut(), 6)])
 async def test_download_that_keeps_failing_ends_after_max_attempts(step: Step, asked: int, tmp_path: Path) -> None:
     async with scripted(step) as server, client_of(server, max_attempts=3) as client:

@@ -1,4 +1,4 @@
-"""Answers that mean harm, or come from something that is no API: each ends in a typed error, soon, in little memory."""
+"""Hostile responses, or responses of something else than the API: each soon ends in a typed error, in little memory."""
 
 import asyncio
 import gzip
@@ -76,7 +76,7 @@ NEVER_WHOLE: Final = {
 }
 HARM: Final = TOO_LARGE | ENDLESS_HEADS | NEVER_WHOLE
 QUICK: Final = {**dict.fromkeys(NEVER_WHOLE, 0.4), "early answers without end": 1.0}
-"""What only its time limit ends."""
+"""Timeouts of the responses that only a timeout ends."""
 
 
 @pytest.mark.parametrize("name", HARM)

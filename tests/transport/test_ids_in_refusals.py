@@ -1,4 +1,4 @@
-"""Refusals that name what was accepted: it is returned, or it is on the error, in its text and in the log."""
+"""Refusals that name accepted ids: these are returned, or are in the error and in the log."""
 
 import pickle
 from collections.abc import Awaitable, Callable

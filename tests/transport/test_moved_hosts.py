@@ -1,4 +1,4 @@
-"""Hosts that move: after a connection that could not be made the name is looked up again, whatever was cached."""
+"""Hosts that move: after a failed connection the name is resolved again, without the cache."""
 
 import socket
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ REQUEST = sonic.Describe(description="rain")
 
 @attrs.define
 class Names:
-    """What the system's resolver says of the host, and how often it was asked."""
+    """The addresses that the system's resolver returns for the host, and the number of lookups."""
 
     address: str = "127.0.0.1"
     then: str | None = None

@@ -63,7 +63,7 @@ STEPS: Final[dict[str, Step]] = {
 
 
 class Output:
-    """All that could be written down, as one text."""
+    """All output that could be written down, as one text."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()

@@ -24,7 +24,7 @@ import musicapi_sync
 from musicapi_async import MusicAPI, Secret, errors, sonic
 
 PART: Final = "SECRETSECRET"
-"""What every part of a key of 12 letters holds."""
+"""Every part of a key of 12 letters holds it."""
 SIZES: Final = (40, 81, 200, 1000)
 ACCEPTED: Final = respond(200, {"task_id": "t-1"})
 REQUEST: Final = sonic.Describe(description="rain")

@@ -1,4 +1,4 @@
-"""TLS, proxies and IPv6: what is trusted, what is refused, and what cannot have been accepted."""
+"""TLS, proxies and IPv6: trusted and refused connections, and submissions that were not accepted."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Addresses go out as they came: the text of a signed one is what its host checks."""
+"""URLs are sent as they were given: hosts check the text of signed ones."""
 
 from pathlib import Path
 from typing import Any, Final
