@@ -1,4 +1,4 @@
-"""The service's tokens to sung words and section tags, however they are cut."""
+"""Aligned lyrics: tokens of the service become sung words and section tags, however they are split."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Public methods given the obvious wrong thing: a typed error says what to pass, before anything is sent or written."""
+"""Public methods given a wrong value: a typed error says what to pass, before anything is sent or written."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""How long to wait before sending again."""
+"""The backoff delay before a retry."""
 
 import random
 

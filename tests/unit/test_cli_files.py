@@ -1,4 +1,4 @@
-"""Names of files that come from titles and ids: a service, or the author of a title, must not choose where they go."""
+"""File names made from titles and ids: none of these can choose another folder."""
 
 from pathlib import Path
 

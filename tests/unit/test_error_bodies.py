@@ -1,4 +1,4 @@
-"""Error bodies of every shape: read, classed, and bounded in what an error keeps of them."""
+"""Error bodies of every shape: read, classified, and kept only up to a limit."""
 
 import json
 import pickle

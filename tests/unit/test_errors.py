@@ -1,4 +1,4 @@
-"""The tree of errors: drawn as it is, and whole after a journey through pickle."""
+"""The tree of errors: as documented, and unchanged by pickle and copy."""
 
 import copy
 import inspect

@@ -1,4 +1,4 @@
-"""What each field would allow by itself and the fields do not allow together; and what an operation says of itself."""
+"""Combinations of fields that are refused although each value is valid; docs of deprecated operations."""
 
 import pickle
 import re
@@ -25,7 +25,7 @@ DRAFTED = [
 
 @pytest.mark.parametrize(("operation", "fields"), DRAFTED)
 def test_auto_lyrics_without_lyrics_is_refused(operation: Operation, fields: Mapping[str, object]) -> None:
-    """Contract, sonic 4.1: with ``auto_lyrics`` the ``prompt`` is the description of the song."""
+    """With ``auto_lyrics`` the ``prompt`` is the description of the song."""
     sent = operation(**fields, lyrics="a song about rain", auto_lyrics=True).to_wire()
     assert (sent["prompt"], sent["auto_lyrics"], sent["custom_mode"]) == ("a song about rain", True, True)
     assert operation(**fields, auto_lyrics=False).lyrics is None
@@ -39,7 +39,7 @@ def test_auto_lyrics_without_lyrics_is_refused(operation: Operation, fields: Map
 
 
 def test_instrumental_v2_without_a_length_is_refused() -> None:
-    """Contract, nuro 3.2: a duration, segments, or both."""
+    """A duration, segments, or both."""
     segment = nuro.Segment("intro", 30)
     for enough in ({"duration": 30}, {"segments": [segment]}, {"duration": 30, "segments": [segment]}):
         assert OPERATIONS["nuro.instrumental_v2"](description="rain", **enough)

@@ -1,4 +1,4 @@
-"""Ids in a response to a paid request: found wherever they stand, and never the request's own."""
+"""Ids in a response to a paid request: found at any place, except those of the request."""
 
 import json
 

@@ -97,7 +97,7 @@ def test_polled_clips_can_be_pickled(body: dict[str, Any]) -> None:
     ],
 )
 def test_polled_timeout_in_any_form_is_a_failed_task(text: bytes) -> None:
-    """Error bodies may be plain text (contract, 7.2)."""
+    """Error bodies may be plain text."""
     state = state_of(504, text)
 
     assert state.status == "failed"

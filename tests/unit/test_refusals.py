@@ -1,4 +1,4 @@
-"""What an error response becomes: by what its body says, then by its status."""
+"""Error responses: classified by their body, then by their status."""
 
 import json
 from collections.abc import Mapping

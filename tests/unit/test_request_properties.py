@@ -1,4 +1,4 @@
-"""Whatever is put into a request: it is a request that can be sent as it is, or an error that names the field."""
+"""Requests with any values: each can be sent as it is, or raises an error that names the field."""
 
 import copy
 import inspect

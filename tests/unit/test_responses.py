@@ -1,4 +1,4 @@
-"""From status, headers and bytes to a value or a typed error."""
+"""Responses: status, headers and bytes become a value or a typed error."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Results as JSON: ``to_dict`` of every public result, and the place an unreadable response is named by."""
+"""Results as JSON: ``to_dict`` of every public result, and the path that an unreadable response is named by."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Settings: what is pasted along with a key goes, what is wrong is named, and the key is shown nowhere."""
+"""Settings: keys are cleaned of pasted extras, invalid values are named, and the key is shown nowhere."""
 
 import math
 

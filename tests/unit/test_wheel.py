@@ -1,4 +1,4 @@
-"""The wheel: nothing early, nothing twice, nothing lost, and no more held than what is in it."""
+"""The timer wheel: entries are due once, never early, never lost, and removed ones take no memory."""
 
 import tracemalloc
 from collections.abc import Callable
