@@ -1,4 +1,4 @@
-"""What users may touch: the exported names are there, and fully typed."""
+"""The public names: exported, documented and fully typed."""
 
 import asyncio
 import importlib

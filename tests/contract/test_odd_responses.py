@@ -1,4 +1,4 @@
-"""Recorded responses with values missing, null, of another type, or too many: read, or refused by our own error."""
+"""Recorded responses with values missing, null, of another type, or too many: read, or refused by a typed error."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""The reference page is what the classes say now."""
+"""The reference page is generated from the classes and up to date."""
 
 import importlib.util
 from pathlib import Path

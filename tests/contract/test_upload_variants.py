@@ -8,7 +8,7 @@ from musicapi_async import Clip, MusicAPI, Request, UploadedClip, errors, operat
 from musicapi_async.sandbox import Sandbox
 
 WORDS = {"lyrics": "la", "sound": "jazz"}
-# The contract: sonic 4.1, producer 5.1, riffusion 2.2.
+# Task type of a generated clip, of an uploaded clip, and the other fields.
 VARIANTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sonic.extend": ("extend_music", "extend_upload_music", {"at": 1}),
     "sonic.cover": ("cover_music", "cover_upload_music", {}),
