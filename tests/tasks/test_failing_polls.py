@@ -1,4 +1,4 @@
-"""Polls that fail: a wait bears them until its own deadline, and names its task when it ends."""
+"""Polls that fail: a wait continues until its own timeout, and names its task when it ends."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A part and the song it is joined with: a join is waited for, but not for ever."""
+"""Parts of songs that the service joins with the whole: a wait lasts until they are joined, up to a limit."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A task as a value: it equals another of its id, and travels to another process without its client."""
+"""A task as a value: it equals another of its id, and is pickled without its client."""
 
 import copy
 import pickle

@@ -134,7 +134,7 @@ async def test_waits_on_one_task_share_its_polls(client: MusicAPI, sandbox: Sand
         Fault(drop=True),
     ],
 )
-async def test_wait_with_failing_polls_goes_on(client: MusicAPI, sandbox: Sandbox, failure: Fault) -> None:
+async def test_wait_with_failing_polls_continues(client: MusicAPI, sandbox: Sandbox, failure: Fault) -> None:
     task = await client.sonic.describe(description="rain")
     sandbox.advance(5000)
     sandbox.add_fault(POLL, *[failure] * 5)

@@ -1,4 +1,4 @@
-"""Waits that end before the task does, and updates that come no more often than asked for."""
+"""Waits that end before the task does, and updates limited to an interval."""
 
 import asyncio
 from itertools import pairwise
