@@ -1,4 +1,4 @@
-"""Handles of the blocking client that are used at odd moments, dropped, or used again and again."""
+"""Clients, tasks and runs of the blocking package: first calls, dropped runs, repeated waits."""
 
 import asyncio
 import copy

@@ -1,4 +1,4 @@
-"""What a blocking client keeps, and for how long: its loop while it starts, errors that are raised again, left runs."""
+"""The lifetime of a blocking client's loop thread, errors and runs."""
 
 import gc
 import os

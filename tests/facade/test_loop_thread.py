@@ -1,4 +1,4 @@
-"""What breaks other blocking facades over an event loop, one test each."""
+"""The loop thread behind the blocking client: calls, callbacks, close and garbage collection around it."""
 
 import asyncio
 import gc
