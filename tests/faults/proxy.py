@@ -21,7 +21,7 @@ GARBAGE: Final = b"\x16\x03\x01 what is this\r\n\r\n"
 MOST_TORN: Final = 300
 """Bytes of a request that may be read before it is torn."""
 GRACE: Final = 10.0
-"""Seconds for what is on its way to come to its end."""
+"""Seconds for requests in flight to end."""
 
 
 def _whole(status: str, body: bytes, lines: Sequence[str]) -> bytes:

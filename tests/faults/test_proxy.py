@@ -1,4 +1,4 @@
-"""The faults do what they say: whether the server got the request is counted there, and each is felt by a client."""
+"""Each fault of the proxy: whether the server received the request, and how a client reacts."""
 
 import random
 
