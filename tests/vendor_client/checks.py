@@ -1,4 +1,4 @@
-"""What each method of the vendor's client must give, by its own types."""
+"""Checks of the results of the vendor's methods, by the vendor's own types."""
 
 import re
 from collections.abc import Callable

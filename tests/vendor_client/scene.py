@@ -32,10 +32,10 @@ QUICK: Final = PollOptions(poll_interval_ms=1, timeout_ms=20_000)
 NO_MORE: Final = PollOptions(poll_interval_ms=1, timeout_ms=1)
 """One poll, and no second one."""
 AT_ONCE: Final = {"Retry-After": "0"}
-"""The vendor's client asks again without a pause."""
+"""The vendor's client retries without a pause."""
 MAGIC: Final = {"mp3": (b"ID3", b"\xff"), "wav": (b"RIFF",), "png": (b"\x89PNG",), "mid": (b"MThd",)}
 OTHERWISE: Final = {"SonicSong.duration", "StudioSong.tags"}
-"""What the service sends otherwise than the vendor's dataclasses promise (contract: sonic 1.4, studio 4.2)."""
+"""Fields that the vendor's dataclasses declare with another type than the service sends."""
 
 DESCRIBED: Final = SonicCreateParams(custom_mode=False, mv=MODEL, gpt_description_prompt="rain")
 WRITTEN: Final = SonicCreateParams(custom_mode=True, mv=MODEL, prompt=LYRICS)

@@ -1,4 +1,4 @@
-"""Where the vendor's client is wrong about the service, the sandbox follows the contract."""
+"""Where the vendor's client is wrong about the service, the sandbox follows the documentation."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from vendor_client.test_methods import METHODS, call
 
 from musicapi_async import sonic
 
-# Where the vendor's client is wrong about the service: the sandbox follows the contract, and this is what comes of it.
+# Where the vendor's client is wrong about the service: the sandbox follows the documentation, with these results.
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from musicapi_async import sonic
     ],
 )
 def test_wait_returns_running_clips_at_code_200(scene: Scene, name: str, states: list[str]) -> None:
-    """Real-world 10.1: the vendor returns running clips, whose audio is a stream."""
+    """The vendor returns running clips, whose audio is a stream."""
     params = METHODS[name].params(scene)
     scene.step = PART
 
@@ -85,7 +85,7 @@ def test_wait_with_one_of_two_clips_returns(scene: Scene) -> None:
 
 
 def test_midi_not_ready_breaks_the_vendors_parser_and_is_charged_once(scene: Scene) -> None:
-    """Contract, sonic 4.15: 202 while they are made, and the same POST is repeated; ``MidiResult(**body)`` is not."""
+    """202 while they are made, and the same POST is repeated; ``MidiResult(**body)`` is not."""
     params = musicapi.MidiParams(scene.song())
     before = scene.balance()
 
@@ -102,7 +102,7 @@ def test_midi_not_ready_breaks_the_vendors_parser_and_is_charged_once(scene: Sce
 
 
 def test_joined_section_breaks_the_vendors_parser(scene: Scene) -> None:
-    """Contract, sonic 4.2: with ``auto_concat`` the results are pairs, not clips."""
+    """With ``auto_concat`` the results are pairs, not clips."""
     params = section(scene)
     params.auto_concat = True
     before = scene.balance()
@@ -130,7 +130,7 @@ def test_joined_extension_breaks_the_vendors_parser(scene: Scene) -> None:
 
 
 def test_voice_breaks_the_vendors_parser(scene: Scene) -> None:
-    """Contract, sonic 4.2: a voice's ``data`` is an object; the vendor's user never learns its id."""
+    """A voice's ``data`` is an object; the vendor's user never learns its id."""
     task_id = scene.vendor.sonic.create_voice(musicapi.CreateVoiceParams(URL)).task_id
     scene.pass_time()
 
@@ -140,7 +140,7 @@ def test_voice_breaks_the_vendors_parser(scene: Scene) -> None:
 
 
 def test_stem_names_are_missing_from_the_vendors_types(scene: Scene) -> None:
-    """Contract, sonic 4.2: a stem's name is in ``stem_type``, or in the title; the vendor knows no ``stem_type``."""
+    """A stem's name is in ``stem_type``, or in the title; the vendor knows no ``stem_type``."""
     found = scene.vendor.sonic.stems_basic_and_wait(musicapi.StemsParams(scene.song()), QUICK)
 
     assert [stem["stem_type"] for stem in data_of(scene)] == ["vocals", "instrumental"]

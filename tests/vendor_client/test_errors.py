@@ -29,7 +29,7 @@ from musicapi_async.sandbox import Ending, Fault
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
 def test_submit_that_may_have_been_accepted_is_charged_again(scene: Scene, status: int) -> None:
-    """Real-world 10.2: the vendor repeats POSTs, and the service knows no idempotency key."""
+    """The vendor repeats POSTs, and the service knows no idempotency key."""
     before = scene.balance()
     fault = Fault(status=status, body={"error": "Internal Server Error."}, headers=AT_ONCE, accepted=True)
     scene.portal.call(scene.sandbox.add_fault, CREATE, fault, fault)
@@ -57,7 +57,7 @@ def test_submit_refused_with_429_is_retried_and_charged_once(scene: Scene) -> No
 
 
 def test_task_failure_with_status_500_is_polled_four_times(scene: Scene) -> None:
-    """Real-world 10.3: ``type: failed`` is the end whatever the status; the vendor retries first."""
+    """``type: failed`` is the end whatever the status; the vendor retries first."""
     fault = Fault(status=500, body={"type": "failed", "error": "It failed."}, headers=AT_ONCE)
     scene.portal.call(scene.sandbox.add_fault, POLL, *[fault] * 4)
 
@@ -91,7 +91,7 @@ def test_wait_on_a_failed_task_raises_and_is_refunded(scene: Scene, name: str, e
 
 @pytest.mark.parametrize("ending", ["failed", "all_failed"])
 def test_studio_task_that_fails_times_out(scene: Scene, ending: Ending) -> None:
-    """Contract, studio 4.2: ``FAILURE`` and ``fail_reason``; the vendor waits for ``SUCCESS`` until its time is up."""
+    """``FAILURE`` and ``fail_reason``; the vendor waits for ``SUCCESS`` until its time is up."""
     before = scene.balance()
     end_next(scene, ending)
     options = PollOptions(poll_interval_ms=1, timeout_ms=50)
@@ -105,7 +105,7 @@ def test_studio_task_that_fails_times_out(scene: Scene, ending: Ending) -> None:
 
 
 def test_poll_of_a_failed_task_breaks_the_vendors_parser(scene: Scene) -> None:
-    """Contract, sonic 1.2: ``get_task`` reads the failure as a result, and misses its code."""
+    """``get_task`` reads the failure as a result, and misses its code."""
     end_next(scene, "failed")
     task_id = scene.vendor.sonic.create(DESCRIBED).task_id
     scene.pass_time()
@@ -234,7 +234,7 @@ def test_call_without_credits_starts_nothing(scene: Scene) -> None:
 
 
 def test_moderation_refusal_is_a_credit_error_to_the_vendor(scene: Scene) -> None:
-    """Contract, errors 7.1: 403 is moderation as well; the vendor takes every one for missing credits."""
+    """403 is moderation as well; the vendor takes every one for missing credits."""
     text = "The lyrics contain copyrighted content: 'la'. Please use original lyrics."
     fault = Fault(status=403, body={"type": "forbidden", "error": text}, headers={"x-request-id": "r-1"})
     scene.portal.call(scene.sandbox.add_fault, CREATE, fault)

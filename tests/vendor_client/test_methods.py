@@ -1,7 +1,7 @@
-"""The vendor's own client against the sandbox: a real client of the service, of which we wrote no line.
+"""The vendor's own client against the sandbox: a real client of the service that is not part of this project.
 
-Every method it has is driven by ``METHODS``. Where it is wrong about the service, the sandbox follows the contract
-(real-world, section 10), and a test says what the vendor's user gets.
+Every method it has is driven by ``METHODS``. Where it is wrong about the service, the sandbox follows the documentation
+and a test shows what the vendor's user gets.
 
 No test waits: time passes for the sandbox's tasks when they are polled, by ``Scene.step`` seconds a poll."""
 
@@ -284,7 +284,7 @@ def test_vendor_annotations_that_differ_from_the_service_are_known(scene: Scene)
 
 
 def test_clip_has_exactly_the_fields_of_the_vendors_class(scene: Scene) -> None:
-    """Contract, sonic 4.2: what the vendor's dataclass fills up with ``None`` is sent by the service."""
+    """What the vendor's dataclass fills up with ``None`` is sent by the service."""
     scene.song()
     path = f"{scene.sandbox.base_url}/sonic/task/{scene.task.task_id}"
     clip = scene.http.get(path, headers={"Authorization": f"Bearer {KEY}"}).json()["data"][0]

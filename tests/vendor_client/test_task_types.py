@@ -174,7 +174,7 @@ def test_lyrics_beside_a_prompt_are_ignored(scene: Scene) -> None:
 
 
 def test_barely_documented_fields_are_accepted(scene: Scene) -> None:
-    """Contract: ``auto_concat`` of upload-cover (sonic 4.5) and ``extend_s`` (producer 5.1)."""
+    """``auto_concat`` of upload-cover and ``extend_s``."""
     cover = musicapi.UploadCoverParams(URL, custom_mode=True, mv=MODEL, prompt="la", auto_concat=True)
     extend = musicapi.ProducerCreateParams(task_type="extend_music", clip_id=scene.track(), starts_at=3, extend_s=10)
 
@@ -227,7 +227,7 @@ def test_studio_with_a_source_song_extends_it(scene: Scene) -> None:
 
 @pytest.mark.parametrize("made_at", ["sonic", "suno"])
 def test_suno_task_is_the_same_at_sonic(scene: Scene, made_at: str) -> None:
-    """``GET /suno/clip/{id}`` = ``/sonic/task`` (contract, sonic 4.21), whichever address a task was made at."""
+    """``GET /suno/clip/{id}`` = ``/sonic/task``, whichever address a task was made at."""
     task_id = method_of(scene.vendor, f"{made_at}.create")(DESCRIBED).task_id
     scene.pass_time()
 
@@ -238,7 +238,7 @@ def test_suno_task_is_the_same_at_sonic(scene: Scene, made_at: str) -> None:
 
 
 def test_aligned_lyrics_requested_twice_are_charged_once(scene: Scene) -> None:
-    """The first call for a clip costs 1, and repeats are free (contract, sonic 2)."""
+    """The first call for a clip costs 1, and repeats are free."""
     params = musicapi.AlignedLyricsParams(scene.song())
     before = scene.balance()
 
