@@ -1,4 +1,4 @@
-"""A bulk run that is killed again and again in front of a service that loses answers; then the books are compared.
+"""A bulk run killed again and again, with a service that loses responses, compared with the service's count.
 
 Run alone it is the large one: ``make torture``, or ``python tests/bulk/killing.py RECORDS KILLS [SEED]``.
 """

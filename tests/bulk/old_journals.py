@@ -44,7 +44,7 @@ LINES: Final[Sequence[Mapping[str, Any]]] = (
         "segments": [{"name": "intro", "duration": 10}, {"name": "verse", "duration": 20}],
     },
 )
-"""What was planned. The first are begun: saved, refused, uncertain, failed, accepted; the rest is only planned."""
+"""The planned requests. The first are begun: saved, refused, uncertain, failed, accepted; the rest is only planned."""
 BEGUN: Final = {"saved": 1, "refused": 1, "uncertain": 1, "failed": 1, "accepted": 1}
 NOT_BEGUN: Final = len(LINES) - len(BEGUN)
 

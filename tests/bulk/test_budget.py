@@ -171,7 +171,7 @@ async def test_run_without_a_limit_requests_no_balance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [-1, float("nan"), True, "100"])
-async def test_limit_that_is_no_amount_is_refused(limit: Any, tmp_path: Path) -> None:
+async def test_limit_that_is_invalid_is_refused(limit: Any, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="max_credits is"):
             bulk.run(client, bulk.open(tmp_path / "journal.db"), songs(1), max_credits=limit)

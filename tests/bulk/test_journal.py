@@ -1,4 +1,4 @@
-"""The journal survives what ends its process, and says what it cannot know."""
+"""The journal survives the end of its process, and marks requests of unknown outcome as uncertain."""
 
 import asyncio
 import contextlib

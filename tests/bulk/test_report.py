@@ -1,4 +1,4 @@
-"""The page about a folder of songs: whatever a title says is text, and only what is there is linked."""
+"""The report of a folder of songs: titles are always text, and only existing files are linked."""
 
 import json
 import re

@@ -74,7 +74,7 @@ def test_key_that_occurs_twice_is_reported(tmp_path: Path) -> None:
     assert bad == BadLine(2, "key", "key is 'a', which an earlier line has too")
 
 
-def test_file_that_is_no_text_is_reported_line_by_line(tmp_path: Path) -> None:
+def test_file_with_invalid_utf8_is_reported_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "songs.jsonl"
     path.write_bytes(b'{"operation": "sonic.describe", "description": "caf\xe9"}\n')
     (bad,) = read_requests(path)

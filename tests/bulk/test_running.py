@@ -1,4 +1,4 @@
-"""``bulk.run`` as a user calls it: a plan, files in a folder, another run, what is settled by hand."""
+"""``bulk.run`` as a user calls it: a plan, files in a folder, another run, records resolved by the user."""
 
 import asyncio
 import json
@@ -282,7 +282,7 @@ async def test_run_whose_client_is_closed_ends_and_the_next_resumes(tmp_path: Pa
 async def test_run_after_another_begins_with_its_estimates(clock: Clock, tmp_path: Path) -> None:
     path, seconds = tmp_path / "journal.db", []
     async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
-        # A 429 teaches how fast paid requests may follow, and every answer how long songs take.
+        # A 429 shows how fast submissions may follow, and every result how long songs take.
         sandbox.add_fault(CREATE, Fault(status=429, body={}))
         for first in (0, 20):
             began = clock.ahead
@@ -292,7 +292,7 @@ async def test_run_after_another_begins_with_its_estimates(clock: Clock, tmp_pat
                 assert len(await running) == 20
             seconds.append(clock.ahead - began)
         async with bulk.open(path) as journal:
-            estimates = await journal.recall("estimates")
+            estimates = await journal.recall("learnt")
 
     # The first poll of the first songs waits until a finish is plausible, half a minute at least.
     assert seconds[0] > 30
@@ -307,13 +307,13 @@ async def test_run_after_another_begins_with_its_estimates(clock: Clock, tmp_pat
 async def test_estimates_that_cannot_be_read_are_left_out(estimates: Any, quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with bulk.open(path) as journal:
-        await journal.remember("estimates", estimates)
+        await journal.remember("learnt", estimates)
     async with client_of(quick.base_url) as client:
         assert len(await run(client, path, described("rain"))) == 1
 
 
 @pytest.mark.parametrize(("name", "value"), [("in_flight", 0), ("in_flight", 1.5), ("attempts", 0), ("attempts", True)])
-async def test_limits_that_are_no_numbers_are_refused(name: str, value: Any, tmp_path: Path) -> None:
+async def test_limits_that_are_invalid_are_refused(name: str, value: Any, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match=f"{name} is") as caught:
             bulk.run(client, bulk.open(tmp_path / "j.db"), **{name: value})

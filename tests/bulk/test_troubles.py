@@ -1,4 +1,4 @@
-"""What goes wrong around a bulk run: it stops before much is paid for, and its books are right."""
+"""Failures around a bulk run: it stops before much is spent, and its records are right."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -147,7 +147,7 @@ async def test_resolve_as_accepted_with_another_requests_key_or_task_is_refused(
 
 
 @pytest.mark.parametrize("timeout", ["10", -1, float("nan")])
-async def test_timeout_that_is_no_time_is_refused_before_anything_is_paid(timeout: Any, path: Path) -> None:
+async def test_timeout_that_is_invalid_is_refused_before_anything_is_paid(timeout: Any, path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="timeout is"):
             bulk.run(client, bulk.open(path), songs(1), timeout=timeout)
