@@ -1,4 +1,4 @@
-"""``musicapi bulk``: what is uncertain is settled, backups are not paid for again, trials leave paid journals alone."""
+"""``musicapi bulk``: resolving uncertain requests, backups that are not paid for again, trials beside paid journals."""
 
 import asyncio
 import shutil

@@ -59,7 +59,7 @@ def served() -> Iterator[Sandbox]:
 
 
 def asked(name: str, song: Clip, uploaded: UploadedClip) -> Request[Any]:
-    """Make the request of the contract's example, for a song that is there, or a clip that was uploaded."""
+    """Make the request of the recorded example, for a song that is there, or a clip that was uploaded."""
     example = recorded(name)["requests"][0]["fields"]
     clip = uploaded if name in UPLOADS_ONLY else song
     there = {"clip": clip, "clips": [song, uploaded]}

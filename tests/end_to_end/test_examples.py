@@ -121,6 +121,6 @@ def test_lyrics_example_killed_resumes_without_paying_twice(tmp_path: Path, kill
         assert len(sandbox.accepted) < SONGS
         lyrics(tmp_path, sandbox)
 
-        # The draft that was in flight, or about to be, is not asked for again.
+        # The draft that was in flight, or about to be, is not requested again.
         assert SONGS - 1 <= sandbox.requests[LYRICS] <= SONGS
         check_charges(sandbox, tmp_path / "songs" / "journal.db")

@@ -1,4 +1,4 @@
-"""Whole stories against the sandbox: what a user does from the first line to the last, and what it costs."""
+"""Whole user journeys against the sandbox, and their costs."""
 
 import asyncio
 import importlib.util

@@ -1,4 +1,4 @@
-"""The report's page as its reader meets it: 500 requests, 1,000 clips, in a browser without a network."""
+"""The report page in a browser: 500 requests, 1,000 clips, without a network."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get in
 
 ROWS: Final = 500
 SILENT: Final = 25
-"""Every so many requests one came to nothing."""
+"""One of so many requests failed."""
 TROUBLES: Final[tuple[State, ...]] = ("uncertain", "refused", "failed", "refunded")
 LYRICS: Final = "[Verse]\n" + "The harbour sleeps beneath a paper moon\n" * 24
 HOSTILE: Final = '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
@@ -106,7 +106,7 @@ def browser(address: str) -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, address: str) -> Iterator[Callable[..., Page]]:
-    """Open the page; whatever it complains of fails the test at its end."""
+    """Open the page; any error or warning of the page fails the test at its end."""
     complaints: list[str] = []
     asked: list[str] = []
     pages: list[Page] = []

@@ -1,4 +1,4 @@
-"""The sandbox behaves as the contract says, to a client that knows nothing of this package."""
+"""The sandbox behaves as documented, to a client that knows nothing of this package."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sandbox under odd requests: it answers as a service does, and leaves nothing behind."""
+"""The sandbox under odd requests: it responds as the service does, and leaves nothing behind."""
 
 import asyncio
 import socket

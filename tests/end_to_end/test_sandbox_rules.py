@@ -1,4 +1,4 @@
-"""What the sandbox demands and how its tasks fail, where a fake server that is too lenient would hide a mistake."""
+"""Validation and failing tasks of the sandbox, where a fake server that is too lenient would hide a mistake."""
 
 import asyncio
 import logging
@@ -78,7 +78,6 @@ async def test_sandbox_all_failed_ends_every_type_of_task(
 async def test_sandbox_request_without_custom_mode_is_refused(
     client: MusicAPI, plain: aiohttp.ClientSession, sandbox: Sandbox, path: str, body: dict[str, object]
 ) -> None:
-    """Contract, sonic 4.4, 4.5, 4.8 and 4.9."""
     if "sample_clip_id" in body:
         body = {**body, "sample_clip_id": (await client.sonic.upload(url=WEB)).clip_id}
     for wrong in ({}, {"custom_mode": "true"}, {"custom_mode": None}):
