@@ -23,7 +23,7 @@ LONG: Final = 60.0
 """Seconds: longer than any test waits."""
 
 HANGUP: Final = getattr(signal, "SIGHUP", signal.SIGTERM)
-"""What a command gets when its terminal is closed; tests that send it run on Unix alone."""
+"""The signal that a command gets when its terminal is closed; tests that send it run on Unix alone."""
 
 on_unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of Unix")
 

@@ -1,4 +1,4 @@
-"""A service over real sockets whose tasks, prices and balance a test decides from one moment to the next."""
+"""A fake service over real sockets; a test controls its tasks, prices and balance."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ def done(*clips: Mapping[str, object]) -> tuple[int, object]:
 
 @attrs.define
 class Service:
-    """What a test decides, and what was received."""
+    """The behavior of the service, set by a test, and the requests it received."""
 
     poll: Callable[[int], tuple[int, object]] = attrs.field(
         default=lambda number: done(clip(2 * number), clip(2 * number + 1))
