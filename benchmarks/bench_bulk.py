@@ -1,6 +1,6 @@
 """What the journal of a bulk run costs: songs a second against ``client.run``, planning a million, starting again.
 
-The fake service (in another process) accepts every create and has every song finished at the first look, a millisecond
+The fake service (in another process) accepts every create and has every song finished at the first poll, a millisecond
 after. Nothing is downloaded: the records' four transitions, each on the disk before the next step, are measured, on the
 disk of this machine (its flush is measured beside it).
 """

@@ -84,7 +84,7 @@ class _Hosts(socketserver.ThreadingTCPServer):
 
 
 def serve() -> None:
-    """Serve on a free port, told on standard output, until standard input ends."""
+    """Serve on a free port, printed on standard output, until standard input ends."""
     with _Hosts(("127.0.0.1", 0), _Host) as hosts:
         print(hosts.server_address[1], flush=True)
         threading.Thread(target=hosts.serve_forever, daemon=True).start()
@@ -95,8 +95,8 @@ def serve() -> None:
 def by_curl(url: str, path: Path) -> float:
     """Return curl's own time: that its process has to be started is not held against it."""
     command = ["curl", "--silent", "--write-out", "%{time_total}", "--output", str(path), url]
-    told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-    return float(told.stdout)
+    process = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    return float(process.stdout)
 
 
 def written_in_the_loop(session: aiohttp.ClientSession) -> Fetch:
@@ -183,7 +183,7 @@ async def one_by_one(url: str, path: Path) -> None:
 
 
 async def at_once(way: str, url: str, folder: Path) -> dict[str, float]:
-    """Fetch 32 files at once, and tell the growth of the process at most and the longest stall."""
+    """Fetch 32 files at once, and print the growth of the process at most and the longest stall."""
     async with AsyncExitStack() as stack:
         if way == SDK:
             client = await stack.enter_async_context(MusicAPI(KEY, base_url=url))

@@ -1,9 +1,9 @@
-"""20,000 tasks in flight, each looked at every 20 seconds, through real sockets: CPU of the client, lateness of looks.
+"""20,000 tasks in flight, each polled every 20 seconds, through real sockets: CPU of the client, lateness of polls.
 
 The tasks are awaited, and were accepted one after another over the last 20 seconds; the service (in another process)
-answers every look that the task is running. Beside it the usual ways: a coroutine for each task that sleeps, over bare
-aiohttp, and the same in backoff. Lateness is from the time a look was due, 20 seconds after the last answer, to its
-start; the package takes looks together that are due within a tenth of a second, so some of that is meant.
+answers every poll that the task is running. Beside it the usual ways: a coroutine for each task that sleeps, over bare
+aiohttp, and the same in backoff. Lateness is from the time a poll was due, 20 seconds after the last answer, to its
+start; the package makes polls together that are due within a tenth of a second, so some of that is meant.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from musicapi_async._tasks.task import Task
 from musicapi_async.requests import sonic
 
 TASKS: Final = 20_000
-GAP: Final = 20.0
+INTERVAL: Final = 20.0
 SECONDS: Final = 30.0
 ROUNDS: Final = 2
 """Of 30 seconds each, for each way."""
@@ -37,17 +37,17 @@ SDK: Final = "musicapi-async"
 
 
 class Lateness:
-    """When looks began, against when they were due."""
+    """When polls began, against when they were due."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    async def of(self, due: float, look: Callable[[], Awaitable[Any]]) -> tuple[Any, float]:
-        """Look, and return what was found and when the next look is due."""
+    async def of(self, due: float, poll: Callable[[], Awaitable[Any]]) -> tuple[Any, float]:
+        """Poll, and return what was found and when the next poll is due."""
         clock = asyncio.get_running_loop().time
         self.seconds.append(clock() - due)
-        found = await look()
-        return found, clock() + GAP
+        found = await poll()
+        return found, clock() + INTERVAL
 
 
 class Timed(Entry):
@@ -66,16 +66,16 @@ class Timed(Entry):
 
 
 async def by_the_package(base_url: str, lateness: Lateness, stack: AsyncExitStack) -> list[asyncio.Future[Any]]:
-    settings = Settings.load({"MUSICAPI_KEY": KEY}, base_url=base_url, poll_interval=GAP)
+    settings = Settings.load({"MUSICAPI_KEY": KEY}, base_url=base_url, poll_interval=INTERVAL)
     engine = Engine(settings)
     stack.push_async_callback(engine.close)
     rule, now = TaskRule.of(sonic.Create), asyncio.get_running_loop().time()
     waits: list[asyncio.Future[Any]] = []
     for number in range(TASKS):
-        accepted_at = now - GAP + GAP * number / TASKS
+        accepted_at = now - INTERVAL + INTERVAL * number / TASKS
         task: Task[Any] = Task(task_id_of(number), rule, engine.caller, engine.poller)
         entry = Timed(task.id, rule, engine.caller, "sonic.create", accepted_at)
-        entry.due, entry.lateness = accepted_at + GAP, lateness
+        entry.due, entry.lateness = accepted_at + INTERVAL, lateness
         task._entry = entry  # noqa: SLF001 - to see each poll of it
         waits.append(asyncio.create_task(task.wait(None)))
     return waits
@@ -87,28 +87,28 @@ async def by_coroutines(
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100)))
     headers = {"Authorization": f"Bearer {KEY}"}
 
-    async def look(task_id: str) -> bool:
+    async def poll(task_id: str) -> bool:
         async with session.get(f"{base_url}/sonic/task/{task_id}", headers=headers) as response:
             body = await response.json()
         return all(clip["state"] == "succeeded" for clip in body["data"])
 
-    async def sleep_and_look(task_id: str, due: float) -> None:
+    async def sleep_and_poll(task_id: str, due: float) -> None:
         is_done = False
         while not is_done:
             await asyncio.sleep(due - asyncio.get_running_loop().time())
-            is_done, due = await lateness.of(due, partial(look, task_id))
+            is_done, due = await lateness.of(due, partial(poll, task_id))
 
-    @backoff.on_predicate(backoff.constant, interval=GAP, jitter=None)
-    async def look_again(task_id: str, due: dict[str, float]) -> bool:
-        is_done, due["at"] = await lateness.of(due["at"], partial(look, task_id))
+    @backoff.on_predicate(backoff.constant, interval=INTERVAL, jitter=None)
+    async def poll_again(task_id: str, due: dict[str, float]) -> bool:
+        is_done, due["at"] = await lateness.of(due["at"], partial(poll, task_id))
         return bool(is_done)
 
     async def in_backoff(task_id: str, due: float) -> None:
         await asyncio.sleep(due - asyncio.get_running_loop().time())
-        await look_again(task_id, {"at": due})
+        await poll_again(task_id, {"at": due})
 
-    now, wait = asyncio.get_running_loop().time(), in_backoff if is_by_backoff else sleep_and_look
-    return [asyncio.create_task(wait(task_id_of(number), now + GAP * number / TASKS)) for number in range(TASKS)]
+    now, wait = asyncio.get_running_loop().time(), in_backoff if is_by_backoff else sleep_and_poll
+    return [asyncio.create_task(wait(task_id_of(number), now + INTERVAL * number / TASKS)) for number in range(TASKS)]
 
 
 WAYS: Final[Mapping[str, Callable[[str, Lateness, AsyncExitStack], Awaitable[list[asyncio.Future[Any]]]]]] = {
@@ -141,8 +141,8 @@ async def hold(way: str, base_url: str) -> dict[str, float]:
     percentiles = quantiles(seconds, n=100)
     return {
         "cpu": cpu / wall,
-        "looks": len(seconds) / wall,
-        "cpu_of_a_look": cpu / len(seconds),
+        "polls": len(seconds) / wall,
+        "cpu_of_a_poll": cpu / len(seconds),
         "p50": percentiles[49],
         "p99": percentiles[98],
         "longest": max(seconds),
@@ -160,7 +160,7 @@ def main() -> None:
         for _ in range(ROUNDS):
             for way, figures in found.items():
                 figures.append(in_a_fresh_process(__file__, way, f"{url}/running"))
-    print_title(f"{TASKS:,} tasks in flight, a look at each every {GAP:.0f} s")
+    print_title(f"{TASKS:,} tasks in flight, a poll at each every {INTERVAL:.0f} s")
     rows = []
     for way, figures in found.items():
         of = {name: median(each[name] for each in figures) for name in figures[0]}
@@ -168,17 +168,17 @@ def main() -> None:
             [
                 way,
                 f"{of['cpu']:.0%}",
-                f"{of['looks']:.0f}",
-                f"{of['cpu_of_a_look'] * 1e6:.0f}",
+                f"{of['polls']:.0f}",
+                f"{of['cpu_of_a_poll'] * 1e6:.0f}",
                 *(f"{of[name] * 1000:.0f}" for name in ("p50", "p99", "longest")),
             ]
         )
     print_table(
-        ["way", "CPU of the client", "looks a second", "CPU µs a look", "ms late, p50", "p99", "longest"],
+        ["way", "CPU of the client", "polls a second", "CPU µs a poll", "ms late, p50", "p99", "longest"],
         rows,
     )
     late = median(each["p99"] for each in found[SDK])
-    verdict(f"{SDK}: 99 of 100 looks are at most {late:.2f} s late", late, LATE_TARGET)
+    verdict(f"{SDK}: 99 of 100 polls are at most {late:.2f} s late", late, LATE_TARGET)
 
 
 if __name__ == "__main__":

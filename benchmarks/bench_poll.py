@@ -1,4 +1,4 @@
-"""A look at a task through the SDK against the bare HTTP client below it, and against other SDKs.
+"""A poll of a task through the SDK against the bare HTTP client below it, and against other SDKs.
 
 The SDK's figure holds everything ``task.poll()`` does: address, slot, retries, time limits, bounded reading, the typed
 state with its clips.
@@ -47,7 +47,7 @@ CONCURRENCIES: Final = (1, 64)
 TARGET: Final = 1.0
 LEAN_TARGET: Final = 1.25
 OTHERS: Final = {"musicapi-sdk, threads": 4.0, "openai": 8.0, "runwayml": 8.0, "replicate": 8.0, "fal-client": 8.0}
-"""How many times less than these a look is to cost, at the higher concurrency."""
+"""How many times less than these a poll is to cost, at the higher concurrency."""
 
 SDK: Final = "musicapi-async"
 BARE: Final = "bare aiohttp"
@@ -125,9 +125,9 @@ async def through_fal(base_url: str) -> AsyncIterator[Sender]:
     yield lambda: next(handles).status()
 
 
-def beside(base_url: str, reply: str) -> str:
-    """Return the address under which the service gives another reply."""
-    return f"{base_url.rpartition('/')[0]}/{reply}"
+def beside(base_url: str, response: str) -> str:
+    """Return the address under which the service gives another response."""
+    return f"{base_url.rpartition('/')[0]}/{response}"
 
 
 @contextmanager
@@ -188,10 +188,12 @@ def judge_others(costs: Costs) -> None:
 
 def main() -> None:
     with fake_service() as url:
-        for reply in ("not_ready", "running"):
-            costs = measure(f"A look at a task, answered {reply}", partial(with_the_leanest, f"{url}/{reply}"), ROUNDS)
+        for response in ("not_ready", "running"):
+            costs = measure(
+                f"A poll of a task, answered {response}", partial(with_the_leanest, f"{url}/{response}"), ROUNDS
+            )
             judge(costs)
-        title = "A look answered running, also on uvloop and through other SDKs"
+        title = "A poll answered running, also on uvloop and through other SDKs"
         judge_others(measure(title, partial(with_others, f"{url}/running"), FEW_ROUNDS))
 
 

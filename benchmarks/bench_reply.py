@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 import pydantic
 from common import MICROSECONDS, in_a_fresh_process, print_table, print_title, ratio, spread, verdict
-from long_response import CLIPS, REPLY, TASK_ID, WORDS
+from long_response import CLIPS, RESPONSE, TASK_ID, WORDS
 
 ROUNDS: Final = 25
 READINGS: Final = 5
@@ -40,7 +40,7 @@ PYDANTIC: Final = "pydantic, words included"
 
 
 def readers() -> Mapping[str, Callable[[bytes], object]]:
-    """Return the ways to read a reply, over the JSON parser that this process has."""
+    """Return the ways to read a response, over the JSON parser that this process has."""
     from musicapi_async import riffusion  # noqa: PLC0415
     from musicapi_async._tasks.state import TaskRule, TaskState, read_state  # noqa: PLC0415 - after orjson is hidden
     from musicapi_async._transport.response import Response  # noqa: PLC0415
@@ -52,7 +52,7 @@ def readers() -> Mapping[str, Callable[[bytes], object]]:
     def read(content: bytes) -> TaskState[Songs]:
         state = read_state(TASK_ID, rule, attempted, Response(200, {}, content))
         if state.result is None:
-            raise RuntimeError("the reply is not read as finished")
+            raise RuntimeError("the response is not read as finished")
         return state
 
     def read_words(content: bytes) -> TaskState[Songs]:
@@ -158,7 +158,7 @@ def timings() -> dict[str, list[float]]:
             gc.collect()
             began = time.process_time()
             for _ in range(READINGS):
-                read(REPLY)
+                read(RESPONSE)
             if turn:
                 found.setdefault(name, []).append((time.process_time() - began) / READINGS * MICROSECONDS)
         turns.rotate()
@@ -168,16 +168,16 @@ def timings() -> dict[str, list[float]]:
 def kept(name: str) -> float:
     """Return the bytes that each of a thousand results takes."""
     read = readers()[name]
-    read(REPLY)
+    read(RESPONSE)
     gc.collect()
     tracemalloc.start()
-    results = [read(bytes(bytearray(REPLY))) for _ in range(RESULTS)]
+    results = [read(bytes(bytearray(RESPONSE))) for _ in range(RESULTS)]
     gc.collect()
     return tracemalloc.get_traced_memory()[0] / len(results)
 
 
 def judge_timings(parser: str, found: Mapping[str, list[float]]) -> None:
-    print_title(f"A finished response of {len(REPLY) / 1000:.0f} kB, {parser}")
+    print_title(f"A finished response of {len(RESPONSE) / 1000:.0f} kB, {parser}")
     rows = [
         [name, f"{spread(taken):.0f}", str(ratio(taken, found[PARSE]))]
         for name, taken in sorted(found.items(), key=lambda item: median(item[1]))
@@ -204,10 +204,10 @@ def main() -> None:
         for name in (PARSE, UNTOUCHED, TOUCHED, MSGSPEC, PYDANTIC) if parser == "orjson" else (UNTOUCHED,):
             each = in_a_fresh_process(__file__, parser, "memory", name)["bytes"]
             figures[name] = max(each, figures.get(name, 0.0))
-            rows.append([f"{name}, {parser}", f"{each / 1000:.0f}", f"{each / len(REPLY):.2f}"])
+            rows.append([f"{name}, {parser}", f"{each / 1000:.0f}", f"{each / len(RESPONSE):.2f}"])
     print_title(f"Memory of a result, {RESULTS:,} of them kept")
-    print_table(["read by", "kB each", f"ratio to the {len(REPLY) / 1000:.0f} kB that came"], rows)
-    held = figures[UNTOUCHED] / len(REPLY)
+    print_table(["read by", "kB each", f"ratio to the {len(RESPONSE) / 1000:.0f} kB that came"], rows)
+    held = figures[UNTOUCHED] / len(RESPONSE)
     verdict(f"{UNTOUCHED}: {held:.2f} times the bytes that came", held, MEMORY_TARGET)
 
 

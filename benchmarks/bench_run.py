@@ -1,10 +1,10 @@
 """``client.run`` over many requests, against a hand-written aiohttp loop with a semaphore and threads around the SDK.
 
-The fake service (in another process) accepts every create and has every song finished at the first look, which comes a
+The fake service (in another process) accepts every create and has every song finished at the first poll, which comes a
 millisecond after (``poll_interval=0.001``): what is measured is the path of the requests, not the waiting.
 
 Every create of this package goes out on a connection of its own. That is our choice: on a kept connection that the
-server has just closed nobody can tell whether a song was accepted and paid for. What it costs is shown by the
+server has just closed the outcome of a submission would be unknown. What it costs is shown by the
 hand-written loop, once with fresh connections for its creates and once with kept ones; musicapi-sdk keeps its own.
 """
 
@@ -87,7 +87,7 @@ async def _by_hand(base_url: str, count: int, *, force_close: bool) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     semaphore, songs = asyncio.Semaphore(AT_ONCE), 0
     paying = aiohttp.TCPConnector(limit=0, force_close=force_close)
-    async with aiohttp.ClientSession(connector=paying) as paid, aiohttp.ClientSession() as looks:
+    async with aiohttp.ClientSession(connector=paying) as paid, aiohttp.ClientSession() as polls:
 
         async def make() -> None:
             nonlocal songs
@@ -95,7 +95,7 @@ async def _by_hand(base_url: str, count: int, *, force_close: bool) -> None:
                 async with paid.post(f"{base_url}/sonic/create", json=sent, headers=headers) as response:
                     task_id = (await response.json())["task_id"]
                 await asyncio.sleep(0.001)
-                async with looks.get(f"{base_url}/sonic/task/{task_id}", headers=headers) as response:
+                async with polls.get(f"{base_url}/sonic/task/{task_id}", headers=headers) as response:
                     songs += len((await response.json())["data"]) > 1
             finally:
                 semaphore.release()
@@ -174,7 +174,7 @@ def throughput(base_url: str) -> None:
         ]
         for name, of_name in sorted(costs.items(), key=lambda item: median(cost.cpu for cost in item[1]))
     ]
-    print_table(["a create and a look by", "songs a second", "CPU µs", "throughput, of fresh", "by CPU time"], rows)
+    print_table(["a create and a poll by", "songs a second", "CPU µs", "throughput, of fresh", "by CPU time"], rows)
     judge(costs, FRESH, TARGET)
     judge(costs, THREADS, VENDOR_TARGET)
     price = ratio([cost.cpu for cost in costs[FRESH]], [cost.cpu for cost in costs[KEPT]])

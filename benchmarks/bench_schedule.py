@@ -1,6 +1,6 @@
-"""When to look: the learning schedule against fixed intervals and against the optimum, in a simulation.
+"""When to poll: the learning schedule against fixed intervals and against the optimum, in a simulation.
 
-No sockets, no clock: durations are drawn from a seed. What counts is looks times the price of a look plus seconds late.
+No sockets, no clock: durations are drawn from a seed. What counts is polls times the price of a poll plus seconds late.
 The optimum is found by dynamic programming for the true distribution, which no schedule can know.
 """
 
@@ -29,21 +29,21 @@ Draw = Callable[[random.Random], float]
 
 
 class Cost(NamedTuple):
-    """Looks for each task, and seconds from its end to the look that saw it."""
+    """Polls for each task, and seconds from its end to the poll that saw it."""
 
-    looks: float
+    polls: float
     late: float
 
     def at(self, price: float) -> float:
-        """Return the cost in seconds when a look costs that many."""
-        return self.looks * price + self.late
+        """Return the cost in seconds when a poll costs that many."""
+        return self.polls * price + self.late
 
 
 class Policy(Protocol):
-    """When to look, and what is learnt from it."""
+    """When to poll, and what is learned from it."""
 
-    def gap(self, waited: float) -> float:
-        """Return the seconds until the next look."""
+    def interval(self, waited: float) -> float:
+        """Return the seconds until the next poll."""
         ...
 
     def observe(self, after: float, until: float) -> None:
@@ -52,12 +52,12 @@ class Policy(Protocol):
 
 
 class Fixed:
-    """Look every so many seconds."""
+    """Poll every so many seconds."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
 
-    def gap(self, _: float) -> float:
+    def interval(self, _: float) -> float:
         """Return the interval."""
         return self._interval
 
@@ -71,8 +71,8 @@ class Learning:
     def __init__(self, price: float, seed: int) -> None:
         self._timing = Timing(None, price, seed)
 
-    def gap(self, waited: float) -> float:
-        """Return the seconds until the next look."""
+    def interval(self, waited: float) -> float:
+        """Return the seconds until the next poll."""
         return self._timing.interval("song", "waiting", waited)
 
     def observe(self, after: float, until: float) -> None:
@@ -82,17 +82,17 @@ class Learning:
 
 def follow(policy: Policy, durations: Sequence[float], warm_up: int = 0) -> Cost:
     """Follow tasks one after the other; count what comes after the warm-up."""
-    looks: list[int] = []
+    polls: list[int] = []
     late: list[float] = []
     for duration in durations:
-        seen, count, due = 0.0, 1, policy.gap(0.0)
+        seen, count, due = 0.0, 1, policy.interval(0.0)
         while due < duration:
             seen, count = due, count + 1
-            due += policy.gap(due)
+            due += policy.interval(due)
         policy.observe(seen, due)
-        looks.append(count)
+        polls.append(count)
         late.append(due - duration)
-    return Cost(fmean(looks[warm_up:]), fmean(late[warm_up:]))
+    return Cost(fmean(polls[warm_up:]), fmean(late[warm_up:]))
 
 
 def lognormal(median: float, spread: float) -> Draw:
@@ -119,7 +119,7 @@ def best_fixed(draw: Draw, price: float) -> tuple[float, float]:
 
 
 def average(costs: Sequence[Cost]) -> Cost:
-    return Cost(fmean(cost.looks for cost in costs), fmean(cost.late for cost in costs))
+    return Cost(fmean(cost.polls for cost in costs), fmean(cost.late for cost in costs))
 
 
 @functools.cache
@@ -135,7 +135,7 @@ def learning(draw: Draw, price: float) -> Cost:
 
 @functools.cache
 def optimum(draw: Draw, price: float) -> Cost:
-    """Return the least cost that is possible for whoever knows the distribution: dynamic programming over a grid."""
+    """Return the least cost that is possible if the distribution is known: dynamic programming over a grid."""
     steps = int(HORIZON / STEP)
     ended = [0.0] * (steps + 1)
     for duration in drawn(draw, 0, SAMPLE):
@@ -146,36 +146,36 @@ def optimum(draw: Draw, price: float) -> Cost:
         moments.append(moments[-1] + ended[step] * (step - 0.5) * STEP)
     least = [Cost(1, 0)] * (steps + 1)
     for now in range(steps - 1, -1, -1):
-        alive = 1 - done[now]
-        if alive < 1e-9:  # noqa: PLR2004
+        running = 1 - done[now]
+        if running < 1e-9:  # noqa: PLR2004
             continue
         longest = MAX_INTERVAL if now else HORIZON / 2
         choices = []
         for then in range(now + int(MIN_INTERVAL / STEP), min(steps, now + int(longest / STEP)) + 1):
-            late = (then * STEP * (done[then] - done[now]) - (moments[then] - moments[now])) / alive
-            go_on, rest = (1 - done[then]) / alive, least[then]
-            choices.append(Cost(1 + go_on * rest.looks, late + go_on * rest.late))
+            late = (then * STEP * (done[then] - done[now]) - (moments[then] - moments[now])) / running
+            share_running, rest = (1 - done[then]) / running, least[then]
+            choices.append(Cost(1 + share_running * rest.polls, late + share_running * rest.late))
         least[now] = min(choices, key=lambda cost: cost.at(price)) if choices else Cost(1, 0)
     return least[0]
 
 
-def at_same(draw: Draw, interval: float, *, looks: bool) -> tuple[float, float]:
-    """Return what is saved at the looks (or the lateness) of a fixed interval: by learning, and by the optimum."""
+def at_same(draw: Draw, interval: float, *, polls: bool) -> tuple[float, float]:
+    """Return what is saved at the polls (or the lateness) of a fixed interval: by learning, and by the optimum."""
     target = fixed(draw, interval)
     return tuple(
-        1 - (_late_at([cost(draw, price) for price in PRICES], target.looks) / target.late)
-        if looks
-        else 1 - _looks_at([cost(draw, price) for price in PRICES], target.late) / target.looks
+        1 - (_late_at([cost(draw, price) for price in PRICES], target.polls) / target.late)
+        if polls
+        else 1 - _polls_at([cost(draw, price) for price in PRICES], target.late) / target.polls
         for cost in (learning, optimum)
     )  # type: ignore[return-value]  # of two
 
 
-def _late_at(costs: Sequence[Cost], looks: float) -> float:
-    return _between([(cost.looks, cost.late) for cost in costs], looks)
+def _late_at(costs: Sequence[Cost], polls: float) -> float:
+    return _between([(cost.polls, cost.late) for cost in costs], polls)
 
 
-def _looks_at(costs: Sequence[Cost], late: float) -> float:
-    return _between([(cost.late, cost.looks) for cost in costs], late)
+def _polls_at(costs: Sequence[Cost], late: float) -> float:
+    return _between([(cost.late, cost.polls) for cost in costs], late)
 
 
 def _between(points: Sequence[tuple[float, float]], x: float) -> float:
@@ -198,7 +198,7 @@ DRAWS: Final[dict[str, Draw]] = {
 
 
 def table_of_costs() -> None:
-    print("| durations | price of a look | optimum | learning | over the optimum | best fixed | against it |")
+    print("| durations | price of a poll | optimum | learning | over the optimum | best fixed | against it |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for name, draw in DRAWS.items():
         for price in (1.0, 3.0):
@@ -211,10 +211,10 @@ def table_of_costs() -> None:
 
 
 def table_of_savings() -> None:
-    print("| durations | looks as every 15 s: less late | optimum | as late as every 5 s: fewer looks | optimum |")
+    print("| durations | polls as every 15 s: less late | optimum | as late as every 5 s: fewer polls | optimum |")
     print("|---|---:|---:|---:|---:|")
     for name, draw in list(DRAWS.items())[:3]:
-        (mine, best), (fewer, fewest) = at_same(draw, 15, looks=True), at_same(draw, 5, looks=False)
+        (mine, best), (fewer, fewest) = at_same(draw, 15, polls=True), at_same(draw, 5, polls=False)
         print(f"| {name} | {mine:.0%} | {best:.0%} | {fewer:.0%} | {fewest:.0%} |")
 
 
@@ -230,11 +230,11 @@ def table_of_surprises() -> None:
     ]
     print("| surprise | learning, the first 100 tasks | best fixed | against it |")
     print("|---|---:|---:|---:|")
-    for name, draw, has_learnt in surprises:
+    for name, draw, has_learned in surprises:
         costs = []
         for seed in range(LEARNERS):
             policy = Learning(1.0, seed)
-            if has_learnt:
+            if has_learned:
                 follow(policy, drawn(usual, seed, TASKS))
             costs.append(follow(policy, drawn(draw, 1000 + seed, TASKS)))
         mine, (other, interval) = average(costs).at(1.0), best_fixed(draw, 1.0)
@@ -242,7 +242,7 @@ def table_of_surprises() -> None:
 
 
 def plot(path: Path) -> None:
-    """Draw looks against lateness: fixed intervals, what is learnt, what is possible."""
+    """Draw polls against lateness: fixed intervals, what is learned, what is possible."""
     import matplotlib as mpl  # noqa: PLC0415 - only for the picture
 
     mpl.use("svg")
@@ -254,15 +254,15 @@ def plot(path: Path) -> None:
     lines = (
         ("fixed interval", [fixed(draw, interval) for interval in INTERVALS], "o-", "#8a8a8a"),
         ("learning, after 20 tasks", [learning(draw, price) for price in PRICES], "o-", "#c2410c"),
-        ("optimum for who knows the durations", [optimum(draw, price) for price in PRICES], "--", "#1d4ed8"),
+        ("optimum if durations are known", [optimum(draw, price) for price in PRICES], "--", "#1d4ed8"),
     )
     for label, costs, style, colour in lines:
-        axes.plot([c.looks for c in costs], [c.late for c in costs], style, color=colour, label=label, markersize=4)
+        axes.plot([c.polls for c in costs], [c.late for c in costs], style, color=colour, label=label, markersize=4)
     for interval in (2, 3, 5, 7, 10, 15, 20, 30):
         cost = fixed(draw, interval)
-        axes.annotate(f"{interval} s", (cost.looks, cost.late), textcoords="offset points", xytext=(5, 4), fontsize=8)
-    axes.set(xscale="log", yscale="log", xlabel="looks for each song", ylabel="seconds late, on average")
-    axes.set_title("Songs that take 75 s (median), spread 0.45: looks against lateness", fontsize=10)
+        axes.annotate(f"{interval} s", (cost.polls, cost.late), textcoords="offset points", xytext=(5, 4), fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel="polls for each song", ylabel="seconds late, on average")
+    axes.set_title("Songs that take 75 s (median), spread 0.45: polls against lateness", fontsize=10)
     axes.set_xticks([3, 5, 10, 20, 40], ["3", "5", "10", "20", "40"])
     axes.set_yticks([1, 2, 5, 10, 15], ["1", "2", "5", "10", "15"])
     axes.minorticks_off()

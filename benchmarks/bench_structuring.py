@@ -21,8 +21,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
-from common import MICROSECONDS, REPLIES, print_table, print_title, ratio, spread, verdict
-from long_response import CLIPS, REPLY, TASK_ID, WORDS
+from common import MICROSECONDS, RESPONSES, print_table, print_title, ratio, spread, verdict
+from long_response import CLIPS, RESPONSE, TASK_ID, WORDS
 
 COMMIT: Final = "b8af022"
 PAIRS: Final = 6
@@ -45,7 +45,7 @@ def jobs() -> Mapping[str, Job]:
     from musicapi_async._transport.response import Response  # noqa: PLC0415
 
     rule, attempted = TaskRule.of(riffusion.Create), f"GET /riffusion/task/{TASK_ID}"
-    running, finished = (REPLIES[name].partition(b"\r\n\r\n")[2] for name in (b"running", b"finished"))
+    running, finished = (RESPONSES[name].partition(b"\r\n\r\n")[2] for name in (b"running", b"finished"))
     request = sonic.Create(lyrics="[Verse]\nla", title="Harbor", tags="sea shanty, calm")
 
     def read(content: bytes, *, is_finished: bool = True) -> Any:
@@ -55,14 +55,14 @@ def jobs() -> Mapping[str, Job]:
         return state
 
     def read_words() -> None:
-        if sum(len(clip.words) for clip in read(REPLY).clips) != CLIPS * WORDS:
+        if sum(len(clip.words) for clip in read(RESPONSE).clips) != CLIPS * WORDS:
             raise RuntimeError("words are missing")
 
-    kilobytes = f"{len(REPLY) / 1000:.0f} kB"
+    kilobytes = f"{len(RESPONSE) / 1000:.0f} kB"
     return {
         "a poll of a running task": Job(1.05, 1000, lambda: read(running, is_finished=False)),
         "a finished response without words": Job(1.15, 300, lambda: read(finished)),
-        f"a finished response of {kilobytes}, words not touched": Job(1.15, 15, lambda: read(REPLY)),
+        f"a finished response of {kilobytes}, words not touched": Job(1.15, 15, lambda: read(RESPONSE)),
         f"a finished response of {kilobytes}, words touched": Job(1.1, 5, read_words),
         "a request to the wire": Job(0.5, 3000, request.to_wire),
     }

@@ -1,11 +1,11 @@
 """What a waiting task costs: memory at 100,000 of them, and CPU time to schedule one, to wake one, to end one.
 
 Memory is counted in a fresh process each, once by tracemalloc and once by the process's size: everything that exists
-for each task is in it, the task with its id, its place in the clock, and whoever awaits it. The usual ways beside it
+for each task is in it, the task with its id, its place in the schedule, and what awaits it. The usual ways beside it
 are a coroutine for each task that sleeps, and the same in backoff.
 
-CPU is counted with tasks whose look returns at once, so that it is the clock's alone: due time, wheel, the asyncio task
-a look runs in, what is made of the answer, the next due time. The clock of the package is used as its client uses it,
+CPU is counted with tasks whose poll returns at once, so that it is the poller's alone: due time, wheel, the asyncio
+task a poll runs in, handling the response, the next due time. The poller of the package is used as its client uses it,
 with the schedule that learns and with a fixed interval.
 """
 
@@ -38,15 +38,15 @@ SIZES: Final = (1_000, 10_000, MANY)
 BATCH: Final = 1_000
 ROUNDS: Final = 5
 FEW_ROUNDS: Final = 3
-GAP: Final = 20.0
-LOOKS_AT_ONCE: Final = 50
+INTERVAL: Final = 20.0
+POLLS_AT_ONCE: Final = 50
 KNOWN_TARGET: Final = 0.6
 AWAITED_TARGET: Final = 1.5
 CPU_TARGET: Final = 5.0
 WAYS: Final = {
-    "known": "known to the clock, nobody awaits it",
+    "known": "known to the poller, not awaited",
     "awaited": "awaited, `create_task(task.wait())`",
-    "sleeping": "the usual way: a coroutine that sleeps and looks",
+    "sleeping": "the usual way: a coroutine that sleeps and polls",
     "backoff": "the usual way, by backoff's decorator",
 }
 STATES: Final = {
@@ -55,8 +55,8 @@ STATES: Final = {
 }
 
 
-class Listening:
-    """Hears of any number of tasks and counts."""
+class Subscriber:
+    """Counts updates of any number of tasks."""
 
     since = 0.0
     deadline = float("inf")
@@ -64,19 +64,19 @@ class Listening:
 
     def __init__(self) -> None:
         self._missing = 0
-        self._all_heard = asyncio.Event()
+        self._all_notified = asyncio.Event()
 
     def notify(self, _: TaskUpdate) -> None:
         """Count."""
         self._missing -= 1
         if not self._missing:
-            self._all_heard.set()
+            self._all_notified.set()
 
-    async def so_often(self, times: int) -> None:
-        """Return when something was heard so many times from now."""
+    async def notified(self, times: int) -> None:
+        """Return when it was notified so many times from now."""
         self._missing = times
-        self._all_heard.clear()
-        await self._all_heard.wait()
+        self._all_notified.clear()
+        await self._all_notified.wait()
 
     def expire(self, _: Exception | None) -> None:
         """Never called: it has no deadline."""
@@ -91,26 +91,26 @@ class Stub(Entry):
         super().__init__("t", TaskRule.of(sonic.Create), None, "sonic.create ", accepted_at)
         self._state = STATES[status]
 
-    async def fetch(self, attempts: int | None = None) -> TaskState[Any]:
+    async def fetch(self, *, is_retried: bool = True) -> TaskState[Any]:
         """Return the state."""
-        del attempts
+        del is_retried
         return self._state
 
 
 # Memory, each way in a process of its own.
 
 
-async def _look_for(task_id: str) -> str | None:
+async def _poll_for(task_id: str) -> str | None:
     await asyncio.sleep(0)
     return None if task_id else ""
 
 
-async def _sleep_and_look(task_id: str) -> None:
-    while await _look_for(task_id) is None:  # noqa: ASYNC110 - that is the usual way
-        await asyncio.sleep(GAP * 10)
+async def _sleep_and_poll(task_id: str) -> None:
+    while await _poll_for(task_id) is None:  # noqa: ASYNC110 - that is the usual way
+        await asyncio.sleep(INTERVAL * 10)
 
 
-_with_backoff: Final = backoff.on_predicate(backoff.constant, interval=GAP * 10, jitter=None)(_look_for)
+_with_backoff: Final = backoff.on_predicate(backoff.constant, interval=INTERVAL * 10, jitter=None)(_poll_for)
 
 
 def _task_id(number: int) -> str:
@@ -120,27 +120,27 @@ def _task_id(number: int) -> str:
 async def _by_the_package(way: str, count: int, kept: list[object]) -> None:
     engine = Engine(Settings.load({"MUSICAPI_KEY": KEY}))
     rule, loop = TaskRule.of(sonic.Create), asyncio
-    started, listening = loop.get_running_loop().time(), Listening()
+    started, subscriber = loop.get_running_loop().time(), Subscriber()
     kept.append(engine)
     for number in range(count):
-        # Accepted one after another, as tasks are; the first look is due after the memory is counted.
+        # Accepted one after another, as tasks are; the first poll is due after the memory is counted.
         task: Task[Songs] = Task(
             _task_id(number),
             rule,
             engine.caller,
             engine.poller,
             kind="sonic.create",
-            accepted_at=started + GAP * number / count,
+            accepted_at=started + INTERVAL * number / count,
         )
         if way == "known":
             kept.append(task)
-            engine.poller.subscribe(entry_of(task), listening)
+            engine.poller.subscribe(entry_of(task), subscriber)
         else:
             kept.append(asyncio.create_task(task.wait()))
 
 
 async def _by_coroutines(way: str, count: int, kept: list[object]) -> None:
-    wait: Callable[[str], Awaitable[object]] = _with_backoff if way == "backoff" else _sleep_and_look
+    wait: Callable[[str], Awaitable[object]] = _with_backoff if way == "backoff" else _sleep_and_poll
     kept += [asyncio.ensure_future(wait(_task_id(number))) for number in range(count)]
 
 
@@ -180,29 +180,29 @@ def memory() -> None:
 # CPU, in this process, with stubs.
 
 
-class Clock:
-    """The package's clock, with so many waiting."""
+class PollerAlone:
+    """The package's poller, with so many waiting."""
 
     def __init__(self, interval: float | None, size: int) -> None:
-        self._poller = Poller(Timing(interval, 1.0), LOOKS_AT_ONCE)
-        self._listening = Listening()
+        self._poller = Poller(Timing(interval, 1.0), POLLS_AT_ONCE)
+        self._subscriber = Subscriber()
         self._others = self._batch(size, "running", asyncio.get_running_loop().time())
         for task in self._others:
-            self._poller.subscribe(task, self._listening)
+            self._poller.subscribe(task, self._subscriber)
 
     async def measure(self) -> dict[str, float]:
         """Return the CPU µs for each of a batch, by what is done to it."""
-        later, long_ago = asyncio.get_running_loop().time(), asyncio.get_running_loop().time() - 10 * GAP
+        later, long_ago = asyncio.get_running_loop().time(), asyncio.get_running_loop().time() - 10 * INTERVAL
         batch = self._batch(BATCH, "running", later)
         began = time.process_time()
         for task in batch:
-            self._poller.subscribe(task, self._listening)
+            self._poller.subscribe(task, self._subscriber)
         added = time.process_time()
         for task in batch:
-            self._poller.unsubscribe(task, self._listening)
+            self._poller.unsubscribe(task, self._subscriber)
         cancelled = time.process_time()
-        woken = await self._look_at(self._batch(BATCH, "running", long_ago))
-        finished = await self._look_at(self._batch(BATCH, "finished", long_ago))
+        woken = await self._poll(self._batch(BATCH, "running", long_ago))
+        finished = await self._poll(self._batch(BATCH, "finished", long_ago))
         await self._poller.aclose()
         return {
             "schedule": (added - began) / BATCH * MICROSECONDS,
@@ -213,25 +213,25 @@ class Clock:
 
     @staticmethod
     def _batch(size: int, status: str, accepted_at: float) -> list[Stub]:
-        return [Stub(accepted_at + GAP * number / size, status) for number in range(size)]
+        return [Stub(accepted_at + INTERVAL * number / size, status) for number in range(size)]
 
-    async def _look_at(self, batch: list[Stub]) -> float:
+    async def _poll(self, batch: list[Stub]) -> float:
         for task in batch:
-            self._poller.subscribe(task, self._listening)
+            self._poller.subscribe(task, self._subscriber)
         began = time.process_time()
-        await self._listening.so_often(len(batch))
+        await self._subscriber.notified(len(batch))
         taken = time.process_time() - began
         for task in batch:
-            self._poller.unsubscribe(task, self._listening)
+            self._poller.unsubscribe(task, self._subscriber)
         return taken / len(batch) * MICROSECONDS
 
 
 class Sleepers:
-    """The usual way: a coroutine for each task, which sleeps, looks, and sleeps again."""
+    """The usual way: a coroutine for each task, which sleeps, polls, and sleeps again."""
 
     def __init__(self, _: float | None, size: int) -> None:
-        self._looks = Listening()
-        self._others = [asyncio.create_task(self._wait(GAP)) for _ in range(size)]
+        self._polls = Subscriber()
+        self._others = [asyncio.create_task(self._wait(INTERVAL)) for _ in range(size)]
 
     async def measure(self) -> dict[str, float]:
         """Return the CPU µs for each of a batch, by what is done to it."""
@@ -240,7 +240,7 @@ class Sleepers:
         batch = [asyncio.create_task(self._wait(0.1)) for _ in range(BATCH)]
         await asyncio.sleep(0)
         added = time.process_time()
-        await self._looks.so_often(BATCH)
+        await self._polls.notified(BATCH)
         woken = time.process_time()
         for task in batch:
             task.cancel()
@@ -260,14 +260,14 @@ class Sleepers:
         while True:
             await asyncio.sleep(seconds)
             await self._nothing()
-            self._looks.notify(STATES["running"])
-            seconds = GAP
+            self._polls.notify(STATES["running"])
+            seconds = INTERVAL
 
     async def _nothing(self) -> None:
-        """Look, and be answered at once."""
+        """Poll, and be answered at once."""
 
 
-async def measured(way: "type[Clock | Sleepers]", interval: float | None, size: int) -> dict[str, float]:
+async def measured(way: "type[PollerAlone | Sleepers]", interval: float | None, size: int) -> dict[str, float]:
     subject = way(interval, size)
     # What waits is nothing that a wake walks through; the collector would.
     gc.collect()
@@ -278,13 +278,13 @@ async def measured(way: "type[Clock | Sleepers]", interval: float | None, size: 
 
 
 async def backlog(size: int) -> float:
-    """Return the CPU µs of a look when so many tasks are due in the same moment."""
-    poller, listening = Poller(Timing(GAP, 1.0), LOOKS_AT_ONCE), Listening()
-    waiting = [Stub(asyncio.get_running_loop().time() - 10 * GAP) for _ in range(size)]
+    """Return the CPU µs of a poll when so many tasks are due in the same moment."""
+    poller, subscriber = Poller(Timing(INTERVAL, 1.0), POLLS_AT_ONCE), Subscriber()
+    waiting = [Stub(asyncio.get_running_loop().time() - 10 * INTERVAL) for _ in range(size)]
     for task in waiting:
-        poller.subscribe(task, listening)
+        poller.subscribe(task, subscriber)
     began = time.process_time()
-    await listening.so_often(size)
+    await subscriber.notified(size)
     taken = time.process_time() - began
     await poller.aclose()
     return taken / size * MICROSECONDS
@@ -292,9 +292,9 @@ async def backlog(size: int) -> float:
 
 def backlogs() -> None:
     found = {size: [asyncio.run(backlog(size)) for _ in range(FEW_ROUNDS)] for size in SIZES}
-    print_title("CPU of a look when many are due in the same moment")
+    print_title("CPU of a poll when many are due in the same moment")
     print_table(
-        ["due in the same moment", "CPU µs of a look"],
+        ["due in the same moment", "CPU µs of a poll"],
         [[f"{size:,}", f"{spread(taken):.1f}"] for size, taken in found.items()],
     )
 
@@ -302,14 +302,14 @@ def backlogs() -> None:
 def cpu() -> None:
     figures: dict[tuple[str, str], dict[int, list[float]]] = {}
     for turn in range(ROUNDS + 1):
-        for way, (subject, interval) in CLOCKS.items():
+        for way, (subject, interval) in SCHEDULES.items():
             for size in SIZES:
                 with asyncio.Runner() as runner:
                     found = runner.run(measured(subject, interval, size))
                 if turn:
                     for what, taken in found.items():
                         figures.setdefault((way, what), {}).setdefault(size, []).append(taken)
-    print_title("CPU of the clock, for each task")
+    print_title("CPU of the poller, for each task")
     rows = [
         [f"{what}: {way}", *(f"{spread(of_size[size]):.1f}" for size in SIZES)]
         for (way, what), of_size in figures.items()
@@ -323,9 +323,9 @@ def cpu() -> None:
 
 LEARNING: Final = "the schedule that learns"
 FIXED: Final = "a fixed interval"
-CLOCKS: Final[Mapping[str, tuple[type[Clock | Sleepers], float | None]]] = {
-    LEARNING: (Clock, None),
-    FIXED: (Clock, GAP),
+SCHEDULES: Final[Mapping[str, tuple[type[PollerAlone | Sleepers], float | None]]] = {
+    LEARNING: (PollerAlone, None),
+    FIXED: (PollerAlone, INTERVAL),
     "a sleeping coroutine each": (Sleepers, None),
 }
 

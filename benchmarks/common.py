@@ -30,8 +30,8 @@ KIB: Final = 1024
 LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
-def _reply(status: str, body: bytes) -> bytes:
-    # The headers a real reply carries are parsed too, so that nobody looks cheaper than they are.
+def _response(status: str, body: bytes) -> bytes:
+    # The headers a real response carries are parsed too, so that no contender appears cheaper than it is.
     lines = (
         f"HTTP/1.1 {status}",
         "Date: Thu, 01 Jan 2026 00:00:00 GMT",
@@ -53,23 +53,23 @@ def _clip(number: bytes) -> bytes:
 
 
 # Chosen by the first part of the request's path, so that every contender gets the same bytes under its own paths.
-REPLIES: Final[Mapping[bytes, bytes]] = {
-    b"not_ready": _reply("202 Accepted", b'{"type":"not_ready","message":"the task is not ready yet"}'),
-    b"running": _reply(
+RESPONSES: Final[Mapping[bytes, bytes]] = {
+    b"not_ready": _response("202 Accepted", b'{"type":"not_ready","message":"the task is not ready yet"}'),
+    b"running": _response(
         "200 OK",
         b'{"code":200,"data":[{"clip_id":"26c9c592-0566-46cf-bb71-91ac1deaa7b5","state":"running","title":"Harbor",'
         b'"tags":"sea shanty, calm","audio_url":"https://audio.test/26c9c592"}],"message":"success"}',
     ),
-    # What other services answer of a task under way, with the fields their SDKs cannot do without.
-    b"fal": _reply("202 Accepted", b'{"status":"IN_PROGRESS","logs":null,"request_id":"0f8fad5b-d9cb"}'),
-    b"replicate": _reply(
+    # What other services send for a running task, with the fields their SDKs cannot do without.
+    b"fal": _response("202 Accepted", b'{"status":"IN_PROGRESS","logs":null,"request_id":"0f8fad5b-d9cb"}'),
+    b"replicate": _response(
         "200 OK",
         b'{"id":"0f8fad5b","model":"a/b","version":"1","status":"processing","input":{"prompt":"rain"},"output":null,'
         b'"logs":null,"error":null,"metrics":{},"created_at":"2026-07-15T13:13:02.488Z","started_at":null,'
         b'"completed_at":null,"urls":{}}',
     ),
-    b"account": _reply("200 OK", b'{"credits":1234.5,"extra_credits":10}'),
-    b"finished": _reply("200 OK", b'{"code":200,"data":[%s,%s],"message":"success"}' % (_clip(b"1"), _clip(b"2"))),
+    b"account": _response("200 OK", b'{"credits":1234.5,"extra_credits":10}'),
+    b"finished": _response("200 OK", b'{"code":200,"data":[%s,%s],"message":"success"}' % (_clip(b"1"), _clip(b"2"))),
 }
 TASK_ID: Final = b"0f8fad5b-d9cb-469f-a165-%012d"
 
@@ -100,13 +100,13 @@ class _Service(asyncio.Protocol):
 
     def _answer(self, head: bytes) -> bytes:
         if head.startswith(b"GET"):
-            return REPLIES[head.split(b"/", 2)[1]]
+            return RESPONSES[head.split(b"/", 2)[1]]
         _Service.created += 1
-        return _reply("200 OK", b'{"message":"success","task_id":"%b"}' % (TASK_ID % self.created))
+        return _response("200 OK", b'{"message":"success","task_id":"%b"}' % (TASK_ID % self.created))
 
 
 async def serve() -> None:
-    """Serve on a free port, told on standard output, until standard input ends (so never longer than the parent)."""
+    """Serve on a free port, printed on standard output, until standard input ends (so never longer than the parent)."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), ended.set)
@@ -117,7 +117,7 @@ async def serve() -> None:
 
 @contextmanager
 def fake_service(program: str = __file__, *arguments: str) -> Iterator[str]:
-    """Start the service, or another program that tells its port, in a process of its own and yield its address."""
+    """Start the service, or another program that prints its port, in a process of its own and yield its address."""
     command = [sys.executable, program, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None  # noqa: S101 - for the type checker: both are pipes
@@ -130,8 +130,8 @@ def fake_service(program: str = __file__, *arguments: str) -> Iterator[str]:
 
 def in_a_fresh_process(program: str, *arguments: str) -> dict[str, float]:
     """Run a benchmark's own file again with these arguments, and return the figures it prints as JSON."""
-    told = subprocess.run([sys.executable, program, *arguments], stdout=subprocess.PIPE, check=True, text=True)
-    figures: dict[str, float] = json.loads(told.stdout)
+    process = subprocess.run([sys.executable, program, *arguments], stdout=subprocess.PIPE, check=True, text=True)
+    figures: dict[str, float] = json.loads(process.stdout)
     return figures
 
 
@@ -232,7 +232,7 @@ def cost_of(contender: Contender, requests: int, concurrency: int) -> Cost:
     """Measure one contender's turn, after a warming-up that opens its connections."""
     contender.flood(concurrency, concurrency)
     requests = max(int(requests * contender.share), concurrency) // concurrency * concurrency
-    # Nobody pays for the garbage of the contender before.
+    # No contender pays for the garbage of the one before.
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
     contender.flood(requests, concurrency)
@@ -256,7 +256,7 @@ def interleaved(
     for concurrency in concurrencies:
         with ExitStack() as stack:
             contenders = deque(open_contenders(stack))
-            # What the contenders' modules hold is nobody's garbage: it is not walked through in anybody's turn.
+            # What the contenders' modules hold is no garbage: no contender's turn pays for walking through it.
             gc.freeze()
             for turn in range(rounds + 1):
                 for contender in contenders:

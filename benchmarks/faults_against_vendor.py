@@ -2,7 +2,7 @@
 
 A report, not a test: ``PYTHONPATH=tests python benchmarks/faults_against_vendor.py``. Both make the same songs, a few
 at a time, through the same proxy and the same seed: the n-th sending of a song's create meets the same fault. The
-sandbox counts. Both are given the same time limit for one exchange and the same gap between looks.
+sandbox counts. Both are given the same time limit for one exchange and the same interval between polls.
 """
 
 import argparse
@@ -15,9 +15,9 @@ from typing import Final
 import attrs
 import musicapi
 from common import KEY, print_table, print_title
-from faults.book import names_of
+from faults.fault_plan import FaultPlan
 from faults.proxy import FaultProxy
-from faults.weather import Weather
+from faults.user_records import names_of
 
 from musicapi_async import MusicAPI, errors, sonic
 from musicapi_async.sandbox import Sandbox
@@ -25,26 +25,26 @@ from musicapi_async.sandbox import Sandbox
 AT_ONCE: Final = 16
 A_SONG: Final = 1.5
 PATIENCE: Final = 1.0
-GAP: Final = 0.2
+INTERVAL: Final = 0.2
 LONGEST_WAIT: Final = 60.0
 MODEL: Final = "sonic-v5"
 
 
 @attrs.define
-class Handed:
+class Received:
     """What the user of one client was given."""
 
     clips: set[str] = attrs.field(factory=set)
-    """Clips of all songs that were handed over as finished."""
+    """Clips of all songs that were returned as finished."""
     unfinished: int = 0
-    """Handed over as finished, and some clip still ran: its audio is a stream."""
+    """Returned as finished, and some clip still ran: its audio is a stream."""
     songs: int = 0
     task_ids: set[str] = attrs.field(factory=set)
     uncertain: set[str] = attrs.field(factory=set)
     """Requests that an error named as perhaps accepted."""
     errors: Counter[str] = attrs.field(factory=Counter)
-    said: str = ""
-    """All that the errors said: an id found there is known."""
+    texts: str = ""
+    """All texts of the errors: an id found there is known."""
 
     def take(self, clips: Iterable[tuple[str, str | None, str | None]]) -> None:
         """Take a result: clips with their state and audio."""
@@ -57,77 +57,77 @@ class Handed:
     def fail(self, error: Exception) -> None:
         """Take an error."""
         self.errors[type(error).__name__] += 1
-        self.said += f"{error} {vars(error)}\n"
+        self.texts += f"{error} {vars(error)}\n"
 
 
-async def through_this_package(url: str, names: Sequence[str]) -> Handed:
-    handed = Handed()
+async def through_this_package(url: str, names: Sequence[str]) -> Received:
+    received = Received()
 
     def report(error: errors.UncertainSubmissionError) -> None:
-        handed.uncertain.update(names_of(error.request))
+        received.uncertain.update(names_of(error.request))
 
     requests = (sonic.Describe(description=name, model=MODEL) for name in names)
     # A given rate is kept after a 429; else one create in 3 seconds would go out, and this take half an hour.
     async with MusicAPI(
-        KEY, base_url=url, timeout=PATIENCE, poll_interval=GAP, create_rate=1000, on_uncertain=report
+        KEY, base_url=url, timeout=PATIENCE, poll_interval=INTERVAL, create_rate=1000, on_uncertain=report
     ) as client:
         async for outcome in client.run(requests, in_flight=AT_ONCE, timeout=LONGEST_WAIT):
             if outcome.task is not None:
-                handed.task_ids.add(outcome.task.id)
+                received.task_ids.add(outcome.task.id)
             if outcome.error is not None:
-                handed.fail(outcome.error)
+                received.fail(outcome.error)
             elif outcome.result is not None:
-                handed.take((clip.clip_id, clip.state, clip.audio_url) for clip in outcome.result)
-    return handed
+                received.take((clip.clip_id, clip.state, clip.audio_url) for clip in outcome.result)
+    return received
 
 
-async def through_musicapi_sdk(url: str, names: Sequence[str]) -> Handed:
-    handed = Handed()
-    options = musicapi.PollOptions(poll_interval_ms=int(GAP * 1000), timeout_ms=int(LONGEST_WAIT * 1000))
+async def through_musicapi_sdk(url: str, names: Sequence[str]) -> Received:
+    received = Received()
+    options = musicapi.PollOptions(poll_interval_ms=int(INTERVAL * 1000), timeout_ms=int(LONGEST_WAIT * 1000))
 
     def make(name: str) -> None:
         params = musicapi.SonicCreateParams(custom_mode=False, mv=MODEL, gpt_description_prompt=name)
         try:
             found = client.sonic.generate_and_wait(params, options)
-        except Exception as error:  # noqa: BLE001 - whatever its user is given
-            handed.fail(error)
+        except Exception as error:  # noqa: BLE001 - any error its user may get
+            received.fail(error)
         else:
-            handed.take((song.clip_id, song.state, song.audio_url) for song in found.data)
+            received.take((song.clip_id, song.state, song.audio_url) for song in found.data)
 
     loop = asyncio.get_running_loop()
     with musicapi.MusicAPI(KEY, base_url=url, timeout=PATIENCE) as client, ThreadPoolExecutor(AT_ONCE) as threads:
         await asyncio.gather(*(loop.run_in_executor(threads, make, name) for name in names))
-    return handed
+    return received
 
 
-Through = Callable[[str, Sequence[str]], Awaitable[Handed]]
+Through = Callable[[str, Sequence[str]], Awaitable[Received]]
 
 
 async def measure(name: str, through: Through, given: argparse.Namespace) -> list[str]:
     """Let one client make all songs, and return its row of the table."""
-    weather = Weather(seed=given.seed, paid=given.share, looks=given.share / 2, before_reading=False)
+    plan = FaultPlan(seed=given.seed, paid=given.share, polls=given.share / 2, before_reading=False)
     async with Sandbox(seconds=A_SONG, credits=1e9, seed=given.seed) as sandbox:
-        async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), weather) as proxy:
-            handed = await through(proxy.base_url, [f"song {number}" for number in range(given.creates)])
+        async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), plan) as proxy:
+            received = await through(proxy.base_url, [f"song {number}" for number in range(given.creates)])
             await proxy.drained()
         tasks = sandbox.accepted
     distinct = {name for task in tasks for name in names_of(task.request)}
-    known = {task.task_id for task in tasks if task.task_id in handed.task_ids or task.task_id in handed.said}
-    known |= {task.task_id for task in tasks if handed.clips.intersection(task.clip_ids)}
+    known = {task.task_id for task in tasks if task.task_id in received.task_ids or task.task_id in received.texts}
+    known |= {task.task_id for task in tasks if received.clips.intersection(task.clip_ids)}
     unknown = [task for task in tasks if task.task_id not in known]
-    told = [task for task in unknown if handed.uncertain.intersection(names_of(task.request))]
-    faults = sum(count for (where, _), count in weather.injected.items() if where == "POST")
-    print(f"{name}: errors {dict(handed.errors)}; named as uncertain {len(handed.uncertain)}", flush=True)
+    reported = [task for task in unknown if received.uncertain.intersection(names_of(task.request))]
+    faults = sum(count for (where, _), count in plan.injected.items() if where == "POST")
+    print(f"{name}: errors {dict(received.errors)}; named as uncertain {len(received.uncertain)}", flush=True)
     figures = (
         given.creates,
         faults,
         sandbox.requests["POST /sonic/create"],
         len(tasks),
         len(tasks) - len(distinct),
-        len(told),
-        len(unknown) - len(told),
-        handed.songs,
-        handed.unfinished,
+        len(reported),
+        len(unknown) - len(reported),
+        received.songs,
+        received.unfinished,
     )
     return [name, *map(str, figures)]
 
@@ -137,10 +137,10 @@ async def compare(given: argparse.Namespace) -> None:
         await measure("musicapi-async", through_this_package, given),
         await measure("musicapi-sdk", through_musicapi_sdk, given),
     ]
-    print_title(f"{given.creates} songs, faults on {given.share:.0%} of creates and half as many of looks")
+    print_title(f"{given.creates} songs, faults on {given.share:.0%} of creates and half as many of polls")
     heads = ("creates asked", "faults on them", "reached the server", "accepted", "paid twice")
-    told = ("accepted, reported uncertain", "accepted, and nobody told", "songs handed over", "of which unfinished")
-    print_table(["client", *heads, *told], rows)
+    more_heads = ("accepted, reported uncertain", "accepted, not reported", "songs returned", "of which unfinished")
+    print_table(["client", *heads, *more_heads], rows)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ def _word(index: int) -> dict[str, object]:
 
 
 def _clip(number: int) -> dict[str, object]:
-    # The names of a real reply of riffusion.
+    # The names of a real response of riffusion.
     return {
         "clip_id": f"26c9c592-0566-46cf-bb71-91ac1deaa7b{number}",
         "title": "Harbor",
@@ -39,4 +39,4 @@ def _clip(number: int) -> dict[str, object]:
     }
 
 
-REPLY: Final = json.dumps({"code": 200, "data": list(map(_clip, range(CLIPS))), "message": "success"}).encode()
+RESPONSE: Final = json.dumps({"code": 200, "data": list(map(_clip, range(CLIPS))), "message": "success"}).encode()

@@ -27,9 +27,9 @@ from urllib.parse import urlsplit
 
 import attrs
 from common import KEY, print_table, print_title
-from faults.book import names_of
+from faults.fault_plan import FaultPlan
 from faults.proxy import FaultProxy
-from faults.weather import Weather
+from faults.user_records import names_of
 
 from musicapi_async import MusicAPI, Outcome, Songs, errors, sonic
 from musicapi_async.sandbox import Sandbox
@@ -38,7 +38,7 @@ IN_FLIGHT: Final = 200
 A_SONG: Final = 20.0
 SHARE: Final = 0.02
 """Of all requests: they meet a fault."""
-GAP: Final = 2.0
+INTERVAL: Final = 2.0
 PATIENCE: Final = 3.0
 BETWEEN_SAMPLES: Final = 10.0
 WARM_UP: Final = 0.25
@@ -94,7 +94,7 @@ class Tally:
     """What was done; nothing here grows with time."""
 
     ended: int = 0
-    """Tasks that were handed over with their end."""
+    """Tasks whose end was returned."""
     uncertain: int = 0
     fetched: int = 0
     outcomes: Counter[str] = attrs.field(factory=Counter)
@@ -114,7 +114,7 @@ class Tally:
 
 
 async def soak(base_url: str, seconds: float, samples: list[Sample]) -> tuple[Tally, int]:
-    """Keep the client busy, and return what was done and how many tasks were alive at the end."""
+    """Keep the client busy, and return what was done and how many tasks were still running at the end."""
     tally, began = Tally(), time.monotonic()
     sampling = asyncio.create_task(sample_on(samples, began))
     requests = (sonic.Describe(description=f"song {number}") for number in itertools.count())
@@ -122,7 +122,7 @@ async def soak(base_url: str, seconds: float, samples: list[Sample]) -> tuple[Ta
         KEY,
         base_url=base_url,
         timeout=PATIENCE,
-        poll_interval=GAP,
+        poll_interval=INTERVAL,
         create_rate=1000,
         on_uncertain=tally.report,
     ) as client:
@@ -147,7 +147,7 @@ async def sample_on(samples: list[Sample], began: float) -> None:
 
 
 async def do_else(client: MusicAPI, tally: Tally) -> None:
-    """Ask for the balance, and fetch a song, through the proxy as well; either may fail here."""
+    """Read the balance, and download a song, through the proxy as well; either may fail here."""
     try:
         await client.account.credits()
         if tally.urls:
@@ -161,29 +161,29 @@ async def do_else(client: MusicAPI, tally: Tally) -> None:
 
 
 async def serve() -> None:
-    """Serve the sandbox behind the faults until standard input ends; tell the port, and at the end what was counted."""
+    """Serve the sandbox behind the faults until standard input ends; print the port, and at the end the counts."""
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
-    weather = Weather(seed=1, paid=SHARE, looks=SHARE)
+    plan = FaultPlan(seed=1, paid=SHARE, polls=SHARE)
     async with Sandbox(seconds=A_SONG, credits=1e9, failure_rate=SHARE) as sandbox:
-        async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), weather) as proxy:
+        async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), plan) as proxy:
             print(proxy.port, flush=True)
             await ended.wait()
             await proxy.drained()
         names = {name for task in sandbox.accepted for name in names_of(task.request)}
-        faults = sum(weather.injected.values())
-        told = {"accepted": len(sandbox.accepted), "songs": len(names), "faults": faults, "requests": proxy.requests}
-    print(json.dumps(told), flush=True)
+        faults = sum(plan.injected.values())
+        counts = {"accepted": len(sandbox.accepted), "songs": len(names), "faults": faults, "requests": proxy.requests}
+    print(json.dumps(counts), flush=True)
 
 
 @contextmanager
 def service() -> Iterator[tuple[str, IO[str], IO[str]]]:
-    """Start the service in a process of its own; yield its address, what ends it, and what it tells then."""
+    """Start the service in a process of its own; yield its address, its input (closing it ends it), and its output."""
     command = [sys.executable, __file__, "--serve"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        ends, tells = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
+        ends, output = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
         try:
-            yield f"http://127.0.0.1:{int(tells.readline())}/api/v1", ends, tells
+            yield f"http://127.0.0.1:{int(output.readline())}/api/v1", ends, output
         finally:
             ends.close()
 
@@ -238,16 +238,16 @@ def main() -> None:
 
     async def measure(url: str) -> tuple[Tally, int, Sample, Sample]:
         before = take_sample(time.monotonic())
-        tally, alive = await soak(url, 60 * given.minutes, samples)
+        tally, running = await soak(url, 60 * given.minutes, samples)
         await asyncio.sleep(0.1)
-        return tally, alive, before, take_sample(time.monotonic())
+        return tally, running, before, take_sample(time.monotonic())
 
-    with service() as (url, ends, tells):
-        tally, alive, before, left = asyncio.run(measure(url))
+    with service() as (url, ends, output):
+        tally, running, before, left = asyncio.run(measure(url))
         ends.close()
-        counted = json.loads(tells.readline())
+        counted = json.loads(output.readline())
     print_account(samples, tally, counted)
-    wrong = judge(samples, left, before, counted, tally.ended + alive, tally.uncertain)
+    wrong = judge(samples, left, before, counted, tally.ended + running, tally.uncertain)
     print(f"\nwrong: {', '.join(wrong) or 'nothing'}")
     sys.exit(bool(wrong))
 

@@ -1,4 +1,4 @@
-"""The event loop's clock, which a test can move on: waits of minutes take no time."""
+"""The event loop's clock under the control of a test, so that waits of minutes take no time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,11 +11,11 @@ import pytest
 __all__ = ["Clock", "driven"]
 
 PAUSE = 0.003
-"""Seconds that are left to sockets and threads between two steps."""
+"""Seconds between two steps, in which sockets and threads can work."""
 BUSY_PAUSES = 4
-"""While sockets or threads are at work, time stands still for so many pauses."""
+"""Number of pauses for which time stands still while sockets or threads are at work."""
 MAX_STEPS = 50
-"""So many steps are taken at once at most, in case something slow goes on unseen."""
+"""Maximum number of steps at once, in case work is not noticed."""
 
 
 @attrs.define

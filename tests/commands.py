@@ -23,7 +23,7 @@ LONG: Final = 60.0
 """Seconds: longer than any test waits."""
 
 HANGUP: Final = getattr(signal, "SIGHUP", signal.SIGTERM)
-"""What a command gets when its terminal is closed; tests that send it run on Unix alone."""
+"""The signal that a command gets when its terminal is closed; tests that send it run on Unix alone."""
 
 on_unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of Unix")
 
@@ -118,7 +118,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def read_until(text: bytes | None, terminal: int) -> bytes:
-    """Read what a terminal shows up to a text, or to its end, which Linux tells by an error."""
+    """Read what a terminal shows up to a text, or to its end, which Linux reports by an error."""
     shown = b""
     with suppress(OSError):
         while (text is None or text not in shown) and (part := os.read(terminal, 65536)):

@@ -1,7 +1,7 @@
 """A server that plays a script and counts what it received: the truth about what was sent.
 
 Each whole request takes the next step of the script (the last one for ever). A step is what is done with the
-connection: ``reply(...)``, ``raw(...)``, ``cut()``, ``stall()``, ``trickle(...)``, ``endless(...)``,
+connection: ``respond(...)``, ``raw(...)``, ``cut()``, ``stall()``, ``trickle(...)``, ``endless(...)``,
 ``close_when(...)``. ``hang_up(...)`` does not wait for a whole request: a connection that is accepted while it is next
 takes it.
 """
@@ -25,7 +25,7 @@ __all__ = [
     "half_head",
     "hang_up",
     "raw",
-    "reply",
+    "respond",
     "scripted",
     "stall",
     "trickle",
@@ -60,7 +60,7 @@ class HangUp:
 
 @attrs.define
 class Scripted:
-    """What the server was told and what it saw."""
+    """The script of the server and what it received."""
 
     steps: list[Step]
     received: list[Received] = attrs.field(factory=list)
@@ -99,7 +99,7 @@ class Scripted:
         return self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
 
 
-def reply(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Step:
+def respond(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Step:
     """Answer with JSON (or with bytes as they are) and keep the connection open."""
     return raw(_message(status, body, headers), close=False)
 

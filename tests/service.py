@@ -1,4 +1,4 @@
-"""A service over real sockets whose tasks, prices and balance a test decides from one moment to the next."""
+"""A fake service over real sockets; a test controls its tasks, prices and balance."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
-from scripted import Scripted, reply, scripted
+from scripted import Scripted, respond, scripted
 
 __all__ = ["RUNNING", "Service", "clip", "done", "serving"]
 
@@ -29,7 +29,7 @@ def done(*clips: Mapping[str, object]) -> tuple[int, object]:
 
 @attrs.define
 class Service:
-    """What a test decides, and what was received."""
+    """The behavior of the service, set by a test, and the requests it received."""
 
     poll: Callable[[int], tuple[int, object]] = attrs.field(
         default=lambda number: done(clip(2 * number), clip(2 * number + 1))
@@ -65,7 +65,7 @@ class Service:
     async def respond(self, writer: asyncio.StreamWriter) -> bool:
         request = self.script.received[-1]
         status, body = self._answer(request.path.removeprefix("/api/v1"), request.body)
-        return await reply(status, body)(writer)
+        return await respond(status, body)(writer)
 
     def _answer(self, path: str, content: bytes) -> tuple[int, object]:
         if path.startswith("/files/"):

@@ -1,6 +1,6 @@
-"""A bulk run that is killed again and again in front of a service that loses answers; then the books are compared.
+"""A bulk run killed again and again, with a service that loses responses, compared with the service's count.
 
-Run alone it is the large one: ``make torture``, or ``python tests/bulk/killing.py ROWS KILLS [SEED]``.
+Run alone it is the large one: ``make torture``, or ``python tests/bulk/killing.py RECORDS KILLS [SEED]``.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Books:
     """Uncertain records that were not accepted."""
     saved: int
     left: int
-    """Rows that did not end."""
+    """Records that did not end."""
     broken: int
     """Files of saved records that are missing, or are not what the service has."""
     unaccounted: float
@@ -132,8 +132,8 @@ async def _broken(folder: Path, saved: Sequence[Record]) -> int:
             names = {Path(name).stem: name for name in record.files if not name.endswith((".json", ".png"))}
             broken += abs(len(record.files) - FILES * len(record.clips))
             for clip in record.clips:
-                async with http.get(clip["audio_url"]) as reply:
-                    theirs = await reply.read()
+                async with http.get(clip["audio_url"]) as response:
+                    theirs = await response.read()
                 name = next((name for stem, name in names.items() if stem.endswith(clip["clip_id"])), "missing")
                 broken += not (folder / name).is_file() or (folder / name).read_bytes() != theirs
             broken += sum(not (folder / name).is_file() for name in record.files)
@@ -153,7 +153,7 @@ def _cut(path: Path, by: int) -> None:
 
 
 async def _run(path: Path, base_url: str, seconds: float | None) -> bool:
-    """Run in a process of its own; tell whether it was killed, so many seconds after it began."""
+    """Run in a process of its own; return whether it was killed, so many seconds after it began."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", CHILD, str(path), base_url, stdout=asyncio.subprocess.PIPE
     )

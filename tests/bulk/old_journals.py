@@ -44,7 +44,7 @@ LINES: Final[Sequence[Mapping[str, Any]]] = (
         "segments": [{"name": "intro", "duration": 10}, {"name": "verse", "duration": 20}],
     },
 )
-"""What was planned. The first are begun: saved, refused, uncertain, failed, accepted; the rest is only planned."""
+"""The planned requests. The first are begun: saved, refused, uncertain, failed, accepted; the rest is only planned."""
 BEGUN: Final = {"saved": 1, "refused": 1, "uncertain": 1, "failed": 1, "accepted": 1}
 NOT_BEGUN: Final = len(LINES) - len(BEGUN)
 
@@ -71,7 +71,7 @@ def objects(lines: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 
 async def run_half(folder: Path, form: str) -> None:
-    """Plan the journal and run its first rows; in the environment of the older release."""
+    """Plan the journal and run its first records; in the environment of the older release."""
     from musicapi_async import MusicAPI, bulk  # noqa: PLC0415
     from musicapi_async.sandbox import Fault, Sandbox  # noqa: PLC0415
 

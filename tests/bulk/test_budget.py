@@ -111,7 +111,7 @@ async def test_price_with_credits_refunded_meanwhile_is_not_learned_wrongly(tmp_
         sandbox.prices |= {"sonic.describe": 80.0, "producer.create": 100.0}
         sandbox.end_next("failed")
         sandbox.add_fault("POST /producer/create", Fault(delay=0.5))
-        # Its credits come back while the first of the others is between two looks at the balance.
+        # Its credits come back while the first of the others is between two balance checks.
         await client.sonic.describe(description="of another program")
         before = await left(client)
         async with bulk.open(path) as journal:
@@ -171,7 +171,7 @@ async def test_run_without_a_limit_requests_no_balance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [-1, float("nan"), True, "100"])
-async def test_limit_that_is_no_amount_is_refused(limit: Any, tmp_path: Path) -> None:
+async def test_limit_that_is_invalid_is_refused(limit: Any, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="max_credits is"):
             bulk.run(client, bulk.open(tmp_path / "journal.db"), songs(1), max_credits=limit)

@@ -1,4 +1,4 @@
-"""What a record has cost over all its attempts: the pure rule, and the journal that keeps it."""
+"""The charges of a record over all its attempts: the pure rule, and the journal that stores them."""
 
 from pathlib import Path
 

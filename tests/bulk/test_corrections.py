@@ -190,7 +190,7 @@ async def test_request_that_waits_after_a_429_stays_as_it_was_until_the_journal_
         assert [words_of(record) for record in await journal.claim(1)] == ["new"]
 
 
-async def test_refused_line_that_says_the_same_in_other_words_is_not_sent_again(tmp_path: Path) -> None:
+async def test_refused_line_rewritten_with_the_same_meaning_is_not_sent_again(tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db") as journal:
         await put(journal, "refused", "a\nb")
         await bulk.plan_all(journal, [line("a\r\nb")])

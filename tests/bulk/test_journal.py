@@ -1,4 +1,4 @@
-"""The journal survives what ends its process, and says what it cannot know."""
+"""The journal survives the end of its process, and marks requests of unknown outcome as uncertain."""
 
 import asyncio
 import contextlib
@@ -48,9 +48,9 @@ def until_killed(path: Path, work: str) -> None:
         [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        told = process.stdout.readline()
+        line = process.stdout.readline()
         process.send_signal(signal.SIGKILL)
-    assert told == "ready\n"
+    assert line == "ready\n"
 
 
 def told_by(program: str) -> list[str]:

@@ -53,7 +53,7 @@ def test_defaults_of_keys_hold_every_operation_that_starts_a_task() -> None:
 
 
 @pytest.mark.parametrize("request_class", TASKS.values(), ids=TASKS)
-def test_defaults_that_a_request_cannot_tell_from_what_was_given_are_those_of_keys(
+def test_defaults_that_a_request_does_not_distinguish_are_those_of_keys(
     request_class: type[TaskRequest[Any]],
 ) -> None:
     """A default that may change must be None in the request, as a model's is (``sent_default``)."""
@@ -90,7 +90,7 @@ def test_request_has_one_key_as_json_csv_and_object(tmp_path: Path) -> None:
         {"lyrics": LYRICS.replace("\n", "\r")},
     ],
 )
-def test_request_that_says_the_same_in_other_words_has_the_same_key(more: Mapping[str, Any], tmp_path: Path) -> None:
+def test_request_with_the_same_meaning_has_the_same_key(more: Mapping[str, Any], tmp_path: Path) -> None:
     (plain,) = keys_of(tmp_path / "r.jsonl", SONG)
 
     assert keys_of(tmp_path / "r.jsonl", {**SONG, **more}) == [plain]
@@ -147,7 +147,7 @@ values = st.recursive(
 
 
 @given(value=values)
-def test_canonical_form_is_its_own(value: object) -> None:
+def test_canonical_form_is_idempotent(value: object) -> None:
     once = canonical(value)
 
     assert canonical(once) == once

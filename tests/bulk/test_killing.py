@@ -1,4 +1,4 @@
-"""Killed at any moment, a bulk run goes on where it was: nothing is paid for twice, nothing paid for is lost."""
+"""Killed at any moment, a bulk run resumes where it was: nothing is paid for twice, nothing paid for is lost."""
 
 import asyncio
 import shutil
@@ -13,7 +13,7 @@ from bulk.killing import CREDITS, Books, compare, kill, planned
 from musicapi_async import bulk
 from musicapi_async.sandbox import Sandbox
 
-ROWS: Final = 100
+RECORDS: Final = 100
 IN_A_ROOM: Final = ("unshare", "--user", "--map-root-user", "--mount")
 """With a small disk of its own."""
 FULL: Final = """
@@ -50,23 +50,23 @@ def has_rooms() -> bool:
     return subprocess.run([*IN_A_ROOM, "true"], check=False, capture_output=True).returncode == 0
 
 
-def check(books: Books) -> None:
-    assert (books.doubled, books.lost, books.left, books.broken, books.unaccounted) == (0, 0, 0, 0, 0), books
-    assert books.charged == books.planned - books.for_nothing, books
-    assert books.saved + books.uncertain == books.planned == ROWS, books
+def check(audit: Books) -> None:
+    assert (audit.doubled, audit.lost, audit.left, audit.broken, audit.unaccounted) == (0, 0, 0, 0, 0), audit
+    assert audit.charged == audit.planned - audit.for_nothing, audit
+    assert audit.saved + audit.uncertain == audit.planned == RECORDS, audit
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_run_killed_again_and_again_pays_once_and_loses_nothing(seed: int) -> None:
-    books = await kill(records=ROWS, kills=4, seed=seed)
+    audit = await kill(records=RECORDS, kills=4, seed=seed)
 
-    check(books)
-    # At most eight in the air for each kill, and the answers that were lost.
-    assert books.uncertain < ROWS * 0.12 + 4 * 8
+    check(audit)
+    # At most eight in flight for each kill, and the responses that were lost.
+    assert audit.uncertain < RECORDS * 0.12 + 4 * 8
 
 
 async def test_run_whose_journal_loses_its_end_is_uncertain_and_not_wrong() -> None:
-    check(await kill(records=ROWS, kills=4, seed=3, cut=True))
+    check(await kill(records=RECORDS, kills=4, seed=3, cut=True))
 
 
 async def test_run_on_a_full_disk_stops_and_resumes_when_there_is_room(tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ async def test_run_on_a_full_disk_stops_and_resumes_when_there_is_room(tmp_path:
             await bulk.plan_all(journal, planned(20))
         command = [*IN_A_ROOM, sys.executable, "-c", FULL, str(disk), str(folder), sandbox.base_url]
         done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
-        books = await compare(folder / "journal.db", sandbox, 20)
+        audit = await compare(folder / "journal.db", sandbox, 20)
 
     first, second = done.stdout.split()
     assert first in {"DownloadError", "JournalError"}
     assert second == "ended"
-    assert (books.doubled, books.lost, books.left, books.broken, books.unaccounted) == (0, 0, 0, 0, 0), books
+    assert (audit.doubled, audit.lost, audit.left, audit.broken, audit.unaccounted) == (0, 0, 0, 0, 0), audit

@@ -1,4 +1,4 @@
-"""A journal of an older release goes on: nothing that it has begun is planned or paid for again."""
+"""A journal of an older release can be resumed: nothing that it has begun is planned or paid for again."""
 
 import json
 import sqlite3
@@ -109,7 +109,7 @@ async def test_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
     path.with_name("journal.db.lock").write_text(f"{0:020}\n{0:020}\n{{}}")
     async with bulk.open(path) as journal:
         assert await bulk.plan_all(journal, [request]) == (1, 0)
-        # One is asked for, and one is made.
+        # One song is requested, and one is made.
         assert await journal.records("planned", in_current_plan=True) == []
         assert await bulk.plan_all(journal, [request, request]) == (2, 0)
         assert (await journal.records("planned"))[0].key == "mine"

@@ -32,7 +32,7 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def test_run_whose_connections_are_refused_pauses_and_goes_on(
+async def test_run_whose_connections_are_refused_pauses_and_continues(
     port: int, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = asyncio.ensure_future(run_songs(f"http://127.0.0.1:{port}/api/v1", path, 20))
@@ -49,7 +49,7 @@ async def test_run_whose_connections_are_refused_pauses_and_goes_on(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_run_whose_connections_are_refused_in_its_middle_pauses_and_goes_on(
+async def test_run_whose_connections_are_refused_in_its_middle_pauses_and_continues(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving() as service:
@@ -142,7 +142,7 @@ async def test_task_whose_polls_alone_fail_is_overdue_and_stops_nothing(path: Pa
     assert {outcome.record.state for name, outcome in found.items() if name != "t-0"} == {"saved"}
 
 
-async def test_service_that_is_gone_while_all_tasks_are_waited_for_ends_the_run_with_what_is_wrong(path: Path) -> None:
+async def test_service_gone_while_all_tasks_are_waited_for_ends_the_run_with_its_error(path: Path) -> None:
     async with serving(poll=lambda _: RUNNING) as service:
         began: list[float] = []
 
@@ -178,7 +178,7 @@ async def test_polls_that_all_fail_for_longer_than_the_limit_end_the_run_with_ev
 
 
 @pytest.mark.parametrize("outage", [-1, float("nan"), True, "10", None])
-async def test_outage_that_is_no_time_is_refused(outage: Any, path: Path) -> None:
+async def test_outage_limit_that_is_invalid_is_refused(outage: Any, path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="outage is"):
             bulk.run(client, bulk.open(path), songs(1), outage=outage)

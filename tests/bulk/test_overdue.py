@@ -1,4 +1,4 @@
-"""Tasks that do not end, end in part, or are unknown to the service: no place is held for ever, no song is lost."""
+"""Tasks that do not end, end in part, or are unknown to the service: no slot is held for ever, no song is lost."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ def accepted_days_ago(path: Path, days: float) -> None:
         connection.execute("UPDATE row SET accepted_at = ?", (time.time() - days * 86_400,))
 
 
-async def test_run_with_a_task_that_does_not_end_gives_up_its_place_and_goes_on(path: Path) -> None:
+async def test_run_with_a_task_that_does_not_end_frees_its_slot_and_continues(path: Path) -> None:
     async with serving() as service:
         service.poll = lambda number: RUNNING if number == 0 else done(clip(2 * number), clip(2 * number + 1))
         outcomes = await run(service, path, songs(6), in_flight=2)
@@ -45,13 +45,13 @@ async def test_run_with_a_task_that_does_not_end_gives_up_its_place_and_goes_on(
     assert stuck.record.charged == 20
 
 
-async def test_run_with_a_new_task_that_the_service_does_not_know_gives_up_its_place_in_time(path: Path) -> None:
+async def test_run_with_a_new_task_unknown_to_the_service_frees_its_slot_in_time(path: Path) -> None:
     async with serving() as service:
         service.poll = lambda number: NOT_FOUND if number == 0 else done(clip(2 * number), clip(2 * number + 1))
         began = time.monotonic()
         outcomes = await run(service, path, songs(4), in_flight=2, timeout=0.5)
 
-    # A poll that is answered counts, also one whose answer is that the task is not known, or not known yet.
+    # A poll with a response counts, also one that says that the task is unknown, or not known yet.
     assert time.monotonic() - began < 20
     assert states(outcomes) == {"t-0": "uncertain"} | {f"t-{number}": "saved" for number in range(1, 4)}
     (unknown,) = (outcome for outcome in outcomes if outcome.record.state == "uncertain")
@@ -75,7 +75,7 @@ async def test_overdue_task_that_ends_later_is_saved_before_the_run_ends(path: P
     assert len(outcomes) == 6
 
 
-async def test_overdue_task_in_a_later_run_is_polled_without_holding_a_place(path: Path) -> None:
+async def test_overdue_task_in_a_later_run_is_polled_without_a_slot(path: Path) -> None:
     async with serving(poll=lambda _: RUNNING) as service:
         with pytest.raises(errors.BulkStoppedError):
             await run(service, path, songs(1), in_flight=1)
@@ -153,7 +153,7 @@ async def test_clip_that_is_finished_when_its_sibling_is_not_is_in_the_outcome(p
     assert [one["clip_id"] for one in outcome.record.clips] == ["c-1"]
 
 
-async def test_task_that_is_finished_in_part_for_a_day_is_saved_as_it_is(path: Path, tmp_path: Path) -> None:
+async def test_task_that_is_finished_in_part_for_a_day_is_saved_in_part(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "songs"
     async with serving() as service:
         service.poll = lambda _: done(clip(1, base_url=service.base_url), clip(2, "running"))
@@ -166,7 +166,7 @@ async def test_task_that_is_finished_in_part_for_a_day_is_saved_as_it_is(path: P
     assert len(outcome.record.files) == 2
 
 
-async def test_task_that_does_not_end_for_a_day_can_be_settled(path: Path) -> None:
+async def test_task_that_does_not_end_for_a_day_can_be_resolved(path: Path) -> None:
     async with serving(poll=lambda _: RUNNING) as service:
         await run(service, path, songs(1), in_flight=2)
         await asyncio.to_thread(accepted_days_ago, path, 1.01)
@@ -186,7 +186,7 @@ async def test_task_that_does_not_end_for_a_day_can_be_settled(path: Path) -> No
         (400, {"error": "bad id"}),
     ],
 )
-async def test_task_that_the_service_has_forgotten_becomes_uncertain_and_can_be_settled(
+async def test_task_forgotten_by_the_service_becomes_uncertain_and_can_be_resolved(
     answer: tuple[int, object], path: Path
 ) -> None:
     async with serving() as service:

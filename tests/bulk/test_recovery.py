@@ -1,4 +1,4 @@
-"""A journal that is older than what was sent: its mark says so, and nothing is paid for twice."""
+"""A journal that is older than the last submission: its mark shows it, and nothing is paid for twice."""
 
 import asyncio
 import shutil
@@ -35,8 +35,8 @@ async def run(sandbox: Sandbox, path: Path, requests: Any = None, *, is_current:
 
 def saved_in(path: Path) -> int:
     """Count what is saved as ``musicapi bulk status`` does, which needs no mark."""
-    with JournalSnapshot(path) as look:
-        return look.counts()["saved"]
+    with JournalSnapshot(path) as snapshot:
+        return snapshot.counts()["saved"]
 
 
 def has_lost_entries(path: Path) -> bool:
@@ -133,7 +133,7 @@ async def test_snapshot_of_a_backup_says_that_entries_are_lost_before_the_next_r
     assert await asyncio.to_thread(has_lost_entries, path)
 
 
-async def test_keys_a_journal_does_not_know_stay_uncertain_until_all_are_settled(
+async def test_keys_unknown_to_a_journal_stay_uncertain_until_all_are_resolved(
     quick: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, copy = tmp_path / "journal.db", tmp_path / "backup.db"
@@ -256,7 +256,7 @@ async def test_journal_that_lost_its_mark_is_refused_until_its_user_answers(
     assert await counts(path) == {"saved": 3}
 
 
-async def test_journal_said_to_be_old_has_what_is_planned_uncertain(quick: Sandbox, tmp_path: Path) -> None:
+async def test_journal_declared_old_has_its_planned_records_uncertain(quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await run(quick, path, songs(1))
     async with bulk.open(path) as journal:
@@ -268,7 +268,7 @@ async def test_journal_said_to_be_old_has_what_is_planned_uncertain(quick: Sandb
     assert await counts(path) == {"saved": 1, "uncertain": 2}
 
 
-async def test_journal_that_is_said_to_be_current_and_is_not_sends_nothing(quick: Sandbox, tmp_path: Path) -> None:
+async def test_journal_declared_current_by_mistake_sends_nothing(quick: Sandbox, tmp_path: Path) -> None:
     path, copy = tmp_path / "journal.db", tmp_path / "backup.db"
     await run(quick, path, songs(1))
     back_up(path, copy)
@@ -289,7 +289,7 @@ async def test_journal_that_sent_nothing_needs_no_mark(quick: Sandbox, tmp_path:
     assert await counts(path) == {"saved": 1}
 
 
-async def test_copy_made_by_sqlite_is_asked_about(quick: Sandbox, tmp_path: Path) -> None:
+async def test_copy_made_by_sqlite_needs_confirmation(quick: Sandbox, tmp_path: Path) -> None:
     path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
     await run(quick, path, songs(1))
 
@@ -330,7 +330,7 @@ async def test_request_that_was_not_accepted_is_sent_again_and_counts_once(quick
     assert len(quick.accepted) == 3
 
 
-async def test_many_uncertain_records_are_settled_together(quick: Sandbox, tmp_path: Path) -> None:
+async def test_many_uncertain_records_are_resolved_together(quick: Sandbox, tmp_path: Path) -> None:
     quick.add_fault(CREATE, *(Fault(drop=True) for _ in range(6)))
     path = tmp_path / "journal.db"
     await run(quick, path, songs(*range(6)))

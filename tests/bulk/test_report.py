@@ -1,4 +1,4 @@
-"""The page about a folder of songs: whatever a title says is text, and only what is there is linked."""
+"""The report of a folder of songs: titles are always text, and only existing files are linked."""
 
 import json
 import re
@@ -62,17 +62,17 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.elements)
 
 
-def row(number: int = 1, state: State = "saved", files: Sequence[str] = (), **facts: Any) -> Record:
-    told = {"key": f"key-{number}", "operation": "sonic.describe", "request": {"prompt": "rain"}} | facts
-    return Record(number=number, state=state, files=files, **told)
+def record(number: int = 1, state: State = "saved", files: Sequence[str] = (), **facts: Any) -> Record:
+    fields = {"key": f"key-{number}", "operation": "sonic.describe", "request": {"prompt": "rain"}} | facts
+    return Record(number=number, state=state, files=files, **fields)
 
 
 def clip(**facts: Any) -> dict[str, Any]:
     return {"clip_id": "c", "title": "Rain", "tags": "lofi", "lyrics": "la la", "duration": 61.4} | facts
 
 
-def page_of(folder: Path, *rows: Record) -> Page:
-    write_report(folder, lambda: rows, PRICES)
+def page_of(folder: Path, *records: Record) -> Page:
+    write_report(folder, lambda: records, PRICES)
     return Page(folder / "index.html")
 
 
@@ -85,12 +85,12 @@ def touch(folder: Path, *names: str) -> list[str]:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_report_of_hostile_text_shows_it_as_text(text: str, tmp_path: Path) -> None:
     files = touch(tmp_path, "a.mp3", "a-cover.png", "a.json")
-    told = clip(title=text, tags=text, lyrics=text, model=text)
-    harmless = page_of(tmp_path, row(1, files=files, clips=[clip()]), row(2, "failed", reason="no"))
+    fields = clip(title=text, tags=text, lyrics=text, model=text)
+    harmless = page_of(tmp_path, record(1, files=files, clips=[clip()]), record(2, "failed", reason="no"))
     page = page_of(
         tmp_path,
-        row(1, files=files, clips=[told], key=text, operation=text, task_id=text),
-        row(2, "failed", reason=text, request={text: text}, key=text),
+        record(1, files=files, clips=[fields], key=text, operation=text, task_id=text),
+        record(2, "failed", reason=text, request={text: text}, key=text),
     )
     shown = {name for name, _ in page.elements}
     assert shown == {name for name, _ in harmless.elements}
@@ -102,7 +102,7 @@ def test_report_of_hostile_text_shows_it_as_text(text: str, tmp_path: Path) -> N
 
 
 def test_report_policy_allows_only_its_own_script_and_style(tmp_path: Path) -> None:
-    page = page_of(tmp_path, row(1))
+    page = page_of(tmp_path, record(1))
     policy = next(attributes["content"] for _, attributes in page.elements if "http-equiv" in attributes)
     assert policy is not None
     rules = {name: rest for name, *rest in (rule.split() for rule in policy.split(";"))}
@@ -127,7 +127,7 @@ ODD_NAMES: Final = ["a#b.mp3", "100%25 ?x=1&y.mp3", "Grüße 🎵 雨.mp3", 'it\
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_address_of_a_file_of_any_name_leads_to_it(name: str, tmp_path: Path) -> None:
-    (link,) = page_of(tmp_path, row(files=touch(tmp_path, name), clips=[clip()])).links()
+    (link,) = page_of(tmp_path, record(files=touch(tmp_path, name), clips=[clip()])).links()
     assert re.fullmatch(r"[\w.~%-]+", link)
     assert unquote(link) == name
     parts = urlsplit(link)
@@ -141,15 +141,15 @@ def test_file_that_is_no_media_of_the_folder_is_not_linked(name: str, tmp_path: 
     (folder / "folder.mp3").mkdir()
     touch(tmp_path, "outside.mp3")
     touch(folder, "page.html", "a.svg", "a.js", "sub/inside.mp3")
-    page = page_of(folder, row(files=[name, "x.json", name], clips=[clip()]))
+    page = page_of(folder, record(files=[name, "x.json", name], clips=[clip()]))
     assert page.links() == []
-    assert page.count("button") == page_of(folder, row(clips=[clip()])).count("button")
+    assert page.count("button") == page_of(folder, record(clips=[clip()])).count("button")
 
 
 def test_entry_of_two_songs_has_the_files_of_each(tmp_path: Path) -> None:
     names = touch(tmp_path, "1.mp3", "1-cover.png", "1.json", "2.json", "3.wav", "3.json", "notes.mid")
     clips = [clip(title="one"), clip(title="two"), clip(title="three", duration=None, tags=None, lyrics=None)]
-    entry = entry_of(row(files=names, clips=clips), tmp_path, 10.0)
+    entry = entry_of(record(files=names, clips=clips), tmp_path, 10.0)
     assert [(song.title, song.audio, song.cover, song.about, song.duration) for song in entry.songs] == [
         ("one", "1.mp3", "1-cover.png", "1.json", "1:01"),
         ("two", None, None, "2.json", "1:01"),
@@ -160,17 +160,17 @@ def test_entry_of_two_songs_has_the_files_of_each(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", ["long", True, float("nan"), float("inf"), -1])
 def test_duration_that_is_no_time_is_left_out(seconds: object, tmp_path: Path) -> None:
-    (song,) = entry_of(row(clips=[clip(duration=seconds)]), tmp_path, None).songs
+    (song,) = entry_of(record(clips=[clip(duration=seconds)]), tmp_path, None).songs
     assert song.duration in {"", "0:01"}
 
 
 def test_entry_without_a_song_shows_its_reason_and_request(tmp_path: Path) -> None:
     states: tuple[State, ...] = ("failed", "refused", "uncertain", "refunded")
-    rows = [
-        row(number, state, reason=f"because {state}", request={"prompt": f"rain {state}"})
+    records = [
+        record(number, state, reason=f"because {state}", request={"prompt": f"rain {state}"})
         for number, state in enumerate(states, 1)
     ]
-    page = page_of(tmp_path, *rows, row(5, "failed"))
+    page = page_of(tmp_path, *records, record(5, "failed"))
     for state in states:
         assert f"because {state}" in page.words
         assert json.dumps({"prompt": f"rain {state}"}, indent=2) in page.words
@@ -183,12 +183,12 @@ def test_summary_of_entries_is_their_total(tmp_path: Path) -> None:
     summary = write_report(
         tmp_path,
         lambda: [
-            row(1, files=["1.mp3", "1.json", "2.mp3", "2.json"], attempts=1, clips=[clip(), clip(duration=3600)]),
-            row(2, "saved", files=["gone.mp3", "gone.json"], attempts=3, refunds=2, clips=[clip()]),
-            row(3, "uncertain"),
-            row(4, "planned"),
-            row(5, "refunded", attempts=2, refunds=2),
-            row(6, "saved", attempts=1, operation="nobody.knows"),
+            record(1, files=["1.mp3", "1.json", "2.mp3", "2.json"], attempts=1, clips=[clip(), clip(duration=3600)]),
+            record(2, "saved", files=["gone.mp3", "gone.json"], attempts=3, refunds=2, clips=[clip()]),
+            record(3, "uncertain"),
+            record(4, "planned"),
+            record(5, "refunded", attempts=2, refunds=2),
+            record(6, "saved", attempts=1, operation="unknown.operation"),
         ],
         PRICES,
     )
@@ -198,13 +198,13 @@ def test_summary_of_entries_is_their_total(tmp_path: Path) -> None:
 
 
 def test_report_without_prices_shows_no_credits(tmp_path: Path) -> None:
-    write_report(tmp_path, lambda: [row()], {})
+    write_report(tmp_path, lambda: [record()], {})
     assert "redits" not in Page(tmp_path / "index.html").words
 
 
 @pytest.mark.parametrize("state", TRANSITIONS)
 def test_report_of_every_state_shows_each(state: State, tmp_path: Path) -> None:
-    page = page_of(tmp_path, row(state=state))
+    page = page_of(tmp_path, record(state=state))
     assert [a["data-state"] for name, a in page.elements if name == "li"] == [state]
     assert page.words.count(state) >= 2
 
@@ -214,7 +214,7 @@ def test_report_of_an_empty_journal_is_a_page(tmp_path: Path) -> None:
 
 
 def test_report_that_fails_half_way_leaves_the_page_before(tmp_path: Path) -> None:
-    write_report(tmp_path, lambda: [row()], PRICES)
+    write_report(tmp_path, lambda: [record()], PRICES)
     before = (tmp_path / "index.html").read_bytes()
     calls = 0
 
@@ -225,7 +225,7 @@ def test_report_that_fails_half_way_leaves_the_page_before(tmp_path: Path) -> No
             if calls == 2 and number > 3000:
                 assert (tmp_path / "index.html").read_bytes() == before
                 raise OSError("the journal's disk is gone")
-            yield row(number)
+            yield record(number)
 
     with pytest.raises(OSError, match="disk is gone"):
         write_report(tmp_path, breaking, PRICES)
@@ -236,13 +236,13 @@ def test_report_that_fails_half_way_leaves_the_page_before(tmp_path: Path) -> No
 def test_report_of_twenty_thousand_records_takes_little_memory(tmp_path: Path) -> None:
     lyrics = "la la la\n" * 100
 
-    def rows() -> Iterator[Record]:
-        return (row(number, clips=[clip(lyrics=lyrics)]) for number in range(1, 20_001))
+    def records() -> Iterator[Record]:
+        return (record(number, clips=[clip(lyrics=lyrics)]) for number in range(1, 20_001))
 
-    write_report(tmp_path, lambda: [row()], PRICES)
+    write_report(tmp_path, lambda: [record()], PRICES)
     tracemalloc.start()
     try:
-        summary = write_report(tmp_path, rows, PRICES)
+        summary = write_report(tmp_path, records, PRICES)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

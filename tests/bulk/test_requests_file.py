@@ -74,7 +74,7 @@ def test_key_that_occurs_twice_is_reported(tmp_path: Path) -> None:
     assert bad == BadLine(2, "key", "key is 'a', which an earlier line has too")
 
 
-def test_file_that_is_no_text_is_reported_line_by_line(tmp_path: Path) -> None:
+def test_file_with_invalid_utf8_is_reported_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "songs.jsonl"
     path.write_bytes(b'{"operation": "sonic.describe", "description": "caf\xe9"}\n')
     (bad,) = read_requests(path)
@@ -222,9 +222,9 @@ def test_key_of_each_line_is_unique(lines: list[str]) -> None:
     ],
 )
 def test_request_of_a_record_is_the_one_that_was_planned(request_: Any) -> None:
-    row = Record(key="k", operation=request_.operation_name(), request=request_.to_wire(), number=1, state="planned")
+    record = Record(key="k", operation=request_.operation_name(), request=request_.to_wire(), number=1, state="planned")
 
-    assert request_of(row) == request_
+    assert request_of(record) == request_
 
 
 def test_file_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
@@ -233,6 +233,6 @@ def test_file_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
 
 
 def test_request_of_a_record_of_an_unknown_operation_is_refused() -> None:
-    row = Record(key="k", operation="sonic.gone", request={}, number=1, state="planned")
+    record = Record(key="k", operation="sonic.gone", request={}, number=1, state="planned")
     with pytest.raises(errors.InvalidRequestError, match="sonic.gone"):
-        request_of(row)
+        request_of(record)

@@ -1,4 +1,4 @@
-"""A bulk run pays for each record once, and brings home what it paid for, whatever happens between."""
+"""A bulk run pays for each record once and saves what it paid for, with failures in between."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``bulk.run`` as a user calls it: a plan, files in a folder, another run, what is settled by hand."""
+"""``bulk.run`` as a user calls it: a plan, files in a folder, another run, records resolved by the user."""
 
 import asyncio
 import json
@@ -79,7 +79,7 @@ async def test_song_without_a_cover_is_saved(quick: Sandbox, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         ("{title}.{ext}", "clip_id"),
         ("../{clip_id}.{ext}", "no folders"),
@@ -89,9 +89,9 @@ async def test_song_without_a_cover_is_saved(quick: Sandbox, tmp_path: Path) -> 
         ("{clip_id", "fields"),
     ],
 )
-async def test_names_that_cannot_name_files_are_refused(names: str, told: str, tmp_path: Path) -> None:
+async def test_names_that_cannot_name_files_are_refused(names: str, message: str, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
-        with pytest.raises(errors.InvalidRequestError, match=told) as caught:
+        with pytest.raises(errors.InvalidRequestError, match=message) as caught:
             bulk.run(client, bulk.open(tmp_path / "j.db"), out=tmp_path, names=names)
     assert caught.value.field == "names"
 
@@ -236,11 +236,11 @@ async def test_run_left_with_its_journal_is_closed(tmp_path: Path) -> None:
         sandbox.end_next("songs")
         async with client_of(sandbox.base_url) as client, bulk.open(path) as journal:
             run = bulk.run(client, journal, described(*map(str, range(30))), in_flight=20)
-            asking = asyncio.ensure_future(anext(run))
+            pending = asyncio.ensure_future(anext(run))
             while (await journal.counts())["accepted"] < 5:
                 await asyncio.sleep(0.001)
-            asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+            pending.cancel()
+        await asyncio.gather(pending, return_exceptions=True)
         async with bulk.open(path) as journal:
             counts = await journal.counts()
 
@@ -282,7 +282,7 @@ async def test_run_whose_client_is_closed_ends_and_the_next_resumes(tmp_path: Pa
 async def test_run_after_another_begins_with_its_estimates(clock: Clock, tmp_path: Path) -> None:
     path, seconds = tmp_path / "journal.db", []
     async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
-        # A 429 teaches how fast paid requests may follow, and every answer how long songs take.
+        # A 429 shows how fast submissions may follow, and every result how long songs take.
         sandbox.add_fault(CREATE, Fault(status=429, body={}))
         for first in (0, 20):
             began = clock.ahead
@@ -292,26 +292,28 @@ async def test_run_after_another_begins_with_its_estimates(clock: Clock, tmp_pat
                 assert len(await running) == 20
             seconds.append(clock.ahead - began)
         async with bulk.open(path) as journal:
-            learnt = await journal.recall("learnt")
+            estimates = await journal.recall("learnt")
 
-    # The first look at the first songs is held until a finish is plausible, half a minute at least.
+    # The first poll of the first songs waits until a finish is plausible, half a minute at least.
     assert seconds[0] > 30
-    assert learnt["gap"] > 1
-    paced = 20 * learnt["gap"]
+    assert estimates["gap"] > 1
+    paced = 20 * estimates["gap"]
     assert paced / 2 < seconds[1] < paced * 1.5 + 10
 
 
-@pytest.mark.parametrize("learnt", [None, [], {}, {"timing": [["a", "waiting", 1, [1]]], "gap": "x"}, {"gap": 1}, "x"])
-async def test_estimates_that_cannot_be_read_are_left_out(learnt: Any, quick: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "estimates", [None, [], {}, {"timing": [["a", "waiting", 1, [1]]], "gap": "x"}, {"gap": 1}, "x"]
+)
+async def test_estimates_that_cannot_be_read_are_left_out(estimates: Any, quick: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with bulk.open(path) as journal:
-        await journal.remember("learnt", learnt)
+        await journal.remember("learnt", estimates)
     async with client_of(quick.base_url) as client:
         assert len(await run(client, path, described("rain"))) == 1
 
 
 @pytest.mark.parametrize(("name", "value"), [("in_flight", 0), ("in_flight", 1.5), ("attempts", 0), ("attempts", True)])
-async def test_limits_that_are_no_numbers_are_refused(name: str, value: Any, tmp_path: Path) -> None:
+async def test_limits_that_are_invalid_are_refused(name: str, value: Any, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match=f"{name} is") as caught:
             bulk.run(client, bulk.open(tmp_path / "j.db"), **{name: value})

@@ -1,4 +1,4 @@
-"""A journal can be looked into while a run works on it, and what is no journal is told from one."""
+"""A snapshot of a journal can be read during a run, and other files are refused."""
 
 import asyncio
 import contextlib
@@ -47,44 +47,44 @@ def keys(snapshot: JournalSnapshot) -> list[str]:
 
 def test_snapshot_of_a_closed_journal_has_its_records(tmp_path: Path) -> None:
     made(tmp_path / "journal.db")
-    with JournalSnapshot(tmp_path / "journal.db") as look:
-        assert keys(look) == ["a", "b", "c"]
-        assert [(record.key, record.reason) for record in look.records({"refused"})] == [("a", "no")]
-        assert list(look.records(())) == []
-        assert {state: count for state, count in look.counts().items() if count} == {"refused": 1, "planned": 2}
-        assert (look.recall("prices"), look.recall("other")) == ({"sonic.describe": 10.0}, None)
-        assert look.holder() is None
+    with JournalSnapshot(tmp_path / "journal.db") as snapshot:
+        assert keys(snapshot) == ["a", "b", "c"]
+        assert [(record.key, record.reason) for record in snapshot.records({"refused"})] == [("a", "no")]
+        assert list(snapshot.records(())) == []
+        assert {state: count for state, count in snapshot.counts().items() if count} == {"refused": 1, "planned": 2}
+        assert (snapshot.recall("prices"), snapshot.recall("other")) == ({"sonic.describe": 10.0}, None)
+        assert snapshot.holder() is None
 
 
 async def test_snapshot_beside_a_run_has_its_records(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
 
-    def look() -> tuple[list[str], int, str]:
-        with JournalSnapshot(path) as look:
-            return keys(look), look.counts()["refused"], look.holder() or ""
+    def read() -> tuple[list[str], int, str]:
+        with JournalSnapshot(path) as snapshot:
+            return keys(snapshot), snapshot.counts()["refused"], snapshot.holder() or ""
 
     async with bulk.open(path) as journal:
         await journal.plan(planned("a"))
-        assert (await asyncio.to_thread(look))[:2] == (["a"], 0)
+        assert (await asyncio.to_thread(read))[:2] == (["a"], 0)
         await journal.plan(planned("b"))
         record, *_ = await journal.claim(1)
         await journal.transition(record, "refused")
-        found, refused, holder = await asyncio.to_thread(look)
+        found, refused, holder = await asyncio.to_thread(read)
         assert (found, refused) == (["a", "b"], 1)
         assert f"process {os.getpid()} " in holder
-    assert (await asyncio.to_thread(look))[2] == ""
+    assert (await asyncio.to_thread(read))[2] == ""
 
 
 def test_snapshot_during_changes_shows_one_moment_and_blocks_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     made(path)
-    with JournalSnapshot(path) as look:
+    with JournalSnapshot(path) as snapshot:
         # A run that begins, works and ends meanwhile.
         asyncio.run(plan_more(path))
-        assert keys(look) == ["a", "b", "c"]
-        assert look.counts()["planned"] == 2
-    with JournalSnapshot(path) as look:
-        assert keys(look) == ["a", "b", "c", "d"]
+        assert keys(snapshot) == ["a", "b", "c"]
+        assert snapshot.counts()["planned"] == 2
+    with JournalSnapshot(path) as snapshot:
+        assert keys(snapshot) == ["a", "b", "c", "d"]
 
 
 def test_snapshots_at_once_name_no_holder_and_keep_no_run_out(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ async def main():
 asyncio.run(main())
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
-    with JournalSnapshot(path) as look:
-        assert keys(look) == ["a"]
-        assert look.holder() is None
+    with JournalSnapshot(path) as snapshot:
+        assert keys(snapshot) == ["a"]
+        assert snapshot.holder() is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are made read-only in the way of Unix")
@@ -134,8 +134,8 @@ def test_snapshot_in_a_read_only_folder_has_its_records(tmp_path: Path, *, is_ki
         with contextlib.suppress(OSError):
             tempfile.TemporaryFile(dir=seen).close()
             pytest.skip("this user may write everywhere")
-        with JournalSnapshot(seen / "journal.db") as look:
-            assert keys(look) == ["a"]
+        with JournalSnapshot(seen / "journal.db") as snapshot:
+            assert keys(snapshot) == ["a"]
     finally:
         seen.chmod(0o755)
 
@@ -160,8 +160,8 @@ def changed(path: Path, *statements: str) -> None:
 def test_snapshot_of_another_version_is_refused(statement: str, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     changed(path, statement)
-    with pytest.raises(JournalError, match=reason), JournalSnapshot(path) as look:
-        keys(look)
+    with pytest.raises(JournalError, match=reason), JournalSnapshot(path) as snapshot:
+        keys(snapshot)
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ def test_snapshot_of_no_database_is_refused(content: bytes | None, reason: str, 
 def test_snapshot_of_a_name_with_signs_of_an_address_opens_it(tmp_path: Path) -> None:
     path = tmp_path / "50% #1?mode=rw" / "journal.db"
     made(path)
-    with JournalSnapshot(path) as look:
-        assert len(keys(look)) == 3
+    with JournalSnapshot(path) as snapshot:
+        assert len(keys(snapshot)) == 3
 
 
 def test_snapshot_that_was_left_is_closed(tmp_path: Path) -> None:
     made(tmp_path / "journal.db")
-    with JournalSnapshot(tmp_path / "journal.db") as look:
+    with JournalSnapshot(tmp_path / "journal.db") as snapshot:
         pass
     with pytest.raises(JournalError, match="not open"):
-        look.counts()
+        snapshot.counts()

@@ -139,7 +139,7 @@ def test_operation_without_a_list_price_has_a_cautious_one() -> None:
     assert Spending({"x.y": None}).price("x.y") == 100
 
 
-def test_restored_spending_goes_on_where_it_was() -> None:
+def test_restored_spending_continues_where_it_was() -> None:
     before = begun()
     charged(before, count=3)
     before.read(900)
@@ -155,7 +155,7 @@ def test_restored_spending_goes_on_where_it_was() -> None:
     assert (after.spent, after.prices, after.price(A)) == (before.spent, before.prices, before.price(A))
 
 
-def test_restored_spending_learns_nothing_from_what_was_sent_before() -> None:
+def test_restored_spending_learns_nothing_from_earlier_requests() -> None:
     before = begun()
     charged(before)
     before.read(980)

@@ -1,4 +1,4 @@
-"""What goes wrong around a bulk run: it stops before much is paid for, and its books are right."""
+"""Failures around a bulk run: it stops before much is spent, and its records are right."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bulk.runs import CREATE, client_of, counts, described, run, run_on, songs
-from scripted import reply, scripted
+from scripted import respond, scripted
 from service import clip, done, serving
 
 from musicapi_async import MusicAPI, bulk, errors, producer, sonic
@@ -15,7 +15,7 @@ from musicapi_async.bulk import Changes, Planned
 from musicapi_async.sandbox import Ending, Fault, Sandbox
 
 BAD_NAME = "\ud800"
-"""Half a letter, as JSON may hold it."""
+"""A lone surrogate, as JSON may hold it."""
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ async def test_run_on_a_service_that_accepts_nothing_stops_early(
     status: int, error: type[errors.MusicAPIError], state: str, most: int, path: Path
 ) -> None:
     async with (
-        scripted(reply(status, {"error": "service busy"})) as server,
+        scripted(respond(status, {"error": "service busy"})) as server,
         client_of(server.base_url, max_attempts=1) as client,
     ):
         with pytest.raises(error):
@@ -147,7 +147,7 @@ async def test_resolve_as_accepted_with_another_requests_key_or_task_is_refused(
 
 
 @pytest.mark.parametrize("timeout", ["10", -1, float("nan")])
-async def test_timeout_that_is_no_time_is_refused_before_anything_is_paid(timeout: Any, path: Path) -> None:
+async def test_timeout_that_is_invalid_is_refused_before_anything_is_paid(timeout: Any, path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.InvalidRequestError, match="timeout is"):
             bulk.run(client, bulk.open(path), songs(1), timeout=timeout)
@@ -194,14 +194,14 @@ async def test_run_on_a_journal_with_another_run_is_refused(path: Path) -> None:
         bulk.open(path) as journal,
     ):
         first = bulk.run(client, journal, songs(3))
-        asking = asyncio.ensure_future(anext(first))
+        pending = asyncio.ensure_future(anext(first))
         while len(sandbox.accepted) < 3:
             await asyncio.sleep(0.001)
         with pytest.raises(errors.JournalError, match="another run is using it"):
             await anext(bulk.run(client, journal))
         await first.aclose()
         with pytest.raises(errors.JournalError, match="the run on it was closed"):
-            await asking
+            await pending
 
 
 async def test_records_that_are_sent_again_are_not_claimed_twice(path: Path) -> None:
@@ -219,7 +219,7 @@ async def test_records_that_are_sent_again_are_not_claimed_twice(path: Path) -> 
 
 
 async def test_lone_surrogate_is_stored_as_its_escape(path: Path) -> None:
-    refusal = reply(400, b'{"error": "bad \\ud800 word"}')
+    refusal = respond(400, b'{"error": "bad \\ud800 word"}')
     async with scripted(refusal) as server, client_of(server.base_url, max_attempts=1) as client:
         (outcome,) = await run(client, path, described("rain"))
     assert outcome.record.state == "refused"
@@ -265,8 +265,8 @@ async def test_names_that_are_long_still_differ(quick: Sandbox, path: Path, tmp_
 async def test_names_of_clips_without_ids_differ(path: Path, tmp_path: Path) -> None:
     data = [{"title": "Same", "state": "succeeded", "clip_id": ""}] * 2
     script = [
-        reply(200, {"message": "success", "task_id": "t-1"}),
-        reply(200, {"code": 200, "message": "success", "data": data}),
+        respond(200, {"message": "success", "task_id": "t-1"}),
+        respond(200, {"code": 200, "message": "success", "data": data}),
     ]
     async with scripted(*script) as server, client_of(server.base_url, max_attempts=1) as client:
         outcomes = await run(client, path, described("rain"), out=tmp_path / "songs")
@@ -290,9 +290,9 @@ async def test_secret_of_a_request_is_in_no_file(quick: Sandbox, path: Path, tmp
     async with client_of(quick.base_url, max_attempts=1) as client:
         await run(client, path, [request], out=tmp_path / "songs")
 
-    told = [file.read_text() for file in (tmp_path / "songs").glob("*.json")]
-    assert len(told) == 2
-    assert not any("hush-hush" in text for text in told)
+    texts = [file.read_text() for file in (tmp_path / "songs").glob("*.json")]
+    assert len(texts) == 2
+    assert not any("hush-hush" in text for text in texts)
 
 
 async def test_journal_that_cannot_be_opened_is_a_journal_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What users may touch: the exported names are there, and fully typed."""
+"""The public names: exported, documented and fully typed."""
 
 import asyncio
 import importlib
@@ -37,26 +37,26 @@ MODULES = (
 OF_WHATEVER = (Request, TaskRequest, Task, TaskState, asyncio.Task)
 
 
-def test_the_exports_are_the_public_names() -> None:
+def test_exports_are_the_public_names() -> None:
     names = {
         name for name, value in vars(musicapi_async).items() if name[0] != "_" and not isinstance(value, ModuleType)
     }
     modules = {name for name in musicapi_async.__all__ if isinstance(getattr(musicapi_async, name), ModuleType)}
 
     assert names | modules | {"__version__"} == set(musicapi_async.__all__)
-    assert modules == {"errors", *(kind.family() for kind in musicapi_async.operations())}
+    assert modules == {"errors", *(cls.family() for cls in musicapi_async.operations())}
     assert len(musicapi_async.__all__) == len(set(musicapi_async.__all__))
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_modules_exports_exist(name: str) -> None:
+def test_exports_of_a_module_exist(name: str) -> None:
     module = importlib.import_module(name)
 
     assert module.__all__
     assert [export for export in module.__all__ if not hasattr(module, export)] == []
 
 
-def test_every_public_name_says_what_it_is() -> None:
+def test_public_names_are_documented() -> None:
     undocumented = [
         name
         for name in musicapi_async.__all__
@@ -77,23 +77,23 @@ def public_classes() -> list[type]:
 
 # The client names them only for type checkers: they are loaded when they are used.
 FAMILY_CLASSES = {
-    kind.__name__: kind
-    for kind in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.requests.FAMILIES)
+    cls.__name__: cls
+    for cls in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.requests.FAMILIES)
 }
 
 
-def signatures_of(kind: type) -> Iterator[tuple[str, object]]:
+def signatures_of(cls: type) -> Iterator[tuple[str, object]]:
     """Yield every annotation that a caller of a class comes across, and where it stands."""
-    for name, value in vars(kind).items():
+    for name, value in vars(cls).items():
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         is_public = name[0] != "_" or name in {"__init__", "__aenter__", "__anext__", "__getitem__"}
         if is_public and inspect.isfunction(function):
-            hints = get_type_hints(function, vars(sys.modules[kind.__module__]) | FAMILY_CLASSES | {"Clip": Clip})
+            hints = get_type_hints(function, vars(sys.modules[cls.__module__]) | FAMILY_CLASSES | {"Clip": Clip})
             for parameter, hint in hints.items():
-                yield f"{kind.__qualname__}.{name}({parameter})", hint
-    if attrs.has(kind):
-        hints = get_type_hints(kind)
-        yield from ((f"{kind.__qualname__}.{field.name}", hints[field.name]) for field in attrs.fields(kind))
+                yield f"{cls.__qualname__}.{name}({parameter})", hint
+    if attrs.has(cls):
+        hints = get_type_hints(cls)
+        yield from ((f"{cls.__qualname__}.{field.name}", hints[field.name]) for field in attrs.fields(cls))
 
 
 def mentions_any(hint: object) -> bool:
@@ -102,33 +102,33 @@ def mentions_any(hint: object) -> bool:
     return hint is Any or any(mentions_any(part) for part in get_args(hint) if part is not ...)
 
 
-@pytest.mark.parametrize("kind", public_classes(), ids=lambda kind: kind.__qualname__)
-def test_no_any_in_a_public_signature(kind: type) -> None:
-    assert [place for place, hint in signatures_of(kind) if mentions_any(hint)] == []
+@pytest.mark.parametrize("cls", public_classes(), ids=lambda cls: cls.__qualname__)
+def test_public_signatures_hold_no_any(cls: type) -> None:
+    assert [place for place, hint in signatures_of(cls) if mentions_any(hint)] == []
 
 
-@pytest.mark.parametrize("kind", public_classes(), ids=lambda kind: kind.__qualname__)
-def test_every_public_parameter_is_annotated(kind: type) -> None:
+@pytest.mark.parametrize("cls", public_classes(), ids=lambda cls: cls.__qualname__)
+def test_public_parameters_are_annotated(cls: type) -> None:
     bare = [
         f"{name}({parameter})"
-        for name, value in vars(kind).items()
+        for name, value in vars(cls).items()
         if name[0] != "_" and inspect.isfunction(value)
-        for parameter, told in inspect.signature(value).parameters.items()
-        if parameter != "self" and told.annotation is told.empty
+        for parameter, one in inspect.signature(value).parameters.items()
+        if parameter != "self" and one.annotation is one.empty
     ]
 
     assert bare == []
 
 
-def test_any_is_found_where_it_stands() -> None:
+def test_mentions_any_finds_every_place() -> None:
     """The two tests above can only be trusted if they find something."""
 
     class Loose:
         def method(self, value: dict[str, Any], task: Task[Any]) -> Any: ...
 
     assert {place for place, hint in signatures_of(Loose) if mentions_any(hint)} == {
-        "test_any_is_found_where_it_stands.<locals>.Loose.method(value)",
-        "test_any_is_found_where_it_stands.<locals>.Loose.method(return)",
+        "test_mentions_any_finds_every_place.<locals>.Loose.method(value)",
+        "test_mentions_any_finds_every_place.<locals>.Loose.method(return)",
     }
     assert {place for place, _ in signatures_of(Run)} >= {"Run.tasks(return)", "Run.next(return)"}
     assert ("Task.wait(timeout)", float | None) in set(signatures_of(Task))
@@ -136,7 +136,7 @@ def test_any_is_found_where_it_stands() -> None:
     assert len(list(signatures_of(Songs))) > 3
 
 
-def test_the_functions_of_the_package_are_typed() -> None:
+def test_functions_of_the_package_are_typed() -> None:
     functions = [value for name in musicapi_async.__all__ if inspect.isfunction(value := getattr(musicapi_async, name))]
 
     assert functions
@@ -144,7 +144,7 @@ def test_the_functions_of_the_package_are_typed() -> None:
         assert not any(mentions_any(hint) for hint in get_type_hints(function).values())
 
 
-def test_the_layers_hold() -> None:
+def test_import_contracts_are_kept() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     root = Path(__file__).parents[2]
     done = subprocess.run([linter, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
@@ -153,7 +153,7 @@ def test_the_layers_hold() -> None:
     assert "0 broken" in done.stdout
 
 
-def test_the_package_is_marked_as_typed() -> None:
+def test_packages_are_marked_as_typed() -> None:
     for package in ("musicapi_async", "musicapi_sync"):
         (folder,) = importlib.import_module(package).__path__
         assert (Path(folder) / "py.typed").exists()

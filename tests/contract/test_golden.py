@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import pytest
 from recordings import GOLDEN, OPERATIONS, Case, first_request, recorded, responses_of, responses_with
-from scripted import reply, scripted
+from scripted import respond, scripted
 
 from musicapi_async import Clip, MusicAPI, Request, Task, TaskRequest, TaskState, errors
 
@@ -84,10 +84,10 @@ async def outcome(call: Awaitable[object], becomes: Case) -> Case:
     return {"body": found.raw, "state": state} | failure | result
 
 
-def test_every_operation_and_response_is_recorded() -> None:
+def test_recordings_cover_every_operation_and_response() -> None:
     assert {file.stem for file in GOLDEN.glob("operations/*.json")} == set(OPERATIONS)
-    for name, kind in OPERATIONS.items():
-        parts = {"requests", "responses"} | ({"polls"} if issubclass(kind, TaskRequest) else set())
+    for name, cls in OPERATIONS.items():
+        parts = {"requests", "responses"} | ({"polls"} if issubclass(cls, TaskRequest) else set())
         assert set(recorded(name)) - {"limits", "replacement"} == parts
     for part in ("responses", "polls"):
         named = {shape for name in OPERATIONS for shape in recorded(name).get(part, [])}
@@ -97,7 +97,7 @@ def test_every_operation_and_response_is_recorded() -> None:
 @pytest.mark.parametrize(("operation", "case"), cases("requests"))
 async def test_request_is_sent_as_recorded(operation: str, case: Case) -> None:
     response = next(one for one in responses_of("responses", operation) if "result" in one)
-    async with scripted(reply(response["status"], response["body"])) as server:
+    async with scripted(respond(response["status"], response["body"])) as server:
         async with MusicAPI("k-123", base_url=server.base_url) as client:
             await send(client, OPERATIONS[operation](**case["fields"]))
         (received,) = server.received
@@ -110,10 +110,10 @@ async def test_request_is_sent_as_recorded(operation: str, case: Case) -> None:
 
 @pytest.mark.parametrize(("operation", "case"), cases("requests"))
 def test_sent_request_is_read_back_as_the_same(operation: str, case: Case) -> None:
-    kind = OPERATIONS[operation]
+    cls = OPERATIONS[operation]
     sent = dict(parse_qsl(urlsplit(case["path"]).query)) if case["sent"] is None else case["sent"]
 
-    assert kind.from_wire(sent) == kind(**case["fields"])
+    assert cls.from_wire(sent) == cls(**case["fields"])
 
 
 @pytest.mark.parametrize(("operation", "case"), cases("requests"))
@@ -124,11 +124,11 @@ def test_asdict_of_a_request_is_plain_json(operation: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize(("operation", "shape"), shapes("polls"))
-async def test_asdict_of_a_polled_result_holds_plain_values_alone(operation: str, shape: str) -> None:
+async def test_asdict_of_a_polled_result_holds_only_plain_values(operation: str, shape: str) -> None:
     recordings = [case for case in responses_with("polls", shape) if "result" in case]
     accepted = next(case for case in responses_of("responses", operation) if "result" in case)
     async with (
-        scripted(*(reply(case["status"], case["body"]) for case in (accepted, *recordings))) as server,
+        scripted(*(respond(case["status"], case["body"]) for case in (accepted, *recordings))) as server,
         MusicAPI("k-123", base_url=server.base_url) as client,
     ):
         task = await send(client, first_request(operation))
@@ -146,7 +146,7 @@ async def test_asdict_of_a_polled_result_holds_plain_values_alone(operation: str
 async def test_response_becomes_the_recorded_result_or_error(operation: str, shape: str) -> None:
     request, recordings = first_request(operation), responses_with("responses", shape)
     async with (
-        scripted(*(reply(case["status"], case["body"]) for case in recordings)) as server,
+        scripted(*(respond(case["status"], case["body"]) for case in recordings)) as server,
         MusicAPI("k-123", base_url=server.base_url) as client,
     ):
         for number, case in enumerate(recordings, start=1):
@@ -162,7 +162,7 @@ async def test_poll_becomes_the_recorded_state_or_error(operation: str, shape: s
     assert isinstance(request, TaskRequest)
     accepted = next(case for case in responses_of("responses", operation) if "result" in case)
     async with (
-        scripted(*(reply(case["status"], case["body"]) for case in (accepted, *recordings))) as server,
+        scripted(*(respond(case["status"], case["body"]) for case in (accepted, *recordings))) as server,
         MusicAPI("k-123", base_url=server.base_url) as client,
     ):
         task = await client.submit(request)
@@ -197,16 +197,16 @@ def edges(limit: Case) -> tuple[list[object], list[object]]:
 
 @pytest.mark.parametrize(("operation", "limit"), cases("limits"))
 def test_limit_holds_on_both_sides(operation: str, limit: Case) -> None:
-    kind = OPERATIONS[operation]
+    cls = OPERATIONS[operation]
     base = {**recorded(operation)["requests"][0]["fields"], **limit.get("with", {})}
     inside, outside = edges(limit)
 
     assert inside
     assert outside
     for value in inside:
-        assert kind(**{**base, limit["field"]: value}).to_wire()
+        assert cls(**{**base, limit["field"]: value}).to_wire()
     for value in outside:
         with pytest.raises(errors.InvalidRequestError) as caught:
-            kind(**{**base, limit["field"]: value})
+            cls(**{**base, limit["field"]: value})
         assert caught.value.field == limit["field"]
         assert limit["field"] in str(caught.value)

@@ -61,10 +61,10 @@ JOURNALS = {"Journal": "SQLiteJournal"}
 FAMILIES = ("account", "lyrics", "nuro", "producer", "riffusion", "sonic", "studio", "suno")
 
 
-def public(kind: type) -> dict[str, object]:
+def public(cls: type) -> dict[str, object]:
     return {
         name: value
-        for name, value in vars(kind).items()
+        for name, value in vars(cls).items()
         if not name.startswith("_") or name in NAMES or name in NAMES.values()
     }
 
@@ -87,17 +87,17 @@ def family_class(client: type, family: str) -> type:
     return type(getattr(client("mirror"), family))
 
 
-def test_both_packages_export_the_same_names() -> None:
+def test_packages_export_the_same_names() -> None:
     assert musicapi_sync.__all__ == [name for name in musicapi_async.__all__ if name not in ASYNC_ONLY]
 
 
-def test_what_is_not_mirrored_is_the_very_same() -> None:
+def test_names_that_are_not_mirrored_are_the_same_objects() -> None:
     for name in set(musicapi_async.__all__) - {*MIRRORED, *ASYNC_ONLY}:
         assert getattr(musicapi_sync, name) is getattr(musicapi_async, name)
 
 
-@pytest.mark.parametrize(("asynchronous", "blocking"), list(pairs()), ids=lambda kind: kind.__qualname__)
-def test_every_public_name_and_signature_is_mirrored(asynchronous: type, blocking: type) -> None:
+@pytest.mark.parametrize(("asynchronous", "blocking"), list(pairs()), ids=lambda cls: cls.__qualname__)
+def test_public_names_and_signatures_are_mirrored(asynchronous: type, blocking: type) -> None:
     theirs = {NAMES.get(name, name): signature_of(value) for name, value in public(asynchronous).items()}
     ours = {name: signature_of(value) for name, value in public(blocking).items()}
 
@@ -106,7 +106,7 @@ def test_every_public_name_and_signature_is_mirrored(asynchronous: type, blockin
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_operation_is_in_both_families(family: str) -> None:
+def test_operations_of_both_packages_are_the_same(family: str) -> None:
     lists = [
         {
             name: method.request_class
@@ -120,7 +120,7 @@ def test_every_operation_is_in_both_families(family: str) -> None:
     assert lists[0]
 
 
-def test_every_operation_stands_in_a_family() -> None:
+def test_operations_are_all_in_a_family() -> None:
     listed = {
         method.request_class
         for family in FAMILIES
@@ -132,7 +132,7 @@ def test_every_operation_stands_in_a_family() -> None:
 
 
 @pytest.mark.parametrize("client", [musicapi_async.MusicAPI, musicapi_sync.MusicAPI])
-def test_a_method_shows_its_requests_parameters_and_docstring(client: type) -> None:
+def test_operation_method_has_its_requests_parameters_and_docstring(client: type) -> None:
     method = vars(family_class(client, "sonic"))["create"]
 
     assert method.__doc__ == musicapi_async.sonic.Create.__doc__
@@ -167,7 +167,7 @@ def parameters_of(value: object) -> list[tuple[str, object, object]]:
     return [(one.name, one.kind, one.default) for one in inspect.signature(function).parameters.values()]
 
 
-def test_bulk_is_loaded_when_it_is_asked_for() -> None:
+def test_bulk_is_imported_only_on_use() -> None:
     script = "import sys, musicapi_sync; print([name for name in sys.modules if 'bulk' in name or 'sqlite' in name])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 

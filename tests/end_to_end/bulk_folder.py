@@ -1,4 +1,4 @@
-"""What the tests of ``musicapi bulk`` share: a folder with a file of requests, the command, and a sandbox."""
+"""Shared by the tests of ``musicapi bulk``: a folder with a file of requests, the command, and a sandbox."""
 
 import json
 from collections.abc import Iterator

@@ -34,9 +34,9 @@ async def fill(folder: Path, *states: State) -> None:
     async with bulk.open(folder / "journal.db") as journal:
         keys = [f"key-{number}" for number, _ in enumerate(states, 1)]
         await journal.plan([Planned(key=key, operation="sonic.describe", request={}) for key in keys])
-        for row, state in zip(await journal.claim(len(states)), states, strict=True):
+        for record, state in zip(await journal.claim(len(states)), states, strict=True):
             if state != "planned":
-                sent = await journal.transition(row, "sending")
+                sent = await journal.transition(record, "sending")
                 await journal.transition(sent, state, Changes(reason="because", task_id="t-1"))
 
 

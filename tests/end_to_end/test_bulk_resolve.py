@@ -1,4 +1,4 @@
-"""``musicapi bulk``: what is uncertain is settled, backups are not paid for again, trials leave paid journals alone."""
+"""``musicapi bulk``: resolving uncertain requests, backups that are not paid for again, trials beside paid journals."""
 
 import asyncio
 import shutil
@@ -175,8 +175,8 @@ def keep_paid(path: Path) -> None:
 
     async def work() -> None:
         async with bulk.open(path) as journal:
-            (row,) = await journal.records("planned")
-            await journal.transition(await journal.transition(row, "sending"), "accepted", Changes(task_id="t-1"))
+            (record,) = await journal.records("planned")
+            await journal.transition(await journal.transition(record, "sending"), "accepted", Changes(task_id="t-1"))
 
     keep_planned(path)
     asyncio.run(work())
@@ -185,7 +185,7 @@ def keep_paid(path: Path) -> None:
 def keys_in(path: Path) -> set[str]:
     async def work() -> set[str]:
         async with bulk.open(path) as journal:
-            return {row.key for state in await journal.counts() for row in await journal.records(state)}
+            return {record.key for state in await journal.counts() for record in await journal.records(state)}
 
     return asyncio.run(work())
 
@@ -250,9 +250,9 @@ async def test_trial_is_emptied_in_place_and_its_records_begin_anew(tmp_path: Pa
         async with TrialJournal(path) as journal:
             await journal.begin(service)
             assert await bulk.plan_all(journal, [sonic.Describe(description="rain")]) == (1, 1)
-            (row,) = await journal.claim(1)
-            assert row.number == 1
-            await journal.transition(await journal.transition(row, "sending"), "accepted", Changes(task_id="t"))
+            (record,) = await journal.claim(1)
+            assert record.number == 1
+            await journal.transition(await journal.transition(record, "sending"), "accepted", Changes(task_id="t"))
     with pytest.raises(JournalError, match="in use"):
         async with TrialJournal(path), bulk.open(path):
             pass
@@ -288,8 +288,8 @@ def test_trial_that_was_killed_begins_anew(musicapi: MusicAPI, tmp_path: Path) -
         async with TrialJournal(tmp_path / "songs" / "journal.db") as journal:
             await journal.begin("127.0.0.1:1")
             await journal.plan([Planned.of("k-0", sonic.Describe(description="rain"))])
-            (row,) = await journal.claim(1)
-            await journal.transition(row, "sending")
+            (record,) = await journal.claim(1)
+            await journal.transition(record, "sending")
 
     asyncio.run(half())
     write(tmp_path, "rain")

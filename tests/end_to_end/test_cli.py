@@ -424,7 +424,7 @@ def test_generate_with_one_failed_clip_saves_the_other_and_warns(
 
 
 def test_generate_with_missing_cover_warns(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
-    # Both tunes are asked for first, then both covers.
+    # Both songs are downloaded first, then both covers.
     sandbox.add_fault(FILE, Fault(delay=0.2), Fault(delay=0.2), Fault(status=410), Fault(status=410))
     done = musicapi("generate", IDEA, sandbox=sandbox)
     assert done.code == 0
@@ -449,7 +449,7 @@ def test_generate_with_a_page_in_place_of_a_cover_warns(
 def test_generate_with_missing_audio_exits_with_11_and_can_be_resumed(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    sandbox.add_fault(FILE, Fault(status=410))  # what is not there for good; a 404 is asked for again
+    sandbox.add_fault(FILE, Fault(status=410))  # missing for good; a 404 is retried
     done = musicapi("generate", IDEA, "--json", sandbox=sandbox)
     assert done.code == done.json["error"]["code"] == 11
     assert sorted("download_error" in clip for clip in done.json["clips"]) == [False, True]

@@ -33,7 +33,7 @@ CREATES = [
 NAMES = sorted(OPERATIONS)
 UPLOADS_ONLY = {"sonic.add_vocals", "sonic.add_instrumental"}
 SLOW = {"sonic.midi", "sonic.download"}
-"""These are prepared for a while: tests/transport/test_preparing.py drives the clock for them."""
+"""These are prepared for a while: tests/transport/test_async_exports.py drives the clock for them."""
 QUICK = [name for name in NAMES if name not in SLOW and name != "sonic.get_batch"]
 
 
@@ -59,7 +59,7 @@ def served() -> Iterator[Sandbox]:
 
 
 def asked(name: str, song: Clip, uploaded: UploadedClip) -> Request[Any]:
-    """Make the request of the contract's example, for a song that is there, or a clip that was uploaded."""
+    """Make the request of the recorded example, for a song that is there, or a clip that was uploaded."""
     example = recorded(name)["requests"][0]["fields"]
     clip = uploaded if name in UPLOADS_ONLY else song
     there = {"clip": clip, "clips": [song, uploaded]}
@@ -72,7 +72,7 @@ async def material(client: MusicAPI) -> tuple[Clip, UploadedClip]:
 
 
 @pytest.mark.parametrize("name", QUICK)
-async def test_an_operation_gives_what_it_promises(client: MusicAPI, name: str) -> None:
+async def test_operation_returns_its_result_and_costs_its_price(client: MusicAPI, name: str) -> None:
     song, uploaded = await material(client)
     request = asked(name, song, uploaded)
     before = (await client.account.credits()).total
@@ -93,7 +93,7 @@ async def test_an_operation_gives_what_it_promises(client: MusicAPI, name: str) 
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_an_operation_gives_the_same_in_the_blocking_package(served: Sandbox, name: str) -> None:
+def test_operation_in_the_blocking_package_returns_its_result(served: Sandbox, name: str) -> None:
     with musicapi_sync.MusicAPI("k", base_url=served.base_url, poll_interval=0.01) as client:
         song = client.sonic.create(lyrics="[Verse]\nThe harbour sleeps").wait()[0]
         request = asked(name, song, client.sonic.upload(url=URL))
@@ -105,7 +105,7 @@ def test_an_operation_gives_the_same_in_the_blocking_package(served: Sandbox, na
         assert isinstance(found.wait(20) if isinstance(found, musicapi_sync.Task) else found, request.result)
 
 
-async def test_a_batch_is_many_tasks(client: MusicAPI) -> None:
+async def test_batch_starts_one_task_per_item(client: MusicAPI) -> None:
     items = [sonic.Create(lyrics="la"), sonic.Describe(description="rain")]
     batch = await client.sonic.batch(items=items)
 
@@ -117,7 +117,7 @@ async def test_a_batch_is_many_tasks(client: MusicAPI) -> None:
     assert await client.sonic.get_batch(batch_id=batch.batch_id) == batch
 
 
-async def test_an_item_that_cannot_be_paid_fails_by_itself(quick: Sandbox) -> None:
+async def test_batch_item_without_credits_fails_alone(quick: Sandbox) -> None:
     async with MusicAPI("poor", base_url=quick.base_url) as client:
         await client.account.credits()
         quick.account("poor").credits = 25
@@ -128,7 +128,7 @@ async def test_an_item_that_cannot_be_paid_fails_by_itself(quick: Sandbox) -> No
         assert "credits" in (batch[1].error or "")
 
 
-async def test_what_comes_next_takes_a_result_as_it_is(client: MusicAPI) -> None:
+async def test_result_is_accepted_as_the_argument_of_the_next_operation(client: MusicAPI) -> None:
     songs = await (await client.sonic.describe(description="rain")).wait()
     voice = await (await client.sonic.create_voice(url=URL)).wait()
     extended = await (await client.sonic.extend(clip=songs[0], at=60, lyrics="la")).wait()
@@ -142,7 +142,7 @@ async def test_what_comes_next_takes_a_result_as_it_is(client: MusicAPI) -> None
     assert len(await (await client.sonic.mashup(clips=[sung[0], songs[1]], lyrics="la")).wait()) == 2
 
 
-async def test_joined_parts_come_with_the_whole_song(client: MusicAPI) -> None:
+async def test_auto_concat_returns_the_whole_song_beside_its_part(client: MusicAPI) -> None:
     song, _ = await material(client)
     joined = await (await client.sonic.replace_section(clip=song, start=1, end=2, auto_concat=True)).wait()
     alone = await (await client.sonic.replace_section(clip=song, start=1, end=2)).wait()
@@ -153,7 +153,7 @@ async def test_joined_parts_come_with_the_whole_song(client: MusicAPI) -> None:
     assert all(one.replaced.audio_url for one in [*joined, *alone])
 
 
-async def test_lyrics_are_timed_in_the_same_words(client: MusicAPI) -> None:
+async def test_aligned_lyrics_and_clip_words_are_the_same(client: MusicAPI) -> None:
     song, _ = await material(client)
     aligned = await client.sonic.aligned_lyrics(clip=song)
     riffs = await (await client.riffusion.create(lyrics="[Verse]\nThe harbour sleeps")).wait()
@@ -163,7 +163,7 @@ async def test_lyrics_are_timed_in_the_same_words(client: MusicAPI) -> None:
     assert all(word.start is not None and word.end is not None for word in aligned)
 
 
-async def test_every_file_can_be_fetched(client: MusicAPI, tmp_path: Any) -> None:
+async def test_files_of_a_song_can_be_downloaded(client: MusicAPI, tmp_path: Any) -> None:
     song, _ = await material(client)
     wav = await client.download(await client.sonic.wav(clip=song), tmp_path / "song")
     cover = await client.download(song.image_url or "", tmp_path / "cover")
@@ -172,7 +172,7 @@ async def test_every_file_can_be_fetched(client: MusicAPI, tmp_path: Any) -> Non
 
 
 @pytest.mark.parametrize(("name", "route", "fields", "way_out"), CREATES)
-async def test_what_is_retired_says_what_to_use_instead(
+async def test_retired_operation_names_its_replacement(
     client: MusicAPI, quick: Sandbox, name: str, route: str, fields: dict[str, Any], way_out: str
 ) -> None:
     gone = Fault(status=410, body={"type": "endpoint_retired", "error": "This endpoint has been retired."})
@@ -186,7 +186,7 @@ async def test_what_is_retired_says_what_to_use_instead(
     assert str(caught.value).endswith(f"Use {caught.value.instead}")
 
 
-async def test_a_retired_look_says_so_too(client: MusicAPI, quick: Sandbox) -> None:
+async def test_retired_poll_names_its_replacement(client: MusicAPI, quick: Sandbox) -> None:
     gone = Fault(status=410, body={"type": "endpoint_retired", "error": "This endpoint has been retired."})
     quick.add_fault("GET /nuro/task/{task_id}", gone)
 
@@ -194,7 +194,7 @@ async def test_a_retired_look_says_so_too(client: MusicAPI, quick: Sandbox) -> N
         await client.nuro.task("t-1").wait()
 
 
-async def test_a_one_shot_upload_that_ends_at_a_step_names_it(client: MusicAPI, quick: Sandbox) -> None:
+async def test_one_shot_upload_that_fails_at_its_upload_names_the_step(client: MusicAPI, quick: Sandbox) -> None:
     steps = {"upload": {"success": False, "error": "Audio URL is not accessible."}}
     body = {"code": 200, "message": "failed", "failed_step": "upload", "steps": steps}
     quick.add_fault("POST /sonic/upload-cover", Fault(status=200, body=body))
@@ -205,7 +205,7 @@ async def test_a_one_shot_upload_that_ends_at_a_step_names_it(client: MusicAPI, 
     assert quick.requests["POST /sonic/upload-cover"] == 1
 
 
-async def test_an_upload_before_a_failed_step_is_not_lost(client: MusicAPI, quick: Sandbox) -> None:
+async def test_one_shot_upload_that_fails_later_names_the_uploaded_clip(client: MusicAPI, quick: Sandbox) -> None:
     steps = {
         "upload": {"success": True, "clip_id": "u-1"},
         "cover": {"success": False, "error": "The lyrics contain inappropriate content: 'x'."},
@@ -219,8 +219,8 @@ async def test_an_upload_before_a_failed_step_is_not_lost(client: MusicAPI, quic
     assert (caught.value.status, caught.value.body, caught.value.offending) == (200, body, "x")
 
 
-async def test_a_task_of_something_else_that_is_taken_up_as_songs(client: MusicAPI) -> None:
-    """Whoever kept only the id gets the clips, or is told what to do: never a wait for nothing."""
+async def test_task_of_another_operation_resumed_as_songs_returns_clips_or_says_how(client: MusicAPI) -> None:
+    """A caller who kept only the id gets the clips, or an error that says what to do."""
     song, _ = await material(client)
     stems = await client.sonic.stems(clip=song)
     joined = await client.sonic.replace_section(clip=song, start=1, end=2, auto_concat=True)
@@ -233,7 +233,7 @@ async def test_a_task_of_something_else_that_is_taken_up_as_songs(client: MusicA
         await client.sonic.task(voice.id).wait()
 
 
-async def test_a_request_of_the_wrong_kind_is_refused(client: MusicAPI, quick: Sandbox) -> None:
+async def test_request_of_the_wrong_class_is_refused(client: MusicAPI, quick: Sandbox) -> None:
     with pytest.raises(errors.InvalidRequestError, match="starts a task: give it to submit"):
         await client.call(sonic.Create(lyrics="la"))
     with pytest.raises(errors.InvalidRequestError, match="answers at once, pass it to call"):

@@ -50,19 +50,19 @@ def lyrics(folder: Path, sandbox: Sandbox, kill_at: tuple[str, int] | None = Non
     )
 
 
-def check_books(sandbox: Sandbox, *journals: Path) -> None:
-    """Compare what was charged with what the journals know: each request once, and none that nobody knows of."""
+def check_charges(sandbox: Sandbox, *journals: Path) -> None:
+    """Compare what was charged with what the journals know: each request once, and none that is in no journal."""
     charged = Counter((task.request.operation_name(), str(task.request.to_wire())) for task in sandbox.accepted)
     assert set(charged.values()) == {1}
-    rows = [row for journal in journals for row in rows_in(journal)]
-    uncertain = [state for _, state in rows].count("uncertain")
-    assert {state for _, state in rows} <= {"saved", "uncertain"}
-    # What was in the air when it was killed is uncertain, and has no id.
-    known = {task_id for task_id, _ in rows}
-    assert len([task for task in sandbox.accepted if task.task_id not in known]) <= uncertain <= len(rows) / 2
+    records = [record for journal in journals for record in records_in(journal)]
+    uncertain = [state for _, state in records].count("uncertain")
+    assert {state for _, state in records} <= {"saved", "uncertain"}
+    # What was in flight when it was killed is uncertain, and has no id.
+    known = {task_id for task_id, _ in records}
+    assert len([task for task in sandbox.accepted if task.task_id not in known]) <= uncertain <= len(records) / 2
 
 
-def rows_in(journal: Path) -> list[tuple[str | None, str]]:
+def records_in(journal: Path) -> list[tuple[str | None, str]]:
     with closing(sqlite3.connect(journal)) as connection:
         return connection.execute("SELECT task_id, state FROM row").fetchall()
 
@@ -71,7 +71,7 @@ def audio_in(folder: Path) -> int:
     return len(list(folder.glob("*.mp3")))
 
 
-def test_prompts_of_a_table_become_songs_that_are_extended_and_joined(tmp_path: Path) -> None:
+def test_csv_and_extend_examples_make_every_song_once(tmp_path: Path) -> None:
     songs = tmp_path / "songs"
     with served(0.1) as sandbox:
         assert prompts(tmp_path, sandbox) == 0
@@ -79,21 +79,21 @@ def test_prompts_of_a_table_become_songs_that_are_extended_and_joined(tmp_path: 
         assert extend(tmp_path, sandbox) == 0
         assert audio_in(songs / "whole") == SONGS
 
-        check_books(sandbox, *(songs / f"{name}.db" for name in ("journal", "extended", "joined")))
-        kinds = Counter(task.request.operation_name() for task in sandbox.accepted)
-    assert kinds == {"sonic.describe": SONGS, "sonic.extend": SONGS, "sonic.concat": SONGS}
+        check_charges(sandbox, *(songs / f"{name}.db" for name in ("journal", "extended", "joined")))
+        operations = Counter(task.request.operation_name() for task in sandbox.accepted)
+    assert operations == {"sonic.describe": SONGS, "sonic.extend": SONGS, "sonic.concat": SONGS}
 
 
-def test_prompts_that_are_killed_go_on(tmp_path: Path) -> None:
+def test_csv_example_killed_resumes_without_paying_twice(tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         prompts(tmp_path, sandbox, kill_at=(CREATE, 4))
         assert len(sandbox.accepted) < SONGS
         prompts(tmp_path, sandbox)
 
-        check_books(sandbox, tmp_path / "songs" / "journal.db")
+        check_charges(sandbox, tmp_path / "songs" / "journal.db")
 
 
-def test_extending_and_joining_that_is_killed_in_each_step_goes_on(tmp_path: Path) -> None:
+def test_extend_example_killed_in_each_step_resumes_without_paying_twice(tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         prompts(tmp_path, sandbox)
         extend(tmp_path, sandbox, kill_at=(CREATE, SONGS + 3))
@@ -102,25 +102,25 @@ def test_extending_and_joining_that_is_killed_in_each_step_goes_on(tmp_path: Pat
         assert len(sandbox.accepted) < SONGS * 3
         extend(tmp_path, sandbox)
 
-        check_books(sandbox, *(tmp_path / "songs" / f"{name}.db" for name in ("journal", "extended", "joined")))
+        check_charges(sandbox, *(tmp_path / "songs" / f"{name}.db" for name in ("journal", "extended", "joined")))
 
 
-def test_lyrics_come_first_and_songs_are_made_of_them(tmp_path: Path) -> None:
+def test_lyrics_example_makes_every_song_once(tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         assert lyrics(tmp_path, sandbox) == 0
 
         assert sandbox.requests[LYRICS] == SONGS
-        check_books(sandbox, tmp_path / "songs" / "journal.db")
+        check_charges(sandbox, tmp_path / "songs" / "journal.db")
     assert audio_in(tmp_path / "songs") == SONGS * 2
 
 
 @pytest.mark.parametrize("kill_at", [(LYRICS, 3), (CREATE, 3)])
-def test_lyrics_and_songs_that_are_killed_go_on(tmp_path: Path, kill_at: tuple[str, int]) -> None:
+def test_lyrics_example_killed_resumes_without_paying_twice(tmp_path: Path, kill_at: tuple[str, int]) -> None:
     with served(0.1) as sandbox:
         lyrics(tmp_path, sandbox, kill_at=kill_at)
         assert len(sandbox.accepted) < SONGS
         lyrics(tmp_path, sandbox)
 
-        # The draft that was in the air, or about to be, is not asked for again.
+        # The draft that was in flight, or about to be, is not requested again.
         assert SONGS - 1 <= sandbox.requests[LYRICS] <= SONGS
-        check_books(sandbox, tmp_path / "songs" / "journal.db")
+        check_charges(sandbox, tmp_path / "songs" / "journal.db")

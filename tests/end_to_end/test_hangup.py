@@ -1,4 +1,4 @@
-"""A terminal that is closed, or an ssh connection that breaks, stops a command in good order."""
+"""A terminal that is closed, or an ssh connection that breaks, stops a command properly."""
 
 import json
 import os

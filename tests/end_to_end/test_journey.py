@@ -1,4 +1,4 @@
-"""Whole stories against the sandbox: what a user does from the first line to the last, and what it costs."""
+"""Whole user journeys against the sandbox, and their costs."""
 
 import asyncio
 import importlib.util
@@ -25,7 +25,7 @@ def client_of(service: Sandbox) -> MusicAPI:
     return MusicAPI(KEY, base_url=service.base_url, poll_interval=0.01, create_rate=1000)
 
 
-async def test_from_an_idea_to_files(service: Sandbox, tmp_path: Path) -> None:
+async def test_journey_from_lyrics_to_files_costs_the_listed_prices(service: Sandbox, tmp_path: Path) -> None:
     async with client_of(service) as client:
         drafts = await client.lyrics.make(description="a harbour at night")
         task = await client.sonic.create(lyrics=drafts[0].lyrics, title="Harbour", tags="sea shanty, calm")
@@ -50,7 +50,9 @@ async def test_from_an_idea_to_files(service: Sandbox, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-async def test_a_task_is_taken_up_next_week_by_another_process(service: Sandbox, tmp_path: Path) -> None:
+async def test_task_resumed_by_its_id_in_another_client_returns_picklable_songs(
+    service: Sandbox, tmp_path: Path
+) -> None:
     async with client_of(service) as client:
         task = await client.riffusion.create(lyrics="[Verse]\nthe harbour sleeps", sound="calm")
         (tmp_path / "id").write_text(task.id)
@@ -67,8 +69,8 @@ async def test_a_task_is_taken_up_next_week_by_another_process(service: Sandbox,
     assert b"k-journey" not in kept
 
 
-async def test_a_bad_day_costs_only_what_was_made(service: Sandbox) -> None:
-    """Refusals, hiccups, failures and a cut connection in one run: every credit can be accounted for."""
+async def test_run_with_many_faults_costs_only_what_was_made(service: Sandbox) -> None:
+    """Refusals, failed polls, failed tasks and a cut connection in one run: every credit is accounted for."""
     service.end_next("songs", "failed", "partial", "all_failed", "one_clip", "timeout")
     service.add_fault(
         "POST /sonic/create",
@@ -84,20 +86,20 @@ async def test_a_bad_day_costs_only_what_was_made(service: Sandbox) -> None:
         outcomes = [outcome async for outcome in client.run(requests, in_flight=3)]
         credits = await client.account.credits()
 
-    kinds = Counter(type(outcome.error).__name__ for outcome in outcomes if outcome.error)
-    assert kinds["ModerationError"] == 1
-    assert kinds["UncertainSubmissionError"] == 1
-    assert kinds["TaskFailedError"] in {2, 3}  # the task behind the cut connection may be one that fails
-    assert sum(kinds.values()) <= 5
+    error_types = Counter(type(outcome.error).__name__ for outcome in outcomes if outcome.error)
+    assert error_types["ModerationError"] == 1
+    assert error_types["UncertainSubmissionError"] == 1
+    assert error_types["TaskFailedError"] in {2, 3}  # the task behind the cut connection may be one that fails
+    assert sum(error_types.values()) <= 5
     assert {outcome.request for outcome in outcomes} == set(requests)
     refunded = sum(task.refunded for task in service.accepted)
     assert credits.total == 500 - 20 * (len(service.accepted) - refunded)
-    # Everything that was accepted is known, save the one whose answer was lost: that one is said.
+    # Everything that was accepted is known, except the one whose response was lost: that one is reported.
     known = {outcome.task.id for outcome in outcomes if outcome.task}
     assert len({task.task_id for task in service.accepted} - known) == 1
 
 
-async def test_without_credits_a_run_says_so_and_charges_nothing(service: Sandbox) -> None:
+async def test_run_without_credits_returns_errors_and_charges_nothing(service: Sandbox) -> None:
     service.account(KEY).credits = 45
     requests = [sonic.Describe(description=f"song {number}") for number in range(5)]
 
@@ -109,7 +111,7 @@ async def test_without_credits_a_run_says_so_and_charges_nothing(service: Sandbo
     assert credits.total == 5
 
 
-async def test_two_accounts_do_not_see_each_other(service: Sandbox) -> None:
+async def test_task_of_another_account_is_not_found(service: Sandbox) -> None:
     async with client_of(service) as mine:
         theirs = mine.with_options(api_key="k-other")
         task = await mine.sonic.describe(description="rain")
@@ -120,7 +122,7 @@ async def test_two_accounts_do_not_see_each_other(service: Sandbox) -> None:
     assert balances == (480, 500)
 
 
-async def test_a_key_that_is_unknown_is_told_at_once() -> None:
+async def test_submit_with_an_unknown_key_raises_at_once() -> None:
     async with Sandbox(keys=("known",)) as strict, MusicAPI("unknown", base_url=strict.base_url) as client:
         with pytest.raises(errors.AuthenticationError, match="MUSICAPI_KEY"):
             await client.sonic.describe(description="rain")
@@ -129,7 +131,7 @@ async def test_a_key_that_is_unknown_is_told_at_once() -> None:
         assert strict.requests["POST /sonic/create"] == 1
 
 
-async def test_a_hundred_songs_at_once_over_a_few_connections(service: Sandbox) -> None:
+async def test_hundred_tasks_over_eight_connections_finish(service: Sandbox) -> None:
     service.account(KEY).credits = 10_000
     async with MusicAPI(KEY, base_url=service.base_url, poll_interval=0.05, max_requests=8) as client:
         requests = [riffusion.Describe(description=f"song {number}") for number in range(100)]
@@ -140,7 +142,7 @@ async def test_a_hundred_songs_at_once_over_a_few_connections(service: Sandbox) 
     assert len({clip.clip_id for pair in songs for clip in pair}) == 200
 
 
-async def test_nothing_runs_on_after_the_last_line(service: Sandbox, tmp_path: Path) -> None:
+async def test_client_block_leaves_no_asyncio_task(service: Sandbox, tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with client_of(service) as client:
         songs = await (await client.sonic.describe(description="rain")).wait()
@@ -155,7 +157,7 @@ async def test_nothing_runs_on_after_the_last_line(service: Sandbox, tmp_path: P
 
 @pytest.mark.parametrize("anyio_backend", [pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")])
 @pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed")
-async def test_the_same_on_another_event_loop(service: Sandbox, tmp_path: Path) -> None:
+async def test_run_on_uvloop_returns_every_outcome(service: Sandbox, tmp_path: Path) -> None:
     assert type(asyncio.get_running_loop()).__module__.startswith("uvloop")
     service.add_fault("GET /sonic/task/{task_id}", Fault(drop=True), Fault(status=500, body={"error": "boom"}))
     async with client_of(service) as client:

@@ -20,12 +20,12 @@ def command(language: str, code: str) -> list[str]:
     return ["sh", "-eu", "-c", code]
 
 
-def test_every_block_is_of_a_language_that_is_run() -> None:
+def test_readme_blocks_are_all_of_a_language_that_is_run() -> None:
     assert {language for language, _ in BLOCKS} == {"python", "sh"}
 
 
 @pytest.mark.parametrize(("language", "code"), BLOCKS, ids=[code.splitlines()[0] for _, code in BLOCKS])
-async def test_a_block_of_the_readme_runs(language: str, code: str, tmp_path: Path) -> None:
+async def test_readme_block_runs(language: str, code: str, tmp_path: Path) -> None:
     is_make = code.startswith("make")
     async with Sandbox(seconds=0.1) as sandbox:
         environment = {

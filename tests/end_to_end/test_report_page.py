@@ -1,4 +1,4 @@
-"""The report's page as its reader meets it: 500 requests, 1,000 clips, in a browser without a network."""
+"""The report page in a browser: 500 requests, 1,000 clips, without a network."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get in
 
 ROWS: Final = 500
 SILENT: Final = 25
-"""Every so many requests one came to nothing."""
+"""One of so many requests failed."""
 TROUBLES: Final[tuple[State, ...]] = ("uncertain", "refused", "failed", "refunded")
 LYRICS: Final = "[Verse]\n" + "The harbour sleeps beneath a paper moon\n" * 24
 HOSTILE: Final = '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
@@ -46,12 +46,12 @@ def write_audio(path: Path, seconds: int) -> None:
         file.writeframes(b"\x80" * 8000 * seconds)
 
 
-def facts_of(row: Record, folder: Path) -> tuple[Changes, Changes]:
+def changes_of(record: Record, folder: Path) -> tuple[Changes, Changes]:
     """Return what is known of a row's clips and files, and have the files there."""
-    stems = [f"{row.number:05d}-#{row.number} 100% Grüße?-{letter}" for letter in "ab"]
-    title = HOSTILE if row.number == 3 else f"Song {row.number}"
-    told = {"tags": f"shanty, mood-{row.number % 7}", "lyrics": LYRICS, "duration": 100.0 + row.number}
-    clips = [{"clip_id": stem[-1], "title": title, **told} for stem in stems]
+    stems = [f"{record.number:05d}-#{record.number} 100% Grüße?-{letter}" for letter in "ab"]
+    title = HOSTILE if record.number == 3 else f"Song {record.number}"
+    fields = {"tags": f"shanty, mood-{record.number % 7}", "lyrics": LYRICS, "duration": 100.0 + record.number}
+    clips = [{"clip_id": stem[-1], "title": title, **fields} for stem in stems]
     for stem in stems:
         (folder / f"{stem}.wav").hardlink_to(folder.parent / "audio.wav")
         (folder / f"{stem}-cover.png").hardlink_to(folder.parent / "cover.png")
@@ -61,24 +61,24 @@ def facts_of(row: Record, folder: Path) -> tuple[Changes, Changes]:
 
 
 async def make_journal(folder: Path) -> None:
-    async def work_on(row: Record, clips: Changes, files: Changes) -> None:
-        row = await journal.transition(row, "sending")
-        trouble = TROUBLES[row.number // SILENT % len(TROUBLES)] if row.number % SILENT == 0 else None
+    async def work_on(record: Record, clips: Changes, files: Changes) -> None:
+        record = await journal.transition(record, "sending")
+        trouble = TROUBLES[record.number // SILENT % len(TROUBLES)] if record.number % SILENT == 0 else None
         if trouble in {"uncertain", "refused"}:
-            await journal.transition(row, trouble, Changes(reason=f"{trouble}: {HOSTILE}"))
+            await journal.transition(record, trouble, Changes(reason=f"{trouble}: {HOSTILE}"))
             return
-        row = await journal.transition(row, "accepted", Changes(task_id=f"task-{row.number}"))
+        record = await journal.transition(record, "accepted", Changes(task_id=f"task-{record.number}"))
         if trouble is not None:
-            await journal.transition(row, trouble, Changes(reason=f"{trouble}: {HOSTILE}"))
+            await journal.transition(record, trouble, Changes(reason=f"{trouble}: {HOSTILE}"))
             return
-        await journal.transition(await journal.transition(row, "finished", clips), "saved", files)
+        await journal.transition(await journal.transition(record, "finished", clips), "saved", files)
 
     async with bulk.open(folder / "journal.db") as journal:
         keys = [f"key-{number}" for number in range(1, ROWS + 1)]
         await journal.plan([Planned(key=key, operation="sonic.describe", request={"gpt": key}) for key in keys])
-        rows = await journal.claim(ROWS)
-        facts = await asyncio.to_thread(lambda: [facts_of(row, folder) for row in rows])
-        await asyncio.gather(*(work_on(row, *known) for row, known in zip(rows, facts, strict=True)))
+        records = await journal.claim(ROWS)
+        changes = await asyncio.to_thread(lambda: [changes_of(record, folder) for record in records])
+        await asyncio.gather(*(work_on(record, *known) for record, known in zip(records, changes, strict=True)))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def browser(address: str) -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, address: str) -> Iterator[Callable[..., Page]]:
-    """Open the page; whatever it complains of fails the test at its end."""
+    """Open the page; any error or warning of the page fails the test at its end."""
     complaints: list[str] = []
     asked: list[str] = []
     pages: list[Page] = []
@@ -133,7 +133,7 @@ def page(open_page: Callable[..., Page]) -> Page:
 
 
 def until(page: Page, expression: str) -> None:
-    """Wait for what a script tells; Playwright's own way needs eval, which the page forbids."""
+    """Wait until a script returns true; Playwright's own way needs eval, which the page forbids."""
     deadline = time.monotonic() + WAIT
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, expression
@@ -155,7 +155,7 @@ def stem(number: int, letter: str) -> str:
     return f"{number:05d}-#{number} 100% Grüße?-{letter}"
 
 
-def test_it_is_ready_in_a_second(open_page: Callable[..., Page]) -> None:
+def test_report_page_is_ready_in_a_second(open_page: Callable[..., Page]) -> None:
     took = []
     for _ in range(5):
         page = open_page()
@@ -166,7 +166,7 @@ def test_it_is_ready_in_a_second(open_page: Callable[..., Page]) -> None:
     assert min(took) < 1000, took
 
 
-def test_it_shows_all_and_what_went_wrong(page: Page) -> None:
+def test_report_page_shows_every_request_and_its_failures(page: Page) -> None:
     assert shown(page) == ROWS
     assert page.title() == "songs 100% #1: 960 songs"
     assert page.locator("#songs").inner_text() == "960"
@@ -181,7 +181,7 @@ def test_it_shows_all_and_what_went_wrong(page: Page) -> None:
     assert page.locator(".song .lyrics").first.is_visible() is True
 
 
-def test_search_and_filters_narrow_what_is_shown(page: Page) -> None:
+def test_report_page_search_and_filters_narrow_the_list(page: Page) -> None:
     page.keyboard.press("/")
     page.keyboard.type("SONG 123")
     until(page, "document.querySelectorAll('.row:not([hidden])').length === 1")
@@ -200,7 +200,7 @@ def test_search_and_filters_narrow_what_is_shown(page: Page) -> None:
     assert shown(page) == ROWS
 
 
-def test_the_rest_is_shown_when_one_comes_to_it(page: Page) -> None:
+def test_report_page_scrolled_down_shows_the_rest(page: Page) -> None:
     laid_out = "[...document.querySelectorAll('.row')].filter((row) => row.checkVisibility()).length"
     assert page.evaluate(laid_out) < 100
     while page.evaluate(laid_out) < ROWS:
@@ -210,7 +210,7 @@ def test_the_rest_is_shown_when_one_comes_to_it(page: Page) -> None:
     assert page.locator("#more").is_visible() is False
 
 
-def test_keys_play_through_what_is_shown(page: Page) -> None:
+def test_report_page_keys_play_the_visible_songs(page: Page) -> None:
     page.keyboard.press("Space")
     assert playing(page) == stem(1, "a")
     page.keyboard.press("Space")
@@ -235,7 +235,7 @@ def test_keys_play_through_what_is_shown(page: Page) -> None:
     assert playing(page) == stem(77, "a")
 
 
-def test_when_a_song_ends_the_next_one_begins(page: Page) -> None:
+def test_report_page_song_that_ends_starts_the_next(page: Page) -> None:
     page.locator(".play").nth(2).click()
     assert playing(page) == stem(2, "a")
     page.evaluate("(() => { const a = document.querySelector('audio'); a.currentTime = a.duration - 0.1 })()")
@@ -247,7 +247,7 @@ def test_when_a_song_ends_the_next_one_begins(page: Page) -> None:
     until(page, "document.querySelector('audio').paused")
 
 
-def test_everything_can_be_reached_and_has_a_name(page: Page) -> None:
+def test_report_page_controls_are_reachable_and_labelled(page: Page) -> None:
     unnamed = page.evaluate(
         "[...document.querySelectorAll('button, a, input, summary')]"
         ".filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).length"
@@ -265,7 +265,7 @@ def test_everything_can_be_reached_and_has_a_name(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_it_fits_the_screen_and_can_be_read(
+def test_report_page_fits_the_screen_in_both_color_schemes(
     scheme: str, viewport: dict[str, int], open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     page = open_page(viewport=viewport, color_scheme=scheme)

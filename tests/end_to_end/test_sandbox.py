@@ -1,4 +1,4 @@
-"""The sandbox behaves as the contract says, to a client that knows nothing of this package."""
+"""The sandbox behaves as documented, to a client that knows nothing of this package."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -30,13 +30,13 @@ async def get(plain: aiohttp.ClientSession, sandbox: Sandbox, path: str) -> tupl
         return response.status, await response.json()
 
 
-async def test_a_sandbox_shows_where_it_listens_and_what_it_accepted() -> None:
+async def test_sandbox_repr_shows_its_address_and_tasks() -> None:
     async with Sandbox() as sandbox:
         assert repr(sandbox) == f"<Sandbox {sandbox.base_url}: 0 tasks accepted>"
     assert repr(Sandbox()) == "<Sandbox not listening: 0 tasks accepted>"
 
 
-async def test_the_life_of_a_task(plain: aiohttp.ClientSession, sandbox: Sandbox) -> None:
+async def test_sandbox_task_goes_through_its_states(plain: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     status, accepted = await post(plain, sandbox, "/sonic/create", DESCRIBE)
     assert (status, set(accepted)) == (200, {"message", "task_id"})
     path = f"/sonic/task/{accepted['task_id']}"
@@ -56,7 +56,7 @@ async def test_the_life_of_a_task(plain: aiohttp.ClientSession, sandbox: Sandbox
     assert body["data"][0]["duration"] == "6.00"
 
 
-async def test_a_riffusion_song_has_the_contracts_keys_and_word_timings(
+async def test_sandbox_riffusion_song_has_the_documented_keys_and_timings(
     plain: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     body = {
@@ -103,7 +103,7 @@ async def test_a_riffusion_song_has_the_contracts_keys_and_word_timings(
         ({"task_type": "dance"}, "The 'task_type' field is invalid."),
     ],
 )
-async def test_bad_requests_are_refused_in_the_services_words_and_cost_nothing(
+async def test_sandbox_invalid_request_is_refused_with_the_services_message(
     plain: aiohttp.ClientSession, sandbox: Sandbox, change: Mapping[str, object], text: str
 ) -> None:
     body = {key: value for key, value in {**DESCRIBE, **change}.items() if value is not None}
@@ -115,25 +115,25 @@ async def test_bad_requests_are_refused_in_the_services_words_and_cost_nothing(
     assert sandbox.account("plain-key").credits == 1000
 
 
-async def test_keys(sandbox: Sandbox) -> None:
-    async with aiohttp.ClientSession() as nobody:
+async def test_sandbox_missing_or_unknown_key_is_refused(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession() as anonymous:
         for headers, text in (
             ({}, "Authorization header is missing."),
             ({"Authorization": "Basic abc"}, "Invalid authorization format."),
             ({"Authorization": "Bearer Bearer abc"}, "Invalid authorization format."),
         ):
-            async with nobody.get(f"{sandbox.base_url}/get-credits", headers=headers) as response:
+            async with anonymous.get(f"{sandbox.base_url}/get-credits", headers=headers) as response:
                 assert (response.status, (await response.json())["error"]) == (401, text)
 
     async with Sandbox(keys=("known",)) as strict, aiohttp.ClientSession() as session:
         for key, status in (("known", 200), ("other", 401)):
             async with session.get(
                 f"{strict.base_url}/get-credits", headers={"Authorization": f"Bearer {key}"}
-            ) as reply:
-                assert reply.status == status
+            ) as response:
+                assert response.status == status
 
 
-async def test_extra_credits_go_first_and_nobody_goes_below_zero(
+async def test_sandbox_spends_extra_credits_first_and_never_below_zero(
     plain: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     account = sandbox.account("plain-key")
@@ -148,7 +148,9 @@ async def test_extra_credits_go_first_and_nobody_goes_below_zero(
     assert len(sandbox.accepted) == 1
 
 
-async def test_a_task_belongs_to_its_account_and_family(plain: aiohttp.ClientSession, sandbox: Sandbox) -> None:
+async def test_sandbox_task_of_another_account_or_family_is_unknown(
+    plain: aiohttp.ClientSession, sandbox: Sandbox
+) -> None:
     _, accepted = await post(plain, sandbox, "/sonic/create", DESCRIBE)
 
     assert (await get(plain, sandbox, f"/riffusion/task/{accepted['task_id']}"))[1] == {"error": "task not found."}
@@ -158,7 +160,7 @@ async def test_a_task_belongs_to_its_account_and_family(plain: aiohttp.ClientSes
         assert (response.status, await response.json()) == (400, {"error": "task not found."})
 
 
-async def test_files_can_be_played(plain: aiohttp.ClientSession, sandbox: Sandbox) -> None:
+async def test_sandbox_files_are_real_media_with_ranges(plain: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     _, accepted = await post(plain, sandbox, "/sonic/create", DESCRIBE)
     sandbox.advance(5000)
     _, body = await get(plain, sandbox, f"/sonic/task/{accepted['task_id']}")
@@ -181,7 +183,7 @@ async def test_files_can_be_played(plain: aiohttp.ClientSession, sandbox: Sandbo
     assert whole != other
 
 
-async def test_the_same_seed_makes_the_same_ids() -> None:
+async def test_sandbox_with_the_same_seed_makes_the_same_ids() -> None:
     async def ids(seed: int) -> list[str]:
         async with Sandbox(seed=seed) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
             return [(await client.sonic.describe(description="rain")).id for _ in range(3)]
@@ -189,16 +191,14 @@ async def test_the_same_seed_makes_the_same_ids() -> None:
     assert await ids(1) == await ids(1) != await ids(2)
 
 
-async def test_a_share_of_the_tasks_fails_where_that_is_asked_for() -> None:
+async def test_sandbox_with_a_failure_rate_fails_tasks() -> None:
     async with Sandbox(failure_rate=1.0, seconds=0) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
         task = await client.sonic.describe(description="rain")
 
         assert (await task.poll()).status == "failed"
 
 
-async def test_faults_come_in_their_order_and_then_the_service_is_itself(
-    plain: aiohttp.ClientSession, sandbox: Sandbox
-) -> None:
+async def test_sandbox_faults_come_in_order_and_then_stop(plain: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     route = "POST /sonic/create"
     sandbox.add_fault(
         route, Fault(status=500, body={"error": "boom"}), Fault(drop=True), Fault(drop=True, accepted=True)

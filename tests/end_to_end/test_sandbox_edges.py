@@ -1,4 +1,4 @@
-"""The sandbox under odd requests: it answers as a service does, and leaves nothing behind."""
+"""The sandbox under odd requests: it responds as the service does, and leaves nothing behind."""
 
 import asyncio
 import socket
@@ -46,7 +46,7 @@ async def plain() -> AsyncIterator[aiohttp.ClientSession]:
         ("/sonic/lyrics", b'{"description": ["rain"]}'),
     ],
 )
-async def test_no_body_is_too_odd_for_a_refusal(
+async def test_sandbox_odd_body_is_refused(
     plain: aiohttp.ClientSession, sandbox: Sandbox, path: str, body: bytes
 ) -> None:
     async with plain.post(sandbox.base_url + path, data=body) as response:
@@ -57,7 +57,7 @@ async def test_no_body_is_too_odd_for_a_refusal(
     assert sandbox.account("plain-key").credits == 1000
 
 
-async def test_path_without_an_endpoint_is_another_error_than_an_unknown_task(
+async def test_sandbox_unknown_path_is_a_gateway_error_and_unknown_task_is_not_found(
     client: MusicAPI, sandbox: Sandbox
 ) -> None:
     with pytest.raises(errors.GatewayError, match="Check base_url"):
@@ -68,38 +68,42 @@ async def test_path_without_an_endpoint_is_another_error_than_an_unknown_task(
 
 
 @pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "x.mp3", "x.png", ".mp3", "stream/x.mp3"])
-async def test_only_files_of_clips_are_served(plain: aiohttp.ClientSession, sandbox: Sandbox, name: str) -> None:
+async def test_sandbox_serves_only_files_of_clips(plain: aiohttp.ClientSession, sandbox: Sandbox, name: str) -> None:
     origin = sandbox.base_url.removesuffix("/api/v1")
     async with plain.get(f"{origin}/files/{name}") as response:
         assert response.status == 404
 
 
-async def test_a_file_is_served_in_parts(plain: aiohttp.ClientSession, client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_sandbox_file_is_served_in_ranges(
+    plain: aiohttp.ClientSession, client: MusicAPI, sandbox: Sandbox
+) -> None:
     task = await client.sonic.describe(description="rain")
     sandbox.advance(3600)
     songs = await task.wait(timeout=10)
     url = songs[0].audio_url or ""
 
     async def get(**headers: str) -> tuple[int, bytes, Mapping[str, str]]:
-        async with plain.get(url, headers={name.replace("_", "-"): value for name, value in headers.items()}) as reply:
-            return reply.status, await reply.read(), reply.headers
+        async with plain.get(
+            url, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        ) as response:
+            return response.status, await response.read(), response.headers
 
-    status, whole, told = await get()
-    tag, size = told["ETag"], len(whole)
-    assert (status, told["Accept-Ranges"]) == (200, "bytes")
+    status, whole, fields = await get()
+    tag, size = fields["ETag"], len(whole)
+    assert (status, fields["Accept-Ranges"]) == (200, "bytes")
 
-    for known in (tag, told["Last-Modified"]):
-        status, rest, told = await get(Range="bytes=100-", If_Range=known)
+    for known in (tag, fields["Last-Modified"]):
+        status, rest, fields = await get(Range="bytes=100-", If_Range=known)
         assert (status, rest) == (206, whole[100:])
-        assert (told["Content-Range"], told["ETag"]) == (f"bytes 100-{size - 1}/{size}", tag)
+        assert (fields["Content-Range"], fields["ETag"]) == (f"bytes 100-{size - 1}/{size}", tag)
     for unknown in ('"another"', f"W/{tag}", "Wed, 01 Jan 2020 10:00:00 GMT"):
-        status, content, told = await get(Range="bytes=100-", If_Range=unknown)
-        assert (status, content, told["ETag"]) == (200, whole, tag)
-    status, _, told = await get(Range=f"bytes={size}-", If_Range=tag)
-    assert (status, told["Content-Range"]) == (416, f"bytes */{size}")
+        status, content, fields = await get(Range="bytes=100-", If_Range=unknown)
+        assert (status, content, fields["ETag"]) == (200, whole, tag)
+    status, _, fields = await get(Range=f"bytes={size}-", If_Range=tag)
+    assert (status, fields["Content-Range"]) == (416, f"bytes */{size}")
 
 
-async def test_a_late_answer_is_the_usual_one(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_sandbox_delayed_response_is_the_usual_one(client: MusicAPI, sandbox: Sandbox) -> None:
     sandbox.add_fault("GET /get-credits", Fault(delay=0.02))
     started = asyncio.get_running_loop().time()
 
@@ -107,7 +111,7 @@ async def test_a_late_answer_is_the_usual_one(client: MusicAPI, sandbox: Sandbox
     assert asyncio.get_running_loop().time() - started >= 0.02
 
 
-async def test_an_account_can_be_looked_at_and_changed(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_sandbox_account_can_be_read_and_changed(client: MusicAPI, sandbox: Sandbox) -> None:
     sandbox.account("test-key").extra_credits = 5
 
     assert (await client.account.credits()).total == 1005
@@ -117,7 +121,7 @@ async def test_an_account_can_be_looked_at_and_changed(client: MusicAPI, sandbox
             strict.account("other")
 
 
-async def test_it_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sandbox_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with Sandbox(seconds=0) as sandbox, MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         songs = await (await client.sonic.describe(description="rain")).wait()
@@ -128,7 +132,7 @@ async def test_it_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.Mo
     assert [file.stem for file in tmp_path.iterdir()] == ["song"]
 
 
-async def test_a_port_that_is_taken_is_said_and_nothing_is_left(
+async def test_sandbox_on_a_taken_port_raises_and_leaves_nothing(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -150,7 +154,7 @@ def has_ipv6() -> bool:
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
-async def test_it_listens_on_an_ipv6_address_too() -> None:
+async def test_sandbox_listens_on_ipv6() -> None:
     async with Sandbox(host="::1") as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
         assert sandbox.base_url.startswith("http://[::1]:")
         assert (await client.account.credits()).total == 1000

@@ -1,4 +1,4 @@
-"""What the sandbox demands and how its tasks fail, where a double that is too kind would hide a mistake."""
+"""Validation and failing tasks of the sandbox, where a fake server that is too lenient would hide a mistake."""
 
 import asyncio
 import logging
@@ -50,7 +50,7 @@ async def post(
     ],
     ids=lambda request: request.operation_name(),
 )
-async def test_all_failed_is_a_failure_of_every_kind_of_task(
+async def test_sandbox_all_failed_ends_every_type_of_task(
     client: MusicAPI, sandbox: Sandbox, request_: TaskRequest[Any]
 ) -> None:
     if hasattr(request_, "clip"):
@@ -75,10 +75,9 @@ async def test_all_failed_is_a_failure_of_every_kind_of_task(
         ("/sonic/upload-extend", {"url": WEB, "mv": "sonic-v6"}),
     ],
 )
-async def test_a_mode_is_demanded_wherever_the_contract_demands_it(
+async def test_sandbox_request_without_custom_mode_is_refused(
     client: MusicAPI, plain: aiohttp.ClientSession, sandbox: Sandbox, path: str, body: dict[str, object]
 ) -> None:
-    """Contract, sonic 4.4, 4.5, 4.8 and 4.9."""
     if "sample_clip_id" in body:
         body = {**body, "sample_clip_id": (await client.sonic.upload(url=WEB)).clip_id}
     for wrong in ({}, {"custom_mode": "true"}, {"custom_mode": None}):
@@ -108,7 +107,7 @@ async def test_a_mode_is_demanded_wherever_the_contract_demands_it(
         ("/studio/create", {**STUDIO, "lyrics_type": "user", "config": {"mode": "x"}}, "The 'config.mode' field is"),
     ],
 )
-async def test_what_is_wrong_is_named(
+async def test_sandbox_invalid_field_is_named(
     plain: aiohttp.ClientSession, sandbox: Sandbox, path: str, body: object, text: str
 ) -> None:
     status, refused = await post(plain, sandbox, path, body)
@@ -118,9 +117,7 @@ async def test_what_is_wrong_is_named(
     assert sandbox.accepted == ()
 
 
-async def test_a_batch_checks_its_items_keeps_their_refusals_and_belongs_to_its_account(
-    client: MusicAPI, sandbox: Sandbox
-) -> None:
+async def test_sandbox_batch_keeps_refused_items_and_belongs_to_its_account(client: MusicAPI, sandbox: Sandbox) -> None:
     sandbox.end_next("songs")
     song = await client.sonic.create(lyrics="la")
     sandbox.advance(5000)
@@ -139,7 +136,7 @@ async def test_a_batch_checks_its_items_keeps_their_refusals_and_belongs_to_its_
             await other.sonic.get_batch(batch_id=batch.batch_id)
 
 
-async def test_who_leaves_while_sending_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_sandbox_client_gone_while_sending_logs_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     async with Sandbox() as sandbox:
         address = urlsplit(sandbox.base_url)

@@ -45,7 +45,7 @@ JOURNEY = """
     asyncio.run(main())
 """
 
-# Replies that two readers of JSON may take differently.
+# Responses that two readers of JSON may take differently.
 ODD = [
     '{"a": 1.5, "b": [null, true], "ü": "🎵"}',
     '{"a": NaN}',
@@ -74,7 +74,7 @@ def run(code: str, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_journey_without_extras() -> None:
+def test_client_without_extras_works() -> None:
     found = run(JOURNEY)
 
     assert found["titles"] == ["Grüße 🎵", "Grüße 🎵"]
@@ -84,7 +84,7 @@ def test_a_journey_without_extras() -> None:
     assert found["imported"] == ["aiohttp.web"]  # the sandbox is a web server
 
 
-def test_a_report_without_its_extra_says_what_to_install() -> None:
+def test_report_without_its_extra_says_what_to_install() -> None:
     code = """
         import json
         from pathlib import Path
@@ -98,7 +98,7 @@ def test_a_report_without_its_extra_says_what_to_install() -> None:
     assert run(code) == ["jinja2", "a report needs jinja2: pip install 'musicapi-async[cli]'"]
 
 
-def test_the_package_run_as_a_module_without_its_extra_says_what_to_install() -> None:
+def test_package_run_as_a_module_without_its_extra_says_what_to_install() -> None:
     code = """
         import contextlib, io, json, runpy
         said = io.StringIO()
@@ -115,7 +115,7 @@ def test_the_package_run_as_a_module_without_its_extra_says_what_to_install() ->
     assert said.endswith(" is not installed; install it with: pip install 'musicapi-async[cli]'\n")
 
 
-def test_importing_the_package_imports_nothing_optional() -> None:
+def test_import_of_the_package_imports_nothing_optional() -> None:
     code = """
         import json, musicapi_async
         watched = {"aiohttp.web", "musicapi_async.cli", "musicapi_async.sandbox", "musicapi_sync", "sqlite3"}
@@ -135,7 +135,7 @@ def read(documents: Sequence[str]) -> list[str]:
     return verdicts
 
 
-def test_the_same_replies_are_read_with_and_without_orjson() -> None:
+def test_read_json_with_and_without_orjson_is_the_same() -> None:
     assert pytest.importorskip("orjson")
     without = run(
         """

@@ -1,4 +1,4 @@
-"""Ctrl-C, as it were, at a moment that a test chooses."""
+"""Ctrl-C at a moment that a test chooses."""
 
 import signal
 import threading

@@ -25,6 +25,6 @@ def run_script(script: str, sandbox: Sandbox) -> "subprocess.CompletedProcess[st
         env=environment,
         check=False,
     )
-    # Of a callback that a busy machine took long for, which asyncio tells in its debug mode.
+    # Of a callback that a busy machine took long for, which asyncio reports in its debug mode.
     done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("Executing <"))
     return done

@@ -1,4 +1,4 @@
-"""Bulk runs of the blocking package: the caller's thread feeds them, and whatever ends them ends them in order."""
+"""Bulk runs of the blocking package: the caller's thread feeds them, and every way to end them closes them properly."""
 
 import os
 import threading
@@ -57,15 +57,13 @@ def test_run_into_a_folder_again_makes_nothing_twice(client: MusicAPI, served: S
                 assert outcome.record.state == "saved"
                 assert all((out / name).exists() for name in outcome.record.files)
             assert journal.counts()["saved"] == 3
-            assert [row.attempts for row in journal.records("saved")] == [1, 1, 1]
+            assert [record.attempts for record in journal.records("saved")] == [1, 1, 1]
             assert journal.charged() == {"sonic.describe": 3}
 
     assert len(served.accepted) == 3
 
 
-def test_requests_of_a_generator_that_calls_the_client_are_taken_in_the_callers_thread(
-    client: MusicAPI, journal: bulk.Journal
-) -> None:
+def test_requests_of_a_generator_are_taken_in_the_callers_thread(client: MusicAPI, journal: bulk.Journal) -> None:
     threads: set[int] = set()
 
     def written() -> Iterator[sonic.Create]:
@@ -115,8 +113,8 @@ def test_uncertain_records_resolved_by_the_user_are_as_decided(served: Sandbox, 
         assert bulk.abandon_uncertain(journal) == 1
         list(bulk.run(client, journal))
 
-    assert {row.key for row in journal.records("saved")} == {found.key, again.key, unsent.key}
-    assert [row.key for row in journal.records("failed")] == [dropped.key]
+    assert {record.key for record in journal.records("saved")} == {found.key, again.key, unsent.key}
+    assert [record.key for record in journal.records("failed")] == [dropped.key]
     with pytest.raises(errors.InvalidRequestError):
         bulk.resolve_as_accepted(journal, "another", "t-1")
 
@@ -149,11 +147,11 @@ def test_journal_left_during_a_run_closes_it_and_reports_its_tasks(
     found = counts_in(path)
     assert found["planned"] == 60 - created
     assert "uncertain" not in found
-    told = [record.getMessage() for record in caplog.records if "paid for" in record.getMessage()]
-    alive = found.get("accepted", 0) + found.get("finished", 0)
-    assert told == (
-        [f"of the requests in {path} {alive} are paid for and still running on the server: the next run resumes them"]
-        if alive
+    messages = [record.getMessage() for record in caplog.records if "paid for" in record.getMessage()]
+    running = found.get("accepted", 0) + found.get("finished", 0)
+    assert messages == (
+        [f"of the requests in {path} {running} are paid for and still running on the server: the next run resumes them"]
+        if running
         else []
     )
 
@@ -203,7 +201,7 @@ def test_ctrl_c_in_a_run_waits_for_the_responses_and_reports_its_tasks(
 
 @NEEDS_SIGNALS
 @pytest.mark.parametrize("times", [2, 3])
-def test_ctrl_c_again_and_again_loses_nothing_and_hangs_nowhere(
+def test_ctrl_c_pressed_repeatedly_loses_nothing_and_does_not_hang(
     slow: Sandbox, path: Path, times: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.add_fault(CREATE, *[Fault(delay=1)] * 3)
@@ -306,8 +304,8 @@ def test_journal_in_a_forked_child_is_refused(served: Sandbox, path: Path) -> No
     )
 
     assert done.stderr == ""
-    told = "it was opened before the process forked: use it in the parent"
-    assert done.stdout.splitlines() == [told] * 3 + ["parent 0 2 3"]
+    reason = "it was opened before the process forked: use it in the parent"
+    assert done.stdout.splitlines() == [reason] * 3 + ["parent 0 2 3"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="sends itself a signal")

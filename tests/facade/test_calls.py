@@ -10,10 +10,10 @@ import pytest
 from musicapi_async.sandbox import Fault, Sandbox
 from musicapi_sync import Credits, MusicAPI, Outcome, Songs, Task, errors, sonic
 
-LOOK = "GET /sonic/task/{task_id}"
+POLL = "GET /sonic/task/{task_id}"
 
 
-def test_song_is_made_resumed_by_its_id_and_downloaded(client: MusicAPI, tmp_path: Path) -> None:
+def test_task_is_waited_for_resumed_and_downloaded(client: MusicAPI, tmp_path: Path) -> None:
     task = client.sonic.describe(description="lofi rain")
     songs = task.wait()
     assert client.sonic.task(task.id).wait() == songs
@@ -33,22 +33,22 @@ def test_updates_end_with_the_last_state(client: MusicAPI) -> None:
     assert len(statuses) >= 2
 
 
-def test_a_broken_off_loop_over_updates_stops_the_looks(waiting_client: MusicAPI, slow: Sandbox) -> None:
+def test_updates_left_by_break_stop_polling(waiting_client: MusicAPI, slow: Sandbox) -> None:
     task = waiting_client.sonic.describe(description="rain")
     for state in task.updates():
         assert state.status == "waiting"
         break
-    looks = slow.requests[LOOK]
+    polls = slow.requests[POLL]
 
     # Ten calls take far longer than the poll interval.
     waiting = threading.Event()
     waiting.wait(0.2)
 
-    assert slow.requests[LOOK] <= looks + 1
+    assert slow.requests[POLL] <= polls + 1
     assert task.poll().status == "waiting"
 
 
-def test_a_run_yields_every_outcome(client: MusicAPI) -> None:
+def test_run_yields_every_outcome(client: MusicAPI) -> None:
     requests = [sonic.Describe(description=f"song {number}") for number in range(7)]
 
     run = client.run(requests, in_flight=3)
@@ -60,7 +60,7 @@ def test_a_run_yields_every_outcome(client: MusicAPI) -> None:
     assert all(len(outcome.unwrap()) == 2 for outcome in outcomes)
 
 
-def test_an_outcome_that_failed_raises_its_error_when_it_is_unwrapped() -> None:
+def test_outcome_that_failed_raises_its_error_when_unwrapped() -> None:
     error = errors.ServerError("POST /sonic/create", 500, "no")
     outcome = Outcome(request=sonic.Describe(description="rain"), error=error)
 
@@ -69,7 +69,7 @@ def test_an_outcome_that_failed_raises_its_error_when_it_is_unwrapped() -> None:
     assert caught.value is error
 
 
-def test_a_run_takes_from_its_source_in_the_callers_thread_and_only_as_needed(client: MusicAPI) -> None:
+def test_run_takes_from_its_source_lazily_in_the_callers_thread(client: MusicAPI) -> None:
     taken: list[int] = []
 
     def endless() -> Iterator[sonic.Describe]:
@@ -87,7 +87,7 @@ def test_a_run_takes_from_its_source_in_the_callers_thread_and_only_as_needed(cl
     assert len(taken) <= 3
 
 
-def test_an_error_of_a_runs_source_comes_after_what_was_started(client: MusicAPI) -> None:
+def test_run_whose_source_raises_returns_started_outcomes_first(client: MusicAPI) -> None:
     def source() -> Iterator[sonic.Describe]:
         yield sonic.Describe(description="good")
         yield sonic.Describe(description="x" * 401)
@@ -99,7 +99,7 @@ def test_an_error_of_a_runs_source_comes_after_what_was_started(client: MusicAPI
         next(run)
 
 
-def test_many_threads_share_one_client(client: MusicAPI) -> None:
+def test_client_used_by_many_threads_has_one_loop_thread(client: MusicAPI) -> None:
     with ThreadPoolExecutor(64) as threads:
         found = list(threads.map(lambda _: client.account.credits(), range(256)))
 
@@ -107,7 +107,7 @@ def test_many_threads_share_one_client(client: MusicAPI) -> None:
     assert [thread.name for thread in threading.enumerate()].count("musicapi-loop") == 1
 
 
-def test_a_view_shares_the_thread_and_has_its_own_settings(client: MusicAPI, served: Sandbox) -> None:
+def test_view_shares_the_loop_thread_and_has_its_own_settings(client: MusicAPI, served: Sandbox) -> None:
     served.account("other-key").credits = 7
 
     with client.with_options(api_key="other-key") as view:
@@ -117,7 +117,7 @@ def test_a_view_shares_the_thread_and_has_its_own_settings(client: MusicAPI, ser
     assert [thread.name for thread in threading.enumerate()].count("musicapi-loop") == 1
 
 
-def test_timeouts_are_the_cores(waiting_client: MusicAPI) -> None:
+def test_wait_that_times_out_raises_the_cores_error(waiting_client: MusicAPI) -> None:
     task = waiting_client.sonic.describe(description="rain")
 
     with pytest.raises(errors.TaskTimeoutError, match=task.id) as caught:
@@ -127,7 +127,7 @@ def test_timeouts_are_the_cores(waiting_client: MusicAPI) -> None:
     assert task.poll().status == "waiting"
 
 
-def test_errors_are_the_same_classes(client: MusicAPI, served: Sandbox) -> None:
+def test_submit_that_is_cut_raises_the_cores_error(client: MusicAPI, served: Sandbox) -> None:
     served.add_fault("POST /sonic/create", Fault(drop=True, accepted=True))
 
     with pytest.raises(errors.UncertainSubmissionError):
@@ -136,7 +136,7 @@ def test_errors_are_the_same_classes(client: MusicAPI, served: Sandbox) -> None:
     assert len(served.accepted) == 1
 
 
-def test_a_task_moves_to_another_client(client: MusicAPI, served: Sandbox) -> None:
+def test_task_attached_to_another_client_can_be_waited_for(client: MusicAPI, served: Sandbox) -> None:
     task = client.sonic.describe(description="rain")
     client.close()
 

@@ -1,4 +1,4 @@
-"""Handles of the blocking client that are used at odd moments, dropped, or used again and again."""
+"""Clients, tasks and runs of the blocking package: first calls, dropped runs, repeated waits."""
 
 import asyncio
 import copy
@@ -51,7 +51,7 @@ HANDLER = """
     "call", ["client.close()", "client.account.credits()", "client.sonic.describe(description='x')"]
 )
 @pytest.mark.parametrize("after", [0.0001, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05])
-def test_a_signal_handler_during_the_first_call_never_deadlocks(call: str, after: float, served: Sandbox) -> None:
+def test_signal_handler_during_the_first_call_does_not_deadlock(call: str, after: float, served: Sandbox) -> None:
     done = run_script(HANDLER.replace("{call}", call).replace("{after}", str(after)), served)
 
     assert done.returncode == 0, done.stderr
@@ -62,7 +62,7 @@ def test_a_signal_handler_during_the_first_call_never_deadlocks(call: str, after
 
 @NEEDS_SIGNALS
 @pytest.mark.parametrize("use", ["client.close()", "client.account.credits()"])
-def test_a_signal_handler_at_any_line_of_the_first_call_leaves_no_thread(use: str, served: Sandbox) -> None:
+def test_signal_handler_at_any_line_of_the_first_call_leaves_no_thread(use: str, served: Sandbox) -> None:
     """Each line where a handler may run, one after the other: what it closes stays closed, what it starts is shared."""
     script = """
         import itertools, sys, threading
@@ -97,12 +97,12 @@ def test_a_signal_handler_at_any_line_of_the_first_call_leaves_no_thread(use: st
     done = run_script(script.replace("USE", use), served)
 
     assert (done.returncode, done.stderr) == (0, "")
-    steps, alive = done.stdout.split(" ", 1)
+    steps, running = done.stdout.split(" ", 1)
     assert int(steps) > 10
-    assert alive.strip() == "[]"
+    assert running.strip() == "[]"
 
 
-def test_many_threads_may_make_the_first_call_together(served: Sandbox) -> None:
+def test_first_call_from_many_threads_works(served: Sandbox) -> None:
     for _ in range(5):
         with MusicAPI("k", base_url=served.base_url) as client, ThreadPoolExecutor(8) as threads:
             found = list(threads.map(lambda _: client.account.credits().total, range(8)))
@@ -110,7 +110,7 @@ def test_many_threads_may_make_the_first_call_together(served: Sandbox) -> None:
         assert found == [1000.0] * 8
 
 
-def test_waits_on_a_failed_task_do_not_grow() -> None:
+def test_waits_on_a_failed_task_do_not_grow_memory() -> None:
     with Failing() as base_url, MusicAPI("k", base_url=base_url, poll_interval=0.01) as client:
         task = client.sonic.describe(description="rain")
         lengths = set()
@@ -149,9 +149,7 @@ class Failing:
         self._portal_opening.__exit__(None, None, None)
 
 
-def test_runs_that_are_left_are_released_and_named_when_the_client_closes(
-    slow: Sandbox, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_runs_left_early_are_released_and_logged_at_close(slow: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     client = MusicAPI("k", base_url=slow.base_url)
     slow.account("k").credits = 100_000
     left: list[weakref.ref[Run[Songs]]] = []
@@ -171,7 +169,7 @@ def test_runs_that_are_left_are_released_and_named_when_the_client_closes(
     assert all(task.task_id in caplog.text for task in slow.accepted)
 
 
-def test_left_runs_leave_only_their_ids_behind(slow: Sandbox) -> None:
+def test_runs_left_early_keep_only_their_ids(slow: Sandbox) -> None:
     slow.account("k").credits = 100_000
     with MusicAPI("k", base_url=slow.base_url) as client:
 
@@ -197,7 +195,7 @@ def test_left_runs_leave_only_their_ids_behind(slow: Sandbox) -> None:
         assert of_runs() - before < 100
 
 
-def test_a_second_event_loop_gets_a_typed_error(served: Sandbox) -> None:
+def test_client_in_a_second_event_loop_raises_event_loop_error(served: Sandbox) -> None:
     import musicapi_async  # noqa: PLC0415
 
     client = musicapi_async.MusicAPI("k", base_url=served.base_url)
@@ -218,7 +216,7 @@ def test_a_second_event_loop_gets_a_typed_error(served: Sandbox) -> None:
     assert isinstance(caught.value, errors.MusicAPIError)
 
 
-def test_a_closed_run_raises_a_typed_error(client: MusicAPI) -> None:
+def test_run_start_after_close_raises_run_closed_error(client: MusicAPI) -> None:
     run: Run[Songs] = client.run((), in_flight=1)
     run.close()
     with pytest.raises(errors.RunClosedError) as caught:
@@ -227,7 +225,7 @@ def test_a_closed_run_raises_a_typed_error(client: MusicAPI) -> None:
     assert isinstance(caught.value, RuntimeError)
 
 
-def test_a_task_travels_without_its_client_and_equals_another_of_its_id(client: MusicAPI) -> None:
+def test_pickled_task_is_equal_and_raises_until_it_is_attached(client: MusicAPI) -> None:
     task = client.sonic.describe(description="rain")
 
     arrived = pickle.loads(pickle.dumps(task))  # noqa: S301 - made here
@@ -241,7 +239,7 @@ def test_a_task_travels_without_its_client_and_equals_another_of_its_id(client: 
     assert len(client.attach(arrived).wait()) == 2
 
 
-def test_a_wait_ends_with_the_first_clip_or_a_stream(client: MusicAPI) -> None:
+def test_wait_until_stream_or_first_returns_early(client: MusicAPI) -> None:
     task = client.sonic.describe(description="rain")
 
     assert task.wait(until="stream")[0].title
@@ -250,7 +248,7 @@ def test_a_wait_ends_with_the_first_clip_or_a_stream(client: MusicAPI) -> None:
         task.wait(until="end")  # type: ignore[arg-type]  # that is the point
 
 
-def test_updates_take_an_interval(client: MusicAPI) -> None:
+def test_updates_with_an_interval_are_no_more_frequent(client: MusicAPI) -> None:
     states = [state.status for state in client.sonic.describe(description="rain").updates(interval=3600)]
 
     assert states[-1] == "finished"

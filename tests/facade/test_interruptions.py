@@ -1,4 +1,4 @@
-"""Ctrl-C, and whatever else interrupts: it ends at once, and what is paid for and handed to nobody is named."""
+"""Ctrl-C and other exceptions: calls end at once, and paid tasks without a result are named."""
 
 import logging
 import math
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import TraceFunction
 
 CREATE = "POST /sonic/create"
-LOOK = "GET /sonic/task/{task_id}"
+POLL = "GET /sonic/task/{task_id}"
 
 
 def describe(number: int) -> list[sonic.Describe]:
@@ -75,7 +75,7 @@ def test_ctrl_c_cancels_the_call_names_the_task_and_leaves_the_client_usable(
     waiting_client: MusicAPI, slow: Sandbox
 ) -> None:
     task = waiting_client.sonic.describe(description="rain")
-    with interrupted_when(lambda: slow.requests[LOOK] > 0) as caught:
+    with interrupted_when(lambda: slow.requests[POLL] > 0) as caught:
         task.wait()
 
     assert task.id in "\n".join(caught.value.__notes__)
@@ -84,9 +84,9 @@ def test_ctrl_c_cancels_the_call_names_the_task_and_leaves_the_client_usable(
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_in_a_run_names_every_task_that_is_alive(waiting_client: MusicAPI, slow: Sandbox) -> None:
+def test_ctrl_c_in_a_run_names_every_running_task(waiting_client: MusicAPI, slow: Sandbox) -> None:
     run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
-    with interrupted_when(lambda: slow.requests[LOOK] > 0) as caught:
+    with interrupted_when(lambda: slow.requests[POLL] > 0) as caught:
         next(run)
 
     accepted = [task.task_id for task in slow.accepted]
@@ -95,7 +95,7 @@ def test_ctrl_c_in_a_run_names_every_task_that_is_alive(waiting_client: MusicAPI
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_while_a_create_is_in_the_air_names_the_task(waiting_client: MusicAPI, slow: Sandbox) -> None:
+def test_ctrl_c_while_a_submission_is_in_flight_names_the_task(waiting_client: MusicAPI, slow: Sandbox) -> None:
     slow.add_fault(CREATE, Fault(delay=0.5))
     with interrupted_when(lambda: slow.requests[CREATE] > 0) as caught:
         waiting_client.sonic.describe(description="rain")
@@ -105,7 +105,7 @@ def test_ctrl_c_while_a_create_is_in_the_air_names_the_task(waiting_client: Musi
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_in_a_run_names_what_is_in_the_air(waiting_client: MusicAPI, slow: Sandbox) -> None:
+def test_ctrl_c_in_a_run_names_submissions_in_flight(waiting_client: MusicAPI, slow: Sandbox) -> None:
     for _ in range(3):
         slow.add_fault(CREATE, Fault(delay=0.5))
     run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
@@ -143,7 +143,7 @@ def test_ctrl_c_pressed_twice_leaves_the_task_in_the_log(
 
 @NEEDS_SIGNALS
 @pytest.mark.parametrize("use", ["lyrics", "request", "submit"])
-def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
+def test_ctrl_c_on_an_unanswered_request_notes_that_it_may_be_charged(
     waiting_client: MusicAPI, slow: Sandbox, use: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musicapi_sync._portal.GRACE", 0.1)
@@ -162,20 +162,20 @@ def test_ctrl_c_before_an_answer_that_never_comes_says_that_it_may_be_paid(
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_on_an_unanswered_create_reaches_the_hook(slow: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_on_an_unanswered_submission_calls_the_hook(slow: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("musicapi_sync._portal.GRACE", 0.1)
     slow.add_fault(CREATE, Fault(delay=60))
-    heard: list[errors.UncertainSubmissionError] = []
-    with MusicAPI("k", base_url=slow.base_url, on_uncertain=heard.append) as client:
+    reported: list[errors.UncertainSubmissionError] = []
+    with MusicAPI("k", base_url=slow.base_url, on_uncertain=reported.append) as client:
         with interrupted_when(lambda: slow.requests[CREATE] > 0):
             client.sonic.describe(description="rain")
 
         assert client.account.credits().total > 0
-    assert [error.request for error in heard] == [sonic.Describe(description="rain")]
+    assert [error.request for error in reported] == [sonic.Describe(description="rain")]
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_before_the_first_byte_says_nothing_of_money(served: Sandbox) -> None:
+def test_ctrl_c_before_the_request_is_sent_adds_no_note(served: Sandbox) -> None:
     served.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "60"}))
     with MusicAPI("key", base_url=served.base_url) as client:
         with interrupted_when(lambda: served.requests[CREATE] > 0) as caught:
@@ -185,7 +185,7 @@ def test_ctrl_c_before_the_first_byte_says_nothing_of_money(served: Sandbox) -> 
         assert client.account.credits().total == 1000
 
 
-def test_an_exception_while_a_run_is_under_way_gets_a_note(slow: Sandbox) -> None:
+def test_exception_during_a_run_gets_a_note_of_its_tasks(slow: Sandbox) -> None:
     def fail() -> None:
         with MusicAPI("k", base_url=slow.base_url) as client:
             run: Run[Songs] = client.run((), in_flight=3)
@@ -202,7 +202,7 @@ def test_an_exception_while_a_run_is_under_way_gets_a_note(slow: Sandbox) -> Non
     assert all(task.task_id in note for task in slow.accepted)
 
 
-def test_an_exception_that_leaves_the_block_names_the_task_that_is_still_running(slow: Sandbox) -> None:
+def test_exception_leaving_the_client_block_names_the_running_task(slow: Sandbox) -> None:
     def fail() -> None:
         with MusicAPI("k", base_url=slow.base_url) as client:
             client.sonic.describe(description="rain")
@@ -216,7 +216,7 @@ def test_an_exception_that_leaves_the_block_names_the_task_that_is_still_running
     assert f"client.sonic.task('{accepted.task_id}')" in note
 
 
-def test_an_exception_that_names_the_task_gets_no_second_note(slow: Sandbox) -> None:
+def test_exception_that_names_the_task_gets_no_second_note(slow: Sandbox) -> None:
     def wait() -> None:
         with MusicAPI("k", base_url=slow.base_url) as client:
             client.sonic.describe(description="rain").wait(timeout=0)
@@ -227,14 +227,14 @@ def test_an_exception_that_names_the_task_gets_no_second_note(slow: Sandbox) -> 
     assert not hasattr(caught.value, "__notes__")
 
 
-def test_a_run_that_was_gone_through_leaves_nothing_to_say(client: MusicAPI, caplog: pytest.LogCaptureFixture) -> None:
+def test_close_after_a_finished_run_logs_nothing(client: MusicAPI, caplog: pytest.LogCaptureFixture) -> None:
     assert len(list(client.run(describe(3)))) == 3
     client.close()
 
     assert "paid for" not in caplog.text
 
 
-def test_what_was_delivered_is_not_called_undelivered(
+def test_close_after_a_delivered_timeout_names_the_task_once(
     waiting_client: MusicAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
     (outcome,) = waiting_client.run(describe(1), timeout=0.05)
@@ -246,7 +246,7 @@ def test_what_was_delivered_is_not_called_undelivered(
     assert caplog.text.count(outcome.error.task_id) == 1
 
 
-def test_ctrl_c_in_the_source_of_a_run_names_what_was_started(waiting_client: MusicAPI, slow: Sandbox) -> None:
+def test_ctrl_c_in_the_source_of_a_run_names_the_started_tasks(waiting_client: MusicAPI, slow: Sandbox) -> None:
     def source() -> Iterator[sonic.Describe]:
         yield from describe(3)
         wait_for_creates(slow, 3)
@@ -261,7 +261,7 @@ def test_ctrl_c_in_the_source_of_a_run_names_what_was_started(waiting_client: Mu
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_pressed_twice_in_a_run_names_everything(
+def test_ctrl_c_pressed_twice_in_a_run_logs_every_task(
     waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.add_fault(CREATE, Fault(delay=1))
@@ -276,7 +276,7 @@ def test_ctrl_c_pressed_twice_in_a_run_names_everything(
 
 
 @NEEDS_SIGNALS
-def test_what_ctrl_c_leaves_is_in_the_log_too(
+def test_ctrl_c_during_a_submission_logs_the_task(
     waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.add_fault(CREATE, Fault(delay=0.5))
@@ -288,7 +288,7 @@ def test_what_ctrl_c_leaves_is_in_the_log_too(
 
 
 @NEEDS_SIGNALS
-def test_ctrl_c_while_the_client_closes_names_what_is_still_running_on_standard_error(
+def test_ctrl_c_during_close_names_running_tasks_on_standard_error(
     waiting_client: MusicAPI, slow: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # As where logging is not set up.

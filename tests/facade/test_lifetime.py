@@ -1,4 +1,4 @@
-"""What a blocking client keeps, and for how long: its loop while it starts, errors that are raised again, left runs."""
+"""The lifetime of a blocking client's loop thread, errors and runs."""
 
 import gc
 import os
@@ -88,7 +88,7 @@ def test_client_used_first_by_many_threads_at_once_has_one_loop(quick: Sandbox) 
     assert not [thread for thread in threading.enumerate() if thread.name == "musicapi-loop"]
 
 
-def test_wait_on_a_failed_task_raises_an_error_of_its_own_each_time() -> None:
+def test_wait_on_a_failed_task_raises_a_new_error_each_time() -> None:
     with served(0.01) as sandbox, client_of(sandbox) as client:
         sandbox.end_next("failed")
         task = client.submit(REQUEST)
@@ -103,9 +103,7 @@ def test_wait_on_a_failed_task_raises_an_error_of_its_own_each_time() -> None:
     assert len({len(traceback.extract_tb(error.__traceback__)) for error in seen[1:]}) == 1
 
 
-def test_runs_that_are_left_are_released_and_named_when_the_client_is_closed(
-    quick: Sandbox, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_runs_left_by_break_are_released_and_logged_at_close(quick: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     def leave_one() -> str:
         run = client.run([REQUEST, REQUEST])
         outcome = next(run)

@@ -10,7 +10,7 @@ from musicapi_async.sandbox import Sandbox
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_parent_and_child_both_go_on_after_a_fork(served: Sandbox) -> None:
+def test_fork_leaves_parent_and_child_usable(served: Sandbox) -> None:
     done = run_script(
         """
         import os
@@ -35,7 +35,7 @@ def test_parent_and_child_both_go_on_after_a_fork(served: Sandbox) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_child_that_ends_normally_says_nothing(served: Sandbox) -> None:
+def test_fork_whose_child_ends_normally_prints_nothing(served: Sandbox) -> None:
     done = run_script(
         """
         import multiprocessing
@@ -61,7 +61,7 @@ def test_a_child_that_ends_normally_says_nothing(served: Sandbox) -> None:
     assert done.stdout.splitlines() == ["parent 1000.0", "child 1000.0", "parent 0 1000.0"]
 
 
-def test_leaving_without_closing_ends_the_process_cleanly(served: Sandbox) -> None:
+def test_process_that_never_closes_its_client_ends_cleanly(served: Sandbox) -> None:
     done = run_script(
         """
         from musicapi_sync import MusicAPI
@@ -75,7 +75,7 @@ def test_leaving_without_closing_ends_the_process_cleanly(served: Sandbox) -> No
     assert (done.returncode, done.stdout, done.stderr) == (0, "1000.0\n", "")
 
 
-def test_a_call_after_the_exit_has_begun_is_our_own_error(served: Sandbox) -> None:
+def test_call_during_interpreter_exit_raises_client_closed(served: Sandbox) -> None:
     done = run_script(
         """
         import atexit
@@ -100,7 +100,7 @@ def test_a_call_after_the_exit_has_begun_is_our_own_error(served: Sandbox) -> No
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_client_that_is_dropped_unclosed_warns(served: Sandbox) -> None:
+def test_client_dropped_unclosed_warns(served: Sandbox) -> None:
     done = run_script(
         """
         from musicapi_sync import MusicAPI
@@ -119,7 +119,7 @@ def test_a_client_that_is_dropped_unclosed_warns(served: Sandbox) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_child_is_told_what_belongs_to_its_parent(served: Sandbox) -> None:
+def test_fork_whose_child_uses_the_parents_run_raises(served: Sandbox) -> None:
     done = run_script(
         """
         import os
@@ -150,12 +150,12 @@ def test_a_child_is_told_what_belongs_to_its_parent(served: Sandbox) -> None:
     )
 
     assert done.stderr == ""
-    told = "this was started before the process forked: continue in the parent, or resume the tasks by id"
-    assert done.stdout.splitlines() == ["2", told, told, "True", "parent 0 2 finished"]
+    message = "this was begun before the process forked: continue in the parent, or resume the tasks by id"
+    assert done.stdout.splitlines() == ["2", message, message, "True", "parent 0 2 finished"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_fork_while_another_thread_makes_the_first_call(served: Sandbox) -> None:
+def test_fork_during_the_first_call_of_another_thread_works(served: Sandbox) -> None:
     done = run_script(
         """
         import os, threading
@@ -214,7 +214,7 @@ def test_ctrl_c_at_any_moment_of_the_first_call_leaves_no_thread(served: Sandbox
     assert (done.stdout, done.stderr) == ("True ['MainThread']\n", "")
 
 
-def test_a_view_keeps_its_client(served: Sandbox) -> None:
+def test_view_keeps_its_client(served: Sandbox) -> None:
     done = run_script(
         """
         import gc
@@ -255,18 +255,18 @@ main()
 
 @pytest.mark.parametrize("script", [WITH, WITHOUT])
 @pytest.mark.parametrize("leave", ["raise KeyboardInterrupt", "raise ValueError", "sys.exit(3)", "break"])
-def test_leaving_the_loop_over_a_run_names_the_rest_on_standard_error(served: Sandbox, script: str, leave: str) -> None:
+def test_run_left_early_names_the_rest_on_standard_error(served: Sandbox, script: str, leave: str) -> None:
     done = run_script(script.replace("LEAVE", leave), served)
 
-    handed_over = done.stdout.strip()
+    delivered = done.stdout.strip()
     accepted = {task.task_id for task in served.accepted}
     assert len(accepted) > 1
-    assert handed_over in accepted
-    assert {task_id for task_id in accepted if task_id in done.stderr} == accepted - {handed_over}
+    assert delivered in accepted
+    assert {task_id for task_id in accepted if task_id in done.stderr} == accepted - {delivered}
 
 
 @pytest.mark.parametrize("ending", ["1 / 0", "raise SystemExit(1)", "client.close()"])
-def test_a_process_names_what_it_leaves_running_on_standard_error(slow: Sandbox, ending: str) -> None:
+def test_process_that_ends_names_running_tasks_on_standard_error(slow: Sandbox, ending: str) -> None:
     done = run_script(
         f"""
         from musicapi_sync import MusicAPI
@@ -285,7 +285,7 @@ def test_a_process_names_what_it_leaves_running_on_standard_error(slow: Sandbox,
 @pytest.mark.parametrize(
     ("ending", "status"), [("pass", 0), ("await client.aclose()", 0), ("1 / 0", 1), ("raise SystemExit(3)", 3)]
 )
-def test_asyncio_process_names_once_what_it_leaves_running_on_standard_error(
+def test_asyncio_process_that_ends_names_running_tasks_once_on_standard_error(
     slow: Sandbox, ending: str, status: int
 ) -> None:
     done = run_script(
@@ -311,7 +311,7 @@ def test_asyncio_process_names_once_what_it_leaves_running_on_standard_error(
     assert done.stderr.count(f"client.sonic.task('{accepted.task_id}')") == 1
 
 
-def test_asyncio_process_with_logging_names_what_it_leaves_running_in_the_log_alone(slow: Sandbox) -> None:
+def test_asyncio_process_with_logging_names_running_tasks_only_in_the_log(slow: Sandbox) -> None:
     done = run_script(
         """
         import asyncio, logging, sys

@@ -1,4 +1,4 @@
-"""A proxy over real sockets that plays faults between any client and a server: the network of a bad day."""
+"""A proxy over real sockets that plays faults between any client and a server: a network that fails often."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Self
 
 import attrs
-from faults.weather import Fault, Weather
+from faults.fault_plan import Fault, FaultPlan
 
 __all__ = ["FaultProxy"]
 
@@ -21,7 +21,7 @@ GARBAGE: Final = b"\x16\x03\x01 what is this\r\n\r\n"
 MOST_TORN: Final = 300
 """Bytes of a request that may be read before it is torn."""
 GRACE: Final = 10.0
-"""Seconds for what is on its way to come to its end."""
+"""Seconds for requests in flight to end."""
 
 
 def _whole(status: str, body: bytes, lines: Sequence[str]) -> bytes:
@@ -40,15 +40,15 @@ MADE_UP: Final[Mapping[Fault, tuple[Sequence[str], bytes, Sequence[str]]]] = {
     Fault.HTML_AFTER: (["200 OK"], b"<html>welcome</html>", ()),
     Fault.NAMELESS_AFTER: (["200 OK"], b'{"message": "success"}', ()),
 }
-"""Replies that do not come from the server: one of several statuses, a body, further headers."""
+"""Responses that do not come from the server: one of several statuses, a body, further headers."""
 
 
 @attrs.define(eq=False)
 class FaultProxy:
-    """Listens at ``port`` and passes requests on to the ``server`` port, each as the ``weather`` lets it."""
+    """Listens at ``port`` and passes requests on to the ``server`` port, with the faults that the ``plan`` draws."""
 
     server: int
-    weather: Weather
+    plan: FaultPlan
     port: int = 0
     requests: int = 0
     """Whole requests that were read."""
@@ -76,7 +76,7 @@ class FaultProxy:
 
     @asynccontextmanager
     async def down(self) -> AsyncIterator[None]:
-        """Refuse new connections meanwhile, as the system does where nobody listens."""
+        """Refuse new connections meanwhile, as the system does for a port without a listener."""
         self._hang_up()
         try:
             yield
@@ -113,7 +113,7 @@ class FaultProxy:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        fault, draw = self.weather.of_connection()
+        fault, draw = self.plan.of_connection()
         if fault is not None:
             if fault is Fault.TORN:
                 await reader.read(draw.randint(1, MOST_TORN))
@@ -125,12 +125,12 @@ class FaultProxy:
             body = await reader.readexactly(_length(head))
             self.requests += 1
             method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
-            fault, draw = self.weather.of_request(method, path, body)
-            reply = await self._pass_on(head + body) if fault is None or fault.is_served else b""
-            is_open = await _play(fault, draw, reply, reader, writer) and b"connection: close" not in head.lower()
+            fault, draw = self.plan.of_request(method, path, body)
+            response = await self._pass_on(head + body) if fault is None or fault.is_served else b""
+            is_open = await _play(fault, draw, response, reader, writer) and b"connection: close" not in head.lower()
 
     async def _pass_on(self, request: bytes) -> bytes:
-        """Have a request served, whatever becomes of the one who sent it."""
+        """Have a request served, even if its sender goes away."""
         reader, writer = await asyncio.open_connection(HOST, self.server)
         try:
             writer.write(request)
@@ -141,7 +141,11 @@ class FaultProxy:
 
 
 async def _play(
-    fault: Fault | None, draw: random.Random, reply: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    fault: Fault | None,
+    draw: random.Random,
+    response: bytes,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> bool:
     """Answer, or fail to; returns whether the connection stays open."""
     made_up = None if fault is None else MADE_UP.get(fault)
@@ -154,29 +158,29 @@ async def _play(
         case Fault.STALLED_BEFORE | Fault.STALLED_AFTER:
             await reader.read()  # until the client has had enough
         case Fault.HALF_HEAD_AFTER:
-            writer.write(reply[: draw.randrange(1, reply.index(END))])
+            writer.write(response[: draw.randrange(1, response.index(END))])
         case Fault.HALF_BODY_AFTER | Fault.STALLED_HALF_AFTER:
-            writer.write(reply[: draw.randrange(reply.index(END) + len(END), len(reply))])
+            writer.write(response[: draw.randrange(response.index(END) + len(END), len(response))])
             if fault is Fault.STALLED_HALF_AFTER:
                 await reader.read()
         case Fault.GARBAGE_AFTER:
             writer.write(GARBAGE)
         case Fault.DRIPPED_AFTER:
-            await _drip(reply, writer)
+            await _drip(response, writer)
         case _:
-            writer.write(reply)
+            writer.write(response)
     if writer.is_closing():
         return False
     await writer.drain()
     return made_up is not None or fault in {None, Fault.DRIPPED_AFTER}
 
 
-async def _drip(reply: bytes, writer: asyncio.StreamWriter) -> None:
-    part = max(1, len(reply) // 20)
-    for start in range(0, len(reply), part):
+async def _drip(response: bytes, writer: asyncio.StreamWriter) -> None:
+    part = max(1, len(response) // 20)
+    for start in range(0, len(response), part):
         if writer.is_closing():
             return
-        writer.write(reply[start : start + part])
+        writer.write(response[start : start + part])
         await writer.drain()
         await asyncio.sleep(0.001)
 

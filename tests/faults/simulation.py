@@ -1,4 +1,4 @@
-"""A day on which everything goes wrong: users, restarts and outages in front of a sandbox, and the account of it.
+"""A simulation with many faults: users, restarts and outages in front of a sandbox, and an audit of the result.
 
 Run it with other seeds: ``PYTHONPATH=tests python -m faults.simulation --seeds 20 --steps 3000``.
 """
@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import Final
 
 import attrs
-from faults.book import Book, Findings
+from faults.fault_plan import Fault, FaultPlan
 from faults.proxy import FaultProxy
+from faults.user_records import Findings, UserRecords
 from faults.users import Scene, User
-from faults.weather import Fault, Weather
 
 from musicapi_async import MusicAPI, Songs, Task, errors
 from musicapi_async.sandbox import Sandbox
 
-__all__ = ["Day", "live_through"]
+__all__ = ["Simulation", "simulate"]
 
 KEY: Final = "a-key"
 CREDITS: Final = 1e9
@@ -33,14 +33,14 @@ PATIENCE: Final = 0.4
 THE_END: Final = 60.0
 ODD_ENDINGS: Final = ("partial", "one_clip", "all_failed", "timeout", "forbidden", "api_error")
 LEAST_SHARE: Final = 0.1
-"""Of the paid requests: with fewer faults a day means nothing."""
+"""Of the paid requests: with fewer faults a simulation shows nothing."""
 
 Maker = Callable[..., MusicAPI]
 
 
 @attrs.frozen(kw_only=True)
-class Day:
-    """How a day went."""
+class Simulation:
+    """The result of a simulation."""
 
     seed: int
     actions: int
@@ -50,7 +50,7 @@ class Day:
     injected: Counter[tuple[str, Fault]]
     findings: Findings
     left: tuple[str, ...]
-    """What was still there when all was closed: connections, tasks of the event loop."""
+    """Connections and tasks of the event loop that were open after everything was closed."""
 
     @property
     def is_calm(self) -> bool:
@@ -60,7 +60,7 @@ class Day:
 
     @property
     def wrong(self) -> dict[str, object]:
-        """What must not be, and is."""
+        """The findings that must be zero and are not."""
         return (
             self.findings.wrong | ({"left": self.left} if self.left else {}) | ({"calm": True} if self.is_calm else {})
         )
@@ -78,17 +78,17 @@ class Day:
         )
 
 
-async def live_through(seed: int, steps: int, make: Maker = MusicAPI, share: float = 0.3) -> Day:
-    """Let the users do this many things with clients made by ``make``, then hold their book against the server's.
+async def simulate(seed: int, steps: int, make: Maker = MusicAPI, share: float = 0.3) -> Simulation:
+    """Let the users do this many things with clients made by ``make``, then compare their records with the server's.
 
-    ``share`` is that of the paid requests that meet a fault; of the looks it is half as many.
+    ``share`` is that of the paid requests that meet a fault; of the polls it is half as many.
     """
     before = asyncio.all_tasks()
-    weather = Weather(seed=seed, paid=share, looks=share / 2)
-    book = Book()
+    plan = FaultPlan(seed=seed, paid=share, polls=share / 2)
+    records = UserRecords()
     async with Sandbox(seconds=A_SONG, credits=CREDITS, keys=(KEY,), seed=seed, failure_rate=0.05) as sandbox:
         sandbox.end_next(*ODD_ENDINGS)
-        async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), weather) as proxy:
+        async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), plan) as proxy:
 
             def client() -> MusicAPI:
                 return make(
@@ -97,33 +97,35 @@ async def live_through(seed: int, steps: int, make: Maker = MusicAPI, share: flo
                     timeout=PATIENCE,
                     poll_interval=0.05,
                     create_rate=1000.0,
-                    on_uncertain=book.report,
+                    on_uncertain=records.on_uncertain,
                 )
 
-            scene = Scene(client(), book)
+            scene = Scene(client(), records)
             restarts, outages = await _live(scene, client, proxy, random.Random(f"{seed} fate"), seed, steps)
             await scene.client.aclose()
-            # What was on its way is served before anybody counts.
+            # What was on its way is served before it is counted.
             left = await _left(proxy)
             scene.note_runs()
-            weather.clear()
+            plan.clear()
             async with client() as last:
-                await asyncio.gather(*(_see_end(last, book, task_id) for task_id in book.tasks.keys() - book.ended))
+                await asyncio.gather(
+                    *(_see_end(last, records, task_id) for task_id in records.tasks.keys() - records.ended)
+                )
                 balance = (await last.account.credits()).total
             left += await _left(proxy)
             account = sandbox.account(KEY)
             if balance != account.credits:
                 left += (f"a balance of {balance}, not {account.credits}",)
-            findings = book.audit(sandbox.accepted, account, CREDITS)
+            findings = records.audit(sandbox.accepted, account, CREDITS)
             posts = sum(count for route, count in sandbox.requests.items() if route.startswith("POST"))
     left += tuple(map(repr, asyncio.all_tasks() - before))
-    return Day(
+    return Simulation(
         seed=seed,
         actions=scene.actions,
         restarts=restarts,
         outages=outages,
         posts=posts,
-        injected=weather.injected,
+        injected=plan.injected,
         findings=findings,
         left=left,
     )
@@ -154,13 +156,13 @@ async def _live(
     return restarts, outages
 
 
-async def _see_end(client: MusicAPI, book: Book, task_id: str) -> None:
-    """Take a task up by its id and wait for its end: no id that was handed out may be useless."""
-    task: Task[Songs] = getattr(client, book.tasks[task_id]).task(task_id)
+async def _see_end(client: MusicAPI, records: UserRecords, task_id: str) -> None:
+    """Resume a task by its id and wait for its end: no id that was returned may be useless."""
+    task: Task[Songs] = getattr(client, records.tasks[task_id]).task(task_id)
     try:
-        book.end(task_id, await task.wait(THE_END))
+        records.add_result(task_id, await task.wait(THE_END))
     except errors.MusicAPIError as error:
-        book.catch(error)
+        records.add_error(error)
 
 
 async def _left(proxy: FaultProxy) -> tuple[str, ...]:
@@ -172,17 +174,17 @@ async def _left(proxy: FaultProxy) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Live through several days, and end with 1 when anything went wrong."""
-    parser = argparse.ArgumentParser(description="Simulate days on which everything goes wrong.")
-    parser.add_argument("--seeds", type=int, default=5, help="how many days")
-    parser.add_argument("--steps", type=int, default=3000, help="what users do on each")
+    """Run several simulations, and exit with 1 when anything went wrong."""
+    parser = argparse.ArgumentParser(description="Simulate many users on a network with many faults.")
+    parser.add_argument("--seeds", type=int, default=5, help="how many simulations")
+    parser.add_argument("--steps", type=int, default=3000, help="actions of the users in each")
     parser.add_argument("--first", type=int, default=random.randrange(10**6), help="the first seed")
     given = parser.parse_args()
     is_wrong = False
     for seed in range(given.first, given.first + given.seeds):
-        day = asyncio.run(live_through(seed, given.steps))
-        print(day, flush=True)  # noqa: T201 - this is a script as well
-        is_wrong |= bool(day.wrong)
+        simulation = asyncio.run(simulate(seed, given.steps))
+        print(simulation, flush=True)  # noqa: T201 - this is a script as well
+        is_wrong |= bool(simulation.wrong)
     sys.exit(is_wrong)
 
 

@@ -1,10 +1,10 @@
-"""The faults do what they say: whether the server got the request is counted there, and each is felt by a client."""
+"""Each fault of the proxy: whether the server received the request, and how a client reacts."""
 
 import random
 
 import pytest
+from faults.fault_plan import Fault, FaultPlan
 from faults.proxy import FaultProxy
-from faults.weather import Fault, Weather
 
 from musicapi_async import MusicAPI, errors, sonic
 from musicapi_async.sandbox import Sandbox
@@ -14,11 +14,11 @@ HARMLESS = {Fault.DRIPPED_AFTER, Fault.CLOSED_AFTER}
 REPEATED = {Fault.BUSY, Fault.LIMITED, Fault.LIMITED_AT_ONCE}
 
 
-class Once(Weather):
+class Once(FaultPlan):
     """One fault for the first request, or its connection; then nothing."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(seed=0, paid=0, looks=0)
+        super().__init__(seed=0, paid=0, polls=0)
         self.coming: list[Fault] = [fault]
 
     def of_connection(self) -> tuple[Fault | None, random.Random]:
@@ -34,7 +34,7 @@ def port_of(sandbox: Sandbox) -> int:
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_a_paid_request_meets_the_fault_once(sandbox: Sandbox, fault: Fault) -> None:
+async def test_submit_with_any_fault_is_sent_once_or_uncertain(sandbox: Sandbox, fault: Fault) -> None:
     reported: list[errors.UncertainSubmissionError] = []
     request = sonic.Describe(description="song 1")
     async with (
@@ -52,7 +52,7 @@ async def test_a_paid_request_meets_the_fault_once(sandbox: Sandbox, fault: Faul
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_a_look_is_had_all_the_same(sandbox: Sandbox, fault: Fault) -> None:
+async def test_wait_with_any_fault_returns_the_result(sandbox: Sandbox, fault: Fault) -> None:
     async with MusicAPI(KEY, base_url=sandbox.base_url) as direct:
         task = await direct.sonic.describe(description="song 1")
     sandbox.advance(7200)
@@ -64,19 +64,19 @@ async def test_a_look_is_had_all_the_same(sandbox: Sandbox, fault: Fault) -> Non
         assert [song.state for song in songs] == ["succeeded", "succeeded"]
 
 
-async def test_the_same_seed_brings_the_same_faults() -> None:
+async def test_fault_plan_with_the_same_seed_is_the_same() -> None:
     def faults(seed: int) -> list[Fault | None]:
-        weather = Weather(seed=seed, paid=0.5, looks=0.5)
-        return [weather.of_request("POST", "/", b"song %d" % (number % 20))[0] for number in range(200)]
+        plan = FaultPlan(seed=seed, paid=0.5, polls=0.5)
+        return [plan.of_request("POST", "/", b"song %d" % (number % 20))[0] for number in range(200)]
 
     assert faults(1) == faults(1)
     assert faults(1) != faults(2)
     assert len(set(faults(1))) > 10
 
 
-async def test_a_service_that_is_down_refuses(sandbox: Sandbox) -> None:
+async def test_proxy_that_is_down_refuses_connections(sandbox: Sandbox) -> None:
     async with (
-        FaultProxy(port_of(sandbox), Weather(seed=0, paid=0, looks=0)) as proxy,
+        FaultProxy(port_of(sandbox), FaultPlan(seed=0, paid=0, polls=0)) as proxy,
         MusicAPI(KEY, base_url=proxy.base_url, max_attempts=1) as client,
     ):
         async with proxy.down():

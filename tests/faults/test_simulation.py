@@ -1,4 +1,4 @@
-"""Nothing paid for is lost or paid twice, whatever befalls: thousands of actions on a network that fails all the time.
+"""Nothing paid for is lost or paid twice, with thousands of actions on a network that fails all the time.
 
 The truth is the server's count. Longer: ``PYTHONPATH=tests python -m faults.simulation --seeds 20 --steps 5000``.
 """
@@ -9,25 +9,25 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from faults.book import Book
-from faults.simulation import live_through
+from faults.simulation import simulate
+from faults.user_records import UserRecords
 
 from musicapi_async import MusicAPI, Task, TaskRequest, errors, sonic
 from musicapi_async.sandbox import Sandbox
 
 
-async def test_a_day_on_which_everything_goes_wrong() -> None:
-    day = await live_through(seed=4, steps=2400)
-    print(day)  # noqa: T201 - the account of the day, with its seed
-    # A socket nobody closed warns when it is collected; a warning is a failure here.
+async def test_simulation_with_faults_loses_and_duplicates_nothing() -> None:
+    simulation = await simulate(seed=4, steps=2400)
+    print(simulation)  # noqa: T201 - the account of the simulation, with its seed
+    # An unclosed socket warns when it is collected; a warning is a failure here.
     gc.collect()
 
-    assert day.wrong == {}
+    assert simulation.wrong == {}
 
 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """Hundreds of warnings are what such a day brings."""
+    """A simulation logs hundreds of warnings."""
     caplog.set_level(logging.ERROR, logger="musicapi")
 
 
@@ -42,41 +42,41 @@ class Naive(MusicAPI):
 
 
 def forgetful(*given: Any, on_uncertain: Callable[..., object], **more: Any) -> MusicAPI:
-    """Make a client that does not tell what is uncertain."""
+    """Make a client that does not report what is uncertain."""
     del on_uncertain
     return MusicAPI(*given, **more)
 
 
-async def test_a_client_that_sends_again_is_caught() -> None:
-    day = await live_through(seed=4, steps=400, make=Naive)
+async def test_simulation_of_a_client_that_resends_finds_duplicates() -> None:
+    simulation = await simulate(seed=4, steps=400, make=Naive)
 
-    assert day.findings.duplicates > 2
-    assert "duplicates" in day.wrong
-
-
-async def test_a_client_that_does_not_tell_is_caught() -> None:
-    day = await live_through(seed=4, steps=400, make=forgetful)
-
-    assert day.findings.lost > 2
-    assert {"lost", "unreported"} <= day.wrong.keys()
+    assert simulation.findings.duplicates > 2
+    assert "duplicates" in simulation.wrong
 
 
-async def test_credits_that_no_task_accounts_for_are_found(client: MusicAPI, sandbox: Sandbox) -> None:
-    book, account = Book(), sandbox.account("test-key")
+async def test_simulation_of_a_client_that_reports_nothing_finds_lost_tasks() -> None:
+    simulation = await simulate(seed=4, steps=400, make=forgetful)
+
+    assert simulation.findings.lost > 2
+    assert {"lost", "unreported"} <= simulation.wrong.keys()
+
+
+async def test_audit_with_unaccounted_credits_reports_them(client: MusicAPI, sandbox: Sandbox) -> None:
+    records, account = UserRecords(), sandbox.account("test-key")
     had = account.credits
     request = sonic.Describe(description="song 1")
-    book.ask(request)
+    records.add_request(request)
     task = await client.submit(request)
-    book.know(task)
+    records.add_tasks(task)
     sandbox.advance(7200)
-    book.end(task.id, await task.wait(10))
-    assert book.audit(sandbox.accepted, account, had).wrong == {}
+    records.add_result(task.id, await task.wait(10))
+    assert records.audit(sandbox.accepted, account, had).wrong == {}
 
     account.credits -= 1
-    assert book.audit(sandbox.accepted, account, had).wrong == {"missing": 1}
+    assert records.audit(sandbox.accepted, account, had).wrong == {"missing": 1}
 
 
-async def test_a_day_without_faults_shows_nothing_and_says_so() -> None:
-    day = await live_through(seed=4, steps=100, share=0.0)
+async def test_simulation_without_faults_is_reported_as_calm() -> None:
+    simulation = await simulate(seed=4, steps=100, share=0.0)
 
-    assert day.wrong == {"calm": True}
+    assert simulation.wrong == {"calm": True}

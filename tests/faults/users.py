@@ -1,4 +1,4 @@
-"""Users of a client: they submit, wait, look, run many at once, and change their minds at any moment."""
+"""Users of a client: they submit, wait, poll, run many at once, and change their minds at any moment."""
 
 import asyncio
 import itertools
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import attrs
-from faults.book import Book
+from faults.user_records import UserRecords
 
 from musicapi_async import MusicAPI, Run, Songs, Task, TaskRequest, errors, producer, riffusion, sonic, studio
 
@@ -16,7 +16,7 @@ __all__ = ["Scene", "User"]
 
 R = TypeVar("R")
 
-KINDS: Final[tuple[Callable[[str], TaskRequest[Songs]], ...]] = (
+OPERATIONS: Final[tuple[Callable[[str], TaskRequest[Songs]], ...]] = (
     lambda name: sonic.Describe(description=name),
     lambda name: sonic.Create(lyrics="[Verse]\nThe harbour sleeps", title=name),
     lambda name: producer.Create(sound="piano", title=name),
@@ -25,36 +25,36 @@ KINDS: Final[tuple[Callable[[str], TaskRequest[Songs]], ...]] = (
 )
 MOST_TICKS: Final = 80
 LONGEST: Final = 0.08
-"""Seconds, and turns of the event loop, before somebody changes their mind."""
+"""Seconds, and turns of the event loop, before a user changes their mind."""
 
 
 @attrs.define(eq=False)
 class Scene:
-    """What the users share: the client of the moment, and the book."""
+    """What the users share: the client of the moment, and the records."""
 
     client: MusicAPI
-    book: Book = attrs.field(factory=Book)
+    records: UserRecords = attrs.field(factory=UserRecords)
     runs: list[Run[Songs]] = attrs.field(factory=list)
     """All that were ever begun: each names its tasks to the end."""
     actions: int = 0
     _numbers: Iterator[int] = attrs.field(factory=itertools.count)
 
     def request(self, draw: random.Random) -> TaskRequest[Songs]:
-        """Think of a song nobody has asked for."""
-        request = draw.choice(KINDS)(f"song {next(self._numbers)}")
-        self.book.ask(request)
+        """Return a request for a song that was not requested before."""
+        request = draw.choice(OPERATIONS)(f"song {next(self._numbers)}")
+        self.records.add_request(request)
         return request
 
     def batch(self) -> sonic.SubmitBatch:
-        """Think of three songs nobody has asked for."""
+        """Return a request for three songs that were not requested before."""
         request = sonic.SubmitBatch(items=[sonic.Describe(description=f"song {next(self._numbers)}") for _ in range(3)])
-        self.book.ask(request)
+        self.records.add_request(request)
         return request
 
     def note_runs(self) -> None:
-        """Note the tasks that runs name and nobody was handed."""
+        """Note the tasks that runs list and did not deliver."""
         for run in self.runs:
-            self.book.know(*run.tasks)
+            self.records.add_tasks(*run.tasks)
 
 
 class User:
@@ -71,7 +71,7 @@ class User:
             self._submit: 6,
             self._submit_many: 1,
             self._wait: 4,
-            self._look: 2,
+            self._poll: 2,
             self._follow: 1,
             self._run: 1,
             self._ask_for_credits: 1,
@@ -81,7 +81,7 @@ class User:
             try:
                 await do()
             except Exception as error:  # noqa: BLE001 - what is none of the package's own is found by the audit
-                self._scene.book.catch(error)
+                self._scene.records.add_error(error)
 
     async def _submit(self) -> None:
         request = self._scene.request(self._draw)
@@ -106,17 +106,17 @@ class User:
         task = await self._task()
 
         async def wait() -> None:
-            self._scene.book.end(task.id, await task.wait(timeout=self._draw.uniform(0.01, 0.5)))
+            self._scene.records.add_result(task.id, await task.wait(timeout=self._draw.uniform(0.01, 0.5)))
 
         await self._perhaps_leave(wait())
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         task = await self._task()
         state = await task.poll()
         if isinstance(state.error, errors.TaskFailedError):
-            self._scene.book.catch(state.error)
+            self._scene.records.add_error(state.error)
         elif state.is_done and state.result is not None:
-            self._scene.book.end(task.id, state.result)
+            self._scene.records.add_result(task.id, state.result)
 
     async def _follow(self) -> None:
         task = await self._task()
@@ -144,9 +144,9 @@ class User:
                 if outcome.task is not None:
                     self._keep(outcome.task)
                 if outcome.error is not None:
-                    scene.book.catch(outcome.error)
+                    scene.records.add_error(outcome.error)
                 elif outcome.task is not None and outcome.result is not None:
-                    scene.book.end(outcome.task.id, outcome.result)
+                    scene.records.add_result(outcome.task.id, outcome.result)
                 if self._draw.random() < 0.15:
                     break
 
@@ -160,11 +160,11 @@ class User:
         await self._scene.client.account.credits()
 
     def _keep(self, task: Task[Songs]) -> None:
-        self._scene.book.know(task)
+        self._scene.records.add_tasks(task)
         self._tasks.append(task)
 
     async def _task(self) -> Task[Songs]:
-        """Choose a task of mine; one of a client that was closed is taken up again by its id."""
+        """Choose a task of mine; one of a client that was closed is resumed by its id."""
         if not self._tasks:
             self._keep(await self._scene.client.submit(self._scene.request(self._draw)))
         found = self._draw.choice(self._tasks[-8:])

@@ -1,4 +1,4 @@
-"""A task as a value: it equals another of its id, and travels to another process without its client."""
+"""A task as a value: it equals another of its id, and is pickled without its client."""
 
 import copy
 import pickle
@@ -16,7 +16,7 @@ def travel(task: Task[Any]) -> Task[Any]:
     return arrived
 
 
-async def test_tasks_of_one_id_and_family_are_equal(client: MusicAPI) -> None:
+async def test_tasks_with_the_same_id_and_family_are_equal(client: MusicAPI) -> None:
     task = client.sonic.task("t-1")
 
     assert task == client.sonic.task("t-1") == client.resume(sonic.BasicStems, "t-1")
@@ -26,7 +26,7 @@ async def test_tasks_of_one_id_and_family_are_equal(client: MusicAPI) -> None:
     assert task != "t-1"
 
 
-async def test_a_task_that_travelled_is_the_same_and_says_what_it_needs(client: MusicAPI) -> None:
+async def test_pickled_task_is_equal_and_raises_until_it_is_attached(client: MusicAPI) -> None:
     task = await client.sonic.describe(description="rain")
 
     arrived = travel(task)
@@ -40,14 +40,14 @@ async def test_a_task_that_travelled_is_the_same_and_says_what_it_needs(client: 
         assert (caught.value.task_id, caught.value.family) == (task.id, "sonic")
 
 
-async def test_a_task_that_travelled_is_waited_for_on_a_client(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_pickled_task_attached_to_a_client_can_be_waited_for(client: MusicAPI, sandbox: Sandbox) -> None:
     arrived = travel(await client.sonic.describe(description="rain"))
     sandbox.advance(5000)
 
     assert len(await client.attach(arrived).wait()) == 2
 
 
-async def test_a_task_travels_with_its_operation_and_its_uploaded_clip(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_pickled_task_keeps_its_operation_and_uploaded_clip(client: MusicAPI, sandbox: Sandbox) -> None:
     upload = await client.sonic.upload_extend(url="https://example.org/a.mp3", description="strings")
     assert isinstance(upload.uploaded, UploadedClip)
     assert travel(travel(upload)).uploaded == upload.uploaded
@@ -64,7 +64,7 @@ async def finished(client: MusicAPI, sandbox: Sandbox) -> Any:
     return await task.wait()
 
 
-async def test_a_copied_task_is_the_same_handle(client: MusicAPI) -> None:
+async def test_copied_task_is_the_same_object(client: MusicAPI) -> None:
     task = client.sonic.task("t-1")
 
     assert copy.copy(task) is copy.deepcopy(task) is task

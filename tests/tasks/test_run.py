@@ -38,7 +38,7 @@ async def in_flight(sandbox: Sandbox, count: int) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_every_request_has_one_outcome(quick_client: MusicAPI, quick: Sandbox) -> None:
+async def test_run_returns_one_outcome_per_request(quick_client: MusicAPI, quick: Sandbox) -> None:
     outcomes = [outcome async for outcome in quick_client.run(requests(40), in_flight=8)]
 
     assert {outcome.request for outcome in outcomes} == set(requests(40))
@@ -47,21 +47,21 @@ async def test_every_request_has_one_outcome(quick_client: MusicAPI, quick: Sand
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_never_more_tasks_alive_than_asked_for(client: MusicAPI, sandbox: Sandbox, count: int) -> None:
+async def test_run_never_exceeds_in_flight(client: MusicAPI, sandbox: Sandbox, count: int) -> None:
     run = client.run(requests(50), in_flight=count)
-    asking = asyncio.create_task(anext(run))
+    pending = asyncio.create_task(anext(run))
     await in_flight(sandbox, count)
     await client.account.credits()
 
     assert len(sandbox.accepted) == count
     assert len(run.tasks) <= count
     sandbox.advance(5000)
-    await asking
-    # More are started only while somebody asks.
+    await pending
+    # More are started only while an outcome is awaited.
     assert len(sandbox.accepted) <= 2 * count
 
 
-async def test_a_million_requests_are_taken_one_by_one(quick_client: MusicAPI) -> None:
+async def test_run_over_a_million_requests_takes_only_what_it_needs(quick_client: MusicAPI) -> None:
     taken: list[int] = []
     run = quick_client.run(requests(1_000_000, taken), in_flight=4)
     for _ in range(10):
@@ -71,7 +71,7 @@ async def test_a_million_requests_are_taken_one_by_one(quick_client: MusicAPI) -
     await run.aclose()
 
 
-async def test_leaving_the_loop_stops_the_spending(quick_client: MusicAPI, quick: Sandbox) -> None:
+async def test_run_left_by_break_submits_nothing_more(quick_client: MusicAPI, quick: Sandbox) -> None:
     async for _ in quick_client.run(requests(1000), in_flight=3):
         break
     spent = len(quick.accepted)
@@ -83,7 +83,7 @@ async def test_leaving_the_loop_stops_the_spending(quick_client: MusicAPI, quick
     assert len(quick.accepted) == spent
 
 
-async def test_an_async_source(quick_client: MusicAPI) -> None:
+async def test_run_over_an_async_source_iterates_it_in_one_task(quick_client: MusicAPI) -> None:
     owners: set[asyncio.Task[object] | None] = set()
 
     async def source() -> AsyncIterator[sonic.Describe]:
@@ -98,7 +98,7 @@ async def test_an_async_source(quick_client: MusicAPI) -> None:
     assert len(owners) == 1
 
 
-async def test_outcomes_come_while_an_async_source_is_slow(quick_client: MusicAPI) -> None:
+async def test_run_over_a_slow_async_source_returns_outcomes_meanwhile(quick_client: MusicAPI) -> None:
     go_on = asyncio.Event()
 
     async def source() -> AsyncIterator[sonic.Describe]:
@@ -119,20 +119,20 @@ async def test_outcomes_come_while_an_async_source_is_slow(quick_client: MusicAP
         await anext(run)
 
 
-async def test_a_failure_is_an_outcome_and_ends_nothing(quick_client: MusicAPI, quick: Sandbox) -> None:
+async def test_run_with_failures_returns_them_as_outcomes(quick_client: MusicAPI, quick: Sandbox) -> None:
     quick.end_next("songs", "failed")
     quick.add_fault(CREATE, Fault(status=403, body={"error": "The song description needs moderation review."}))
     quick.add_fault(CREATE, Fault(drop=True, accepted=True))
 
     outcomes = [outcome async for outcome in quick_client.run(requests(6), in_flight=1)]
 
-    kinds = sorted(type(outcome.error).__name__ for outcome in outcomes if outcome.error)
-    assert kinds == ["ModerationError", "TaskFailedError", "UncertainSubmissionError"]
+    error_types = sorted(type(outcome.error).__name__ for outcome in outcomes if outcome.error)
+    assert error_types == ["ModerationError", "TaskFailedError", "UncertainSubmissionError"]
     assert len(outcomes) == 6
     assert all((outcome.result is None) != (outcome.error is None) for outcome in outcomes)
 
 
-async def test_an_outcome_unwrapped_is_its_result_or_raises_its_error(quick_client: MusicAPI, quick: Sandbox) -> None:
+async def test_outcome_unwrap_returns_the_result_or_raises_the_error(quick_client: MusicAPI, quick: Sandbox) -> None:
     quick.end_next("songs", "failed")
 
     good, bad = [outcome async for outcome in quick_client.run(requests(2), in_flight=1)]
@@ -143,7 +143,7 @@ async def test_an_outcome_unwrapped_is_its_result_or_raises_its_error(quick_clie
     assert caught.value is bad.error
 
 
-async def test_a_run_shows_how_far_it_is(quick_client: MusicAPI) -> None:
+async def test_run_repr_shows_its_progress(quick_client: MusicAPI) -> None:
     run = quick_client.run(requests(2), in_flight=3)
     assert repr(run) == "<Run in_flight=3: 0 running, 0 finished>"
 
@@ -154,7 +154,9 @@ async def test_a_run_shows_how_far_it_is(quick_client: MusicAPI) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_an_error_of_the_source_comes_after_what_was_started(quick_client: MusicAPI, *, is_async: bool) -> None:
+async def test_run_whose_source_raises_returns_started_outcomes_first(
+    quick_client: MusicAPI, *, is_async: bool
+) -> None:
     def source() -> Iterator[sonic.Describe]:
         yield from requests(3)
         raise ZeroDivisionError
@@ -175,7 +177,7 @@ async def test_an_error_of_the_source_comes_after_what_was_started(quick_client:
     assert len(outcomes) == 3
 
 
-async def test_a_source_of_something_else_is_refused(quick_client: MusicAPI, quick: Sandbox) -> None:
+async def test_run_over_something_else_than_requests_is_refused(quick_client: MusicAPI, quick: Sandbox) -> None:
     requests: list[Any] = ["rain"]
     run = quick_client.run(requests)
 
@@ -186,19 +188,19 @@ async def test_a_source_of_something_else_is_refused(quick_client: MusicAPI, qui
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, None])
-async def test_in_flight_is_a_whole_number(client: MusicAPI, count: int) -> None:
+async def test_run_with_an_invalid_in_flight_is_refused(client: MusicAPI, count: int) -> None:
     with pytest.raises(errors.InvalidRequestError, match="in_flight"):
         client.run([], in_flight=count)
 
 
-async def test_closing_the_client_hands_over_what_is_alive(sandbox: Sandbox) -> None:
+async def test_client_closed_during_a_run_returns_running_tasks_as_outcomes(sandbox: Sandbox) -> None:
     client = MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01)
     run = client.run(requests(100), in_flight=3)
-    asking = asyncio.create_task(anext(run))
+    pending = asyncio.create_task(anext(run))
     await in_flight(sandbox, 3)
     await client.account.credits()
     await client.aclose()
-    outcomes = [await asking]
+    outcomes = [await pending]
 
     async def gather_the_rest() -> None:
         async for outcome in run:
@@ -212,7 +214,7 @@ async def test_closing_the_client_hands_over_what_is_alive(sandbox: Sandbox) -> 
     assert len(sandbox.accepted) == 3
 
 
-async def test_a_wait_that_is_too_long_is_an_outcome_with_its_task(client: MusicAPI) -> None:
+async def test_run_timeout_is_an_outcome_with_its_task(client: MusicAPI) -> None:
     (outcome,) = [outcome async for outcome in client.run(requests(1), timeout=0.05)]
 
     assert isinstance(outcome.error, errors.TaskTimeoutError)
@@ -220,35 +222,35 @@ async def test_a_wait_that_is_too_long_is_an_outcome_with_its_task(client: Music
     assert outcome.error.task_id == outcome.task.id
 
 
-async def test_what_was_not_handed_over_is_still_known(sandbox: Sandbox) -> None:
+async def test_run_after_close_lists_undelivered_tasks(sandbox: Sandbox) -> None:
     """Closed client or left loop: every task that was paid for is an outcome or in ``tasks``."""
     client = MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01)
     run = client.run(requests(100), in_flight=3)
-    asking = asyncio.create_task(anext(run))
+    pending = asyncio.create_task(anext(run))
     await in_flight(sandbox, 3)
     sandbox.advance(5000)
-    handed_over = await asking
+    delivered = await pending
     await in_flight(sandbox, 3)
     await client.aclose()
 
-    known = {task.id for task in run.tasks} | {handed_over.task.id if handed_over.task else ""}
+    known = {task.id for task in run.tasks} | {delivered.task.id if delivered.task else ""}
     assert known == {task.task_id for task in sandbox.accepted}
 
 
-async def test_closing_the_client_names_what_a_run_leaves_behind(
+async def test_client_closed_during_a_run_logs_the_running_tasks(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         run = client.run(requests(100), in_flight=2)
-        asking = asyncio.create_task(anext(run))
+        pending = asyncio.create_task(anext(run))
         await in_flight(sandbox, 2)
-    await asking
+    await pending
 
     assert all(f"client.sonic.task({task.task_id!r})" in caplog.text for task in sandbox.accepted)
     assert {task.id for task in run.tasks} <= {task.task_id for task in sandbox.accepted}
 
 
-async def test_a_closed_run_starts_nothing(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_run_start_after_close_raises(client: MusicAPI, sandbox: Sandbox) -> None:
     run = client.run(requests(0))
     await run.aclose()
 
@@ -258,19 +260,19 @@ async def test_a_closed_run_starts_nothing(client: MusicAPI, sandbox: Sandbox) -
     assert sandbox.accepted == ()
 
 
-async def test_whoever_asks_hears_of_a_run_that_is_closed_at_once(client: MusicAPI) -> None:
+async def test_run_next_during_close_returns_none(client: MusicAPI) -> None:
     run = client.run(requests(0))
     run.start(sonic.Describe(description="cancelled before its first step"))
-    asking = asyncio.create_task(run.next())
+    pending = asyncio.create_task(run.next())
     closing = asyncio.create_task(run.aclose())
     async with asyncio.timeout(3):
         await closing
-        outcome = await asking
+        outcome = await pending
 
     assert outcome is None
 
 
-async def test_a_source_that_is_cancelled_is_not_taken_for_exhausted(quick_client: MusicAPI) -> None:
+async def test_run_whose_source_is_cancelled_raises_cancelled_error(quick_client: MusicAPI) -> None:
     async def source() -> AsyncIterator[sonic.Describe]:
         yield sonic.Describe(description="the only one")
         raise asyncio.CancelledError
@@ -287,7 +289,7 @@ async def test_a_source_that_is_cancelled_is_not_taken_for_exhausted(quick_clien
     assert [outcome.error for outcome in outcomes] == [None]
 
 
-async def test_an_error_nobody_expects_ends_the_run_that_was_started_by_hand(
+async def test_run_next_after_an_unexpected_error_raises_it(
     quick_client: MusicAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``next()`` alone must say it too: the facade fills the run itself."""

@@ -12,17 +12,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
 import anyio
 import pytest
-from scripted import Scripted, Step, cut, reply, scripted, stall
+from scripted import Scripted, Step, cut, respond, scripted, stall
 
 from musicapi_async import MusicAPI, Songs, Submission, Task, errors, sonic
 from musicapi_async.sandbox import Sandbox
 
 CREATE = "POST /sonic/create"
 REQUEST = sonic.Describe(description="rain")
-ACCEPTED = reply(200, {"message": "success", "task_id": "t-1"})
+ACCEPTED = respond(200, {"message": "success", "task_id": "t-1"})
 CLIP = {"clip_id": "c-1", "state": "succeeded", "audio_url": "https://files.example/1.mp3"}
-DONE = reply(200, {"code": 200, "message": "success", "data": [CLIP, {**CLIP, "clip_id": "c-2"}]})
-REFUSED = reply(422, {"error": "no such model"})
+DONE = respond(200, {"code": 200, "message": "success", "data": [CLIP, {**CLIP, "clip_id": "c-2"}]})
+REFUSED = respond(422, {"error": "no such model"})
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def late(step: Step = ACCEPTED, seconds: float = 0.1) -> Step:
     return answer
 
 
-async def test_a_submission_waited_on_returns_the_result_in_one_line(quick_client: MusicAPI, quick: Sandbox) -> None:
+async def test_submission_wait_returns_the_result(quick_client: MusicAPI, quick: Sandbox) -> None:
     songs = await quick_client.sonic.create(lyrics="[Verse]\nla", title="Harbor").wait()
 
     assert isinstance(songs, Songs)
@@ -62,12 +62,12 @@ async def test_a_submission_waited_on_returns_the_result_in_one_line(quick_clien
     assert quick.requests[CREATE] == 1
 
 
-async def test_a_submission_waited_on_passes_its_timeout(client: MusicAPI) -> None:
+async def test_submission_wait_passes_its_timeout_on(client: MusicAPI) -> None:
     with pytest.raises(errors.TaskTimeoutError, match="not finished after 0"):
         await client.submit(REQUEST).wait(timeout=0)
 
 
-async def test_a_submission_is_a_coroutine(client: MusicAPI) -> None:
+async def test_submission_is_a_coroutine(client: MusicAPI) -> None:
     submission = client.submit(REQUEST)
 
     assert isinstance(submission, Submission)
@@ -131,7 +131,7 @@ async def in_an_anyio_task_group(submission: Submission[Songs]) -> Task[Songs]:
         in_an_anyio_task_group,
     ],
 )
-async def test_a_submission_runs_wherever_a_coroutine_does(
+async def test_submission_runs_wherever_a_coroutine_does(
     client: MusicAPI, sandbox: Sandbox, drive: Callable[[Submission[Songs]], Awaitable[Task[Songs]]]
 ) -> None:
     task = await drive(client.submit(REQUEST))
@@ -139,7 +139,7 @@ async def test_a_submission_runs_wherever_a_coroutine_does(
     assert [accepted.task_id for accepted in sandbox.accepted] == [task.id]
 
 
-async def test_a_submission_awaited_twice_gives_the_same_task(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_submission_awaited_twice_returns_the_same_task(client: MusicAPI, sandbox: Sandbox) -> None:
     submission = client.sonic.describe(description="rain")
 
     first, second = await submission, await submission
@@ -148,7 +148,7 @@ async def test_a_submission_awaited_twice_gives_the_same_task(client: MusicAPI, 
     assert sandbox.requests[CREATE] == 1
 
 
-async def test_a_submission_awaited_and_then_waited_on_is_paid_for_once(quick_client: MusicAPI, quick: Sandbox) -> None:
+async def test_submission_awaited_and_then_waited_on_is_sent_once(quick_client: MusicAPI, quick: Sandbox) -> None:
     submission = quick_client.submit(REQUEST)
     task = await submission
 
@@ -156,7 +156,7 @@ async def test_a_submission_awaited_and_then_waited_on_is_paid_for_once(quick_cl
     assert quick.requests[CREATE] == 1
 
 
-async def test_a_submission_awaited_and_waited_on_at_once_is_paid_for_once(
+async def test_submission_awaited_and_waited_on_concurrently_is_sent_once(
     quick_client: MusicAPI, quick: Sandbox
 ) -> None:
     submission = quick_client.submit(REQUEST)
@@ -167,7 +167,7 @@ async def test_a_submission_awaited_and_waited_on_at_once_is_paid_for_once(
     assert quick.requests[CREATE] == 1
 
 
-async def test_a_submission_that_was_refused_raises_the_same_error_again_and_sends_nothing() -> None:
+async def test_submission_that_was_refused_raises_the_same_error_again() -> None:
     async with scripted(REFUSED) as server, MusicAPI("k", base_url=server.base_url) as client:
         submission = client.submit(REQUEST)
         said = []
@@ -180,7 +180,7 @@ async def test_a_submission_that_was_refused_raises_the_same_error_again_and_sen
         assert len(server.received) == 1
 
 
-async def test_a_submission_that_is_uncertain_is_never_sent_again() -> None:
+async def test_submission_that_is_uncertain_is_never_sent_again() -> None:
     async with scripted(cut(), ACCEPTED) as server, MusicAPI("k", base_url=server.base_url) as client:
         submission = client.submit(REQUEST)
         for _ in range(2):
@@ -190,7 +190,7 @@ async def test_a_submission_that_is_uncertain_is_never_sent_again() -> None:
         assert len(server.received) == 1
 
 
-async def test_a_submission_cancelled_in_flight_names_its_task_and_returns_it_when_awaited_again(
+async def test_submission_cancelled_in_flight_names_its_task_and_returns_it_later(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with scripted(late(), DONE) as server, MusicAPI("k", base_url=server.base_url, poll_interval=0.01) as client:
@@ -208,7 +208,7 @@ async def test_a_submission_cancelled_in_flight_names_its_task_and_returns_it_wh
         assert [one.method for one in server.received].count("POST") == 1
 
 
-async def test_a_submission_cancelled_in_its_wait_names_its_task() -> None:
+async def test_submission_cancelled_during_its_wait_names_its_task() -> None:
     async with (
         scripted(ACCEPTED, stall()) as server,
         MusicAPI("k", base_url=server.base_url, poll_interval=0.01) as client,
@@ -222,7 +222,7 @@ async def test_a_submission_cancelled_in_its_wait_names_its_task() -> None:
     assert "client.sonic.task('t-1')" in "\n".join(caught.value.__notes__)
 
 
-async def test_a_submission_cancelled_before_it_was_sent_is_sent_by_the_next_that_awaits_it() -> None:
+async def test_submission_cancelled_before_it_was_sent_is_sent_by_the_next_await() -> None:
     async with scripted(ACCEPTED) as server:
         async with MusicAPI("k", base_url=server.base_url) as client:
             submission = client.submit(REQUEST)
@@ -235,7 +235,7 @@ async def test_a_submission_cancelled_before_it_was_sent_is_sent_by_the_next_tha
         assert len(server.received) == 1
 
 
-async def test_a_submission_that_is_closed_after_it_was_sent_is_uncertain_when_awaited() -> None:
+async def test_submission_closed_after_it_was_sent_is_uncertain() -> None:
     async with scripted(stall(), ACCEPTED) as server, MusicAPI("k", base_url=server.base_url, timeout=1) as client:
         submission = client.submit(REQUEST)
         running = asyncio.create_task(submission)
@@ -248,14 +248,14 @@ async def test_a_submission_that_is_closed_after_it_was_sent_is_uncertain_when_a
         assert len(server.received) == 1
 
 
-async def test_a_submission_that_is_never_awaited_warns_and_sends_nothing(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_submission_never_awaited_warns_and_sends_nothing(client: MusicAPI, sandbox: Sandbox) -> None:
     with pytest.warns(RuntimeWarning, match=r"client\.sonic\.describe\(\.\.\.\) was never awaited: nothing was sent"):
         client.sonic.describe(description="rain")
 
     assert sandbox.requests[CREATE] == 0
 
 
-async def test_a_submission_that_is_closed_does_not_warn(client: MusicAPI, sandbox: Sandbox) -> None:
+async def test_submission_closed_unsent_does_not_warn(client: MusicAPI, sandbox: Sandbox) -> None:
     submission = client.submit(REQUEST)
     submission.close()
     with warnings.catch_warnings():
@@ -266,14 +266,14 @@ async def test_a_submission_that_is_closed_does_not_warn(client: MusicAPI, sandb
     assert sandbox.requests[CREATE] == 0
 
 
-async def test_a_wrong_argument_is_refused_by_the_call_itself(client: MusicAPI) -> None:
+async def test_submission_with_invalid_arguments_is_refused_by_the_call(client: MusicAPI) -> None:
     with pytest.raises(errors.InvalidRequestError, match="lyrics"):
         client.sonic.create(lyrics="")
     with pytest.raises(errors.InvalidRequestError, match="request is"):
         client.submit("rain")  # type: ignore[arg-type]  # that is the point
 
 
-async def test_a_submission_cannot_be_copied(client: MusicAPI) -> None:
+async def test_submission_cannot_be_copied_or_pickled(client: MusicAPI) -> None:
     submission = client.submit(REQUEST)
     for travel in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="await it, and pickle its task"):
@@ -281,7 +281,7 @@ async def test_a_submission_cannot_be_copied(client: MusicAPI) -> None:
     submission.close()
 
 
-async def test_a_submission_shows_its_operation_and_what_became_of_it(client: MusicAPI) -> None:
+async def test_submission_repr_shows_operation_and_task(client: MusicAPI) -> None:
     submission = client.sonic.create(lyrics="my secret lyrics")
     assert repr(submission) == "<Submission of sonic.create: not sent>"
 
@@ -293,7 +293,7 @@ async def test_a_submission_shows_its_operation_and_what_became_of_it(client: Mu
     assert repr(submission) == f"<Submission of sonic.create: task {task.id!r}>"
 
 
-async def test_a_submission_awaited_in_another_loop_says_so() -> None:
+async def test_submission_awaited_in_another_loop_raises_event_loop_error() -> None:
     async with scripted(late(seconds=0.5)) as server, MusicAPI("k", base_url=server.base_url) as client:
         submission = client.submit(REQUEST)
         running = asyncio.create_task(submission)
@@ -306,7 +306,7 @@ async def test_a_submission_awaited_in_another_loop_says_so() -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-async def test_a_submission_runs_in_an_eager_task(client: MusicAPI) -> None:
+async def test_submission_in_an_eager_task_is_sent(client: MusicAPI) -> None:
     factory = getattr(asyncio, "eager_task_factory")  # noqa: B009 - unknown to the type checkers of 3.11
     asyncio.get_running_loop().set_task_factory(factory)
     try:

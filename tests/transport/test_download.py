@@ -1,4 +1,4 @@
-"""Files: whole or not at all, without the key, named by what they are."""
+"""Downloads: complete or not at all, without the key, named by their format."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from scripted import Step, cut, raw, reply, scripted
+from scripted import Step, cut, raw, respond, scripted
 
 from musicapi_async import Clip, MusicAPI, SavedFile, errors
 
@@ -27,8 +27,8 @@ def clip_at(url: str) -> Clip:
     return Clip(clip_id="c-1", state="succeeded", audio_url=url)
 
 
-async def test_a_file_is_written_whole_and_the_key_is_not_sent(fetching: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, MP3)) as server:
+async def test_download_writes_the_whole_file_and_sends_no_key(fetching: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, MP3)) as server:
         saved = await fetching.download(clip_at(f"{server.base_url}/song.bin"), tmp_path / "song.mp3")
 
         assert "authorization" not in server.received[0].headers
@@ -52,10 +52,10 @@ async def test_a_file_is_written_whole_and_the_key_is_not_sent(fetching: MusicAP
         ("song", b"\x01\x02\x03", "song"),
     ],
 )
-async def test_the_kind_is_told_by_the_first_bytes(
+async def test_download_names_the_file_by_its_first_bytes(
     fetching: MusicAPI, tmp_path: Path, name: str, content: bytes, expected: str
 ) -> None:
-    async with scripted(reply(200, content, {"Content-Type": "text/plain"})) as server:
+    async with scripted(respond(200, content, {"Content-Type": "text/plain"})) as server:
         saved = await fetching.download(f"{server.base_url}/song.exe", tmp_path / name)
 
     assert saved.path.name == expected
@@ -63,29 +63,25 @@ async def test_the_kind_is_told_by_the_first_bytes(
 
 
 @pytest.mark.parametrize("name", ["song.lrc", "cover.svg", "words.json", "notes"])
-async def test_a_text_that_is_asked_for_by_its_address_is_written(
-    fetching: MusicAPI, tmp_path: Path, name: str
-) -> None:
-    async with scripted(reply(200, b"[00:01.00] rain")) as server:
+async def test_download_of_a_text_by_its_url_is_written(fetching: MusicAPI, tmp_path: Path, name: str) -> None:
+    async with scripted(respond(200, b"[00:01.00] rain")) as server:
         saved = await fetching.download(f"{server.base_url}/{name}", tmp_path / name)
 
     assert saved.path.read_bytes() == b"[00:01.00] rain"
 
 
-async def test_a_text_in_the_place_of_a_clips_audio_is_refused_whatever_its_name(
-    fetching: MusicAPI, tmp_path: Path
-) -> None:
-    async with scripted(reply(200, b"This link has expired.")) as server:
+async def test_download_of_a_clip_that_is_text_is_refused(fetching: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, b"This link has expired.")) as server:
         with pytest.raises(errors.DownloadError, match="sent a text"):
             await fetching.download(clip_at(f"{server.base_url}/song"), tmp_path / "song")
 
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_name_of_another_kind_is_kept_and_said(
+async def test_download_to_a_name_of_another_format_is_kept_with_a_warning(
     fetching: MusicAPI, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with scripted(reply(200, WAV)) as server:
+    async with scripted(respond(200, WAV)) as server:
         await fetching.download(f"{server.base_url}/song", tmp_path / "song.mp3")
 
     assert "is a wav file" in caplog.text
@@ -94,17 +90,17 @@ async def test_a_name_of_another_kind_is_kept_and_said(
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        (reply(404, b"gone"), "responded with status 404"),
-        (reply(200, b"<html>not here</html>"), "sent a text"),
-        (reply(200, b'{"error": "expired"}'), "sent a text"),
-        (reply(200, b"This link has expired."), "sent a text"),
-        (reply(200, "Zu spät".encode()), "sent a text"),
-        (reply(200, b""), "empty"),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + MP3), "5003 bytes were received"),
-        (cut(), "0 bytes were received"),
+        (respond(404, b"gone"), "answered 404"),
+        (respond(200, b"<html>not here</html>"), "sent a text"),
+        (respond(200, b'{"error": "expired"}'), "sent a text"),
+        (respond(200, b"This link has expired."), "sent a text"),
+        (respond(200, "Zu spät".encode()), "sent a text"),
+        (respond(200, b""), "empty"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + MP3), "5003 bytes had come"),
+        (cut(), "0 bytes had come"),
     ],
 )
-async def test_what_fails_leaves_no_file(fetching: MusicAPI, tmp_path: Path, step: Step, reason: str) -> None:
+async def test_download_that_fails_leaves_no_file(fetching: MusicAPI, tmp_path: Path, step: Step, reason: str) -> None:
     async with scripted(step) as server:
         with pytest.raises(errors.DownloadError, match=reason):
             await fetching.download(f"{server.base_url}/song.mp3", tmp_path / "song.mp3")
@@ -112,7 +108,7 @@ async def test_what_fails_leaves_no_file(fetching: MusicAPI, tmp_path: Path, ste
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_failure_leaves_the_file_that_was_there(fetching: MusicAPI, tmp_path: Path) -> None:
+async def test_download_that_fails_keeps_the_existing_file(fetching: MusicAPI, tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_text("the old one")
     async with scripted(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + MP3)) as server:
         with pytest.raises(errors.DownloadError):
@@ -121,7 +117,7 @@ async def test_a_failure_leaves_the_file_that_was_there(fetching: MusicAPI, tmp_
     assert (tmp_path / "song.mp3").read_text() == "the old one"
 
 
-async def test_a_host_that_stalls_is_given_up(fetching: MusicAPI, tmp_path: Path) -> None:
+async def test_download_from_a_stalled_host_times_out(fetching: MusicAPI, tmp_path: Path) -> None:
     async def half(writer: asyncio.StreamWriter) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + MP3)
         await asyncio.Event().wait()
@@ -134,7 +130,7 @@ async def test_a_host_that_stalls_is_given_up(fetching: MusicAPI, tmp_path: Path
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_cancelled_download_leaves_no_file(fetching: MusicAPI, tmp_path: Path) -> None:
+async def test_download_that_is_cancelled_leaves_no_file(fetching: MusicAPI, tmp_path: Path) -> None:
     started = asyncio.Event()
 
     async def half(writer: asyncio.StreamWriter) -> bool:
@@ -154,7 +150,7 @@ async def test_a_cancelled_download_leaves_no_file(fetching: MusicAPI, tmp_path:
 
 
 @pytest.mark.parametrize("state", ["running", "failed", None])
-async def test_a_clip_without_finished_audio_cannot_be_fetched(
+async def test_download_of_a_clip_without_finished_audio_is_refused(
     fetching: MusicAPI, tmp_path: Path, state: str | None
 ) -> None:
     with pytest.raises(errors.DownloadError, match="no finished audio"):
@@ -162,31 +158,31 @@ async def test_a_clip_without_finished_audio_cannot_be_fetched(
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "/etc/passwd", "ftp://host/x", "data:audio/mp3;base64,AA"])
-async def test_only_the_web_is_fetched_from(fetching: MusicAPI, tmp_path: Path, url: str) -> None:
+async def test_download_of_a_url_that_is_not_http_is_refused(fetching: MusicAPI, tmp_path: Path, url: str) -> None:
     with pytest.raises(errors.DownloadError, match="http"):
         await fetching.download(url, tmp_path / "song")
 
 
-async def test_a_folder_that_is_not_there_is_a_clear_error(fetching: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, MP3)) as server:
+async def test_download_into_a_missing_folder_is_a_clear_error(fetching: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, MP3)) as server:
         with pytest.raises(errors.DownloadError, match="No such file or directory"):
             await fetching.download(f"{server.base_url}/song.mp3", tmp_path / "missing" / "song.mp3")
 
         assert server.received == []
 
 
-async def test_a_folder_in_the_place_of_the_file_is_a_clear_error(fetching: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, MP3)) as server:
+async def test_download_to_a_directory_is_a_clear_error(fetching: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, MP3)) as server:
         with pytest.raises(errors.DownloadError, match="directory"):
             await fetching.download(f"{server.base_url}/song.mp3", tmp_path)
 
     assert os.listdir(tmp_path) == []
 
 
-async def test_progress_counts_bytes(fetching: MusicAPI, tmp_path: Path) -> None:
+async def test_download_progress_counts_bytes(fetching: MusicAPI, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     content = b"ID3" + b"\x00" * 3_000_000
-    async with scripted(reply(200, content)) as server:
+    async with scripted(respond(200, content)) as server:
         await fetching.download(
             f"{server.base_url}/song.mp3", tmp_path / "song", on_progress=lambda done, total: seen.append((done, total))
         )
@@ -196,16 +192,16 @@ async def test_progress_counts_bytes(fetching: MusicAPI, tmp_path: Path) -> None
     assert seen == sorted(seen)
 
 
-async def test_a_file_host_may_redirect(fetching: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, MP3)) as elsewhere:
-        async with scripted(reply(302, b"", {"Location": f"{elsewhere.base_url}/song"})) as server:
+async def test_download_follows_a_redirect_without_the_key(fetching: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, MP3)) as elsewhere:
+        async with scripted(respond(302, b"", {"Location": f"{elsewhere.base_url}/song"})) as server:
             saved = await fetching.download(f"{server.base_url}/song", tmp_path / "song")
 
         assert "authorization" not in elsewhere.received[0].headers
     assert saved.size == len(MP3)
 
 
-async def test_a_full_disk_is_a_clear_error_and_leaves_no_file(tmp_path: Path) -> None:
+async def test_download_on_a_full_disk_is_a_clear_error_and_leaves_no_file(tmp_path: Path) -> None:
     """A limit on the size of files stands in for a full disk; it can only be set for a whole process."""
     script = """
         import asyncio, resource, signal, sys
@@ -224,7 +220,7 @@ async def test_a_full_disk_is_a_clear_error_and_leaves_no_file(tmp_path: Path) -
         asyncio.run(main())
     """
     content = b"ID3" + b"\x00" * 3_000_000
-    async with scripted(reply(200, content)) as server:
+    async with scripted(respond(200, content)) as server:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-c", textwrap.dedent(script), f"{server.base_url}/song", str(tmp_path / "song.mp3")],

@@ -1,4 +1,4 @@
-"""Downloads that are cancelled at any moment, or aimed at places that cannot be: no half file stays, no odd error."""
+"""Downloads that are cancelled at any point, or to impossible paths: no partial file, and clear errors."""
 
 import asyncio
 import gc
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import reply, scripted
+from scripted import respond, scripted
 
 from musicapi_async import Clip, MusicAPI, errors
 from musicapi_async.media.formats import FIRST_BYTES, format_of, is_text
 
 MP3 = b"ID3" + b"\x00" * 5000
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ async def fetching() -> AsyncIterator[MusicAPI]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Take the right to write into a folder; root has it everywhere, so root is nobody meanwhile."""
+    """Take the right to write into a folder; root always has it, so root becomes an unprivileged user meanwhile."""
     folder.chmod(0o555)
     is_root = os.geteuid() == 0
     if is_root:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED)
     try:
         yield
     finally:
@@ -41,10 +41,10 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("steps", range(14))
-async def test_a_download_that_is_cancelled_at_any_moment_leaves_no_half_file(
+async def test_download_cancelled_at_any_point_leaves_no_partial_file(
     fetching: MusicAPI, tmp_path: Path, steps: int
 ) -> None:
-    async with scripted(reply(200, MP3)) as server:
+    async with scripted(respond(200, MP3)) as server:
         for _ in range(10):
             fetch = asyncio.create_task(fetching.download(f"{server.base_url}/song", tmp_path / "song.mp3"))
             for _ in range(steps):
@@ -55,8 +55,8 @@ async def test_a_download_that_is_cancelled_at_any_moment_leaves_no_half_file(
     assert set(os.listdir(tmp_path)) <= {"song.mp3"}
 
 
-async def test_a_cancelled_download_can_be_tried_again(fetching: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, MP3)) as server:
+async def test_download_after_a_cancelled_one_works(fetching: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, MP3)) as server:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await fetching.download(f"{server.base_url}/song", tmp_path / "song")
@@ -65,8 +65,8 @@ async def test_a_cancelled_download_can_be_tried_again(fetching: MusicAPI, tmp_p
     assert saved.path.read_bytes() == MP3
 
 
-async def test_a_folder_that_must_not_be_written_to_is_a_clear_error(fetching: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, MP3)) as server:
+async def test_download_into_a_read_only_folder_is_a_clear_error(fetching: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, MP3)) as server:
         with read_only(tmp_path), pytest.raises(errors.DownloadError, match="Permission denied"):
             await fetching.download(f"{server.base_url}/song", tmp_path / "song")
 
@@ -75,12 +75,12 @@ async def test_a_folder_that_must_not_be_written_to_is_a_clear_error(fetching: M
 
 
 @pytest.mark.parametrize("path", ["", ".", "/", "..", "a\0b", "x" * 300, "song.txt/song"])
-async def test_a_path_that_cannot_be_is_a_download_error(
+async def test_download_to_an_impossible_path_is_a_download_error(
     fetching: MusicAPI, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "song.txt").touch()
-    async with scripted(reply(200, MP3)) as server:
+    async with scripted(respond(200, MP3)) as server:
         with pytest.raises(errors.DownloadError) as caught:
             await fetching.download(f"{server.base_url}/song", path)
 
@@ -88,40 +88,38 @@ async def test_a_path_that_cannot_be_is_a_download_error(
     assert os.listdir(tmp_path) == ["song.txt"]
 
 
-async def test_a_name_as_long_as_the_disk_allows_is_kept(fetching: MusicAPI, tmp_path: Path) -> None:
+async def test_download_to_the_longest_name_keeps_it(fetching: MusicAPI, tmp_path: Path) -> None:
     name = "x" * 251 + ".mp3"
-    async with scripted(reply(200, MP3)) as server:
+    async with scripted(respond(200, MP3)) as server:
         saved = await fetching.download(f"{server.base_url}/song", tmp_path / name)
 
     assert os.listdir(tmp_path) == [name]
     assert saved.size == len(MP3)
 
 
-async def test_an_error_of_the_callers_own_progress_is_the_callers(fetching: MusicAPI, tmp_path: Path) -> None:
+async def test_download_whose_progress_callback_raises_raises_its_error(fetching: MusicAPI, tmp_path: Path) -> None:
     def on_progress(_: int, __: int | None) -> None:
         raise ZeroDivisionError
 
-    async with scripted(reply(200, MP3)) as server:
+    async with scripted(respond(200, MP3)) as server:
         with pytest.raises(ZeroDivisionError):
             await fetching.download(f"{server.base_url}/song", tmp_path / "song", on_progress=on_progress)
 
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_progress_that_cannot_be_shown_is_not_taken_for_a_failed_download(
-    fetching: MusicAPI, tmp_path: Path
-) -> None:
+async def test_download_whose_progress_callback_raises_os_error_raises_that(fetching: MusicAPI, tmp_path: Path) -> None:
     def on_progress(_: int, __: int | None) -> None:
-        raise BrokenPipeError("nobody reads our output any more")
+        raise BrokenPipeError("the output is no longer read")
 
-    async with scripted(reply(200, b"ID3" + b"\x00" * 2_000_000)) as server:
-        with pytest.raises(BrokenPipeError, match="nobody reads"):
+    async with scripted(respond(200, b"ID3" + b"\x00" * 2_000_000)) as server:
+        with pytest.raises(BrokenPipeError, match="no longer read"):
             await fetching.download(f"{server.base_url}/song", tmp_path / "song", on_progress=on_progress)
 
     assert os.listdir(tmp_path) == []
 
 
-async def test_closing_the_client_ends_a_download(tmp_path: Path) -> None:
+async def test_download_is_ended_by_close(tmp_path: Path) -> None:
     half_sent = asyncio.Event()
 
     async def half(writer: asyncio.StreamWriter) -> bool:
@@ -143,8 +141,8 @@ async def test_closing_the_client_ends_a_download(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-async def test_many_downloads_at_once(fetching: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, MP3)) as server:
+async def test_downloads_in_parallel_share_few_connections(fetching: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, MP3)) as server:
         clips = [
             Clip(clip_id=str(number), state="succeeded", audio_url=f"{server.base_url}/{number}")
             for number in range(60)
@@ -156,24 +154,24 @@ async def test_many_downloads_at_once(fetching: MusicAPI, tmp_path: Path) -> Non
 
 
 @given(start=st.binary(max_size=FIRST_BYTES))
-def test_any_beginning_of_a_file_has_one_kind_or_none(start: bytes) -> None:
-    kind = format_of(start)
+def test_format_of_any_first_bytes_is_one_or_none(start: bytes) -> None:
+    file_format = kind_of(start)
 
-    assert kind is None or kind.isalnum()
-    assert format_of(b"ID3" + start) == "mp3"
-    assert format_of(b"RIFF\x00\x00\x00\x00WAVE" + start) == "wav"
+    assert file_format is None or file_format.isalnum()
+    assert kind_of(b"ID3" + start) == "mp3"
+    assert kind_of(b"RIFF\x00\x00\x00\x00WAVE" + start) == "wav"
     # The sync bits alone are no music: those of UTF-16's byte order mark are set, too.
     assert not is_text(b"\xff\xfb\x90\x00" + start)
-    assert not (is_text(start) and kind)
+    assert not (is_text(start) and file_format)
 
 
 @given(part=st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1), shift=st.integers(1, 4))
-def test_any_text_is_a_text_wherever_it_is_cut(part: str, shift: int) -> None:
+def test_is_text_of_any_cut_text_is_true(part: str, shift: int) -> None:
     assert is_text(("~" * shift + part * FIRST_BYTES).encode()[:FIRST_BYTES])
 
 
 @pytest.mark.parametrize("steps", range(8))
-async def test_a_cancelled_download_that_fails_as_well_says_nothing_of_it(
+async def test_download_cancelled_while_it_fails_logs_no_unretrieved_error(
     fetching: MusicAPI, tmp_path: Path, steps: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(10):

@@ -1,10 +1,10 @@
-"""What the balance says of a paid request of which nobody can tell: never more than this client can know."""
+"""What the balance shows about an uncertain submission: never more than this client can know."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from scripted import Step, cut, reply, scripted
+from scripted import Step, cut, respond, scripted
 
 from musicapi_async import MusicAPI, errors, sonic
 from musicapi_async.errors import UncertainSubmissionError
@@ -20,7 +20,7 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_without_an_earlier_balance_there_is_no_evidence() -> None:
+async def test_investigation_without_an_earlier_balance_is_unclear() -> None:
     async with Sandbox(credits=100) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
         with pytest.raises(UncertainSubmissionError) as caught:
@@ -32,17 +32,17 @@ async def test_without_an_earlier_balance_there_is_no_evidence() -> None:
 
 
 @pytest.mark.parametrize(("accepted", "verdict"), [(True, "charged"), (False, "not charged")])
-async def test_the_balance_tells_whether_it_was_paid_for(accepted: bool, verdict: str) -> None:  # noqa: FBT001
+async def test_investigation_with_an_earlier_balance_says_whether_it_was_charged(accepted: bool, verdict: str) -> None:  # noqa: FBT001
     async with Sandbox(credits=100) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
         await client.account.credits()
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=accepted))
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
-        looked = sandbox.requests["GET /get-credits"]
+        balance_requests = sandbox.requests["GET /get-credits"]
         evidence = await client.look_into(caught.value)
 
-    # Only by being asked, never behind the user's back.
-    assert looked == 1
+    # Only on request, never behind the user's back.
+    assert balance_requests == 1
     assert caught.value.balance == 100
     assert caught.value.balance_at is not None
     assert (evidence.verdict, evidence.before, evidence.accepted, evidence.uncertain) == (verdict, 100, 0, 1)
@@ -50,7 +50,7 @@ async def test_the_balance_tells_whether_it_was_paid_for(accepted: bool, verdict
     assert (evidence.spent > 0) is accepted
 
 
-async def test_where_others_were_paid_for_too_the_balance_tells_nothing(sandbox: Sandbox) -> None:
+async def test_investigation_after_other_accepted_requests_is_unclear(sandbox: Sandbox) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url) as client:
         await client.account.credits()
         await client.submit(REQUEST)
@@ -62,7 +62,7 @@ async def test_where_others_were_paid_for_too_the_balance_tells_nothing(sandbox:
     assert (evidence.verdict, evidence.accepted) == ("unclear", 1)
 
 
-async def test_what_was_paid_and_is_being_prepared_counts(sandbox: Sandbox) -> None:
+async def test_investigation_during_an_async_export_counts_it(sandbox: Sandbox) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         song = await client.submit(REQUEST)
         sandbox.advance(4000)
@@ -81,7 +81,7 @@ async def test_what_was_paid_and_is_being_prepared_counts(sandbox: Sandbox) -> N
     assert (evidence.verdict, evidence.accepted) == ("unclear", 1)
 
 
-async def test_an_older_task_that_may_still_be_refunded_makes_the_balance_unclear(sandbox: Sandbox) -> None:
+async def test_investigation_with_an_older_refundable_task_is_unclear(sandbox: Sandbox) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         sandbox.end_next("failed")
         older = await client.submit(REQUEST)
@@ -98,7 +98,7 @@ async def test_an_older_task_that_may_still_be_refunded_makes_the_balance_unclea
     assert (evidence.spent, evidence.verdict) == (0, "unclear")
 
 
-async def test_finished_tasks_do_not_blur_the_evidence(sandbox: Sandbox) -> None:
+async def test_investigation_after_finished_tasks_is_conclusive(sandbox: Sandbox) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         older = await client.submit(REQUEST)
         sandbox.advance(4000)
@@ -132,7 +132,7 @@ async def by_its_id(client: MusicAPI, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("older", [batch, uncertain, plain_post, by_its_id])
-async def test_older_work_that_may_still_be_refunded_hides_a_charge(
+async def test_investigation_with_older_refundable_work_never_says_not_charged(
     older: Callable[[MusicAPI, Sandbox], Awaitable[None]], sandbox: Sandbox
 ) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url) as client:
@@ -147,7 +147,7 @@ async def test_older_work_that_may_still_be_refunded_hides_a_charge(
         assert (await client.look_into(caught.value)).verdict != "not charged"
 
 
-async def test_a_task_taken_up_by_its_id_is_settled_when_it_is_seen_to_end(sandbox: Sandbox) -> None:
+async def test_investigation_after_a_resumed_task_ended_is_conclusive(sandbox: Sandbox) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         task_id = (await client.submit(REQUEST)).id
         sandbox.advance(4000)
@@ -160,7 +160,7 @@ async def test_a_task_taken_up_by_its_id_is_settled_when_it_is_seen_to_end(sandb
         assert (await client.look_into(caught.value)).verdict == "not charged"
 
 
-async def test_a_batch_is_settled_when_its_tasks_are_seen_to_end(sandbox: Sandbox) -> None:
+async def test_investigation_after_all_tasks_of_a_batch_ended_is_conclusive(sandbox: Sandbox) -> None:
     async with MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         started = await client.sonic.batch(items=[REQUEST, REQUEST])
         sandbox.advance(4000)
@@ -174,13 +174,13 @@ async def test_a_batch_is_settled_when_its_tasks_are_seen_to_end(sandbox: Sandbo
         assert (await client.look_into(caught.value)).verdict == "not charged"
 
 
-async def test_a_balance_asked_for_while_a_paid_request_is_in_the_air_is_no_beginning() -> None:
+async def test_balance_read_during_a_submission_is_not_the_earlier_one() -> None:
     may_break = asyncio.Event()
     balances = iter((100, 80, 80))
 
     async def step(writer: asyncio.StreamWriter) -> bool:
         if server.received[-1].method == "GET":
-            return await reply(200, {"credits": next(balances)})(writer)
+            return await respond(200, {"credits": next(balances)})(writer)
         await may_break.wait()
         return await cut()(writer)
 
@@ -199,10 +199,10 @@ async def test_a_balance_asked_for_while_a_paid_request_is_in_the_air_is_no_begi
 
 
 @pytest.mark.parametrize("is_answered_in_time", [True, False])
-async def test_what_is_paid_for_while_the_balance_is_asked_for_makes_it_unclear(is_answered_in_time: bool) -> None:  # noqa: FBT001
+async def test_investigation_with_a_submission_in_flight_is_unclear(is_answered_in_time: bool) -> None:  # noqa: FBT001
     may_pay, may_tell = asyncio.Event(), asyncio.Event()
     gets: list[asyncio.Event | None] = [None, may_tell]
-    posts: list[Step] = [cut(), reply(200, {"task_id": "t-2"})]
+    posts: list[Step] = [cut(), respond(200, {"task_id": "t-2"})]
 
     async def step(writer: asyncio.StreamWriter) -> bool:
         if server.received[-1].method == "POST":
@@ -212,15 +212,15 @@ async def test_what_is_paid_for_while_the_balance_is_asked_for_makes_it_unclear(
             return await answer(writer)
         wait = gets.pop(0)
         if wait is None:
-            return await reply(200, {"credits": 100})(writer)
+            return await respond(200, {"credits": 100})(writer)
         await wait.wait()
-        return await reply(200, {"credits": 80})(writer)
+        return await respond(200, {"credits": 80})(writer)
 
     async with scripted(step) as server, MusicAPI("k", base_url=server.base_url) as client:
         await client.account.credits()
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
-        looking = asyncio.create_task(client.look_into(caught.value))
+        investigating = asyncio.create_task(client.look_into(caught.value))
         await until(lambda: len(server.received) == 3)
         paying = asyncio.create_task(client.submit(REQUEST))
         await until(lambda: len(server.received) == 4)
@@ -228,7 +228,7 @@ async def test_what_is_paid_for_while_the_balance_is_asked_for_makes_it_unclear(
             may_pay.set()
             await paying
         may_tell.set()
-        evidence = await looking
+        evidence = await investigating
         may_pay.set()
         await paying
 

@@ -1,4 +1,4 @@
-"""Files that come badly or not at once, and addresses that are nobody's business."""
+"""Retries and redirects of downloads, and the refusal of private addresses."""
 
 import asyncio
 import gzip
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 from clock import Clock
-from scripted import Scripted, Step, cut, half_head, hang_up, raw, reply, scripted, stall
+from scripted import Scripted, Step, cut, half_head, hang_up, raw, respond, scripted, stall
 
 from musicapi_async import Clip, MusicAPI, errors
 from musicapi_async._transport.retry import RetryBudget
@@ -19,7 +19,7 @@ from musicapi_async._transport.retry import RetryBudget
 MP3: Final = b"ID3" + bytes(range(256)) * 40
 OK: Final = b"HTTP/1.1 200 OK\r\n"
 HALF: Final = raw(OK + b"Content-Length: 9999\r\n\r\n" + MP3[:4000])
-WHOLE: Final = reply(200, MP3)
+WHOLE: Final = respond(200, MP3)
 NAME: Final = "files.example"
 
 
@@ -45,17 +45,17 @@ FAULTS: Final = {
     "half a header": half_head(),
     "half a file": HALF,
     "half of chunks": raw(OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nID3x\r\n"),
-    "not there yet": reply(404, b"no such key"),
-    "not allowed yet": reply(403, b"AccessDenied"),
-    "trouble": reply(500, b""),
-    "a gateway": reply(502, b""),
-    "too many": reply(429, b"", {"Retry-After": "0"}),
+    "not there yet": respond(404, b"no such key"),
+    "not allowed yet": respond(403, b"AccessDenied"),
+    "trouble": respond(500, b""),
+    "a gateway": respond(502, b""),
+    "too many": respond(429, b"", {"Retry-After": "0"}),
     "silence": stall(),
 }
 
 
 @pytest.mark.parametrize("step", FAULTS.values(), ids=FAULTS)
-async def test_a_download_is_repeated_from_its_start(step: Step, tmp_path: Path) -> None:
+async def test_download_that_fails_once_is_retried(step: Step, tmp_path: Path) -> None:
     seen: list[int] = []
     async with scripted(step, WHOLE) as server, client_of(server, read_timeout=0.3) as client:
         clip = Clip(clip_id="c-1", state="succeeded", audio_url=f"{server.base_url}/song")
@@ -66,11 +66,11 @@ async def test_a_download_is_repeated_from_its_start(step: Step, tmp_path: Path)
     assert os.listdir(tmp_path) == ["song.mp3"]
 
 
-async def test_progress_goes_back_when_a_download_begins_again(tmp_path: Path) -> None:
+async def test_download_progress_goes_back_when_the_file_restarts(tmp_path: Path) -> None:
     content = b"ID3" + b"\x00" * 3_000_000
     half = raw(OK + b"Content-Length: %d\r\n\r\n" % len(content) + content[:2_500_000])
     seen: list[int] = []
-    async with scripted(half, reply(200, content)) as server, client_of(server) as client:
+    async with scripted(half, respond(200, content)) as server, client_of(server) as client:
         saved = await client.download(
             f"{server.base_url}/song", tmp_path / "song", on_progress=lambda done, _: seen.append(done)
         )
@@ -79,11 +79,9 @@ async def test_progress_goes_back_when_a_download_begins_again(tmp_path: Path) -
     assert seen[-1] == saved.size == saved.path.stat().st_size == len(content)
 
 
-# The HTTP library asks once more by itself when it was cut off before a header came: each try is two requests then.
-@pytest.mark.parametrize(("step", "asked"), [(HALF, 3), (reply(404, b""), 3), (reply(500, b""), 3), (cut(), 6)])
-async def test_what_goes_on_failing_is_given_up_after_as_many_tries_as_are_allowed(
-    step: Step, asked: int, tmp_path: Path
-) -> None:
+# The HTTP library resends by itself when it was cut off before a header came: each attempt is two requests then.
+@pytest.mark.parametrize(("step", "asked"), [(HALF, 3), (respond(404, b""), 3), (respond(500, b""), 3), (cut(), 6)])
+async def test_download_that_keeps_failing_ends_after_max_attempts(step: Step, asked: int, tmp_path: Path) -> None:
     async with scripted(step) as server, client_of(server, max_attempts=3) as client:
         with pytest.raises(errors.DownloadError):
             await client.download(f"{server.base_url}/song", tmp_path / "song.mp3")
@@ -92,8 +90,10 @@ async def test_what_goes_on_failing_is_given_up_after_as_many_tries_as_are_allow
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("step", [reply(400, b""), reply(401, b""), reply(410, b""), reply(200, b"<html>"), reply(200)])
-async def test_what_would_be_refused_again_is_not_repeated(step: Step, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "step", [respond(400, b""), respond(401, b""), respond(410, b""), respond(200, b"<html>"), respond(200)]
+)
+async def test_download_that_is_refused_is_not_retried(step: Step, tmp_path: Path) -> None:
     async with scripted(step) as server, client_of(server) as client:
         with pytest.raises(errors.DownloadError):
             await client.download(f"{server.base_url}/song", tmp_path / "song.mp3")
@@ -101,8 +101,8 @@ async def test_what_would_be_refused_again_is_not_repeated(step: Step, tmp_path:
         assert len(server.received) == 1
 
 
-async def test_a_long_retry_after_is_left_to_the_caller(tmp_path: Path) -> None:
-    later = reply(429, b"", {"Retry-After": "3600"})
+async def test_download_with_a_long_retry_after_is_not_retried(tmp_path: Path) -> None:
+    later = respond(429, b"", {"Retry-After": "3600"})
     async with scripted(later) as server, client_of(server) as client:
         with pytest.raises(errors.DownloadError, match="429") as caught:
             await client.download(f"{server.base_url}/song", tmp_path / "song")
@@ -111,8 +111,8 @@ async def test_a_long_retry_after_is_left_to_the_caller(tmp_path: Path) -> None:
     assert caught.value.status == 429
 
 
-async def test_no_try_begins_after_the_total_time(clock: Clock, tmp_path: Path) -> None:
-    later = reply(429, b"", {"Retry-After": "50"})
+async def test_download_after_the_total_timeout_is_not_retried(clock: Clock, tmp_path: Path) -> None:
+    later = respond(429, b"", {"Retry-After": "50"})
     async with scripted(later) as server, client_of(server, max_attempts=100, total_timeout=120) as client:
         fetching = asyncio.create_task(client.download(f"{server.base_url}/song", tmp_path / "song"))
         await clock.run(10, fetching)
@@ -122,11 +122,11 @@ async def test_no_try_begins_after_the_total_time(clock: Clock, tmp_path: Path) 
         assert len(server.received) == 3
 
 
-async def test_a_dead_host_gets_little_more_than_what_it_is_asked_once(
+async def test_download_retry_budget_limits_retries_of_a_failing_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RetryBudget, "FULL", 5.0)
-    async with scripted(reply(500, b"")) as server, client_of(server) as client:
+    async with scripted(respond(500, b"")) as server, client_of(server) as client:
         await asyncio.gather(
             *(client.download(f"{server.base_url}/{at}", tmp_path / str(at)) for at in range(20)),
             return_exceptions=True,
@@ -135,8 +135,8 @@ async def test_a_dead_host_gets_little_more_than_what_it_is_asked_once(
         assert len(server.received) == 25
 
 
-async def test_closing_ends_a_download_that_waits_to_be_repeated(tmp_path: Path) -> None:
-    later = reply(429, b"", {"Retry-After": "100"})
+async def test_download_waiting_for_a_retry_is_ended_by_close(tmp_path: Path) -> None:
+    later = respond(429, b"", {"Retry-After": "100"})
     async with scripted(later) as server:
         client = client_of(server)
         fetching = asyncio.create_task(client.download(f"{server.base_url}/song", tmp_path / "song"))
@@ -150,9 +150,9 @@ async def test_closing_ends_a_download_that_waits_to_be_repeated(tmp_path: Path)
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_file_is_asked_for_unpacked_and_unpacked_when_it_comes_packed(tmp_path: Path) -> None:
+async def test_download_asks_for_identity_and_decodes_gzip(tmp_path: Path) -> None:
     seen: list[int | None] = []
-    packed = reply(200, gzip.compress(MP3), {"Content-Encoding": "gzip"})
+    packed = respond(200, gzip.compress(MP3), {"Content-Encoding": "gzip"})
     async with scripted(packed) as server, client_of(server) as client:
         url = f"{server.base_url}/song"
         saved = await client.download(url, tmp_path / "song", on_progress=lambda _, total: seen.append(total))
@@ -162,7 +162,7 @@ async def test_a_file_is_asked_for_unpacked_and_unpacked_when_it_comes_packed(tm
     assert seen == [None]
 
 
-async def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
+async def test_download_of_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     part = b"\x00" * 1_000_000
 
     async def large(writer: asyncio.StreamWriter) -> bool:
@@ -184,8 +184,8 @@ async def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     assert height < 15_000_000
 
 
-async def test_a_loop_of_redirects_ends(tmp_path: Path) -> None:
-    async with scripted(reply(302, b"", {"Location": "/again"})) as server, client_of(server) as client:
+async def test_download_in_a_redirect_loop_ends(tmp_path: Path) -> None:
+    async with scripted(respond(302, b"", {"Location": "/again"})) as server, client_of(server) as client:
         with pytest.raises(errors.DownloadError, match="redirects more than 5 times"):
             await client.download(f"{server.base_url}/song", tmp_path / "song")
 
@@ -193,15 +193,15 @@ async def test_a_loop_of_redirects_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/x", "http://[::1/x", f"http://{'ä' * 70}.example/x"])
-async def test_what_is_no_address_is_our_own_error(url: str, tmp_path: Path) -> None:
+async def test_download_of_an_invalid_url_is_a_download_error(url: str, tmp_path: Path) -> None:
     async with MusicAPI("k") as client:
         with pytest.raises(errors.DownloadError, match="not a valid address"):
             await client.download(Clip(clip_id="c", audio_url=url), tmp_path / "song")
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://files.example/a", "data:audio/mp3;base64,AA", "x:y"])
-async def test_a_redirect_leads_to_the_web_alone(target: str, tmp_path: Path) -> None:
-    async with scripted(reply(302, b"", {"Location": target})) as server, client_of(server) as client:
+async def test_redirect_to_another_scheme_is_refused(target: str, tmp_path: Path) -> None:
+    async with scripted(respond(302, b"", {"Location": target})) as server, client_of(server) as client:
         with pytest.raises(errors.DownloadError, match="http"):
             await client.download(f"{server.base_url}/song", tmp_path / "song")
 
@@ -216,7 +216,7 @@ PRIVATE: Final = [
 
 
 @pytest.mark.parametrize("host", PRIVATE)
-async def test_an_address_that_is_not_public_is_refused(host: str, afar: MusicAPI, tmp_path: Path) -> None:
+async def test_download_from_a_private_address_is_refused(host: str, afar: MusicAPI, tmp_path: Path) -> None:
     async with scripted(WHOLE) as server:
         clip = Clip(clip_id="c-1", state="succeeded", audio_url=f"http://{host}:{server.port}/song")
         with pytest.raises(errors.DownloadError, match="not a public address.*allow_private_addresses=True"):
@@ -227,7 +227,7 @@ async def test_an_address_that_is_not_public_is_refused(host: str, afar: MusicAP
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1"])
-async def test_a_name_that_leads_to_an_address_that_is_not_public_is_refused(
+async def test_download_from_a_name_with_a_private_address_is_refused(
     address: str, afar: MusicAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leads_to(monkeypatch, address)
@@ -238,13 +238,13 @@ async def test_a_name_that_leads_to_an_address_that_is_not_public_is_refused(
         assert server.connections == 0
 
 
-async def test_a_redirect_from_the_apis_host_to_another_private_one_is_refused(
+async def test_redirect_from_the_api_host_to_a_private_address_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leads_to(monkeypatch, "127.0.0.1")
     async with scripted(WHOLE) as inner:
         for host in ("169.254.169.254", NAME):
-            there = reply(302, b"", {"Location": f"http://{host}:{inner.port}/song"})
+            there = respond(302, b"", {"Location": f"http://{host}:{inner.port}/song"})
             async with scripted(there) as server, client_of(server) as client:
                 with pytest.raises(errors.DownloadError, match="allow_private_addresses=True"):
                     await client.download(f"{server.base_url}/song", tmp_path / "song")
@@ -254,7 +254,9 @@ async def test_a_redirect_from_the_apis_host_to_another_private_one_is_refused(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", NAME])
-async def test_private_addresses_can_be_allowed(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_download_from_a_private_address_can_be_allowed(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     leads_to(monkeypatch, "127.0.0.1")
     async with (
         scripted(WHOLE) as server,
@@ -265,7 +267,7 @@ async def test_private_addresses_can_be_allowed(host: str, tmp_path: Path, monke
     assert saved.size == len(MP3)
 
 
-async def test_the_files_of_a_views_own_host_are_fetched(afar: MusicAPI, tmp_path: Path) -> None:
+async def test_download_from_the_host_of_a_view_is_allowed(afar: MusicAPI, tmp_path: Path) -> None:
     async with scripted(WHOLE) as server:
         view = afar.with_options(base_url="http://127.0.0.1:9/api/v1")
         saved = await view.download(f"http://127.0.0.1:{server.port}/song", tmp_path / "song")
@@ -273,10 +275,10 @@ async def test_the_files_of_a_views_own_host_are_fetched(afar: MusicAPI, tmp_pat
     assert saved.size == len(MP3)
 
 
-async def test_no_key_and_no_cookie_goes_with_a_redirect(tmp_path: Path) -> None:
+async def test_redirect_of_a_download_carries_no_key_or_cookie(tmp_path: Path) -> None:
     async with scripted(WHOLE) as second:
         there = {"Location": f"{second.base_url}/song", "Set-Cookie": "a=1"}
-        async with scripted(reply(307, b"", there)) as first, client_of(first) as client:
+        async with scripted(respond(307, b"", there)) as first, client_of(first) as client:
             await client.download(f"{first.base_url}/song", tmp_path / "song")
 
             for request in (*first.received, *second.received):
@@ -285,7 +287,7 @@ async def test_no_key_and_no_cookie_goes_with_a_redirect(tmp_path: Path) -> None
 
 
 def leads_to(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Let the system's resolver answer for a name that nobody owns."""
+    """Let the system's resolver answer for a name that does not exist."""
     known = socket.getaddrinfo
 
     def answer(host: Any, port: Any, *more: Any, **named: Any) -> Any:

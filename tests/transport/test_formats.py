@@ -1,4 +1,4 @@
-"""What is a song, what is a page: the first bytes decide, and pages of every charset are pages."""
+"""Formats by the first bytes: audio formats are recognized, and text of every charset is refused as audio."""
 
 import codecs
 import gzip
@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import Scripted, reply, scripted
+from scripted import Scripted, respond, scripted
 
 from musicapi_async import Clip, DownloadFile, MusicAPI, errors
 from musicapi_async.media.formats import FIRST_BYTES, format_of, is_text
@@ -96,7 +96,7 @@ def clip_of(server: Scripted, path: str = "/song") -> Clip:
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 async def test_page_in_the_place_of_a_song_is_refused(page: bytes, client: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, page, {"Content-Type": "audio/mpeg"})) as server:
+    async with scripted(respond(200, page, {"Content-Type": "audio/mpeg"})) as server:
         url = f"{server.origin}/song.mp3"
         sources: list[tuple[Clip | str, str]] = [
             (clip_of(server), "a"),
@@ -115,18 +115,20 @@ async def test_page_in_the_place_of_a_song_is_refused(page: bytes, client: Music
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 async def test_page_that_is_asked_for_by_its_address_is_written(page: bytes, client: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, page)) as server:
+    async with scripted(respond(200, page)) as server:
         saved = await client.download(f"{server.origin}/page", tmp_path / "page.html")
 
     assert (saved.kind, saved.path.read_bytes()) == (None, page)
 
 
-@pytest.mark.parametrize(("start", "kind"), SONGS.values(), ids=SONGS)
-async def test_song_is_named_by_its_first_bytes(start: bytes, kind: str, client: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, start + REST, {"Content-Type": "text/html"})) as server:
+@pytest.mark.parametrize(("start", "file_format"), SONGS.values(), ids=SONGS)
+async def test_song_is_named_by_its_first_bytes(
+    start: bytes, file_format: str, client: MusicAPI, tmp_path: Path
+) -> None:
+    async with scripted(respond(200, start + REST, {"Content-Type": "text/html"})) as server:
         saved = await client.download(clip_of(server, "/song.exe"), tmp_path / "song")
 
-    assert (saved.kind, saved.path.name) == (kind, f"song.{kind}")
+    assert (saved.kind, saved.path.name) == (file_format, f"song.{file_format}")
     assert saved.path.read_bytes() == start + REST
 
 
@@ -134,7 +136,7 @@ async def test_song_is_named_by_its_first_bytes(start: bytes, kind: str, client:
 async def test_song_of_no_known_format_is_kept_with_a_warning(
     content: bytes, client: MusicAPI, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with scripted(reply(200, content)) as server:
+    async with scripted(respond(200, content)) as server:
         saved = await client.download(clip_of(server), tmp_path / "song")
 
     assert (saved.kind, saved.path.name, saved.path.read_bytes()) == (None, "song", content)
@@ -142,7 +144,7 @@ async def test_song_of_no_known_format_is_kept_with_a_warning(
 
 
 async def test_picture_in_the_place_of_a_song_is_refused(client: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, b"\x89PNG\r\n\x1a\n" + REST)) as server:
+    async with scripted(respond(200, b"\x89PNG\r\n\x1a\n" + REST)) as server:
         with pytest.raises(errors.DownloadError, match=r"sent a picture \(png\)"):
             await client.download(clip_of(server), tmp_path / "song")
         assert (await client.download(f"{server.origin}/cover", tmp_path / "cover")).kind == "png"
@@ -151,20 +153,20 @@ async def test_picture_in_the_place_of_a_song_is_refused(client: MusicAPI, tmp_p
 
 
 @pytest.mark.parametrize("brand", BRANDS)
-async def test_mp4_that_is_called_audio_is_m4a_whatever_its_brand(
+async def test_mp4_declared_as_audio_is_m4a(
     brand: str, client: MusicAPI, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     content = mp4(brand)
-    typed = reply(200, content, {"Content-Type": "Audio/MP4; codecs=mp4a.40.2"})
+    typed = respond(200, content, {"Content-Type": "Audio/MP4; codecs=mp4a.40.2"})
     video = {"Content-Type": "video/mp4"}
     async with scripted(typed) as server:
         by_type = await client.download(clip_of(server), tmp_path / "type")
         by_type_too = await client.download(clip_of(server, "/x.mp4"), tmp_path / "type2.m4a")
-        server.steps[:] = [reply(200, content, video)]
+        server.steps[:] = [respond(200, content, video)]
         by_address = await client.download(clip_of(server, "/Song.M4A?x=.mp4#y"), tmp_path / "address")
         by_format = await client.download(DownloadFile(f"{server.origin}/x", "m4a"), tmp_path / "format")
-        server.steps[:] = [reply(302, b"", {"Location": "/elsewhere.m4a"}), reply(200, content)]
+        server.steps[:] = [respond(302, b"", {"Location": "/elsewhere.m4a"}), respond(200, content)]
         by_redirect = await client.download(clip_of(server), tmp_path / "redirect")
 
     found = [by_type, by_type_too, by_address, by_format, by_redirect]
@@ -173,8 +175,8 @@ async def test_mp4_that_is_called_audio_is_m4a_whatever_its_brand(
     assert caplog.text == ""
 
 
-async def test_mp4_that_nothing_calls_audio_is_mp4(client: MusicAPI, tmp_path: Path) -> None:
-    async with scripted(reply(200, mp4("isom"), {"Content-Type": "video/mp4"})) as server:
+async def test_mp4_not_declared_as_audio_is_mp4(client: MusicAPI, tmp_path: Path) -> None:
+    async with scripted(respond(200, mp4("isom"), {"Content-Type": "video/mp4"})) as server:
         saved = await client.download(f"{server.origin}/v?x=.m4a", tmp_path / "video")
 
     assert (saved.kind, saved.path.name) == ("mp4", "video.mp4")
@@ -198,7 +200,7 @@ async def test_mp4_that_nothing_calls_audio_is_mp4(client: MusicAPI, tmp_path: P
 async def test_usual_suffix_of_a_format_is_not_warned_about(
     name: str, content: bytes, client: MusicAPI, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with scripted(reply(200, content)) as server:
+    async with scripted(respond(200, content)) as server:
         saved = await client.download(f"{server.origin}/song", tmp_path / name)
 
     assert saved.path.name == name
@@ -212,7 +214,7 @@ async def test_usual_suffix_of_a_format_is_not_warned_about(
 async def test_suffix_of_another_format_is_warned_about(
     name: str, start: bytes, file_format: str, client: MusicAPI, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with scripted(reply(200, start + REST)) as server:
+    async with scripted(respond(200, start + REST)) as server:
         await client.download(f"{server.origin}/song", tmp_path / name)
 
     assert f"{name} is a {file_format} file by its content" in caplog.text
@@ -238,11 +240,11 @@ def test_any_utf8_text_is_text_wherever_it_is_cut(text: str) -> None:
 
 
 @given(first=st.characters(exclude_categories=["Cs"]), rest=TEXT, charset=st.sampled_from(["utf-16-le", "utf-16-be"]))
-def test_utf16_without_a_mark_is_taken_for_a_frame_only_by_its_first_character(
+def test_utf16_without_a_mark_is_an_audio_frame_only_for_rare_first_characters(
     first: str, rest: str, charset: str
 ) -> None:
     """The bound: such a text begins with a form of an Arabic letter, a halfwidth sign or private use."""
-    kind = format_of((first + rest).encode(charset))
+    file_format = kind_of((first + rest).encode(charset))
 
     if not 0xE000 <= ord(first) <= 0xFFFF:
-        assert kind not in {"mp3", "aac"}
+        assert file_format not in {"mp3", "aac"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from clock import Clock
-from scripted import Scripted, Step, reply, scripted
+from scripted import Scripted, Step, respond, scripted
 
 from musicapi_async import MusicAPI, TaskRequest, bulk, errors, sonic
 
@@ -16,7 +16,7 @@ REQUEST = sonic.Describe(description="rain")
 
 
 def page(status: int, title: str = "Attention Required!") -> Step:
-    return reply(status, f"<!DOCTYPE html><html><head><title>{title}</title></head>".encode(), HTML)
+    return respond(status, f"<!DOCTYPE html><html><head><title>{title}</title></head>".encode(), HTML)
 
 
 def client_of(server: Scripted, **settings: float) -> MusicAPI:
@@ -28,17 +28,17 @@ ELSEWHERE = {
     "HTML 401": page(401),
     "HTML 403": page(403, "Lyrics blocked: subscription and credits"),
     "HTML 404": page(404, "404 Not Found"),
-    "HTML 404 behind a byte order mark": reply(404, b"\xef\xbb\xbf \n<html>"),
+    "HTML 404 behind a byte order mark": respond(404, b"\xef\xbb\xbf \n<html>"),
     "HTML 410": page(410),
-    "XML 403": reply(403, b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'),
-    "text 404": reply(404, b"404 page not found"),
-    "text 403": reply(403, b"error code: 1020"),
+    "XML 403": respond(403, b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'),
+    "text 404": respond(404, b"404 page not found"),
+    "text 403": respond(403, b"error code: 1020"),
     "proxy's 407": page(407),
-    "JSON 407": reply(407, {"error": "login"}),
-    "301": reply(301, b"", {"Location": f"https://www.example.com/login?key={KEY}"}),
-    "307": reply(307, b"<html>", {"Location": "http://portal.example:8080/hotel"}),
-    "308": reply(308, {}, {"Location": "/api/v2/"}),
-    "301 to what cannot be read": reply(301, b"", {"Location": "http://[::1"}),
+    "JSON 407": respond(407, {"error": "login"}),
+    "301": respond(301, b"", {"Location": f"https://www.example.com/login?key={KEY}"}),
+    "307": respond(307, b"<html>", {"Location": "http://portal.example:8080/hotel"}),
+    "308": respond(308, {}, {"Location": "/api/v2/"}),
+    "301 to what cannot be read": respond(301, b"", {"Location": "http://[::1"}),
 }
 
 
@@ -55,7 +55,7 @@ async def test_submit_answered_by_a_gateway_is_not_accepted_and_says_what_to_che
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 async def test_wait_outlives_a_gateways_answer_to_a_poll(name: str) -> None:
-    async with scripted(*[ELSEWHERE[name]] * 3, reply(200, {"data": [DONE, DONE]})) as server:
+    async with scripted(*[ELSEWHERE[name]] * 3, respond(200, {"data": [DONE, DONE]})) as server:
         async with client_of(server, poll_interval=0.001) as client:
             songs = await client.sonic.task("t-1").wait()
 
@@ -65,8 +65,8 @@ async def test_wait_outlives_a_gateways_answer_to_a_poll(name: str) -> None:
 
 @pytest.mark.parametrize("status", [403, 429])
 async def test_wait_outlives_missing_credits_in_the_answer_to_a_poll(status: int) -> None:
-    refused = reply(status, {"error": {"message": "Not enough credits"}})
-    async with scripted(*[refused] * 3, reply(200, {"data": [DONE, DONE]})) as server:
+    refused = respond(status, {"error": {"message": "Not enough credits"}})
+    async with scripted(*[refused] * 3, respond(200, {"data": [DONE, DONE]})) as server:
         async with client_of(server, poll_interval=0.001) as client:
             songs = await client.sonic.task("t-1").wait()
 
@@ -85,7 +85,7 @@ async def test_wait_outlives_missing_credits_in_the_answer_to_a_poll(status: int
 async def test_submit_refused_in_plain_text_with_a_reason_of_the_service_is_classed_by_it(
     text: bytes, error: type[errors.MusicAPIError]
 ) -> None:
-    async with scripted(reply(403, text)) as server, client_of(server) as client:
+    async with scripted(respond(403, text)) as server, client_of(server) as client:
         with pytest.raises(error, match=text.decode()):
             await client.submit(REQUEST)
 
@@ -113,7 +113,7 @@ async def test_wait_answered_by_a_gateway_every_time_ends_in_time_and_says_so(cl
     ],
 )
 async def test_call_answered_by_a_redirect_names_scheme_and_host(location: str, target: str) -> None:
-    async with scripted(reply(301, b"", {"Location": location})) as server, client_of(server) as client:
+    async with scripted(respond(301, b"", {"Location": location})) as server, client_of(server) as client:
         with pytest.raises(errors.GatewayError) as caught:
             await client.account.credits()
 
@@ -141,7 +141,7 @@ async def test_submit_answered_by_a_gateways_5xx_page_is_uncertain(status: int) 
 
 
 async def test_poll_of_unknown_task_in_json_stays_not_found() -> None:
-    async with scripted(reply(404, {"detail": "Not Found"})) as server, client_of(server) as client:
+    async with scripted(respond(404, {"detail": "Not Found"})) as server, client_of(server) as client:
         with pytest.raises(errors.NotFoundError, match="base_url"):
             await client.sonic.task("t-1").poll()
 
@@ -168,7 +168,7 @@ async def states(path: Path) -> dict[str, int]:
     ],
 )
 async def test_bulk_run_stops_at_missing_credits_in_nested_shape(status: int, body: object, tmp_path: Path) -> None:
-    async with scripted(reply(status, body)) as server, client_of(server, create_rate=1000.0) as client:
+    async with scripted(respond(status, body)) as server, client_of(server, create_rate=1000.0) as client:
         with pytest.raises(errors.InsufficientCreditsError):
             await run(client, tmp_path / "journal.db", 24)
 
@@ -187,7 +187,7 @@ async def test_bulk_run_refuses_nothing_for_good_because_of_a_wrong_base_url(tmp
 
 async def test_bulk_journal_keeps_little_of_large_refusals(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    refused = reply(400, {"error": "x" * 1_000_000})
+    refused = respond(400, {"error": "x" * 1_000_000})
     async with scripted(refused) as server, client_of(server, create_rate=1000.0) as client:
         await run(client, path, 10)
 

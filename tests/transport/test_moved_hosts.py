@@ -1,4 +1,4 @@
-"""Hosts that move: after a connection that could not be made the name is looked up again, whatever was cached."""
+"""Hosts that move: after a failed connection the name is resolved again, without the cache."""
 
 import socket
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from typing import Any
 
 import attrs
 import pytest
-from scripted import reply, scripted
+from scripted import respond, scripted
 
 from musicapi_async import MusicAPI, errors, sonic
 
 HOST = "api.moving.example"
-BALANCE = reply(200, {"credits": 50})
-ACCEPTED = reply(200, {"message": "success", "task_id": "t-1"})
+BALANCE = respond(200, {"credits": 50})
+ACCEPTED = respond(200, {"message": "success", "task_id": "t-1"})
 REQUEST = sonic.Describe(description="rain")
 
 
 @attrs.define
 class Names:
-    """What the system's resolver says of the host, and how often it was asked."""
+    """The addresses that the system's resolver returns for the host, and the number of lookups."""
 
     address: str = "127.0.0.1"
     then: str | None = None
@@ -80,7 +80,7 @@ async def test_submit_finds_a_host_that_moves_between_two_attempts(names: Names)
 
 async def test_wait_finds_a_host_that_moves(names: Names) -> None:
     done = {"clip_id": "c", "state": "succeeded", "audio_url": "https://files.example/c.mp3"}
-    async with scripted(reply(200, {"data": [done, done]})) as server:
+    async with scripted(respond(200, {"data": [done, done]})) as server:
         names.address, names.then = "127.0.0.2", "127.0.0.1"
         async with MusicAPI("k", base_url=f"http://{HOST}:{server.port}", poll_interval=0.01) as client:
             assert len(await client.sonic.task("t-1").wait(timeout=5)) == 2
@@ -107,7 +107,7 @@ async def test_calls_that_connect_look_a_name_up_once(names: Names) -> None:
 
 
 async def test_download_finds_a_host_that_has_moved(names: Names, tmp_path: Path) -> None:
-    async with scripted(reply(200, b"ID3two")) as server:
+    async with scripted(respond(200, b"ID3two")) as server:
         url = f"http://{HOST}:{server.port}"
         names.address, names.then = "127.0.0.2", "127.0.0.1"
         async with MusicAPI("k", base_url=url, allow_private_addresses=True) as client:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
-from scripted import Scripted, Step, cut, half_head, hang_up, raw, reply, scripted, stall
+from scripted import Scripted, Step, cut, half_head, hang_up, raw, respond, scripted, stall
 
 import musicapi_async
 import musicapi_sync
@@ -41,14 +41,14 @@ MP3: Final = b"ID3" + b"\x00" * 500
 ECHO: Final = {"error": f"unknown key {KEY}", "headers": {"Authorization": f"Bearer {KEY}"}}
 
 STEPS: Final[dict[str, Step]] = {
-    "success": reply(200, {"credits": 50, "task_id": "t-1"}),
-    "echo": reply(200, {"credits": 50, "task_id": "t-1", "echo": ECHO}),
-    "unreadable echo": reply(200, f"you sent Authorization: Bearer {KEY}".encode()),
-    **{f"refusal {status}": reply(status, ECHO) for status in (400, 401, 402, 403, 404, 410, 418, 429, 500, 503)},
-    "failed task": reply(200, {"code": 200, "type": "failed", "error": f"no {KEY}", "data": []}),
-    "no task": reply(200, {}),
+    "success": respond(200, {"credits": 50, "task_id": "t-1"}),
+    "echo": respond(200, {"credits": 50, "task_id": "t-1", "echo": ECHO}),
+    "unreadable echo": respond(200, f"you sent Authorization: Bearer {KEY}".encode()),
+    **{f"refusal {status}": respond(status, ECHO) for status in (400, 401, 402, 403, 404, 410, 418, 429, 500, 503)},
+    "failed task": respond(200, {"code": 200, "type": "failed", "error": f"no {KEY}", "data": []}),
+    "no task": respond(200, {}),
     "cut": cut(),
-    "id echo": reply(500, {"error": "no"}, {"X-Request-Id": f"to {KEY}"}),
+    "id echo": respond(500, {"error": "no"}, {"X-Request-Id": f"to {KEY}"}),
     "header line echo": raw(OK + f"Bearer {KEY}\r\n\r\n".encode()),
     "status line echo": raw(f"HTTP/1.1 2x0 {KEY}\r\n\r\n".encode()),
     "chunk echo": raw(OK + f"Transfer-Encoding: chunked\r\n\r\n{KEY}\r\n".encode()),
@@ -62,8 +62,8 @@ STEPS: Final[dict[str, Step]] = {
 }
 
 
-class Heard:
-    """All that could be written down, as one text."""
+class Output:
+    """All output that could be written down, as one text."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
@@ -74,9 +74,9 @@ class Heard:
     def note_error(self, error: BaseException) -> None:
         self.note(error)
         self.note([getattr(error, "__notes__", None), error.args, vars(error)])
-        told = traceback.TracebackException(type(error), error, _without_ours(error), capture_locals=True)
-        self.stream.write("".join(told.format(chain=True)))
-        # The traceback shows either the cause or the context, and locals are cut short nowhere: look at all of it.
+        formatted = traceback.TracebackException(type(error), error, _without_ours(error), capture_locals=True)
+        self.stream.write("".join(formatted.format(chain=True)))
+        # The traceback shows either the cause or the context, and locals are cut short nowhere: check all of it.
         for one in _chain(error):
             self.note(one)
             for frame, _ in traceback.walk_tb(one.__traceback__):
@@ -120,86 +120,86 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Any:
-    heard = Heard()
-    handler = logging.StreamHandler(heard.stream)
+def output(monkeypatch: pytest.MonkeyPatch) -> Any:
+    output = Output()
+    handler = logging.StreamHandler(output.stream)
     names = ("musicapi", "asyncio", "aiohttp", "backoff", "concurrent", "anyio", "")
     before = [(logger, logger.level) for logger in map(logging.getLogger, names)]
     for logger, _ in before:
         logger.setLevel(logging.DEBUG)
     logging.getLogger().addHandler(handler)
     monkeypatch.setattr("musicapi_async._transport.retry.FIRST_DELAY", 0.001)
-    yield heard
+    yield output
     logging.getLogger().removeHandler(handler)
     for logger, level in before:
         logger.setLevel(level)
 
 
 @asynccontextmanager
-async def client_of(server: Scripted, heard: Heard, **settings: Any) -> AsyncIterator[MusicAPI]:
+async def client_of(server: Scripted, output: Output, **settings: Any) -> AsyncIterator[MusicAPI]:
     asyncio.get_running_loop().set_debug(True)
     given = {"timeout": 0.4, "max_attempts": 2, "create_rate": 1000, **settings}
-    async with MusicAPI(KEY, base_url=server.base_url, on_uncertain=heard.note_error, **given) as client:
-        heard.note([client, client.settings, client.account, client.sonic, vars(client)])
+    async with MusicAPI(KEY, base_url=server.base_url, on_uncertain=output.note_error, **given) as client:
+        output.note([client, client.settings, client.account, client.sonic, vars(client)])
         yield client
     asyncio.get_running_loop().set_debug(False)
 
 
-async def attempt(heard: Heard, what: Callable[[], Awaitable[object]]) -> None:
+async def attempt(output: Output, what: Callable[[], Awaitable[object]]) -> None:
     try:
         result = await what()
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each is looked through
-        heard.note_error(error)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each is searched
+        output.note_error(error)
     else:
-        heard.note(result)
+        output.note(result)
         if not isinstance(result, musicapi_async.Task):
-            heard.stream.write(repr(pickle.dumps(result, 0)))
+            output.stream.write(repr(pickle.dumps(result, 0)))
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-async def test_whatever_is_answered(step: Step, heard: Heard) -> None:
-    async with scripted(step) as server, client_of(server, heard) as client:
-        await attempt(heard, client.account.credits)
-        await attempt(heard, lambda: client.submit(REQUEST))
-        await attempt(heard, lambda: client.sonic.task("t-1").poll())
-        await attempt(heard, lambda: client.request("POST", "/x", json={"a": 1}))
+async def test_secrets_with_any_response_are_written_nowhere(step: Step, output: Output) -> None:
+    async with scripted(step) as server, client_of(server, output) as client:
+        await attempt(output, client.account.credits)
+        await attempt(output, lambda: client.submit(REQUEST))
+        await attempt(output, lambda: client.sonic.task("t-1").poll())
+        await attempt(output, lambda: client.request("POST", "/x", json={"a": 1}))
 
         assert {request.headers["authorization"] for request in server.received} <= {f"Bearer {KEY}"}
-    heard.assert_clean()
+    output.assert_clean()
 
 
 # A file's host does not know the key, so it cannot repeat it.
 @pytest.mark.parametrize("name", [name for name in STEPS if "echo" not in name and "failed" not in name])
-async def test_whatever_becomes_of_a_file(name: str, heard: Heard, tmp_path: Path) -> None:
-    step = reply(int(name[-3:]), b"") if name.startswith("refusal") else STEPS[name]
-    async with scripted(step) as server, client_of(server, heard, read_timeout=0.3) as client:
+async def test_secrets_with_any_download_are_written_nowhere(name: str, output: Output, tmp_path: Path) -> None:
+    step = respond(int(name[-3:]), b"") if name.startswith("refusal") else STEPS[name]
+    async with scripted(step) as server, client_of(server, output, read_timeout=0.3) as client:
         clip = Clip(clip_id="c", state="succeeded", audio_url=f"{server.base_url}/song")
-        await attempt(heard, lambda: client.download(clip, tmp_path / "song"))
-        await attempt(heard, lambda: client.download(f"{server.base_url}/song", tmp_path / "song"))
+        await attempt(output, lambda: client.download(clip, tmp_path / "song"))
+        await attempt(output, lambda: client.download(f"{server.base_url}/song", tmp_path / "song"))
 
         assert not [request for request in server.received if "authorization" in request.headers]
     for path in tmp_path.iterdir():
-        heard.note(path.read_bytes())
-    heard.assert_clean()
+        output.note(path.read_bytes())
+    output.assert_clean()
 
 
 @pytest.mark.parametrize("turns", range(0, 30, 2))
-async def test_whenever_it_is_cancelled(turns: int, heard: Heard) -> None:
-    async with scripted(stall()) as server, client_of(server, heard, timeout=0.2) as client:
+async def test_secrets_in_a_call_cancelled_at_any_point_are_written_nowhere(turns: int, output: Output) -> None:
+    async with scripted(stall()) as server, client_of(server, output, timeout=0.2) as client:
         for what in (client.account.credits, lambda: client.submit(REQUEST)):
             running = asyncio.create_task(what())
             for _ in range(turns):
                 await asyncio.sleep(0)
-            heard.note([running, running.get_stack()])
+            output.note([running, running.get_stack()])
             running.cancel()
             (end,) = await asyncio.gather(running, return_exceptions=True)
             assert isinstance(end, BaseException)
-            heard.note_error(end)
-    heard.assert_clean()
+            output.note_error(end)
+    output.assert_clean()
 
 
-async def test_a_connection_that_closes_while_the_head_is_written(
-    heard: Heard, monkeypatch: pytest.MonkeyPatch
+async def test_secrets_in_a_request_cut_while_written_are_written_nowhere(
+    output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The HTTP library's frames then hold the whole head, as bytes."""
 
@@ -208,13 +208,13 @@ async def test_a_connection_that_closes_while_the_head_is_written(
 
     monkeypatch.setattr("aiohttp.http_writer.StreamWriter._write", closing)
     monkeypatch.setattr("aiohttp.http_writer.StreamWriter._writelines", closing)
-    async with scripted(stall()) as server, client_of(server, heard) as client:
-        await attempt(heard, client.account.credits)
-        await attempt(heard, lambda: client.submit(REQUEST))
-    heard.assert_clean()
+    async with scripted(stall()) as server, client_of(server, output) as client:
+        await attempt(output, client.account.credits)
+        await attempt(output, lambda: client.submit(REQUEST))
+    output.assert_clean()
 
 
-async def test_what_the_user_was_handling_keeps_its_traceback() -> None:
+async def test_callers_exception_being_handled_keeps_its_traceback() -> None:
     async with MusicAPI(KEY, base_url="http://127.0.0.1:9", max_attempts=1) as client:
         try:
             int("the user's own trouble")
@@ -239,8 +239,8 @@ async def test_what_the_user_was_handling_keeps_its_traceback() -> None:
         {},
     ],
 )
-async def test_whatever_setting_is_wrong(
-    package: Any, wrong: dict[str, Any], heard: Heard, monkeypatch: pytest.MonkeyPatch
+async def test_secrets_with_an_invalid_setting_are_written_nowhere(
+    package: Any, wrong: dict[str, Any], output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MUSICAPI_KEY", KEY)
     if not wrong:
@@ -250,17 +250,17 @@ async def test_whatever_setting_is_wrong(
         try:
             package.MusicAPI(**settings)
         except errors.InvalidRequestError as error:
-            heard.note_error(error)
-    heard.assert_clean()
+            output.note_error(error)
+    output.assert_clean()
 
 
-async def test_a_view_with_another_key(heard: Heard) -> None:
+async def test_secrets_of_a_view_are_written_nowhere(output: Output) -> None:
     async with MusicAPI("other", trust_env=False) as client:
         with pytest.raises(errors.InvalidRequestError) as caught:
             client.with_options(api_key=KEY, timeout=-1)
-        heard.note_error(caught.value)
-        heard.note([client.with_options(api_key=KEY), client.with_options(api_key=KEY).settings])
-    heard.assert_clean()
+        output.note_error(caught.value)
+        output.note([client.with_options(api_key=KEY), client.with_options(api_key=KEY).settings])
+    output.assert_clean()
 
 
 async def test_secret_of_the_settings_reveals_its_text_and_shows_dots() -> None:
@@ -286,42 +286,42 @@ def test_secret_taken_apart_as_text_raises_type_error(take_apart: Callable[[Any]
 @pytest.mark.parametrize("status", [200, 407, 502])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("by", ["proxy", "environment"])
-async def test_a_proxys_password(
-    status: int, scheme: str, by: str, heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_proxy_password_with_any_response_is_written_nowhere(
+    status: int, scheme: str, by: str, output: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with scripted(reply(status, {"credits": 50})) as server:
+    async with scripted(respond(status, {"credits": 50})) as server:
         proxy = f"http://user:{PASSWORD}@127.0.0.1:{server.port}"
         if by == "environment":
             monkeypatch.setenv(f"{scheme}_proxy", proxy)
         settings: dict[str, Any] = {"proxy": proxy} if by == "proxy" else {}
         url = f"{scheme}://api.example/api/v1"
         async with MusicAPI(KEY, base_url=url, max_attempts=1, timeout=0.5, connect_timeout=0.5, **settings) as client:
-            heard.note([client, client.settings])
-            await attempt(heard, client.account.credits)
-            await attempt(heard, lambda: client.submit(REQUEST))
-            await attempt(heard, lambda: client.download(f"{url}/song", tmp_path / "song"))
+            output.note([client, client.settings])
+            await attempt(output, client.account.credits)
+            await attempt(output, lambda: client.submit(REQUEST))
+            await attempt(output, lambda: client.download(f"{url}/song", tmp_path / "song"))
 
         assert {request.headers["proxy-authorization"] for request in server.received} == {f"Basic {SECRETS[2]}"}
-    heard.assert_clean()
+    output.assert_clean()
 
 
-async def test_a_proxy_that_is_not_there(heard: Heard, tmp_path: Path) -> None:
+async def test_proxy_password_of_an_unreachable_proxy_is_written_nowhere(output: Output, tmp_path: Path) -> None:
     proxy = f"http://user:{PASSWORD}@127.0.0.1:9"
     async with MusicAPI(KEY, base_url="https://api.example", proxy=proxy, max_attempts=1) as client:
-        await attempt(heard, client.account.credits)
-        await attempt(heard, lambda: client.submit(REQUEST))
-        await attempt(heard, lambda: client.download("https://files.example/song", tmp_path / "song"))
-    heard.assert_clean()
+        await attempt(output, client.account.credits)
+        await attempt(output, lambda: client.submit(REQUEST))
+        await attempt(output, lambda: client.download("https://files.example/song", tmp_path / "song"))
+    output.assert_clean()
 
 
-def test_the_blocking_package(heard: Heard) -> None:
+def test_secrets_in_the_blocking_package_are_written_nowhere(output: Output) -> None:
     with musicapi_sync.MusicAPI(KEY, base_url="http://127.0.0.1:9", max_attempts=1) as client:
-        heard.note([client, client.settings, vars(client)])
+        output.note([client, client.settings, vars(client)])
         for what in (client.account.credits, lambda: client.submit(REQUEST)):
             with pytest.raises(errors.ConnectionFailedError) as caught:
                 what()
-            heard.note_error(caught.value)
-    heard.assert_clean()
+            output.note_error(caught.value)
+    output.assert_clean()
 
 
 CRASH: Final = """
@@ -341,7 +341,7 @@ CRASH: Final = """
 
 
 @pytest.mark.parametrize("how", ["well", "crash", "refused", "json"])
-async def test_the_command_line(how: str, heard: Heard, tmp_path: Path) -> None:
+async def test_secrets_of_the_command_are_written_nowhere(how: str, output: Output, tmp_path: Path) -> None:
     async with Sandbox(seconds=0) as sandbox:
         if how == "refused":
             fault = musicapi_async.sandbox.Fault(status=401, body=ECHO)
@@ -356,22 +356,22 @@ async def test_the_command_line(how: str, heard: Heard, tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-    heard.note([done.stdout, done.stderr])
+    output.note([done.stdout, done.stderr])
     for path in tmp_path.rglob("*"):
-        heard.note(path)
-        heard.stream.write(path.read_bytes().decode("latin-1"))
+        output.note(path)
+        output.stream.write(path.read_bytes().decode("latin-1"))
     assert (done.returncode == 0) == (how in {"well", "json"}), done
     assert "Traceback" not in done.stderr
-    heard.assert_clean()
+    output.assert_clean()
 
 
-async def test_a_slash_in_a_key_may_be_escaped_in_json(heard: Heard) -> None:
+async def test_key_with_a_slash_escaped_in_json_is_hidden(output: Output) -> None:
     key = KEY[:12] + "/" + KEY[12:]
-    step = reply(401, b'{"error": "no such key: ' + key.replace("/", "\\/").encode() + b'"}')
+    step = respond(401, b'{"error": "no such key: ' + key.replace("/", "\\/").encode() + b'"}')
     async with scripted(step) as server, MusicAPI(key, base_url=server.base_url) as client:
         with pytest.raises(errors.AuthenticationError) as caught:
             await client.account.credits()
-        heard.note_error(caught.value)
+        output.note_error(caught.value)
 
     assert "[the key]" in str(caught.value)
-    assert key not in heard.stream.getvalue()
+    assert key not in output.stream.getvalue()

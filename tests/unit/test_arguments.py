@@ -1,4 +1,4 @@
-"""Public methods given the obvious wrong thing: a typed error says what to pass, before anything is sent or written."""
+"""Public methods given a wrong value: a typed error says what to pass, before anything is sent or written."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
-from scripted import reply, scripted
+from scripted import respond, scripted
 
 import musicapi_async.bulk
 import musicapi_sync.bulk
@@ -73,7 +73,7 @@ def check(error: errors.InvalidRequestError, field: str) -> None:
 
 @pytest.mark.parametrize(("source", "advice"), WRONG_CLIPS.values(), ids=WRONG_CLIPS)
 async def test_download_of_a_wrong_source_says_what_to_pass(source: Any, advice: str, tmp_path: Path) -> None:
-    async with scripted(reply(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match=f"source is .*{advice}") as caught:
             await client.download(source, tmp_path / "song.mp3")
 
@@ -116,7 +116,7 @@ def test_blocking_download_of_a_task_says_to_wait_for_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("path", [None, 5, b"song.mp3", ["song.mp3"], CLIP])
 async def test_download_to_a_wrong_path_is_a_typed_error(path: Any) -> None:
-    async with scripted(reply(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match="path is .*; it must be a str or a path") as caught:
             await client.download(f"{server.base_url}/song", path)
 
@@ -126,7 +126,7 @@ async def test_download_to_a_wrong_path_is_a_typed_error(path: Any) -> None:
 
 @pytest.mark.parametrize("path", ["", ".", "/"])
 async def test_download_to_a_directory_is_refused_before_it_is_fetched(path: str) -> None:
-    async with scripted(reply(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.DownloadError, match="it is a directory; name a file in it"):
             await client.download(f"{server.base_url}/song", path)
 
@@ -147,7 +147,7 @@ async def test_download_with_a_wrong_progress_is_a_typed_error(on_progress: Any,
         ):
             client.download(f"{server.base_url}/song", tmp_path / "a", on_progress=on_progress)
 
-    async with scripted(reply(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match="on_progress is") as caught:
             await client.download(f"{server.base_url}/song", tmp_path / "a", on_progress=on_progress)
         await asyncio.to_thread(blocking)
@@ -164,7 +164,7 @@ async def test_download_by_the_id_of_a_clip_says_to_pass_the_clip(tmp_path: Path
 
 @pytest.mark.parametrize(("clip", "advice"), WRONG_CLIPS.values(), ids=WRONG_CLIPS)
 async def test_operation_on_a_wrong_clip_says_what_to_pass(clip: Any, advice: str) -> None:
-    async with scripted(reply(200, {"task_id": "t-1"})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, {"task_id": "t-1"})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match=f"clip is .*{advice}") as caught:
             await client.sonic.extend(clip=clip, at=60)
         check(caught.value, "clip")
@@ -203,7 +203,7 @@ NOT_TASKS: Final[Mapping[str, tuple[Any, str]]] = MappingProxyType(
 
 
 @pytest.mark.parametrize(("request_given", "advice"), NOT_TASKS.values(), ids=NOT_TASKS)
-async def test_submit_of_what_starts_no_task_says_what_to_pass(request_given: Any, advice: str) -> None:
+async def test_submit_of_a_wrong_value_says_what_to_pass(request_given: Any, advice: str) -> None:
     def blocking() -> None:
         with (
             musicapi_sync.MusicAPI(KEY, base_url=server.base_url) as client,
@@ -211,7 +211,7 @@ async def test_submit_of_what_starts_no_task_says_what_to_pass(request_given: An
         ):
             client.submit(request_given)
 
-    async with scripted(reply(200, {})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, {})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match=f"request is .*{advice}") as caught:
             await client.submit(request_given)
         await asyncio.to_thread(blocking)
@@ -221,7 +221,7 @@ async def test_submit_of_what_starts_no_task_says_what_to_pass(request_given: An
 
 
 @pytest.mark.parametrize("request_given", [REQUEST, CLIP, None, {"lyrics": WORDS}, sonic.GetBpm, "bpm"])
-async def test_call_of_what_answers_not_at_once_is_a_typed_error(request_given: Any) -> None:
+async def test_call_of_a_wrong_value_is_a_typed_error(request_given: Any) -> None:
     def blocking() -> None:
         with (
             musicapi_sync.MusicAPI(KEY, base_url=server.base_url) as client,
@@ -229,7 +229,7 @@ async def test_call_of_what_answers_not_at_once_is_a_typed_error(request_given: 
         ):
             client.call(request_given)
 
-    async with scripted(reply(200, {})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, {})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match="request is .*; it must be") as caught:
             await client.call(request_given)
         await asyncio.to_thread(blocking)
@@ -277,7 +277,7 @@ async def test_task_of_a_wrong_id_is_a_typed_error() -> None:
 @pytest.mark.parametrize(
     ("requests", "advice"), [(REQUEST, r"\[request\]"), (None, "it must be"), (sonic.Create, "it")]
 )
-async def test_run_of_what_is_no_iterable_is_a_typed_error(requests: Any, advice: str) -> None:
+async def test_run_of_a_value_that_is_not_iterable_is_a_typed_error(requests: Any, advice: str) -> None:
     def blocking() -> None:
         with (
             musicapi_sync.MusicAPI(KEY, base_url="http://127.0.0.1:9/v1") as client,
@@ -295,7 +295,7 @@ async def test_run_of_what_is_no_iterable_is_a_typed_error(requests: Any, advice
 @pytest.mark.parametrize(
     "requests", [[CLIP], [None], WORDS, {"lyrics": WORDS}, [sonic.GetBpm(clip="c")], [sonic.Create]]
 )
-async def test_run_of_what_holds_no_requests_is_a_typed_error(requests: Any) -> None:
+async def test_run_of_an_iterable_without_requests_is_a_typed_error(requests: Any) -> None:
     def blocking() -> None:
         with (
             musicapi_sync.MusicAPI(KEY, base_url=server.base_url) as client,
@@ -303,7 +303,7 @@ async def test_run_of_what_holds_no_requests_is_a_typed_error(requests: Any) -> 
         ):
             list(client.run(requests))
 
-    async with scripted(reply(200, {})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, {})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match="one of requests is") as caught:
             await anext(client.run(requests))
         await asyncio.to_thread(blocking)
@@ -313,7 +313,7 @@ async def test_run_of_what_holds_no_requests_is_a_typed_error(requests: Any) -> 
 
 
 @pytest.mark.parametrize("task", [None, "t-1", CLIP, SONGS, sonic.Create])
-async def test_attach_of_what_is_no_task_is_a_typed_error(task: Any) -> None:
+async def test_attach_of_a_wrong_value_is_a_typed_error(task: Any) -> None:
     def blocking() -> None:
         with (
             musicapi_sync.MusicAPI(KEY, base_url="http://127.0.0.1:9/v1") as client,
@@ -329,7 +329,7 @@ async def test_attach_of_what_is_no_task_is_a_typed_error(task: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [None, "it failed", CLIP, ValueError("x"), errors.ClientClosedError()])
-async def test_investigation_of_what_is_no_uncertain_request_is_a_typed_error(error: Any) -> None:
+async def test_investigation_of_a_wrong_value_is_a_typed_error(error: Any) -> None:
     def blocking() -> None:
         with (
             musicapi_sync.MusicAPI(KEY, base_url=server.base_url) as client,
@@ -337,7 +337,7 @@ async def test_investigation_of_what_is_no_uncertain_request_is_a_typed_error(er
         ):
             client.look_into(error)
 
-    async with scripted(reply(200, {"credits": 5})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, {"credits": 5})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match="error is .*; it must be an Uncertain") as caught:
             await client.look_into(error)
         await asyncio.to_thread(blocking)
@@ -370,7 +370,7 @@ async def test_request_with_wrong_arguments_is_a_typed_error(call: Callable[[Any
         ):
             call(client)
 
-    async with scripted(reply(200, {})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+    async with scripted(respond(200, {})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError) as caught:
             await call(client)
         await asyncio.to_thread(blocking)
@@ -379,7 +379,7 @@ async def test_request_with_wrong_arguments_is_a_typed_error(call: Callable[[Any
     assert caught.value.field == field
 
 
-def test_uploaded_clip_has_no_address_to_download() -> None:
+def test_download_of_an_uploaded_clip_says_it_has_no_address() -> None:
     async def download() -> None:
         async with musicapi_async.MusicAPI(KEY) as client:
             await client.download(UploadedClip("c-1"), "song")  # type: ignore[arg-type]  # the mistake that is tested
@@ -388,7 +388,7 @@ def test_uploaded_clip_has_no_address_to_download() -> None:
         asyncio.run(download())
 
 
-def test_text_that_is_no_text_is_not_shown() -> None:
+def test_request_with_a_text_of_a_wrong_type_does_not_show_it() -> None:
     with pytest.raises(errors.InvalidRequestError, match="lyrics is of type list; it must be text") as caught:
         sonic.Create(lyrics=[WORDS])  # type: ignore[arg-type]  # the mistake that is tested
 
@@ -434,7 +434,7 @@ def test_blocking_bulk_run_with_wrong_arguments_is_a_typed_error(tmp_path: Path)
 
 
 @pytest.mark.parametrize("path", [5, None, b"journal.db", ["journal.db"], True])
-def test_what_is_no_path_is_a_typed_error(path: Any) -> None:
+def test_path_of_a_wrong_type_is_a_typed_error(path: Any) -> None:
     for take in (
         musicapi_async.bulk.open,
         musicapi_sync.bulk.open,
@@ -457,7 +457,7 @@ async def test_path_with_a_null_character_is_a_typed_error(tmp_path: Path) -> No
                 take()
 
 
-async def test_bulk_run_into_what_is_no_folder_is_a_typed_error(tmp_path: Path) -> None:
+async def test_bulk_run_with_a_wrong_folder_is_a_typed_error(tmp_path: Path) -> None:
     wrong: list[dict[str, Any]] = [{"out": 5}, {"out": b"songs"}, {"out": ["songs"]}, {"out": tmp_path, "names": 5}]
     async with MusicAPI(KEY) as client, musicapi_async.bulk.open(tmp_path / "journal.db") as journal:
         for options in wrong:

@@ -1,4 +1,4 @@
-"""Names of files that come from titles and ids: a service, or the author of a title, must not choose where they go."""
+"""File names made from titles and ids: none of these can choose another folder."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ wild = st.text(max_size=300) | st.sampled_from(
 @example(title="../../etc/passwd", clip_id="../x?y=1#z")
 @example(title="x" * 5000, clip_id="\U00020000" * 5000)
 @example(title="\ud800", clip_id="\udfff")
-def test_a_song_is_written_beside_the_others_whatever_its_name(title: str | None, clip_id: str) -> None:
+def test_song_file_of_any_title_is_written_into_its_folder(title: str | None, clip_id: str) -> None:
     clip = Clip(clip_id=clip_id, title=title)
     for several in ([clip], [clip, clip, clip]):
         found = stems(several)
@@ -46,7 +46,7 @@ def test_task_files_of_two_tasks_have_distinct_names(one: str, other: str) -> No
     assert path_of(one) != path_of(other)
 
 
-def test_a_usual_id_is_in_the_name_as_it_is() -> None:
+def test_task_file_of_a_usual_id_is_named_by_it() -> None:
     task_id = "0a5d2f34-6baa-4455-a3e7-0682c2094cac"
     assert path_of(task_id).name == f"musicapi-task-{task_id}.json"
 

@@ -1,4 +1,4 @@
-"""Error bodies of every shape: read, classed, and bounded in what an error keeps of them."""
+"""Error bodies of every shape: read, classified, and kept only up to a limit."""
 
 import json
 import pickle
@@ -23,8 +23,8 @@ MAX_PICKLE = 16_000
 
 def refusal(status: int, body: object, headers: Mapping[str, str] | None = None) -> errors.MusicAPIError:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    reply = Response(status, headers or {}, content)
-    return error_from("POST /sonic/create", reply, read_body(reply))
+    response = Response(status, headers or {}, content)
+    return error_from("POST /sonic/create", response, read_body(response))
 
 
 SHAPES: Mapping[str, Callable[[str], object]] = {
@@ -67,7 +67,7 @@ SHAPES: Mapping[str, Callable[[str], object]] = {
         (400, NO_CREDITS, errors.InsufficientCreditsError),
         (403, "You do not have an active subscription.", errors.SubscriptionError),
         (403, "The lyrics contain inappropriate content: 'not enough credits'.", errors.ModerationError),
-        (403, "Not for you, whoever you are.", errors.PermissionDeniedError),
+        (403, "Not for this account.", errors.PermissionDeniedError),
         (400, "task not found.", errors.NotFoundError),
         (429, "Slow down, please.", errors.RateLimitError),
     ],
@@ -208,8 +208,8 @@ def test_error_from_validation_list_names_each_field() -> None:
     assert "title: too long; sections.2.prompt: field required" in str(error)
 
 
-def test_error_from_type_deep_inside_a_5xx_leaves_it_in_doubt() -> None:
-    """The error of a service behind this one must not turn a payment in doubt into one that is sent again."""
+def test_error_from_type_deep_inside_a_5xx_is_uncertain() -> None:
+    """The error of a service behind this one must not turn an uncertain submission into one that is sent again."""
     error = refusal(502, {"error": "bad gateway", "data": {"error": {"type": "rate_limited", "message": "slow"}}})
 
     assert type(error) is errors.ServerError
@@ -250,7 +250,7 @@ def test_error_from_large_body_keeps_the_informative_part(status: int, body: obj
         assert "The reason." in str(error)
 
 
-def test_task_failed_error_of_large_answer_is_bounded() -> None:
+def test_task_failed_error_of_a_large_response_is_bounded() -> None:
     body = {"type": "failed", "error": HUGE, "already_refunded": True}
 
     error = read_state("t-1", RULE, "GET /x", Response(500, {}, json.dumps(body).encode())).error
@@ -262,7 +262,7 @@ def test_task_failed_error_of_large_answer_is_bounded() -> None:
     assert len(pickle.dumps(error)) < MAX_PICKLE
 
 
-def test_error_body_within_the_bound_is_kept_as_it_came() -> None:
+def test_error_body_within_the_bound_is_kept_unchanged() -> None:
     body = {"error": "x" * 1500, "detail": {"items": list(range(50)), "ratio": 0.5, "none": None}}
 
     error = refusal(500, body)
@@ -303,7 +303,7 @@ READERS = (
     encode_call(account.GetCredits())[1],
     encode_call(sonic.GetMidi(clip="c"))[1],
     encode_plain("POST", "/x", {})[1],
-    lambda reply: read_state("t-1", RULE, "GET /sonic/task/t-1", reply),
+    lambda response: read_state("t-1", RULE, "GET /sonic/task/t-1", response),
 )
 KEYS = "type code error message detail msg errors data status loc failed_step steps task_id title extensions"
 values = st.recursive(

@@ -1,4 +1,4 @@
-"""The tree of errors: drawn as it is, and whole after a journey through pickle."""
+"""The tree of errors: as documented, and unchanged by pickle and copy."""
 
 import copy
 import inspect
@@ -73,7 +73,7 @@ def drawn_parents(drawing: str) -> dict[str, str]:
     return parents
 
 
-def test_the_tree_is_as_drawn() -> None:
+def test_error_tree_is_as_documented() -> None:
     assert errors.__doc__ is not None
     drawn = drawn_parents(errors.__doc__)
 
@@ -92,7 +92,7 @@ def test_every_error_class_of_the_module_is_exported() -> None:
     assert sorted(classes) == errors.__all__
 
 
-def test_errors_are_also_what_python_calls_them() -> None:
+def test_errors_inherit_from_the_builtin_exceptions() -> None:
     assert issubclass(errors.InvalidRequestError, ValueError)
     assert issubclass(errors.TaskTimeoutError, TimeoutError)
     assert issubclass(errors.NotReadyError, TimeoutError)
@@ -111,7 +111,9 @@ def test_errors_are_also_what_python_calls_them() -> None:
     ids=["copy", "deepcopy", *(f"pickle{protocol}" for protocol in range(pickle.HIGHEST_PROTOCOL + 1))],
 )
 @pytest.mark.parametrize("name", errors.__all__)
-def test_an_error_survives(name: str, travel: Callable[[errors.MusicAPIError], errors.MusicAPIError]) -> None:
+def test_error_that_is_copied_or_pickled_is_unchanged(
+    name: str, travel: Callable[[errors.MusicAPIError], errors.MusicAPIError]
+) -> None:
     error = make(name)
 
     arrived = travel(error)
@@ -123,12 +125,12 @@ def test_an_error_survives(name: str, travel: Callable[[errors.MusicAPIError], e
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_the_arguments_of_an_error_are_the_raw_ones(name: str) -> None:
+def test_error_args_are_the_given_arguments(name: str) -> None:
     assert make(name).args == arguments_of(name)
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_every_argument_can_be_read_by_its_name(name: str) -> None:
+def test_error_attributes_are_the_given_arguments(name: str) -> None:
     error = make(name)
 
     assert vars(error) == {parameter: VALUES[parameter] for parameter in parameters_of(name)}
@@ -149,7 +151,7 @@ def test_every_argument_can_be_read_by_its_name(name: str) -> None:
         ("UnreadableReplyError", "begins b'<html>'"),
     ],
 )
-def test_an_error_says_what_to_do_next(name: str, sentence: str) -> None:
+def test_error_message_says_what_to_do_next(name: str, sentence: str) -> None:
     assert sentence in str(make(name))
 
 
@@ -163,17 +165,17 @@ def test_an_error_says_what_to_do_next(name: str, sentence: str) -> None:
         ("", None),
     ],
 )
-def test_moderation_names_the_offending_text(message: str, offending: str | None) -> None:
+def test_moderation_error_names_the_offending_text(message: str, offending: str | None) -> None:
     assert errors.ModerationError("POST /sonic/create", 403, message).offending == offending
 
 
-def test_a_failed_task_is_not_said_to_be_refunded_when_nobody_knows() -> None:
-    told = errors.TaskFailedError("sonic", "t-1", "no luck", refunded=False)
+def test_task_failed_error_without_a_refund_does_not_claim_one() -> None:
+    error = errors.TaskFailedError("sonic", "t-1", "no luck", refunded=False)
 
-    assert "were refunded" not in str(told)
+    assert "were refunded" not in str(error)
 
 
-def test_a_client_that_was_closed_idle_names_nothing_to_take_up() -> None:
+def test_client_closed_error_without_a_task_has_no_resumption() -> None:
     assert errors.ClientClosedError().resumption is None
     assert errors.ClientClosedError("sonic", "t-1").resumption == "client.sonic.task('t-1')"
     assert errors.TaskTimeoutError("sonic", "t-1", 600.0, "running").resumption == "client.sonic.task('t-1')"

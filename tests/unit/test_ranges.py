@@ -1,4 +1,4 @@
-"""Whether an answer is what is missing of a file: any doubt means that it is not."""
+"""Range responses: one is used only if it certainly continues the received part of the file."""
 
 import pytest
 from hypothesis import given
@@ -19,13 +19,13 @@ def cut_after(came: int, first: dict[str, str]) -> Part:
     return part
 
 
-def test_the_rest_is_asked_for_by_the_version_that_came() -> None:
-    assert cut_after(400, FIRST).headers() == {"Range": "bytes=400-", "If-Range": TAG}
+def test_range_request_names_the_received_version() -> None:
+    assert cut_after(400, FIRST).ask() == {"Range": "bytes=400-", "If-Range": TAG}
 
 
-def test_nothing_is_asked_of_a_file_of_which_nothing_came() -> None:
-    assert Part().headers() == {}
-    assert cut_after(0, FIRST).headers() == {}
+def test_range_request_without_received_bytes_is_empty() -> None:
+    assert Part().ask() == {}
+    assert cut_after(0, FIRST).ask() == {}
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_nothing_is_asked_of_a_file_of_which_nothing_came() -> None:
         ({**MODIFIED, "Date": "soon"}, None),
     ],
 )
-def test_only_what_names_these_very_bytes_is_a_validator(headers: dict[str, str], validator: str | None) -> None:
+def test_validator_is_only_a_strong_one(headers: dict[str, str], validator: str | None) -> None:
     part = cut_after(5, headers)
 
     assert part.validator == validator
     assert part.resumes_at == (5 if validator else 0)
 
 
-def test_the_rest_that_fits_is_taken() -> None:
+def test_range_response_that_matches_is_accepted() -> None:
     part = cut_after(400, FIRST)
 
     assert part.accept(206, REST) is RangeContent.REST
@@ -86,14 +86,14 @@ def test_the_rest_that_fits_is_taken() -> None:
         {"Content-Type": "Multipart/byteranges; boundary=x"},
     ],
 )
-def test_a_part_of_which_anything_does_not_fit_is_not_trusted(changed: dict[str, str]) -> None:
+def test_range_response_that_does_not_match_is_useless(changed: dict[str, str]) -> None:
     part = cut_after(400, FIRST)
 
     assert part.accept(206, REST | changed) is RangeContent.UNUSABLE
     assert part == Part()
 
 
-def test_a_part_of_a_file_of_another_date_is_not_trusted() -> None:
+def test_range_response_of_another_date_is_useless() -> None:
     rest = {"Content-Range": "bytes 400-999/1000"}
     part = cut_after(400, MODIFIED)
 
@@ -103,7 +103,7 @@ def test_a_part_of_a_file_of_another_date_is_not_trusted() -> None:
     )
 
 
-def test_a_file_whose_size_was_not_told_gets_it_from_its_rest() -> None:
+def test_range_response_gives_a_missing_size() -> None:
     part = cut_after(400, {"ETag": TAG})
 
     assert not part.is_whole
@@ -111,7 +111,7 @@ def test_a_file_whose_size_was_not_told_gets_it_from_its_rest() -> None:
     assert part.size == 1000
 
 
-def test_a_refusal_leaves_what_is_here() -> None:
+def test_range_response_refused_keeps_the_received_part() -> None:
     part = cut_after(400, FIRST)
 
     assert part.accept(503, {}) is RangeContent.REFUSAL
@@ -119,9 +119,9 @@ def test_a_refusal_leaves_what_is_here() -> None:
 
 
 @pytest.mark.parametrize("status", [206, 416])
-def test_a_part_that_was_not_asked_for_is_a_refusal(status: int) -> None:
-    assert Part().accept(status, REST) is RangeContent.REFUSAL
-    assert cut_after(400, {"Content-Length": "1000"}).accept(status, REST) is RangeContent.REFUSAL
+def test_range_response_not_requested_is_a_refusal(status: int) -> None:
+    assert Part().hear(status, REST) is Answer.REFUSAL
+    assert cut_after(400, {"Content-Length": "1000"}).hear(status, REST) is Answer.REFUSAL
 
 
 headers = st.fixed_dictionaries(
@@ -142,7 +142,7 @@ headers = st.fixed_dictionaries(
 
 
 @given(first=headers, came=st.integers(0, 11), status=st.sampled_from([200, 206, 304, 404, 416, 500]), then=headers)
-def test_only_what_is_certain_to_fit_is_put_behind_what_is_here(
+def test_range_response_of_any_headers_is_accepted_only_if_it_matches(
     first: dict[str, str], came: int, status: int, then: dict[str, str]
 ) -> None:
     part = cut_after(came, first)

@@ -1,4 +1,4 @@
-"""What an error reply becomes: by what its body says, then by its status."""
+"""Error responses: classified by their body, then by their status."""
 
 import json
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from musicapi_async._transport.response import Response, retry_after
 
 def refusal(status: int, body: object, headers: Mapping[str, str] | None = None) -> errors.MusicAPIError:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    reply = Response(status, headers or {}, content)
-    return error_from("POST /sonic/create", reply, read_body(reply))
+    response = Response(status, headers or {}, content)
+    return error_from("POST /sonic/create", response, read_body(response))
 
 
 @pytest.mark.parametrize("quoted", ["give me credit", "my subscription", "Not found", "CREDITS", "don't credit me"])
-def test_the_users_own_words_do_not_decide_what_a_refusal_is(quoted: str) -> None:
+def test_refusal_that_quotes_the_users_text_is_not_classified_by_it(quoted: str) -> None:
     """Moderation quotes the text it refuses: a song about credits is not a matter of money."""
     for text in ("The lyrics contain inappropriate content: '{}'.", "The lyrics contain copyrighted content: '{}'."):
         error = refusal(403, {"error": text.format(quoted)})
@@ -31,7 +31,7 @@ def test_the_users_own_words_do_not_decide_what_a_refusal_is(quoted: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("type_", "kind"),
+    ("type_", "error_type"),
     [
         ("validation_error", errors.InvalidRequestError),
         ("bad_request", errors.InvalidRequestError),
@@ -42,17 +42,17 @@ def test_the_users_own_words_do_not_decide_what_a_refusal_is(quoted: str) -> Non
         ("upstream_error", errors.ServerError),
     ],
 )
-def test_the_bodys_type_goes_before_the_status(type_: str, kind: type[errors.MusicAPIError]) -> None:
+def test_refusal_with_a_known_type_is_classified_by_it(type_: str, error_type: type[errors.MusicAPIError]) -> None:
     for status in (400, 403, 500):
         error = refusal(status, {"type": type_, "error": "No."})
 
-        assert type(error) is kind
+        assert type(error) is error_type
         assert isinstance(error, (errors.APIStatusError, errors.InvalidRequestError))
         assert error.status == status
 
 
 @pytest.mark.parametrize("type_", ["brand_new", 7, None, ["x"], {"y": 1}])
-def test_a_type_nobody_knows_leaves_it_to_the_status(type_: object) -> None:
+def test_refusal_with_an_unknown_type_is_classified_by_status(type_: object) -> None:
     assert type(refusal(401, {"type": type_, "error": "No."})) is errors.AuthenticationError
 
 
@@ -70,21 +70,21 @@ def test_a_type_nobody_knows_leaves_it_to_the_status(type_: object) -> None:
         ({}, "the service gave no reason"),
     ],
 )
-def test_the_message_is_found_wherever_it_stands(body: object, message: str) -> None:
+def test_refusal_message_is_found_in_any_field(body: object, message: str) -> None:
     error = refusal(500, body)
 
     assert isinstance(error, errors.ServerError)
     assert error.message.startswith(message)
 
 
-def test_a_long_page_is_not_a_message() -> None:
+def test_refusal_with_a_long_page_has_a_short_message() -> None:
     error = refusal(500, b"<html>" + b"x" * 100_000)
 
     assert len(str(error)) < 400
 
 
 @pytest.mark.parametrize("name", ["x-request-id", "x-vercel-id", "cf-ray"])
-def test_the_services_id_is_kept(name: str) -> None:
+def test_refusal_keeps_the_request_id(name: str) -> None:
     error = refusal(500, {}, {name: "r-7"})
 
     assert isinstance(error, errors.ServerError)
@@ -98,7 +98,7 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 @example(value="Fri, 31 Dec 99999999999 23:59:59 GMT")
 @example(value="Fri, 31 Dec 2027 23:59:59 +99999999999999999999")
 @given(value=st.text(st.characters(codec="latin-1")) | st.from_regex(r"\w{3}, \d+ \w{3} \d+ [\d:]+ [+-]?\d+"))
-def test_no_retry_after_breaks_anything(value: str) -> None:
+def test_retry_after_of_any_text_is_none_or_positive(value: str) -> None:
     found = retry_after({"Retry-After": value}, NOW)
 
     assert found is None or found >= 0
@@ -114,7 +114,7 @@ def test_no_retry_after_breaks_anything(value: str) -> None:
         ),
     ),
 )
-def test_any_refusal_is_one_of_our_errors(status: int, body: object) -> None:
+def test_refusal_of_any_body_is_a_typed_error(status: int, body: object) -> None:
     error = error_from("GET /get-credits", Response(status, {}, b""), body)
 
     assert isinstance(error, (errors.APIStatusError, errors.InvalidRequestError))

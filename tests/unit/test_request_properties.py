@@ -1,4 +1,4 @@
-"""Whatever is put into a request: it is a request that can be sent as it is, or an error that names the field."""
+"""Requests with any values: each can be sent as it is, or raises an error that names the field."""
 
 import copy
 import inspect
@@ -42,7 +42,7 @@ def texts(choices: Sequence[str], most: int) -> Fields:
     return st.lists(st.sampled_from(choices), min_size=1, max_size=most, unique=True)
 
 
-# Half a letter cannot be in an id.
+# A lone surrogate cannot be in an id.
 ids = words(40).map(str.strip).filter(bool)
 own_clips = ids | ids.map(lambda found: Clip(clip_id=found))
 uploaded = ids.map(UploadedClip)
@@ -108,18 +108,18 @@ GUIDED = ("lyrics", "description")
 NEEDED = {"producer.create": {"sound"}}
 
 
-def made(kind: type[Request[Any]]) -> st.SearchStrategy[Request[Any]]:
+def made(operation: type[Request[Any]]) -> st.SearchStrategy[Request[Any]]:
     """Make any valid request of an operation."""
-    name = kind.operation_name()
+    name = operation.operation_name()
     if name in EITHER:
         one, other = EITHER[name]
-        return made_without(kind, one, {other}) | made_without(kind, other, {one})
-    pair = EXCLUSIVE.get(name) or (GUIDED if set(GUIDED) <= set(inspect.signature(kind).parameters) else ())
-    return st.one_of([made_without(kind, one, NEEDED.get(name, set())) for one in pair or [""]])
+        return made_without(operation, one, {other}) | made_without(operation, other, {one})
+    pair = EXCLUSIVE.get(name) or (GUIDED if set(GUIDED) <= set(inspect.signature(operation).parameters) else ())
+    return st.one_of([made_without(operation, one, NEEDED.get(name, set())) for one in pair or [""]])
 
 
-def made_without(kind: type[Request[Any]], left_out: str, needed: set[str]) -> st.SearchStrategy[Request[Any]]:
-    name, signature = kind.operation_name(), inspect.signature(kind).parameters
+def made_without(operation: type[Request[Any]], left_out: str, needed: set[str]) -> st.SearchStrategy[Request[Any]]:
+    name, signature = operation.operation_name(), inspect.signature(operation).parameters
     required = {field for field, one in signature.items() if one.default is one.empty} | needed
     # A sample needs its clip or its address; of what else is given besides, lyrics are enough.
     fields = set(signature) - {left_out} - ({"description"} - required if name == "sonic.sample" else set())
@@ -127,14 +127,14 @@ def made_without(kind: type[Request[Any]], left_out: str, needed: set[str]) -> s
     return st.fixed_dictionaries(
         {field: one for field, one in strategies.items() if field in required},
         optional={field: one for field, one in strategies.items() if field not in required},
-    ).map(lambda fields: kind(**drafted_from_something(fields)))
+    ).map(lambda fields: operation(**drafted_from_something(fields)))
 
 
 def drafted_from_something(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name != "auto_lyrics" or "lyrics" in fields}
 
 
-REQUESTS = {kind: made(kind) for kind in operations()}
+REQUESTS = {operation: made(operation) for operation in operations()}
 requests = st.one_of(list(REQUESTS.values()))
 
 # What people put into fields by mistake, besides what belongs there; lone surrogates come from wrongly read files.
@@ -154,7 +154,7 @@ anything = st.one_of(
 
 
 @given(request=requests)
-def test_a_request_survives_the_wire(request: Request[Any]) -> None:
+def test_request_of_any_fields_survives_the_wire(request: Request[Any]) -> None:
     sent = write_json(request.to_wire())
 
     assert type(request).from_wire(json.loads(sent)) == request
@@ -162,20 +162,20 @@ def test_a_request_survives_the_wire(request: Request[Any]) -> None:
     assert None not in request.to_wire().values()
 
 
-@pytest.mark.parametrize("kind", operations(), ids=lambda kind: kind.operation_name())
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.operation_name())
 @given(data=st.data())
 @settings(max_examples=20)
-def test_a_request_of_every_operation_survives_the_wire(kind: type[Request[Any]], data: st.DataObject) -> None:
-    request = data.draw(REQUESTS[kind])
+def test_request_of_every_operation_survives_the_wire(operation: type[Request[Any]], data: st.DataObject) -> None:
+    request = data.draw(REQUESTS[operation])
     sent = json.loads(write_json(request.to_wire()))
 
-    assert kind.from_wire(sent) == request
-    assert operation_at(kind.method, kind.path, sent) is kind
+    assert operation.from_wire(sent) == request
+    assert operation_at(operation.method, operation.path, sent) is operation
     assert request.replace() == request
 
 
 @given(request=st.one_of([made for one, made in REQUESTS.items() if issubclass(one, TaskRequest)]))
-def test_key_computed_from_what_is_sent_is_that_of_the_request(request: TaskRequest[Any]) -> None:
+def test_request_key_computed_from_its_wire_form_is_the_same(request: TaskRequest[Any]) -> None:
     """As a journal of an older format holds it: what is sent, and nothing of what was given."""
     operation, sent = request.operation_name(), json.loads(write_json(request.to_wire()))
 
@@ -183,24 +183,24 @@ def test_key_computed_from_what_is_sent_is_that_of_the_request(request: TaskRequ
 
 
 @given(request=requests)
-def test_a_request_is_a_value(request: Request[Any]) -> None:
+def test_request_that_is_copied_or_pickled_is_equal(request: Request[Any]) -> None:
     travelled = pickle.loads(pickle.dumps(request))  # noqa: S301 - our own bytes
 
     assert travelled == request == copy.deepcopy(request)
     assert len({travelled, request, copy.copy(request)}) == 1
 
 
-@given(kind=st.sampled_from(list(REQUESTS)), data=st.data())
-def test_any_fields_make_a_request_that_can_be_sent_or_a_named_error(
-    kind: type[Request[Any]], data: st.DataObject
-) -> None:
-    known = list(inspect.signature(kind).parameters)
-    required = {name: anything for name, one in inspect.signature(kind).parameters.items() if one.default is one.empty}
-    # All of them present more often than not: with one missing, nothing else is looked at.
+@given(operation=st.sampled_from(list(REQUESTS)), data=st.data())
+def test_request_of_any_values_is_valid_or_names_the_field(operation: type[Request[Any]], data: st.DataObject) -> None:
+    known = list(inspect.signature(operation).parameters)
+    required = {
+        name: anything for name, one in inspect.signature(operation).parameters.items() if one.default is one.empty
+    }
+    # All of them present more often than not: with one missing, nothing else is checked.
     fields = data.draw(st.fixed_dictionaries(required) | st.dictionaries(st.sampled_from([*known, "zzz"]), anything))
 
     try:
-        request = kind(**fields)
+        request = operation(**fields)
     except InvalidRequestError as error:
         assert error.field in {*known, "zzz"}
         assert error.status is None
@@ -209,19 +209,19 @@ def test_any_fields_make_a_request_that_can_be_sent_or_a_named_error(
 
 
 @pytest.mark.parametrize("at", [math.inf, 10**30])
-def test_a_number_that_cannot_be_sent_is_refused(at: float) -> None:
+def test_request_with_a_number_that_is_not_json_is_refused(at: float) -> None:
     with pytest.raises(InvalidRequestError, match="at is"):
         sonic.Extend(clip="c-1", at=at)
 
 
-@pytest.mark.parametrize("kind", [sonic.Create, riffusion.Create])
-def test_a_text_that_cannot_be_sent_is_refused(kind: Callable[..., object]) -> None:
+@pytest.mark.parametrize("operation", [sonic.Create, riffusion.Create])
+def test_request_with_a_lone_surrogate_is_refused(operation: Callable[..., object]) -> None:
     """A lone surrogate: half a character, as a file read with ``errors="surrogateescape"`` gives them."""
     with pytest.raises(InvalidRequestError, match="lyrics"):
-        kind(lyrics="la \ud83d la")
+        operation(lyrics="la \ud83d la")
 
 
-def test_a_copy_with_a_change_is_checked_too() -> None:
+def test_request_that_is_evolved_is_validated() -> None:
     request = sonic.Create(lyrics="la", title="Harbor")
 
     assert attrs.evolve(request, title="Quay") == sonic.Create(lyrics="la", title="Quay")  # type: ignore[misc]
@@ -229,7 +229,7 @@ def test_a_copy_with_a_change_is_checked_too() -> None:
         attrs.evolve(request, title="x" * 81)  # type: ignore[misc]  # attrs made it, which mypy cannot know
 
 
-def test_a_secret_is_in_no_error_and_no_repr() -> None:
+def test_webhook_secret_is_in_no_error_or_repr() -> None:
     request = sonic.Describe(description="rain", webhook_secret="hush-hush")
     with pytest.raises(InvalidRequestError) as caught:
         sonic.Describe(description="rain", webhook_secret=b"hush-hush")  # type: ignore[arg-type]  # that is the point
@@ -255,7 +255,7 @@ def test_a_secret_is_in_no_error_and_no_repr() -> None:
         ("lyrics.make", "description: str"),
     ],
 )
-def test_a_method_shows_its_fields(method: str, shown: str) -> None:
+def test_operation_method_shows_its_fields(method: str, shown: str) -> None:
     family, _, name = method.partition(".")
     found = getattr(getattr(MusicAPI("k"), family), name)
 
@@ -269,6 +269,6 @@ def test_a_method_shows_its_fields(method: str, shown: str) -> None:
     assert found.__doc__ in inspect.cleandoc(page) or found.__doc__.splitlines()[0] in page
 
 
-def test_fields_are_named_and_not_counted() -> None:
+def test_request_with_positional_fields_is_refused() -> None:
     with pytest.raises(TypeError, match="positional"):
         sonic.Create("la")  # type: ignore[call-arg]  # that is the point

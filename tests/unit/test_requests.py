@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from musicapi_async import Clip, errors, lyrics, operations, riffusion, sonic
 from musicapi_async.wire.json import write_json
 
-Kind = type[Any]
+Operation = type[Any]
 
 
-def make(kind: Kind, **fields: object) -> Any:
+def make(operation: Operation, **fields: object) -> Any:
     """Make a request of anything, as code that is not type-checked does."""
-    return kind(**fields)
+    return operation(**fields)
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields", "name", "limit"),
+    ("operation", "fields", "name", "limit"),
     [
         (sonic.Create, {}, "lyrics", 5000),
         (sonic.Create, {"model": "sonic-v4"}, "lyrics", 3000),
@@ -39,11 +39,13 @@ def make(kind: Kind, **fields: object) -> Any:
         (lyrics.Make, {}, "description", 119),
     ],
 )
-def test_texts_have_a_longest_length(kind: Kind, fields: Mapping[str, object], name: str, limit: int) -> None:
-    assert getattr(kind(**fields, **{name: "x" * limit}), name) == "x" * limit
+def test_text_field_has_a_maximum_length(
+    operation: Operation, fields: Mapping[str, object], name: str, limit: int
+) -> None:
+    assert getattr(operation(**fields, **{name: "x" * limit}), name) == "x" * limit
 
     with pytest.raises(errors.InvalidRequestError) as caught:
-        kind(**fields, **{name: "x" * (limit + 1)})
+        operation(**fields, **{name: "x" * (limit + 1)})
 
     assert str(caught.value) == f"{name} has {limit + 1} characters; the service takes at most {limit}"
     assert (caught.value.field, caught.value.limit, caught.value.status) == (name, limit, None)
@@ -51,7 +53,7 @@ def test_texts_have_a_longest_length(kind: Kind, fields: Mapping[str, object], n
 
 
 @pytest.mark.parametrize("name", ["style_weight", "weirdness"])
-def test_weights_are_from_0_to_1(name: str) -> None:
+def test_weight_field_is_from_0_to_1(name: str) -> None:
     for good in (0, 0.5, 1, 1.0):
         assert getattr(make(sonic.Create, lyrics="la", **{name: good}), name) == good
     for bad in (-0.01, 1.01, 1.2, math.nan, math.inf, "0.5", True):
@@ -59,7 +61,7 @@ def test_weights_are_from_0_to_1(name: str) -> None:
             make(sonic.Create, lyrics="la", **{name: bad})
 
 
-def test_a_duration_is_whole_seconds_from_10_to_360() -> None:
+def test_duration_field_is_whole_seconds_from_10_to_360() -> None:
     for good in (10, 360):
         assert sonic.Describe(description="rain", duration=good).duration == good
     for bad in (9, 361, 60.5, "60"):
@@ -68,32 +70,32 @@ def test_a_duration_is_whole_seconds_from_10_to_360() -> None:
 
 
 @pytest.mark.parametrize("at", [-0.1, math.nan, "60", None])
-def test_a_continuation_begins_at_0_or_later(at: float) -> None:
+def test_at_field_is_at_least_0(at: float) -> None:
     assert sonic.Extend(clip="c", at=0).at == 0
     with pytest.raises(errors.InvalidRequestError, match="at is .* of at least 0"):
         sonic.Extend(clip="c", at=at)
 
 
 @pytest.mark.parametrize("blank", ["", "   ", "\n"])
-def test_a_blank_text_is_refused(blank: str) -> None:
-    for kind, name in ((sonic.Create, "lyrics"), (sonic.Describe, "description"), (lyrics.Make, "description")):
+def test_text_field_that_is_blank_is_refused(blank: str) -> None:
+    for operation, name in ((sonic.Create, "lyrics"), (sonic.Describe, "description"), (lyrics.Make, "description")):
         with pytest.raises(errors.InvalidRequestError, match=f"{name} is empty"):
-            make(kind, **{name: blank})
+            make(operation, **{name: blank})
 
 
 @pytest.mark.parametrize("value", [5, b"la", ["la"], True])
-def test_a_text_is_text(value: object) -> None:
+def test_text_field_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(errors.InvalidRequestError, match="lyrics is .*; it must be text"):
         make(sonic.Create, lyrics=value)
 
 
 @pytest.mark.parametrize("value", ["true", 1, 0])
-def test_a_flag_is_true_or_false(value: object) -> None:
+def test_flag_field_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(errors.InvalidRequestError, match="instrumental is .*; it must be True or False"):
         make(sonic.Create, lyrics="la", instrumental=value)
 
 
-def test_choices_and_addresses() -> None:
+def test_choice_and_url_fields_are_validated() -> None:
     assert sonic.Create(lyrics="la", vocal_gender="f").vocal_gender == "f"
     with pytest.raises(errors.InvalidRequestError, match="vocal_gender is 'female'; the service takes 'f' or 'm'"):
         sonic.Create(lyrics="la", vocal_gender="female")
@@ -113,7 +115,7 @@ def test_choices_and_addresses() -> None:
         ("titel", "title"),
     ],
 )
-def test_an_unknown_keyword_gets_a_hint(name: str, hint: str) -> None:
+def test_unknown_field_gets_a_hint(name: str, hint: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
         make(sonic.Create, **{"lyrics": "la", name: "x"})
 
@@ -121,19 +123,19 @@ def test_an_unknown_keyword_gets_a_hint(name: str, hint: str) -> None:
     assert caught.value.field == name
 
 
-def test_a_keyword_like_nothing_gets_the_list() -> None:
+def test_unknown_field_without_a_likely_name_gets_the_list() -> None:
     with pytest.raises(errors.InvalidRequestError, match="it takes description"):
         make(lyrics.Make, zzz="x")
 
 
-def test_a_missing_keyword_is_named() -> None:
+def test_missing_field_is_named() -> None:
     with pytest.raises(errors.InvalidRequestError, match=r"sonic\.extend needs at") as caught:
         make(sonic.Extend, clip="c")
 
     assert caught.value.field == "at"
 
 
-def test_a_clip_or_its_id_is_taken_and_the_id_kept() -> None:
+def test_clip_field_takes_a_clip_or_its_id() -> None:
     assert sonic.Extend(clip=Clip(clip_id="c-1"), at=60) == sonic.Extend(clip=" c-1 ", at=60)
     assert sonic.Extend(clip="c-1", at=60).to_wire()["continue_clip_id"] == "c-1"
     for bad in ("", " ", Clip(), None, 5):
@@ -141,7 +143,7 @@ def test_a_clip_or_its_id_is_taken_and_the_id_kept() -> None:
             make(sonic.Extend, clip=bad, at=60)
 
 
-def test_what_is_not_set_is_not_sent() -> None:
+def test_field_that_is_not_set_is_not_sent() -> None:
     assert sonic.Describe(description="rain").to_wire() == {
         "task_type": "create_music",
         "custom_mode": False,
@@ -151,7 +153,7 @@ def test_what_is_not_set_is_not_sent() -> None:
     }
 
 
-def test_requests_are_frozen_values() -> None:
+def test_request_is_a_frozen_value() -> None:
     request = sonic.Create(lyrics="la", webhook_secret="hush")
     assert request == pickle.loads(pickle.dumps(request)) != sonic.Create(lyrics="lo")  # noqa: S301
     assert len({request, sonic.Create(lyrics="la", webhook_secret="hush")}) == 1
@@ -160,12 +162,12 @@ def test_requests_are_frozen_values() -> None:
         request.title = "x"  # type: ignore[misc]
 
 
-def test_operations_know_their_names() -> None:
-    names = [kind.operation_name() for kind in operations()]
+def test_operation_names_are_unique() -> None:
+    names = [operation.operation_name() for operation in operations()]
 
     assert len(names) == len(set(names))
     assert {"account.credits", "sonic.create", "sonic.full_stems", "nuro.instrumental_v2"} <= set(names)
-    assert {kind.family() for kind in operations()} == {
+    assert {operation.family() for operation in operations()} == {
         "account",
         "lyrics",
         "nuro",
@@ -200,7 +202,7 @@ weights = st.floats(0, 1)
         },
     )
 )
-def test_a_request_survives_the_wire(fields: dict[str, Any]) -> None:
+def test_request_with_optional_fields_survives_the_wire(fields: dict[str, Any]) -> None:
     request = sonic.Create(**fields)
 
     assert sonic.Create.from_wire(request.to_wire()) == request
@@ -211,7 +213,7 @@ class OthersFloat(float):
     """A number of another library, such as ``numpy.float64``."""
 
 
-def test_numbers_of_other_libraries_can_be_sent() -> None:
+def test_float_subclass_can_be_sent() -> None:
     request = sonic.Extend(clip="c-1", at=OthersFloat(60.5))
 
     assert json.loads(write_json(request.to_wire()))["continue_at"] == 60.5

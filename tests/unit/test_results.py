@@ -1,4 +1,4 @@
-"""Results as JSON: ``to_dict`` of every public result, and the place an unreadable response is named by."""
+"""Results as JSON: ``to_dict`` of every public result, and the path that an unreadable response is named by."""
 
 import json
 from datetime import UTC, datetime
@@ -68,6 +68,6 @@ def test_to_dict_of_nested_results_goes_all_the_way_down() -> None:
         ({"data": {}}, AlignedLyrics, r"alignment is missing"),
     ],
 )
-def test_read_result_without_something_essential_names_its_place(body: Any, cls: type[Any], reason: str) -> None:
+def test_read_result_without_a_required_value_names_its_path(body: Any, cls: type[Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_result(body, cls)

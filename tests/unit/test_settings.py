@@ -1,4 +1,4 @@
-"""Settings: what is pasted along with a key goes, what is wrong is named, and the key is shown nowhere."""
+"""Settings: keys are cleaned of pasted extras, invalid values are named, and the key is shown nowhere."""
 
 import math
 
@@ -24,12 +24,12 @@ from musicapi_async.errors import InvalidRequestError
         " 'Bearer k-123' ",
     ],
 )
-def test_what_is_pasted_along_with_a_key_is_stripped(pasted: str) -> None:
+def test_api_key_with_pasted_extras_is_stripped(pasted: str) -> None:
     assert Settings(api_key=pasted).api_key.reveal() == "k-123"
 
 
 @pytest.mark.parametrize("key", ["", "  ", '""', "Bearer ", None])
-def test_no_key_says_how_to_give_one(key: str | None) -> None:
+def test_api_key_missing_says_how_to_give_one(key: str | None) -> None:
     with pytest.raises(InvalidRequestError, match="MUSICAPI_KEY") as caught:
         Settings.load({}, api_key=key)
 
@@ -37,7 +37,7 @@ def test_no_key_says_how_to_give_one(key: str | None) -> None:
 
 
 @pytest.mark.parametrize("key", ["k-schlüssel", "k-one two", "k-one\ntwo", "k-\x00", "k-\u200b1", "k-“1”"])
-def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str) -> None:
+def test_api_key_with_invalid_characters_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(InvalidRequestError, match="copy it again") as caught:
         Settings(api_key=key)
 
@@ -47,12 +47,12 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str) -> N
 
 
 @pytest.mark.parametrize("key", [123, b"k-123", ["k-123"]])
-def test_a_key_that_is_no_text_is_refused(key: object) -> None:
+def test_api_key_of_another_type_is_refused(key: object) -> None:
     with pytest.raises(InvalidRequestError, match="API key"):
         Settings.load({}, api_key=key)
 
 
-def test_the_key_is_in_no_repr() -> None:
+def test_api_key_is_in_no_repr() -> None:
     client = MusicAPI("k-secret", base_url="http://localhost:1")
 
     shown = [repr(client), repr(client.settings), str(client.settings), repr(client.sonic), f"{client.account!r}"]
@@ -80,7 +80,7 @@ def test_the_key_is_in_no_repr() -> None:
         f"https://{64 * 'a'}.example/",
     ],
 )
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_base_url_that_is_invalid_is_refused(url: str) -> None:
     with pytest.raises(InvalidRequestError, match="base_url") as caught:
         Settings(api_key="k", base_url=url)
 
@@ -99,7 +99,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         "https://host/#word-99",
     ],
 )
-def test_an_address_that_is_refused_shows_neither_login_nor_query(url: str) -> None:
+def test_base_url_that_is_refused_shows_neither_login_nor_query(url: str) -> None:
     with pytest.raises(InvalidRequestError, match="host") as caught:
         Settings(api_key="k", base_url=url)
 
@@ -114,27 +114,27 @@ def test_an_address_that_is_refused_shows_neither_login_nor_query(url: str) -> N
         ("http://[::1]:8000", "http://[::1]:8000"),
     ],
 )
-def test_an_address_is_kept_without_its_last_slash(given: str, kept: str) -> None:
+def test_base_url_is_kept_without_its_last_slash(given: str, kept: str) -> None:
     assert Settings(api_key="k", base_url=given).base_url == kept
 
 
-def test_a_keyword_goes_before_the_environment_before_the_default() -> None:
+def test_settings_prefer_keyword_to_environment_to_default() -> None:
     environment = {
         "MUSICAPI_KEY": "from-env",
         "MUSICAPI_BASE_URL": "https://env.example",
         "MUSICAPI_POLL_INTERVAL": "3",
     }
 
-    told = Settings.load(environment, api_key="told", base_url="https://told.example", poll_interval=2)
+    given = Settings.load(environment, api_key="given", base_url="https://given.example", poll_interval=2)
     found = Settings.load(environment)
     default = Settings.load({"MUSICAPI_KEY": "from-env", "MUSICAPI_BASE_URL": " ", "MUSICAPI_POLL_INTERVAL": ""})
 
-    assert (told.api_key.reveal(), told.base_url, told.poll_interval) == ("told", "https://told.example", 2)
+    assert (given.api_key.reveal(), given.base_url, given.poll_interval) == ("given", "https://given.example", 2)
     assert (found.api_key.reveal(), found.base_url, found.poll_interval) == ("from-env", "https://env.example", 3)
     assert (default.base_url, default.poll_interval) == ("https://api.musicapi.ai/api/v1", None)
 
 
-def test_the_environment_is_read_when_the_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_read_the_environment_when_the_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSICAPI_KEY", "Bearer from-env")
     client = MusicAPI()
     monkeypatch.delenv("MUSICAPI_KEY")
@@ -144,14 +144,14 @@ def test_the_environment_is_read_when_the_client_is_made(monkeypatch: pytest.Mon
         MusicAPI()
 
 
-def test_an_interval_that_is_no_number_names_the_variable() -> None:
+def test_poll_interval_of_the_environment_that_is_invalid_names_the_variable() -> None:
     with pytest.raises(InvalidRequestError, match="MUSICAPI_POLL_INTERVAL is 'soon'"):
         Settings.load({"MUSICAPI_KEY": "k", "MUSICAPI_POLL_INTERVAL": "soon"})
 
 
 @pytest.mark.parametrize("name", ["timeout", "connect_timeout", "poll_interval"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "60"])
-def test_a_time_is_above_zero(name: str, value: object) -> None:
+def test_time_setting_must_be_above_zero(name: str, value: object) -> None:
     with pytest.raises(InvalidRequestError, match=name) as caught:
         Settings.load({}, api_key="k", **{name: value})
 
@@ -160,7 +160,7 @@ def test_a_time_is_above_zero(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", ["max_requests", "max_attempts", "max_reply_size"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "4"])
-def test_a_count_is_at_least_one(name: str, value: object) -> None:
+def test_count_setting_must_be_at_least_one(name: str, value: object) -> None:
     with pytest.raises(InvalidRequestError, match=name) as caught:
         Settings.load({}, api_key="k", **{name: value})
 
@@ -174,7 +174,7 @@ def test_settings_are_frozen() -> None:
         settings.timeout = 1.0  # type: ignore[misc]  # that is the point
 
 
-def test_a_view_has_its_own_settings_and_leaves_the_clients_alone() -> None:
+def test_view_settings_leave_those_of_the_client_unchanged() -> None:
     client = MusicAPI("k", timeout=60, max_attempts=4)
 
     view = client.with_options(timeout=5, api_key=" other ")

@@ -1,4 +1,4 @@
-"""When to look next: learnt from what was seen, bounded, spread, and never a surprise."""
+"""Poll intervals: learned from observed durations, bounded and spread."""
 
 import random
 from statistics import fmean
@@ -14,22 +14,22 @@ seen = st.lists(st.tuples(seconds, st.floats(min_value=0, max_value=1e4)), max_s
 
 
 @given(seen=seen, waited=seconds, price=st.floats(0.01, 100))
-def test_whatever_was_seen_the_next_look_is_within_bounds(
+def test_poll_interval_after_any_observations_is_within_bounds(
     seen: list[tuple[float, float]], waited: float, price: float
 ) -> None:
     timing = Timing(None, price, seed=0)
     for after, length in seen:
         timing.observe("song", "waiting", after, after + length)
 
-    gap = timing.interval("song", "waiting", waited)
+    interval = timing.interval("song", "waiting", waited)
 
-    assert gap >= MIN_INTERVAL
+    assert interval >= MIN_INTERVAL
     if waited:
-        assert gap <= MAX_INTERVAL * (1 + SPREAD)
+        assert interval <= MAX_INTERVAL * (1 + SPREAD)
 
 
 @given(seen=seen, waited=seconds, price=st.floats(0.01, 100), dearer=st.floats(1, 100))
-def test_a_dearer_look_is_not_taken_sooner(
+def test_poll_interval_at_a_higher_cost_is_not_shorter(
     seen: list[tuple[float, float]], waited: float, price: float, dearer: float
 ) -> None:
     durations = Durations(75, 0.5)
@@ -39,7 +39,7 @@ def test_a_dearer_look_is_not_taken_sooner(
     assert 0 < durations.interval(waited, price) <= durations.interval(waited, price * dearer) * (1 + 1e-9) + 1e-6
 
 
-def test_the_first_look_is_held_until_a_finish_is_plausible() -> None:
+def test_first_poll_interval_lasts_until_a_finish_is_plausible() -> None:
     timing = Timing(None, 1.0, seed=0)
     for _ in range(60):
         timing.observe("slow", "waiting", 295, 305)
@@ -52,7 +52,7 @@ def test_the_first_look_is_held_until_a_finish_is_plausible() -> None:
     assert 25 < timing.interval("unknown", "waiting", 0.0) < 60
 
 
-def test_it_forgets_what_is_no_longer_so() -> None:
+def test_timing_forgets_old_observations() -> None:
     timing = Timing(None, 1.0, seed=0)
     for _ in range(200):
         timing.observe("song", "waiting", 29, 31)
@@ -64,21 +64,21 @@ def test_it_forgets_what_is_no_longer_so() -> None:
     assert timing.interval("song", "waiting", 0.0) > 100
 
 
-def test_looks_that_begin_together_do_not_stay_together() -> None:
+def test_poll_intervals_are_spread() -> None:
     timing = Timing(None, 1.0, seed=0)
-    gaps = [timing.interval("song", "waiting", 60.0) for _ in range(1000)]
+    intervals = [timing.interval("song", "waiting", 60.0) for _ in range(1000)]
 
-    assert max(gaps) / min(gaps) == pytest.approx((1 + SPREAD / 2) / (1 - SPREAD / 2), rel=0.01)
+    assert max(intervals) / min(intervals) == pytest.approx((1 + SPREAD / 2) / (1 - SPREAD / 2), rel=0.01)
 
 
-def test_a_fixed_interval_is_kept() -> None:
+def test_fixed_poll_interval_is_kept() -> None:
     timing = Timing(7.5, 1.0, seed=0)
     timing.observe("song", "waiting", 1, 2)
 
     assert {timing.interval("song", "waiting", waited) for waited in (0.0, 1.0, 1e5)} == {7.5}
 
 
-def test_any_number_of_models_takes_a_bounded_memory() -> None:
+def test_timing_of_many_models_takes_bounded_memory() -> None:
     timing = Timing(None, 1.0, seed=0)
     for number in range(1500):
         timing.observe(f"song model-{number}", "waiting", 10, 20)
@@ -87,27 +87,27 @@ def test_any_number_of_models_takes_a_bounded_memory() -> None:
 
 
 @pytest.mark.parametrize(("median", "spread"), [(75, 0.45), (25, 0.4), (200, 0.5)])
-def test_learnt_durations_beat_every_fixed_interval(median: float, spread: float) -> None:
-    """Looks times their price plus seconds late; benchmarks/bench_schedule.py has the whole table."""
+def test_learned_intervals_cost_less_than_every_fixed_one(median: float, spread: float) -> None:
+    """Polls times their cost plus seconds late; benchmarks/bench_schedule.py has the whole table."""
     draws = random.Random(1)
 
     def cost(timing: Timing) -> float:
         spent = []
         for _ in range(220):
-            ends, last, due, looks = (
+            ends, last, due, polls = (
                 draws.lognormvariate(0, spread) * median,
                 0.0,
                 timing.interval("s", "waiting", 0.0),
                 1,
             )
             while due < ends:
-                last, looks = due, looks + 1
+                last, polls = due, polls + 1
                 due += timing.interval("s", "waiting", due)
             timing.observe("s", "waiting", last, due)
-            spent.append(looks + due - ends)
+            spent.append(polls + due - ends)
         return fmean(spent[20:])
 
-    learnt = fmean(cost(Timing(None, 1.0, seed=seed)) for seed in range(5))
+    learned = fmean(cost(Timing(None, 1.0, seed=seed)) for seed in range(5))
     fixed = min(fmean(cost(Timing(interval, 1.0)) for _ in range(5)) for interval in (5.0, 7.0, 10.0, 15.0, 20.0))
 
-    assert learnt < 0.95 * fixed
+    assert learned < 0.95 * fixed

@@ -1,4 +1,4 @@
-"""The wheel: nothing early, nothing twice, nothing lost, and no more held than what is in it."""
+"""The timer wheel: entries are due once, never early, never lost, and removed ones take no memory."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Entry:
     ),
     tick=st.sampled_from([0.001, 0.1, 7.0]),
 )
-def test_it_agrees_with_a_plain_dictionary(steps: list[tuple[str, int, float]], tick: float) -> None:
+def test_wheel_agrees_with_a_plain_dictionary(steps: list[tuple[str, int, float]], tick: float) -> None:
     wheel: Wheel[Entry] = Wheel(tick)
     entries = [Entry() for _ in range(10)]
     plain: dict[Entry, float] = {}
@@ -72,7 +72,7 @@ def put_and_take(wheel: Wheel[Entry], entry: Entry, number: int) -> None:
 
 
 @pytest.mark.parametrize("change", [put_and_discard, put_again, put_and_take])
-def test_what_is_gone_takes_no_memory(change: Callable[[Wheel[Entry], Entry, int], None]) -> None:
+def test_wheel_entries_that_are_gone_take_no_memory(change: Callable[[Wheel[Entry], Entry, int], None]) -> None:
     wheel: Wheel[Entry] = Wheel(0.1)
     entries = [Entry() for _ in range(10)]
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""What each method of the vendor's client must give, by its own types."""
+"""Checks of the results of the vendor's methods, by the vendor's own types."""
 
 import re
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from vendor_client.scene import (
 # What is checked, by what comes back.
 
 
-def is_task(look: str) -> Callable[[Scene, Any], None]:
-    """Check that a task began, and that it is the one that can be looked at by this method."""
+def is_task(poll: str) -> Callable[[Scene, Any], None]:
+    """Check that a task began, and that it is the one that this method polls."""
 
     def check(scene: Scene, found: Any) -> None:
         assert found == TaskSubmitResponse(message="success", task_id=scene.task.task_id)
-        resource, _, method = look.partition(".")
+        resource, _, method = poll.partition(".")
         waiting = getattr(getattr(scene.vendor, resource), method)(found.task_id)
         assert (waiting.code, waiting.data, waiting.message) == (202, [], "not_ready")
         done = getattr(getattr(scene.vendor, resource), method)(found.task_id)
@@ -107,12 +107,12 @@ def are_riffs(scene: Scene, found: Any) -> None:
 
 
 def are_studio_songs(scene: Scene, found: Any) -> None:
-    told = found.data
-    assert (found.code, told.task_id, told.action) == ("success", scene.task.task_id, "studio-generate")
-    assert (told.status, told.progress) == ("SUCCESS", "100%")
-    assert told.submit_time == told.start_time < told.finish_time
-    assert tuple(song.id for song in told.songs) == scene.task.clip_ids
-    for song in told.songs:
+    data = found.data
+    assert (found.code, data.task_id, data.action) == ("success", scene.task.task_id, "studio-generate")
+    assert (data.status, data.progress) == ("SUCCESS", "100%")
+    assert data.submit_time == data.start_time < data.finish_time
+    assert tuple(song.id for song in data.songs) == scene.task.clip_ids
+    for song in data.songs:
         assert (song.finished, song.duration, song.lyrics) == (True, 6.0, LYRICS)
         scene.fetch(song.song_path)
         scene.fetch(song.image_path)
@@ -208,12 +208,12 @@ def is_persona(scene: Scene, found: Any) -> None:
 def is_vox(scene: Scene, found: Any) -> None:
     """Check a voice taken out of a song: a persona can be made of it."""
     song = scene.task.clip_ids[0]
-    told = found.data
+    data = found.data
     contract = {"vox_audio_id", "status", "source_clip_id", "vocal_start_s", "vocal_end_s", "wave_response"}
-    assert set(told) == contract
-    assert (told["source_clip_id"], told["vocal_start_s"], told["vocal_end_s"]) == (song, 1.0, 5.0)
+    assert set(data) == contract
+    assert (data["source_clip_id"], data["vocal_start_s"], data["vocal_end_s"]) == (song, 1.0, 5.0)
     params = musicapi.CreatePersonaParams(
-        name="Ann", clip_id=song, vox_audio_id=told["vox_audio_id"], vocal_start_s=1.0, vocal_end_s=5.0
+        name="Ann", clip_id=song, vox_audio_id=data["vox_audio_id"], vocal_start_s=1.0, vocal_end_s=5.0
     )
     assert scene.vendor.sonic.create_persona(params).persona_id
 

@@ -28,5 +28,5 @@ def scene(tls: ssl.SSLContext) -> Iterator[Scene]:
         musicapi.MusicAPI(KEY, base_url=sandbox.base_url, http_client=http) as vendor,
     ):
         scene = Scene(sandbox, portal, http, vendor)
-        http.event_hooks = {"response": [scene.looked]}
+        http.event_hooks = {"response": [scene.on_response]}
         yield scene

@@ -1,4 +1,4 @@
-"""What the methods of the vendor's client are called with, and the requests of ours they stand for."""
+"""Arguments of the vendor's methods, and the requests of this package that correspond to them."""
 
 from collections.abc import Callable
 from typing import Any, Final

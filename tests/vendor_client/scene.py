@@ -1,4 +1,4 @@
-"""The sandbox on a thread of its own, the vendor's client of it, and time that is moved on by each look."""
+"""The sandbox on a thread of its own, the vendor's client of it, and time that each poll advances."""
 
 import re
 from dataclasses import dataclass, is_dataclass
@@ -21,7 +21,7 @@ MODEL: Final = "sonic-v5"
 FUZZ: Final = "FUZZ-1.1 Pro"
 LYRICS: Final = "[Verse]\nThe harbour sleeps"
 CREATE: Final = "POST /sonic/create"
-LOOK: Final = "GET /sonic/task/{task_id}"
+POLL: Final = "GET /sonic/task/{task_id}"
 
 A_TASK: Final = 3600.0
 WHOLE: Final = 2 * A_TASK
@@ -30,12 +30,12 @@ PART: Final = 1500.0
 """Enough for clips to be seen and for none to be finished."""
 QUICK: Final = PollOptions(poll_interval_ms=1, timeout_ms=20_000)
 NO_MORE: Final = PollOptions(poll_interval_ms=1, timeout_ms=1)
-"""One look, and no second one."""
+"""One poll, and no second one."""
 AT_ONCE: Final = {"Retry-After": "0"}
-"""The vendor's client asks again without a pause."""
+"""The vendor's client retries without a pause."""
 MAGIC: Final = {"mp3": (b"ID3", b"\xff"), "wav": (b"RIFF",), "png": (b"\x89PNG",), "mid": (b"MThd",)}
 OTHERWISE: Final = {"SonicSong.duration", "StudioSong.tags"}
-"""What the service tells otherwise than the vendor's dataclasses promise (contract: sonic 1.4, studio 4.2)."""
+"""Fields that the vendor's dataclasses declare with another type than the service sends."""
 
 DESCRIBED: Final = SonicCreateParams(custom_mode=False, mv=MODEL, gpt_description_prompt="rain")
 WRITTEN: Final = SonicCreateParams(custom_mode=True, mv=MODEL, prompt=LYRICS)
@@ -64,8 +64,8 @@ class Scene:
         """Let every task that was begun come to its end."""
         self.portal.call(self.sandbox.advance, WHOLE)
 
-    def looked(self, response: httpx.Response) -> None:
-        """Let time pass after a look at a task."""
+    def on_response(self, response: httpx.Response) -> None:
+        """Let time pass after a poll of a task."""
         if re.search(r"/(task|clip|get-lyrics)/", response.request.url.path):
             self.portal.call(self.sandbox.advance, self.step)
 
@@ -93,12 +93,12 @@ class Scene:
     def fetch(self, url: str | None) -> bytes:
         """Fetch a file, without the key: it has to be what its name says."""
         assert url is not None
-        reply = self.http.get(url)
-        assert reply.status_code == 200
-        assert "Authorization" not in reply.request.headers
-        assert reply.content.startswith(MAGIC[PurePosixPath(url).suffix[1:]])
-        assert len(reply.content) > 50
-        return reply.content
+        response = self.http.get(url)
+        assert response.status_code == 200
+        assert "Authorization" not in response.request.headers
+        assert response.content.startswith(MAGIC[PurePosixPath(url).suffix[1:]])
+        assert len(response.content) > 50
+        return response.content
 
     def balance(self) -> float:
         found = self.vendor.credits.get()

@@ -14,22 +14,22 @@ from vendor_client.scene import (
     CREATE,
     DESCRIBED,
     KEY,
-    LOOK,
     MODEL,
     NO_MORE,
+    POLL,
     QUICK,
     WRITTEN,
     Scene,
     end_next,
 )
-from vendor_client.test_methods import ROWS, WAITS, call, method_of
+from vendor_client.test_methods import METHODS, WAITS, call, method_of
 
 from musicapi_async.sandbox import Ending, Fault
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
-def test_a_paid_request_that_may_have_been_accepted_is_paid_again(scene: Scene, status: int) -> None:
-    """Real-world 10.2: the vendor repeats POSTs, and the service knows no idempotency key (decision 12)."""
+def test_submit_that_may_have_been_accepted_is_charged_again(scene: Scene, status: int) -> None:
+    """The vendor repeats POSTs, and the service knows no idempotency key."""
     before = scene.balance()
     fault = Fault(status=status, body={"error": "Internal Server Error."}, headers=AT_ONCE, accepted=True)
     scene.portal.call(scene.sandbox.add_fault, CREATE, fault, fault)
@@ -41,7 +41,7 @@ def test_a_paid_request_that_may_have_been_accepted_is_paid_again(scene: Scene, 
     assert before - scene.balance() == 3 * scene.task.price
 
 
-def test_a_refusal_for_the_rate_is_asked_again_and_paid_once(scene: Scene) -> None:
+def test_submit_refused_with_429_is_retried_and_charged_once(scene: Scene) -> None:
     before = scene.balance()
     fault = Fault(status=429, body={"type": "rate_limited", "error": "Too many requests."}, headers=AT_ONCE)
     scene.portal.call(scene.sandbox.add_fault, CREATE, *[fault] * 3)
@@ -56,16 +56,16 @@ def test_a_refusal_for_the_rate_is_asked_again_and_paid_once(scene: Scene) -> No
     assert len(scene.sandbox.accepted) == 1
 
 
-def test_a_failure_told_with_a_500_is_looked_at_four_times(scene: Scene) -> None:
-    """Real-world 10.3: ``type: failed`` is the end whatever the status (decision 9); the vendor retries first."""
+def test_task_failure_with_status_500_is_polled_four_times(scene: Scene) -> None:
+    """``type: failed`` is the end whatever the status; the vendor retries first."""
     fault = Fault(status=500, body={"type": "failed", "error": "It failed."}, headers=AT_ONCE)
-    scene.portal.call(scene.sandbox.add_fault, LOOK, *[fault] * 4)
+    scene.portal.call(scene.sandbox.add_fault, POLL, *[fault] * 4)
 
     with pytest.raises(musicapi.MusicAPIError, match="It failed") as caught:
         scene.vendor.sonic.generate_and_wait(DESCRIBED, QUICK)
 
     assert (caught.value.status, caught.value.code) == (500, "failed")
-    assert scene.sandbox.requests[LOOK] == 4
+    assert scene.sandbox.requests[POLL] == 4
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_a_failure_told_with_a_500_is_looked_at_four_times(scene: Scene) -> None
         *(("sonic.generate_and_wait", ending) for ending in ("timeout", "forbidden", "api_error")),
     ],
 )
-def test_a_task_that_fails_is_an_error_and_is_paid_back(scene: Scene, name: str, ending: Ending) -> None:
-    params = ROWS[name].params(scene)
+def test_wait_on_a_failed_task_raises_and_is_refunded(scene: Scene, name: str, ending: Ending) -> None:
+    params = METHODS[name].params(scene)
     before = scene.balance()
     end_next(scene, ending)
 
@@ -90,8 +90,8 @@ def test_a_task_that_fails_is_an_error_and_is_paid_back(scene: Scene, name: str,
 
 
 @pytest.mark.parametrize("ending", ["failed", "all_failed"])
-def test_a_failure_of_studio_is_never_seen(scene: Scene, ending: Ending) -> None:
-    """Contract, studio 4.2: ``FAILURE`` and ``fail_reason``; the vendor waits for ``SUCCESS`` until its time is up."""
+def test_studio_task_that_fails_times_out(scene: Scene, ending: Ending) -> None:
+    """``FAILURE`` and ``fail_reason``; the vendor waits for ``SUCCESS`` until its time is up."""
     before = scene.balance()
     end_next(scene, ending)
     options = PollOptions(poll_interval_ms=1, timeout_ms=50)
@@ -104,8 +104,8 @@ def test_a_failure_of_studio_is_never_seen(scene: Scene, ending: Ending) -> None
     assert scene.task.refunded
 
 
-def test_a_single_look_at_a_failed_task_breaks_the_vendors_parser(scene: Scene) -> None:
-    """Contract, sonic 1.2: ``get_task`` reads the failure as a result, and misses its code."""
+def test_poll_of_a_failed_task_breaks_the_vendors_parser(scene: Scene) -> None:
+    """``get_task`` reads the failure as a result, and misses its code."""
     end_next(scene, "failed")
     task_id = scene.vendor.sonic.create(DESCRIBED).task_id
     scene.pass_time()
@@ -115,8 +115,8 @@ def test_a_single_look_at_a_failed_task_breaks_the_vendors_parser(scene: Scene) 
 
 
 @pytest.mark.parametrize("name", WAITS)
-def test_a_wait_that_was_too_short_leaves_a_task_that_was_paid_and_goes_on(scene: Scene, name: str) -> None:
-    params = ROWS[name].params(scene)
+def test_wait_that_times_out_leaves_a_charged_task_running(scene: Scene, name: str) -> None:
+    params = METHODS[name].params(scene)
     before = scene.balance()
     scene.step = 0
 
@@ -127,12 +127,12 @@ def test_a_wait_that_was_too_short_leaves_a_task_that_was_paid_and_goes_on(scene
     assert before - scene.balance() == scene.task.price > 0
     scene.pass_time()
     resource = name.partition(".")[0]
-    look = method_of(scene.vendor, "suno.get_clip" if resource == "suno" else f"{resource}.get_task")
-    assert look(scene.task.task_id).data
+    poll = method_of(scene.vendor, "suno.get_clip" if resource == "suno" else f"{resource}.get_task")
+    assert poll(scene.task.task_id).data
 
 
 def scene_path(name: str) -> str:
-    """Return the path at which a method's tasks are looked at."""
+    """Return the path at which a method's tasks are polled."""
     resource = name.partition(".")[0]
     return f"/{resource}/{'clip' if resource == 'suno' else 'task'}/"
 
@@ -165,15 +165,15 @@ REFUSALS: Final[list[tuple[str, object, int, str]]] = [
         400,
         "The description character length should be less than 120.",
     ),
-    ("sonic.get_task", "nobody", 400, "task not found."),
-    ("suno.get_clip", "nobody", 400, "task not found."),
-    ("suno.get_lyrics", "nobody", 400, "task not found."),
-    ("producer.get_task", "nobody", 400, "task not found."),
-    ("riffusion.get_task", "nobody", 400, "task not found."),
-    ("studio.get_task", "nobody", 400, "task not found."),
-    ("sonic.aligned_lyrics", musicapi.AlignedLyricsParams("nobody"), 404, "clip not found."),
-    ("sonic.stems_full", musicapi.StemsParams("nobody"), 404, "clip not found."),
-    ("sonic.wav", musicapi.WavParams("nobody"), 404, "clip not found."),
+    ("sonic.get_task", "unknown", 400, "task not found."),
+    ("suno.get_clip", "unknown", 400, "task not found."),
+    ("suno.get_lyrics", "unknown", 400, "task not found."),
+    ("producer.get_task", "unknown", 400, "task not found."),
+    ("riffusion.get_task", "unknown", 400, "task not found."),
+    ("studio.get_task", "unknown", 400, "task not found."),
+    ("sonic.aligned_lyrics", musicapi.AlignedLyricsParams("unknown"), 404, "clip not found."),
+    ("sonic.stems_full", musicapi.StemsParams("unknown"), 404, "clip not found."),
+    ("sonic.wav", musicapi.WavParams("unknown"), 404, "clip not found."),
     (
         "sonic.sample",
         musicapi.SampleParams(1, 5, custom_mode=True, mv=MODEL, make_instrumental=False),
@@ -196,7 +196,7 @@ REFUSALS: Final[list[tuple[str, object, int, str]]] = [
 
 
 @pytest.mark.parametrize(("name", "params", "status", "message"), REFUSALS)
-def test_a_refusal_is_the_vendors_error_and_costs_nothing(
+def test_refused_call_raises_the_vendors_error_and_costs_nothing(
     scene: Scene, name: str, params: object, status: int, message: str
 ) -> None:
     with pytest.raises(musicapi.MusicAPIError) as caught:
@@ -211,8 +211,8 @@ def test_a_refusal_is_the_vendors_error_and_costs_nothing(
     assert scene.sandbox.requests.total() == 1
 
 
-def test_an_unknown_key_is_refused(scene: Scene) -> None:
-    stranger = musicapi.MusicAPI("nobody", base_url=scene.sandbox.base_url, http_client=scene.http)
+def test_unknown_key_is_refused(scene: Scene) -> None:
+    stranger = musicapi.MusicAPI("unknown", base_url=scene.sandbox.base_url, http_client=scene.http)
 
     with pytest.raises(musicapi.MusicAPIError, match="Invalid API key") as caught:
         stranger.sonic.create(DESCRIBED)
@@ -221,20 +221,20 @@ def test_an_unknown_key_is_refused(scene: Scene) -> None:
     assert scene.sandbox.accepted == ()
 
 
-def test_without_credits_nothing_begins(scene: Scene) -> None:
+def test_call_without_credits_starts_nothing(scene: Scene) -> None:
     scene.account.credits = 3
 
     for name, status in (("sonic.create", 403), ("sonic.create_voice", 402), ("studio.create", 403)):
         with pytest.raises(musicapi.MusicAPIError, match="credits are not enough") as caught:
-            call(scene, name, ROWS[name].params(scene))
+            call(scene, name, METHODS[name].params(scene))
         assert (caught.value.status, caught.value.is_credit_error) == (status, True)
 
     assert scene.vendor.credits.get() == musicapi.CreditsResult(credits=3, extra_credits=0)
     assert scene.sandbox.accepted == ()
 
 
-def test_a_refusal_of_the_words_is_a_credit_error_to_the_vendor(scene: Scene) -> None:
-    """Contract, errors 7.1: 403 is moderation as well; the vendor takes every one for missing credits."""
+def test_moderation_refusal_is_a_credit_error_to_the_vendor(scene: Scene) -> None:
+    """403 is moderation as well; the vendor takes every one for missing credits."""
     text = "The lyrics contain copyrighted content: 'la'. Please use original lyrics."
     fault = Fault(status=403, body={"type": "forbidden", "error": text}, headers={"x-request-id": "r-1"})
     scene.portal.call(scene.sandbox.add_fault, CREATE, fault)
@@ -246,25 +246,25 @@ def test_a_refusal_of_the_words_is_a_credit_error_to_the_vendor(scene: Scene) ->
     assert (caught.value.code, caught.value.request_id) == ("forbidden", "r-1")
 
 
-def test_a_failed_step_is_told_in_the_vendors_fields(scene: Scene) -> None:
+def test_failed_step_is_in_the_vendors_fields(scene: Scene) -> None:
     steps = {"upload": {"success": False, "error": "Audio URL is not accessible."}}
     body = {"code": 200, "message": "failed", "failed_step": "upload", "steps": steps}
     for name in ("sonic.upload_cover", "sonic.upload_extend", "sonic.sample"):
         scene.portal.call(
             scene.sandbox.add_fault, f"POST /{name.replace('.', '/').replace('_', '-')}", Fault(body=body, status=200)
         )
-        found = call(scene, name, ROWS[name].params(scene))
+        found = call(scene, name, METHODS[name].params(scene))
 
         assert (found.code, found.task_id, found.failed_step) == (200, None, "upload")
         assert musicapi.StepResult(**found.steps["upload"]).error == "Audio URL is not accessible."
 
 
-def test_the_signatures_are_those_that_are_driven_here() -> None:
+def test_vendor_signatures_are_the_tested_ones() -> None:
     """A new parameter of a method is noticed as well as a new method."""
     with musicapi.MusicAPI(KEY) as vendor:
-        told = {name: list(inspect.signature(method_of(vendor, name)).parameters) for name in ROWS}
+        signatures = {name: list(inspect.signature(method_of(vendor, name)).parameters) for name in METHODS}
 
-    for name, parameters in told.items():
-        look = name.rpartition(".")[2] in {"get_task", "get_clip", "get_lyrics"}
-        first = [] if name == "credits.get" else ["task_id"] if look else ["params"]
+    for name, parameters in signatures.items():
+        poll = name.rpartition(".")[2] in {"get_task", "get_clip", "get_lyrics"}
+        first = [] if name == "credits.get" else ["task_id"] if poll else ["params"]
         assert parameters == [*first, *(["options"] if name in WAITS else [])]

@@ -1,9 +1,9 @@
-"""The vendor's own client against the sandbox: a real client of the service, of which we wrote no line.
+"""The vendor's own client against the sandbox: a real client of the service that is not part of this project.
 
-Every method it has is driven by ``ROWS``. Where it is wrong about the service, the sandbox follows the contract
-(real-world, section 10), and a test says what the vendor's user gets.
+Every method it has is driven by ``METHODS``. Where it is wrong about the service, the sandbox follows the documentation
+and a test shows what the vendor's user gets.
 
-No test waits: time passes for the sandbox's tasks when they are looked at, by ``Scene.step`` seconds a look."""
+No test waits: time passes for the sandbox's tasks when they are polled, by ``Scene.step`` seconds a poll."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -63,7 +63,7 @@ from musicapi_async import Request, TaskRequest, account, lyrics, producer, riff
 
 
 @dataclass(frozen=True)
-class Row:
+class Method:
     """How a method is called, what is asked by that (and paid for), and what is checked of what comes back.
 
     ``asked`` takes the clips of the task before, where there was one; ``FREE`` asks for nothing new.
@@ -74,155 +74,157 @@ class Row:
     check: Callable[[Scene, Any], None]
 
 
-ROWS: Final[dict[str, Row]] = {
-    "credits.get": Row(lambda _: None, of(account.GetCredits()), is_balance),
-    "producer.create": Row(track, of(TRACK), is_task("producer.get_task")),
-    "producer.download": Row(
+METHODS: Final[dict[str, Method]] = {
+    "credits.get": Method(lambda _: None, of(account.GetCredits()), is_balance),
+    "producer.create": Method(track, of(TRACK), is_task("producer.get_task")),
+    "producer.download": Method(
         lambda scene: musicapi.ProducerDownloadParams(scene.track()),
         lambda clips: producer.Download(clip=clips[0]),
         is_prepared_file,
     ),
-    "producer.download_and_wait": Row(
+    "producer.download_and_wait": Method(
         lambda scene: musicapi.ProducerDownloadParams(scene.track(), "wav", webhook_url=HOOK),
         lambda clips: producer.Download(clip=clips[0], format="wav", webhook_url=HOOK),
         is_file,
     ),
-    "producer.generate_and_wait": Row(track, of(TRACK), is_track),
-    "producer.get_task": Row(
+    "producer.generate_and_wait": Method(track, of(TRACK), is_track),
+    "producer.get_task": Method(
         submitted(lambda scene: scene.vendor.producer.upload(musicapi.ProducerUploadParams(URL))), FREE, is_imported
     ),
-    "producer.upload": Row(
+    "producer.upload": Method(
         lambda _: musicapi.ProducerUploadParams(URL, webhook_url=HOOK),
         of(producer.Upload(url=URL, webhook_url=HOOK)),
         is_task("producer.get_task"),
     ),
-    "riffusion.create": Row(riff, of(RIFF), is_task("riffusion.get_task")),
-    "riffusion.generate_and_wait": Row(riff, of(RIFF), are_riffs),
-    "riffusion.get_task": Row(submitted(Scene.riff), FREE, are_riffs),
-    "riffusion.upload": Row(
+    "riffusion.create": Method(riff, of(RIFF), is_task("riffusion.get_task")),
+    "riffusion.generate_and_wait": Method(riff, of(RIFF), are_riffs),
+    "riffusion.get_task": Method(submitted(Scene.riff), FREE, are_riffs),
+    "riffusion.upload": Method(
         lambda _: musicapi.RiffusionUploadParams(URL), of(riffusion.Upload(url=URL)), is_riff_upload
     ),
-    "sonic.aligned_lyrics": Row(
+    "sonic.aligned_lyrics": Method(
         lambda scene: musicapi.AlignedLyricsParams(scene.song()),
         lambda clips: sonic.AlignLyrics(clip=clips[0]),
         is_alignment,
     ),
-    "sonic.bpm": Row(
+    "sonic.bpm": Method(
         lambda scene: musicapi.BpmParams(scene.song()), lambda clips: sonic.GetBpm(clip=clips[0]), is_tempo
     ),
-    "sonic.create": Row(full_song, of(sonic.Create(**FULL_SONG)), is_task("sonic.get_task")),
-    "sonic.create_persona": Row(
+    "sonic.create": Method(full_song, of(sonic.Create(**FULL_SONG)), is_task("sonic.get_task")),
+    "sonic.create_persona": Method(
         lambda scene: musicapi.CreatePersonaParams("Ann", scene.song(), describe="warm", styles="folk"),
         lambda clips: sonic.CreatePersona(name="Ann", clip=clips[0], description="warm", styles="folk"),
         is_persona,
     ),
-    "sonic.create_voice": Row(
+    "sonic.create_voice": Method(
         lambda _: musicapi.CreateVoiceParams(URL, webhook_url=HOOK, webhook_secret="shh"),
         of(sonic.CreateVoice(url=URL, webhook_url=HOOK, webhook_secret="shh")),
         is_voice,
     ),
-    "sonic.generate_and_wait": Row(
+    "sonic.generate_and_wait": Method(
         lambda _: DESCRIBED, of(sonic.Describe(description="rain", model=MODEL)), are_described_songs
     ),
-    "sonic.get_task": Row(submitted(Scene.song), FREE, are_songs),
-    "sonic.lyrics": Row(
+    "sonic.get_task": Method(submitted(Scene.song), FREE, are_songs),
+    "sonic.lyrics": Method(
         lambda _: musicapi.SonicLyricsParams("a quiet harbour"),
         of(lyrics.Make(description="a quiet harbour")),
         are_two_drafts,
     ),
-    "sonic.mashup": Row(
+    "sonic.mashup": Method(
         mashup,
         lambda clips: sonic.Mashup(clips=clips, lyrics=LYRICS, model=MODEL, audio_weight=0.5),
         is_task("sonic.get_task"),
     ),
-    "sonic.mashup_and_wait": Row(
+    "sonic.mashup_and_wait": Method(
         mashup,
         lambda clips: sonic.Mashup(clips=clips, lyrics=LYRICS, model=MODEL, audio_weight=0.5),
         are_songs,
     ),
-    "sonic.midi": Row(prepared_midi, FREE, is_midi),
-    "sonic.replace_section": Row(
+    "sonic.midi": Method(prepared_midi, FREE, is_midi),
+    "sonic.replace_section": Method(
         section,
         lambda clips: sonic.ReplaceSection(
             clip=clips[0], model=MODEL, start=1, end=2.5, lyrics=LYRICS, section_lyrics="la"
         ),
         is_task("sonic.get_task"),
     ),
-    "sonic.replace_section_and_wait": Row(
+    "sonic.replace_section_and_wait": Method(
         section,
         lambda clips: sonic.ReplaceSection(
             clip=clips[0], model=MODEL, start=1, end=2.5, lyrics=LYRICS, section_lyrics="la"
         ),
         are_songs,
     ),
-    "sonic.sample": Row(
+    "sonic.sample": Method(
         sample,
         of(sonic.Sample(start=1, end=5, model=MODEL, instrumental=True, url=URL, description="rain")),
         are_steps("sample"),
     ),
-    "sonic.stems_basic": Row(
+    "sonic.stems_basic": Method(
         lambda scene: musicapi.StemsParams(scene.song()),
         lambda clips: sonic.BasicStems(clip=clips[0]),
         is_task("sonic.get_task"),
     ),
-    "sonic.stems_basic_and_wait": Row(
+    "sonic.stems_basic_and_wait": Method(
         lambda scene: musicapi.StemsParams(scene.song()), lambda clips: sonic.BasicStems(clip=clips[0]), are_songs
     ),
-    "sonic.stems_full": Row(
+    "sonic.stems_full": Method(
         lambda scene: musicapi.StemsParams(scene.song()),
         lambda clips: sonic.FullStems(clip=clips[0]),
         is_task("sonic.get_task"),
     ),
-    "sonic.stems_full_and_wait": Row(
+    "sonic.stems_full_and_wait": Method(
         lambda scene: musicapi.StemsParams(scene.song()), lambda clips: sonic.FullStems(clip=clips[0]), are_songs
     ),
-    "sonic.upload": Row(lambda _: musicapi.SonicUploadParams(URL), of(sonic.Upload(url=URL)), is_uploaded),
-    "sonic.upload_cover": Row(
+    "sonic.upload": Method(lambda _: musicapi.SonicUploadParams(URL), of(sonic.Upload(url=URL)), is_uploaded),
+    "sonic.upload_cover": Method(
         lambda _: musicapi.UploadCoverParams(URL, custom_mode=False, mv=MODEL, gpt_description_prompt="rain"),
         of(sonic.UploadCover(url=URL, model=MODEL, description="rain")),
         are_steps("cover"),
     ),
-    "sonic.upload_extend": Row(
+    "sonic.upload_extend": Method(
         lambda _: musicapi.UploadExtendParams(URL, custom_mode=True, mv=MODEL, prompt=LYRICS, continue_at=0.1),
         of(sonic.UploadExtend(url=URL, model=MODEL, lyrics=LYRICS, at=0.1)),
         are_steps("extend"),
     ),
-    "sonic.upsample_tags": Row(
+    "sonic.upsample_tags": Method(
         lambda _: musicapi.UpsampleTagsParams("lofi"), of(sonic.UpsampleTags(tags="lofi")), are_tags
     ),
-    "sonic.vox": Row(
+    "sonic.vox": Method(
         lambda scene: musicapi.VoxParams(scene.song(), vocal_start_s=1.0, vocal_end_s=5.0),
         lambda clips: sonic.GetVox(clip=clips[0], start=1.0, end=5.0),
         is_vox,
     ),
-    "sonic.wav": Row(lambda scene: musicapi.WavParams(scene.song()), lambda clips: sonic.GetWav(clip=clips[0]), is_wav),
-    "studio.create": Row(studio_song, of(STUDIO), is_studio_task),
-    "studio.generate_and_wait": Row(studio_song, of(STUDIO), are_studio_songs),
-    "studio.get_task": Row(
+    "sonic.wav": Method(
+        lambda scene: musicapi.WavParams(scene.song()), lambda clips: sonic.GetWav(clip=clips[0]), is_wav
+    ),
+    "studio.create": Method(studio_song, of(STUDIO), is_studio_task),
+    "studio.generate_and_wait": Method(studio_song, of(STUDIO), are_studio_songs),
+    "studio.get_task": Method(
         submitted(lambda scene: scene.vendor.studio.create(studio_song(scene))), FREE, are_studio_songs
     ),
-    "suno.create": Row(full_song, of(suno.Create(**FULL_SONG)), is_task("suno.get_clip")),
-    "suno.generate_and_wait": Row(
+    "suno.create": Method(full_song, of(suno.Create(**FULL_SONG)), is_task("suno.get_clip")),
+    "suno.generate_and_wait": Method(
         lambda _: DESCRIBED, of(suno.Describe(description="rain", model=MODEL)), are_described_songs
     ),
-    "suno.get_clip": Row(submitted(lambda scene: scene.vendor.suno.create(DESCRIBED)), FREE, are_described_songs),
-    "suno.get_lyrics": Row(
+    "suno.get_clip": Method(submitted(lambda scene: scene.vendor.suno.create(DESCRIBED)), FREE, are_described_songs),
+    "suno.get_lyrics": Method(
         submitted(lambda scene: scene.vendor.suno.make_lyrics(musicapi.MakeLyricsParams("a quiet harbour"))),
         FREE,
         is_text,
     ),
-    "suno.get_song": Row(
+    "suno.get_song": Method(
         lambda _: musicapi.GetSongParams("https://suno.com/s/abc"),
         of(suno.GetSong(share_link="https://suno.com/s/abc")),
         is_shared_song,
     ),
-    "suno.make_lyrics": Row(
+    "suno.make_lyrics": Method(
         lambda _: musicapi.MakeLyricsParams("a quiet harbour"),
         of(suno.MakeLyrics(description="a quiet harbour")),
         is_lyrics_task,
     ),
 }
-WAITS: Final = sorted(name for name in ROWS if name.endswith("_and_wait"))
+WAITS: Final = sorted(name for name in METHODS if name.endswith("_and_wait"))
 
 
 def method_of(vendor: musicapi.MusicAPI, name: str) -> Callable[..., Any]:
@@ -236,24 +238,24 @@ def call(scene: Scene, name: str, params: object, options: PollOptions = QUICK) 
     return method_of(scene.vendor, name)(*given, *([options] if name in WAITS else []))
 
 
-def test_every_method_of_the_vendor_is_driven_here() -> None:
+def test_vendor_methods_are_all_tested() -> None:
     with musicapi.MusicAPI(KEY) as vendor:
         resources = {name: type(found) for name, found in vars(vendor).items() if not name.startswith("_")}
     methods = {
-        f"{name}.{method}" for name, kind in resources.items() for method in dir(kind) if not method.startswith("_")
+        f"{name}.{method}" for name, cls in resources.items() for method in dir(cls) if not method.startswith("_")
     }
 
-    assert {kind.__name__ for kind in resources.values()} == set(musicapi.resources.__all__)
-    assert methods == set(ROWS)
+    assert {cls.__name__ for cls in resources.values()} == set(musicapi.resources.__all__)
+    assert methods == set(METHODS)
     assert {name for name in dir(musicapi.MusicAPI) if not name.startswith("_")} == {"close"}
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_a_method_gives_what_the_vendors_types_promise(scene: Scene, name: str) -> None:
-    row = ROWS[name]
-    params = row.params(scene)
+@pytest.mark.parametrize("name", METHODS)
+def test_vendor_method_returns_its_annotated_type(scene: Scene, name: str) -> None:
+    case = METHODS[name]
+    params = case.params(scene)
     begun = scene.sandbox.accepted
-    asked = row.asked(begun[-1].clip_ids if begun else ()) if row.asked else None
+    asked = case.asked(begun[-1].clip_ids if begun else ()) if case.asked else None
     before = scene.balance()
 
     found = call(scene, name, params)
@@ -268,10 +270,10 @@ def test_a_method_gives_what_the_vendors_types_promise(scene: Scene, name: str) 
         [asked.to_wire()] if isinstance(asked, TaskRequest) else []
     )
     assert sum(task.price for task in accepted) == (spent if accepted else 0)
-    row.check(scene, found)
+    case.check(scene, found)
 
 
-def test_what_the_service_tells_otherwise_than_the_vendor_promises(scene: Scene) -> None:
+def test_vendor_annotations_that_differ_from_the_service_are_known(scene: Scene) -> None:
     sonic_song = scene.vendor.sonic.generate_and_wait(DESCRIBED, QUICK).data[0]
     studio_data = scene.vendor.studio.generate_and_wait(studio_song(scene), QUICK).data
 
@@ -281,8 +283,8 @@ def test_what_the_service_tells_otherwise_than_the_vendor_promises(scene: Scene)
     assert breaches(studio_data, musicapi.StudioTaskData) == {"StudioSong.tags"}
 
 
-def test_a_clip_has_exactly_the_keys_that_the_vendor_has_fields_for(scene: Scene) -> None:
-    """Contract, sonic 4.2: what the vendor's dataclass fills up with ``None`` is told by the service."""
+def test_clip_has_exactly_the_fields_of_the_vendors_class(scene: Scene) -> None:
+    """What the vendor's dataclass fills up with ``None`` is sent by the service."""
     scene.song()
     path = f"{scene.sandbox.base_url}/sonic/task/{scene.task.task_id}"
     clip = scene.http.get(path, headers={"Authorization": f"Bearer {KEY}"}).json()["data"][0]

@@ -1,4 +1,4 @@
-"""The vendor's words, one by one: task types, models, kinds of lyrics."""
+"""The vendor's values, one by one: task types, models, types of lyrics."""
 
 from collections.abc import Callable
 from typing import Any, Final, get_args
@@ -98,83 +98,83 @@ def riff_upload(scene: Scene) -> str:
     return scene.vendor.riffusion.upload(musicapi.RiffusionUploadParams(URL)).clip_id
 
 
-def test_every_word_of_the_vendors_types_is_here() -> None:
+def test_vendor_task_types_are_all_tested() -> None:
     assert set(SONIC_TASKS) == set(get_args(musicapi.SonicTaskType))
     assert set(PRODUCER_TASKS) == set(get_args(musicapi.ProducerTaskType))
     assert set(RIFFUSION_TASKS) == set(get_args(musicapi.RiffusionTaskType))
 
 
 @pytest.mark.parametrize("task_type", SONIC_TASKS)
-def test_a_task_type_of_sonic(scene: Scene, task_type: Any) -> None:
-    kind, given = SONIC_TASKS[task_type]
+def test_sonic_task_type_is_understood_and_finishes(scene: Scene, task_type: Any) -> None:
+    operation, given = SONIC_TASKS[task_type]
     params = SonicCreateParams(**{"task_type": task_type, "mv": MODEL, **given(scene)})
 
     found = scene.vendor.sonic.generate_and_wait(params, QUICK)
 
     assert len(found.data) == (1 if task_type == "concat_music" else 2)
-    is_understood(scene, kind, params)
+    is_understood(scene, operation, params)
     are_finished(scene, found)
 
 
 @pytest.mark.parametrize("task_type", PRODUCER_TASKS)
-def test_a_task_type_of_producer(scene: Scene, task_type: Any) -> None:
-    kind, given = PRODUCER_TASKS[task_type]
+def test_producer_task_type_is_understood_and_finishes(scene: Scene, task_type: Any) -> None:
+    operation, given = PRODUCER_TASKS[task_type]
     params = musicapi.ProducerCreateParams(task_type=task_type, **given(scene))
 
     found = scene.vendor.producer.generate_and_wait(params, QUICK)
 
     assert len(found.data) == 1
-    is_understood(scene, kind, params)
+    is_understood(scene, operation, params)
     are_finished(scene, found)
 
 
 @pytest.mark.parametrize("task_type", RIFFUSION_TASKS)
-def test_a_task_type_of_riffusion(scene: Scene, task_type: Any) -> None:
-    kind, given = RIFFUSION_TASKS[task_type]
+def test_riffusion_task_type_is_understood_and_finishes(scene: Scene, task_type: Any) -> None:
+    operation, given = RIFFUSION_TASKS[task_type]
     written: dict[str, Any] = {"mv": FUZZ, "custom_mode": True, "lyrics": LYRICS, "sound": "pop"}
-    told = given(scene)
-    params = musicapi.RiffusionCreateParams(task_type=task_type, **(told if "prompt" in told else written | told))
+    fields = given(scene)
+    params = musicapi.RiffusionCreateParams(task_type=task_type, **(fields if "prompt" in fields else written | fields))
 
     found = scene.vendor.riffusion.generate_and_wait(params, QUICK)
 
     assert len(found.data) == 2
-    is_understood(scene, kind, params)
+    is_understood(scene, operation, params)
     are_finished(scene, found)
 
 
-def is_understood(scene: Scene, kind: type[Request[Any]], params: Any) -> None:
+def is_understood(scene: Scene, operation: type[Request[Any]], params: Any) -> None:
     """Check that the sandbox took the last task for what the vendor's client asked for, field by field."""
     request = scene.task.request
     given = {name: value for name, value in vars(params).items() if value is not None}
-    if "lyrics" in given and kind.family() == "sonic":
+    if "lyrics" in given and operation.family() == "sonic":
         given["prompt"] = given.pop("lyrics")
-    assert type(request) is kind
+    assert type(request) is operation
     assert given.items() <= request.to_wire().items()
 
 
 @pytest.mark.parametrize("model", get_args(musicapi.SonicModel))
-def test_every_model_the_vendor_knows_is_taken(scene: Scene, model: Any) -> None:
+def test_sonic_model_of_the_vendor_is_accepted(scene: Scene, model: Any) -> None:
     params = SonicCreateParams(custom_mode=False, mv=model, gpt_description_prompt="rain", vocal_gender="m")
 
     assert {song.mv for song in scene.vendor.sonic.generate_and_wait(params, QUICK).data} == {model}
 
 
 @pytest.mark.parametrize("model", get_args(musicapi.RiffusionModel))
-def test_every_model_of_riffusion_the_vendor_knows_is_taken(scene: Scene, model: Any) -> None:
+def test_riffusion_model_of_the_vendor_is_accepted(scene: Scene, model: Any) -> None:
     params = musicapi.RiffusionCreateParams(mv=model, custom_mode=False, prompt="rain")
 
     assert {song.mv for song in scene.vendor.riffusion.generate_and_wait(params, QUICK).data} == {model}
 
 
-def test_lyrics_are_another_word_for_a_prompt_and_the_prompt_wins(scene: Scene) -> None:
+def test_lyrics_beside_a_prompt_are_ignored(scene: Scene) -> None:
     scene.vendor.sonic.create(SonicCreateParams(custom_mode=True, mv=MODEL, lyrics="lo"))
     assert scene.task.request == sonic.Create(lyrics="lo", model=MODEL)
     scene.vendor.sonic.create(SonicCreateParams(custom_mode=True, mv=MODEL, lyrics="lo", prompt="la"))
     assert scene.task.request == sonic.Create(lyrics="la", model=MODEL)
 
 
-def test_fields_of_which_the_contract_says_no_more_than_that_they_exist_are_taken(scene: Scene) -> None:
-    """Contract: ``auto_concat`` of upload-cover (sonic 4.5) and ``extend_s`` (producer 5.1)."""
+def test_barely_documented_fields_are_accepted(scene: Scene) -> None:
+    """``auto_concat`` of upload-cover and ``extend_s``."""
     cover = musicapi.UploadCoverParams(URL, custom_mode=True, mv=MODEL, prompt="la", auto_concat=True)
     extend = musicapi.ProducerCreateParams(task_type="extend_music", clip_id=scene.track(), starts_at=3, extend_s=10)
 
@@ -185,7 +185,7 @@ def test_fields_of_which_the_contract_says_no_more_than_that_they_exist_are_take
     are_songs(scene, scene.vendor.producer.generate_and_wait(extend, QUICK))
 
 
-def test_a_sample_of_a_clip_has_no_steps(scene: Scene) -> None:
+def test_sample_of_a_clip_has_no_steps(scene: Scene) -> None:
     song = scene.song()
     params = musicapi.SampleParams(1, 5, custom_mode=True, mv=MODEL, make_instrumental=False, sample_clip_id=song)
 
@@ -196,9 +196,11 @@ def test_a_sample_of_a_clip_has_no_steps(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lyrics_type", "kind"), [("generate", studio.Describe), ("instrumental", studio.Instrumental)]
+    ("lyrics_type", "operation"), [("generate", studio.Describe), ("instrumental", studio.Instrumental)]
 )
-def test_studio_by_the_kind_of_its_lyrics(scene: Scene, lyrics_type: str, kind: type[Request[Any]]) -> None:
+def test_studio_lyrics_type_selects_the_operation(
+    scene: Scene, lyrics_type: str, operation: type[Request[Any]]
+) -> None:
     params = musicapi.StudioCreateParams(
         "rain", lyrics_type, 0.5, 0.25, 0.5, 0.75, "studio130-v1.5", {"mode": "regular"}
     )
@@ -207,10 +209,10 @@ def test_studio_by_the_kind_of_its_lyrics(scene: Scene, lyrics_type: str, kind: 
 
     assert found.data is not None
     assert found.data.status == "SUCCESS"
-    assert type(scene.task.request) is kind
+    assert type(scene.task.request) is operation
 
 
-def test_studio_extends_a_song(scene: Scene) -> None:
+def test_studio_with_a_source_song_extends_it(scene: Scene) -> None:
     scene.vendor.studio.create(studio_song(scene))
     scene.pass_time()
     source = {"mode": "precede", "source": {"song_id": scene.task.clip_ids[0]}}
@@ -224,8 +226,8 @@ def test_studio_extends_a_song(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("made_at", ["sonic", "suno"])
-def test_suno_is_another_address_of_sonic(scene: Scene, made_at: str) -> None:
-    """``GET /suno/clip/{id}`` = ``/sonic/task`` (contract, sonic 4.21), whichever address a task was made at."""
+def test_suno_task_is_the_same_at_sonic(scene: Scene, made_at: str) -> None:
+    """``GET /suno/clip/{id}`` = ``/sonic/task``, whichever address a task was made at."""
     task_id = method_of(scene.vendor, f"{made_at}.create")(DESCRIBED).task_id
     scene.pass_time()
 
@@ -235,8 +237,8 @@ def test_suno_is_another_address_of_sonic(scene: Scene, made_at: str) -> None:
     are_described_songs(scene, at_suno)
 
 
-def test_lyrics_are_aligned_for_one_price(scene: Scene) -> None:
-    """The first call for a clip costs 1, and repeats are free (contract, sonic 2)."""
+def test_aligned_lyrics_requested_twice_are_charged_once(scene: Scene) -> None:
+    """The first call for a clip costs 1, and repeats are free."""
     params = musicapi.AlignedLyricsParams(scene.song())
     before = scene.balance()
 

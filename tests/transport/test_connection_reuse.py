@@ -1,0 +1,125 @@
+"""Connections that are reused: data received before a request is written never becomes its response."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from scripted import Step, raw, respond, scripted
+
+from musicapi_async import MusicAPI
+
+RUNNING = {"data": [{"clip_id": "of another", "state": "running"}]}
+GONE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+
+
+def clips(name: str) -> dict[str, object]:
+    return {"data": [{"clip_id": name, "state": "succeeded", "audio_url": "https://files.example/c.mp3"}] * 2}
+
+
+def wire(body: object) -> bytes:
+    content = json.dumps(body).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content
+
+
+def twice(body: object, late: bytes, released: asyncio.Event, sent: asyncio.Event) -> Step:
+    """Answer, and send something more on the idle connection."""
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        writer.write(wire(body))
+        await released.wait()
+        writer.write(late)
+        await writer.drain()
+        sent.set()
+        return True
+
+    return step
+
+
+LATE = {
+    "a second response": wire(clips("of t-1")),
+    "its beginning": wire(clips("of t-1"))[:60],
+    "a timeout": GONE,
+    "no HTTP": b"\x00\x01\x02",
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+@pytest.mark.parametrize("is_read", [True, False], ids=["read", "not read yet"])
+async def test_poll_after_a_late_response_on_an_idle_connection_gets_its_own(
+    late: bytes,
+    is_read: bool,  # noqa: FBT001
+) -> None:
+    released, sent = asyncio.Event(), asyncio.Event()
+    steps = (twice(clips("of t-1"), late, released, sent), respond(200, clips("of t-2")))
+    async with scripted(*steps) as server, MusicAPI("k", base_url=server.base_url, max_attempts=1) as client:
+        await client.sonic.task("t-1").poll()
+        released.set()
+        await sent.wait()
+        if is_read:
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+        state = await client.sonic.task("t-2").poll()
+
+        assert [clip.clip_id for clip in state.clips] == ["of t-2"] * 2
+        assert [request.connection for request in server.received] == [1, 2]
+
+
+async def test_poll_after_a_response_in_one_piece_with_another_gets_its_own() -> None:
+    both = wire(clips("of t-1")) + wire(clips("of t-1, again"))
+    steps = (raw(both, close=False), respond(200, clips("of t-2")))
+    async with scripted(*steps) as server, MusicAPI("k", base_url=server.base_url, max_attempts=1) as client:
+        first = await client.sonic.task("t-1").poll()
+        second = await client.sonic.task("t-2").poll()
+
+    assert [state.clips[0].clip_id for state in (first, second)] == ["of t-1", "of t-2"]
+
+
+async def test_poll_whose_predecessor_was_cancelled_gets_its_own() -> None:
+    released = asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> bool:
+        await released.wait()
+        return await respond(200, clips("of t-1"))(writer)
+
+    async with (
+        scripted(late, respond(200, clips("of t-2"))) as server,
+        MusicAPI("k", base_url=server.base_url, max_attempts=1) as client,
+    ):
+        polling = asyncio.create_task(client.sonic.task("t-1").poll())
+        while not server.received:
+            await asyncio.sleep(0.001)
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
+        released.set()
+        state = await client.sonic.task("t-2").poll()
+
+    assert state.clips[0].clip_id == "of t-2"
+
+
+async def test_idle_connection_without_input_is_used_again() -> None:
+    async with scripted(respond(200, RUNNING)) as server, MusicAPI("k", base_url=server.base_url) as client:
+        for number in range(5):
+            await client.sonic.task(f"t-{number}").poll()
+
+        assert {request.connection for request in server.received} == {1}
+
+
+async def test_download_after_a_late_response_on_an_idle_connection_gets_its_own(tmp_path: Path) -> None:
+    released, sent = asyncio.Event(), asyncio.Event()
+
+    async def first(writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nID3one")
+        await released.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nID3old")
+        await writer.drain()
+        sent.set()
+        return True
+
+    async with scripted(first, respond(200, b"ID3two")) as server, MusicAPI("k", base_url=server.base_url) as client:
+        await client.download(f"{server.origin}/one", tmp_path / "one.mp3")
+        released.set()
+        await sent.wait()
+        await client.download(f"{server.origin}/two", tmp_path / "two.mp3")
+
+    assert [(tmp_path / name).read_bytes() for name in ("one.mp3", "two.mp3")] == [b"ID3one", b"ID3two"]
