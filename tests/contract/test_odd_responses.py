@@ -76,7 +76,7 @@ def test_spoiled_response_is_read_or_raises_a_typed_error(
 
     try:
         if issubclass(operation, TaskRequest):
-            assert read_task_id("POST /x", response, body, is_bare=operation.id_in_data)
+            assert read_task_id("POST /x", response, body, id_in_data=operation.id_in_data)
             if isinstance(body, dict):
                 read_uploaded(body)
         else:

@@ -4,11 +4,9 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-import attrs
 import pytest
 
-import musicapi_sync
-from musicapi_async import Outcome, SavedFile, Settings, TaskState, bulk, operations, results, sandbox
+from musicapi_async import operations, results
 
 DOCS = Path(__file__).parents[2] / "docs"
 

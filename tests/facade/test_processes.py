@@ -150,7 +150,7 @@ def test_fork_whose_child_uses_the_parents_run_raises(served: Sandbox) -> None:
     )
 
     assert done.stderr == ""
-    message = "this was begun before the process forked: continue in the parent, or resume the tasks by id"
+    message = "this was started before the process forked: continue in the parent, or resume the tasks by id"
     assert done.stdout.splitlines() == ["2", message, message, "True", "parent 0 2 finished"]
 
 

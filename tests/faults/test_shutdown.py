@@ -56,7 +56,7 @@ async def test_submit_with_half_a_response_during_close_is_uncertain_at_its_time
         await asyncio.sleep(0.05)
         await client.aclose()
 
-        with pytest.raises(errors.UncertainSubmissionError, match="no answer in time"):
+        with pytest.raises(errors.UncertainSubmissionError, match="no response in time"):
             await asyncio.wait_for(pending, timeout=1)
 
 

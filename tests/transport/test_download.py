@@ -90,14 +90,14 @@ async def test_download_to_a_name_of_another_format_is_kept_with_a_warning(
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        (respond(404, b"gone"), "answered 404"),
+        (respond(404, b"gone"), "responded with status 404"),
         (respond(200, b"<html>not here</html>"), "sent a text"),
         (respond(200, b'{"error": "expired"}'), "sent a text"),
         (respond(200, b"This link has expired."), "sent a text"),
         (respond(200, "Zu spät".encode()), "sent a text"),
         (respond(200, b""), "empty"),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + MP3), "5003 bytes had come"),
-        (cut(), "0 bytes had come"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + MP3), "5003 bytes were received"),
+        (cut(), "0 bytes were received"),
     ],
 )
 async def test_download_that_fails_leaves_no_file(fetching: MusicAPI, tmp_path: Path, step: Step, reason: str) -> None:

@@ -155,11 +155,11 @@ async def test_downloads_in_parallel_share_few_connections(fetching: MusicAPI, t
 
 @given(start=st.binary(max_size=FIRST_BYTES))
 def test_format_of_any_first_bytes_is_one_or_none(start: bytes) -> None:
-    file_format = kind_of(start)
+    file_format = format_of(start)
 
     assert file_format is None or file_format.isalnum()
-    assert kind_of(b"ID3" + start) == "mp3"
-    assert kind_of(b"RIFF\x00\x00\x00\x00WAVE" + start) == "wav"
+    assert format_of(b"ID3" + start) == "mp3"
+    assert format_of(b"RIFF\x00\x00\x00\x00WAVE" + start) == "wav"
     # The sync bits alone are no music: those of UTF-16's byte order mark are set, too.
     assert not is_text(b"\xff\xfb\x90\x00" + start)
     assert not (is_text(start) and file_format)

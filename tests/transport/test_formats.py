@@ -244,7 +244,7 @@ def test_utf16_without_a_mark_is_an_audio_frame_only_for_rare_first_characters(
     first: str, rest: str, charset: str
 ) -> None:
     """The bound: such a text begins with a form of an Arabic letter, a halfwidth sign or private use."""
-    file_format = kind_of((first + rest).encode(charset))
+    file_format = format_of((first + rest).encode(charset))
 
     if not 0xE000 <= ord(first) <= 0xFFFF:
         assert file_format not in {"mp3", "aac"}

@@ -178,7 +178,7 @@ async def test_concurrent_requests_each_end_at_their_own_timeout(clock: Clock) -
     ended: list[float] = []
 
     async def read(client: MusicAPI, limit: float) -> None:
-        with pytest.raises(errors.ConnectionFailedError, match="no answer in time"):
+        with pytest.raises(errors.ConnectionFailedError, match="no response in time"):
             await client.with_options(timeout=limit).account.credits()
         ended.append(limit)
 
@@ -199,7 +199,7 @@ async def test_timeout_after_idle_hours_still_applies(clock: Clock) -> None:
         pending = asyncio.create_task(client.account.credits())
         await clock.run(1, pending)
 
-        with pytest.raises(errors.ConnectionFailedError, match="no answer in time"):
+        with pytest.raises(errors.ConnectionFailedError, match="no response in time"):
             await pending
 
 

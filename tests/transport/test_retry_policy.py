@@ -48,7 +48,7 @@ POLICY: Final = {
     ),
     "cut in the header": Failure(raw(b"HTTP/1.1 200 OK\r\nContent-Le"), UNCERTAIN, RETRIED),
     "cut after two bytes": Failure(raw(b"HT"), UNCERTAIN, RETRIED),
-    "no answer": Failure(stall(), UNCERTAIN, RETRIED, "no answer in time"),
+    "no answer": Failure(stall(), UNCERTAIN, RETRIED, "no response in time"),
     "garbage": Failure(raw(b"garbage\r\n\r\n"), UNCERTAIN, RETRIED),
     "another protocol": Failure(raw(b"220 smtp.example ESMTP\r\n"), UNCERTAIN, RETRIED),
     "no status": Failure(raw(b"HTTP/1.1 abc OK\r\n\r\n"), UNCERTAIN, RETRIED),

@@ -78,7 +78,7 @@ async def test_submit_cancelled_in_flight_is_reported_to_the_hook(caplog: pytest
         (end,) = await asyncio.gather(creating, return_exceptions=True)
 
     assert isinstance(end, asyncio.CancelledError)
-    assert [(error.request, error.reason) for error in reported] == [(REQUEST, "no answer in time")]
+    assert [(error.request, error.reason) for error in reported] == [(REQUEST, "no response in time")]
     assert "may have been accepted and charged" in caplog.text
     assert pickle.loads(pickle.dumps(reported[0])).request == REQUEST  # noqa: S301 - our own
 

@@ -20,12 +20,12 @@ def cut_after(came: int, first: dict[str, str]) -> Part:
 
 
 def test_range_request_names_the_received_version() -> None:
-    assert cut_after(400, FIRST).ask() == {"Range": "bytes=400-", "If-Range": TAG}
+    assert cut_after(400, FIRST).headers() == {"Range": "bytes=400-", "If-Range": TAG}
 
 
 def test_range_request_without_received_bytes_is_empty() -> None:
-    assert Part().ask() == {}
-    assert cut_after(0, FIRST).ask() == {}
+    assert Part().headers() == {}
+    assert cut_after(0, FIRST).headers() == {}
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_range_response_refused_keeps_the_received_part() -> None:
 
 @pytest.mark.parametrize("status", [206, 416])
 def test_range_response_not_requested_is_a_refusal(status: int) -> None:
-    assert Part().hear(status, REST) is Answer.REFUSAL
-    assert cut_after(400, {"Content-Length": "1000"}).hear(status, REST) is Answer.REFUSAL
+    assert Part().accept(status, REST) is RangeContent.REFUSAL
+    assert cut_after(400, {"Content-Length": "1000"}).accept(status, REST) is RangeContent.REFUSAL
 
 
 headers = st.fixed_dictionaries(
