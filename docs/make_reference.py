@@ -1,64 +1,81 @@
-"""Write ``docs/reference.md`` from the classes: ``make docs``. A test holds the page against them."""
+"""Write ``docs/reference.md`` from the classes: ``make docs``. A test compares the page with them."""
 
+import ast
 import importlib
 import inspect
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
 import musicapi_async
-from musicapi_async import MusicAPI, Request, Settings, TaskRequest, errors, results
+from musicapi_async import (
+    MusicAPI,
+    Outcome,
+    Request,
+    SavedFile,
+    Settings,
+    TaskRequest,
+    TaskState,
+    bulk,
+    errors,
+    results,
+)
 from musicapi_async._transport.retry import RULES, FailureKind, RequestClass
 from musicapi_async.wire.requests import field_spec, fields_of
 
 PAGE: Final = Path(__file__).with_name("reference.md")
+PROPERTIES: Final = frozenset({"property", "cached_property"})
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
+HANDLES: Final = (TaskState, Outcome, SavedFile, bulk.Outcome, bulk.Record)
 OPENING: Final = """\
 # Reference
 
-Every operation, result, error and setting. Made from the classes by `make docs`: change those, not this page.
+Every operation, result, error and setting. Generated from the classes by `make docs`: change those, not this page.
 
 Each operation is a method of the client, `await client.sonic.create(lyrics=...)` (without `await` in `musicapi_sync`),
-and a request value of its own, `sonic.Create(lyrics=...)`, for `client.submit`, `client.call` and `client.run`. What
-starts a task returns a `Submission`: `await` it for its `Task`, or `await client.sonic.create(...).wait()` for the
-result at once; in `musicapi_sync` the call returns the `Task`. A submission is a coroutine, and its method a plain
-function, of which `inspect.iscoroutinefunction` is False: wrap it in an `async def` for a framework that checks that.
-A clip is given as a `Clip`, an `UploadedClip` or an id. Prices are what the service's pages said at the date beside
-them: your balance is the truth.
+and a request value, `sonic.Create(lyrics=...)`, for `client.submit`, `client.call` and `client.run`. A method that
+starts a task returns a `Submission`: await it for its `Task`, or use `await client.sonic.create(...).wait()` for the
+result directly; in `musicapi_sync` the call returns the `Task`. A submission is a coroutine, but its method is a plain
+function, for which `inspect.iscoroutinefunction` is False: wrap it in an `async def` for a framework that checks this.
+A clip is given as a `Clip`, an `UploadedClip` or an id. Prices are those of the service's pages on the given date; your
+balance is authoritative.
 """
 RETRIES: Final = """\
 ## What is retried
 
-One table decides, by what was sent and by what failed. *Paid request* is every POST, *free request* every GET
-(and asking again for a file that is being prepared), *file* a download. The HTTP library's tracing reports whether
-bytes of a paid request can have been sent, on a connection that is used for this request alone.
+The table below shows the retry policy by class of request and kind of failure. A *paid request* is any POST, a *free
+request* any GET (and the repeated request for a file that is being prepared), a *file* a download. The HTTP library's
+tracing reports whether any bytes of a paid request can have been sent, on a connection used for this request alone.
 
 - *retry*: up to `max_attempts` attempts, none later than `total_timeout` after the first, with full jitter (up to 1, 2,
-  4, then 8 seconds). A `Retry-After`, in seconds or as a date, is waited for in full; one above two minutes is raised
-  as the error it came with. All retries of a client draw on one budget: 50 at first, a tenth back for each success.
-- A 429 or a busy 503 to a paid request costs nothing of the budget, and makes all paid requests of the client wait.
-- A download that breaks off is resumed at the byte where it broke off (`Range`) if its host named the version of the
-  file by a strong `ETag`, or by a date (`If-Range`); in any doubt it begins again. An attempt that brought the file at
-  least 64 KiB further than any before is no failure: attempts are counted from it as from the first, and the next one
-  costs nothing of the budget. `total_timeout` holds all the same.
-- *uncertain*: `UncertainSubmissionError`, and `on_uncertain` is called. It is never sent again.
-- *give up*: the typed error of what happened. Nothing was accepted.
+  4, then 8 seconds). A `Retry-After`, in seconds or as a date, is honored in full; if it exceeds two minutes, the error
+  it came with is raised instead. All retries of a client draw on one budget: 50 at first, plus a tenth for each
+  success.
+- A 429 or a busy 503 to a paid request does not count against the budget, and makes all paid requests of the client
+  wait.
+- A download that breaks off is resumed at that byte (`Range`) if its host identified the version of the file by a
+  strong `ETag` or by a date (`If-Range`); in any doubt it starts again. An attempt that brought the file at least 64
+  KiB further than any before is not a failure: attempts are counted anew from it, and the next one does not count
+  against the budget. `total_timeout` still applies.
+- *uncertain*: `UncertainSubmissionError` is raised and `on_uncertain` is called. The request is never sent again.
+- *give up*: the typed error of the failure is raised. Nothing was accepted.
 
-A task that is waited for is polled again after any failure that may be retried, and after a response that cannot be
-read: until the wait's own time limit, or for 15 minutes of nothing but such polls where it has none; so is one the
-service does not know yet, in the first minute. What the service itself reports of the task ends the wait at once,
-whatever the status of the response.
+While a task is waited for, it is polled again after any failure that may be retried and after a response that cannot be
+read: until the timeout of the wait or, without one, for 15 minutes of nothing but such polls. A task that the service
+does not know yet is polled again during the first minute. A failure that the service reports for the task itself ends
+the wait at once, whatever the status of the response.
 """
 
 
 def page() -> str:
     """Return the whole page."""
-    parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), errors_part(), retries_part()]
-    parts.append(settings_part())
+    parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), handles_part()]
+    parts += [errors_part(), retries_part(), settings_part()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -120,8 +137,9 @@ def field_row(field: "attrs.Attribute[Any]") -> str:
     sent = spec.sent_default if field.default is None else field.default
     default = "required" if field.default is attrs.NOTHING else "" if sent is None else f"`{sent!r}`"
     meaning = "; ".join(filter(None, [spec.description, spec.constraints]))
-    cells = (f"`{field.name}`", f"`{spec.name or field.name}`", type_text(field.type), default, markdown(meaning))
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return table_row(
+        f"`{field.name}`", f"`{spec.name or field.name}`", type_text(field.type), default, markdown(meaning)
+    )
 
 
 def type_text(kind: object) -> str:
@@ -135,10 +153,71 @@ def results_part() -> str:
     """Describe every result."""
     parts = ["## Results", "", markdown(inspect.getdoc(results) or ""), ""]
     for name in results.__all__:
-        kind = getattr(results, name)
-        fields = ", ".join(f"`{field.name}`" for field in attrs.fields(kind) if field.name.lstrip("_") != "raw")
-        parts += [f"### {name}", "", markdown(inspect.getdoc(kind) or ""), "", f"Fields: {fields}.", ""]
+        parts += class_part(name, getattr(results, name))
     return "\n".join(parts)
+
+
+def handles_part() -> str:
+    """Describe the values that tasks, runs and downloads return."""
+    parts = ["## Tasks, runs and files", ""]
+    for cls in HANDLES:
+        is_bulk = cls.__module__.startswith("musicapi_async.bulk")
+        parts += class_part(f"bulk.{cls.__name__}" if is_bulk else cls.__name__, cls)
+    return "\n".join(parts)
+
+
+def class_part(name: str, cls: type) -> Iterator[str]:
+    """Describe a class and its fields."""
+    yield from (f"### {name}", "", markdown(inspect.getdoc(cls) or ""), "")
+    yield from ("| field | type | meaning |", "|---|---|---|", *map(member_row, members(cls)), "")
+
+
+class Member(NamedTuple):
+    """A public field or property of a class, with the text beside it in the source."""
+
+    name: str
+    type: str
+    text: str
+    is_property: bool = False
+
+
+def members(kind: type) -> Iterator[Member]:
+    """Yield the public fields and properties of a class and its bases, in the order of their source."""
+    own = [cls for cls in reversed(kind.__mro__) if cls.__module__.startswith("musicapi_")]
+    body = [node for cls in own for node in getattr(ast.parse(inspect.getsource(cls)).body[0], "body", [])]
+    for node, after in pairwise([*body, ast.Pass()]):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found = Member(node.target.id, annotation_text(node.annotation), literal_text(after))
+        elif (
+            isinstance(node, ast.FunctionDef) and node.returns and PROPERTIES & {*map(ast.unparse, node.decorator_list)}
+        ):
+            found = Member(node.name, ast.unparse(node.returns), ast.get_docstring(node) or "", is_property=True)
+        else:
+            continue
+        if not found.name.startswith("_"):
+            yield found
+
+
+def annotation_text(annotation: ast.expr) -> str:
+    """Return a field's type as a user would write it."""
+    return ast.unparse(annotation).removeprefix("Annotated[").partition(", wire(")[0]
+
+
+def literal_text(node: ast.stmt) -> str:
+    """Return the text of a docstring below a field; empty for any other statement."""
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return inspect.cleandoc(node.value.value) if is_text else ""  # type: ignore[attr-defined]  # tested above
+
+
+def member_row(member: Member) -> str:
+    """Describe a field or a property in a row of a table."""
+    text = " ".join(member.text.split()) + (" (property)" if member.is_property else "")
+    return table_row(f"`{member.name}`", f"`{member.type}`", markdown(text))
+
+
+def table_row(*cells: str) -> str:
+    """Return a row of a table."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def errors_part() -> str:
@@ -157,6 +236,7 @@ def errors_part() -> str:
             "```",
             "",
             f"Each says{after}",
+            "",
         ]
     )
 
@@ -170,11 +250,13 @@ def retries_part() -> str:
 
 def settings_part() -> str:
     """Describe every setting."""
-    text = markdown(inspect.getdoc(Settings) or "")
-    defaults = ", ".join(
-        f"`{field.name}={field.default!r}`" for field in attrs.fields(Settings) if field.name != "api_key"
-    )
-    return "\n".join(["## Settings", "", text, "", f"Defaults: {defaults}.", ""])
+    defaults = {field.name: f"`{field.default!r}`" for field in attrs.fields(Settings)} | {"api_key": "required"}
+    rows = [
+        table_row(f"`{one.name}`", f"`{one.type}`", defaults[one.name], markdown(" ".join(one.text.split())))
+        for one in members(Settings)
+    ]
+    heading = ["## Settings", "", markdown(inspect.getdoc(Settings) or ""), ""]
+    return "\n".join([*heading, "| setting | type | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
 def markdown(text: str) -> str:

@@ -1,13 +1,14 @@
-"""Have lyrics written for ideas, and songs made of the lyrics: first all drafts, then all songs.
+"""Have lyrics written for ideas, and songs made from the lyrics: first all drafts, then all songs.
 
     export MUSICAPI_KEY=...
     python examples/lyrics_first.py ideas.txt songs/ --tags "sea shanty"
 
-``ideas.txt`` holds an idea a line, of at most 119 characters. The drafts land in ``songs/drafts``, the songs beside it.
+``ideas.txt`` holds one idea per line, of at most 119 characters. The drafts are saved in ``songs/drafts``, the songs
+beside it.
 
-Stopped or killed at any moment, the same command goes on where it was, and pays for nothing twice. A bulk run keeps the
-books of songs; a draft is an answer at once, with no task to take up again, so each leaves an empty file before it is
-asked for. One that stays empty may have been paid for: delete it to ask again.
+Stopped or killed at any moment, the same command resumes where it stopped, and pays for nothing twice. A bulk run
+records the songs. A draft is returned at once, with no task to resume, so an empty file is created before it is
+requested. A file that stays empty may have been paid for: delete it to request the draft again.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from musicapi_sync import MusicAPI, bulk, errors, sonic
 
 
 def draft_of(client: MusicAPI, idea: str, folder: Path) -> dict[str, str] | None:
-    """Return the lyrics for an idea, written now unless they were asked for before; None when nobody knows."""
+    """Return the lyrics for an idea, requested now or earlier; None when an earlier request is uncertain."""
     file = folder / f"{hashlib.sha256(idea.encode()).hexdigest()[:16]}.json"
     if not file.exists():
         file.touch()
@@ -29,7 +30,7 @@ def draft_of(client: MusicAPI, idea: str, folder: Path) -> dict[str, str] | None
         except (errors.UncertainSubmissionError, errors.UnreadableReplyError) as error:
             print(error, file=sys.stderr)
         except errors.MusicAPIError:
-            file.unlink()  # it certainly was not paid for
+            file.unlink()  # certainly not paid for
             raise
         else:
             part = file.with_suffix(".part")
@@ -37,12 +38,12 @@ def draft_of(client: MusicAPI, idea: str, folder: Path) -> dict[str, str] | None
             part.replace(file)
     if text := file.read_text("utf-8"):
         return dict(json.loads(text))
-    print(f"the lyrics for {idea!r} may have been paid for; delete {file} to ask again", file=sys.stderr)
+    print(f"the lyrics for {idea!r} may have been paid for; delete {file} to request them again", file=sys.stderr)
     return None
 
 
 def make(ideas: list[str], tags: str | None, folder: Path, in_flight: int) -> int:
-    """Make what is not made yet; return how many songs are missing in the end."""
+    """Make the songs that are not made yet; return how many are missing at the end."""
     (folder / "drafts").mkdir(parents=True, exist_ok=True)
     with MusicAPI() as client, bulk.open(folder / "journal.db") as journal:
         drafts = [draft for idea in ideas if (draft := draft_of(client, idea, folder / "drafts"))]
@@ -61,7 +62,7 @@ if __name__ == "__main__":
     parser.add_argument("ideas", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tags", help="the style of all songs")
-    parser.add_argument("--in-flight", type=int, default=50, help="songs that are waited for at once")
+    parser.add_argument("--in-flight", type=int, default=50, help="tasks to wait for at once")
     given = parser.parse_args()
     try:
         lines = [line.strip() for line in given.ideas.read_text("utf-8").splitlines() if line.strip()]

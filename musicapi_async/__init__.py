@@ -1,7 +1,7 @@
 """The Python SDK for MusicAPI (musicapi.ai): songs from lyrics or an idea, async first.
 
-Start at ``MusicAPI``. Requests live in the families (``sonic``, ``producer``, ``lyrics``, ...), what comes back in the
-results (``Clip``, ``Songs``, ...), what goes wrong in ``errors``. ``musicapi_sync`` is the same, blocking.
+Start at ``MusicAPI``. Request classes are in the families (``sonic``, ``producer``, ``lyrics``, ...), results are
+classes such as ``Clip`` and ``Songs``, and errors are in ``errors``. ``musicapi_sync`` is the blocking counterpart.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""MusicAPI, the client: its settings, families and calls, over one engine."""
+"""The async client, ``MusicAPI``: its settings, families and calls, over one engine."""
 
 import os
 import warnings
@@ -40,9 +40,9 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 class MusicAPI:
     """A client of the service: ``async with MusicAPI() as client``.
 
-    ``api_key`` comes from here or from ``MUSICAPI_KEY``, ``base_url`` from here or from ``MUSICAPI_BASE_URL``; the
-    other settings are described in ``Settings``. Nothing is opened before the first call. Without ``async with``,
-    close it with ``aclose()``.
+    Without ``api_key`` the key is taken from ``MUSICAPI_KEY``, without ``base_url`` the URL from ``MUSICAPI_BASE_URL``;
+    ``Settings`` describes the other settings. No connection is opened before the first call. Without ``async with``,
+    close the client with ``aclose()``.
 
     Raises InvalidRequestError when a setting is wrong or no key is given.
     """
@@ -60,7 +60,7 @@ class MusicAPI:
 
     @property
     def sonic(self) -> "Sonic":
-        """Songs from lyrics or a description, and what can be done with them."""
+        """Songs from lyrics or a description, and operations on them."""
         from musicapi_async.requests.sonic import Sonic
 
         return Sonic(self)
@@ -95,14 +95,14 @@ class MusicAPI:
 
     @property
     def suno(self) -> "Suno":
-        """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+        """Legacy paths; use ``sonic`` and ``lyrics`` instead."""
         from musicapi_async.requests.suno import Suno
 
         return Suno(self)
 
     @property
     def lyrics(self) -> "Lyrics":
-        """Drafts of words for a song."""
+        """Drafts of lyrics."""
         from musicapi_async.requests.lyrics import Lyrics
 
         return Lyrics(self)
@@ -113,18 +113,18 @@ class MusicAPI:
         return Account(self)
 
     def submit(self, request: TaskRequest[R]) -> Submission[R]:
-        """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
+        """Start a task and pay for it, once: a request that may have been accepted is never sent again.
 
         Nothing is sent before the submission is awaited: ``await client.submit(request)`` returns the task, ``await
         client.submit(request).wait()`` waits for the result as well.
 
-        Raises InvalidRequestError at once for what is no such request; awaited, UncertainSubmissionError when it is not
-        known whether the request was accepted, and the typed error of a refusal.
+        Raises InvalidRequestError at once for anything but a request that starts a task; when awaited,
+        UncertainSubmissionError if the request may or may not have been accepted, and the typed error of a refusal.
         """
         return self._engine.submission(request)
 
     async def call(self, request: Request[R]) -> R:
-        """Ask for an answer that comes at once, or as soon as the service has prepared it.
+        """Send a request that is answered at once, or as soon as the service has prepared a file; return the result.
 
         Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted;
         NotReadyError when a file is not prepared within three minutes.
@@ -140,18 +140,22 @@ class MusicAPI:
     ) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
-        ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
+        ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
+        ``error``.
         """
         return Run(self, requests, in_flight, timeout, self._engine.background)
 
     def attach(self, task: Task[R]) -> Task[R]:
-        """Return the same task on this client: for one that came from a closed client or another event loop."""
+        """Return the same task on this client.
+
+        The task may be unpickled, or come from a closed client or another event loop.
+        """
         if not isinstance(task, Task):
             raise wrong_argument("task", task, "a Task", "from its id client.<family>.task(id) makes one")
         return self._engine.attach(task)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
-        """Take up a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
+        """Resume a task from the request class that started it and its id: ``resume(sonic.BasicStems, task_id)``.
 
         For songs ``client.<family>.task(task_id)`` is the same.
         """
@@ -162,15 +166,15 @@ class MusicAPI:
     ) -> SavedFile:
         """Write a clip's audio, a prepared file, or any file by its URL (such as ``clip.image_url``) to ``path``.
 
-        The file appears under its name only when it is whole. A path without a suffix gets the one its content asks
-        for. A download that breaks off goes on where it broke off if its host can tell that the file is still the
-        same, else from its start; ``on_progress(done, total)`` is called with bytes, and ``done`` goes back only then.
-        The API key is not sent to the file's host, and a host with an address that is not public is refused
-        (``allow_private_addresses``; through a proxy only addresses in the URL itself are).
+        The file appears under its name only when it is complete. A path without a suffix gets the one that matches the
+        content. A download that breaks off is resumed at that byte if its host can confirm that the file is unchanged,
+        else from the start. ``on_progress(done, total)`` is called with numbers of bytes (``total`` is None where it is
+        not known); ``done`` decreases only when a download starts again. The API key is not sent to the file's host,
+        and a host with an address that is not public is refused (``allow_private_addresses``; through a proxy, only an
+        address in the URL itself is checked).
 
         Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written;
-        InvalidRequestError when an argument is of the wrong type (several songs instead of one), before anything is
-        fetched.
+        InvalidRequestError, before anything is fetched, when an argument is of the wrong type (such as several songs).
         """
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
@@ -179,17 +183,17 @@ class MusicAPI:
     async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
 
-        Returns the reply's JSON object. Only a GET is taken for free and repeated.
+        Returns the response's JSON object. Only a GET is treated as free and retried.
 
         Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
         """
         return dict(await self._engine.request(method, path, json))
 
     async def look_into(self, error: UncertainSubmissionError) -> Evidence:
-        """Ask for the balance and set it against the last one that was asked for before an uncertain request.
+        """Check the balance and compare it with the last one that was checked before an uncertain request.
 
-        Ask for ``client.account.credits()`` before you spend, so that there is something to compare with; and give the
-        service a minute: it may still be at work on the request. Nothing here is ever done by itself.
+        Call ``client.account.credits()`` before you spend, so that there is a balance to compare with, and wait a
+        minute first: the service may still be working on the request. The client never does this by itself.
 
         Raises what ``account.credits()`` raises.
         """
@@ -201,7 +205,7 @@ class MusicAPI:
     def with_options(self, changes: Mapping[str, Any]) -> Self:
         """Return a view of this client with other settings on the same connections.
 
-        What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
+        Settings that all views share, such as ``max_requests`` or ``proxy``, belong to the client alone. Closing a view
         does nothing: keep the client it came from, and close that.
         """
         view = object.__new__(type(self))
@@ -211,7 +215,7 @@ class MusicAPI:
         return view
 
     async def aclose(self) -> None:
-        """Close the client: waiting ends with ClientClosedError, paid requests get their answers, sockets close.
+        """Close the client: waits raise ClientClosedError, paid requests get their responses, sockets close.
 
         May be called twice. Paid tasks that are still running on the server are named in the log, at WARNING, and on
         standard error where logging is not set up.

@@ -118,13 +118,13 @@ def _described(cls: "type[Request[Any]]") -> str:
     lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
     for field in fields_of(cls):
         spec = field_spec(field)
-        sent = f"``{spec.sent_default}`` unless given" if spec.sent_default is not None else ""
+        sent = f"``{spec.sent_default}`` if not given" if spec.sent_default is not None else ""
         text = "; ".join(filter(None, [spec.description, spec.constraints, sent]))
         lines.append(f"- ``{field.name}``: {text}." if text else f"- ``{field.name}``.")
     if cls.credits is None:
-        costs = "What it costs is not documented"
+        costs = "Its price is not documented"
     else:
-        costs = f"Costs {cls.credits:g} credits as of {cls.as_of}" if cls.credits else "Free"
+        costs = f"Costs {cls.credits:g} credit{'s'[: cls.credits != 1]} as of {cls.as_of}" if cls.credits else "Free"
     return "\n".join([*lines, "", f"{costs}. Contract: {cls.source}."])
 
 

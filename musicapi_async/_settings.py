@@ -226,54 +226,54 @@ def _hiding(cls: type[S]) -> type[S]:
 @_hiding
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Everything that can be set on a client; times are seconds.
-
-    - ``api_key``: a ``Secret``, sent to the API's own host alone. A pasted ``Bearer`` prefix, quotes and blanks are
-      stripped.
-    - ``base_url``: the service's address, or a sandbox's.
-    - ``timeout``: for one try, from connecting to the reply's last byte; uploads get at least 120.
-      ``connect_timeout``: for one connection. ``read_timeout``: the longest silence between two bytes, of a file too.
-    - ``max_attempts``: tries of a request that may be repeated. ``total_timeout``: no try begins later than this after
-      the first (waiting for a turn under ``create_rate`` is not counted).
-    - ``max_requests``: requests in flight at once.
-    - ``create_rate``: paid requests a second, at most. Unset, they are not held back before the service says 429; then
-      they go out at its documented rate, one in 3 seconds, and slowly faster while all goes well. A 429 makes all of
-      them wait, with or without a rate.
-    - ``poll_price``: how many seconds of waiting one look at a task is worth. The schedule learns how long tasks of an
-      operation and model take, looks first when a finish is plausible, and then where it is likely: with 1 about as
-      often as every 15 seconds, and sooner. Higher looks less often. ``poll_interval`` fixes the gap between two looks
-      instead (the service advises 15 to 25); a sandbox with quick songs wants a small one.
-    - ``max_reply_size``: bytes of one reply; a larger one is refused. ``max_file_size``: bytes of one downloaded file,
-      1 GiB by default. A file that comes slower than 1 KiB/s for 60 seconds is given up, too.
-    - ``proxy``: an address such as ``http://user:password@host:3128``, for everything, kept as a
-      ``Secret``. ``trust_env``: without a
-      ``proxy``, whether the environment's (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used, except for this machine itself.
-    - ``ssl_context``: for an authority or a client certificate of your own.
-    - ``allow_private_addresses``: whether files may be fetched from addresses that are not public. Those of the API's
-      own host always may. A proxy looks names up by itself: through one only what a URL spells out is checked.
-    - ``on_uncertain``: called with the UncertainSubmissionError of every paid request of which nobody can tell whether
-      it was accepted: those that raise it, and those that were cancelled after they were sent. It runs in the client's
-      event loop (of musicapi_sync: in its thread) and must be quick.
-    """
+    """All settings of a client. Times are in seconds, sizes in bytes."""
 
     api_key: Secret = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
+    """A ``Secret``, sent only to the API's own host. A pasted ``Bearer`` prefix, quotes and blanks are stripped."""
     base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=_clean_url, validator=_check_base_url)
+    """The URL of the service, or of a sandbox."""
     timeout: float = attrs.field(default=60.0, validator=_check_positive)
+    """Limit for one attempt, from connecting to the last byte of the response; uploads get at least 120."""
     connect_timeout: float = attrs.field(default=10.0, validator=_check_positive)
+    """Limit for establishing one connection."""
     read_timeout: float = attrs.field(default=60.0, validator=_check_positive)
+    """Longest silence between two bytes of a response or a file."""
     total_timeout: float = attrs.field(default=300.0, validator=_check_positive)
+    """No attempt begins later than this after the first; time spent waiting for ``create_rate`` does not count."""
     max_attempts: int = attrs.field(default=4, validator=_check_count)
+    """Attempts of a request that may be retried, the first included."""
     max_requests: int = attrs.field(default=100, validator=_check_count)
+    """Requests in flight at once."""
     create_rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
+    """Paid requests per second at most. With None they are not limited before the service responds with 429; then they
+    are sent at its documented rate, one in 3 seconds, and slowly faster while all goes well. After a 429 all of them
+    wait, with or without a rate."""
     poll_price: float = attrs.field(default=1.0, validator=_check_positive)
+    """Seconds of waiting that one poll is worth. The schedule learns how long tasks of an operation and model take,
+    polls first when a finish is plausible and then where it is likely: with 1 about as often as every 15 seconds, and
+    sooner. Higher values poll less often."""
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
+    """Fixed interval between two polls, in place of the learned schedule (None). The service advises 15 to 25; a
+    sandbox with quick songs needs a small one."""
     max_reply_size: int = attrs.field(default=8 * 1024 * 1024, validator=_check_count)
+    """Bytes of one response; a larger one is refused."""
     max_file_size: int = attrs.field(default=1024 * 1024 * 1024, validator=_check_count)
+    """Bytes of one downloaded file (1 GiB); the download of a larger one ends, and so does one slower than 1 KiB/s for
+    60 seconds."""
     proxy: Secret | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
+    """URL of a proxy for all requests, such as ``http://user:password@host:3128``, kept as a ``Secret``."""
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
+    """Without a ``proxy``, whether that of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used; never for this
+    machine itself."""
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)
+    """For a custom certificate authority or a client certificate; None for the default one."""
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
+    """Whether files may be downloaded from addresses that are not public; those of the API's own host always may. A
+    proxy resolves names itself: through one, only an address in the URL is checked."""
     on_uncertain: Hook | None = attrs.field(default=None, repr=False, validator=_check_hook)
+    """Called with the UncertainSubmissionError of every paid request that may or may not have been accepted: those that
+    raise it, and those that were cancelled after they were sent. It runs in the client's event loop (with
+    musicapi_sync, in its thread) and must be quick."""
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: object) -> Self:

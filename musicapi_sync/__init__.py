@@ -1,6 +1,6 @@
-"""The blocking twin of ``musicapi_async``: the same names, no ``await``.
+"""The blocking counterpart of ``musicapi_async``: the same names, without ``await``.
 
-Requests, results and errors are the very same classes; the client, its tasks and its runs block.
+Requests, results and errors are the same classes; the client, its tasks and its runs block.
 """
 
 from musicapi_async import (

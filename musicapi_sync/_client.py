@@ -1,4 +1,4 @@
-"""MusicAPI, blocking."""
+"""The blocking client, ``MusicAPI``."""
 
 import inspect
 import os
@@ -31,13 +31,14 @@ def _describe_response(method: str) -> Callable[[object], str | None]:
 class MusicAPI:
     """A blocking client of the service: ``with MusicAPI() as client``.
 
-    It takes what ``musicapi_async.MusicAPI`` takes. Any number of threads may share one client; a notebook cell may use
-    it; a forked child starts anew by itself. Without ``with``, close it with ``close()``. It may not be called from an
-    ``atexit`` handler.
+    It takes the arguments of ``musicapi_async.MusicAPI``. Any number of threads may share one client, and it may be
+    used in a notebook; a forked child gets connections of its own. Without ``with``, close it with ``close()``. It may
+    not be called from an ``atexit`` handler.
 
-    What an interruption (Ctrl-C, or any exception) leaves at the service, paid for and not returned to you, is named in
-    a note on the exception and in a warning of the ``musicapi`` logger. So is what is left in a run when the client is
-    closed, at the latest when the process exits. Where logging is not set up, these warnings go to standard error.
+    Paid tasks and results that an interruption (Ctrl-C, or any exception) leaves at the service without their being
+    returned to you are named in a note on the exception and in a warning of the ``musicapi`` logger; so are those left
+    in a run when the client is closed, at the latest when the process exits. Where logging is not set up, these
+    warnings go to standard error.
 
     Raises InvalidRequestError when a setting is wrong or no key is given.
     """
@@ -56,7 +57,7 @@ class MusicAPI:
 
     @property
     def sonic(self) -> Sonic:
-        """Songs from lyrics or a description, and what can be done with them."""
+        """Songs from lyrics or a description, and operations on them."""
         return Sonic(self)
 
     @property
@@ -81,12 +82,12 @@ class MusicAPI:
 
     @property
     def suno(self) -> Suno:
-        """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+        """Legacy paths; use ``sonic`` and ``lyrics`` instead."""
         return Suno(self)
 
     @property
     def lyrics(self) -> Lyrics:
-        """Drafts of words for a song."""
+        """Drafts of lyrics."""
         return Lyrics(self)
 
     @property
@@ -95,7 +96,7 @@ class MusicAPI:
         return Account(self)
 
     def submit(self, request: TaskRequest[R]) -> Task[R]:
-        """Start a task: pays for it, once. The request is never sent again when it may have been accepted.
+        """Start a task and pay for it, once: a request that may have been accepted is never sent again.
 
         Raises what ``musicapi_async.MusicAPI.submit`` raises.
         """
@@ -106,7 +107,7 @@ class MusicAPI:
         return Task(self._view, self._view.call(lambda client, _: client.submit(request), describe_task))
 
     def call(self, request: Request[R]) -> R:
-        """Send a request that is answered at once, and return the result.
+        """Send a request that is answered at once, or as soon as the service has prepared a file; return the result.
 
         Raises what ``musicapi_async.MusicAPI.call`` raises.
         """
@@ -117,12 +118,13 @@ class MusicAPI:
     def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
-        ``timeout`` is the time in seconds to wait for each. One that fails is an outcome with an ``error``.
+        ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
+        ``error``.
         """
         return Run(self._view, requests, in_flight, timeout)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
-        """Resume a task from what started it and its id, such as ``resume(sonic.BasicStems, task_id)``.
+        """Resume a task from the request class that started it and its id: ``resume(sonic.BasicStems, task_id)``.
 
         For songs ``client.<family>.task(task_id)`` is the same.
         """
@@ -133,7 +135,7 @@ class MusicAPI:
         return Task(self._view, self._view.call(resume))
 
     def attach(self, task: Task[R]) -> Task[R]:
-        """Return the same task on this client: for one that came from a closed client."""
+        """Return the same task on this client: for a task of a closed client, or an unpickled one."""
 
         async def attach(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[R]:
             # The core refuses anything that is not a task.
@@ -170,14 +172,14 @@ class MusicAPI:
     def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint this package does not know, such as ``request("POST", "/sonic/new", json={...})``.
 
-        Returns the response's JSON object. Only a GET is taken for free and retried.
+        Returns the response's JSON object. Only a GET is treated as free and retried.
 
         Raises what ``musicapi_async.MusicAPI.request`` raises.
         """
         return self._view.call(lambda client, _: client.request(method, path, json=json), _describe_response(method))
 
     def look_into(self, error: UncertainSubmissionError) -> Evidence:
-        """Fetch the balance and compare it with the last one that was fetched before an uncertain request.
+        """Check the balance and compare it with the last one that was checked before an uncertain request.
 
         See ``musicapi_async.MusicAPI.look_into``.
         """
@@ -187,7 +189,7 @@ class MusicAPI:
     def with_options(self, changes: Mapping[str, Any]) -> Self:
         """Return a view of this client with other settings on the same connections.
 
-        What the views have in common, such as ``max_requests`` or ``proxy``, is set on the client alone. Closing a view
+        Settings that all views share, such as ``max_requests`` or ``proxy``, belong to the client alone. Closing a view
         does nothing: keep the client it came from, and close that.
         """
         view = object.__new__(type(self))
@@ -200,7 +202,7 @@ class MusicAPI:
     def close(self) -> None:
         """Close the client: calls in flight raise ClientClosedError, paid requests get their responses, sockets close.
 
-        What its runs leave at the service is logged as a warning. May be called twice.
+        Tasks that its runs leave at the service are logged as a warning. May be called twice.
         """
         if self._root is None:
             self._view.loop.close()

@@ -65,7 +65,7 @@ class TaskFamily(Family):
     songs: ClassVar[type[TaskRequest[Songs]]]
 
     def task(self, task_id: str) -> Task[Songs]:
-        """Take a task of songs up again from its id, from any process at any time; nothing is sent yet.
+        """Resume a task of songs from its id, from any process at any time; nothing is sent yet.
 
         For a task of something else, say what: ``client.resume(sonic.BasicStems, task_id)``.
         """
@@ -106,7 +106,7 @@ def calls(request_class: Callable[P, Request[R]]) -> Method[P, R]:
 
 
 class Sonic(TaskFamily):
-    """Songs from lyrics or a description, and what can be done with them."""
+    """Songs from lyrics or a description, and operations on them."""
 
     songs: ClassVar[type[TaskRequest[Songs]]] = sonic.Create
 
@@ -190,7 +190,7 @@ class Studio(TaskFamily):
 
 
 class Suno(TaskFamily):
-    """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+    """Legacy paths; use ``sonic`` and ``lyrics`` instead."""
 
     songs: ClassVar[type[TaskRequest[Songs]]] = suno.Create
 
@@ -201,7 +201,7 @@ class Suno(TaskFamily):
 
 
 class Lyrics(Family):
-    """Drafts of words for a song."""
+    """Drafts of lyrics."""
 
     make: Final = calls(lyrics.Make)
 

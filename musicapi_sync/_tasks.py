@@ -1,4 +1,4 @@
-"""Tasks and runs that block; what they do is done by the async ones."""
+"""Blocking tasks and runs, over the async ones."""
 
 import asyncio
 import contextlib
@@ -31,11 +31,12 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Task(Generic[R_co]):
-    """A task of the service, paid for, known by its ``id``.
+    """A paid task of the service, identified by its ``id``.
 
-    Keep the id: it resumes the task, from another process, next week, as ``resumption`` says. A task pickles, and
-    equals every other of its id and family; unpickled it belongs to no client until ``client.attach(task)``.
-    Interrupted by Ctrl-C, a wait ends and the task is still running on the server; the exception's note names it.
+    Keep the id: as ``resumption`` shows, it resumes the task at any later time, from any process. A task can be
+    pickled, and equals every other one of its id and family; an unpickled one has no client until
+    ``client.attach(task)``. Ctrl-C ends a wait; the task is still running on the server, and the exception's note names
+    it.
     """
 
     __slots__ = ("__weakref__", "_client", "_task", "_view", "family", "id", "uploaded")
@@ -44,7 +45,8 @@ class Task(Generic[R_co]):
         self.id = task.id
         self.family = task.family
         self.uploaded = task.uploaded
-        """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
+        """The clip uploaded by a one-shot upload (``sonic.upload_extend`` and the like), with its steps; None for
+        others."""
         self._view = view
         """None for a task that was unpickled."""
         self._task = task
@@ -76,14 +78,14 @@ class Task(Generic[R_co]):
 
     @property
     def resumption(self) -> str:
-        """How the task is resumed, as it is written in Python."""
+        """The Python expression that resumes the task, such as ``client.sonic.task('...')``."""
         return self._task.resumption
 
     def wait(self, timeout: float | None = 600.0, until: Literal["finished", "first", "stream"] = "finished") -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
 
-        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be heard.
-        See ``musicapi_async.Task.wait``, which raises the same.
+        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be
+        streamed. See ``musicapi_async.Task.wait``, which raises the same.
         """
         view = self._attached()
         return view.call(
@@ -98,9 +100,9 @@ class Task(Generic[R_co]):
         return self._attached().call(lambda client, _: self._on(client).poll(), lambda _: describe_pending(self._task))
 
     def updates(self, interval: float = 0.0) -> Generator[TaskState[R_co], None, None]:
-        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end.
+        """Yield the task's state whenever it has changed; the last one is ``finished`` or ``failed``.
 
-        At least ``interval`` seconds pass between two states; the last one is never held back. See
+        At least ``interval`` seconds pass between two states; the last one is never delayed. See
         ``musicapi_async.Task.updates``, which raises the same.
         """
         view = self._attached()
@@ -143,15 +145,16 @@ class Task(Generic[R_co]):
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[R_co]):
-    """The outcome of one request of a run.
-
-    Either ``result`` or ``error`` is set; ``task`` is None when the request was never accepted.
-    """
+    """The outcome of one request of a run: either ``result`` or ``error`` is set."""
 
     request: TaskRequest[R_co]
+    """The request."""
     task: Task[R_co] | None = None
+    """Its task; None when the request was not accepted, or may not have been."""
     result: R_co | None = None
+    """The result of the task; None when there is an error."""
     error: MusicAPIError | None = None
+    """The error that ended the request or its task; None when there is a result."""
 
     def unwrap(self) -> R_co:
         """Return the result, or raise the error."""
@@ -164,10 +167,10 @@ class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``for outcome in client.run(requests, in_flight=50)``.
 
     At most ``in_flight`` tasks are waited for at once. Requests are taken from their source in the caller's thread, and
-    only while the next outcome is asked for: leaving the loop stops the taking. A request taken before may still
-    wait for a repetition and be sent: ``close()`` stops that too, and so does Ctrl-C. What was paid for and not handed
-    over is in ``tasks``; Ctrl-C names it, and so does the closing of the client. An error of the source is raised when
-    every task that was started has been returned.
+    only during the call for the next outcome: after you leave the loop, none are taken. A request that was taken before
+    may still wait for a retry and be sent; ``close()`` and Ctrl-C stop that too. Paid tasks whose outcomes were not
+    returned are in ``tasks``; Ctrl-C names them, and so does closing the client. An error of the source is raised once
+    the outcome of every started task has been returned.
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
@@ -189,12 +192,12 @@ class Run(Generic[R]):
         """The ids of tasks that were returned, or named where the run was interrupted."""
 
     def __repr__(self) -> str:
-        """Show its room and how far it is."""
+        """Show the limit and the progress."""
         return repr(self._run)
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are still running, or whose outcome was not returned yet; also after the closing."""
+        """Paid tasks that are still running, or whose outcome was not returned yet; also after ``close()``."""
         return tuple(Task(self._view, task) for task in self._run.tasks)
 
     @property
@@ -203,7 +206,7 @@ class Run(Generic[R]):
         return self._run.has_room
 
     def start(self, request: TaskRequest[R]) -> None:
-        """Start one more request now, besides those of the source; ``has_room`` says whether it may be.
+        """Start one more request now, besides those of the source; check ``has_room`` first.
 
         Raises RunClosedError when the run was closed.
         """
@@ -215,7 +218,7 @@ class Run(Generic[R]):
         self._view.call(start, self._stop)
 
     def next(self) -> Outcome[R] | None:
-        """Return the next outcome, or None when nothing is left that was started."""
+        """Return the next outcome; None when every started request has been returned."""
 
         async def take(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Outcome[R] | None:
             check_process(client, self._client)
@@ -230,11 +233,11 @@ class Run(Generic[R]):
         return Outcome(request=outcome.request, task=task, result=outcome.result, error=outcome.error)
 
     def __iter__(self) -> Self:
-        """Return itself: a run is gone through once."""
+        """Return itself: a run can be iterated once."""
         return self
 
     def __next__(self) -> Outcome[R]:
-        """Start what there is room for, and return the next outcome."""
+        """Start as many requests as there is room for, and return the next outcome."""
         self._fill()
         outcome = self.next()
         if outcome is not None:
@@ -245,13 +248,16 @@ class Run(Generic[R]):
         raise StopIteration
 
     def __del__(self) -> None:
-        """End what is waited for: nothing can return it any more. What is paid for is named when the client closes."""
+        """End the waits, whose results cannot be returned any more; the paid tasks are named when the client closes."""
         run = getattr(self, "_run", None)
         if run is not None and self._process == os.getpid():
             self._view.loop.end_run(run)
 
     def close(self) -> None:
-        """Stop: nothing more is started, waiting ends. Unfinished tasks are still running on the server."""
+        """Stop the run: no more requests are started, and waits end.
+
+        Unfinished tasks are still running on the server; ``tasks`` still lists them.
+        """
         self._close(None)
 
     def _close(self, timeout: float | None) -> None:

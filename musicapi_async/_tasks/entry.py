@@ -74,6 +74,8 @@ class Entry:
 
     def with_resumption(self, error: Exception) -> Exception:
         """Return the error that ends a wait, with a note that names the task and how to resume it."""
+        if isinstance(error, NotFoundError) and self.accepted_at is None:
+            return error  # an id from elsewhere, which may be wrong: nothing says that it was paid for
         note = f"{self} is paid for, and may still be running on the server: {self.resumption}"
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)

@@ -54,6 +54,8 @@ class Poller:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._paused_until = 0.0
+        self._put_off_count = 0
+        """Polls that were put off since the service asked for a pause."""
         self._resumed_at = -NEVER
         """When the event loop last ran on after it had stood still."""
         self._is_closed = False
@@ -192,9 +194,11 @@ class Poller:
             self._arm()
 
     def _put_off(self, now: float) -> None:
-        """Have all that is due wait for as long as the service asks, and then not be sent all at once."""
+        """Have all that is due wait for as long as the service asks, and then be sent one after the other."""
         for entry, polling in self._queue.items():
-            late = random.random() * len(self._queue) / BURST_RATE  # noqa: S311 - nothing secret
+            # They become due a few at a time: each has its place behind all that were put off before.
+            late = (self._put_off_count + random.random()) / BURST_RATE  # noqa: S311 - nothing secret
+            self._put_off_count += 1
             polling.dequeue(max(now, self._paused_until) + late)
             self._schedule(entry, polling)
         self._queue.clear()
@@ -243,6 +247,8 @@ class Poller:
         # Polls are free, and a task that is paid for must not be lost sight of for a day.
         retry_after = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, MAX_RETRY_AFTER)
         if isinstance(error, RateLimitError):
+            if now >= self._paused_until:
+                self._put_off_count = 0
             self._paused_until = max(self._paused_until, now + retry_after)
         self._poll_later(entry, polling, retry_after)
 

@@ -36,15 +36,16 @@ WORKER_END: Final = 1.0
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[R_co]):
-    """The outcome of one request of a run.
-
-    Either ``result`` or ``error`` is set; ``task`` is None when the request was never accepted.
-    """
+    """The outcome of one request of a run: either ``result`` or ``error`` is set."""
 
     request: TaskRequest[R_co]
+    """The request."""
     task: Task[R_co] | None = None
+    """Its task; None when the request was not accepted, or may not have been."""
     result: R_co | None = None
+    """The result of the task; None when there is an error."""
     error: MusicAPIError | None = None
+    """The error that ended the request or its task; None when there is a result."""
 
     def unwrap(self) -> R_co:
         """Return the result, or raise the error."""
@@ -64,10 +65,11 @@ class Client(Protocol):
 class Run(Generic[R]):
     """Outcomes of many requests, as they finish: ``async for outcome in client.run(requests, in_flight=50)``.
 
-    At most ``in_flight`` tasks are waited for at once. Requests are taken from their source one by one, and only while
-    the next outcome is asked for: leaving the loop stops the taking. A request taken before may still wait for a retry
-    and be sent: ``aclose()`` stops that too. What was paid for and not returned is in ``tasks``. An error of the
-    source, or ClientClosedError, is raised when every task that was started has been returned.
+    At most ``in_flight`` tasks are waited for at once. Requests are taken from their source one by one, and only during
+    the call for the next outcome: after you leave the loop, none are taken. A request that was taken before may still
+    wait for a retry and be sent; ``aclose()`` stops that too. Paid tasks whose outcomes were not returned are in
+    ``tasks``. An error of the source, or ClientClosedError, is raised once the outcome of every started task has been
+    returned.
     """
 
     def __init__(
@@ -95,14 +97,14 @@ class Run(Generic[R]):
         self._finished: deque[Outcome[R]] = deque()
 
     def __repr__(self) -> str:
-        """Show its room and how far it is."""
+        """Show the limit and the progress."""
         state = ", closed" if self._is_closed else ""
         running, finished = len(self._workers), len(self._finished)
         return f"<Run in_flight={self._in_flight}: {running} running, {finished} finished{state}>"
 
     @property
     def tasks(self) -> tuple[Task[R], ...]:
-        """The tasks that are paid for and still running, or whose outcome was not returned yet."""
+        """Paid tasks that are still running, or whose outcome was not returned yet; also after ``aclose()``."""
         waiting = {outcome.task.id: outcome.task for outcome in self._finished if outcome.task is not None}
         return tuple({**self._pending, **waiting}.values())
 
@@ -112,7 +114,7 @@ class Run(Generic[R]):
         return len(self._workers) + len(self._finished) < self._in_flight
 
     def start(self, request: TaskRequest[R]) -> None:
-        """Start one more request now, besides those of the source; ``has_room`` tells whether it may be.
+        """Start one more request now, besides those of the source; check ``has_room`` first.
 
         Raises RunClosedError when the run was closed.
         """
@@ -126,7 +128,7 @@ class Run(Generic[R]):
         worker.add_done_callback(lambda _: self._changed.set())
 
     async def next(self) -> Outcome[R] | None:
-        """Return the next outcome, or None when nothing is left that was started."""
+        """Return the next outcome; None when every started request has been returned."""
         while not self._finished:
             if not self._workers and not self._source.is_pulling:
                 if self._source.error is not None:
@@ -141,11 +143,11 @@ class Run(Generic[R]):
         return outcome
 
     def __aiter__(self) -> Self:
-        """Return itself: a run is gone through once."""
+        """Return itself: a run can be iterated once."""
         return self
 
     async def __anext__(self) -> Outcome[R]:
-        """Start what there is room for, and return the next outcome."""
+        """Start as many requests as there is room for, and return the next outcome."""
         self._fill()
         try:
             outcome = await self.next()
@@ -158,9 +160,9 @@ class Run(Generic[R]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Stop: nothing more is started, waiting ends; paid requests in flight get their responses.
+        """Stop the run: no more requests are started, waits end, and paid requests in flight get their responses.
 
-        Unfinished tasks are still running on the server; ``tasks`` still names them.
+        Unfinished tasks are still running on the server; ``tasks`` still lists them.
         """
         self._is_closed = True
         await complete(self._close(asyncio.current_task()))

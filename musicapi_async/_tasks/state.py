@@ -45,18 +45,18 @@ FAILED_BY_TIMEOUT: Final = "task failed due to timeout"
 class TaskState(Generic[R_co]):
     """The state of a task at one poll.
 
-    - ``status``: ``waiting`` (nothing to see yet), ``running`` (there are clips, not all done), ``incomplete`` (all
-      that is there is done, but fewer clips than expected, or one without its file: worth a few more polls),
-      ``finished``, ``failed``.
-    - ``clips``: what is there now, running clips with their ``stream_url`` included.
-    - ``result``: set when finished; when incomplete, what would be returned.
-    - ``error``: set when failed. ``raw``: the service's response.
+    ``status`` is ``waiting`` (no clips yet), ``running`` (clips, not all of them done), ``incomplete`` (all clips are
+    done, but fewer than expected or one without its file: a few more polls follow), ``finished`` or ``failed``.
     """
 
     task_id: str
+    """The task's id."""
     family: str
+    """The family of its operation, such as ``sonic``."""
     status: Status
+    """``waiting``, ``running``, ``incomplete``, ``finished`` or ``failed``."""
     error: TaskFailedError | None = None
+    """The failure; None unless the task has failed."""
     _raw: Mapping[str, object] | bytes = attrs.field(factory=dict, repr=False, hash=False, alias="raw")
     _progress: TaskProgress = attrs.field(default=NO_PROGRESS, repr=False, eq=False, alias="progress")
 
@@ -71,18 +71,18 @@ class TaskState(Generic[R_co]):
 
     @property
     def clips(self) -> tuple[Clip, ...]:
-        """The clips so far."""
+        """The clips so far, including running ones with their ``stream_url``."""
         return self._progress.clips
 
     @property
     def result(self) -> R_co | None:
-        """What the task made."""
+        """The result of a finished task; of an incomplete one, the result so far. None otherwise."""
         is_there = self.error is None and self.status in {"incomplete", "finished"}
         return cast("R_co | None", self._progress.result) if is_there else None
 
     @property
     def is_done(self) -> bool:
-        """True when the service will not change this task any more."""
+        """True when the task has finished or failed: it will not change any more."""
         return self.status in {"finished", "failed"}
 
 

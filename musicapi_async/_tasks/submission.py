@@ -44,14 +44,15 @@ class Recorder:
 
 
 class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
-    """A paid request on its way: ``await`` it for its ``Task``, or ``.wait()`` on it for the result.
+    """One paid request: await it for its ``Task``, or await ``.wait()`` for the result.
 
     ``songs = await client.sonic.create(...).wait()``. It is a coroutine: ``asyncio.create_task``, ``gather``, a
-    ``TaskGroup`` and ``asyncio.wait_for`` take it. It is one payment: awaited again, also by several at once, it gives
-    the same task, or raises the same error. Never awaited, it has sent nothing, and warns when it is dropped.
+    ``TaskGroup`` and ``asyncio.wait_for`` take it. It is one payment: when it is awaited again, also by several callers
+    at once, it returns the same task or raises the same error. One that is never awaited sends nothing, and warns when
+    it is dropped.
 
-    Cancelled before its request was sent, it can be awaited again. Cancelled later, the response is still read: the
-    exception and the log name the task, and awaiting the submission again returns it.
+    If it is cancelled before its request was sent, it can be awaited again. If it is cancelled later, the response is
+    still read: the exception and the log name the task, and awaiting the submission again returns it.
     """
 
     __slots__ = (

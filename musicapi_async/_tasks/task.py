@@ -1,4 +1,4 @@
-"""A paid task: a handle of the poller's entry, with its id and the ways to wait for it."""
+"""A paid task: its id, and the methods that poll it and wait for it."""
 
 import asyncio
 import math
@@ -28,10 +28,11 @@ UNTIL: Final = get_args(Until)
 
 
 class Task(Generic[R_co]):
-    """A task of the service, paid for, known by its ``id``.
+    """A paid task of the service, identified by its ``id``.
 
-    Keep the id: it resumes the task, from another process, next week, as ``resumption`` says. A task pickles, and
-    equals every other of its id and family; unpickled it belongs to no client until ``client.attach(task)``.
+    Keep the id: as ``resumption`` shows, it resumes the task at any later time, from any process. A task can be
+    pickled, and equals every other one of its id and family; an unpickled one has no client until
+    ``client.attach(task)``.
     """
 
     __slots__ = ("__weakref__", "_entry", "_poller", "uploaded")
@@ -50,12 +51,13 @@ class Task(Generic[R_co]):
         self._entry = Entry(checked_task_id(task_id), rule, caller, kind, accepted_at)
         self._poller: Poller | None = poller
         self.uploaded = uploaded
-        """The clip a one-shot upload made on its way (``sonic.upload_extend`` and the like), with its steps."""
+        """The clip uploaded by a one-shot upload (``sonic.upload_extend`` and the like), with its steps; None for
+        others."""
         caller.activity.record_tasks(self.id)
 
     @property
     def id(self) -> str:
-        """The id that the service gave it."""
+        """The id that the service assigned to the task."""
         return self._entry.id
 
     @property
@@ -65,7 +67,7 @@ class Task(Generic[R_co]):
 
     @property
     def resumption(self) -> str:
-        """How the task is resumed, as it is written in Python."""
+        """The Python expression that resumes the task, such as ``client.sonic.task('...')``."""
         return self._entry.resumption
 
     def __repr__(self) -> str:
@@ -95,15 +97,14 @@ class Task(Generic[R_co]):
     async def wait(self, timeout: float | None = 600.0, until: Until = "finished") -> R_co:
         """Wait until the task is finished and return its result; ``timeout`` in seconds, None for no limit.
 
-        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be heard
-        (its ``stream_url``, or ``audio_url``): the result holds the clips for which that is so by then. The task is
-        polled at least every five seconds for that, unless ``poll_interval`` is set, and is still running on the server
+        ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be
+        streamed (its ``stream_url``, or ``audio_url``): the result then holds the clips that qualify. For this the task
+        is polled at least every five seconds, unless ``poll_interval`` is set. It is still running on the server
         afterwards: wait again for the rest. A result without clips, such as a voice, is waited for to its end.
 
-        A wait that times out or is cancelled leaves the task running: wait again, or resume it later from its id. One
-        whose time is up before the first poll was due polls before it ends; ``timeout=0`` is one poll.
-
-        Whatever else ends it (Ctrl-C, ``asyncio.timeout``) gets a note that names the task.
+        When a wait times out or is cancelled, the task is still running on the server: wait again, or resume it later
+        from its id. A wait that times out before its first poll is due polls once before it ends; ``timeout=0`` is one
+        poll. An exception that ends the wait (Ctrl-C, ``asyncio.timeout``) gets a note that names the task.
 
         Raises TaskFailedError when the service gives up, TaskTimeoutError when the time is up, with the clips that are
         finished, ClientClosedError when the client is closed meanwhile, UnattachedTaskError for a task that was
@@ -137,13 +138,13 @@ class Task(Generic[R_co]):
             raise
 
     async def updates(self, interval: float = 0.0) -> AsyncGenerator[TaskState[R_co], None]:
-        """Yield the task's state whenever it has changed, and its last one, finished or failed, at the end.
+        """Yield the task's state whenever it has changed; the last one is ``finished`` or ``failed``.
 
-        At least ``interval`` seconds pass between two states; changes in between are left out. The last state is never
-        held back. How often the task is polled does not depend on it.
+        At least ``interval`` seconds pass between two states; changes in between are skipped. The last state is never
+        delayed. The interval does not change how often the task is polled.
 
-        Raises UnattachedTaskError for a task that was unpickled, InvalidRequestError for an interval that is no number
-        of at least 0, and the error of polls that keep failing.
+        Raises UnattachedTaskError for a task that was unpickled, InvalidRequestError for an interval that is not a
+        number of at least 0, and the error of polls that keep failing.
         """
         if not is_amount(interval):
             message = f"interval is {interval!r}; it must be a number of seconds, at least 0"

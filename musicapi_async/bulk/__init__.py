@@ -1,6 +1,6 @@
-"""Many songs, durably: a journal of what was requested and paid for, which survives whatever ends the process.
+"""Durable runs of many requests, recorded in a journal that survives whatever ends the process.
 
-``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it resumes.
+``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes the songs; started again, it resumes.
 
 - ``records.py`` records, their states and the transitions between these; ``journal.py`` the store of them, a protocol
 - ``sqlite_journal.py`` the journal in an SQLite file: ``writer.py`` its thread, ``schema.py`` its tables, ``tables.py``

@@ -57,17 +57,20 @@ UNREADABLE: Final[Sequence[tuple[tuple[type[MusicAPIError], ...], float]]] = (
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """The end of a record in this run: ``result`` of its task, and ``error`` where it is not ``saved``.
+    """The outcome of a record in this run: the ``result`` of its task, and the ``error`` of one that is not ``saved``.
 
-    With a TaskTimeoutError the ``result`` holds the clips that are finished, if there are any.
+    With a TaskTimeoutError the ``result`` holds the finished clips, if there are any.
     """
 
     record: Record
+    """The record, in its state at the end."""
     result: Any = None
+    """The result of its task; None when there is none."""
     error: MusicAPIError | None = None
+    """The error because of which the record is not ``saved``; None when it is."""
 
     def unwrap(self) -> Any:
-        """Return what was made, or raise the error."""
+        """Return the result, or raise the error."""
         if self.error is not None:
             raise self.error
         return self.result

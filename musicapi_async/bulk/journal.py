@@ -83,7 +83,7 @@ class Journal(Protocol):
         ...
 
     async def charged(self) -> Mapping[str, int]:
-        """Return how often each operation was paid for, or may have been, refunds left out."""
+        """Return how often each operation was, or may have been, paid for, without refunds."""
         ...
 
     async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
@@ -91,7 +91,7 @@ class Journal(Protocol):
         ...
 
     async def total_charged(self) -> float:
-        """Return the credits that all records have cost, or may have, refunds left out."""
+        """Return the credits that all records have, or may have, cost, without refunds."""
         ...
 
     async def remember(self, name: str, value: object) -> None:

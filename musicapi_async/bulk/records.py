@@ -56,10 +56,12 @@ def can_transition(before: State, after: State) -> bool:
 
 @attrs.frozen(kw_only=True)
 class Planned:
-    """A request that is planned under a key, by which it is recognised in every run."""
+    """A request planned under a key, by which every run recognizes it."""
 
     key: str
+    """The key: given by the user, or automatic."""
     operation: str
+    """The name of its operation, such as ``sonic.create``."""
     request: Mapping[str, Any]
     """The request as it is sent: its fields under their wire names."""
     key_version: int = 0
@@ -67,7 +69,7 @@ class Planned:
 
     @staticmethod
     def of(key: str, request: TaskRequest[Any]) -> "Planned":
-        """Return a request planned under a key of your own, by which its record is found again."""
+        """Return a request planned under a custom key, by which later runs find its record."""
         return Planned(key=key, operation=request.operation_name(), request=request.to_wire())
 
 
@@ -76,14 +78,20 @@ class Changes:
     """Values to set in a record, with a transition or without one. None leaves a value as it is."""
 
     task_id: str | None = None
+    """The id of its task."""
     reason: str | None = None
+    """A sentence about a failure, refusal or resolution."""
     clips: Sequence[Mapping[str, Any]] | None = None
+    """The clips of its result, as JSON objects."""
     files: Sequence[str] | None = None
+    """The names of its saved files."""
     charge: float | None = None
     """Credits this request is expected to cost; given with the transition to ``sending``."""
     overdue_at: float | None = None
+    """Time at which its task exceeded the time limit of a run."""
     was_not_accepted: bool = False
-    """True where the user says that an uncertain request was not accepted; given with the transition to ``planned``."""
+    """True when the user states that an uncertain request was not accepted; given with the transition to
+    ``planned``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -93,29 +101,38 @@ class Record(Planned):
     number: int
     """Position in the order of planning, from 1."""
     state: State
+    """``planned``, ``sending``, ``accepted``, ``finished`` (not all files saved yet), ``saved``, ``failed``,
+    ``refunded``, ``uncertain`` or ``refused``."""
     former_key: str | None = None
-    """The automatic key it had in a journal of an older format, by which it is found as well."""
+    """The automatic key it had in a journal of an older format, by which it is also found; None without one."""
     task_id: str | None = None
+    """The id of its latest task; None before a request was accepted."""
     attempts: int = 0
-    """How often it was accepted, or may have been."""
+    """Number of times it was, or may have been, accepted."""
     refunds: int = 0
-    """How often its credits were refunded."""
+    """Number of times its credits were refunded."""
     charge: float | None = None
     """Credits it was expected to cost when it was last sent; None when it was never sent, or the price is unknown."""
     charged: float = 0.0
-    """Credits that all its attempts have cost, or may have, refunds left out."""
+    """Credits that all its attempts have, or may have, cost, without refunds."""
     reason: str | None = None
+    """A sentence about its last failure, refusal or resolution; None or empty without one."""
     sent_at: float | None = None
+    """Time at which it was last sent; None before."""
     accepted_at: float | None = None
+    """Time at which it was last accepted; None before."""
     ended_at: float | None = None
+    """Time of its last transition to a state other than ``sending`` and ``accepted``; None before."""
     overdue_at: float | None = None
-    """When its task exceeded the time limit of a run; None when it has not."""
+    """Time at which its task exceeded the time limit of a run; None when it has not."""
     clips: Sequence[Mapping[str, Any]] = ()
+    """The clips of its result, as JSON objects."""
     files: Sequence[str] = ()
+    """The names of its saved files, in the output folder."""
 
     @property
     def is_overdue(self) -> bool:
-        """True when its task has exceeded the time limit of a run, and has not ended yet."""
+        """True when its task has exceeded the time limit of a run and has not ended yet."""
         # An earlier attempt may have been overdue as well.
         return self.state == "accepted" and self.overdue_at is not None and self.overdue_at >= (self.accepted_at or 0.0)
 

@@ -44,11 +44,14 @@ LINE_FIELDS: Final = ("operation", "key")
 
 
 class BadLine(NamedTuple):
-    """A line that cannot be a request: its number from 1, the field, where it is one field's fault, and why."""
+    """A line of a requests file that is not a valid request."""
 
     number: int
+    """The number of the line, from 1."""
     field: str | None
+    """The field at fault; None when it is not a single one."""
     reason: str
+    """A sentence about what is wrong."""
 
 
 class Keys:

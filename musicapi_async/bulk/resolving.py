@@ -21,7 +21,7 @@ __all__ = [
 async def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again, all or those of these keys; return how many.
 
-    A request that the service had accepted is paid for twice then: look into the account before.
+    A request that the service had accepted is then paid for twice: check the account first.
     """
     return await _transition_all(journal, "uncertain", "planned", keys, Changes(reason="sent again, as its user said"))
 
@@ -40,9 +40,9 @@ async def retry_refused(journal: Journal, keys: Collection[str] | str | None = N
 async def resolve_not_sent(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again that the service did not accept, all or those of these keys; return how many.
 
-    Their last attempt does not count, nor does what it may have cost. Without ``keys`` it also resolves a journal that
-    has lost entries, such as a backup: from then on, keys that it does not know are sent. Raises InvalidRequestError
-    for a key of which no record is uncertain; then nothing is changed.
+    Their last attempt does not count, and neither does its possible cost. Without ``keys`` it also resolves a journal
+    that has lost entries, such as a backup: from then on, keys that it does not know are sent. Raises
+    InvalidRequestError for a key of which no record is uncertain; then nothing is changed.
     """
     wanted = {keys} if isinstance(keys, str) else keys
     if wanted is not None:
@@ -61,7 +61,7 @@ async def resolve_not_sent(journal: Journal, keys: Collection[str] | str | None 
 async def retry_failed(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan failed records again, all or those of these keys; return how many.
 
-    Each is paid for again, also where its credits are refunded later; what it has cost so far stays counted.
+    Each is paid for again, even if its credits are refunded later; what it has cost so far stays counted.
     """
     changes = Changes(reason="failed, and sent again as its user said")
     return await _transition_all(journal, "failed", "planned", keys, changes)

@@ -54,20 +54,21 @@ def run(
     outage: float = 900.0,
     names: str = NAMES,
 ) -> "Run":
-    """Make the songs of many requests, yielding an outcome of each as it ends: ``async for outcome in bulk.run(...)``.
+    """Make the songs of many requests; yield the outcome of each as it ends: ``async for outcome in bulk.run(...)``.
 
-    - ``requests`` are all that are wanted, those an earlier run has made included: these are not made again. Without
-      it the run resumes what was planned last.
-    - ``out`` is a folder: audio, cover and a ``.json`` of each clip are written there, as ``names`` says. Without it
-      no file is written, and a record is ``saved`` when its task has finished.
-    - ``in_flight`` tasks are waited for at once, each for at most ``timeout`` seconds (None: without limit); time in
-      which polls were not answered does not count. After that the task is overdue: its slot is freed, the clips
-      that are finished are saved, and it is polled again before the run ends and by later runs, for a day in all.
-    - ``outage`` is the time in seconds for which the run is paused, and retries, while no connection can be made.
-    - ``attempts`` is the number of times a request is sent when its task fails and its credits were plainly refunded.
-      A task that failed in any other way is not sent again, unless ``retry_failed`` says so.
-    - ``max_credits`` may be spent on this journal, all runs together; what may have been paid for counts as paid for.
-      The limit holds as long as no request costs more than the price that is known when it is sent.
+    - ``requests``: all requests of the plan, including those that earlier runs have made, which are not made again.
+      Without it the run resumes the last plan.
+    - ``out``: a folder to which the audio, cover and a ``.json`` of each clip are written, named by ``names``. Without
+      it no file is written, and a record is ``saved`` when its task has finished.
+    - ``in_flight``: the number of tasks that are waited for at once.
+    - ``timeout``: seconds to wait for each task (None: without limit); time in which polls get no response does not
+      count. After that the task is overdue: its slot is freed, its finished clips are saved, and it is polled again
+      before the run ends and by later runs, for one day in total.
+    - ``outage``: seconds for which the run pauses and keeps trying while no connection can be made.
+    - ``attempts``: the number of times a request is sent when its task fails and its credits were clearly refunded. A
+      task that failed in any other way is not sent again, except by ``retry_failed``.
+    - ``max_credits``: the credits that may be spent on this journal, across all runs; a request that may have been paid
+      for counts as paid. The limit holds as long as no request costs more than the price known when it is sent.
 
     Raises, once the outcomes of all started requests have been yielded, the error that stopped the submissions:
     AuthenticationError, InsufficientCreditsError, BudgetExceededError, RetiredError, JournalError and the like,

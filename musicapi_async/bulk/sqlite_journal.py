@@ -55,13 +55,13 @@ ELSEWHERE: Final = "give the trial a folder of its own (--out), or remove this j
 class SQLiteJournal:
     """Journal in one SQLite file, for one process at a time; the process that holds it is named to the others.
 
-    A transition that was awaited is on the disk (WAL, ``synchronous=FULL``); many that wait share one flush. A record
-    that is found ``sending`` when the file is opened is ``uncertain`` from then on: it may have been paid for, and is
-    never sent again by itself.
+    A transition that was awaited is on disk (WAL, ``synchronous=FULL``); many that wait share one flush. A record that
+    is found ``sending`` when the file is opened becomes ``uncertain``: it may have been paid for, and is never resent
+    automatically.
 
-    A mark beside the file, in its lock, says how far the journal has come. When it is ahead of the journal, or another
-    journal's, entries are missing, as in a backup: the planned records are uncertain then, and so is each key that the
-    journal does not know, until ``resolve_not_sent`` has resolved all of them.
+    A mark beside the file, in its lock, records the progress of the journal. If it is ahead of the journal, or belongs
+    to another one, entries are missing, as in a backup: the planned records are then uncertain, and so is each key that
+    the journal does not know, until ``resolve_not_sent`` has resolved all of them.
     """
 
     _is_trial: ClassVar[bool] = False
@@ -200,7 +200,7 @@ class SQLiteJournal:
         return await self._writer.read(count_states)
 
     async def charged(self) -> Mapping[str, int]:
-        """Return how often each operation was paid for, or may have been, refunds left out."""
+        """Return how often each operation was, or may have been, paid for, without refunds."""
         return await self._writer.read(count_charged)
 
     async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
@@ -208,7 +208,7 @@ class SQLiteJournal:
         await self._writer.write(lambda connection: charge_unpriced(connection, prices))
 
     async def total_charged(self) -> float:
-        """Return the credits that all records have cost, or may have, refunds left out."""
+        """Return the credits that all records have, or may have, cost, without refunds."""
         query = "SELECT total(charged) FROM row"
         return float(await self._writer.read(lambda connection: select_value(connection, query)))
 
@@ -320,14 +320,13 @@ class TrialJournal(SQLiteJournal):
 
 
 def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQLiteJournal:
-    """Return the journal in this file, which is made when it is not there: ``async with bulk.open(path) as journal``.
+    """Return the journal in this file, created if it does not exist: ``async with bulk.open(path) as journal``.
 
-    ``is_current`` answers for a journal that has sent something and has lost its mark: True when nothing can have
-    worked on a newer one, False when this may be an older one, such as a backup; then its planned records are
-    uncertain. False holds also where the mark is there. True changes nothing where the mark says that entries are
-    missing.
+    ``is_current`` is for a journal that has sent requests and has lost its mark: True states that no run has used a
+    newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
+    has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
 
-    Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
+    Entering raises JournalError when the file is in use, damaged, from a newer version, or not a journal, and for
     a lost mark while ``is_current`` is None.
     """
     return SQLiteJournal(path, is_current=is_current)

@@ -104,6 +104,9 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
         await asyncio.to_thread(make_folder, options.out)
         journal = await stack.enter_async_context(closing_shielded(_journal(options)))
         if isinstance(journal, TrialJournal):
+            async for _ in _read_requests(options, screen):
+                pass  # a file that is refused leaves the trial before as it is
+            screen.print("a trial with the embedded sandbox: it begins anew each time, and nothing is charged")
             await journal.begin(urlsplit(client.settings.base_url).netloc)
         run = await _plan(options, client, journal, screen)
         await _resolve(options, journal, screen)

@@ -9,24 +9,25 @@ import attrs
 __all__ = ["Progress", "SavedFile"]
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes written so far and the bytes in all (None when the host does not tell).
+"""Called with the number of bytes written so far and the total (None when the host does not report it).
 
-The bytes written so far go back only when a download that broke off has to begin again from its start.
+The number decreases only when a download that broke off has to start again.
 """
 
 
 @attrs.frozen
 class SavedFile(os.PathLike[str]):
-    """A file that was written: its path, its size in bytes, and its kind by its first bytes.
-
-    ``kind`` is ``mp3``, ``aac`` (ADTS), ``m4a``, ``mp4``, ``wav``, ``flac``, ``ogg`` (also Opus), ``aiff``, ``webm``,
-    ``mid``, ``png``, ``jpg``, ``gif``, ``webp``, ``avif`` or ``heic``; None when it is none of these. An MP4 file is an
-    ``m4a`` when its brand, its content type (``audio/...``), its address or the service says that it is audio.
-    """
+    """A file that was written. It is path-like: ``open(saved)`` works."""
 
     path: Path
+    """The path of the file."""
     size: int
+    """Its size in bytes."""
     kind: str | None
+    """Its format, by its first bytes: ``mp3``, ``aac`` (ADTS), ``m4a``, ``mp4``, ``wav``, ``flac``, ``ogg`` (also
+    Opus), ``aiff``, ``webm``, ``mid``, ``png``, ``jpg``, ``gif``, ``webp``, ``avif`` or ``heic``; None for any other.
+    An MP4 file is ``m4a`` when its brand, its content type (``audio/...``), its URL or the service says that it is
+    audio."""
 
     def __fspath__(self) -> str:
         """Return the path, so that ``open(saved)`` works."""

@@ -57,7 +57,7 @@ class TaskFamily(Family):
     songs: ClassVar[type[TaskRequest[Songs]]]
 
     def task(self, task_id: str) -> Task[Songs]:
-        """Take a task of songs up again from its id, from any process at any time; nothing is sent yet.
+        """Resume a task of songs from its id, from any process at any time; nothing is sent yet.
 
         For a task of something else, say what: ``client.resume(sonic.BasicStems, task_id)``.
         """

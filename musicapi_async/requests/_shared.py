@@ -20,8 +20,12 @@ class Reported(TaskRequest[R]):
     """A task whose end the service can report to a webhook."""
 
     webhook_url: str | None = text_field(
-        default=None, max_length=1024, begins=("https://",), last=3, doc="where the service reports the end"
+        default=None,
+        max_length=1024,
+        begins=("https://",),
+        last=3,
+        doc="URL to which the service reports the end of the task",
     )
     webhook_secret: str | None = text_field(
-        default=None, secret=True, last=3, doc="what the service signs its report with"
+        default=None, secret=True, last=3, doc="secret with which the service signs its reports"
     )

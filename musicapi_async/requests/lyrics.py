@@ -1,4 +1,4 @@
-"""Lyrics: drafts of words for a song.
+"""Lyrics: drafts of lyrics.
 
 Contract: docs.musicapi.ai/lyrics-generation, ``POST /sonic/lyrics``.
 """
@@ -22,6 +22,6 @@ class Make(Request[LyricsDrafts]):
 
 
 class Lyrics(Family):
-    """Drafts of words for a song."""
+    """Drafts of lyrics."""
 
     make: Final = calls(Make)

@@ -20,7 +20,7 @@ MODELS: Final = ("Lyria 3 Pro",)
 """The model known today; the older names (``FUZZ-2.0`` and the like) are taken for it."""
 FORMATS: Final = ("mp3", "wav")
 OVERVIEW: Final = "docs.musicapi.ai/producer-api-overview"
-INSTRUCTION: Final = "what to do, in words"
+INSTRUCTION: Final = "what to do, in plain language"
 
 
 @shared_fields
@@ -29,19 +29,19 @@ class _Song(Reported[Songs]):
     replacement = "client.producer.create, or client.sonic"
 
     title: str | None = text_field(default=None, max_length=80)
-    sound: str | None = text_field(default=None, doc="style, mood and instruments; ten words or more do best")
-    lyrics: str | None = text_field(default=None, doc="left out for an instrumental; 20 words or more do best")
-    model: str | None = text_field(last=1, default=None, wire="mv", doc="the service's own choice unless given")
-    seed: int | str | None = seed_field(default=None, doc="a whole number, or a text")
+    sound: str | None = text_field(default=None, doc="style, mood and instruments; ten words or more work best")
+    lyrics: str | None = text_field(default=None, doc="leave out for an instrumental; 20 words or more work best")
+    model: str | None = text_field(last=1, default=None, wire="mv", doc="chosen by the service if not given")
+    seed: int | str | None = seed_field(default=None, doc="a whole number or a string")
 
 
 @operation(POST, "/producer/create", credits=12, as_of="2026-05-20", source=OVERVIEW, task_type="create_music")
 class Create(_Song):
-    """Make a song from a sound, from lyrics, or from both; without lyrics it is best told "instrumental, no vocals"."""
+    """Make a song from a sound, lyrics, or both; without lyrics, put "instrumental, no vocals" in ``sound``."""
 
     replacement = "client.sonic"
 
-    length: float | None = number_field(default=None, ge=1, le=240, doc="seconds to aim at")
+    length: float | None = number_field(default=None, ge=1, le=240, doc="target length in seconds")
     bpm: float | None = number_field(default=None, doc="beats per minute")
 
     def __attrs_post_init__(self) -> None:
@@ -61,7 +61,7 @@ class Create(_Song):
     upload_task_type="extend_upload_music",
 )
 class Extend(_Song):
-    """Continue a clip from ``at`` on."""
+    """Continue a clip from ``at``."""
 
     clip: ClipOrId = clip_field(
         wire="clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
@@ -81,13 +81,13 @@ class Extend(_Song):
     upload_task_type="replace_upload_music",
 )
 class Replace(_Song):
-    """Make a section of a clip anew, from ``start`` to ``end``."""
+    """Regenerate a section of a clip, from ``start`` to ``end``."""
 
     clip: ClipOrId = clip_field(
         wire="clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
     )
     start: float = number_field(wire="starts_at", ge=0, doc="seconds")
-    end: float = number_field(wire="ends_at", ge=0, doc="seconds, behind ``start``")
+    end: float = number_field(wire="ends_at", ge=0, doc="seconds, after ``start``")
     instruction: str | None = text_field(default=None, doc=INSTRUCTION)
 
     def __attrs_post_init__(self) -> None:
@@ -105,35 +105,35 @@ class Replace(_Song):
     upload_task_type="cover_upload_music",
 )
 class Cover(_Song):
-    """Make a clip anew in another style; where the service answers that it is retired, prefer ``sonic.cover``."""
+    """Regenerate a clip in another style; if the service responds that this is retired, use ``sonic.cover``."""
 
     clip: ClipOrId = clip_field(
         wire="clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
     )
     instruction: str = text_field(doc=INSTRUCTION)
-    strength: float | None = number_field(default=None, ge=0, le=1, doc="0.5 unless given")
+    strength: float | None = number_field(default=None, ge=0, le=1, doc="0.5 if not given")
 
 
 @operation(POST, "/producer/upload", credits=2, as_of="2026-07-15", source=OVERVIEW)
 class Upload(Reported[UploadedClip]):
-    """Bring your own audio to the service, as a clip that can be extended, replaced in or covered."""
+    """Upload your own audio as a clip that can be extended, replaced in or covered."""
 
     expected_clips = 1
     min_timeout = UPLOAD_SECONDS
     replacement = "client.sonic.upload"
 
-    url: str = text_field(wire="audio_url", begins=WEB, doc="a public, direct address of an audio file")
+    url: str = text_field(wire="audio_url", begins=WEB, doc="public, direct URL of an audio file")
 
 
 @operation(POST, "/producer/download", credits=2, as_of="2026-07-15", source=OVERVIEW)
 class Download(Reported[DownloadFiles]):
-    """Have a clip's file prepared, for ``client.download``; a finished song has the address of one already."""
+    """Prepare a clip's file for ``client.download``; a finished song already has the URL of one."""
 
     expected_clips = 1
     replacement = "client.download(clip)"
 
     clip: ClipOrId = clip_field(wire="clip_id")
-    format: str | None = text_field(default=None, choices=FORMATS, doc="mp3 unless given")
+    format: str | None = text_field(default=None, choices=FORMATS, doc="mp3 if not given")
 
 
 class Producer(TaskFamily):

@@ -1,4 +1,4 @@
-"""Riffusion (FUZZ): deprecated by the vendor, still answering; ``sonic`` is the way to go for new work.
+"""Riffusion (FUZZ): deprecated by the vendor, but still available; use ``sonic`` for new work.
 
 Contract: docs.musicapi.ai "riffusion(Deprecated)", ``POST /riffusion/create`` and ``GET /riffusion/task/{task_id}``.
 """
@@ -43,7 +43,7 @@ class _Song(TaskRequest[Songs]):
         default=None,
         sent_default=DEFAULT_MODEL,
         wire="mv",
-        doc="one of ``riffusion.MODELS``, or another id it knows",
+        doc="one of ``riffusion.MODELS``, or another model id of the service",
     )
 
 
@@ -67,7 +67,7 @@ class Create(_Song):
     lyrics: str | None = text_field(default=None, max_length=3000)
     sound: str | None = text_field(default=None, max_length=200, doc="style, voice and genre")
     title: str | None = text_field(default=None, max_length=80)
-    instrumental: bool = flag(default=False, wire="make_instrumental", doc="no voice")
+    instrumental: bool = flag(default=False, wire="make_instrumental", doc="without vocals")
 
 
 @operation(POST, PATH, credits=12, as_of=AS_OF, source=PAGE, task_type="create_music", custom_mode=False)
@@ -88,7 +88,7 @@ class Describe(_Song):
     custom_mode=True,
 )
 class Extend(_Changed):
-    """Continue a clip from ``at`` on. Deprecated by the vendor: prefer ``sonic.extend``."""
+    """Continue a clip from ``at``. Deprecated by the vendor: prefer ``sonic.extend``."""
 
     at: float = number_field(wire="continue_at", ge=0, doc="seconds from the clip's beginning")
 
@@ -118,10 +118,10 @@ class Cover(_Varied):
     custom_mode=True,
 )
 class ReplaceSection(_Changed):
-    """Make a section of a clip anew. Deprecated by the vendor: prefer ``sonic.replace_section``."""
+    """Regenerate a section of a clip. Deprecated by the vendor: prefer ``sonic.replace_section``."""
 
     start: float = number_field(wire="replace_start_time", ge=0, doc="seconds")
-    end: float = number_field(wire="replace_end_time", ge=0, doc="seconds, behind ``start``")
+    end: float = number_field(wire="replace_end_time", ge=0, doc="seconds, after ``start``")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -158,12 +158,12 @@ class SwapVocals(_Varied):
 
 @operation(POST, "/riffusion/upload", credits=2, as_of=AS_OF, source="docs.musicapi.ai/api-314451567")
 class Upload(Request[UploadedClip]):
-    """Bring your own audio to the service, for riffusion. Deprecated by the vendor: prefer ``sonic.upload``."""
+    """Upload your own audio for riffusion. Deprecated by the vendor: prefer ``sonic.upload``."""
 
     min_timeout = UPLOAD_SECONDS
     replacement = "client.sonic.upload"
 
-    url: str = text_field(begins=WEB, doc="a public, direct address of an audio file")
+    url: str = text_field(begins=WEB, doc="public, direct URL of an audio file")
 
 
 class Riffusion(TaskFamily):

@@ -1,4 +1,4 @@
-"""Studio: marked unavailable by the vendor; ``sonic`` is the way to go.
+"""Studio: marked unavailable by the vendor; use ``sonic`` instead.
 
 Contract: docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GET /studio/task/{task_id}``.
 """
@@ -43,8 +43,8 @@ class _Song(TaskRequest[Songs]):
     negative_prompt: str | None = text_field(default=None)
     bypass_prompt_optimization: bool | None = flag(default=None)
     seed: int | None = number_field(default=None, whole=True, doc="-1 for a random one")
-    lyrics_placement_start: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
-    lyrics_placement_end: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+    lyrics_placement_start: float | None = number_field(default=None, ge=0, le=1, doc="fraction of the song")
+    lyrics_placement_end: float | None = number_field(default=None, ge=0, le=1, doc="fraction of the song")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -75,15 +75,15 @@ class Instrumental(_Song):
 
 @operation(POST, PATH, credits=15, as_of=AS_OF, source="docs.musicapi.ai/studio-instructions")
 class Extend(_Song):
-    """Continue a clip, behind it or before it. Marked unavailable by the vendor: prefer ``sonic.extend``."""
+    """Continue a clip, after or before it. Marked unavailable by the vendor: prefer ``sonic.extend``."""
 
     clip: ClipOrId = clip_field(wire="config.source.song_id")
     tags: str = text_field(wire="prompt", doc="styles; a description where the service writes the lyrics")
     direction: str = text_field(default="continuation", wire="config.mode", choices=("continuation", "precede"))
-    lyrics: str | None = text_field(default=None, max_length=1000, doc="written by the service unless given")
-    instrumental: bool = flag(default=False, doc="no voice")
-    song_section_start: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
-    song_section_end: float | None = number_field(default=None, ge=0, le=1, doc="a share of the song")
+    lyrics: str | None = text_field(default=None, max_length=1000, doc="written by the service if not given")
+    instrumental: bool = flag(default=False, doc="without vocals")
+    song_section_start: float | None = number_field(default=None, ge=0, le=1, doc="fraction of the song")
+    song_section_end: float | None = number_field(default=None, ge=0, le=1, doc="fraction of the song")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""

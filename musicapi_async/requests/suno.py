@@ -1,4 +1,4 @@
-"""Suno: legacy addresses the service still answers; ``sonic`` and ``lyrics`` are the way to go.
+"""Suno: legacy paths that the service still serves; use ``sonic`` and ``lyrics`` instead.
 
 Contract: the vendor's OpenAPI file, paths ``/suno/*``.
 """
@@ -22,7 +22,7 @@ SOURCE: Final = "musicapi-sdk 0.1.0, legacy /suno paths"
     POST, "/suno/create", credits=20, as_of="2026-10-07", source=SOURCE, task_type="create_music", custom_mode=True
 )
 class Create(sonic.Create):
-    """Make two songs from your lyrics, by the legacy address of ``sonic.create``."""
+    """Make two songs from your lyrics, through the legacy path of ``sonic.create``."""
 
     polled_at = "/suno/clip"
     replacement = "client.sonic.create"
@@ -32,7 +32,7 @@ class Create(sonic.Create):
     POST, "/suno/create", credits=20, as_of="2026-10-07", source=SOURCE, task_type="create_music", custom_mode=False
 )
 class Describe(sonic.Describe):
-    """Make two songs from a description, by the legacy address of ``sonic.describe``."""
+    """Make two songs from a description, through the legacy path of ``sonic.describe``."""
 
     polled_at = "/suno/clip"
     replacement = "client.sonic.describe"
@@ -40,7 +40,7 @@ class Describe(sonic.Describe):
 
 @operation(POST, "/suno/make-lyrics", credits=2, as_of="2026-05-01", source=SOURCE)
 class MakeLyrics(TaskRequest[LyricsDrafts]):
-    """Have lyrics written, as a task; ``lyrics.make`` answers at once."""
+    """Have lyrics written, as a task; ``lyrics.make`` returns them at once."""
 
     polled_at = "/suno/get-lyrics"
     expected_clips = 1
@@ -57,7 +57,7 @@ class GetSong(Request[SharedSong]):
 
 
 class Suno(TaskFamily):
-    """Legacy addresses; ``sonic`` and ``lyrics`` are the way to go."""
+    """Legacy paths; use ``sonic`` and ``lyrics`` instead."""
 
     songs: ClassVar[type[TaskRequest[Songs]]] = Create
 

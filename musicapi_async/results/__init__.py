@@ -1,4 +1,4 @@
-"""What comes back: plain frozen values that hold no client, so they pickle, compare and travel."""
+"""Results of operations: plain frozen values that hold no client, so they can be pickled, compared and passed on."""
 
 from musicapi_async.results.clip import Clip, Songs, Word
 from musicapi_async.results.evidence import Evidence

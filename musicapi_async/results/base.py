@@ -1,4 +1,4 @@
-"""The bases of results: values that become JSON, and values that are a sequence."""
+"""Base classes of results: values that become JSON, and results that are sequences."""
 
 from collections.abc import Sequence
 from typing import TypeVar, cast, overload
@@ -33,9 +33,9 @@ class Several(Result, Sequence[T_co]):
     @overload
     def __getitem__(self, index: slice) -> tuple[T_co, ...]: ...
     def __getitem__(self, index: int | slice) -> T_co | tuple[T_co, ...]:
-        """Return the one at this place."""
+        """Return the item at an index, or a tuple of the items of a slice."""
         return self._items()[index]
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of items."""
         return len(self._items())

@@ -1,4 +1,4 @@
-"""Clips and songs: what every family's finished task becomes."""
+"""Clips and songs: the results of the tasks of every family."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -37,16 +37,16 @@ END_STATES: Final[Mapping[str, str]] = {
 
 @attrs.frozen
 class Word(Result):
-    """One sung word and when it is heard.
-
-    ``start`` and ``end`` are seconds from the beginning of the clip; ``line`` is the index of its line in the
-    lyrics, where the service tells it.
-    """
+    """One sung word with its times."""
 
     text: Annotated[str, wire("text", read=values.text_or_empty)] = ""
+    """The word as it is sung; for a section tag, its name."""
     start: float | None = None
+    """Seconds from the beginning of the clip to the start of the word; None where the service reports none."""
     end: float | None = None
+    """Seconds from the beginning of the clip to the end of the word; None where the service reports none."""
     line: Annotated[int | None, wire("line_index")] = None
+    """Index of its line in the lyrics; None where the service reports none."""
 
 
 class Told:
@@ -79,52 +79,62 @@ class Row(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class Clip(Result):
-    """One piece of music, as one class for every family's spelling of it.
+    """One piece of music, with the same fields for every family.
 
-    Only what the service told is set; everything else is None, and ``raw`` is the service's own object.
-
-    - ``state`` is ``pending``, ``running``, ``succeeded``, ``failed``, or a word the service invents later; a clip with
-      a finished file and no state counts as succeeded. The words of the platform behind the service, ``complete`` (with
-      an audio URL) and ``error``, become ``succeeded`` and ``failed``; ``raw`` has them as they came.
-    - ``audio_url`` is the finished file, ``stream_url`` a live stream while the clip still runs: never the same thing.
-    - ``duration`` is in seconds; ``created_at`` is an aware datetime; ``model`` is the service's echo of ``mv``, which
-      may differ from the model that was asked for.
-    - ``tags`` is one comma-separated string, also where the service sends a list.
-    - ``error`` says why a failed clip failed, where the service tells.
+    A field is None where the service sent no value for it, or one that cannot be read.
     """
 
     clip_id: Annotated[str, wire("clip_id", read=values.text_or_empty)] = ""
+    """The clip's id, which other operations take; empty where the service sent none."""
     title: str | None = None
+    """The title."""
     # ``structure_clip`` has read these.
     state: Annotated[str | None, wire(read=values.unchanged)] = None
+    """``pending``, ``running``, ``succeeded``, ``failed``, or a value the service adds later: the clip is then still
+    running. A clip with an audio URL and no state counts as ``succeeded``. The values ``complete`` (with an audio URL)
+    and ``error`` of the platform behind the service become ``succeeded`` and ``failed``; ``raw`` has the original. None
+    where there is neither a state nor an audio URL."""
     audio_url: Annotated[str | None, wire(read=values.unchanged)] = None
+    """URL of the finished audio file; None until the clip has succeeded, and for one whose file never appeared."""
     stream_url: Annotated[str | None, wire(read=values.unchanged)] = None
+    """URL of a live stream while the clip is still being made; never the finished file. None before there is one, and
+    once the clip has succeeded."""
     image_url: str | None = None
+    """URL of the cover image."""
     video_url: str | None = None
+    """URL of a video; often None, also for a finished clip."""
     # Producer has been seen to leave out the last letter.
     lyrics: Annotated[str | None, wire("lyrics", "lyric")] = attrs.field(default=None, repr=False)
+    """The lyrics, with section tags such as ``[Verse]``; for an instrumental a marker such as ``[Instrumental]``."""
     # Riffusion calls its tags sound.
     tags: Annotated[str | None, wire("tags", "sound", read=values.tags)] = None
+    """The style as one comma-separated string, also where the service sends a list."""
     duration: float | None = None
+    """Length in seconds; None while it is unknown, which may last beyond the arrival of the file."""
     created_at: datetime | None = None
+    """Time of creation, timezone-aware; UTC where the service names no zone."""
     model: Annotated[str | None, wire("mv")] = None
+    """The model that the service reports (``mv``), such as ``sonic-v6`` or ``chirp-v5``; it may differ from the
+    requested one."""
     # The reason of a failure has no fixed name.
     error: Annotated[str | None, wire("error_message", "error", "message")] = None
-    # The service's own object; until it is asked for, the slot may hold the ``Row`` it is parsed from.
+    """The service's message about why the clip failed; None where it gives none."""
+    # Until it is first read, the slot may hold the ``Row`` it is parsed from.
     raw: Annotated[Mapping[str, object], wire("raw", read=values.unchanged)] = attrs.field(
         factory=dict, repr=False, eq=False
     )
+    """The service's own JSON object, unknown keys included; not in ``to_dict()``, and not compared."""
 
     @property
     def is_done(self) -> bool:
-        """True when the service will not change this clip any more."""
+        """True when the clip has succeeded or failed: it will not change any more."""
         return self.state in {SUCCEEDED, FAILED}
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
         """The words with their times, in order; empty where the service sends none.
 
-        A song has hundreds: they are read on first access, not when the reply arrives.
+        They are parsed on first access: a song has hundreds.
         """
         raw = _RAW_SLOT.__get__(self)
         return raw.told.words()[raw.at] if isinstance(raw, Row) else _words(raw)
@@ -148,14 +158,12 @@ setattr(Clip, "raw", property(_parsed_raw, _RAW_SLOT.__set__))  # noqa: B010 - f
 
 @attrs.frozen
 class Songs(Several[Clip]):
-    """The finished clips of a task, in the service's order: usually two.
-
-    It is a sequence of the clips that did not fail; one whose file never came has no ``audio_url``. Clips that failed
-    beside a good one are in ``failed``.
-    """
+    """The clips of a finished task, usually two: a sequence of those that did not fail."""
 
     clips: tuple[Clip, ...] = ()
+    """Clips that did not fail, in the service's order; one whose file never appeared has no ``audio_url``."""
     failed: tuple[Clip, ...] = ()
+    """Clips that failed while another one of the task succeeded."""
 
     @classmethod
     def from_clips(cls, clips: Sequence[Clip]) -> Self:

@@ -1,4 +1,4 @@
-"""What an account's balance says of a request that may have been paid for."""
+"""Evidence from the account's balance about a request that may have been charged."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,33 +12,39 @@ __all__ = ["Evidence"]
 
 @attrs.frozen(kw_only=True)
 class Evidence(Result):
-    """The balance before and after an uncertain request: ``await client.look_into(error)``.
+    """The balance before and after an uncertain request, as returned by ``await client.look_into(error)``.
 
-    - ``before``: the credits this client saw when it was last asked for them before the request, at ``before_at``; None
-      when it never was, or only while a paid request was under way. ``after``: the credits now.
-    - ``accepted``: paid requests of this client that were accepted since ``before``; ``uncertain``: those of which
-      nobody can tell, this one included. ``unfinished``: what may still fail and give back its credits, or has since:
-      tasks this client knows of and has not seen to end, older uncertain requests, and what ``client.request`` posted.
-      None where the balance was asked for again meanwhile, or a paid request was under way.
-
-    A balance is evidence, no proof: others may use the account, and a failed task gives its credits back.
+    A balance is evidence, not proof: others may use the account, and the credits of a failed task are refunded.
+    The counts are None where the balance was checked again since, or a paid request was in flight during a check.
     """
 
     before: float | None
+    """All credits at the last balance check before the request; None when this client had made none, or only while a
+    paid request was in flight."""
     before_at: datetime | None
+    """Time of that check, in UTC; None together with ``before``."""
     after: float
+    """All credits now."""
     accepted: int | None
+    """Number of paid requests of this client that were accepted since ``before``."""
     uncertain: int | None
+    """Number of paid requests of this client since ``before`` that may or may not have been accepted, this one
+    included."""
     unfinished: int | None
+    """Number of possible refunds: tasks this client knows of and has not seen end, tasks that have failed since
+    ``before``, older uncertain requests, and requests posted by ``client.request``."""
 
     @property
     def spent(self) -> float | None:
-        """The credits that have gone since ``before``; None when that is not known."""
+        """Credits that have been spent since ``before``; negative if the balance has risen, None without ``before``."""
         return None if self.before is None else self.before - self.after
 
     @property
     def verdict(self) -> Literal["charged", "not charged", "unclear"]:
-        """What the balance says: only where nothing else can have changed it, as far as this client knows."""
+        """``charged`` or ``not charged`` where nothing else can have changed the balance, as far as this client knows.
+
+        ``unclear`` in all other cases.
+        """
         if self.spent is None or self.accepted != 0 or self.unfinished != 0:
             return "unclear"
         if self.spent == 0:

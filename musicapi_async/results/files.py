@@ -1,4 +1,4 @@
-"""Addresses of files, for ``client.download``."""
+"""Files that the service has prepared, for ``client.download``."""
 
 from typing import Annotated
 
@@ -12,17 +12,20 @@ __all__ = ["DownloadFile", "DownloadFiles"]
 
 @attrs.frozen
 class DownloadFile(Result):
-    """One file: its ``format`` (``mp3``, ``m4a``, ``wav``) where it is known, and its address."""
+    """One file that the service has prepared; ``client.download`` takes it."""
 
     url: Annotated[str, wire("file_url", "url", "audio_url", "wav_url")]
+    """URL of the file."""
     format: str | None = None
+    """``mp3``, ``m4a`` or ``wav``; None where it is not known."""
 
 
 @attrs.frozen
 class DownloadFiles(Several[DownloadFile]):
-    """The files that were prepared, in the service's order."""
+    """A sequence of the files that the service has prepared."""
 
     files: tuple[DownloadFile, ...] = ()
+    """The files, in the service's order."""
 
     def _items(self) -> tuple[DownloadFile, ...]:
         return self.files

@@ -1,4 +1,4 @@
-"""Words: drafts of lyrics, and the lyrics of a clip with the time of every word."""
+"""Lyrics: drafts, and the lyrics of a clip with the times of every word."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -14,17 +14,20 @@ __all__ = ["AlignedLyrics", "LyricsDraft", "LyricsDrafts", "aligned"]
 
 @attrs.frozen
 class LyricsDraft(Result):
-    """One draft of lyrics, with section tags such as ``[Verse]``."""
+    """One draft of lyrics."""
 
     lyrics: str
+    """The text, with section tags such as ``[Verse]``."""
     title: str | None = None
+    """A title for the song; None where the service sent none."""
 
 
 @attrs.frozen
 class LyricsDrafts(Several[LyricsDraft]):
-    """The drafts the service wrote, usually two."""
+    """A sequence of the drafts that the service wrote, usually two."""
 
     drafts: Annotated[tuple[LyricsDraft, ...], wire("results")] = ()
+    """The drafts, in the service's order."""
 
     def _items(self) -> tuple[LyricsDraft, ...]:
         return self.drafts
@@ -32,13 +35,12 @@ class LyricsDrafts(Several[LyricsDraft]):
 
 @attrs.frozen
 class AlignedLyrics(Several[Word]):
-    """The sung words of a clip with their times: a sequence of ``Word``; empty for an instrumental.
-
-    ``sections`` are the section tags (``Verse 1`` for ``[Verse 1]``), told apart from what is sung.
-    """
+    """The lyrics of a clip with their times: a sequence of the sung words, empty for an instrumental."""
 
     words: tuple[Word, ...] = ()
+    """The sung words, in order, without section tags."""
     sections: tuple[Word, ...] = ()
+    """The section tags with their times; the ``text`` of ``[Verse 1]`` is ``Verse 1``."""
 
     def _items(self) -> tuple[Word, ...]:
         return self.words
@@ -73,19 +75,19 @@ def aligned(tokens: Iterable[Word]) -> AlignedLyrics:
 
 
 def _until_end_of_tag(text: str) -> tuple[str, str, str]:
-    """Split at the bracket that closes a tag, or at the end of the line: no tag goes on behind it."""
+    """Split at the bracket that closes a tag, or at the end of the line, where every tag ends."""
     at = next((at for at, letter in enumerate(text) if letter in "]\n"), len(text))
     return text[:at], text[at : at + 1], text[at + 1 :]
 
 
 def _tag_or_word(tag: Word, end: str) -> Word:
-    """Return a closed tag's name; a bracket that was never closed stays what it was, a text."""
+    """Return the name of a closed tag; a bracket that was never closed stays part of the text."""
     name = " ".join(tag.text.split())
     return attrs.evolve(tag, text=name if end == "]" else f"[{name}")
 
 
 def _add_words(words: list[Word], text: str, token: Word, line: int) -> int:
-    """Add what of a token is sung, a word for each line it stands in; return how many lines it breaks."""
+    """Add the sung text of a token, one word per line that it spans; return its number of line breaks."""
     lines = text.split("\n")
     words += [Word(part.strip(), token.start, token.end, line + at) for at, part in enumerate(lines) if part.strip()]
     return len(lines) - 1

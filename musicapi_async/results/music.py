@@ -1,4 +1,4 @@
-"""What is found out about a clip: its tempo, its notes, its voice."""
+"""Results of analyzing a clip: its tempo, its notes, its voice."""
 
 from typing import Annotated
 
@@ -13,21 +13,28 @@ __all__ = ["Bpm", "Midi", "MidiInstrument", "Note", "Vox"]
 
 @attrs.frozen(kw_only=True)
 class Bpm(Result):
-    """The tempo of a clip in beats per minute."""
+    """The estimated tempo of a clip."""
 
     average: Annotated[float, wire("avg_bpm")]
+    """Average tempo in beats per minute."""
     highest: Annotated[float | None, wire("max_bpm")] = None
+    """Highest tempo in beats per minute; None where the service reports none."""
     lowest: Annotated[float | None, wire("min_bpm")] = None
+    """Lowest tempo in beats per minute; None where the service reports none."""
 
 
 @attrs.frozen(kw_only=True)
 class Note(Result):
-    """One note: ``pitch`` as a MIDI number, ``start`` and ``end`` in seconds, ``velocity`` from 0 to 1."""
+    """One note of an instrument."""
 
     pitch: int
+    """MIDI note number."""
     start: float
+    """Start in seconds from the beginning of the clip."""
     end: float
+    """End in seconds from the beginning of the clip."""
     velocity: float | None = None
+    """Velocity from 0 to 1; None where the service reports none."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,23 +42,32 @@ class MidiInstrument(Result):
     """One instrument and its notes."""
 
     name: Annotated[str, wire("name", read=text_or_empty)] = ""
+    """The service's name for the instrument; empty where it gives none."""
     notes: tuple[Note, ...] = attrs.field(default=(), repr=lambda notes: f"<{len(notes)} notes>")
+    """Its notes, in the service's order."""
 
 
 @attrs.frozen(kw_only=True)
 class Midi(Result):
-    """The notes of a clip; ``url`` is the MIDI file, for ``client.download``."""
+    """The notes of a clip; at least one of the two fields is set."""
 
     url: Annotated[str | None, wire("midi_url")] = None
+    """URL of the MIDI file, for ``client.download``; None where the service sent only notes."""
     instruments: tuple[MidiInstrument, ...] = ()
+    """The instruments with their notes; empty where the service sent only the file."""
 
 
 @attrs.frozen(kw_only=True)
 class Vox(Result):
-    """The voice taken out of a clip, from ``start`` to ``end`` seconds; for ``sonic.persona``."""
+    """The voice extracted from a part of a clip, for ``sonic.persona``."""
 
     vox_audio_id: str
+    """Id of the extracted voice, which ``sonic.persona`` takes."""
     status: str | None = None
+    """The service's status of the extraction, whose values it does not document; None where it reports none."""
     clip_id: Annotated[str | None, wire("source_clip_id")] = None
+    """Id of the clip that the voice was extracted from; None where the service reports none."""
     start: Annotated[float | None, wire("vocal_start_s")] = None
+    """Start of the part, in seconds from the beginning of the clip; None where the service reports none."""
     end: Annotated[float | None, wire("vocal_end_s")] = None
+    """End of the part, in seconds from the beginning of the clip; None where the service reports none."""

@@ -1,4 +1,4 @@
-"""Clips that belong together: the stems of a song, and a new part with the whole song it was put into."""
+"""Clips that belong together: the stems of a song, and a new part with the whole song that contains it."""
 
 from collections.abc import Mapping
 
@@ -12,25 +12,26 @@ __all__ = ["ExtendedSong", "ExtendedSongs", "ReplacedSection", "ReplacedSections
 
 @attrs.frozen
 class Stem(Result):
-    """One part of a song by itself; ``name`` is the service's word, such as ``vocals`` or ``Backing Vocals``."""
+    """One separated part of a song."""
 
     name: str
+    """The service's name for the part, such as ``vocals`` or ``Backing Vocals``; not a fixed set."""
     clip: Clip
+    """The part's audio."""
 
 
 @attrs.frozen
 class Stems(Several[Stem]):
-    """The stems of a song, in the service's order; how many there are (2, 4, 12, 24) is up to the service.
-
-    Clips that failed are in ``failed``.
-    """
+    """A sequence of the stems of a song; the service determines their number (2, 4, 12 and 24 have been seen)."""
 
     stems: tuple[Stem, ...] = ()
+    """The stems that did not fail, in the service's order."""
     failed: tuple[Clip, ...] = ()
+    """Clips of stems that failed while another one succeeded."""
 
     @property
     def by_name(self) -> Mapping[str, Clip]:
-        """The clips under their names in lower case; of two with one name, the first."""
+        """The clips by their names in lower case; of two with the same name, the first."""
         found: dict[str, Clip] = {}
         for stem in self.stems:
             found.setdefault(stem.name.lower(), stem.clip)
@@ -42,18 +43,22 @@ class Stems(Several[Stem]):
 
 @attrs.frozen
 class ReplacedSection(Result):
-    """A section that was made anew; with ``auto_concat`` also the ``full`` song with the section in its place."""
+    """One version of a replaced section."""
 
     replaced: Clip
+    """The new section."""
     full: Clip | None = None
+    """The whole song with the new section; None without ``auto_concat``, and where the service never joined it."""
 
 
 @attrs.frozen
 class ReplacedSections(Several[ReplacedSection]):
-    """The versions of a replaced section, in the service's order; sections that failed are in ``failed``."""
+    """A sequence of the versions of a replaced section."""
 
     sections: tuple[ReplacedSection, ...] = ()
+    """The versions that did not fail, in the service's order."""
     failed: tuple[Clip, ...] = ()
+    """Sections that failed while another one succeeded."""
 
     def _items(self) -> tuple[ReplacedSection, ...]:
         return self.sections
@@ -61,18 +66,22 @@ class ReplacedSections(Several[ReplacedSection]):
 
 @attrs.frozen
 class ExtendedSong(Result):
-    """A continuation; with ``auto_concat`` also the ``full`` song from its beginning."""
+    """One version of a continuation."""
 
     extended: Clip
+    """The continuation alone."""
     full: Clip | None = None
+    """The whole song from its beginning; None without ``auto_concat``, and where the service never joined it."""
 
 
 @attrs.frozen
 class ExtendedSongs(Several[ExtendedSong]):
-    """The versions of a continuation, in the service's order; continuations that failed are in ``failed``."""
+    """A sequence of the versions of a continuation."""
 
     songs: tuple[ExtendedSong, ...] = ()
+    """The versions that did not fail, in the service's order."""
     failed: tuple[Clip, ...] = ()
+    """Continuations that failed while another one succeeded."""
 
     def _items(self) -> tuple[ExtendedSong, ...]:
         return self.songs

@@ -1,4 +1,4 @@
-"""What the smaller operations return."""
+"""Results of the smaller operations: balance, personas, tags, shared songs, batches."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -14,73 +14,87 @@ __all__ = ["Batch", "BatchTask", "Credits", "Persona", "SharedSong", "UpsampledT
 
 @attrs.frozen
 class Credits(Result):
-    """The account's balance: ``credits`` of the subscription and ``extra_credits`` bought besides."""
+    """The account's balance, in credits."""
 
     credits: float
+    """Credits of the subscription."""
     extra_credits: Annotated[float, wire("extra_credits", read=values.number_or_zero)] = 0.0
+    """Credits that were bought in addition; 0 where the service reports none."""
 
     @property
     def total(self) -> float:
-        """What can be spent: both together."""
+        """All credits that can be spent: ``credits`` plus ``extra_credits``."""
         return self.credits + self.extra_credits
 
 
 @attrs.frozen
 class Persona(Result):
-    """A persona made from a clip; its ``persona_id`` goes to ``sonic.persona_song``."""
+    """A persona made from a clip."""
 
     persona_id: str
+    """The persona's id, which ``sonic.persona_song`` takes."""
 
 
 @attrs.frozen
 class Voice(Result):
-    """A voice made from a recording; its ``persona_id`` goes to ``sonic.persona_song``."""
+    """A voice made from a recording."""
 
     persona_id: str
+    """The voice's id, which ``sonic.persona_song`` takes."""
     name: str | None = None
+    """The service's name for the voice; None where it gives none."""
 
 
 @attrs.frozen
 class UpsampledTags(Result):
-    """Style tags, written out."""
+    """Style tags that the service has elaborated."""
 
     tags: Annotated[str, wire("upsampled_tags")]
+    """The elaborated description of the style."""
 
 
 @attrs.frozen(kw_only=True)
 class SharedSong(Result):
-    """What a share link leads to."""
+    """The song behind a share link; a field is None where the service sent no value for it."""
 
     audio_url: str | None = None
+    """URL of the audio file."""
     video_url: str | None = None
+    """URL of the video."""
     image_url: Annotated[str | None, wire("cover_image")] = None
+    """URL of the cover image."""
     title: Annotated[str | None, wire("song_title")] = None
+    """The song's title."""
     author: Annotated[str | None, wire("song_author")] = None
+    """The author's name."""
     tags: Annotated[str | None, wire("music_styles", read=values.tags)] = None
+    """The style as one comma-separated string, also where the service sends a list."""
 
 
 @attrs.frozen(kw_only=True)
 class BatchTask(Result):
-    """What became of one item of a batch: the ``task_id`` it was accepted as, or the ``error`` it was refused with."""
+    """The result of one item of a batch: it was accepted as a task, or refused."""
 
     task_id: str | None = None
+    """Id of the item's task; None when the item was refused, or the service named no task."""
     error: str | None = None
+    """The service's message about the refusal; None for an accepted item, and where the service gives no reason."""
 
 
 @attrs.frozen(kw_only=True)
 class Batch(Several[BatchTask]):
-    """Tasks that were submitted together, in the order of the items: ``client.sonic.task(item.task_id)`` for each.
-
-    ``batch_id`` is None when the service named tasks without it. ``raw`` is the service's reply: what its items look
-    like is not documented.
-    """
+    """A sequence of the items that were submitted together; ``client.sonic.task(item.task_id)`` is the task of one."""
 
     batch_id: str | None = None
+    """The batch's id; None when the service named tasks without it."""
     submitted: int | None = None
+    """Number of submitted items, as the service reports it; None where it reports none."""
     tasks: tuple[BatchTask, ...] = ()
+    """The results of the items, in the order of the items."""
     raw: Annotated[Mapping[str, object], wire("raw", read=values.unchanged)] = attrs.field(
         factory=dict, repr=False, eq=False
     )
+    """The service's response: the shape of its items is not documented. Not in ``to_dict()``, and not compared."""
 
     def _items(self) -> tuple[BatchTask, ...]:
         return self.tasks

@@ -1,4 +1,4 @@
-"""What was brought from outside: clips made from one's own audio."""
+"""Clips uploaded from the user's own audio."""
 
 import attrs
 
@@ -9,22 +9,29 @@ __all__ = ["Step", "UploadedClip"]
 
 @attrs.frozen(kw_only=True)
 class Step(Result):
-    """One step of a one-shot upload, such as ``upload`` or ``extend``: what it made, or the ``error`` it ended with."""
+    """One step of a one-shot upload."""
 
     name: str
+    """``upload``, ``extend``, ``cover``, ``sample``, or another name the service gives."""
     success: bool | None = None
+    """Whether the step succeeded; None where the service does not report it."""
     clip_id: str | None = None
+    """Id of the clip that the step made; None where it made none."""
     task_id: str | None = None
+    """Id of the task that the step started; None where it started none."""
     error: str | None = None
+    """The service's message about why the step failed; None where it gives none."""
 
 
 @attrs.frozen
 class UploadedClip(Result):
-    """A clip that was uploaded, not made by the service.
+    """A clip that was uploaded rather than made by the service.
 
-    Given to an operation as its ``clip`` it picks the service's variant for uploads by itself. Make one from an id you
-    kept: ``UploadedClip("...")``. ``steps`` are those of a one-shot upload (``sonic.upload_extend`` and the like).
+    An operation that is given one as its ``clip`` uses the service's task type for uploads. To make one from an id you
+    have kept: ``UploadedClip("...")``.
     """
 
     clip_id: str
+    """The clip's id."""
     steps: tuple[Step, ...] = ()
+    """Steps of a one-shot upload (``sonic.upload_extend`` and the like); empty for any other upload."""

@@ -1,4 +1,4 @@
-"""The service's double: accounts, credits, tasks and real audio, on loopback.
+"""A fake server with the service's behavior: accounts, credits, tasks and real audio, on loopback.
 
 ``async with Sandbox() as sandbox: MusicAPI("any-key", base_url=sandbox.base_url)``
 """

@@ -38,11 +38,12 @@ ACCOUNT: Final = web.RequestKey("account", Account)
 
 
 class Sandbox:
-    """The service on this machine: ``async with Sandbox() as sandbox`` serves it at ``sandbox.base_url``.
+    """A fake server on this machine: ``async with Sandbox() as sandbox`` serves it at ``sandbox.base_url``.
 
-    - ``seconds``: how long a song takes, about. ``seed``: of everything random. ``failure_rate``: of tasks, 0 to 1.
-    - ``credits``: what an account starts with. ``keys``: the keys that are known; any key is, where none are given.
-    - ``host``, ``port``: where it listens; loopback and a free port unless told otherwise.
+    - ``seconds``: approximate time that a song takes. ``seed``: seed of all random values. ``failure_rate``: share of
+      tasks that fail, from 0 to 1.
+    - ``credits``: initial balance of an account. ``keys``: the valid keys; without them any key is valid.
+    - ``host``, ``port``: the address to listen on; by default loopback and a free port.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """The address to give to a client."""
+        """The ``base_url`` for a client."""
         return f"{self._origin}{API}"
 
     @property
@@ -85,7 +86,7 @@ class Sandbox:
         return tuple(self._world.tasks.values())
 
     def account(self, key: str) -> Account:
-        """Return the account of a key, to look at or to change its balance."""
+        """Return the account of a key, to read or change its balance."""
         found = self._world.account(key)
         if found is None:
             raise KeyError(key)
@@ -96,11 +97,11 @@ class Sandbox:
         self._faults.add(route, *faults)
 
     def end_next(self, *endings: Ending) -> None:
-        """Say how the next tasks end; those after them end with songs."""
+        """Set how the next tasks end; later ones end with songs."""
         self._world.endings.extend(endings)
 
     def advance(self, seconds: float) -> None:
-        """Let this much time pass for the tasks, at once."""
+        """Advance the clock of the tasks by this many seconds."""
         self._ahead += seconds
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to the service and back, queued per route."""
+"""Faults of the sandbox, queued per route."""
 
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -10,22 +10,20 @@ __all__ = ["Fault", "Faults"]
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One misbehaviour of the sandbox.
-
-    - ``status``, ``body``, ``headers``: what is answered instead; ``body`` is JSON, or raw bytes.
-    - ``delay``: seconds before anything else happens.
-    - ``drop``: the connection is cut instead of an answer.
-    - ``accepted``: the service does its work (and charges for it) before it misbehaves.
-
-    With only a ``delay`` the route answers as usual, late.
-    """
+    """One fault of the sandbox. With only a ``delay`` the route responds as usual, but late."""
 
     status: int | None = None
+    """The status of the response to send instead; None for the usual response."""
     body: Mapping[str, object] | list[object] | bytes | None = None
+    """The body of that response: JSON, or raw bytes."""
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    """The headers of that response."""
     delay: float = 0.0
+    """Seconds to wait before anything else happens."""
     drop: bool = False
+    """Whether the connection is cut in place of a response."""
     accepted: bool = False
+    """Whether the request is processed, and charged, before the fault."""
 
 
 class Faults:

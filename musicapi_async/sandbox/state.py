@@ -17,8 +17,9 @@ from musicapi_async.sandbox.audio import SECONDS
 __all__ = ["Account", "Ending", "SandboxTask", "World", "clip_in", "lyrics_of", "word_timings"]
 
 Ending = Literal["songs", "failed", "timeout", "forbidden", "api_error", "partial", "all_failed", "one_clip"]
-"""How a task ends: with what was promised; one of the service's failures; one good and one failed clip; failed clips
-only (a plain failure where it makes no clips); or one clip where more were promised."""
+"""How a task ends: with its ``songs``; with one of the service's failures (``failed``, ``timeout``, ``forbidden``,
+``api_error``); ``partial``, with a finished and a failed clip; ``all_failed``, with failed clips only (a plain
+failure for a task without clips); ``one_clip``, with one clip where more were expected."""
 
 FAILING: Final = frozenset({"failed", "timeout", "forbidden", "api_error", "all_failed"})
 JITTER: Final = 0.15
@@ -26,13 +27,15 @@ JITTER: Final = 0.15
 
 @attrs.define
 class Account:
-    """One key's balance; extra credits are used first, as the service does."""
+    """The balance of one key; like the service, it uses extra credits first."""
 
     credits: float
+    """Credits of the subscription."""
     extra_credits: float = 0.0
+    """Credits that were bought in addition."""
 
     def charge(self, price: float) -> bool:
-        """Take the price; False when there is not enough."""
+        """Deduct the price; return False when the balance is too low."""
         if self.credits + self.extra_credits < price:
             return False
         extra = min(self.extra_credits, price)

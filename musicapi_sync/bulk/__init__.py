@@ -1,4 +1,4 @@
-"""Many songs, durably, blocking: the twin of ``musicapi_async.bulk``, with the same names and no ``await``.
+"""Durable runs of many requests, blocking: the names of ``musicapi_async.bulk``, without ``await``.
 
 ``for outcome in bulk.run(client, journal, requests, out="songs/")`` makes them; started again, it resumes.
 

@@ -93,11 +93,11 @@ class Journal:
         return self._call(lambda journal: journal.counts())
 
     def charged(self) -> Mapping[str, int]:
-        """Return how often each operation was paid for, or may have been, refunds left out."""
+        """Return how often each operation was, or may have been, paid for, without refunds."""
         return self._call(lambda journal: journal.charged())
 
     def total_charged(self) -> float:
-        """Return the credits that all records have cost, or may have, refunds left out."""
+        """Return the credits that all records have, or may have, cost, without refunds."""
         return self._call(lambda journal: journal.total_charged())
 
     def _call(self, function: Callable[[musicapi_async.bulk.SQLiteJournal], Coroutine[Any, Any, T]]) -> T:
@@ -131,14 +131,13 @@ class Journal:
 
 
 def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Journal:
-    """Return the journal in this file, which is made when it is not there: ``with bulk.open(path) as journal``.
+    """Return the journal in this file, which is created if it does not exist: ``with bulk.open(path) as journal``.
 
-    ``is_current`` answers for a journal that has sent something and has lost its mark: True when nothing can have
-    worked on a newer one, False when this may be an older one, such as a backup; then its planned records are
-    uncertain. False holds also where the mark is there. True changes nothing where the mark says that entries are
-    missing.
+    ``is_current`` is for a journal that has sent requests and has lost its mark: True states that no run has used a
+    newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
+    has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
 
-    Entering raises JournalError when the file is in use, damaged, from a newer version, or something else, and for
+    Entering raises JournalError when the file is in use, damaged, from a newer version, or not a journal, and for
     a lost mark while ``is_current`` is None.
     """
     return Journal(musicapi_async.bulk.open(path, is_current=is_current))

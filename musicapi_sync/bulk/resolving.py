@@ -18,7 +18,7 @@ __all__ = [
 def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again, all or those of these keys; return how many.
 
-    A request that the service had accepted is paid for twice then: look into the account before.
+    A request that the service had accepted is then paid for twice: check the account first.
     """
     return journal._call(lambda journal: musicapi_async.bulk.resend_uncertain(journal, keys))
 
@@ -36,7 +36,7 @@ def retry_refused(journal: Journal, keys: Collection[str] | str | None = None) -
 def retry_failed(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan failed records again, all or those of these keys; return how many.
 
-    Each is paid for again, also where its credits are refunded later; what it has cost so far stays counted.
+    Each is paid for again, even if its credits are refunded later; what it has cost so far stays counted.
     """
     return journal._call(lambda journal: musicapi_async.bulk.retry_failed(journal, keys))
 
@@ -44,9 +44,9 @@ def retry_failed(journal: Journal, keys: Collection[str] | str | None = None) ->
 def resolve_not_sent(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again that the service did not accept, all or those of these keys; return how many.
 
-    Their last attempt does not count, nor does what it may have cost. Without ``keys`` it also resolves a journal that
-    has lost entries, such as a backup: from then on, keys that it does not know are sent. Raises InvalidRequestError
-    for a key of which no record is uncertain; then nothing is changed.
+    Their last attempt does not count, and neither does its possible cost. Without ``keys`` it also resolves a journal
+    that has lost entries, such as a backup: from then on, keys that it does not know are sent. Raises
+    InvalidRequestError for a key of which no record is uncertain; then nothing is changed.
     """
     return journal._call(lambda journal: musicapi_async.bulk.resolve_not_sent(journal, keys))
 

@@ -46,8 +46,8 @@ def run(
 ) -> "Run":
     """Make the songs of many requests, and yield the outcome of each as it ends: ``for outcome in bulk.run(...)``.
 
-    It takes what ``musicapi_async.bulk.run`` takes and raises what that raises. ``requests`` are taken in the caller's
-    thread, all of them before the first is sent: they may come from a generator that calls this very client.
+    Arguments and errors are those of ``musicapi_async.bulk.run``. ``requests`` are taken in the caller's thread, all of
+    them before the first is sent: they may come from a generator that calls the same client.
     """
     is_client, is_journal = isinstance(client, MusicAPI), isinstance(journal, Journal)
     check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)

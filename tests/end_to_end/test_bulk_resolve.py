@@ -205,6 +205,18 @@ def test_trial_leaves_a_journal_alone_that_another_program_has_opened(
     assert keys_in(path) == {"k-0", "paid"}
 
 
+def test_trial_with_a_file_that_is_refused_leaves_the_trial_before_as_it_is(musicapi: MusicAPI, tmp_path: Path) -> None:
+    write(tmp_path, "rain")
+    begun = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
+    (tmp_path / "requests.jsonl").write_text('{"titel": "x"}\n')
+    assert musicapi(*RUN, "--sandbox", MUSICAPI_KEY="").code == 2
+    (tmp_path / "requests.jsonl").unlink()
+    assert musicapi(*RUN, "--sandbox", MUSICAPI_KEY="").code == 2
+
+    assert "it begins anew each time, and nothing is charged" in begun.out
+    assert keys_in(tmp_path / "songs" / "journal.db") == {"k-0"}
+
+
 def test_trial_after_a_resolve_is_refused(musicapi: MusicAPI, tmp_path: Path) -> None:
     write(tmp_path, "rain")
     assert musicapi(*RUN, "--sandbox", MUSICAPI_KEY="").code == 0

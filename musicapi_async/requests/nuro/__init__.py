@@ -1,4 +1,4 @@
-"""Nuro: songs with a voice, and instrumentals; retired on some hosts, where it answers 410.
+"""Nuro: songs with a voice, and instrumentals; retired on some hosts, which respond with 410.
 
 Contract: docs.musicapi.ai/nuro-instruction, ``POST /nuro/create`` and ``GET /nuro/task/{task_id}``.
 """
@@ -86,7 +86,7 @@ class _Song(Reported[Songs]):
 class Vocal(_Song):
     """Make a song from your lyrics, in Chinese or English. Retired on some hosts: prefer ``sonic.create``.
 
-    What is left out is guessed.
+    The service chooses values for fields that are left out.
     """
 
     lyrics: str = text_field(max_length=2000, doc="with tags such as ``[verse]``, in lower case")
@@ -114,7 +114,7 @@ class Instrumental(_Song):
     themes: Sequence[str] | None = texts_field(
         default=None, wire="theme", choices=THEMES, max_items=5, doc="of ``nuro.THEMES``"
     )
-    duration: int | None = number_field(default=None, ge=1, le=60, whole=True, doc="seconds, 60 unless given")
+    duration: int | None = number_field(default=None, ge=1, le=60, whole=True, doc="seconds; 60 if not given")
 
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm", version="v2.0")

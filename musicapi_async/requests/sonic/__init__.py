@@ -1,4 +1,4 @@
-"""Sonic: songs from lyrics or from a description, and what can be done with them.
+"""Sonic: songs from lyrics or from a description, and operations on them.
 
 Contract: docs.musicapi.ai "Sonic".
 """
@@ -81,7 +81,7 @@ __all__ = [
 
 
 class Sonic(TaskFamily):
-    """Songs from lyrics or a description, and what can be done with them."""
+    """Songs from lyrics or a description, and operations on them."""
 
     songs: ClassVar[type[TaskRequest[Songs]]] = Create
 

@@ -16,7 +16,7 @@ MODELS: Final = ("sonic-v6", "sonic-v6-wild", "sonic-v6-mini")
 """The models known today; the service's list is open, and older ids are accepted and rendered by v6."""
 
 SMALL_MODELS: Final = ("sonic-v4", "sonic-v3-5", "chirp-v4", "chirp-v3-5")
-CDN: Final = "which host serves the files; some hosts of the service refuse a request without it"
+CDN: Final = "host that serves the files; some hosts of the service refuse a request without this field"
 
 
 def lyrics_limit(request: Any) -> int:
@@ -42,7 +42,7 @@ class Made(Reported[R]):
         default=None,
         sent_default=DEFAULT_MODEL,
         wire="mv",
-        doc="one of ``sonic.MODELS``, or another id it knows",
+        doc="one of ``sonic.MODELS``, or another model id of the service",
     )
 
 
@@ -64,7 +64,7 @@ class Styled(Made[R]):
 class Song(Styled[R]):
     """A task that makes a song."""
 
-    instrumental: bool | None = flag(default=None, wire="make_instrumental", doc="no voice")
+    instrumental: bool | None = flag(default=None, wire="make_instrumental", doc="without vocals")
 
 
 @shared_fields
@@ -78,7 +78,10 @@ class Guided(Song[R]):
         doc="with section tags such as ``[Verse]``; at most 5000 characters, 3000 on v4 and v3-5",
     )
     description: str | None = text_field(
-        default=None, wire="gpt_description_prompt", max_length=400, doc="instead of lyrics: the service writes them"
+        default=None,
+        wire="gpt_description_prompt",
+        max_length=400,
+        doc="in place of lyrics, which the service then writes",
     )
 
     def __attrs_post_init__(self) -> None:
@@ -97,7 +100,7 @@ class Drafted(Guided[R]):
     """A guided song whose lyrics may be a draft."""
 
     auto_lyrics: bool | None = flag(
-        default=None, doc="``lyrics`` is a description, from which the service writes the lyrics"
+        default=None, doc="treat ``lyrics`` as a description from which the service writes the lyrics"
     )
 
     def __attrs_post_init__(self) -> None:

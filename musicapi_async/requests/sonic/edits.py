@@ -23,8 +23,8 @@ __all__ = [
     "UploadExtend",
 ]
 
-AUDIO: Final = "a public, direct address of an MP3 or WAV of at most 8 minutes, whose host answers HEAD"
-WHOLE: Final = "also join the new part with the song: ``full`` of each result"
+AUDIO: Final = "public, direct URL of an MP3 or WAV of at most 8 minutes, on a host that answers HEAD"
+WHOLE: Final = "also join the new part with the song, as ``full`` of each result"
 
 
 @operation(POST, "/sonic/upload-cover", credits=15, as_of="2026-07-15", source="docs.aimusicapi.ai/api-32136901")
@@ -35,7 +35,7 @@ class UploadCover(Guided[Songs]):
 
     url: str = text_field(begins=WEB, doc=AUDIO)
     audio_weight: float | None = number_field(default=None, ge=0, le=1, doc="closeness to the source")
-    duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc="seconds to aim at")
+    duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc="target length in seconds")
 
 
 @operation(POST, "/sonic/upload-extend", credits=15, as_of="2026-07-15", source="docs.aimusicapi.ai/api-32136900")
@@ -48,7 +48,7 @@ class UploadExtend(Guided[ExtendedSongs]):
     at: float | None = number_field(default=None, wire="continue_at", ge=0, doc="seconds from the beginning")
     auto_concat: bool | None = flag(default=None, doc=WHOLE)
     audio_weight: float | None = number_field(default=None, ge=0, le=1, doc="closeness to the source")
-    duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc="seconds to aim at")
+    duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc="target length in seconds")
 
 
 @operation(POST, "/sonic/sample", credits=15, as_of="2026-07-15", source="docs.musicapi.ai/sample-this-song")
@@ -58,11 +58,11 @@ class Sample(Drafted[Songs]):
     min_timeout = UPLOAD_SECONDS
 
     start: float = number_field(wire="chop_sample_start_s", ge=0, doc="seconds")
-    end: float = number_field(wire="chop_sample_end_s", ge=0, doc="seconds, behind ``start``")
+    end: float = number_field(wire="chop_sample_end_s", ge=0, doc="seconds, after ``start``")
     url: str | None = text_field(default=None, begins=WEB, doc=AUDIO)
     clip: ClipOrId | None = clip_field(default=None, wire="sample_clip_id")
     tags: str | None = text_field(default=None, max_length=200, doc="styles, comma-separated")
-    instrumental: bool = flag(default=False, wire="make_instrumental", doc="no voice")
+    instrumental: bool = flag(default=False, wire="make_instrumental", doc="without vocals")
     audio_weight: float | None = number_field(default=None, ge=0, le=1, doc="closeness to the source")
 
     def __attrs_post_init__(self) -> None:
@@ -85,14 +85,14 @@ class Mashup(Drafted[Songs]):
 
 @operation(POST, "/sonic/replace-section", credits=10, as_of="2026-09-03", source="docs.musicapi.ai/api-413625810")
 class ReplaceSection(Styled[ReplacedSections]):
-    """Make a section of a clip anew, from ``start`` to ``end``."""
+    """Regenerate a section of a clip, from ``start`` to ``end``."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
     start: float = number_field(wire="infill_start_s", ge=0, doc="seconds")
-    end: float = number_field(wire="infill_end_s", ge=0, doc="seconds, behind ``start``")
-    lyrics: str | None = text_field(default=None, wire="prompt", max_length=5000, doc="the words of the whole song")
+    end: float = number_field(wire="infill_end_s", ge=0, doc="seconds, after ``start``")
+    lyrics: str | None = text_field(default=None, wire="prompt", max_length=5000, doc="lyrics of the whole song")
     section_lyrics: str | None = text_field(
-        default=None, wire="infill_lyrics", max_length=3000, doc="the words of the new section"
+        default=None, wire="infill_lyrics", max_length=3000, doc="lyrics of the new section"
     )
     tags: str | None = text_field(default=None, max_length=1000, doc="styles, comma-separated")
     auto_concat: bool | None = flag(default=None, doc=WHOLE)
@@ -104,14 +104,14 @@ class ReplaceSection(Styled[ReplacedSections]):
 
 @operation(POST, "/sonic/stems/basic", credits=30, as_of="2026-10-07", source="docs.musicapi.ai/stems-basic")
 class BasicStems(TaskRequest[Stems]):
-    """Take a clip apart into voice and accompaniment, or the four stems newer pages speak of."""
+    """Separate a clip into voice and accompaniment, or into the four stems that newer pages mention."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
 
 @operation(POST, "/sonic/stems/full", credits=75, as_of="2026-10-07", source="docs.musicapi.ai/stems-full")
 class FullStems(TaskRequest[Stems]):
-    """Take a clip apart into every instrument: 12 stems, or the 24 newer pages speak of."""
+    """Separate a clip into its instruments: 12 stems, or the 24 that newer pages mention."""
 
     expected_clips = 12
 
@@ -120,12 +120,12 @@ class FullStems(TaskRequest[Stems]):
 
 @operation(POST, "/sonic/create-voice", credits=4, as_of="2026-07-15", source="docs.musicapi.ai/create-voice")
 class CreateVoice(Reported[Voice]):
-    """Make a voice of a recording, for ``sonic.persona_song``."""
+    """Make a voice from a recording, for ``sonic.persona_song``."""
 
     min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(
         wire="audio_url",
         begins=WEB,
-        doc="a public, direct address of an MP3 or WAV of one clear speaker, longer than 10 seconds",
+        doc="public, direct URL of an MP3 or WAV of one clear speaker, longer than 10 seconds",
     )

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 PAGE: Final = "docs.musicapi.ai/concat-music (POST /sonic/create)"
-LENGTH: Final = "the length to aim at, in seconds"
+LENGTH: Final = "target length in seconds"
 
 
 @operation(
@@ -41,7 +41,7 @@ class Create(Song[Songs]):
         doc="with section tags such as ``[Verse]``; at most 5000 characters, 3000 on v4 and v3-5",
     )
     auto_lyrics: bool | None = flag(
-        default=None, doc="``lyrics`` is a description, from which the service writes the lyrics"
+        default=None, doc="treat ``lyrics`` as a description from which the service writes the lyrics"
     )
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc=LENGTH)
     use_suno_cdn: bool = flag(default=False, last=2, doc=CDN)
@@ -68,7 +68,7 @@ class Describe(Song[Songs]):
     upload_task_type="extend_upload_music",
 )
 class Extend(Drafted[Songs]):
-    """Continue a clip from ``at`` on; the two results are the continuations alone: ``sonic.concat`` joins them."""
+    """Continue a clip from ``at``; the two results are the continuations alone: ``sonic.concat`` joins them."""
 
     clip: ClipOrId = clip_field(
         wire="continue_clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
@@ -98,7 +98,7 @@ class Concat(Reported[Songs]):
     upload_task_type="cover_upload_music",
 )
 class Cover(Drafted[Songs]):
-    """Make two covers of a clip, in another style or with other words."""
+    """Make two covers of a clip, in another style or with other lyrics."""
 
     clip: ClipOrId = clip_field(
         wire="continue_clip_id", has_upload_variant=True, doc="a generated or an uploaded clip, or an id"
@@ -132,7 +132,7 @@ class Remaster(Made[Songs]):
 
 @operation(POST, "/sonic/create", credits=15, as_of="2026-10-07", source=PAGE, task_type="add_vocals", custom_mode=True)
 class AddVocals(Styled[Songs]):
-    """Sing over an uploaded clip, which should be at most 24 hours old; a clip of the service's own is refused."""
+    """Sing over an uploaded clip, which should be at most 24 hours old; clips made by the service are refused."""
 
     clip: ClipOrId = clip_field(wire="continue_clip_id", only_uploaded=True, doc="from ``sonic.upload``, or its id")
     lyrics: str = text_field(wire="prompt", max_length=lyrics_limit, doc="at most 5000 characters, 3000 on v4 and v3-5")
@@ -150,7 +150,7 @@ class AddVocals(Styled[Songs]):
     POST, "/sonic/create", credits=15, as_of="2026-10-07", source=PAGE, task_type="add_instrumental", custom_mode=True
 )
 class AddInstrumental(Styled[Songs]):
-    """Play to an uploaded voice, which should be at most 24 hours old; a clip of the service's own is refused."""
+    """Accompany an uploaded voice, which should be at most 24 hours old; clips made by the service are refused."""
 
     clip: ClipOrId = clip_field(wire="continue_clip_id", only_uploaded=True, doc="from ``sonic.upload``, or its id")
     start: float | None = number_field(default=None, wire="overpainting_start_s", ge=0, doc="seconds")

@@ -45,18 +45,18 @@ CREATE: Final = "/sonic/create"
 
 @operation(POST, "/sonic/upload", credits=2, as_of="2026-07-15", source="docs.musicapi.ai/upload-music")
 class Upload(Request[UploadedClip]):
-    """Bring your own audio to the service, as a clip that can be extended, covered or sung over; takes about 20 s."""
+    """Upload your own audio as a clip that can be extended, covered or sung over; takes about 20 s."""
 
     min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(
-        begins=WEB, doc="a public, direct address of an MP3 or WAV of at most 8 minutes, whose host answers HEAD"
+        begins=WEB, doc="public, direct URL of an MP3 or WAV of at most 8 minutes, on a host that answers HEAD"
     )
 
 
 @operation(POST, "/sonic/persona", credits=1, as_of="2026-07-15", source="musicapi-sdk 0.1.0, createPersona")
 class CreatePersona(Request[Persona]):
-    """Make a persona of a clip's voice, for ``sonic.persona_song``."""
+    """Make a persona from a clip's voice, for ``sonic.persona_song``."""
 
     name: str = text_field(max_length=79)
     clip: ClipOrId = clip_field(wire="clip_id")
@@ -91,11 +91,11 @@ class GetBpm(Request[Bpm]):
 
 @operation(POST, "/sonic/vox", credits=1, as_of="2026-07-15", source="docs.musicapi.ai/get-vox")
 class GetVox(Request[Vox]):
-    """Take the voice out of at most 30 seconds of a clip, which should be at most 24 hours old."""
+    """Extract the voice from at most 30 seconds of a clip, which should be at most 24 hours old."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
     start: float | None = number_field(default=None, wire="vocal_start_s", ge=0, doc="seconds")
-    end: float | None = number_field(default=None, wire="vocal_end_s", ge=0, doc="seconds, at most 30 behind ``start``")
+    end: float | None = number_field(default=None, wire="vocal_end_s", ge=0, doc="seconds, at most 30 after ``start``")
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on two fields."""
@@ -107,14 +107,14 @@ class GetVox(Request[Vox]):
 
 @operation(POST, "/sonic/wav", credits=2, as_of="2026-10-07", source="musicapi-sdk 0.1.0, getWav")
 class GetWav(Request[DownloadFile]):
-    """Have a clip made into a WAV file."""
+    """Convert a clip to a WAV file."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
 
 @operation(POST, "/sonic/midi", credits=1, as_of="2026-07-15", source="docs.musicapi.ai/get-midi")
 class GetMidi(Request[Midi]):
-    """Find the notes of a clip or a stem, which should be at most 24 hours old; waits while they are prepared."""
+    """Find the notes of a clip or a stem, which should be at most 24 hours old; waits until they are ready."""
 
     is_async_export = True
 
@@ -123,17 +123,17 @@ class GetMidi(Request[Midi]):
 
 @operation(POST, "/sonic/download", credits=2, as_of="2026-09-03", source="third-party clients of POST /sonic/download")
 class Download(Request[DownloadFiles]):
-    """Have a clip's files prepared in other formats, for ``client.download``; waits while they are prepared."""
+    """Prepare a clip's files in other formats, for ``client.download``; waits until they are ready."""
 
     is_async_export = True
 
     clip: ClipOrId = clip_field(wire="clip_id")
-    formats: Sequence[str] = texts_field(wire="formats", choices=FORMATS, doc="which files", default=FORMATS)
+    formats: Sequence[str] = texts_field(wire="formats", choices=FORMATS, doc="formats to prepare", default=FORMATS)
 
 
 @operation(POST, "/sonic/upsample-tags", credits=1, as_of="2026-07-15", source="musicapi-sdk 0.1.0, upsampleTags")
 class UpsampleTags(Request[UpsampledTags]):
-    """Have a few style tags written out into a full description of a style."""
+    """Expand a few style tags into a full description of a style."""
 
     tags: str = text_field()
 
@@ -151,7 +151,7 @@ def _item(value: Any) -> TaskRequest[Songs]:
 
 @operation(POST, "/sonic/batch", credits=None, as_of="2026-07-15", source="musicapi.ai/batch-music-generation-api")
 class SubmitBatch(Request[Batch]):
-    """Start 1 to 10 tasks with one call, for the price of each; ``client.run`` takes any number, one call each."""
+    """Start 1 to 10 tasks with one request, at the price of each; ``client.run`` takes any number, one request each."""
 
     items: Sequence[TaskRequest[Songs]] = parts_field(
         wire="items",
