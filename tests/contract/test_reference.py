@@ -25,6 +25,21 @@ def test_reference_is_up_to_date(maker: ModuleType) -> None:
     assert (DOCS / "reference.md").read_text(encoding="utf-8") == maker.page(), "out of date: make docs"
 
 
+@pytest.mark.parametrize(
+    "cls",
+    [
+        *(getattr(results, name) for name in results.__all__),
+        *(Outcome, SavedFile, Settings, TaskState, musicapi_sync.Outcome),
+        *(bulk.Changes, bulk.Outcome, bulk.Planned, bulk.Record, sandbox.Account, sandbox.Fault),
+    ],
+)
+def test_public_fields_are_documented(maker: ModuleType, cls: type) -> None:
+    texts = {member.name: member.text for member in maker.members(cls)}
+
+    assert texts.keys() >= {field.name for field in attrs.fields(cls) if not field.name.startswith("_")}
+    assert [name for name, text in texts.items() if not text.endswith(".")] == []
+
+
 def test_reference_lists_every_operation_and_result() -> None:
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
 

@@ -262,8 +262,10 @@ async def test_wait_on_a_new_task_that_stays_unknown_raises_after_a_minute(
 
 async def test_wait_on_an_unknown_task_raises_at_once() -> None:
     for status in (400, 404):
-        with pytest.raises(errors.NotFoundError, match=r"task not found\."):
+        with pytest.raises(errors.NotFoundError, match=r"task not found\.") as caught:
             await wait_for_scripted(respond(status, {"error": "task not found."}))
+        # Nothing says that a task known only by its id was paid for, or is still running.
+        assert not hasattr(caught.value, "__notes__")
 
 
 async def test_wait_with_a_wrong_key_raises_at_once() -> None:
