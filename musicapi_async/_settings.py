@@ -268,7 +268,7 @@ class Settings:
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)
     """For a custom certificate authority or a client certificate; None for the default one."""
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
-    """Whether files may be downloaded from addresses that are not public; those of the API's own host always may. A
+    """True to allow downloads from addresses that are not public; those of the API's own host always are. A
     proxy resolves names itself: through one, only an address in the URL is checked."""
     on_uncertain: Hook | None = attrs.field(default=None, repr=False, validator=_check_hook)
     """Called with the UncertainSubmissionError of every paid request that may or may not have been accepted: those that

@@ -14,7 +14,7 @@ class Step(Result):
     name: str
     """``upload``, ``extend``, ``cover``, ``sample``, or another name the service gives."""
     success: bool | None = None
-    """Whether the step succeeded; None where the service does not report it."""
+    """True when the step succeeded; None where the service does not report it."""
     clip_id: str | None = None
     """Id of the clip that the step made; None where it made none."""
     task_id: str | None = None

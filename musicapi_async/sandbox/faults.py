@@ -21,9 +21,9 @@ class Fault:
     delay: float = 0.0
     """Seconds to wait before anything else happens."""
     drop: bool = False
-    """Whether the connection is cut in place of a response."""
+    """True when the connection is cut in place of a response."""
     accepted: bool = False
-    """Whether the request is processed, and charged, before the fault."""
+    """True when the request is processed, and charged, before the fault."""
 
 
 class Faults:

@@ -4,9 +4,11 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import attrs
 import pytest
 
-from musicapi_async import operations, results
+import musicapi_sync
+from musicapi_async import Outcome, SavedFile, Settings, TaskState, bulk, operations, results, sandbox
 
 DOCS = Path(__file__).parents[2] / "docs"
 
