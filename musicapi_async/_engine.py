@@ -173,6 +173,16 @@ class Engine:
         worker.add_done_callback(workers.discard)
 
     @property
+    def running(self) -> Mapping[str, str]:
+        """How each paid task is resumed that is still running, by its id; until the client has closed."""
+        return self.poller.unfinished.resumptions()
+
+    @property
+    def in_flight(self) -> int:
+        """The number of submissions in flight."""
+        return len(self.shared.session.in_flight)
+
+    @property
     def undelivered(self) -> Mapping[str, str]:
         """By task id, the expressions that resume tasks of runs whose outcome was not returned yet."""
         return dict(self.background.undelivered)

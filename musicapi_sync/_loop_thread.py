@@ -146,8 +146,15 @@ class LoopThread:
             sentence = describe_tasks(undelivered.values(), NOT_DELIVERED)
             warn_without_log(sentence)
             left += (sentence,)
-        named = "\n".join(left)
-        unfinished = {task_id: resumption for task_id, resumption in loop.unfinished.items() if task_id not in named}
+        named, running = "\n".join(left), loop.unfinished
+        if not loop.has_closed.is_set():
+            # Interrupted more than once: what the client knows so far is all that will be said.
+            running, count = dict(engine_of(loop.client).running), engine_of(loop.client).in_flight
+            if count:
+                sentence = f"{count} paid requests were in flight and may have been accepted"
+                warn(sentence)
+                left += (sentence,)
+        unfinished = {task_id: resumption for task_id, resumption in running.items() if task_id not in named}
         if unfinished:
             warn_without_log(describe_tasks(unfinished.values()))
         return left, unfinished

@@ -1,22 +1,18 @@
 """Notices of paid tasks that are left after an interruption or a closing: in the log, on the exception, on stderr."""
 
-import contextlib
-import logging
 from typing import Final
 
+from musicapi_async._logger import logger
 from musicapi_async._notices import warn_without_log
 
 __all__ = ["NOT_DELIVERED", "note", "warn"]
 
-logger: Final = logging.getLogger("musicapi")
 NOT_DELIVERED: Final = "not delivered"
 
 
 def warn(sentence: str) -> None:
     """Log a warning; where logging is not set up, write it to standard error."""
-    # An error of a log handler must not replace the warning.
-    with contextlib.suppress(Exception):
-        logger.warning("%s", sentence)
+    logger.warning("%s", sentence)
     warn_without_log(sentence)
 
 

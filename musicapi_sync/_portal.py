@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Any, Final, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, NoReturn, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 import attrs
 from anyio import move_on_after
@@ -37,6 +37,7 @@ WAKE_INTERVAL: Final = 0.2 if sys.platform == "win32" else None
 
 STARTING: Final = "musicapi-start"
 RUNNING: Final = "musicapi-loop"
+ENDING: Final = "musicapi-end"
 OWN_THREADS: Final = frozenset({STARTING, RUNNING})
 """Names of the threads that start a loop or run it: they must not wait for the start."""
 
@@ -87,18 +88,16 @@ class Call(Generic[T]):
                 return
             event()
 
-    def take_result(self) -> T:
-        """Return the result of the ended call, or raise its error; one that was cancelled raises ClientClosedError."""
+    def raise_error(self) -> NoReturn:
+        """Raise the error of the ended call; one that was cancelled raises ClientClosedError."""
         error, self.error = self.error, None
-        if isinstance(error, asyncio.CancelledError):
+        if error is None or isinstance(error, asyncio.CancelledError):
             raise ClientClosedError from None
-        if error is not None:
-            try:
-                raise error
-            finally:
-                # Its traceback refers to this frame: the cycle would last until a garbage collection.
-                del error
-        return cast("T", self.result)  # without an error there is a result
+        try:
+            raise error
+        finally:
+            # Its traceback refers to this frame: the cycle would last until a garbage collection.
+            del error
 
     def cancel(self, client: musicapi_async.MusicAPI) -> None:
         """Cancel the call; on the loop. The outcome of a paid request in flight is then unknown."""
@@ -145,17 +144,21 @@ class RunningLoop:
     client: musicapi_async.MusicAPI
     thread: int
     _native: asyncio.AbstractEventLoop
-    _stack: ExitStack
+    _ender: threading.Thread
     _calls: set[Call[Any]] = attrs.field(factory=set)
     unfinished: dict[str, str] = attrs.field(factory=dict)
     """By id, the expressions that resume the paid tasks still running when the client closed."""
+    has_closed: threading.Event = attrs.field(factory=threading.Event)
+    """Set when the client has closed: only then ``unfinished`` is complete."""
 
     @classmethod
     def open(cls, settings: musicapi_async.Settings) -> Self:
         """Start a loop thread; its client is created inside the loop, so that it belongs to no other one."""
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal("asyncio", name=RUNNING))
-            return cls(portal, *portal.call(_set_up, settings), stack.pop_all())
+            set_up = portal.call(_set_up, settings)
+            ender = threading.Thread(target=stack.pop_all().close, name=ENDING, daemon=True)
+            return cls(portal, *set_up, ender)
 
     def start(self, call: Call[Any]) -> None:
         """Start a call without waiting for it; raises ClientClosedError when the loop has ended."""
@@ -173,11 +176,13 @@ class RunningLoop:
         try:
             self.start(call)
             call.process_events()
+            if call.error is None:
+                return cast("T", call.result)
         except BaseException as interruption:
             self._stop(call, describe_pending)
             note(interruption, describe_pending(call.result), *call.notes())
             raise
-        return call.take_result()
+        return call.raise_error()
 
     def _stop(self, call: Call[T], describe_pending: DescribePending[T]) -> None:
         try:
@@ -206,10 +211,15 @@ class RunningLoop:
 
     def end(self) -> None:
         """End the thread; may be called twice."""
-        self._stack.close()
+        # From a thread of its own: an interruption between telling the portal to stop and waiting for it would have
+        # anyio wait for ever.
+        with suppress(RuntimeError):  # started before
+            self._ender.start()
+        self._ender.join()
 
     async def _close(self, callbacks: tuple[Callable[[], Awaitable[None]], ...]) -> None:
         self.unfinished.update(await engine_of(self.client).close())
+        self.has_closed.set()
         for callback in callbacks:
             await callback()
         for call in tuple(self._calls):

@@ -224,13 +224,21 @@ class Run(Generic[R]):
             check_process(client, self._client)
             return await self._run.next()
 
-        outcome = self._view.call(take, self._stop)
-        if outcome is None:
-            return None
-        if outcome.task is not None:
-            self._named.add(outcome.task.id)
-        task = None if outcome.task is None else Task(self._view, outcome.task)
-        return Outcome(request=outcome.request, task=task, result=outcome.result, error=outcome.error)
+        outcome = None
+        try:
+            outcome = self._view.call(take, self._stop)
+            if outcome is None:
+                return None
+            task = None if outcome.task is None else Task(self._view, outcome.task)
+            returned = Outcome(request=outcome.request, task=task, result=outcome.result, error=outcome.error)
+            if task is not None:
+                self._named.add(task.id)
+        except BaseException as interruption:
+            # The core has delivered it, and nothing else names it any more.
+            if outcome is not None:
+                note(interruption, self._stop(outcome))
+            raise
+        return returned
 
     def __iter__(self) -> Self:
         """Return itself: a run can be iterated once."""

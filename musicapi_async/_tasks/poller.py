@@ -10,12 +10,12 @@ from collections import OrderedDict
 from functools import partial
 from typing import Any, Final
 
+from musicapi_async._logger import logger
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, TaskUpdate, Wheel
 from musicapi_async._tasks.state import TaskState, progress_of, settled
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
-from musicapi_async._transport.caller import logger
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
 

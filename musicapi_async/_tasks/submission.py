@@ -140,10 +140,13 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         return self._step(lambda coroutine: coroutine.throw(raised))
 
     def close(self) -> None:
-        """End its coroutines; a submission that was not sent stays unsent, and does not warn."""
+        """Do without it: a submission that was not sent stays unsent, and does not warn.
+
+        One that another asyncio task is awaiting goes on: its response names what was paid for.
+        """
         self._is_used = True
-        while self._steps:
-            self._steps.popitem()[1].close()
+        for driver in [driver for driver in self._steps if driver is None or driver.done()]:
+            self._steps.pop(driver).close()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be copied: it is one payment."""

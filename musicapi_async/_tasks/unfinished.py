@@ -1,11 +1,11 @@
 """Unfinished paid tasks of a client: logged when accepted, named when the client closes."""
 
-import contextlib
 import logging
 from collections.abc import Mapping
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
+from musicapi_async._logger import logger
 from musicapi_async._notices import MAX_NAMED, RUNNING, describe_tasks
 from musicapi_async.errors import MusicAPIError
 
@@ -13,7 +13,6 @@ __all__ = ["Unfinished", "fresh", "log", "log_tasks"]
 
 E = TypeVar("E", bound=BaseException)
 
-logger: Final = logging.getLogger("musicapi")
 
 MAX_TASKS: Final = 100_000
 """The maximum number of remembered tasks; the oldest ones beyond it are only counted."""
@@ -42,7 +41,7 @@ class Unfinished:
 
     def accept(self, task_id: str, rule: Resumable, *, is_kept: bool = True) -> None:
         """Log an accepted task; remember it, unless its end is reported to a webhook."""
-        if logger.isEnabledFor(logging.INFO):
+        if logger.is_enabled_for(logging.INFO):
             log(logging.INFO, f"{rule.family} task {task_id} was accepted: {rule.resumption(task_id)}", task_id)
         if is_kept:
             self.add(task_id, rule)
@@ -58,12 +57,17 @@ class Unfinished:
         """Forget a task that has ended."""
         self._tasks.pop(task_id, None)
 
+    def resumptions(self) -> dict[str, str]:
+        """Return how each task is resumed, by id."""
+        # A copy first: another thread may ask, where the event loop cannot answer any more.
+        return {task_id: rule.resumption(task_id) for task_id, rule in self._tasks.copy().items()}
+
     def report(self) -> dict[str, str]:
         """Log, once, the tasks that are still running when the client has closed, within ``MAX_LINES``.
 
         Returns the expression that resumes each, by id.
         """
-        left = {task_id: rule.resumption(task_id) for task_id, rule in self._tasks.items()}
+        left = self.resumptions()
         more, self._tasks, self._forgotten = self._forgotten, {}, 0
         log_tasks(left, RUNNING, more)
         return left
@@ -82,12 +86,11 @@ def log_tasks(resumptions: Mapping[str, str], state: str, more: int = 0) -> None
 
 
 def log(level: int, sentence: str, *task_ids: str) -> None:
-    """Log a sentence on tasks; a failing handler must not lose what was paid for.
+    """Log a sentence on tasks.
 
     The record carries ``task_ids``, for handlers that want them apart.
     """
-    with contextlib.suppress(Exception):
-        logger.log(level, "%s", sentence, extra={"task_ids": task_ids})
+    logger.log(level, "%s", sentence, extra={"task_ids": task_ids}, stacklevel=2)
 
 
 def fresh(error: E) -> E:

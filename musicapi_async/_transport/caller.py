@@ -1,7 +1,6 @@
 """One call of an endpoint, with its retries; it ends with a result or a typed error."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Final, TypeVar, cast
 import attrs
 from multidict import CIMultiDict
 
+from musicapi_async._logger import logger
 from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.addresses import url_of
@@ -33,7 +33,6 @@ from musicapi_async._transport.session import (
     Session,
     SubmissionHook,
     SubmissionState,
-    logger,
 )
 from musicapi_async.errors import (
     ClientClosedError,
@@ -47,7 +46,7 @@ from musicapi_async.errors import (
 )
 from musicapi_async.wire.json import write_json
 
-__all__ = ["Call", "Caller", "logger", "raise_cancellation"]
+__all__ = ["Call", "Caller", "raise_cancellation"]
 
 T = TypeVar("T")
 
@@ -232,9 +231,9 @@ class Caller:
                 response = failure.response
             finally:
                 self.activity.end_submission()
-        if logger.isEnabledFor(logging.DEBUG):
+        if logger.is_enabled_for(logging.DEBUG):
             took = (time.perf_counter() - started) * 1000
-            _log(
+            logger.log(
                 logging.DEBUG,
                 "%s: %d in %.0f ms, request id %s",
                 call.attempted,
@@ -266,12 +265,13 @@ class Caller:
     def _report(self, error: UncertainSubmissionError) -> None:
         """Report an uncertain request to the setting's callback and the log; a failing callback must not hide it."""
         self.activity.record_uncertain()
+        # First: a callback may raise what ends everything.
+        logger.log(logging.WARNING, "%s", error)
         if self.settings.on_uncertain is not None:
             try:
                 self.settings.on_uncertain(error)
             except Exception as failure:  # noqa: BLE001
-                _log(logging.ERROR, "on_uncertain failed (%r) on: %s", failure, error, exc_info=failure)
-        _log(logging.WARNING, "%s", error)
+                logger.log(logging.ERROR, "on_uncertain failed (%r) on: %s", failure, error, exc_info=failure)
 
     def _note_cut_off(self, call: Call, state: SubmissionState, end: BaseException) -> None:
         """Report a paid request that was cut off while it was in flight, before its response arrived."""
@@ -295,7 +295,7 @@ def raise_cancellation(call: Call, outcome: str) -> None:
     """Raise the cancellation of a call in flight, if there was one; a note and the log state the call's outcome."""
     if call.cancellation is not None:
         sentence = f"{call.attempted} was cancelled in flight, and {outcome}"
-        _log(logging.WARNING, "%s", sentence)
+        logger.log(logging.WARNING, "%s", sentence)
         call.cancellation.add_note(sentence)
         raise call.cancellation
 
@@ -304,9 +304,9 @@ async def _before_retry(
     failed: AttemptError, delay: float, call: Call, _: Callable[[Response], object], hook: SubmissionHook | None
 ) -> None:
     """Log a retry, and have the hook record that the paid request waits to be sent again."""
-    logger.info("%s failed (%s): retrying in %.1f s", call.attempted, reason_of(failed.failure), delay)
     if hook is not None and call.is_submission:
         await hook.not_accepted()
+    logger.info("%s failed (%s): retrying in %.1f s", call.attempted, reason_of(failed.failure), delay)
 
 
 def _check_preparation(call: Call, not_ready: NotReadyError) -> None:
@@ -336,7 +336,7 @@ def _note_named(call: Call, failure: MusicAPIError, body: object) -> None:
     failure.task_ids, failure.result_ids = named
     if not named.is_empty:
         ids = ", ".join((*named.task_ids, *named.result_ids))
-        _log(logging.WARNING, "%s failed, and its response names %s", call.attempted, ids)
+        logger.log(logging.WARNING, "%s failed, and its response names %s", call.attempted, ids)
 
 
 def _spellings(key: Secret) -> tuple[SecretBytes, ...]:
@@ -344,9 +344,3 @@ def _spellings(key: Secret) -> tuple[SecretBytes, ...]:
     text = key.reveal()
     spellings = dict.fromkeys((text, text.replace("/", "\\/"))) if len(text) >= MIN_KEY else ()
     return tuple(SecretBytes(spelling.encode()) for spelling in spellings)
-
-
-def _log(level: int, message: str, *values: object, exc_info: BaseException | None = None) -> None:
-    """Write to the log; a failing handler must not lose what was paid for."""
-    with contextlib.suppress(Exception):
-        logger.log(level, message, *values, exc_info=exc_info)

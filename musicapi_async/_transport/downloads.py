@@ -11,6 +11,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
+from musicapi_async._logger import logger
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
 from musicapi_async._transport.connections import USER_AGENT, Connections, Connector, transport_error_of
@@ -19,7 +20,6 @@ from musicapi_async._transport.ranges import Part, RangeContent
 from musicapi_async._transport.response import Response
 from musicapi_async._transport.retry import FailureKind, RequestClass, RetryBudget, TransportError, is_progress
 from musicapi_async._transport.retrying import AttemptError, reason_of, retrying
-from musicapi_async._transport.session import logger
 from musicapi_async._transport.time_limits import MinimumRate
 from musicapi_async.errors import ClientClosedError, MusicAPIError
 

@@ -5,16 +5,15 @@ At first there is no limit. After a 429 submissions are sent one by one, at the 
 """
 
 import asyncio
-import logging
 import math
 from collections import deque
 from typing import Final
 
+from musicapi_async._logger import logger
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 
 __all__ = ["SubmissionRateLimiter"]
 
-logger: Final = logging.getLogger("musicapi")
 
 DOCUMENTED_DELAY: Final = 3.0
 """Seconds between two creates, as the service documents them for standard accounts."""

@@ -5,7 +5,6 @@ while idle can thus never make a payment uncertain, and nothing is sent twice.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -24,9 +23,8 @@ from musicapi_async._transport.retry import RetryBudget
 from musicapi_async._transport.shielding import ShieldedTask, cancel_task, wait_shielded
 from musicapi_async._transport.time_limits import TimeoutScheduler
 
-__all__ = ["HttpRequest", "RequestLimits", "Session", "SubmissionHook", "SubmissionState", "logger"]
+__all__ = ["HttpRequest", "RequestLimits", "Session", "SubmissionHook", "SubmissionState"]
 
-logger: Final = logging.getLogger("musicapi")
 
 # Above the interval between two polls, so that a single waiting task keeps its connection.
 KEEP_ALIVE: Final = 90.0

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import logging
 import math
 import time
 from collections import Counter
@@ -13,13 +12,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from musicapi_async._arguments import is_amount
+from musicapi_async._logger import logger
 from musicapi_async.bulk.journal import Journal
 from musicapi_async.bulk.records import Record
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
 __all__ = ["DEARER", "Budget", "Spending", "pricing_key"]
 
-logger: Final = logging.getLogger("musicapi")
 
 SPENDING: Final = "spending"
 """Name under which the journal keeps the account of its credits."""

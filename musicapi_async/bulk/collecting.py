@@ -1,6 +1,5 @@
 """Collection of the results of accepted tasks: they are saved, or recorded as failed, overdue or unknown."""
 
-import logging
 import math
 import time
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any, Final
 import attrs
 
 from musicapi_async._client import MusicAPI
+from musicapi_async._logger import logger
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async.bulk.budget import Budget
@@ -37,7 +37,6 @@ from musicapi_async.results.clip import FAILED
 
 __all__ = ["Collector", "Outcome"]
 
-logger: Final = logging.getLogger("musicapi")
 
 MAX_TASK_TIME: Final = 24 * 3600.0
 """Seconds after acceptance for which the rest of an unfinished task is waited for, in all runs together."""

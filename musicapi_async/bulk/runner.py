@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine import engine_of
+from musicapi_async._logger import logger
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
@@ -18,7 +19,6 @@ from musicapi_async.errors import JournalError
 
 __all__ = ["Runner"]
 
-logger: Final = logging.getLogger("musicapi")
 
 ESTIMATES: Final = "learnt"
 """Name under which the journal keeps the estimates of task durations."""
@@ -140,8 +140,8 @@ class Runner:
                 is_over = not await self._check_overdue()
         except asyncio.CancelledError:
             raise
-        except Exception as error:
-            logger.exception("a bulk run stops")
+        except Exception as error:  # noqa: BLE001 - logged, and raised by the run
+            logger.log(logging.ERROR, "a bulk run stops", exc_info=error)
             self.stop(error)
         finally:
             self._active -= 1

@@ -1,7 +1,6 @@
 """Delivery of a task's result: kept in memory, or written to a folder as audio, cover and a ``.json`` of each clip."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -11,6 +10,7 @@ from string import Formatter
 from typing import Any, Final, Protocol
 
 from musicapi_async._client import MusicAPI
+from musicapi_async._logger import logger
 from musicapi_async.bulk.records import Record
 from musicapi_async.errors import DownloadError, InvalidRequestError
 from musicapi_async.media.formats import FIRST_BYTES, PICTURES, SUFFIXES, format_of, is_usual_suffix
@@ -20,7 +20,6 @@ from musicapi_async.results.base import Result
 
 __all__ = ["NAMES", "FileSink", "MemorySink", "ResultSink", "clips_in", "prepare_folder"]
 
-logger: Final = logging.getLogger("musicapi")
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
 END: Final = ".{ext}"

@@ -5,7 +5,6 @@ the mark beside the file.
 """
 
 import asyncio
-import logging
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
 from musicapi_async._arguments import usable_path
+from musicapi_async._logger import logger
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Closable
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
@@ -41,7 +41,6 @@ from musicapi_async.errors import JournalError
 
 __all__ = ["SQLiteJournal", "TrialJournal", "open"]
 
-logger: Final = logging.getLogger("musicapi")
 
 IS_IT_CURRENT: Final = (
     "it has sent paid requests, and the mark beside it ({lock}) is gone, as after copying it without that file: if "

@@ -1,13 +1,13 @@
 """The queue of a journal's records, and the submission of the planned ones: once each, within the limit of credits."""
 
 import asyncio
-import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine import engine_of
+from musicapi_async._logger import logger
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
@@ -34,7 +34,6 @@ from musicapi_async.errors import (
 
 __all__ = ["NotAcceptedError", "Submitter", "WorkQueue"]
 
-logger: Final = logging.getLogger("musicapi")
 
 MAX_SUBMISSIONS: Final = 8
 """Submissions in flight: at most so many are uncertain when the process is killed."""
@@ -283,7 +282,7 @@ class Submitter:
             return await self._journal.transition(record, "accepted", Changes(task_id=task.id)), task
         except JournalError as error:
             error.add_note(f"{task.family} task {task.id} was accepted and paid for: {task.resumption}")
-            logger.error("%s task %s was accepted, and could not be recorded: %s", task.family, task.id, error)  # noqa: TRY400
+            logger.error("%s task %s was accepted, and could not be recorded: %s", task.family, task.id, error)
             raise
 
     def _note_unreachable(self, error: MusicAPIError) -> None:

@@ -1,7 +1,6 @@
 """Waiting for tasks within a time limit, and for the service during an outage."""
 
 import asyncio
-import logging
 import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import backoff
 
+from musicapi_async._logger import logger
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async.errors import (
@@ -33,7 +33,6 @@ __all__ = ["Outage", "TaskWaiter", "UnansweredError", "UnknownTaskError"]
 
 T = TypeVar("T")
 
-logger: Final = logging.getLogger("musicapi")
 
 UNKNOWN: Final = (NotFoundError, RetiredError, InvalidRequestError, PermissionDeniedError)
 """Errors of a poll which say that the service does not know the task."""

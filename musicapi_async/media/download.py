@@ -13,8 +13,8 @@ from typing import BinaryIO, Final, TypeVar
 from anyio.to_thread import run_sync
 
 from musicapi_async._arguments import clip_advice, path_argument, wrong_argument
+from musicapi_async._logger import logger
 from musicapi_async._settings import Settings
-from musicapi_async._transport.caller import logger
 from musicapi_async._transport.downloads import Downloads, FileResponse
 from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._transport.shielding import complete
