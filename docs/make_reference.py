@@ -224,7 +224,7 @@ def errors_part() -> str:
     """Show the tree of errors as it is drawn in their module."""
     doc = inspect.getdoc(errors) or ""
     before, _, rest = doc.partition("::\n\n")
-    tree, _, after = rest.partition("\n\nEach says")
+    tree, _, after = rest.partition("\n\n")
     return "\n".join(
         [
             "## Errors",
@@ -235,7 +235,7 @@ def errors_part() -> str:
             inspect.cleandoc(tree),
             "```",
             "",
-            f"Each says{after}",
+            markdown(after),
             "",
         ]
     )

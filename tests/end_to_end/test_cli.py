@@ -359,7 +359,7 @@ def test_generate_stopped_before_a_retry_sends_nothing_more(
 ) -> None:
     sandbox.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "20"}))
     with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
-        line_with("again in", process.stderr)
+        line_with("retrying in", process.stderr)
         asked = time.monotonic()
         process.send_signal(number)
         done = finish(process)
