@@ -151,7 +151,8 @@ class LoopThread:
             # Interrupted more than once: what the client knows so far is all that will be said.
             running, count = dict(engine_of(loop.client).running), engine_of(loop.client).in_flight
             if count:
-                sentence = f"{count} paid requests were in flight and may have been accepted"
+                requests = "1 paid request was" if count == 1 else f"{count} paid requests were"
+                sentence = f"{requests} in flight and may have been accepted"
                 warn(sentence)
                 left += (sentence,)
         unfinished = {task_id: resumption for task_id, resumption in running.items() if task_id not in named}

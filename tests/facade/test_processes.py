@@ -6,7 +6,7 @@ import signal
 import pytest
 from facade.scripts import run_script
 
-from musicapi_async.sandbox import Sandbox
+from musicapi_async.sandbox import Fault, Sandbox
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -334,3 +334,33 @@ def test_asyncio_process_with_logging_names_running_tasks_only_in_the_log(slow: 
     (accepted,) = slow.accepted
     assert done.stdout.count(f"client.sonic.task('{accepted.task_id}')") == 1
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers on this system")
+@pytest.mark.parametrize("leaving", ["client.close()", "raise SystemExit(0)", "pass"])
+def test_ctrl_c_pressed_twice_while_a_client_closes_names_what_it_leaves(leaving: str, slow: Sandbox) -> None:
+    slow.add_fault("POST /sonic/create", Fault(), Fault(delay=5))
+    done = run_script(
+        f"""
+        import os, signal, threading, time
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+        client.sonic.describe(description="rain")
+        another = threading.Thread(target=lambda: client.sonic.describe(description="snow"), daemon=True)
+        another.start()
+        time.sleep(0.5)
+
+        def press():
+            for _ in range(2):
+                time.sleep(0.3)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=press, daemon=True).start()
+        {leaving}
+        """,
+        slow,
+    )
+
+    assert f"client.sonic.task('{slow.accepted[0].task_id}')" in done.stderr
+    assert "1 paid request was in flight and may have been accepted" in done.stderr

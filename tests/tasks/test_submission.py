@@ -313,3 +313,37 @@ async def test_submission_in_an_eager_task_is_sent(client: MusicAPI) -> None:
         assert (await asyncio.create_task(client.submit(REQUEST))).family == "sonic"
     finally:
         asyncio.get_running_loop().set_task_factory(None)
+
+
+async def test_submission_closed_while_another_task_awaits_it_returns_its_task_all_the_same() -> None:
+    async with scripted(late()) as server, MusicAPI("k", base_url=server.base_url) as client:
+        submission = client.sonic.describe(description="rain")
+        awaiting = asyncio.create_task(submission)
+        await received(server, 1)
+        submission.close()
+        task = await awaiting
+
+        assert await submission == task
+        assert len(server.received) == 1
+
+
+async def test_submission_with_a_log_handler_that_raises_is_retried_and_accepted() -> None:
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ValueError(record.getMessage())
+
+    logger, handler = logging.getLogger("musicapi"), Failing()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        busy = respond(503, {"error": "server is busy"}, {"Retry-After": "0"})
+        async with scripted(busy, busy, ACCEPTED) as server, MusicAPI("k", base_url=server.base_url) as client:
+            submission = client.sonic.describe(description="rain")
+            task = await submission
+
+            assert await submission == task
+            assert len(server.received) == 3
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
