@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from musicapi_async.bulk.lock import Mark, holder_of, lock_of, mark_of
 from musicapi_async.bulk.records import TRANSITIONS, Record, State
 from musicapi_async.bulk.schema import APPLICATION, COLUMNS, VERSION, record_of
-from musicapi_async.bulk.tables import count_states, is_complete_by, is_incomplete, read_progress, recall
+from musicapi_async.bulk.tables import IN_PLAN, count_states, is_complete_by, is_incomplete, read_progress, recall
 from musicapi_async.errors import JournalError
 
 __all__ = ["JournalSnapshot"]
@@ -71,6 +71,18 @@ class JournalSnapshot:
         with self._explained():
             query = "SELECT count(*) FROM row WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
             return int(self._opened_connection().execute(query).fetchone()[0])
+
+    def corrected(self, count: int) -> tuple[int, list[str]]:
+        """Return how many records of the active plan were sent with another request, and up to ``count`` of their keys.
+
+        What they made stays; the request they are planned with now is sent only if they are sent again.
+        """
+        where = f"FROM row WHERE {IN_PLAN}next_request IS NOT NULL AND state <> 'planned'"
+        with self._explained():
+            connection = self._opened_connection()
+            (total,) = connection.execute(f"SELECT count(*) {where}").fetchone()
+            found = connection.execute(f"SELECT key {where} ORDER BY number LIMIT ?", (count,))
+            return int(total), [str(key) for (key,) in found]
 
     def has_lost_entries(self) -> bool:
         """Return whether entries are missing, as in a backup: the next run makes what is planned uncertain."""

@@ -19,6 +19,7 @@ from musicapi_async.bulk import BadLine, Planned, Record, SQLiteJournal
 from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
+from musicapi_async.bulk.snapshot import JournalSnapshot
 from musicapi_async.bulk.sqlite_journal import TrialJournal
 from musicapi_async.cli.bulk_progress import RunDisplay
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
@@ -42,6 +43,8 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "outage": DEFAULT_OUTAGE,
     "names": NAMES,
 }
+CORRECTED_SHOWN: Final = 5
+"""Keys of changed lines that are named, at most."""
 LOST_ENTRIES: Final = (
     "the journal has lost entries, so requests that are not sent yet, or that it does not know, are uncertain too, "
     "until you run 'musicapi bulk resolve DIR --not-sent --all'"
@@ -144,7 +147,25 @@ async def _plan(options: BulkOptions, client: MusicAPI, journal: SQLiteJournal, 
     else:
         await journal.remember(PLANNED_FILE, [fingerprint, await journal.activate_plan()])
         screen.print(f"{requests_text(count)}, {new:,} of them new")
+        await _report_corrected(options, screen)
     return run
+
+
+async def _report_corrected(options: BulkOptions, screen: Screen) -> None:
+    """Say which lines have changed since their requests were sent: they make no other songs."""
+
+    def read() -> tuple[int, list[str]]:
+        with JournalSnapshot(options.out / JOURNAL) as snapshot:
+            return snapshot.corrected(CORRECTED_SHOWN)
+
+    count, keys = await asyncio.to_thread(read)
+    if count:
+        lines = "1 line has" if count == 1 else f"{count:,} lines have"
+        more = ", ..." if count > len(keys) else ""
+        screen.warn(
+            f"{lines} changed since the request was sent: {', '.join(keys)}{more}; what was made stays, and a line "
+            "with a new key makes another song"
+        )
 
 
 async def _make_songs(

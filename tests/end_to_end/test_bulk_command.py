@@ -23,6 +23,19 @@ def events(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
+def test_bulk_run_with_a_line_changed_after_it_was_sent_says_that_the_song_stays(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    file = tmp_path / "requests.jsonl"
+    file.write_text('{"description": "rain", "key": "a"}\n{"description": "snow", "key": "b"}\n')
+    assert "changed since" not in musicapi(*RUN, sandbox=sandbox).err
+    file.write_text('{"description": "rain and wind", "key": "a"}\n{"description": "snow", "key": "b"}\n')
+    changed = musicapi(*RUN, sandbox=sandbox)
+
+    assert "1 line has changed since the request was sent: a; what was made stays" in " ".join(changed.err.split())
+    assert len(sandbox.accepted) == 2
+
+
 def test_bulk_run_again_pays_for_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path, 5)
     done = musicapi(*RUN, sandbox=sandbox)
