@@ -3,9 +3,9 @@
 import inspect
 import ssl
 from collections.abc import Callable
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from musicapi_async._settings import Hook, Secret, Settings
+from musicapi_async._settings import Hook, Secret, Settings, with_secrets
 
 __all__ = ["options_of", "settings_of", "taking"]
 
@@ -13,8 +13,6 @@ C = TypeVar("C")
 P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V")
-
-SECRETS: Final = frozenset({"api_key", "proxy"})
 
 
 def settings_of(
@@ -77,8 +75,7 @@ def taking(
         signature = own.replace(parameters=[self_parameter, *parameters.values()])
 
         def call(self: C, /, *args: Any, **kwargs: Any) -> R:
-            args = tuple(map(_hidden, args))
-            kwargs = {name: _hidden(value) if name in SECRETS else value for name, value in kwargs.items()}
+            args, kwargs = tuple(map(Settings.hidden, args)), with_secrets(kwargs)
             try:
                 signature.bind(self, *args, **kwargs)
             except TypeError as error:
@@ -92,7 +89,3 @@ def taking(
         return cast("Callable[Concatenate[C, P], R]", call)
 
     return decorate
-
-
-def _hidden(value: Any) -> Any:
-    return Settings.hidden(value) if isinstance(value, str) else value

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Final
 
-__all__ = ["MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks", "warn_without_log"]
+from musicapi_async._logger import logger
 
-logger: Final = logging.getLogger("musicapi")
+__all__ = ["MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks", "warn_without_log"]
 
 MAX_NAMED: Final = 20
 """Maximum number of tasks named in a sentence; the rest are counted."""
@@ -42,14 +42,14 @@ def warn_without_log(sentence: str) -> None:
     Libraries are silent then, and so is the rest of this one; but these ids are recorded nowhere else.
     """
     with contextlib.suppress(Exception):
-        if logger.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler():
-            place = (logger.name, logging.WARNING, __file__, 0)
+        if logger.is_enabled_for(logging.WARNING) and logging.lastResort is not None and not _has_handler():
+            place = (logger.logger.name, logging.WARNING, __file__, 0)
             logging.lastResort.handle(logging.LogRecord(*place, "musicapi: %s", (sentence,), None))
 
 
 def _has_handler() -> bool:
     """Return whether a warning is handled; the package's own handler, a NullHandler, does not count."""
-    place: logging.Logger | None = logger
+    place: logging.Logger | None = logger.logger
     while place is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in place.handlers):
             return True

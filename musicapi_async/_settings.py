@@ -15,7 +15,7 @@ import attrs
 
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
-__all__ = ["HeaderText", "Secret", "SecretBytes", "Settings"]
+__all__ = ["HeaderText", "Secret", "SecretBytes", "Settings", "with_secrets"]
 
 Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
 VARIABLES: Final = {
@@ -101,7 +101,8 @@ def _hidden(value: str | Secret | None) -> Secret | None:
     return Secret(value) if isinstance(value, str) else value  # other types are refused later
 
 
-def _with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
+def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the key and the proxy hidden, where they are texts."""
     return {name: _hidden(value) if name in {"api_key", "proxy"} else value for name, value in given.items()}
 
 
@@ -216,7 +217,7 @@ def _hiding(cls: type[S]) -> type[S]:
 
     @functools.wraps(build)
     def init(self: object, **given: Any) -> None:
-        given = _with_secrets(given)
+        given = with_secrets(given)
         build(self, **given)
 
     cls.__init__ = init  # type: ignore[method-assign]  # the same signature
@@ -284,7 +285,7 @@ class Settings:
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
-        given = _with_secrets(given)
+        given = with_secrets(given)
         found = _from_environment(environment)
         del environment  # it may contain the key, and the following lines can fail
         found.update((name, value) for name, value in given.items() if value is not None)
