@@ -27,7 +27,7 @@ def draft_of(client: MusicAPI, idea: str, folder: Path) -> dict[str, str] | None
         file.touch()
         try:
             draft = client.lyrics.make(description=idea)[0]
-        except (errors.UncertainSubmissionError, errors.UnreadableReplyError) as error:
+        except (errors.UncertainSubmissionError, errors.InvalidResponseError) as error:
             print(error, file=sys.stderr)
         except errors.MusicAPIError:
             file.unlink()  # certainly not paid for

@@ -189,7 +189,7 @@ class MusicAPI:
         """
         return dict(await self._engine.request(method, path, json))
 
-    async def look_into(self, error: UncertainSubmissionError) -> Evidence:
+    async def investigate(self, error: UncertainSubmissionError) -> Evidence:
         """Check the balance and compare it with the last one that was checked before an uncertain request.
 
         Call ``client.account.credits()`` before you spend, so that there is a balance to compare with, and wait a

@@ -217,7 +217,7 @@ class Shared:
 
     def __init__(self, settings: Settings) -> None:
         self.connections = Connections(settings)
-        self.poller = Poller(Timing(settings.poll_interval, settings.poll_price), max(1, settings.max_requests // 2))
+        self.poller = Poller(Timing(settings.poll_interval, settings.poll_cost), max(1, settings.max_requests // 2))
         self.session = Session(settings, self.connections)
         self.files = Downloads(self.connections, self.session.budget)
         self.background = Background(self.session.in_flight)

@@ -249,14 +249,14 @@ class Settings:
     """Paid requests per second at most. With None they are not limited before the service responds with 429; then they
     are sent at its documented rate, one in 3 seconds, and slowly faster while all goes well. After a 429 all of them
     wait, with or without a rate."""
-    poll_price: float = attrs.field(default=1.0, validator=_check_positive)
+    poll_cost: float = attrs.field(default=1.0, validator=_check_positive)
     """Seconds of waiting that one poll is worth. The schedule learns how long tasks of an operation and model take,
     polls first when a finish is plausible and then where it is likely: with 1 about as often as every 15 seconds, and
     sooner. Higher values poll less often."""
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     """Fixed interval between two polls, in place of the learned schedule (None). The service advises 15 to 25; a
     sandbox with quick songs needs a small one."""
-    max_reply_size: int = attrs.field(default=8 * 1024 * 1024, validator=_check_count)
+    max_response_size: int = attrs.field(default=8 * 1024 * 1024, validator=_check_count)
     """Bytes of one response; a larger one is refused."""
     max_file_size: int = attrs.field(default=1024 * 1024 * 1024, validator=_check_count)
     """Bytes of one downloaded file (1 GiB); the download of a larger one ends, and so does one slower than 1 KiB/s for

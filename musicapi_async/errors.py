@@ -17,7 +17,7 @@
     │   ├── RetiredError               410
     │   ├── RateLimitError             429
     │   └── ServerError                5xx
-    ├── UnreadableReplyError       a 2xx that differs from the API documentation
+    ├── InvalidResponseError       a 2xx that differs from the API documentation
     ├── NotReadyError              a file is still being prepared; try again (also a TimeoutError)
     ├── TaskFailedError            the service gave up on a task
     ├── TaskTimeoutError           the timeout expired; the task is still running on the server (also a TimeoutError)
@@ -57,6 +57,7 @@ __all__ = [
     "GatewayError",
     "InsufficientCreditsError",
     "InvalidRequestError",
+    "InvalidResponseError",
     "JournalError",
     "ModerationError",
     "MusicAPIError",
@@ -72,7 +73,6 @@ __all__ = [
     "TaskTimeoutError",
     "UnattachedTaskError",
     "UncertainSubmissionError",
-    "UnreadableReplyError",
     "WebhookVerificationError",
 ]
 
@@ -156,7 +156,7 @@ class ConnectionFailedError(MusicAPIError):
 class UncertainSubmissionError(MusicAPIError):
     """A paid request was sent, and no response says whether the service accepted it.
 
-    It is not retried: a retry could be charged twice. ``await client.look_into(error)`` compares the balance with the
+    It is not retried: a retry could be charged twice. ``await client.investigate(error)`` compares the balance with the
     last one that was fetched; the service's dashboard shows the outcome.
     """
 
@@ -180,7 +180,7 @@ class UncertainSubmissionError(MusicAPIError):
     def __str__(self) -> str:
         return (
             f"{self.attempted} at {self.when:%Y-%m-%d %H:%M:%S %Z} may have been accepted and charged: {self.reason}; "
-            "it was not sent again. Compare your credits (client.look_into(error)) before you send it again"
+            "it was not sent again. Compare your credits (client.investigate(error)) before you send it again"
             f"{self._named_text()}"
         )
 
@@ -269,17 +269,17 @@ class GatewayError(APIStatusError):
 class RetiredError(APIStatusError):
     """The service no longer offers this operation (410)."""
 
-    instead: str = ""
+    replacement: str = ""
     """The operation to use instead; empty where there is none."""
 
-    def towards(self, instead: str) -> "RetiredError":
+    def towards(self, replacement: str) -> "RetiredError":
         """Return the same error with the operation to use instead."""
-        error = attrs.evolve(self, instead=instead)
+        error = attrs.evolve(self, replacement=replacement)
         error.task_ids, error.result_ids = self.task_ids, self.result_ids
         return error
 
     def __str__(self) -> str:
-        return f"{super().__str__()}. Use {self.instead}" if self.instead else super().__str__()
+        return f"{super().__str__()}. Use {self.replacement}" if self.replacement else super().__str__()
 
 
 class RateLimitError(APIStatusError):
@@ -291,7 +291,7 @@ class ServerError(APIStatusError):
 
 
 @attrs.define(slots=False, repr=False)
-class UnreadableReplyError(MusicAPIError):
+class InvalidResponseError(MusicAPIError):
     """A response with a successful status differs from the API documentation."""
 
     attempted: str

@@ -178,12 +178,12 @@ class MusicAPI:
         """
         return self._view.call(lambda client, _: client.request(method, path, json=json), _describe_response(method))
 
-    def look_into(self, error: UncertainSubmissionError) -> Evidence:
+    def investigate(self, error: UncertainSubmissionError) -> Evidence:
         """Check the balance and compare it with the last one that was checked before an uncertain request.
 
-        See ``musicapi_async.MusicAPI.look_into``.
+        See ``musicapi_async.MusicAPI.investigate``.
         """
-        return self._view.call(lambda client, _: client.look_into(error))
+        return self._view.call(lambda client, _: client.investigate(error))
 
     @taking(options_of)
     def with_options(self, changes: Mapping[str, Any]) -> Self:

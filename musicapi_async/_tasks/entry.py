@@ -14,8 +14,8 @@ from musicapi_async.errors import (
     ConnectionFailedError,
     GatewayError,
     InsufficientCreditsError,
+    InvalidResponseError,
     NotFoundError,
-    UnreadableReplyError,
 )
 from musicapi_async.results import Clip
 
@@ -23,7 +23,7 @@ __all__ = ["Entry"]
 
 NOT_KNOWN_YET: Final = 60.0
 """Seconds after acceptance in which the service may not know the task yet."""
-UNANSWERED: Final = (ConnectionFailedError, GatewayError, InsufficientCreditsError, UnreadableReplyError)
+UNANSWERED: Final = (ConnectionFailedError, GatewayError, InsufficientCreditsError, InvalidResponseError)
 # Quoting costs as much as the rest of building a poll; the service's own ids need none.
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -37,12 +37,12 @@ from musicapi_async._transport.session import (
 from musicapi_async.errors import (
     ClientClosedError,
     ConnectionFailedError,
+    InvalidResponseError,
     MusicAPIError,
     NotReadyError,
     RetiredError,
     ServerError,
     UncertainSubmissionError,
-    UnreadableReplyError,
 )
 from musicapi_async.wire.json import write_json
 
@@ -247,7 +247,7 @@ class Caller:
         """Return the error of a paid request that may have been accepted, after reporting it."""
         if isinstance(failure, TransportError) and failure.response is not None:
             failure = unreadable(call.attempted, failure.response, failure.reason)
-        start = failure.start.decode("utf-8", "replace") if isinstance(failure, UnreadableReplyError) else None
+        start = failure.start.decode("utf-8", "replace") if isinstance(failure, InvalidResponseError) else None
         error = UncertainSubmissionError(
             call.attempted,
             call.request,

@@ -80,7 +80,7 @@ def read_body(response: Response) -> object:
 def read_object(attempted: str, response: Response, body: object) -> Mapping[str, object]:
     """Return a successful response's JSON object.
 
-    Raises the typed error of a refusal, or UnreadableReplyError for a 2xx that holds no JSON object.
+    Raises the typed error of a refusal, or InvalidResponseError for a 2xx that holds no JSON object.
     """
     if not response.is_success:
         raise error_from(attempted, response, body)
@@ -120,10 +120,10 @@ def is_not_ready(response: Response, body: object) -> bool:
     return response.status == NOT_READY or (response.is_success and is_reported)
 
 
-def unreadable(attempted: str, response: Response, reason: str) -> errors.UnreadableReplyError:
+def unreadable(attempted: str, response: Response, reason: str) -> errors.InvalidResponseError:
     """Make the error of a successful status with a body that differs from the API documentation."""
     start = response.content[:KEPT_BYTES]
-    return errors.UnreadableReplyError(attempted, response.status, reason, start, response.request_id)
+    return errors.InvalidResponseError(attempted, response.status, reason, start, response.request_id)
 
 
 def read_task_id(attempted: str, response: Response, body: object, *, id_in_data: bool = False) -> str:

@@ -151,7 +151,7 @@ def failure_kind(failure: Exception) -> FailureKind:
     """Return the FailureKind of an exception, which is the key of ``RULES``."""
     if isinstance(failure, TransportError):
         return failure.kind
-    if isinstance(failure, errors.UnreadableReplyError):
+    if isinstance(failure, errors.InvalidResponseError):
         return FailureKind.UNREADABLE
     return _kind_by_status(failure) if isinstance(failure, errors.APIStatusError) else FailureKind.REFUSAL
 

@@ -117,7 +117,7 @@ class Session:
         """Return the limits under these settings, with at least ``min_timeout`` seconds for the response."""
         total, silence = max(settings.timeout, min_timeout), max(settings.read_timeout, min_timeout)
         route = self._connections.route(URL(settings.base_url))
-        return RequestLimits(total, settings.connect_timeout, silence, settings.max_reply_size, route)
+        return RequestLimits(total, settings.connect_timeout, silence, settings.max_response_size, route)
 
     def abandon(self, caller: asyncio.Task[Any]) -> None:
         """End a caller's paid request without its response, if it is in flight; its outcome is then unknown."""
@@ -281,7 +281,7 @@ class Session:
 
 
 def _too_large(limits: RequestLimits, how_large: str = "") -> str:
-    return f"the response is larger than {limits.max_size} bytes (max_reply_size){how_large}"
+    return f"the response is larger than {limits.max_size} bytes (max_response_size){how_large}"
 
 
 def _broken_response(

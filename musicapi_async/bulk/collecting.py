@@ -24,13 +24,13 @@ from musicapi_async.errors import (
     BulkStoppedError,
     EventLoopError,
     InvalidRequestError,
+    InvalidResponseError,
     MusicAPIError,
     RateLimitError,
     ServerError,
     SubscriptionError,
     TaskFailedError,
     TaskTimeoutError,
-    UnreadableReplyError,
 )
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
@@ -49,7 +49,7 @@ UNREADABLE: Final[Sequence[tuple[tuple[type[MusicAPIError], ...], float]]] = (
     ((RateLimitError, *STOPPING), math.inf),
     # A failure of the service may be over tomorrow.
     ((ServerError,), 2 * MAX_TASK_TIME),
-    ((APIStatusError, UnreadableReplyError), MAX_TASK_TIME),
+    ((APIStatusError, InvalidResponseError), MAX_TASK_TIME),
 )
 """Failures of polls, and the seconds after acceptance from which they count as final."""
 

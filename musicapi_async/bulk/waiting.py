@@ -17,6 +17,7 @@ from musicapi_async.errors import (
     GatewayError,
     InsufficientCreditsError,
     InvalidRequestError,
+    InvalidResponseError,
     MusicAPIError,
     NotFoundError,
     PermissionDeniedError,
@@ -26,7 +27,6 @@ from musicapi_async.errors import (
     SubscriptionError,
     TaskFailedError,
     TaskTimeoutError,
-    UnreadableReplyError,
 )
 
 __all__ = ["Outage", "TaskWaiter", "UnansweredError", "UnknownTaskError"]
@@ -42,7 +42,7 @@ UNANSWERED: Final = (
     InsufficientCreditsError,
     RateLimitError,
     ServerError,
-    UnreadableReplyError,
+    InvalidResponseError,
 )
 """Failures of a poll that say nothing about the task."""
 MAX_UNKNOWN: Final = 3

@@ -96,7 +96,7 @@ class RunDisplay:
                 "task_id": record.task_id,
                 "attempts": record.attempts,
                 "files": list(record.files),
-                "error": None if error is None else {"kind": type(error).__name__, "message": message},
+                "error": None if error is None else {"type": type(error).__name__, "message": message},
             }
         )
         line = f"{self._elapsed}  {record.number:05d}  {record.state:<9}  {printable(title)}{printable(reason)}"

@@ -53,7 +53,7 @@ EXIT_CODES: Final = (
         (
             errors.ConnectionFailedError,
             errors.APIStatusError,
-            errors.UnreadableReplyError,
+            errors.InvalidResponseError,
             errors.BulkStoppedError,
         ),
     ),
@@ -92,7 +92,7 @@ class Failure:
 
     def to_json(self) -> dict[str, object]:
         """Return the ``error`` object of ``--json``."""
-        fields = {"code": self.code, "kind": self.error_type, "message": self.message}
+        fields = {"code": self.code, "type": self.error_type, "message": self.message}
         return fields | {name: value for name in ("task_id", "resume") if (value := getattr(self, name)) is not None}
 
 

@@ -141,7 +141,7 @@ async def _save_cover(client: MusicAPI, clip: Clip, stem: Path, screen: Screen) 
         screen.warn(f"no cover for {stem.name}: {error.reason}")
         return None
     # A download by address accepts any file format; an error page is not a picture.
-    if saved.kind not in PICTURES:
+    if saved.format not in PICTURES:
         screen.warn(f"no cover for {stem.name}: the response is not an image")
         await asyncio.to_thread(saved.path.unlink, missing_ok=True)
         return None

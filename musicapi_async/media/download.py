@@ -58,7 +58,7 @@ async def save(
             logger.warning("%s is none of the known media formats by its content", partial.target)
         final = _final_name(partial.target, file_format)
         await partial.do(partial.finish, final)
-        return SavedFile(path=final, size=partial.size, kind=file_format)
+        return SavedFile(path=final, size=partial.size, format=file_format)
     finally:
         # After a cancellation or an error no partial file may stay; after the rename there is none.
         await partial.do(partial.discard)

@@ -23,7 +23,7 @@ class SavedFile(os.PathLike[str]):
     """The path of the file."""
     size: int
     """Its size in bytes."""
-    kind: str | None
+    format: str | None
     """Its format, by its first bytes: ``mp3``, ``aac`` (ADTS), ``m4a``, ``mp4``, ``wav``, ``flac``, ``ogg`` (also
     Opus), ``aiff``, ``webm``, ``mid``, ``png``, ``jpg``, ``gif``, ``webp``, ``avif`` or ``heic``; None for any other.
     An MP4 file is ``m4a`` when its brand, its content type (``audio/...``), its URL or the service says that it is

@@ -12,7 +12,7 @@ __all__ = ["Evidence"]
 
 @attrs.frozen(kw_only=True)
 class Evidence(Result):
-    """The balance before and after an uncertain request, as returned by ``await client.look_into(error)``.
+    """The balance before and after an uncertain request, as returned by ``await client.investigate(error)``.
 
     A balance is evidence, not proof: others may use the account, and the credits of a failed task are refunded.
     The counts are None where the balance was checked again since, or a paid request was in flight during a check.

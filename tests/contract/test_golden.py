@@ -66,7 +66,7 @@ def expected(operation: str, case: Case) -> Case:
     read = {"status"} if "state" in case else {"status", "body"}
     becomes = {name: value for name, value in case.items() if name not in read}
     if case.get("error") == "RetiredError" and "replacement" in recorded(operation):
-        becomes["attributes"] = {**case["attributes"], "instead": recorded(operation)["replacement"]}
+        becomes["attributes"] = {**case["attributes"], "replacement": recorded(operation)["replacement"]}
     return becomes
 
 

@@ -85,7 +85,7 @@ def test_spoiled_response_is_read_or_raises_a_typed_error(
     except errors.MusicAPIError as error:
         assert str(error)
     except ValueError as error:
-        # The client makes it an UnreadableReplyError, or an uncertain submission where it was paid for.
+        # The client makes it an InvalidResponseError, or an uncertain submission where it was paid for.
         assert type(error) is ValueError
         assert "missing" in str(error) or "holds no" in str(error)
 

@@ -235,7 +235,7 @@ def test_generate_without_enough_credits_exits_with_4(musicapi: MusicAPI, sandbo
     sandbox.account(KEY).credits = 3
     done = musicapi("generate", IDEA, "--json", sandbox=sandbox)
     assert done.code == done.json["error"]["code"] == 4
-    assert done.json["error"]["kind"] == "InsufficientCreditsError"
+    assert done.json["error"]["type"] == "InsufficientCreditsError"
     balance = musicapi("credits", sandbox=sandbox)
     assert (balance.code, balance.out.split()[:2]) == (0, ["3", "credits"])
 
@@ -260,7 +260,7 @@ def test_generate_whose_task_fails_exits_with_8_and_no_resume_command(
     assert "musicapi task" not in done.err, "there is nothing to resume"
     assert names_in(tmp_path) == []
     shown = musicapi("task", task_id, "--json", sandbox=sandbox)
-    assert (shown.code, shown.json["status"], shown.json["error"]["kind"]) == (8, "failed", "TaskFailedError")
+    assert (shown.code, shown.json["status"], shown.json["error"]["type"]) == (8, "failed", "TaskFailedError")
 
 
 def test_generate_that_times_out_names_the_command_that_resumes_its_task(
@@ -333,7 +333,7 @@ def test_generate_stopped_while_submitting_waits_for_the_task_id(sandbox: Sandbo
         process.send_signal(signal.SIGINT)
         done = finish(process)
     assert done.code == done.json["error"]["code"] == 130
-    assert done.json["error"]["kind"] == "Stopped"
+    assert done.json["error"]["type"] == "Stopped"
     assert done.json["error"]["task_id"] == sandbox.accepted[0].task_id
 
 
@@ -364,7 +364,7 @@ def test_generate_stopped_before_a_retry_sends_nothing_more(
         process.send_signal(number)
         done = finish(process)
     assert time.monotonic() - asked < 8
-    assert done.json["error"] == {"code": 128 + number, "kind": "Stopped", "message": "stopped"}
+    assert done.json["error"] == {"code": 128 + number, "type": "Stopped", "message": "stopped"}
     assert done.err.count("\n") == 1
     assert (sandbox.requests[CREATE], len(sandbox.accepted)) == (1, 0)
 
@@ -378,7 +378,7 @@ def test_generate_stopped_while_a_response_breaks_off_reports_the_uncertain_requ
         until(lambda: sandbox.requests[CREATE])
         process.send_signal(signal.SIGINT)
         done = finish(process)
-    assert done.json["error"]["kind"] == "UncertainSubmissionError"
+    assert done.json["error"]["type"] == "UncertainSubmissionError"
     assert (done.code, done.err.count("may have been accepted")) == (130, 1)
 
 

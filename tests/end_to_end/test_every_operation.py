@@ -168,7 +168,7 @@ async def test_files_of_a_song_can_be_downloaded(client: MusicAPI, tmp_path: Any
     wav = await client.download(await client.sonic.wav(clip=song), tmp_path / "song")
     cover = await client.download(song.image_url or "", tmp_path / "cover")
 
-    assert (wav.kind, cover.kind) == ("wav", "png")
+    assert (wav.format, cover.format) == ("wav", "png")
 
 
 @pytest.mark.parametrize(("name", "route", "fields", "way_out"), CREATES)
@@ -182,8 +182,8 @@ async def test_retired_operation_names_its_replacement(
     with pytest.raises(errors.RetiredError, match="retired") as caught:
         await getattr(getattr(client, family), method)(**fields)
 
-    assert way_out in caught.value.instead
-    assert str(caught.value).endswith(f"Use {caught.value.instead}")
+    assert way_out in caught.value.replacement
+    assert str(caught.value).endswith(f"Use {caught.value.replacement}")
 
 
 async def test_retired_poll_names_its_replacement(client: MusicAPI, quick: Sandbox) -> None:

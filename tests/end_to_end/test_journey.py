@@ -41,10 +41,10 @@ async def test_journey_from_lyrics_to_files_costs_the_listed_prices(service: San
     assert set(statuses) <= {"waiting", "running", "finished"}
     assert [song.title for song in songs] == ["Harbour", "Harbour"]
     assert {song.tags for song in songs} == {"sea shanty, calm"}
-    assert {file.kind for file in saved} <= {"mp3", "wav"}
+    assert {file.format for file in saved} <= {"mp3", "wav"}
     assert saved[0].path.read_bytes() != saved[1].path.read_bytes()
     assert [file.path.stem for file in saved] == ["0 Harbour", "1 Harbour"]
-    assert (cover.kind, cover.path.name) == ("png", "cover.png")
+    assert (cover.format, cover.path.name) == ("png", "cover.png")
     assert len(longer) == 2
     assert credits.total == 500 - 2 - 20 - 15
     assert len(list(tmp_path.iterdir())) == 3

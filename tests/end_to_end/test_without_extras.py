@@ -36,7 +36,7 @@ JOURNEY = """
                     "titles": [song.title for song in songs],
                     "duration": songs[0].duration,
                     "words": len(outcomes[0].result[0].words),
-                    "kind": saved.kind,
+                    "format": saved.format,
                     "refused": refused,
                     "credits": (await client.account.credits()).total,
                     "imported": sorted({"rich", "typer", "aiohttp.web"} & {k for k, v in sys.modules.items() if v}),

@@ -22,7 +22,7 @@ def test_task_is_waited_for_resumed_and_downloaded(client: MusicAPI, tmp_path: P
 
     assert isinstance(songs, Songs)
     assert len(songs) == 2
-    assert saved.path.suffix == f".{saved.kind}"
+    assert saved.path.suffix == f".{saved.format}"
     assert saved.path.stat().st_size == saved.size > 1000
 
 

@@ -97,7 +97,7 @@ def test_investigation_returns_the_cores_evidence(served: Sandbox) -> None:
         with pytest.raises(errors.UncertainSubmissionError) as caught:
             client.sonic.describe(description="rain")
 
-        assert client.look_into(caught.value).verdict == "not charged"
+        assert client.investigate(caught.value).verdict == "not charged"
 
 
 def test_run_lists_its_tasks_after_close(slow: Sandbox) -> None:

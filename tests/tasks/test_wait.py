@@ -275,7 +275,7 @@ async def test_wait_with_a_wrong_key_raises_at_once() -> None:
 
 async def test_poll_answered_with_a_list_is_unreadable() -> None:
     async with scripted(respond(200, [1, 2])) as server, MusicAPI("k", base_url=server.base_url) as client:
-        with pytest.raises(errors.UnreadableReplyError):
+        with pytest.raises(errors.InvalidResponseError):
             await client.sonic.task("t-1").poll()
 
 

@@ -32,7 +32,7 @@ async def test_download_writes_the_whole_file_and_sends_no_key(fetching: MusicAP
         saved = await fetching.download(clip_at(f"{server.base_url}/song.bin"), tmp_path / "song.mp3")
 
         assert "authorization" not in server.received[0].headers
-    assert saved == SavedFile(path=tmp_path / "song.mp3", size=len(MP3), kind="mp3")
+    assert saved == SavedFile(path=tmp_path / "song.mp3", size=len(MP3), format="mp3")
     assert Path(saved).read_bytes() == MP3
     assert os.listdir(tmp_path) == ["song.mp3"]
 

@@ -197,25 +197,25 @@ async def test_download_with_the_blocking_client_keeps_max_file_size(tmp_path: P
         await asyncio.to_thread(fetch)
 
 
-async def test_response_announced_above_max_reply_size_is_refused_at_once() -> None:
+async def test_response_announced_above_max_response_size_is_refused_at_once() -> None:
     async with scripted(raw(HUGE + b'{"credits": 5', close=False)) as server, client_of(server) as client:
         async with asyncio.timeout(10):
-            with pytest.raises(errors.UnreadableReplyError) as caught:
+            with pytest.raises(errors.InvalidResponseError) as caught:
                 await client.account.credits()
             while not server.closed:
                 await asyncio.sleep(0)
 
-    assert f"larger than 8388608 bytes (max_reply_size): {GIGABYTES} are announced" in str(caught.value)
+    assert f"larger than 8388608 bytes (max_response_size): {GIGABYTES} are announced" in str(caught.value)
     assert caught.value.start == b'{"credits": 5'
 
 
-async def test_paid_response_announced_above_max_reply_size_is_uncertain_with_what_came() -> None:
+async def test_paid_response_announced_above_max_response_size_is_uncertain_with_what_came() -> None:
     async with (
         scripted(raw(HUGE + b'{"task_id": "t-1", "more": "', close=False)) as server,
         client_of(server) as client,
     ):
         async with asyncio.timeout(10):
-            with pytest.raises(errors.UncertainSubmissionError, match="max_reply_size") as caught:
+            with pytest.raises(errors.UncertainSubmissionError, match="max_response_size") as caught:
                 await client.submit(REQUEST)
 
         assert len(server.received) == 1

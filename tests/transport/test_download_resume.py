@@ -66,7 +66,7 @@ async def fetched(server: Scripted, folder: Path, **settings: Any) -> bytes:
         saved = await client.download(f"{server.base_url}/song", folder / "song.mp3")
     assert os.listdir(folder) == ["song.mp3"]
     assert saved.size == saved.path.stat().st_size
-    assert saved.kind == "mp3"
+    assert saved.format == "mp3"
     return saved.path.read_bytes()
 
 

@@ -25,7 +25,7 @@ async def test_investigation_without_an_earlier_balance_is_unclear() -> None:
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
-        evidence = await client.look_into(caught.value)
+        evidence = await client.investigate(caught.value)
 
     assert (caught.value.balance, evidence.spent, evidence.verdict) == (None, None, "unclear")
     assert evidence.after < 100
@@ -39,7 +39,7 @@ async def test_investigation_with_an_earlier_balance_says_whether_it_was_charged
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
         balance_requests = sandbox.requests["GET /get-credits"]
-        evidence = await client.look_into(caught.value)
+        evidence = await client.investigate(caught.value)
 
     # Only on request, never behind the user's back.
     assert balance_requests == 1
@@ -57,7 +57,7 @@ async def test_investigation_after_other_accepted_requests_is_unclear(sandbox: S
         sandbox.add_fault(CREATE, Fault(drop=True))
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
-        evidence = await client.look_into(caught.value)
+        evidence = await client.investigate(caught.value)
 
     assert (evidence.verdict, evidence.accepted) == ("unclear", 1)
 
@@ -74,7 +74,7 @@ async def test_investigation_during_an_async_export_counts_it(sandbox: Sandbox) 
         sandbox.add_fault(CREATE, Fault(drop=True))
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
-        evidence = await client.look_into(caught.value)
+        evidence = await client.investigate(caught.value)
         preparing.cancel()
         await asyncio.gather(preparing, return_exceptions=True)
 
@@ -90,7 +90,7 @@ async def test_investigation_with_an_older_refundable_task_is_unclear(sandbox: S
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
         sandbox.advance(4000)
-        evidence = await client.look_into(caught.value)
+        evidence = await client.investigate(caught.value)
         with pytest.raises(errors.TaskFailedError):
             await older.wait()
 
@@ -108,7 +108,7 @@ async def test_investigation_after_finished_tasks_is_conclusive(sandbox: Sandbox
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
 
-        assert (await client.look_into(caught.value)).verdict == "not charged"
+        assert (await client.investigate(caught.value)).verdict == "not charged"
 
 
 async def batch(client: MusicAPI, _: Sandbox) -> None:
@@ -144,7 +144,7 @@ async def test_investigation_with_older_refundable_work_never_says_not_charged(
             await client.submit(REQUEST)
         sandbox.advance(4000)
 
-        assert (await client.look_into(caught.value)).verdict != "not charged"
+        assert (await client.investigate(caught.value)).verdict != "not charged"
 
 
 async def test_investigation_after_a_resumed_task_ended_is_conclusive(sandbox: Sandbox) -> None:
@@ -157,7 +157,7 @@ async def test_investigation_after_a_resumed_task_ended_is_conclusive(sandbox: S
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
 
-        assert (await client.look_into(caught.value)).verdict == "not charged"
+        assert (await client.investigate(caught.value)).verdict == "not charged"
 
 
 async def test_investigation_after_all_tasks_of_a_batch_ended_is_conclusive(sandbox: Sandbox) -> None:
@@ -171,7 +171,7 @@ async def test_investigation_after_all_tasks_of_a_batch_ended_is_conclusive(sand
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
 
-        assert (await client.look_into(caught.value)).verdict == "not charged"
+        assert (await client.investigate(caught.value)).verdict == "not charged"
 
 
 async def test_balance_read_during_a_submission_is_not_the_earlier_one() -> None:
@@ -194,7 +194,7 @@ async def test_balance_read_during_a_submission_is_not_the_earlier_one() -> None
         with pytest.raises(UncertainSubmissionError) as caught:
             await creating
 
-        evidence = await client.look_into(caught.value)
+        evidence = await client.investigate(caught.value)
         assert (caught.value.balance, evidence.verdict) == (100, "charged")
 
 
@@ -220,7 +220,7 @@ async def test_investigation_with_a_submission_in_flight_is_unclear(is_answered_
         await client.account.credits()
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
-        investigating = asyncio.create_task(client.look_into(caught.value))
+        investigating = asyncio.create_task(client.investigate(caught.value))
         await until(lambda: len(server.received) == 3)
         paying = asyncio.create_task(client.submit(REQUEST))
         await until(lambda: len(server.received) == 4)

@@ -118,7 +118,7 @@ async def test_page_that_is_asked_for_by_its_address_is_written(page: bytes, cli
     async with scripted(respond(200, page)) as server:
         saved = await client.download(f"{server.origin}/page", tmp_path / "page.html")
 
-    assert (saved.kind, saved.path.read_bytes()) == (None, page)
+    assert (saved.format, saved.path.read_bytes()) == (None, page)
 
 
 @pytest.mark.parametrize(("start", "file_format"), SONGS.values(), ids=SONGS)
@@ -128,7 +128,7 @@ async def test_song_is_named_by_its_first_bytes(
     async with scripted(respond(200, start + REST, {"Content-Type": "text/html"})) as server:
         saved = await client.download(clip_of(server, "/song.exe"), tmp_path / "song")
 
-    assert (saved.kind, saved.path.name) == (file_format, f"song.{file_format}")
+    assert (saved.format, saved.path.name) == (file_format, f"song.{file_format}")
     assert saved.path.read_bytes() == start + REST
 
 
@@ -139,7 +139,7 @@ async def test_song_of_no_known_format_is_kept_with_a_warning(
     async with scripted(respond(200, content)) as server:
         saved = await client.download(clip_of(server), tmp_path / "song")
 
-    assert (saved.kind, saved.path.name, saved.path.read_bytes()) == (None, "song", content)
+    assert (saved.format, saved.path.name, saved.path.read_bytes()) == (None, "song", content)
     assert "none of the known media formats" in caplog.text
 
 
@@ -147,7 +147,7 @@ async def test_picture_in_the_place_of_a_song_is_refused(client: MusicAPI, tmp_p
     async with scripted(respond(200, b"\x89PNG\r\n\x1a\n" + REST)) as server:
         with pytest.raises(errors.DownloadError, match=r"sent a picture \(png\)"):
             await client.download(clip_of(server), tmp_path / "song")
-        assert (await client.download(f"{server.origin}/cover", tmp_path / "cover")).kind == "png"
+        assert (await client.download(f"{server.origin}/cover", tmp_path / "cover")).format == "png"
 
     assert os.listdir(tmp_path) == ["cover.png"]
 
@@ -170,7 +170,7 @@ async def test_mp4_declared_as_audio_is_m4a(
         by_redirect = await client.download(clip_of(server), tmp_path / "redirect")
 
     found = [by_type, by_type_too, by_address, by_format, by_redirect]
-    assert [saved.kind for saved in found] == ["m4a"] * 5
+    assert [saved.format for saved in found] == ["m4a"] * 5
     assert [saved.path.suffix for saved in found] == [".m4a"] * 5
     assert caplog.text == ""
 
@@ -179,7 +179,7 @@ async def test_mp4_not_declared_as_audio_is_mp4(client: MusicAPI, tmp_path: Path
     async with scripted(respond(200, mp4("isom"), {"Content-Type": "video/mp4"})) as server:
         saved = await client.download(f"{server.origin}/v?x=.m4a", tmp_path / "video")
 
-    assert (saved.kind, saved.path.name) == ("mp4", "video.mp4")
+    assert (saved.format, saved.path.name) == ("mp4", "video.mp4")
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ async def test_call_answered_by_a_redirect_names_scheme_and_host(location: str, 
 
 async def test_call_answered_by_a_login_page_names_it() -> None:
     async with scripted(page(200, "Hotel &amp; Wi-Fi\n login")) as server, client_of(server) as client:
-        with pytest.raises(errors.UnreadableReplyError, match="'Hotel & Wi-Fi login'.*check base_url"):
+        with pytest.raises(errors.InvalidResponseError, match="'Hotel & Wi-Fi login'.*check base_url"):
             await client.account.credits()
         with pytest.raises(errors.UncertainSubmissionError, match="HTML page"):
             await client.submit(REQUEST)

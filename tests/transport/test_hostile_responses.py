@@ -18,7 +18,7 @@ from musicapi_async import Credits, MusicAPI, errors, sonic
 REQUEST: Final = sonic.Describe(description="rain")
 OK: Final = b"HTTP/1.1 200 OK\r\n"
 MEGABYTE: Final = 1024 * 1024
-LIMITS: Final = {"max_reply_size": MEGABYTE, "timeout": 3.0, "max_attempts": 1}
+LIMITS: Final = {"max_response_size": MEGABYTE, "timeout": 3.0, "max_attempts": 1}
 MEMORY: Final = 12 * MEGABYTE
 """Peak memory for one response of at most a megabyte, the server's own buffers included."""
 SECONDS: Final = 30
@@ -82,7 +82,7 @@ QUICK: Final = {**dict.fromkeys(NEVER_WHOLE, 0.4), "early answers without end": 
 @pytest.mark.parametrize("name", HARM)
 async def test_read_with_a_hostile_response_ends_soon_in_little_memory(name: str) -> None:
     async with scripted(HARM[name]) as server, client_of(server, timeout=QUICK.get(name, 10.0)) as client:
-        with little_memory(), pytest.raises((errors.ConnectionFailedError, errors.UnreadableReplyError)):
+        with little_memory(), pytest.raises((errors.ConnectionFailedError, errors.InvalidResponseError)):
             async with asyncio.timeout(SECONDS):
                 await client.account.credits()
 
@@ -120,7 +120,7 @@ UNREADABLE: Final = {
 @pytest.mark.parametrize("step", UNREADABLE.values(), ids=UNREADABLE)
 async def test_unusable_response_is_unreadable_for_a_read_and_uncertain_for_a_submission(step: Step) -> None:
     async with scripted(step) as server, client_of(server, max_attempts=4) as client:
-        with pytest.raises(errors.UnreadableReplyError):
+        with pytest.raises(errors.InvalidResponseError):
             await client.account.credits()
         with pytest.raises(errors.UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
@@ -152,7 +152,7 @@ async def test_balance_that_is_not_finite_is_never_returned(value: bytes) -> Non
     async with scripted(respond(200, b'{"credits": ' + value + b"}")) as server, client_of(server) as client:
         try:
             found = (await client.account.credits()).credits
-        except errors.UnreadableReplyError:
+        except errors.InvalidResponseError:
             return
     assert math.isfinite(found)
 
@@ -205,5 +205,5 @@ async def test_task_accepted_with_an_odd_id_is_polled_under_it() -> None:
 async def test_response_of_exactly_the_maximum_size_is_read() -> None:
     content = json.dumps({"credits": 50, "more": "x" * 500_000}).encode()
     step = raw(OK + b"Content-Length: %d\r\n\r\n" % len(content) + content)
-    async with scripted(step) as server, client_of(server, max_reply_size=len(content)) as client:
+    async with scripted(step) as server, client_of(server, max_response_size=len(content)) as client:
         assert await client.account.credits() == Credits(50.0)

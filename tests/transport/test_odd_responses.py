@@ -114,14 +114,14 @@ async def test_unusual_but_valid_response_is_read(step: Step) -> None:
 async def test_compressed_response_above_the_maximum_size_is_unreadable() -> None:
     """A megabyte of gzip may hold a gigabyte."""
     bomb = packed(gzip.compress(b" " * 50_000_000))
-    async with scripted(bomb) as server, client_of(server, max_reply_size=1_000_000) as client:
-        with pytest.raises(errors.UnreadableReplyError, match="larger than 1000000 bytes"):
+    async with scripted(bomb) as server, client_of(server, max_response_size=1_000_000) as client:
+        with pytest.raises(errors.InvalidResponseError, match="larger than 1000000 bytes"):
             await client.account.credits()
 
 
 async def test_submit_with_a_too_large_response_is_uncertain() -> None:
     large = respond(200, {"task_id": "t-1", "more": "x" * 2000})
-    async with scripted(large) as server, client_of(server, max_reply_size=1000) as client:
+    async with scripted(large) as server, client_of(server, max_response_size=1000) as client:
         with pytest.raises(errors.UncertainSubmissionError, match="larger than 1000 bytes"):
             await client.submit(REQUEST)
 
@@ -199,7 +199,7 @@ async def test_view_sends_its_own_key_to_its_own_host() -> None:
 )
 async def test_poll_that_cannot_be_read_shows_its_beginning(content: bytes, reason: str) -> None:
     async with scripted(respond(200, content, {"cf-ray": "r-9"})) as server, client_of(server) as client:
-        with pytest.raises(errors.UnreadableReplyError, match=reason) as caught:
+        with pytest.raises(errors.InvalidResponseError, match=reason) as caught:
             await client.sonic.task("t-1").poll()
 
     assert (caught.value.status, caught.value.start, caught.value.request_id) == (200, content, "r-9")

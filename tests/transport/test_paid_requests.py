@@ -186,7 +186,7 @@ async def test_submit_with_a_broken_end_after_the_task_id_is_accepted(step: Step
 @pytest.mark.parametrize("content", [b'{"task_id": "t-1", "lyrics": "la la', b'{"task_id": "t-1"' + b" " * 2000 + b"}"])
 async def test_uncertain_error_holds_what_was_received_of_the_response(content: bytes) -> None:
     step = raw(HEAD + b"Content-Length: 2018\r\n\r\n" + content)
-    async with scripted(step) as server, client_of(server, max_reply_size=1000) as client:
+    async with scripted(step) as server, client_of(server, max_response_size=1000) as client:
         with pytest.raises(errors.UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
 

@@ -11,8 +11,8 @@ from musicapi_async import MusicAPI, errors
 BALANCE = respond(200, {"credits": 50, "extra_credits": "2.5"})
 
 
-def client_of(server: Scripted, *, timeout: float = 5.0, max_reply_size: int | None = None) -> MusicAPI:
-    return MusicAPI("secret-key", base_url=server.base_url, timeout=timeout, max_reply_size=max_reply_size)
+def client_of(server: Scripted, *, timeout: float = 5.0, max_response_size: int | None = None) -> MusicAPI:
+    return MusicAPI("secret-key", base_url=server.base_url, timeout=timeout, max_response_size=max_response_size)
 
 
 async def test_read_from_a_dead_service_ends_after_max_attempts() -> None:
@@ -48,7 +48,7 @@ async def test_read_from_a_silent_service_times_out() -> None:
 )
 async def test_read_with_an_invalid_body_raises_unreadable(content: bytes, reason: str) -> None:
     async with scripted(respond(200, content)) as server, client_of(server) as client:
-        with pytest.raises(errors.UnreadableReplyError, match=reason) as caught:
+        with pytest.raises(errors.InvalidResponseError, match=reason) as caught:
             await client.account.credits()
 
     assert caught.value.status == 200
@@ -57,8 +57,8 @@ async def test_read_with_an_invalid_body_raises_unreadable(content: bytes, reaso
 
 async def test_read_with_a_too_large_body_raises_unreadable() -> None:
     endless = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + b"x" * 200_000, close=False)
-    async with scripted(endless) as server, client_of(server, max_reply_size=100_000) as client:
-        with pytest.raises(errors.UnreadableReplyError, match="larger than 100000 bytes"):
+    async with scripted(endless) as server, client_of(server, max_response_size=100_000) as client:
+        with pytest.raises(errors.InvalidResponseError, match="larger than 100000 bytes"):
             await client.account.credits()
 
 

@@ -23,7 +23,7 @@ CHUNKED: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 RETRIED: Final = None
 UNCERTAIN: Final = errors.UncertainSubmissionError
-UNREADABLE: Final = errors.UnreadableReplyError
+UNREADABLE: Final = errors.InvalidResponseError
 Outcome = type[errors.MusicAPIError] | None
 
 

@@ -335,11 +335,11 @@ async def test_investigation_of_a_wrong_value_is_a_typed_error(error: Any) -> No
             musicapi_sync.MusicAPI(KEY, base_url=server.base_url) as client,
             pytest.raises(errors.InvalidRequestError, match="error is .*; it must be an UncertainSubmissionError"),
         ):
-            client.look_into(error)
+            client.investigate(error)
 
     async with scripted(respond(200, {"credits": 5})) as server, MusicAPI(KEY, base_url=server.base_url) as client:
         with pytest.raises(errors.InvalidRequestError, match="error is .*; it must be an Uncertain") as caught:
-            await client.look_into(error)
+            await client.investigate(error)
         await asyncio.to_thread(blocking)
 
         assert server.connections == 0

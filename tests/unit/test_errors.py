@@ -20,7 +20,7 @@ VALUES: dict[str, object] = {
     "body": {"error": "No.", "code": [1, None]},
     "family": "sonic",
     "field": "title",
-    "instead": "client.sonic",
+    "replacement": "client.sonic",
     "last_seen": "running",
     "limit": 80,
     "message": "the lyrics contain copyrighted content: 'Don't Stop'.",
@@ -148,7 +148,7 @@ def test_error_attributes_are_the_given_arguments(name: str) -> None:
         ("TaskFailedError", "its credits were refunded"),
         ("TaskTimeoutError", "client.resume(sonic.BasicStems, 't-1')"),
         ("UncertainSubmissionError", "2026-11-23 08:30:00 UTC may have been accepted"),
-        ("UnreadableReplyError", "begins b'<html>'"),
+        ("InvalidResponseError", "begins b'<html>'"),
     ],
 )
 def test_error_message_says_what_to_do_next(name: str, sentence: str) -> None:

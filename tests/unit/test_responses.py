@@ -135,13 +135,13 @@ def test_task_id_as_bare_data_is_read_only_where_documented() -> None:
     bare = response(200, body)
 
     assert read_task_id("POST /studio/create", bare, body, id_in_data=True) == "t"
-    with pytest.raises(errors.UnreadableReplyError, match="names no task"):
+    with pytest.raises(errors.InvalidResponseError, match="names no task"):
         read_task_id("POST /x", bare, body)
 
 
 @pytest.mark.parametrize("body", [{"task_id": ""}, {"task_id": None, "data": []}, {"task_id": True}, {}])
 def test_task_id_missing_is_unreadable(body: dict[str, object]) -> None:
-    with pytest.raises(errors.UnreadableReplyError, match="names no task"):
+    with pytest.raises(errors.InvalidResponseError, match="names no task"):
         read_task_id("POST /x", response(200, body), body)
 
 
@@ -184,7 +184,7 @@ def test_retry_after_missing_is_none() -> None:
         (error_of(503, {"error": "maintenance"}), RetryDecision.RETRY, RetryDecision.UNCERTAIN),
         (error_of(500, {"error": "busy"}), RetryDecision.RETRY, RetryDecision.UNCERTAIN),
         (TransportError(FailureKind.CUT, "cut"), RetryDecision.RETRY, RetryDecision.UNCERTAIN),
-        (errors.UnreadableReplyError("GET /x", 200, "not JSON"), RetryDecision.GIVE_UP, RetryDecision.UNCERTAIN),
+        (errors.InvalidResponseError("GET /x", 200, "not JSON"), RetryDecision.GIVE_UP, RetryDecision.UNCERTAIN),
         (error_of(400, {"error": "x"}), RetryDecision.GIVE_UP, RetryDecision.GIVE_UP),
         (error_of(401, {"error": "x"}), RetryDecision.GIVE_UP, RetryDecision.GIVE_UP),
         (error_of(403, {"error": "x"}), RetryDecision.GIVE_UP, RetryDecision.GIVE_UP),
@@ -370,8 +370,8 @@ def test_result_with_upstream_state_values_is_finished(operation: type[TaskReque
         (400, {"error": "task not found."}, errors.NotFoundError),
         (404, {"message": "no such task"}, errors.NotFoundError),
         (410, {"type": "endpoint_retired"}, errors.RetiredError),
-        (200, b"<html>", errors.UnreadableReplyError),
-        (200, [DONE], errors.UnreadableReplyError),
+        (200, b"<html>", errors.InvalidResponseError),
+        (200, [DONE], errors.InvalidResponseError),
         (200, {"code": 401, "message": "bad key"}, errors.AuthenticationError),
     ],
 )
@@ -472,7 +472,7 @@ def test_poll_response_of_any_json_is_a_state_or_a_typed_error(status: int, body
     try:
         state = read_state("t-1", RULE, "GET /x", Response(status, {}, content_of(body)))
     except errors.MusicAPIError as error:
-        assert status >= 400 or isinstance(error, errors.UnreadableReplyError) or '"code"' in json.dumps(body)
+        assert status >= 400 or isinstance(error, errors.InvalidResponseError) or '"code"' in json.dumps(body)
         assert str(error)
     else:
         assert (state.status == "failed") <= (state.error is not None)

@@ -158,7 +158,7 @@ def test_time_setting_must_be_above_zero(name: str, value: object) -> None:
     assert (caught.value.field, caught.value.limit) == (name, "> 0")
 
 
-@pytest.mark.parametrize("name", ["max_requests", "max_attempts", "max_reply_size"])
+@pytest.mark.parametrize("name", ["max_requests", "max_attempts", "max_response_size"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "4"])
 def test_count_setting_must_be_at_least_one(name: str, value: object) -> None:
     with pytest.raises(InvalidRequestError, match=name) as caught:
