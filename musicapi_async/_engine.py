@@ -5,31 +5,35 @@ import logging
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from musicapi_async._arguments import wrong_argument
 from musicapi_async._protocol import (
     ID_RESULTS,
     check_operation,
-    check_task_request,
     encode_call,
     encode_plain,
-    encode_submission,
+    read_submission,
+    request_advice,
 )
-from musicapi_async._request import POST, Request, TaskRequest, model_of
+from musicapi_async._request import POST, STARTS_TASK, Request, TaskRequest, model_of
 from musicapi_async._settings import Secret, Settings
+from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.run import Background
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.submission import Submission
-from musicapi_async._tasks.task import Task, entry_of
+from musicapi_async._tasks.task import Task, checked_task_id, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.account_activity import AccountActivity
+from musicapi_async._transport.call import Call
 from musicapi_async._transport.caller import Caller, raise_cancellation
 from musicapi_async._transport.connections import Connections
 from musicapi_async._transport.contents import ids_in
 from musicapi_async._transport.downloads import Downloads
-from musicapi_async._transport.session import Session, SubmissionHook
+from musicapi_async._transport.session import Session
 from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
 from musicapi_async.results import Batch, Credits, Evidence
@@ -65,26 +69,26 @@ class Engine:
 
     def submission(self, request: TaskRequest[R]) -> Submission[R]:
         """Return an unsent submission; raises InvalidRequestError for a request that starts no task."""
-        check_task_request(request)
-        return Submission(request, self.submit, self.resume)
+        if not isinstance(request, TaskRequest):
+            raise wrong_argument("request", request, STARTS_TASK, request_advice(request))
+        return Submission(request, self)
 
-    async def submit(self, request: TaskRequest[R], hook: SubmissionHook | None = None) -> Task[R]:
-        """Start a task, which is paid for; the ``hook`` is called around the submission.
+    async def submit(self, request: TaskRequest[R], call: Call) -> Task[R]:
+        """Start a task, which is paid for, by the call of its request.
 
         Raises as ``MusicAPI.submit``.
         """
-        call, read = encode_submission(request)
-        task_id, uploaded = await self.track(self.caller.send(call, read, hook))
+        read = partial(read_submission, call, id_in_data=request.id_in_data)
+        task_id, uploaded = await self.shared.track(self.caller.send(call, read))
+        call.task_id = task_id
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
         # The end of a task that is reported to a webhook cannot be observed here.
         is_kept = getattr(request, "webhook_url", None) is None
         self.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
-        task = Task(
-            task_id, rule, self.caller, self.poller, timing_key=_timing_key(request), accepted_at=now, uploaded=uploaded
-        )
+        task: Task[R] = Task(Entry(task_id, rule, self.caller, _timing_key(request), now), self.poller, uploaded)
         if call.cancellation is not None:
-            if hook is not None:
-                hook.accepted(task.id)
+            if call.hook is not None:
+                call.hook.accepted(task_id)
             raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
         return task
 
@@ -96,7 +100,7 @@ class Engine:
         activity = self.caller.activity
         snapshot = activity.snapshot()
         call, read = encode_call(request)
-        result = await self.track(self.caller.send(call, read))
+        result = await self.shared.track(self.caller.send(call, read))
         if isinstance(result, Credits):
             activity.record_balance(result.total, snapshot)
         if isinstance(result, Batch):
@@ -111,7 +115,7 @@ class Engine:
     async def request(self, method: str, path: str, json: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Call an endpoint by its path and return the response's JSON object; raises as ``MusicAPI.request``."""
         call, read = encode_plain(method, path, json)
-        body = await self.track(self.caller.send(call, read))
+        body = await self.shared.track(self.caller.send(call, read))
         if method == POST:
             self.caller.activity.record_unnamed_task()
             named = ids_in(body, json)
@@ -124,24 +128,17 @@ class Engine:
         """Send the request for the ``balance`` and compare it with the last one before an uncertain submission."""
         activity = self.caller.activity
         snapshot = activity.snapshot()
-        credits = await self.track(self.caller.send(*encode_call(balance)))
+        credits = await self.shared.track(self.caller.send(*encode_call(balance)))
         return activity.evidence(error, credits.total, snapshot)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Return a task from the class of its request and its id; raises InvalidRequestError for invalid ones."""
         check_operation(operation)
-        return Task(task_id, TaskRule.of(operation), self.caller, self.poller)
+        return Task(Entry(checked_task_id(task_id), TaskRule.of(operation), self.caller), self.poller)
 
     def attach(self, task: Task[R]) -> Task[R]:
         """Return the same task on this engine."""
-        return Task(task.id, entry_of(task).rule, self.caller, self.poller, uploaded=task.uploaded)
-
-    async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, and register it so that closing waits for its response, or cancels it.
-
-        Raises ClientClosedError when the client is closed, also during the call.
-        """
-        return await self.shared.track(calling)
+        return Task(Entry(task.id, entry_of(task).rule, self.caller), self.poller, task.uploaded)
 
     async def close(self) -> Mapping[str, str]:
         """Close the client; return the expressions that resume the paid tasks still running, by task id.
@@ -232,7 +229,10 @@ class Shared:
         return Caller(settings, self.session, activity)
 
     async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, and register it so that closing waits for its response, or cancels it."""
+        """Await a call, and register it so that closing waits for its response, or cancels it.
+
+        Raises ClientClosedError when the client is closed, also during the call.
+        """
         if self._is_closing:
             calling.close()
             raise ClientClosedError

@@ -6,16 +6,20 @@ for the next due slot.
 
 import asyncio
 import random
+import re
 from collections import OrderedDict
 from functools import partial
 from typing import Any, Final
+from urllib.parse import quote
 
 from musicapi_async._logger import logger
+from musicapi_async._request import GET
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, TaskUpdate, Wheel
-from musicapi_async._tasks.state import TaskState, progress_of, settled
+from musicapi_async._tasks.state import TaskState, progress_of, read_state, settled
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
+from musicapi_async._transport.call import Call
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
 
@@ -27,6 +31,9 @@ BURST_RATE: Final = 200.0
 """Maximum polls per second when many tasks are resumed together."""
 STALL: Final = 0.5
 """Seconds by which the timer must be late to count as a stall: a stopped process, a blocked event loop."""
+# Quoting costs as much as the rest of building a poll; the service's own ids need none.
+PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
+ENDS: Final = ("finished", "failed")
 FAR: Final = 1e12
 """Event-loop time beyond which a poll is never due; the wheel has no slots for larger numbers."""
 ANOTHER_LOOP: Final = (
@@ -220,12 +227,19 @@ class Poller:
             self._note_state(entry, polling, settled(state) if is_enough else state)
 
     async def _fetch(self, entry: Entry, *, is_retried: bool = True) -> TaskState[Any]:
-        state = await entry.fetch(is_retried=is_retried)
-        if state.is_done:
+        """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
+        rule, caller = entry.rule, entry.caller
+        assert caller is not None  # noqa: S101 - for the type checker: an unattached task has no poller
+        path = f"{rule.poll_path}/{entry.id if PLAIN_ID.fullmatch(entry.id) else quote(entry.id, safe='')}"
+        call = Call(method=GET, path=path, is_retried=is_retried, replacement=rule.replacement)
+        state = await caller.send(call, partial(read_state, entry.id, rule, f"{GET} {path}"))
+        if state.status in ENDS:
             self._record_end(entry, state)
         elif entry.end is None:
-            entry.finished_clips = progress_of(state).finished_clips
-            self.unfinished.add(entry.id, entry.rule)
+            progress = progress_of(state)
+            if progress.stage == "partial":
+                entry.finished_clips = progress.finished_clips
+            self.unfinished.add(entry.id, rule)
         return state
 
     def _record_end(self, entry: Entry, state: TaskState[Any]) -> None:

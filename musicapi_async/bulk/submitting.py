@@ -8,6 +8,7 @@ from typing import Any, Final
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine import engine_of
 from musicapi_async._logger import logger
+from musicapi_async._protocol import encode_submission
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
@@ -260,7 +261,8 @@ class Submitter:
         record = recorder.record
         try:
             async with self._budget.paying(record, charge):
-                return await engine_of(self._client).submit(request_of(record), recorder)
+                request = request_of(record)
+                return await engine_of(self._client).submit(request, encode_submission(request, recorder))
         except ConnectionFailedError:
             raise
         except MusicAPIError as error:
