@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -28,6 +28,7 @@ from musicapi_async._tasks.task import Task, checked_task_id, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.account_activity import AccountActivity
+from musicapi_async._transport.active_calls import ActiveCalls
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.caller import Caller, raise_cancellation
 from musicapi_async._transport.connections import Connections
@@ -35,7 +36,7 @@ from musicapi_async._transport.contents import ids_in
 from musicapi_async._transport.downloads import Downloads
 from musicapi_async._transport.session import Session
 from musicapi_async._transport.shielding import complete
-from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
+from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.results import Batch, Credits, Evidence
 
 __all__ = ["Engine", "engine_of"]
@@ -53,6 +54,7 @@ class Engine:
         self.settings = settings
         self.is_view = root is not None
         self.shared: Shared = Shared(settings) if root is None else root.shared
+        self.calls = self.shared.calls
         self.poller = self.shared.poller
         self.files = self.shared.files
         self.background = self.shared.background
@@ -79,7 +81,7 @@ class Engine:
         Raises as ``MusicAPI.submit``.
         """
         read = partial(read_submission, call, id_in_data=request.id_in_data)
-        task_id, uploaded = await self.shared.track(self.caller.send(call, read))
+        task_id, uploaded = await self.calls.track(self.caller.send(call, read))
         call.task_id = task_id
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
         # The end of a task that is reported to a webhook cannot be observed here.
@@ -100,7 +102,7 @@ class Engine:
         activity = self.caller.activity
         snapshot = activity.snapshot()
         call, read = encode_call(request)
-        result = await self.shared.track(self.caller.send(call, read))
+        result = await self.calls.track(self.caller.send(call, read))
         if isinstance(result, Credits):
             activity.record_balance(result.total, snapshot)
         if isinstance(result, Batch):
@@ -115,7 +117,7 @@ class Engine:
     async def request(self, method: str, path: str, json: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Call an endpoint by its path and return the response's JSON object; raises as ``MusicAPI.request``."""
         call, read = encode_plain(method, path, json)
-        body = await self.shared.track(self.caller.send(call, read))
+        body = await self.calls.track(self.caller.send(call, read))
         if method == POST:
             self.caller.activity.record_unnamed_task()
             named = ids_in(body, json)
@@ -128,7 +130,7 @@ class Engine:
         """Send the request for the ``balance`` and compare it with the last one before an uncertain submission."""
         activity = self.caller.activity
         snapshot = activity.snapshot()
-        credits = await self.shared.track(self.caller.send(*encode_call(balance)))
+        credits = await self.calls.track(self.caller.send(*encode_call(balance)))
         return activity.evidence(error, credits.total, snapshot)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
@@ -214,45 +216,24 @@ class Shared:
 
     def __init__(self, settings: Settings) -> None:
         self.connections = Connections(settings)
-        self.poller = Poller(Timing(settings.poll_interval, settings.poll_cost), max(1, settings.max_requests // 2))
+        self.calls = ActiveCalls()
+        timing, max_polls = Timing(settings.poll_interval, settings.poll_cost), max(1, settings.max_requests // 2)
+        self.poller = Poller(timing, max_polls, self.calls)
         self.session = Session(settings, self.connections)
         self.files = Downloads(self.connections, self.session.budget)
         self.background = Background(self.session.in_flight)
         self._activities: dict[tuple[str, Secret], AccountActivity] = {}
-        self._callers: dict[asyncio.Task[Any], int] = {}
-        """The tasks with a call, and how often each had been cancelled before."""
-        self._is_closing = False
 
     def caller(self, settings: Settings) -> Caller:
         """Return a caller under these settings; callers with the same key share the account's activity."""
         activity = self._activities.setdefault((settings.base_url, settings.api_key), AccountActivity())
         return Caller(settings, self.session, activity)
 
-    async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, and register it so that closing waits for its response, or cancels it.
-
-        Raises ClientClosedError when the client is closed, also during the call.
-        """
-        if self._is_closing:
-            calling.close()
-            raise ClientClosedError
-        caller = asyncio.current_task()
-        assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
-        before = self._callers[caller] = caller.cancelling()
-        try:
-            return await calling
-        except asyncio.CancelledError:
-            # It was cancelled by the closing, or by its caller, perhaps at the same moment.
-            if caller in self._callers or caller.uncancel() > before:
-                raise
-            raise ClientClosedError from None
-        finally:
-            self._callers.pop(caller, None)
-
     async def aclose(self) -> None:
         """Close everything, in an order that loses nothing, and completely even if the caller is cancelled."""
         # From here on no request is sent or retried; requests in flight get their responses.
-        self._is_closing = self.connections.closed = True
+        self.calls.refuse()
+        self.connections.closed = True
         await complete(self._close(asyncio.current_task()))
 
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
@@ -261,20 +242,10 @@ class Shared:
             # Each of them ends within its own time limit.
             await asyncio.gather(*map(self.background.wait_for_response, tuple(self.session.in_flight)))
         finally:
-            self._end_calls()
+            self.calls.end(self.session.in_flight)
             await self.connections.aclose()
             self.session.close()
             await self.background.end(closer)
-
-    def _end_calls(self) -> None:
-        """Cancel the calls that wait for a retry, for a slot, or for the response to a read.
-
-        A submission in flight is not cancelled: it becomes uncertain when its socket is closed.
-        """
-        for caller, before in tuple(self._callers.items()):
-            if caller not in self.session.in_flight and caller.cancelling() == before:
-                del self._callers[caller]
-                caller.cancel()
 
 
 def _timing_key(request: TaskRequest[Any]) -> str:

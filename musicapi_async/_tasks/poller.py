@@ -19,6 +19,7 @@ from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, T
 from musicapi_async._tasks.state import TaskState, progress_of, read_state, settled
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
+from musicapi_async._transport.active_calls import ActiveCalls
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
@@ -45,8 +46,9 @@ ANOTHER_LOOP: Final = (
 class Poller:
     """Polls tasks while they have subscribers, a bounded number at once."""
 
-    def __init__(self, timing: Timing, max_polls: int) -> None:
+    def __init__(self, timing: Timing, max_polls: int, calls: ActiveCalls) -> None:
         self.timing = timing
+        self._calls = calls
         self.unfinished = Unfinished()
         self._recent = min(timing.fixed_interval or RECENT, RECENT)
         self._wheel: Wheel[Entry] = Wheel(min(TICK, (timing.fixed_interval or 1) / 4))
@@ -56,7 +58,6 @@ class Poller:
         """The entries whose poll is due, in order, while the maximum number of polls is in flight."""
         self._polls: set[asyncio.Task[None]] = set()
         self._max_polls = max_polls
-        self._user_polls: set[asyncio.Task[TaskState[Any]]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
@@ -87,19 +88,9 @@ class Poller:
             self._remove(entry, entry.polling, subscriber)
 
     async def poll(self, entry: Entry) -> TaskState[Any]:
-        """Poll once, now; closing the client cancels that poll too."""
+        """Poll once, now; closing the client ends that poll too."""
         self._check(entry)
-        poll = asyncio.get_running_loop().create_task(self._fetch(entry))
-        self._user_polls.add(poll)
-        poll.add_done_callback(self._user_polls.discard)
-        try:
-            return await poll
-        except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            if not self._is_closed or (caller is not None and caller.cancelling()):
-                raise
-            # Only the closing of the client ended it.
-            raise entry.closed_error() from None
+        return await self._calls.track(self._fetch(entry), entry.closed_error)
 
     async def aclose(self) -> None:
         """End all polling; every subscriber is notified that the client was closed."""
@@ -108,10 +99,9 @@ class Poller:
             self._end(entry, polling, entry.closed_error())
         if self._timer is not None:
             self._timer.cancel()
-        polls = [*self._polls, *self._user_polls]
-        for poll in polls:
+        for poll in self._polls:
             poll.cancel()
-        await asyncio.gather(*polls, return_exceptions=True)
+        await asyncio.gather(*self._polls, return_exceptions=True)
 
     def _check(self, entry: Entry) -> None:
         if self._is_closed:

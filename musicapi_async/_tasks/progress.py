@@ -56,7 +56,7 @@ class TaskProgress:
     Most polls find a running song whose clips are not accessed.
     """
 
-    __slots__ = ("_clips", "_has_finished_clips", "_read", "_result", "grace", "stage", "status")
+    __slots__ = ("_clips", "_read", "_result", "grace", "stage", "status")
 
     def __init__(
         self,
@@ -67,22 +67,19 @@ class TaskProgress:
         stage: Stage | None = None,
         grace: int | None = None,
         read: Callable[[], tuple[tuple[Clip, ...], Any]] | None = None,
-        has_finished_clips: bool = True,
     ) -> None:
         self.status: Status = status
         self.grace = GRACE_POLLS if status == "incomplete" and grace is None else grace
         """Further polls after which the clips so far are the result; None while the task is clearly running."""
-        self.stage: Stage = stage or _stage_of(map(_state_and_url, clips))
+        self.stage: Stage = stage or _status_and_stage(list(map(_state_and_url, clips)), 0)[1]
         self._clips = clips
         self._result = result
         self._read = read
-        self._has_finished_clips = has_finished_clips
-        """False where it is known, without parsing the clips, that none is finished."""
 
     @property
     def finished_clips(self) -> tuple[Clip, ...]:
         """The clips that are finished, of a task that need not be."""
-        return tuple(clip for clip in self.clips if clip.state == SUCCEEDED) if self._has_finished_clips else ()
+        return tuple(clip for clip in self.clips if clip.state == SUCCEEDED) if self.stage == "partial" else ()
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -111,24 +108,15 @@ def _restore(status: Status, clips: tuple[Clip, ...], result: Any, stage: Stage,
 
 def parse_progress(result_type: type, expected_clips: int, body: Body, content: bytes) -> TaskProgress:
     """Parse the response to a successful poll, by the type of the result; ``content`` is its body's bytes."""
-    return _songs(body, expected_clips, content) if result_type is Songs else PARSERS[result_type](body, expected_clips)
-
-
-def _songs(body: Body, expected_clips: int, content: bytes) -> TaskProgress:
+    if result_type is not Songs:
+        return PARSERS[result_type](body, expected_clips)
     raw_clips = find_songs(body)
-    states = list(map(state_and_url, raw_clips))
-    status, stage = _status_of(states, expected_clips), _stage_of(states)
+    status, stage = _status_and_stage(list(map(state_and_url, raw_clips)), expected_clips)
     response = RawResponse(content, find_songs_in)
     if status in DONE:
         clips = _song_clips(raw_clips, response)
         return TaskProgress(status, clips, Songs.from_clips(clips), stage=stage)
-    has_finished = any(state == SUCCEEDED for state, _ in states)
-    return TaskProgress(
-        status,
-        stage=stage,
-        read=lambda: (_song_clips(response.clips(), response), None),
-        has_finished_clips=has_finished,
-    )
+    return TaskProgress(status, stage=stage, read=lambda: (_song_clips(response.clips(), response), None))
 
 
 def _song_clips(raw_clips: Sequence[Body], response: RawResponse) -> tuple[Clip, ...]:
@@ -138,9 +126,8 @@ def _song_clips(raw_clips: Sequence[Body], response: RawResponse) -> tuple[Clip,
 def _stems(body: Body, expected_clips: int) -> TaskProgress:
     clips = tuple(map(structure_clip, find_clips(body)))
     stems = tuple(Stem(_stem_name(clip), clip) for clip in clips if clip.state != FAILED)
-    return TaskProgress(
-        _status_of(list(map(_state_and_url, clips)), expected_clips), clips, Stems(stems, _failed(clips))
-    )
+    status, stage = _status_and_stage(list(map(_state_and_url, clips)), expected_clips)
+    return TaskProgress(status, clips, Stems(stems, _failed(clips)), stage=stage)
 
 
 def _joined(
@@ -154,14 +141,14 @@ def _joined(
     whole = [full for part, full in pairs if full is not None and part.state != FAILED]
     parts = [_state_and_url(part) for part, _ in pairs]
     clips = (*(part for part, _ in pairs), *(full for full in whole if full.clip_id))
-    status, grace = _status_of(parts, expected_clips), None
+    (status, _), grace = _status_and_stage(parts, expected_clips), None
     unfinished = [full for full in whole if not full.is_done]
     if status in DONE and unfinished:
         # The parts are finished. Joining them takes a while; a join that was never observed running may never start.
         status, grace = "running", None if any(full.clip_id for full in unfinished) else JOINING_POLLS
     elif status == "finished" and whole:
         # The parts and the whole songs are finished: each whole song must have its file.
-        status = _status_of(list(map(_state_and_url, whole)), len(whole))
+        status, _ = _status_and_stage(list(map(_state_and_url, whole)), len(whole))
     return TaskProgress(status, clips, all_of(tuple(made), _failed(part for part, _ in pairs)), grace=grace)
 
 
@@ -231,25 +218,22 @@ def _state_and_url(clip: Clip) -> StateAndURL:
     return clip.state, clip.audio_url or clip.stream_url
 
 
-def _status_of(clips: Sequence[StateAndURL], expected_clips: int) -> Status:
-    if not clips:
-        return "waiting"
-    for state, _ in clips:
-        if state not in ENDS:
-            return "running"
-    whole = len(clips) >= expected_clips and all(url for state, url in clips if state == SUCCEEDED)
-    return "finished" if whole else "incomplete"
-
-
-def _stage_of(clips: Iterable[StateAndURL]) -> Stage:
-    """Return the stage of a task by its clips."""
+def _status_and_stage(clips: Sequence[StateAndURL], expected_clips: int) -> tuple[Status, Stage]:
+    """Return the status and the stage of a task by its clips."""
     stage: Stage = "waiting"
+    is_running, has_files = False, True
     for state, url in clips:
         if state in ENDS:
-            return "partial"
-        if url:
-            stage = "streaming"
-    return stage
+            stage = "partial"
+            has_files = has_files and (state == FAILED or bool(url))
+        else:
+            is_running = True
+            stage = "streaming" if url and stage == "waiting" else stage
+    if not clips:
+        return "waiting", stage
+    if is_running:
+        return "running", stage
+    return "finished" if has_files and len(clips) >= expected_clips else "incomplete", stage
 
 
 def _stem_name(clip: Clip) -> str:
@@ -269,7 +253,7 @@ def find_clips(body: Body) -> tuple[Body, ...]:
         raw_clips = items(data)
         return (
             tuple({**raw, "state": "running"} for raw in raw_clips)
-            if is_running_status(body.get("status"))
+            if "status" in body and is_running_status(body["status"])
             else raw_clips
         )
     if isinstance(data, Mapping) and text(data.get("clip_id")):
@@ -291,7 +275,7 @@ def find_clip_or_clips(body: Body) -> tuple[Body, ...]:
 
 def find_songs(body: Body) -> Sequence[Body]:
     """Return the clips of a task of songs."""
-    return [_song(raw) for raw in find_clips(body)]
+    return [_whole_song(raw) if "replaced" in raw or "extended" in raw else raw for raw in find_clips(body)]
 
 
 def find_songs_in(content: bytes) -> Sequence[Body]:
@@ -334,10 +318,8 @@ def _studio_clip(raw: Body, task: Body) -> Body:
     }
 
 
-def _song(raw: Body) -> Body:
-    """Return a song; for a part with its whole song, in a task resumed as one of songs, the whole song."""
-    if "replaced" not in raw and "extended" not in raw:
-        return raw
+def _whole_song(raw: Body) -> Body:
+    """Return the whole song of a part, in a task resumed as one of songs."""
     part = next((found for name in PAIRED if isinstance(found := raw.get(name), Mapping)), raw)
     full = raw.get("full", part)
     return full if isinstance(full, Mapping) else {"state": "running"}

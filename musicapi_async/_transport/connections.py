@@ -169,7 +169,8 @@ class Connections:
 
         Raises as ``check``.
         """
-        self.check()
+        if self.closed or asyncio.get_running_loop() is not self._loop:
+            self.check()
         if use not in self._open:
             context = self._settings.ssl_context
             self._open[use] = make({"ttl_dns_cache": DNS_CACHE, "ssl": True if context is None else context})

@@ -144,8 +144,9 @@ class Session:
             call.cancellation = await wait_shielded(shielded, on_cancel=stop)
         finally:
             del self.in_flight[caller]
-            # Of a caller that was not cancelled but closed: nothing is sent that it does not know of.
-            stop()
+            # A caller that was not cancelled but closed: nothing is sent that it does not know of.
+            if not shielded.done():
+                stop()
         if call.cancellation is not None and shielded.cancelled():
             raise call.cancellation
         return shielded.result()
