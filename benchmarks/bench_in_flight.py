@@ -21,13 +21,13 @@ import backoff
 from common import KEY, fake_service, in_a_fresh_process, print_table, print_title, verdict
 
 from musicapi_async._engine import Engine
+from musicapi_async._responses.response import Response
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.caller import Caller
-from musicapi_async._transport.response import Response
 from musicapi_async.requests import sonic
 
 TASKS: Final = 20_000

@@ -31,8 +31,8 @@ from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._transport.account_activity import AccountActivity
-from musicapi_async._transport.active_calls import ActiveCalls
 from musicapi_async._transport.caller import Caller
+from musicapi_async._transport.cancellation import ActiveCalls
 from musicapi_async.requests import sonic
 from musicapi_async.results import Songs
 

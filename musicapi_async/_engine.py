@@ -18,24 +18,23 @@ from musicapi_async._protocol import (
     request_advice,
 )
 from musicapi_async._request import POST, STARTS_TASK, Request, TaskRequest, model_of
+from musicapi_async._responses.contents import ids_in
 from musicapi_async._settings import Secret, Settings
+from musicapi_async._tasks.background import Background
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
-from musicapi_async._tasks.run import Background
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task, checked_task_id, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.account_activity import AccountActivity
-from musicapi_async._transport.active_calls import ActiveCalls
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.caller import Caller, raise_cancellation
+from musicapi_async._transport.cancellation import ActiveCalls, complete
 from musicapi_async._transport.connections import Connections
-from musicapi_async._transport.contents import ids_in
 from musicapi_async._transport.downloads import Downloads
 from musicapi_async._transport.session import Session
-from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.results import Batch, Credits, Evidence
 

@@ -8,10 +8,8 @@ from urllib.parse import urlencode
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._fields import can_be_sent
 from musicapi_async._request import GET, POST, Request, TaskRequest
-from musicapi_async._transport.addresses import as_sent
-from musicapi_async._transport.call import Call, SubmissionHook
-from musicapi_async._transport.contents import ids_in, read_result, read_uploaded
-from musicapi_async._transport.decoding import (
+from musicapi_async._responses.contents import ids_in, read_result, read_uploaded
+from musicapi_async._responses.decoding import (
     is_id,
     is_not_ready,
     is_refunded,
@@ -20,7 +18,9 @@ from musicapi_async._transport.decoding import (
     read_task_id,
     unreadable,
 )
-from musicapi_async._transport.response import Response
+from musicapi_async._responses.response import Response
+from musicapi_async._transport.addresses import as_sent
+from musicapi_async._transport.call import Call, SubmissionHook
 from musicapi_async._transport.retry import RequestClass
 from musicapi_async.errors import InvalidRequestError, NotReadyError
 from musicapi_async.results import Batch, Persona, UploadedClip, Voice

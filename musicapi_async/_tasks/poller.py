@@ -19,8 +19,8 @@ from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, T
 from musicapi_async._tasks.state import TaskState, progress_of, read_state, settled
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
-from musicapi_async._transport.active_calls import ActiveCalls
 from musicapi_async._transport.call import Call
+from musicapi_async._transport.cancellation import ActiveCalls
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
 

@@ -7,8 +7,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import attrs
 
 from musicapi_async._request import TaskRequest
-from musicapi_async._tasks.progress import Status, TaskProgress, Until, parse_progress, ready_part
-from musicapi_async._transport.decoding import (
+from musicapi_async._responses.decoding import (
     NOT_READY,
     OK,
     REFUND_KEYS,
@@ -19,8 +18,9 @@ from musicapi_async._transport.decoding import (
     read_object,
     read_refund,
 )
-from musicapi_async._transport.error_bodies import message_in
-from musicapi_async._transport.response import Response, start_of
+from musicapi_async._responses.error_bodies import message_in
+from musicapi_async._responses.response import Response, start_of
+from musicapi_async._tasks.progress import Status, TaskProgress, Until, parse_progress, ready_part
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED

@@ -7,12 +7,12 @@ from typing import Any, Final, Generic, Self, TypeVar, cast, get_args
 
 from musicapi_async._arguments import is_amount, wrong_argument
 from musicapi_async._request import TaskRequest
+from musicapi_async._responses.decoding import is_id
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.schedule import TaskUpdate
 from musicapi_async._tasks.state import TaskRule, TaskState, Until, ready_result
 from musicapi_async._tasks.unfinished import fresh
-from musicapi_async._transport.decoding import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError, UnattachedTaskError
 from musicapi_async.results import UploadedClip
 

@@ -11,14 +11,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._logger import logger
+from musicapi_async._responses.contents import ids_in
+from musicapi_async._responses.decoding import read_body, unreadable
+from musicapi_async._responses.response import Response
 from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.addresses import url_of
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.connections import USER_AGENT
-from musicapi_async._transport.contents import ids_in
-from musicapi_async._transport.decoding import read_body, unreadable
-from musicapi_async._transport.response import Response
 from musicapi_async._transport.retry import (
     FailureKind,
     RequestClass,

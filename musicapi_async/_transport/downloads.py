@@ -12,12 +12,12 @@ import attrs
 from yarl import URL
 
 from musicapi_async._logger import logger
+from musicapi_async._responses.decoding import error_from
+from musicapi_async._responses.response import Response
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
 from musicapi_async._transport.connections import USER_AGENT, Connections, KeptConnector, transport_error_of
-from musicapi_async._transport.decoding import error_from
 from musicapi_async._transport.ranges import Part, RangeContent
-from musicapi_async._transport.response import Response
 from musicapi_async._transport.retry import FailureKind, RequestClass, RetryBudget, TransportError, is_progress
 from musicapi_async._transport.retrying import AttemptError, reason_of, retrying
 from musicapi_async._transport.time_limits import MinimumRate

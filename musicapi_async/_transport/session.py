@@ -14,8 +14,11 @@ import aiohttp
 import attrs
 from yarl import URL
 
+from musicapi_async._responses.decoding import unreadable
+from musicapi_async._responses.response import KEY_SHOWN, Response, read_raw_response, without_keys
 from musicapi_async._settings import SecretBytes, Settings
 from musicapi_async._transport.call import Call
+from musicapi_async._transport.cancellation import ShieldedTask, cancel_task, wait_shielded
 from musicapi_async._transport.connections import (
     RECEIVED,
     Connections,
@@ -24,11 +27,8 @@ from musicapi_async._transport.connections import (
     ProxyRoute,
     transport_error_of,
 )
-from musicapi_async._transport.decoding import unreadable
 from musicapi_async._transport.rate_limit import SubmissionRateLimiter
-from musicapi_async._transport.response import KEY_SHOWN, Response, read_raw_response, without_keys
 from musicapi_async._transport.retry import RequestClass, RetryBudget
-from musicapi_async._transport.shielding import ShieldedTask, cancel_task, wait_shielded
 from musicapi_async._transport.time_limits import TimeLimit, TimeoutScheduler
 from musicapi_async.errors import ClientClosedError
 from musicapi_async.wire.json import write_json

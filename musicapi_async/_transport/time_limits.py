@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from musicapi_async._transport.cancellation import cancel_task
 from musicapi_async._transport.retry import FailureKind, TransportError
-from musicapi_async._transport.shielding import cancel_task
 
 __all__ = ["MinimumRate", "TimeLimit", "TimeoutScheduler"]
 

@@ -7,7 +7,7 @@ from typing import Final, Self
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine import engine_of
 from musicapi_async._logger import logger
-from musicapi_async._transport.shielding import complete
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.journal import PAGE_SIZE, Journal

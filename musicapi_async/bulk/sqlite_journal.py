@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Self
 
 from musicapi_async._arguments import usable_path
 from musicapi_async._logger import logger
-from musicapi_async._transport.shielding import complete
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Closable
 from musicapi_async.bulk.lock import Lock, Mark, lock_of
 from musicapi_async.bulk.records import Changes, Planned, Record, State, can_transition

@@ -10,7 +10,7 @@ from musicapi_async._engine import engine_of
 from musicapi_async._logger import logger
 from musicapi_async._protocol import encode_submission
 from musicapi_async._tasks.task import Task
-from musicapi_async._transport.shielding import complete
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, Journal, records_in
 from musicapi_async.bulk.records import UNFINISHED, Changes, Record, State

@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import attrs
 
-from musicapi_async._transport import shielding
+from musicapi_async._transport import cancellation
 from musicapi_async.cli.exits import explain
 from musicapi_async.cli.screen import Screen
 
@@ -68,7 +68,7 @@ async def closing_shielded(context: AbstractAsyncContextManager[T]) -> AsyncIter
 async def wait_shielded(awaitable: Awaitable[object]) -> None:
     """Wait for something that ends soon, ignoring cancellations meanwhile; raises what it raises."""
     task = asyncio.ensure_future(awaitable)
-    await shielding.wait_shielded(task)
+    await cancellation.wait_shielded(task)
     await task
 
 

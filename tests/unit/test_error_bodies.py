@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from musicapi_async import account, errors, sonic
 from musicapi_async._protocol import encode_call, encode_plain, encode_submission, read_submission
+from musicapi_async._responses.decoding import error_from, read_body
+from musicapi_async._responses.response import Response, retry_after
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.decoding import error_from, read_body
-from musicapi_async._transport.response import Response, retry_after
 from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
 
 NO_CREDITS = "The remaining credits are not enough."

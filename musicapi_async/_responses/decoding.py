@@ -9,8 +9,8 @@ from typing import Final, TypeGuard
 
 from musicapi_async import errors
 from musicapi_async._bounds import MAX_MESSAGE, bounded_text
-from musicapi_async._transport.error_bodies import ErrorDetails, message_in, read_error
-from musicapi_async._transport.refusals import (
+from musicapi_async._responses.error_bodies import ErrorDetails, message_in, read_error
+from musicapi_async._responses.refusals import (
     ABOUT_CREDITS,
     effective_status,
     error_class,
@@ -18,7 +18,7 @@ from musicapi_async._transport.refusals import (
     sentence_about_credits,
     without_quotations,
 )
-from musicapi_async._transport.response import (
+from musicapi_async._responses.response import (
     REDIRECTS,
     Response,
     page_in,
