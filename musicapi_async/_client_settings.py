@@ -5,7 +5,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from musicapi_async._settings import Hook, Secret, Settings, with_secrets
+from musicapi_async._secrets import Secret, hidden
+from musicapi_async._settings import Hook, Settings, with_secrets
 
 __all__ = ["options_of", "settings_of", "taking"]
 
@@ -75,7 +76,7 @@ def taking(
         signature = own.replace(parameters=[self_parameter, *parameters.values()])
 
         def call(self: C, /, *args: Any, **kwargs: Any) -> R:
-            args, kwargs = tuple(map(Settings.hidden, args)), with_secrets(kwargs)
+            args, kwargs = tuple(map(hidden, args)), with_secrets(kwargs)
             try:
                 signature.bind(self, *args, **kwargs)
             except TypeError as error:

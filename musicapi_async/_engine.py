@@ -16,7 +16,8 @@ from musicapi_async._protocol import (
     encode_submission,
 )
 from musicapi_async._request import POST, Request, TaskRequest, model_of
-from musicapi_async._settings import Secret, Settings
+from musicapi_async._secrets import Secret
+from musicapi_async._settings import Settings
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.run import Background
 from musicapi_async._tasks.state import TaskRule

@@ -1,21 +1,21 @@
 """The settings of a client: from keywords, then the environment, then defaults."""
 
 import functools
-import hmac
 import inspect
 import math
 import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 
+from musicapi_async._secrets import Secret, hidden
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
-__all__ = ["HeaderText", "Secret", "SecretBytes", "Settings", "with_secrets"]
+__all__ = ["Hook", "Settings", "with_secrets"]
 
 Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
 VARIABLES: Final = {
@@ -27,92 +27,20 @@ DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
 S = TypeVar("S")
-T = TypeVar("T", bound=str | bytes)
-
-
-class _Hidden(Generic[T]):
-    """A hidden value: it is not a text, so that no slicing, formatting or joining reveals it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: T) -> None:
-        self._value: T = value
-
-    def reveal(self) -> T:
-        """Return the value itself, for the place that sends it."""
-        return self._value
-
-    def __repr__(self) -> str:
-        """Show dots."""
-        return f"{type(self).__name__}('...')"
-
-    def __eq__(self, other: object) -> bool:
-        """Compare in a time that does not depend on the values."""
-        if not isinstance(other, _Hidden) or type(self) is not type(other):
-            return NotImplemented
-        return hmac.compare_digest(_bytes_of(self._value), _bytes_of(other._value))
-
-    def __hash__(self) -> int:
-        """Hash the value."""
-        return hash((type(self), self._value))
-
-    def __bool__(self) -> bool:
-        """Return True unless it is empty."""
-        return bool(self._value)
-
-
-class Secret(_Hidden[str]):
-    """A key or a password: ``reveal()`` returns its text, and everything else shows dots.
-
-    It is not a ``str``: neither printing, formatting, slicing or logging it nor a traceback with local variables can
-    show the text. Two secrets are equal when their texts are; a secret is never equal to a ``str``.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, value: "str | Secret") -> None:
-        super().__init__(value.reveal() if isinstance(value, Secret) else value)
-
-
-class SecretBytes(_Hidden[bytes]):
-    """A secret as bytes, as it is sent."""
-
-    __slots__ = ()
-
-
-class HeaderText(str):
-    """A header value that contains a secret; a str, since the HTTP library accepts nothing else.
-
-    It is stored in a ``CIMultiDict`` only, which tracebacks show by its repr instead of its items.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Show dots."""
-        return "'...'"
-
-
-def _bytes_of(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
-
-
-def _hidden(value: str | Secret | None) -> Secret | None:
-    return Secret(value) if isinstance(value, str) else value  # other types are refused later
 
 
 def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with the key and the proxy hidden, where they are texts."""
-    return {name: _hidden(value) if name in {"api_key", "proxy"} else value for name, value in given.items()}
+    return {name: hidden(value) if name in {"api_key", "proxy"} else value for name, value in given.items()}
 
 
 def _clean_key(key: object) -> Secret:
     """Return a key without the blanks, quotes or ``Bearer`` prefix that are pasted along with it."""
-    hidden = Secret(key) if isinstance(key, str) else key
-    if not isinstance(hidden, Secret):
+    secret = Secret(key) if isinstance(key, str) else key
+    if not isinstance(secret, Secret):
         message = f"the API key must be text, not {type(key).__name__}"
         raise InvalidRequestError(message, "api_key", None, "text")
-    return _cleaned(hidden)
+    return _cleaned(secret)
 
 
 # The functions that reveal a secret raise nothing: a traceback must not show their local variables.
@@ -261,7 +189,7 @@ class Settings:
     max_file_size: int = attrs.field(default=1024 * 1024 * 1024, validator=_check_count)
     """Bytes of one downloaded file (1 GiB); the download of a larger one ends, and so does one slower than 1 KiB/s for
     60 seconds."""
-    proxy: Secret | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
+    proxy: Secret | None = attrs.field(default=None, repr=False, converter=hidden, validator=_check_proxy)
     """URL of a proxy for all requests, such as ``http://user:password@host:3128``, kept as a ``Secret``."""
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
     """Without a ``proxy``, whether that of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used; never for this
@@ -292,11 +220,6 @@ class Settings:
         if given.get("poll_interval") is None and (interval := found.get("poll_interval")):
             found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
         return cls(**found)
-
-    @staticmethod
-    def hidden(value: str | Secret | None) -> Secret | None:
-        """Return a text as a secret; any other value unchanged."""
-        return _hidden(value)
 
 
 def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:

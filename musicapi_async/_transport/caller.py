@@ -11,7 +11,8 @@ import attrs
 from multidict import CIMultiDict
 
 from musicapi_async._logger import logger
-from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
+from musicapi_async._secrets import HeaderText, Secret, SecretBytes
+from musicapi_async._settings import Settings
 from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.addresses import url_of
 from musicapi_async._transport.connections import USER_AGENT

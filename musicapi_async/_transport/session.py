@@ -14,7 +14,8 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from musicapi_async._settings import SecretBytes, Settings
+from musicapi_async._secrets import SecretBytes
+from musicapi_async._settings import Settings
 from musicapi_async._transport.connections import RECEIVED, Connections, Connector, ProxyRoute, transport_error_of
 from musicapi_async._transport.decoding import unreadable
 from musicapi_async._transport.rate_limit import SubmissionRateLimiter
