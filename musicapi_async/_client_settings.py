@@ -35,6 +35,8 @@ def settings_of(
     trust_env: bool | None = None,
     ssl_context: ssl.SSLContext | None = None,
     allow_private_addresses: bool | None = None,
+    webhook_url: str | None = None,
+    webhook_secret: str | Secret | None = None,
     on_uncertain: Hook | None = None,
 ) -> Settings:
     """Return the settings of a client; None takes the environment's value, or the default.
@@ -55,6 +57,8 @@ def options_of(
     max_attempts: int | None = None,
     max_response_size: int | None = None,
     max_file_size: int | None = None,
+    webhook_url: str | None = None,
+    webhook_secret: str | Secret | None = None,
     on_uncertain: Hook | None = None,
 ) -> dict[str, Any]:
     """Return the settings that a view of a client changes; None changes nothing."""

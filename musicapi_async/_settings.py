@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from musicapi_async._secrets import Secret, hidden
+from musicapi_async._webhook_urls import MAX_OWN_URL, MAX_URL, is_loopback, is_web_url, reference_of
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
 __all__ = ["Hook", "Settings", "with_secrets"]
@@ -22,7 +23,10 @@ VARIABLES: Final = {
     "api_key": "MUSICAPI_KEY",
     "base_url": "MUSICAPI_BASE_URL",
     "poll_interval": "MUSICAPI_POLL_INTERVAL",
+    "webhook_url": "MUSICAPI_WEBHOOK_URL",
+    "webhook_secret": "MUSICAPI_WEBHOOK_SECRET",
 }
+SECRETS: Final = frozenset({"api_key", "proxy", "webhook_secret"})
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
@@ -30,8 +34,8 @@ S = TypeVar("S")
 
 
 def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with the key and the proxy hidden, where they are texts."""
-    return {name: hidden(value) if name in {"api_key", "proxy"} else value for name, value in given.items()}
+    """Return settings with the secret ones hidden, where they are texts."""
+    return {name: hidden(value) if name in SECRETS else value for name, value in given.items()}
 
 
 def _clean_key(key: object) -> Secret:
@@ -114,6 +118,49 @@ def _check_proxy(_: object, __: object, proxy: Secret | None) -> None:
     if proxy is not None and not (isinstance(proxy, Secret) and _is_proxy(proxy)):
         message = "proxy must be an address such as http://host:3128"
         raise InvalidRequestError(message, "proxy", None, "http://host:port")
+
+
+def _check_webhook_url(settings: "Settings", _: object, url: Any) -> None:
+    if url is None:
+        return
+    if not isinstance(url, str) or not is_web_url(url) or not (url[:6].lower() == "https:" or is_loopback(url)):
+        shown = repr(_shown(url)) if isinstance(url, str) else f"of type {type(url).__name__}"
+        message = (
+            f"webhook_url is {shown}; it must be ASCII, begin with https:// (http:// towards this machine only), "
+            "name a host, and have no fragment"
+        )
+        raise InvalidRequestError(message, "webhook_url", shown, "https://host/path")
+    if len(url) > MAX_OWN_URL:
+        message = (
+            f"webhook_url has {len(url)} characters; at most {MAX_OWN_URL} are possible, since the service takes "
+            f"{MAX_URL} and each submission appends a reference"
+        )
+        raise InvalidRequestError(message, "webhook_url", len(url), MAX_OWN_URL)
+    if reference_of(url) is not None:
+        message = f"webhook_url is {_shown(url)!r}; it contains the reference of a submission already"
+        raise InvalidRequestError(message, "webhook_url", _shown(url), "a URL without a reference")
+    if settings.webhook_secret is None:
+        message = (
+            "webhook_url needs a webhook_secret: pass MusicAPI(webhook_secret=...) or set the environment variable "
+            "MUSICAPI_WEBHOOK_SECRET. Without it the service signs its events with a secret that only it knows"
+        )
+        raise InvalidRequestError(message, "webhook_secret", None, "ASCII text")
+
+
+def _check_webhook_secret(_: object, __: object, secret: Any) -> None:
+    if secret is not None and not (isinstance(secret, Secret) and _is_webhook_secret(secret)):
+        raise InvalidRequestError(
+            "webhook_secret must be text in ASCII that is not blank", "webhook_secret", None, "text"
+        )
+
+
+def _is_webhook_secret(secret: Secret) -> bool:
+    text = secret.reveal()
+    return text.isascii() and bool(text.strip())
+
+
+def _shown_or_none(url: str | None) -> str:
+    return repr(url and _shown(url))
 
 
 def _check_context(_: object, __: object, context: Any) -> None:
@@ -199,6 +246,14 @@ class Settings:
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
     """True to allow downloads from addresses that are not public; those of the API's own host always are. A
     proxy resolves names itself: through one, only an address in the URL is checked."""
+    webhook_url: str | None = attrs.field(default=None, repr=_shown_or_none, validator=_check_webhook_url)
+    """URL of your server to which the service sends its events, of operations with a field of that name; begins with
+    https:// (http:// only towards this machine). At most 974 characters: each submission appends a reference of its own
+    to the query. Needs ``webhook_secret``."""
+    webhook_secret: Secret | None = attrs.field(
+        default=None, repr=False, converter=hidden, validator=_check_webhook_secret
+    )
+    """A ``Secret`` with which the service signs its events: text in ASCII, sent with each submission."""
     on_uncertain: Hook | None = attrs.field(default=None, repr=False, validator=_check_hook)
     """Called with the UncertainSubmissionError of every paid request that may or may not have been accepted: those that
     raise it, and those that were cancelled after they were sent. It runs in the client's event loop (with
@@ -209,7 +264,7 @@ class Settings:
         """Return settings from keywords (None means not given), then the environment, then the defaults.
 
         The environment is read when a client is made: ``MUSICAPI_KEY``, ``MUSICAPI_BASE_URL``,
-        ``MUSICAPI_POLL_INTERVAL``.
+        ``MUSICAPI_POLL_INTERVAL``, ``MUSICAPI_WEBHOOK_URL``, ``MUSICAPI_WEBHOOK_SECRET``.
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
@@ -226,8 +281,8 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the settings in the environment; a separate function, so that no frame that can fail holds all of it."""
     variables = os.environ if environment is None else environment
     found = {name: variables.get(variable, "").strip() for name, variable in VARIABLES.items()}
-    given: dict[str, Any] = {name: value for name, value in found.items() if value}
-    return given | {"api_key": Secret(found["api_key"])}
+    given = {name: value for name, value in found.items() if value}
+    return with_secrets({**given, "api_key": found["api_key"]})
 
 
 def _seconds(name: str, value: str) -> float:
