@@ -32,8 +32,8 @@ def test_reference_is_up_to_date(maker: ModuleType) -> None:
     [
         *(getattr(results, name) for name in results.__all__),
         *(Outcome, SavedFile, Settings, TaskState, musicapi_sync.Outcome),
-        *(bulk.Changes, bulk.Outcome, bulk.Planned, bulk.Record, sandbox.Account, sandbox.Fault),
-        webhooks.Event,
+        *(bulk.Changes, bulk.Outcome, bulk.Planned, bulk.Record, webhooks.Event),
+        *(sandbox.Account, sandbox.Delivery, sandbox.EventFault, sandbox.Fault),
     ],
 )
 def test_public_fields_are_documented(maker: ModuleType, cls: type) -> None:
