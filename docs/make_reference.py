@@ -24,6 +24,7 @@ from musicapi_async import (
     bulk,
     errors,
     results,
+    webhooks,
 )
 from musicapi_async._transport.retry import RULES, FailureKind, RequestClass
 from musicapi_async.wire.requests import field_spec, fields_of
@@ -31,7 +32,7 @@ from musicapi_async.wire.requests import field_spec, fields_of
 PAGE: Final = Path(__file__).with_name("reference.md")
 PROPERTIES: Final = frozenset({"property", "cached_property"})
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
-HANDLES: Final = (TaskState, Outcome, SavedFile, bulk.Outcome, bulk.Record)
+HANDLES: Final = (TaskState, Outcome, SavedFile, bulk.Outcome, bulk.Record, webhooks.Event)
 OPENING: Final = """\
 # Reference
 
@@ -158,11 +159,11 @@ def results_part() -> str:
 
 
 def handles_part() -> str:
-    """Describe the values that tasks, runs and downloads return."""
-    parts = ["## Tasks, runs and files", ""]
+    """Describe the values that tasks, runs, downloads and webhooks return."""
+    parts = ["## Tasks, runs, files and events", ""]
     for cls in HANDLES:
-        is_bulk = cls.__module__.startswith("musicapi_async.bulk")
-        parts += class_part(f"bulk.{cls.__name__}" if is_bulk else cls.__name__, cls)
+        module = next((f"{name}." for name in ("bulk", "webhooks") if f".{name}." in cls.__module__), "")
+        parts += class_part(f"{module}{cls.__name__}", cls)
     return "\n".join(parts)
 
 

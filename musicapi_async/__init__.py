@@ -12,7 +12,8 @@ from musicapi_async import errors
 from musicapi_async._client import JSON, MusicAPI
 from musicapi_async._clip_fields import ClipOrId
 from musicapi_async._request import Request, TaskRequest
-from musicapi_async._settings import Secret, Settings
+from musicapi_async._secrets import Secret
+from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.submission import Submission
@@ -54,6 +55,7 @@ from musicapi_async.results import (
 )
 
 if typing.TYPE_CHECKING:
+    from musicapi_async import webhooks
     from musicapi_async.requests import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
 
 __all__ = [
@@ -110,15 +112,18 @@ __all__ = [
     "sonic",
     "studio",
     "suno",
+    "webhooks",
 ]
 
 logging.getLogger("musicapi").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> object:
-    """Load a family on first access."""
+    """Load a family, or ``webhooks``, on first access."""
     if name in _FAMILIES:
         return importlib.import_module(f"{__name__}.requests.{name}")
+    if name == "webhooks":
+        return importlib.import_module(f"{__name__}.webhooks")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

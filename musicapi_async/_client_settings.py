@@ -5,7 +5,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from musicapi_async._settings import Hook, Secret, Settings, with_secrets
+from musicapi_async._secrets import Secret, hidden
+from musicapi_async._settings import Hook, Settings, with_secrets
 
 __all__ = ["options_of", "settings_of", "taking"]
 
@@ -34,6 +35,8 @@ def settings_of(
     trust_env: bool | None = None,
     ssl_context: ssl.SSLContext | None = None,
     allow_private_addresses: bool | None = None,
+    webhook_url: str | None = None,
+    webhook_secret: str | Secret | None = None,
     on_uncertain: Hook | None = None,
 ) -> Settings:
     """Return the settings of a client; None takes the environment's value, or the default.
@@ -54,6 +57,8 @@ def options_of(
     max_attempts: int | None = None,
     max_response_size: int | None = None,
     max_file_size: int | None = None,
+    webhook_url: str | None = None,
+    webhook_secret: str | Secret | None = None,
     on_uncertain: Hook | None = None,
 ) -> dict[str, Any]:
     """Return the settings that a view of a client changes; None changes nothing."""
@@ -75,7 +80,7 @@ def taking(
         signature = own.replace(parameters=[self_parameter, *parameters.values()])
 
         def call(self: C, /, *args: Any, **kwargs: Any) -> R:
-            args, kwargs = tuple(map(Settings.hidden, args)), with_secrets(kwargs)
+            args, kwargs = tuple(map(hidden, args)), with_secrets(kwargs)
             try:
                 signature.bind(self, *args, **kwargs)
             except TypeError as error:

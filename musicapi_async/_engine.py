@@ -19,7 +19,8 @@ from musicapi_async._protocol import (
 )
 from musicapi_async._request import POST, STARTS_TASK, Request, TaskRequest, model_of
 from musicapi_async._responses.contents import ids_in
-from musicapi_async._settings import Secret, Settings
+from musicapi_async._secrets import Secret
+from musicapi_async._settings import Settings
 from musicapi_async._tasks.background import Background
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller

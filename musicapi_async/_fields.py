@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from musicapi_async._arguments import wrong_argument
+from musicapi_async._webhook_urls import is_loopback, is_web_url
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.wire.requests import FieldSpec
 
@@ -27,6 +28,7 @@ Limit: TypeAlias = int | Callable[[Any], int]
 
 PAIR: Final = 2
 MAX_LISTED: Final = 8
+LOOPBACK: Final = " (http:// towards this machine only)"
 MAX_NUMBER: Final = 2**53
 """Larger numbers are refused: a JSON reader may not represent them exactly."""
 
@@ -39,15 +41,16 @@ def text_field(
     max_length: Limit | None = None,
     choices: tuple[str, ...] = (),
     begins: tuple[str, ...] = (),
+    loopback: bool = False,
     secret: bool = False,
     last: int = 0,
     doc: str = "",
 ) -> Any:
     """Declare a text: not blank, at most ``max_length`` characters, one of ``choices``.
 
-    It begins with one of ``begins`` if given. A ``secret`` is shown neither by repr() nor in an error. ``sent_default``
-    is sent where the field is None, which means that the user has made no choice. Fields with a higher ``last`` come
-    later among the parameters.
+    It begins with one of ``begins`` if given; with ``loopback`` it may also be any URL of this machine. A ``secret`` is
+    shown neither by repr() nor in an error. ``sent_default`` is sent where the field is None, which means that the user
+    has made no choice. Fields with a higher ``last`` come later among the parameters.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -58,7 +61,7 @@ def text_field(
         if choices and text not in choices:
             known = _listed(choices)
             raise InvalidRequestError(f"{name} is {text!r}; the service takes {known}", name, text, choices)
-        if begins and not text.startswith(begins):
+        if begins and not text.startswith(begins) and not (loopback and is_web_url(text) and is_loopback(text)):
             message = f"{name} is {text!r}; it must begin with {' or '.join(begins)}"
             raise InvalidRequestError(message, name, text, begins)
         maximum = max_length(request) if callable(max_length) else max_length
@@ -68,7 +71,7 @@ def text_field(
 
     limits = [f"at most {max_length} characters"] if isinstance(max_length, int) else []
     limits += [_briefly(choices)] if choices else []
-    limits += [f"begins with {' or '.join(begins)}"] if begins else []
+    limits += [f"begins with {' or '.join(begins)}{LOOPBACK if loopback else ''}"] if begins else []
     spec = FieldSpec(name=wire, description=doc, constraints=", ".join(limits), last=last, sent_default=sent_default)
     return attrs.field(default=default, validator=check, repr=not secret, metadata=spec.metadata())
 

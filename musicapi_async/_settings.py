@@ -1,118 +1,50 @@
 """The settings of a client: from keywords, then the environment, then defaults."""
 
 import functools
-import hmac
 import inspect
 import math
 import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 
+from musicapi_async._secrets import Secret, hidden
+from musicapi_async._webhook_urls import MAX_OWN_URL, MAX_URL, is_loopback, is_web_url, reference_of
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
-__all__ = ["HeaderText", "Secret", "SecretBytes", "Settings", "with_secrets"]
+__all__ = ["Hook", "Settings", "with_secrets"]
 
 Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
 VARIABLES: Final = {
     "api_key": "MUSICAPI_KEY",
     "base_url": "MUSICAPI_BASE_URL",
     "poll_interval": "MUSICAPI_POLL_INTERVAL",
+    "webhook_url": "MUSICAPI_WEBHOOK_URL",
+    "webhook_secret": "MUSICAPI_WEBHOOK_SECRET",
 }
+SECRETS: Final = frozenset({"api_key", "proxy", "webhook_secret"})
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
 S = TypeVar("S")
-T = TypeVar("T", bound=str | bytes)
-
-
-class _Hidden(Generic[T]):
-    """A hidden value: it is not a text, so that no slicing, formatting or joining reveals it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: T) -> None:
-        self._value: T = value
-
-    def reveal(self) -> T:
-        """Return the value itself, for the place that sends it."""
-        return self._value
-
-    def __repr__(self) -> str:
-        """Show dots."""
-        return f"{type(self).__name__}('...')"
-
-    def __eq__(self, other: object) -> bool:
-        """Compare in a time that does not depend on the values."""
-        if not isinstance(other, _Hidden) or type(self) is not type(other):
-            return NotImplemented
-        return hmac.compare_digest(_bytes_of(self._value), _bytes_of(other._value))
-
-    def __hash__(self) -> int:
-        """Hash the value."""
-        return hash((type(self), self._value))
-
-    def __bool__(self) -> bool:
-        """Return True unless it is empty."""
-        return bool(self._value)
-
-
-class Secret(_Hidden[str]):
-    """A key or a password: ``reveal()`` returns its text, and everything else shows dots.
-
-    It is not a ``str``: neither printing, formatting, slicing or logging it nor a traceback with local variables can
-    show the text. Two secrets are equal when their texts are; a secret is never equal to a ``str``.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, value: "str | Secret") -> None:
-        super().__init__(value.reveal() if isinstance(value, Secret) else value)
-
-
-class SecretBytes(_Hidden[bytes]):
-    """A secret as bytes, as it is sent."""
-
-    __slots__ = ()
-
-
-class HeaderText(str):
-    """A header value that contains a secret; a str, since the HTTP library accepts nothing else.
-
-    It is stored in a ``CIMultiDict`` only, which tracebacks show by its repr instead of its items.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Show dots."""
-        return "'...'"
-
-
-def _bytes_of(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
-
-
-def _hidden(value: str | Secret | None) -> Secret | None:
-    return Secret(value) if isinstance(value, str) else value  # other types are refused later
 
 
 def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with the key and the proxy hidden, where they are texts."""
-    return {name: _hidden(value) if name in {"api_key", "proxy"} else value for name, value in given.items()}
+    """Return settings with the secret ones hidden, where they are texts."""
+    return {name: hidden(value) if name in SECRETS else value for name, value in given.items()}
 
 
 def _clean_key(key: object) -> Secret:
     """Return a key without the blanks, quotes or ``Bearer`` prefix that are pasted along with it."""
-    hidden = Secret(key) if isinstance(key, str) else key
-    if not isinstance(hidden, Secret):
+    secret = Secret(key) if isinstance(key, str) else key
+    if not isinstance(secret, Secret):
         message = f"the API key must be text, not {type(key).__name__}"
         raise InvalidRequestError(message, "api_key", None, "text")
-    return _cleaned(hidden)
+    return _cleaned(secret)
 
 
 # The functions that reveal a secret raise nothing: a traceback must not show their local variables.
@@ -188,6 +120,49 @@ def _check_proxy(_: object, __: object, proxy: Secret | None) -> None:
         raise InvalidRequestError(message, "proxy", None, "http://host:port")
 
 
+def _check_webhook_url(settings: "Settings", _: object, url: Any) -> None:
+    if url is None:
+        return
+    if not isinstance(url, str) or not is_web_url(url) or not (url[:6].lower() == "https:" or is_loopback(url)):
+        shown = repr(_shown(url)) if isinstance(url, str) else f"of type {type(url).__name__}"
+        message = (
+            f"webhook_url is {shown}; it must be ASCII, begin with https:// (http:// towards this machine only), "
+            "name a host, and have no fragment"
+        )
+        raise InvalidRequestError(message, "webhook_url", shown, "https://host/path")
+    if len(url) > MAX_OWN_URL:
+        message = (
+            f"webhook_url has {len(url)} characters; at most {MAX_OWN_URL} are possible, since the service takes "
+            f"{MAX_URL} and each submission appends a reference"
+        )
+        raise InvalidRequestError(message, "webhook_url", len(url), MAX_OWN_URL)
+    if reference_of(url) is not None:
+        message = f"webhook_url is {_shown(url)!r}; it contains the reference of a submission already"
+        raise InvalidRequestError(message, "webhook_url", _shown(url), "a URL without a reference")
+    if settings.webhook_secret is None:
+        message = (
+            "webhook_url needs a webhook_secret: pass MusicAPI(webhook_secret=...) or set the environment variable "
+            "MUSICAPI_WEBHOOK_SECRET. Without it the service signs its events with a secret that only it knows"
+        )
+        raise InvalidRequestError(message, "webhook_secret", None, "ASCII text")
+
+
+def _check_webhook_secret(_: object, __: object, secret: Any) -> None:
+    if secret is not None and not (isinstance(secret, Secret) and _is_webhook_secret(secret)):
+        raise InvalidRequestError(
+            "webhook_secret must be text in ASCII that is not blank", "webhook_secret", None, "text"
+        )
+
+
+def _is_webhook_secret(secret: Secret) -> bool:
+    text = secret.reveal()
+    return text.isascii() and bool(text.strip())
+
+
+def _shown_or_none(url: str | None) -> str:
+    return repr(url and _shown(url))
+
+
 def _check_context(_: object, __: object, context: Any) -> None:
     if context is not None and not isinstance(context, ssl.SSLContext):
         message = f"ssl_context must be an ssl.SSLContext, not {type(context).__name__}"
@@ -261,7 +236,7 @@ class Settings:
     max_file_size: int = attrs.field(default=1024 * 1024 * 1024, validator=_check_count)
     """Bytes of one downloaded file (1 GiB); the download of a larger one ends, and so does one slower than 1 KiB/s for
     60 seconds."""
-    proxy: Secret | None = attrs.field(default=None, repr=False, converter=_hidden, validator=_check_proxy)
+    proxy: Secret | None = attrs.field(default=None, repr=False, converter=hidden, validator=_check_proxy)
     """URL of a proxy for all requests, such as ``http://user:password@host:3128``, kept as a ``Secret``."""
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
     """Without a ``proxy``, whether that of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used; never for this
@@ -271,6 +246,14 @@ class Settings:
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
     """True to allow downloads from addresses that are not public; those of the API's own host always are. A
     proxy resolves names itself: through one, only an address in the URL is checked."""
+    webhook_url: str | None = attrs.field(default=None, repr=_shown_or_none, validator=_check_webhook_url)
+    """URL of your server to which the service sends its events, of operations with a field of that name; begins with
+    https:// (http:// only towards this machine). At most 974 characters: each submission appends a reference of its own
+    to the query. Needs ``webhook_secret``."""
+    webhook_secret: Secret | None = attrs.field(
+        default=None, repr=False, converter=hidden, validator=_check_webhook_secret
+    )
+    """A ``Secret`` with which the service signs its events: text in ASCII, sent with each submission."""
     on_uncertain: Hook | None = attrs.field(default=None, repr=False, validator=_check_hook)
     """Called with the UncertainSubmissionError of every paid request that may or may not have been accepted: those that
     raise it, and those that were cancelled after they were sent. It runs in the client's event loop (with
@@ -281,7 +264,7 @@ class Settings:
         """Return settings from keywords (None means not given), then the environment, then the defaults.
 
         The environment is read when a client is made: ``MUSICAPI_KEY``, ``MUSICAPI_BASE_URL``,
-        ``MUSICAPI_POLL_INTERVAL``.
+        ``MUSICAPI_POLL_INTERVAL``, ``MUSICAPI_WEBHOOK_URL``, ``MUSICAPI_WEBHOOK_SECRET``.
 
         Raises InvalidRequestError naming the setting that is wrong.
         """
@@ -293,18 +276,13 @@ class Settings:
             found["poll_interval"] = _seconds("MUSICAPI_POLL_INTERVAL", interval)
         return cls(**found)
 
-    @staticmethod
-    def hidden(value: str | Secret | None) -> Secret | None:
-        """Return a text as a secret; any other value unchanged."""
-        return _hidden(value)
-
 
 def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the settings in the environment; a separate function, so that no frame that can fail holds all of it."""
     variables = os.environ if environment is None else environment
     found = {name: variables.get(variable, "").strip() for name, variable in VARIABLES.items()}
-    given: dict[str, Any] = {name: value for name, value in found.items() if value}
-    return given | {"api_key": Secret(found["api_key"])}
+    given = {name: value for name, value in found.items() if value}
+    return with_secrets({**given, "api_key": found["api_key"]})
 
 
 def _seconds(name: str, value: str) -> float:

@@ -36,7 +36,7 @@ pickling: the raw arguments are the exception's ``args``, and ``__str__`` builds
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
@@ -411,8 +411,27 @@ class DownloadError(MusicAPIError):
         return f"cannot download {self.source}{target}: {self.reason}"
 
 
+@attrs.define(slots=False, repr=False)
 class WebhookVerificationError(MusicAPIError):
-    """A webhook's signature is missing, malformed, too old or wrong: do not trust the event."""
+    """An event cannot be shown to be the service's, or is too old: do not trust it; respond with 401.
+
+    It contains neither the secret nor the expected signature.
+    """
+
+    reason: Literal["secret", "missing", "doubled", "malformed", "signature", "encoded", "expired", "body"]
+    """The failed check: the ``secret`` is no usable text; a header is ``missing``, ``doubled`` or ``malformed``; the
+    ``signature`` is wrong; it is wrong for a body with a Content-Encoding (``encoded``), which the framework may have
+    unpacked, or left packed; the event is ``expired``, or from the future; the signed ``body`` is no JSON object."""
+    message: str = attrs.field(converter=_message)
+    """A sentence about it."""
+    header: str | None = None
+    """The header that is missing, doubled or malformed; None for the other reasons."""
+    age: float | None = None
+    """The seconds from the event's timestamp to this machine's clock, negative for a timestamp in the future; None
+    unless ``expired``."""
+
+    def __str__(self) -> str:
+        return f"the webhook event cannot be verified: {self.message}"
 
 
 @attrs.define(slots=False, repr=False)

@@ -52,6 +52,7 @@ from musicapi_async import (
     sonic,
     studio,
     suno,
+    webhooks,
 )
 from musicapi_sync._client import MusicAPI
 from musicapi_sync._tasks import Outcome, Run, Task
@@ -109,4 +110,5 @@ __all__ = [
     "sonic",
     "studio",
     "suno",
+    "webhooks",
 ]

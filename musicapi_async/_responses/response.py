@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from multidict import CIMultiDict
 
 from musicapi_async._bounds import bounded_text
-from musicapi_async._settings import SecretBytes
+from musicapi_async._secrets import SecretBytes
 from musicapi_async.wire.values import number
 
 __all__ = [

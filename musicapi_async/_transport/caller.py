@@ -14,7 +14,8 @@ from musicapi_async._logger import logger
 from musicapi_async._responses.contents import ids_in
 from musicapi_async._responses.decoding import read_body, unreadable
 from musicapi_async._responses.response import Response
-from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
+from musicapi_async._secrets import HeaderText, Secret, SecretBytes
+from musicapi_async._settings import Settings
 from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.addresses import url_of
 from musicapi_async._transport.call import Call

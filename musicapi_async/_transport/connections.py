@@ -21,7 +21,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._responses.response import MAX_KEPT, without_keys
-from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
+from musicapi_async._secrets import HeaderText, Secret, SecretBytes
+from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import is_this_machine
 from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._version import VERSION

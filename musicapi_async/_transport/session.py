@@ -16,7 +16,8 @@ from yarl import URL
 
 from musicapi_async._responses.decoding import unreadable
 from musicapi_async._responses.response import KEY_SHOWN, Response, read_raw_response, without_keys
-from musicapi_async._settings import SecretBytes, Settings
+from musicapi_async._secrets import SecretBytes
+from musicapi_async._settings import Settings
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ShieldedTask, cancel_task, wait_shielded
 from musicapi_async._transport.connections import (

@@ -23,6 +23,7 @@ class Reported(TaskRequest[R]):
         default=None,
         max_length=1024,
         begins=("https://",),
+        loopback=True,
         last=3,
         doc="URL to which the service reports the end of the task",
     )

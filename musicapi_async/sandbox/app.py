@@ -1,12 +1,8 @@
-"""The fake server: routes, keys, faults and files. Its state is in ``state.py``."""
+"""The fake server: routes, keys and faults. Its state is in ``state.py``."""
 
 import asyncio
-import shutil
-import tempfile
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,13 +11,14 @@ from aiohttp import web
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.requests import sonic
-from musicapi_async.results import UploadedClip
-from musicapi_async.sandbox import audio
-from musicapi_async.sandbox.checks import RefusedError, paths, poll_paths, request_of
-from musicapi_async.sandbox.faults import Fault, Faults
+from musicapi_async.sandbox.checks import RefusedError, check_clip, paths, poll_paths, request_of
+from musicapi_async.sandbox.clock import Clock
+from musicapi_async.sandbox.delivery import Delivery, EventSender
+from musicapi_async.sandbox.faults import EventFault, EventFaults, Fault, Faults
+from musicapi_async.sandbox.files import Files
 from musicapi_async.sandbox.polls import poll_response
 from musicapi_async.sandbox.responses import accepted, is_async_export, response_body
-from musicapi_async.sandbox.state import Account, Ending, SandboxTask, ServerState, clip_in
+from musicapi_async.sandbox.state import Account, Ending, SandboxTask, ServerState
 from musicapi_async.wire.json import read_json
 
 __all__ = ["Sandbox"]
@@ -43,7 +40,12 @@ class Sandbox:
     - ``seconds``: approximate time that a song takes. ``seed``: seed of all random values. ``failure_rate``: share of
       tasks that fail, from 0 to 1.
     - ``credits``: initial balance of an account. ``keys``: the valid keys; without them any key is valid.
+    - ``event_faults``: share of the events that have a fault, from 0 to 1, for each fault.
     - ``host``, ``port``: the address to listen on; by default loopback and a free port.
+
+    A request with a ``webhook_url`` of this machine gets events, signed with its ``webhook_secret`` or, without one,
+    with a secret that only the sandbox knows. An event that is not answered with 2xx is sent up to eight times, at
+    intervals that begin with a twentieth of ``seconds`` and double. Nothing is sent to other machines.
     """
 
     def __init__(
@@ -54,17 +56,19 @@ class Sandbox:
         keys: tuple[str, ...] | None = None,
         seed: int = 0,
         failure_rate: float = 0.0,
+        event_faults: Mapping[EventFault, float] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self._state = ServerState(seconds=seconds, credits=credits, keys=keys, seed=seed, failure_rate=failure_rate)
         self._faults = Faults()
+        self._event_faults = EventFaults(event_faults or {}, seed)
+        self._clock = Clock()
+        self._events = EventSender(self._clock, self._event_faults, seconds, seed)
+        self._files = Files(self._state.knows_clip)
         self._host = host
         self._port = port
-        self._ahead = 0.0
         self._runner: web.AppRunner | None = None
-        self._folder: Path | None = None
-        self._making = asyncio.Lock()
         self.prices = self._state.prices
         """Prices of operations, such as ``sonic.create``, that differ from the price list."""
         self.requests: Counter[str] = Counter()
@@ -85,6 +89,11 @@ class Sandbox:
         """The tasks that were accepted and charged, in order."""
         return tuple(self._state.tasks.values())
 
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """The attempts to deliver events, in the order of their ends."""
+        return tuple(self._events.deliveries)
+
     def account(self, key: str) -> Account:
         """Return the account of a key, to read or change its balance."""
         found = self._state.account(key)
@@ -96,25 +105,29 @@ class Sandbox:
         """Queue faults for a route, such as ``POST /sonic/create`` or ``GET /sonic/task/{task_id}``."""
         self._faults.add(route, *faults)
 
+    def add_event_fault(self, event_type: str, *faults: EventFault) -> None:
+        """Queue faults for a type of event, such as ``song.completed``: each of the next tasks takes one."""
+        self._event_faults.add(event_type, *faults)
+
     def end_next(self, *endings: Ending) -> None:
         """Set how the next tasks end; later ones end with songs."""
         self._state.endings.extend(endings)
 
     def advance(self, seconds: float) -> None:
-        """Advance the clock of the tasks by this many seconds."""
-        self._ahead += seconds
+        """Advance the clock of the tasks and their events by this many seconds."""
+        self._clock.advance(seconds)
 
     async def start(self) -> None:
         """Start to listen."""
-        self._folder = Path(tempfile.mkdtemp(prefix="musicapi-sandbox-"))
+        self._files.open()
         app = web.Application(middlewares=[self._apply_fault, self._check_key])
         handlers = {"/get-credits": self._credits, "/sonic/batch": self._batch}
         for method, path in sorted(paths()):
             app.router.add_route(method, API + path, self._post if method == "POST" else handlers[path])
         for path in poll_paths():
             app.router.add_get(f"{API}{path}/{{task_id}}", self._poll)
-        app.router.add_get("/files/stream/{name}", self._file)
-        app.router.add_get("/files/{name}", self._file)
+        app.router.add_get("/files/stream/{name}", self._files.serve)
+        app.router.add_get("/files/{name}", self._files.serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
@@ -130,12 +143,11 @@ class Sandbox:
         await complete(self._close())
 
     async def _close(self) -> None:
+        await self._events.aclose()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-            self._folder = None
+        await self._files.aclose()
 
     async def __aenter__(self) -> Self:
         """Start it."""
@@ -152,10 +164,6 @@ class Sandbox:
     def _origin(self) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
-
-    @property
-    def _now(self) -> float:
-        return time.monotonic() + self._ahead
 
     def _file_url(self, name: str) -> str:
         return f"{self._origin}/files/{name}"
@@ -194,7 +202,7 @@ class Sandbox:
         if account is None:
             return _refusal(401, "Invalid API key.")
         request[ACCOUNT] = account
-        self._state.refund_failed(self._now)
+        self._state.refund_failed(self._clock.now())
         return await handler(request)
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
@@ -202,64 +210,58 @@ class Sandbox:
         try:
             body = read_json(await request.read())
             if path == BATCH:
-                return self._submit_batch(body, request[ACCOUNT])
+                return await self._submit_batch(body, request[ACCOUNT])
             made = request_of(path, body)
-            self._check_clip(made)
+            check_clip(made, self._state)
         except RefusedError as refused:
             return _refusal(refused.status, str(refused))
         except (ValueError, RecursionError, ConnectionError):
             # Also for a client that disconnected while sending.
             return _refusal(400, "The request body should be JSON.")
-        return self._serve(made, request[ACCOUNT])
+        return await self._serve(made, request[ACCOUNT])
 
-    def _serve(self, made: Request[Any], account: Account) -> web.StreamResponse:
+    async def _serve(self, made: Request[Any], account: Account) -> web.StreamResponse:
         is_paid = made.is_async_export and self._state.is_repeated(account, made)
         if not is_paid and not account.charge(self._state.price(made)):
             # Only this operation responds with a 402.
             return _refusal(402 if isinstance(made, sonic.CreateVoice) else 403, NO_CREDITS)
         if isinstance(made, TaskRequest):
-            return web.json_response(accepted(self._state.accept(made, account, self._now), self._state))
-        is_prepared = not made.is_async_export or self._state.prepare(account, made, self._now)
+            task = self._accept(made, account)
+            await self._events.before_response(task)
+            return web.json_response(accepted(task, self._state))
+        is_prepared = not made.is_async_export or self._state.prepare(account, made, self._clock.now())
         if is_async_export(made) and not is_prepared:
             return web.json_response({"type": "not_ready", "error": "still preparing, please retry."}, status=202)
         return web.json_response(response_body(made, self._state, self._file_url))
 
-    def _check_clip(self, made: Request[Any]) -> None:
-        """Refuse a clip of the wrong origin, and an unknown one where the service does."""
-        clip = clip_in(made)
-        clip_id = clip.clip_id if isinstance(clip, UploadedClip) else clip
-        if clip_id is None:
-            return
-        is_known, is_uploaded = self._state.knows_clip(clip_id), clip_id in self._state.uploaded
-        if not is_known and not made.path.endswith("/create"):
-            raise RefusedError("clip not found.", 404)
-        if is_uploaded and isinstance(made, sonic.AlignLyrics):
-            raise RefusedError("clip not found or has no lyrics", 404)
-        only_uploaded = isinstance(made, (sonic.AddVocals, sonic.AddInstrumental))
-        takes_uploaded = isinstance(clip, UploadedClip) or only_uploaded
-        if is_known and (made.upload_task_type or only_uploaded) and is_uploaded != takes_uploaded:
-            raise RefusedError("The 'task_type' field is invalid for this clip.")
+    def _accept(self, made: TaskRequest[Any], account: Account) -> SandboxTask:
+        task = self._state.accept(made, account, self._clock.now())
+        self._events.watch(task, self._file_url)
+        return task
 
-    def _submit_batch(self, body: object, account: Account) -> web.StreamResponse:
+    async def _submit_batch(self, body: object, account: Account) -> web.StreamResponse:
         items = body.get("items") if isinstance(body, dict) else None
         if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
             raise RefusedError("The 'items' field should hold 1 to 10 items.")
         tasks: list[dict[str, object]] = []
+        started: list[SandboxTask] = []
         for index, item in enumerate(items):
             try:
                 made = request_of("/sonic/create", item)
-                self._check_clip(made)
+                check_clip(made, self._state)
             except RefusedError as refused:
                 tasks.append({"index": index, "error": str(refused)})
                 continue
             if isinstance(made, TaskRequest) and account.charge(self._state.price(made)):
-                tasks.append({"index": index, "task_id": self._state.accept(made, account, self._now).task_id})
+                started.append(self._accept(made, account))
+                tasks.append({"index": index, "task_id": started[-1].task_id})
             else:
                 tasks.append({"index": index, "error": NO_CREDITS})
         batch_id = self._state.new_id()
-        submitted = sum("task_id" in task for task in tasks)
-        response = {"message": "success", "batch_id": batch_id, "submitted": submitted, "tasks": tasks}
+        response = {"message": "success", "batch_id": batch_id, "submitted": len(started), "tasks": tasks}
         self._state.batches[batch_id] = account, response
+        for task in started:
+            await self._events.before_response(task)
         return web.json_response(response)
 
     async def _batch(self, request: web.Request) -> web.StreamResponse:
@@ -277,27 +279,8 @@ class Sandbox:
         path = request.path.removeprefix(API).rpartition("/")[0]
         if task is None or task.poll_path != POLL_ALIASES.get(path, path) or task.account is not request[ACCOUNT]:
             return _refusal(400, "task not found.")
-        status, body = poll_response(task, task.share(self._now), self._file_url)
+        status, body = poll_response(task, task.share(self._clock.now()), self._file_url)
         return web.json_response(body, status=status)
-
-    async def _file(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["name"]
-        clip_id, _, suffix = name.partition(".")
-        make = audio.MAKERS.get(suffix)
-        if not self._state.knows_clip(clip_id) or make is None or self._folder is None:
-            return _refusal(404, "file not found.")
-        path = self._folder / name
-        async with self._making:
-            if not path.exists():
-                await asyncio.to_thread(lambda: path.write_bytes(make(clip_id)))
-        found = path.stat()
-        tag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
-        expected = request.headers.get("If-Range", tag)
-        # FileResponse serves ranges, with an ETag built like this one; but it supports If-Range with dates only.
-        if expected.endswith('"') and expected != tag:
-            content = await asyncio.to_thread(path.read_bytes)
-            return web.Response(body=content, headers={"ETag": tag, "Accept-Ranges": "bytes"})
-        return web.FileResponse(path)
 
 
 def _refusal(status: int, message: str) -> web.Response:

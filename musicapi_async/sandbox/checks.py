@@ -7,9 +7,11 @@ from musicapi_async._operation import operation_at
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.requests import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
+from musicapi_async.results import UploadedClip
+from musicapi_async.sandbox.state import ServerState, clip_in
 from musicapi_async.wire.requests import dig, wire_names
 
-__all__ = ["RefusedError", "paths", "poll_paths", "request_of"]
+__all__ = ["RefusedError", "check_clip", "paths", "poll_paths", "request_of"]
 
 MODELS: Final = {"sonic": sonic.MODELS, "riffusion": riffusion.MODELS}
 MODEL_PREFIXES: Final = {"sonic": ("sonic-", "chirp-"), "riffusion": ("FUZZ-",)}
@@ -47,6 +49,8 @@ CHOICES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     },
 }
 """The fields that distinguish the operations at a path, besides ``task_type`` and ``custom_mode``."""
+WEBHOOK_FIELDS: Final = ("webhook_url", "webhook_secret")
+"""Fields that only the operations that send events accept."""
 PATH_ALIASES: Final = {"/suno/create": "/sonic/create"}
 """Legacy paths of other paths."""
 FAMILIES: Final = (account, lyrics, nuro, producer, riffusion, sonic, studio, suno)
@@ -96,6 +100,23 @@ def request_of(path: str, body: object) -> Request[Any]:
     return request
 
 
+def check_clip(request: Request[Any], server: ServerState) -> None:
+    """Refuse a clip of the wrong origin, and an unknown one where the service does."""
+    clip = clip_in(request)
+    clip_id = clip.clip_id if isinstance(clip, UploadedClip) else clip
+    if clip_id is None:
+        return
+    is_known, is_uploaded = server.knows_clip(clip_id), clip_id in server.uploaded
+    if not is_known and not request.path.endswith("/create"):
+        raise RefusedError("clip not found.", 404)
+    if is_uploaded and isinstance(request, sonic.AlignLyrics):
+        raise RefusedError("clip not found or has no lyrics", 404)
+    only_uploaded = isinstance(request, (sonic.AddVocals, sonic.AddInstrumental))
+    takes_uploaded = isinstance(clip, UploadedClip) or only_uploaded
+    if is_known and (request.upload_task_type or only_uploaded) and is_uploaded != takes_uploaded:
+        raise RefusedError("The 'task_type' field is invalid for this clip.")
+
+
 def _with_current_names(family: str, body: Mapping[str, object]) -> dict[str, object]:
     aliases = ALIASES.get(family, {})
     renamed = {aliases[name]: value for name, value in body.items() if name in aliases}
@@ -139,6 +160,9 @@ def _check_extras(path: str, request_class: type[Request[Any]], body: Mapping[st
     """Refuse errors that the request classes exclude: a field of another task type, a missing flag."""
     if path == "/sonic/create" and body.get("duration") is not None and "duration" not in wire_names(request_class):
         raise RefusedError("The 'duration' field is invalid.")
+    for name in WEBHOOK_FIELDS:
+        if body.get(name) is not None and name not in wire_names(request_class).values():
+            raise RefusedError(f"The '{name}' field is invalid.")
     if path == "/sonic/sample" and not isinstance(body.get("make_instrumental"), bool):
         raise RefusedError("The 'make_instrumental' field should be boolean.")
 

@@ -1,11 +1,12 @@
-"""Faults of the sandbox, queued per route."""
+"""Faults of the sandbox: of responses, queued per route, and of events, queued per type or at random."""
 
+import random
 from collections import defaultdict, deque
 from collections.abc import Mapping
 
 import attrs
 
-__all__ = ["Fault", "Faults"]
+__all__ = ["EventFault", "EventFaults", "Fault", "Faults"]
 
 
 @attrs.frozen(kw_only=True)
@@ -40,3 +41,51 @@ class Faults:
         """Take the next fault of a route."""
         queue = self._queues.get(route)
         return queue.popleft() if queue else None
+
+
+@attrs.frozen(kw_only=True)
+class EventFault:
+    """One fault in the delivery of an event; without any of its fields the event is delivered as usual."""
+
+    lost: bool = False
+    """True when the event is never sent."""
+    doubled: bool = False
+    """True when the event is delivered twice, with the same id."""
+    delay: float = 0.0
+    """Seconds by which the event is late; the events behind it are not."""
+    reordered: bool = False
+    """True when the event is sent after the next one of its task; the last one of a task, after the next event of
+    another task, or when as long has passed as a song takes."""
+    forged: bool = False
+    """True when a forged event is sent first: it reports a finished task, and is signed with another secret."""
+    before_response: bool = False
+    """True when the response to the submission is held back until the event was sent."""
+
+    @property
+    def keeps_order(self) -> bool:
+        """True when the event is sent in its turn."""
+        return not self.lost and not self.reordered and self.delay == 0
+
+
+class EventFaults:
+    """The queued faults of each type of event, and those that occur at random."""
+
+    def __init__(self, rates: Mapping[EventFault, float], seed: int) -> None:
+        self._queues: defaultdict[str, deque[EventFault]] = defaultdict(deque)
+        self._rates = dict(rates)
+        self._spread = random.Random(seed)  # noqa: S311 - reproducible by its seed
+
+    def add(self, event_type: str, *faults: EventFault) -> None:
+        """Queue faults for a type of event, such as ``song.completed``."""
+        self._queues[event_type].extend(faults)
+
+    def take(self, event_type: str) -> EventFault:
+        """Take the next fault of a type, or one at random."""
+        queue = self._queues.get(event_type)
+        if queue:
+            return queue.popleft()
+        drawn = self._spread.random()
+        for fault, rate in self._rates.items():
+            if (drawn := drawn - rate) < 0:
+                return fault
+        return EventFault()

@@ -18,7 +18,7 @@ from musicapi_async.results import (
 from musicapi_async.sandbox.audio import AUDIO_SUFFIX, SECONDS
 from musicapi_async.sandbox.state import SandboxTask, lyrics_of, word_timings
 
-__all__ = ["poll_response"]
+__all__ = ["BODY_FAILURES", "CLIPS_APPEAR", "WHOLE", "FileUrl", "poll_response"]
 
 Body = dict[str, object]
 FileUrl = Callable[[str], str]

@@ -31,6 +31,7 @@ MODULES = (
     "musicapi_async.media",
     "musicapi_async.results",
     "musicapi_async.sandbox",
+    "musicapi_async.webhooks",
     "musicapi_sync.bulk",
 )
 # "A task of whatever" is a true type; a bare Any, or a dict of Any, would switch checking off for the caller.
@@ -44,7 +45,7 @@ def test_exports_are_the_public_names() -> None:
     modules = {name for name in musicapi_async.__all__ if isinstance(getattr(musicapi_async, name), ModuleType)}
 
     assert names | modules | {"__version__"} == set(musicapi_async.__all__)
-    assert modules == {"errors", *(cls.family() for cls in musicapi_async.operations())}
+    assert modules == {"errors", "webhooks", *(cls.family() for cls in musicapi_async.operations())}
     assert len(musicapi_async.__all__) == len(set(musicapi_async.__all__))
 
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 import musicapi_sync
-from musicapi_async import Outcome, SavedFile, Settings, TaskState, bulk, operations, results, sandbox
+from musicapi_async import Outcome, SavedFile, Settings, TaskState, bulk, operations, results, sandbox, webhooks
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -32,7 +32,8 @@ def test_reference_is_up_to_date(maker: ModuleType) -> None:
     [
         *(getattr(results, name) for name in results.__all__),
         *(Outcome, SavedFile, Settings, TaskState, musicapi_sync.Outcome),
-        *(bulk.Changes, bulk.Outcome, bulk.Planned, bulk.Record, sandbox.Account, sandbox.Fault),
+        *(bulk.Changes, bulk.Outcome, bulk.Planned, bulk.Record, webhooks.Event),
+        *(sandbox.Account, sandbox.Delivery, sandbox.EventFault, sandbox.Fault),
     ],
 )
 def test_public_fields_are_documented(maker: ModuleType, cls: type) -> None:

@@ -81,12 +81,14 @@ async def error_of(what: Callable[[], Awaitable[object]]) -> BaseException:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("package", [musicapi_async, musicapi_sync])
-@pytest.mark.parametrize("wrong", [{"timeout": -1}, {"base_url": "x"}, {"create_rate": 0}, {"on_uncertain": 3}])
+@pytest.mark.parametrize(
+    "wrong", [{"timeout": -1}, {"base_url": "x"}, {"create_rate": 0}, {"on_uncertain": 3}, {"webhook_url": "x"}]
+)
 def test_client_with_invalid_settings_shows_no_part_of_its_key(size: int, package: Any, wrong: dict[str, Any]) -> None:
     key = key_of(size)
     for make in (package.MusicAPI, package.Settings, package.Settings.load):
         with pytest.raises(errors.InvalidRequestError) as caught:
-            make(api_key=key, proxy=f"http://user:{key}@127.0.0.1:9", **wrong)
+            make(api_key=key, proxy=f"http://user:{key}@127.0.0.1:9", webhook_secret=key, **wrong)
         assert_hidden(caught.value)
 
 

@@ -13,6 +13,7 @@ from musicapi_async import Clip, errors, sonic
 
 # One value for each parameter that an error takes.
 VALUES: dict[str, object] = {
+    "age": 301.5,
     "attempted": "POST /sonic/create",
     "balance": 100.0,
     "balance_at": datetime(2026, 11, 23, 8, 0, tzinfo=UTC),
@@ -20,6 +21,7 @@ VALUES: dict[str, object] = {
     "body": {"error": "No.", "code": [1, None]},
     "family": "sonic",
     "field": "title",
+    "header": "X-Webhook-Signature",
     "replacement": "client.sonic",
     "last_seen": "running",
     "limit": 80,

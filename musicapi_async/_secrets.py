@@ -1,0 +1,80 @@
+"""Secrets: values that no repr, log, traceback or slicing reveals. No I/O."""
+
+import hmac
+from typing import Generic, TypeVar
+
+__all__ = ["HeaderText", "Secret", "SecretBytes", "hidden"]
+
+T = TypeVar("T", bound=str | bytes)
+
+
+class _Hidden(Generic[T]):
+    """A hidden value: it is not a text, so that no slicing, formatting or joining reveals it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value: T = value
+
+    def reveal(self) -> T:
+        """Return the value itself, for the place that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        """Show dots."""
+        return f"{type(self).__name__}('...')"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare in a time that does not depend on the values."""
+        if not isinstance(other, _Hidden) or type(self) is not type(other):
+            return NotImplemented
+        return hmac.compare_digest(_bytes_of(self._value), _bytes_of(other._value))
+
+    def __hash__(self) -> int:
+        """Hash the value."""
+        return hash((type(self), self._value))
+
+    def __bool__(self) -> bool:
+        """Return True unless it is empty."""
+        return bool(self._value)
+
+
+class Secret(_Hidden[str]):
+    """A key or a password: ``reveal()`` returns its text, and everything else shows dots.
+
+    It is not a ``str``: neither printing, formatting, slicing or logging it nor a traceback with local variables can
+    show the text. Two secrets are equal when their texts are; a secret is never equal to a ``str``.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, value: "str | Secret") -> None:
+        super().__init__(value.reveal() if isinstance(value, Secret) else value)
+
+
+class SecretBytes(_Hidden[bytes]):
+    """A secret as bytes, as it is sent."""
+
+    __slots__ = ()
+
+
+class HeaderText(str):
+    """A header value that contains a secret; a str, since the HTTP library accepts nothing else.
+
+    It is stored in a ``CIMultiDict`` only, which tracebacks show by its repr instead of its items.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show dots."""
+        return "'...'"
+
+
+def _bytes_of(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+
+
+def hidden(value: str | Secret | None) -> Secret | None:
+    """Return a text as a secret; any other value unchanged."""
+    return Secret(value) if isinstance(value, str) else value
