@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from musicapi_async.requests.sonic import Sonic
     from musicapi_async.requests.studio import Studio
     from musicapi_async.requests.suno import Suno
+    from musicapi_async.webhooks.client import ClientWebhooks
 
 __all__ = ["JSON", "MusicAPI"]
 
@@ -111,6 +112,13 @@ class MusicAPI:
     def account(self) -> Account:
         """The account's balance."""
         return Account(self)
+
+    @property
+    def webhooks(self) -> "ClientWebhooks":
+        """The events that the service sends to ``webhook_url``."""
+        from musicapi_async.webhooks.client import ClientWebhooks
+
+        return ClientWebhooks(self._engine)
 
     def submit(self, request: TaskRequest[R]) -> Submission[R]:
         """Start a task and pay for it, once: a request that may have been accepted is never sent again.

@@ -15,6 +15,7 @@ from musicapi_async._protocol import (
     encode_call,
     encode_plain,
     read_submission,
+    report_to,
     request_advice,
 )
 from musicapi_async._request import POST, STARTS_TASK, Request, TaskRequest, model_of
@@ -23,6 +24,7 @@ from musicapi_async._secrets import Secret
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.background import Background
 from musicapi_async._tasks.entry import Entry
+from musicapi_async._tasks.events import TaskEvents
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.submission import Submission
@@ -56,6 +58,9 @@ class Engine:
         self.shared: Shared = Shared(settings) if root is None else root.shared
         self.calls = self.shared.calls
         self.poller = self.shared.poller
+        self.events = self.shared.events
+        if settings.webhook_secret is not None:
+            self.poller.expect_events()
         self.files = self.shared.files
         self.background = self.shared.background
         self.caller = self.shared.caller(settings)
@@ -80,6 +85,10 @@ class Engine:
 
         Raises as ``MusicAPI.submit``.
         """
+        url, secret = self.settings.webhook_url, self.settings.webhook_secret
+        # A request without the field cannot be reported; one with a URL of its own keeps it.
+        if url is not None and secret is not None and getattr(request, "webhook_url", "") is None:
+            self.events.note_sent(report_to(call, url, secret))
         read = partial(read_submission, call, id_in_data=request.id_in_data)
         task_id, uploaded = await self.calls.track(self.caller.send(call, read))
         call.task_id = task_id
@@ -87,7 +96,11 @@ class Engine:
         # The end of a task that is reported to a webhook cannot be observed here.
         is_kept = getattr(request, "webhook_url", None) is None
         self.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
-        task: Task[R] = Task(Entry(task_id, rule, self.caller, _timing_key(request), now), self.poller, uploaded)
+        if call.reference is not None:
+            self.events.note_accepted(call.reference, task_id)
+        is_reported = call.reference is not None
+        entry = Entry(task_id, rule, self.caller, _timing_key(request), now, is_reported=is_reported)
+        task: Task[R] = Task(entry, self.poller, uploaded)
         if call.cancellation is not None:
             if call.hook is not None:
                 call.hook.accepted(task_id)
@@ -219,6 +232,7 @@ class Shared:
         self.calls = ActiveCalls()
         timing, max_polls = Timing(settings.poll_interval, settings.poll_cost), max(1, settings.max_requests // 2)
         self.poller = Poller(timing, max_polls, self.calls)
+        self.events = TaskEvents(self.poller)
         self.session = Session(settings, self.connections)
         self.files = Downloads(self.connections, self.session.budget)
         self.background = Background(self.session.in_flight)

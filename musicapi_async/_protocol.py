@@ -19,9 +19,11 @@ from musicapi_async._responses.decoding import (
     unreadable,
 )
 from musicapi_async._responses.response import Response
+from musicapi_async._secrets import Secret
 from musicapi_async._transport.addresses import as_sent
 from musicapi_async._transport.call import Call, SubmissionHook
 from musicapi_async._transport.retry import RequestClass
+from musicapi_async._webhook_urls import attempt_url, new_reference
 from musicapi_async.errors import InvalidRequestError, NotReadyError
 from musicapi_async.results import Batch, Persona, UploadedClip, Voice
 from musicapi_async.wire.json import check_json
@@ -33,6 +35,7 @@ __all__ = [
     "encode_plain",
     "encode_submission",
     "read_submission",
+    "report_to",
     "request_advice",
 ]
 
@@ -67,6 +70,18 @@ def encode_submission(request: TaskRequest[Any], hook: SubmissionHook | None = N
         min_timeout=request.min_timeout,
         replacement=request.replacement,
     )
+
+
+def report_to(call: Call, url: str, secret: Secret) -> str:
+    """Have the service report a submission to a URL of its own, and return the reference in that URL."""
+    call.reference = reference = call.reference or new_reference()
+    # No local variable holds the secret as text: a traceback may show them.
+    call.body = {
+        **(call.body or {}),
+        "webhook_url": attempt_url(url, reference),
+        "webhook_secret": secret.reveal(),
+    }
+    return reference
 
 
 def read_submission(call: Call, response: Response, *, id_in_data: bool) -> tuple[str, UploadedClip | None]:

@@ -176,6 +176,9 @@ class UncertainSubmissionError(MusicAPIError):
     """The credits that ``client.account.credits()`` last returned to this client; None when it was not called."""
     balance_at: datetime | None = None
     """The time of that balance (UTC)."""
+    reference: str | None = attrs.field(default=None, repr=False)
+    """The reference in the URL to which the service reports the submission, for ``client.webhooks.recover(error)``;
+    None where it reports to no URL of this client."""
 
     def __str__(self) -> str:
         return (

@@ -26,7 +26,18 @@ UNANSWERED: Final = (ConnectionFailedError, GatewayError, InsufficientCreditsErr
 class Entry:
     """The poller's record of one task: the rule for polling it, its schedule and its last state."""
 
-    __slots__ = ("accepted_at", "caller", "end", "finished_clips", "id", "polling", "rule", "slot", "timing_key")
+    __slots__ = (
+        "accepted_at",
+        "caller",
+        "end",
+        "finished_clips",
+        "id",
+        "is_reported",
+        "polling",
+        "rule",
+        "slot",
+        "timing_key",
+    )
 
     def __init__(
         self,
@@ -35,6 +46,8 @@ class Entry:
         caller: Caller | None,
         timing_key: str = "",
         accepted_at: float | None = None,
+        *,
+        is_reported: bool = False,
     ) -> None:
         self.id = task_id
         self.rule = rule
@@ -44,6 +57,8 @@ class Entry:
         """The key of the duration estimates: tasks with the same key take about as long."""
         self.accepted_at = accepted_at
         """Event-loop time of its acceptance; None for a task resumed from its id."""
+        self.is_reported = is_reported
+        """True when the service sends the events of the task to this client."""
         self.end: TaskState[Any] | None = None
         self.finished_clips: tuple[Clip, ...] = ()
         """The clips that were finished at the last poll of an unfinished task."""

@@ -61,6 +61,7 @@ class Polling:
         "failures",
         "grace",
         "is_early",
+        "is_urgent",
         "last_polled_at",
         "next_poll_at",
         "pending_for",
@@ -74,6 +75,8 @@ class Polling:
         self.subscribers: tuple[Subscriber, ...] = ()
         self.is_early = False
         """True while a subscriber waits for a part of the result."""
+        self.is_urgent = False
+        """True when the poll in flight is to be followed by another one at once."""
         self.next_poll_at = next_poll_at
         """Time of the next poll; infinite while a poll is in flight or queued."""
         self.last_polled_at = NOT_YET

@@ -22,15 +22,30 @@ from musicapi_async._responses.error_bodies import message_in
 from musicapi_async._responses.response import Response, start_of
 from musicapi_async._tasks.progress import Status, TaskProgress, Until, parse_progress, ready_part
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
-from musicapi_async.results import Clip, Songs
+from musicapi_async.results import Clip, DownloadFiles, Songs, UploadedClip, Voice
 from musicapi_async.results.clip import FAILED
 from musicapi_async.wire.json import read_json
 
-__all__ = ["Status", "TaskRule", "TaskState", "Until", "progress_of", "read_state", "ready_result", "settled"]
+__all__ = [
+    "ReportedEvent",
+    "Status",
+    "TaskRule",
+    "TaskState",
+    "Until",
+    "progress_of",
+    "read_event",
+    "read_state",
+    "ready_result",
+    "settled",
+]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
+COMPLETED: Final = "song.completed"
+STREAMING: Final = "song.streaming"
+EVENT_RESULTS: Final = (Songs, UploadedClip, DownloadFiles, Voice)
+"""The results of the operations that report events."""
 FAILURE_TYPES: Final = frozenset({"failed", "timeout", "forbidden", "api_error"})
 FAILURE_STATUSES: Final = frozenset({"FAILED", "FAILURE"})
 INNER_FAILURE_STATUSES: Final = FAILURE_STATUSES | {"ERROR"}
@@ -153,6 +168,31 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, response: Res
         task_id=task_id, family=rule.family, status=progress.status, raw=response.content, progress=progress
     )
     return _or_failed(state, body) if progress.status in {"incomplete", "finished"} else state
+
+
+@attrs.frozen
+class ReportedEvent:
+    """A verified event of a task: its signed JSON object, and the same as bytes."""
+
+    type: str
+    task_id: str | None
+    body: Mapping[str, object] = attrs.field(repr=False)
+    content: bytes = attrs.field(repr=False)
+
+
+def read_event(event: ReportedEvent, task_id: str, rule: TaskRule[R_co]) -> TaskState[R_co] | None:
+    """Return the state that an event reports beyond doubt; None when only a poll can tell.
+
+    Beyond doubt are a finished task with every expected clip, and a running one that can be streamed.
+    """
+    if rule.result_type not in EVENT_RESULTS or event.body.get("code", OK) != OK:
+        return None
+    progress = parse_progress(rule.result_type, rule.expected_clips, event.body, event.content)
+    is_whole = event.type == COMPLETED and progress.status == "finished"
+    is_streaming = event.type == STREAMING and progress.status == "running" and progress.stage != "waiting"
+    if not (is_streaming or (is_whole and all(clip.state != FAILED for clip in progress.clips))):
+        return None
+    return TaskState(task_id=task_id, family=rule.family, status=progress.status, raw=event.content, progress=progress)
 
 
 def ready_result(state: TaskState[R_co], until: Until) -> R_co | None:

@@ -195,4 +195,6 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
             self._task = self._submitter.resume(type(self._request), call.task_id)
         elif call.sent_at is not None:
             reason = "it was cut off after it was sent"
-            self._error = UncertainSubmissionError(call.attempted, self._request, reason, call.sent_at)
+            self._error = UncertainSubmissionError(
+                call.attempted, self._request, reason, call.sent_at, reference=call.reference
+            )

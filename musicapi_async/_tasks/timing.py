@@ -40,6 +40,8 @@ BINS: Final = len(EDGES) - 1
 SMOOTHING: Final = 0.25
 """Initial width of the smoothing, in units of the logarithm; it narrows with the observations."""
 MIN_NARROWING: Final = 0.35
+OVERDUE_SHARE: Final = 0.05
+"""The share of tasks that are still running when their event counts as overdue."""
 MEMORY: Final = 100.0
 """The number of most recent tasks that an estimate is based on."""
 UNOBSERVED: Final = 0.05
@@ -80,6 +82,15 @@ class Timing:
             interval = min(interval, MAX_INTERVAL)
         return max(MIN_INTERVAL, interval * (1 + SPREAD * (self._random.random() - 0.5)))
 
+    def overdue(self, timing_key: str, stage: Stage) -> float:
+        """Return the seconds from a stage's beginning by which 95 % of the tasks have ended, and with them their event.
+
+        With a ``fixed_interval`` that is the interval.
+        """
+        if self.fixed_interval is not None:
+            return self.fixed_interval
+        return self._durations(timing_key, stage).overdue
+
     def observe(self, timing_key: str, stage: Stage, after: float, until: float) -> None:
         """Note that a task ended later than ``after`` and at latest ``until`` seconds from the stage's beginning."""
         if self.fixed_interval is None:
@@ -113,7 +124,7 @@ class Durations:
     ``median`` and ``spread`` (the deviation of the logarithm) are the first guess, which counts as ``weight`` tasks.
     """
 
-    __slots__ = ("_areas", "_density", "_hazards", "_observed", "_risks", "_unfitted", "_weights")
+    __slots__ = ("_areas", "_density", "_hazards", "_observed", "_risks", "_unfitted", "_weights", "overdue")
 
     def __init__(self, median: float, spread: float, weight: float = 3.0) -> None:
         below = [_share_below(edge, median, spread) for edge in EDGES]
@@ -185,8 +196,10 @@ class Durations:
         self._unfitted = 0
         self._density = _smoothed(self._weights, self._observed)
         self._hazards, self._risks, self._areas = [], [0.0], [0.0]
-        left = 1.0
+        left, self.overdue = 1.0, MAX_DURATION
         for bin, share in enumerate(self._density):
+            if left > OVERDUE_SHARE >= left - share:
+                self.overdue = EDGES[bin + 1]
             width = EDGES[bin + 1] - EDGES[bin]
             hazard = share / width / max(left - share / 2, 1e-9)
             self._hazards.append(hazard)

@@ -53,6 +53,10 @@ class Unfinished:
             self._forgotten += 1
         self._tasks[task_id] = rule
 
+    def has(self, task_id: str) -> bool:
+        """Return whether this is a task that is not known to have ended."""
+        return task_id in self._tasks
+
     def end(self, task_id: str) -> None:
         """Forget a task that has ended."""
         self._tasks.pop(task_id, None)

@@ -42,6 +42,8 @@ class Call:
     """SUBMISSION while an attempt may be charged; polls for a file that is being prepared are free."""
     request: object = attrs.field(default=None, repr=False)
     """The request value, for an UncertainSubmissionError."""
+    reference: str | None = attrs.field(default=None, repr=False)
+    """The reference in the URL to which the service reports the submission; None where it reports to none of ours."""
     hook: SubmissionHook | None = attrs.field(default=None, repr=False)
     is_retried: bool = True
     """False for a call of a single attempt, whatever its outcome."""

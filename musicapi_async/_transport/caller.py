@@ -234,6 +234,7 @@ class Caller:
             self.activity.balance,
             self.activity.balance_at,
         )
+        error.reference = call.reference
         _note_named(call, error, error.body)
         self._report(error)
         return error

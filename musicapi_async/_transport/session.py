@@ -162,14 +162,15 @@ class Session:
             # In the context of this request's own asyncio task: nothing else uses its connection.
             RECEIVED.set(bytearray())
         url = options.base.with_path(options.base_path + call.path, encoded=True)
-        body = None if call.body is None else write_json(call.body)
+        has_body = call.body is not None
         try:
             with limit:
                 async with http.request(
                     call.method,
                     url,
-                    headers=options.get_headers if body is None else options.post_headers,
-                    data=body,
+                    headers=options.post_headers if has_body else options.get_headers,
+                    # Not in a local variable: it may contain the webhook secret.
+                    data=write_json(call.body) if has_body else None,
                     timeout=WITHOUT_LIMITS,
                     allow_redirects=False,
                     proxy=route.proxy,

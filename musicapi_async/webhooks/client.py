@@ -1,0 +1,81 @@
+"""Receiving of a client's events: verified, matched with its submissions and tasks, and never twice."""
+
+import attrs
+
+from musicapi_async._arguments import wrong_argument
+from musicapi_async._engine import Engine
+from musicapi_async._request import TaskRequest
+from musicapi_async._tasks.state import ReportedEvent
+from musicapi_async._tasks.task import Task, check_timeout
+from musicapi_async._tasks.unfinished import fresh
+from musicapi_async._webhook_urls import reference_of
+from musicapi_async.errors import InvalidRequestError, NotFoundError, UncertainSubmissionError
+from musicapi_async.webhooks.events import Event
+from musicapi_async.webhooks.verification import Headers, verify
+
+__all__ = ["ClientWebhooks"]
+
+
+class ClientWebhooks:
+    """The events of one client's tasks: ``client.webhooks``."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def receive(self, body: bytes, headers: Headers, url: str) -> Event:
+        """Verify an event, and wake the waits of its task.
+
+        - ``body``: the request's body, byte for byte as it arrived.
+        - ``headers``: the request's headers (any mapping, names in any case, or pairs).
+        - ``url``: the URL that was requested, with its query; scheme and host may be missing.
+
+        A finished task with every expected clip needs no poll; anything else that the event reports is checked by one
+        poll at once. An event that came before does nothing. ``event.matched`` is False for a task or submission that
+        this client does not have: forward it to the process that has.
+
+        Raises WebhookVerificationError, after which the event must not be believed; InvalidRequestError for a client
+        without a ``webhook_secret``; ClientClosedError when the client was closed.
+        """
+        secret = self._engine.settings.webhook_secret
+        if secret is None:
+            message = "a client without webhook_secret cannot verify events: pass MusicAPI(webhook_secret=...)"
+            raise InvalidRequestError(message, "webhook_secret", None, "ASCII text")
+        if not isinstance(url, str):
+            raise wrong_argument("url", url, "the text of the URL that was requested")
+        event = verify(body, headers, secret)
+        self._engine.shared.connections.check()
+        reported = ReportedEvent(event.type, event.task_id, event.raw, bytes(body))
+        return attrs.evolve(event, matched=self._engine.events.receive(event.id, reported, reference_of(url)))
+
+    async def recover(self, error: UncertainSubmissionError, timeout: float | None = 600.0) -> Task[object]:
+        """Return the task of an uncertain submission as soon as its event has come, also one that came before.
+
+        ``timeout`` is the time to wait for the event, in seconds; None for no limit. One poll then checks that the
+        service knows the task under this client's key.
+
+        Raises the error itself, with a note, when no event comes or the service does not know the task: its outcome is
+        still unknown. Raises InvalidRequestError for an error without a ``reference``, whose submission was not reported
+        to ``webhook_url``.
+        """
+        if not isinstance(error, UncertainSubmissionError):
+            raise wrong_argument("error", error, "an UncertainSubmissionError")
+        check_timeout(timeout)
+        request = error.request
+        if error.reference is None or not isinstance(request, TaskRequest):
+            message = "error has no reference: its submission was sent without this client's webhook_url"
+            raise InvalidRequestError(message, "error", None, "an error of a submission with webhook_url")
+        task_id = await self._engine.events.task_id_of(error.reference, timeout)
+        if task_id is None:
+            raise _with_note(error, f"no event of it came within {timeout:g} s")
+        task: Task[object] = self._engine.resume(type(request), task_id)
+        try:
+            await task.poll()
+        except NotFoundError:
+            raise _with_note(error, f"its event names task {task_id}, which the service does not know") from None
+        return task
+
+
+def _with_note(error: UncertainSubmissionError, note: str) -> UncertainSubmissionError:
+    copy = fresh(error)
+    copy.add_note(note)
+    return copy
