@@ -24,33 +24,13 @@ from musicapi_async._fields import (
 )
 from musicapi_async._request import Method, Request
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.wire.requests import dig, field_spec, fields_of, missing_field, wire_names
+from musicapi_async.wire.requests import dig, fields_of, missing_field, wire_names
 
-__all__ = ["known_operations", "operation", "operation_at", "shared_fields"]
+__all__ = ["known_operations", "operation", "operation_at"]
 
 RequestClass = TypeVar("RequestClass", bound="type[Request[Any]]")
 
 _known: "list[type[Request[Any]]]" = []
-
-
-@dataclass_transform(
-    frozen_default=True,
-    kw_only_default=True,
-    field_specifiers=(
-        clip_field,
-        clips_field,
-        flag,
-        number_field,
-        parts_field,
-        seed_field,
-        text_field,
-        texts_field,
-    ),
-)
-def shared_fields(cls: RequestClass) -> RequestClass:
-    """Declare fields that several operations share; the class itself is not an operation."""
-    # A class that is only inherited from needs no generated methods, which are most of the cost of an import.
-    return attrs.frozen(kw_only=True, repr=False, eq=False, init=False)(cls)
 
 
 @dataclass_transform(
@@ -83,12 +63,11 @@ def operation(
     """
 
     def declare(cls: RequestClass) -> RequestClass:
-        made = attrs.frozen(kw_only=True, repr=False, eq=False, field_transformer=_required_first)(cls)
+        made = attrs.frozen(kw_only=True, repr=False, eq=False)(cls)
         made.method, made.path, made.constants, made.upload_task_type = method, path, constants, upload_task_type
         made.credits, made.as_of, made.source = credits, as_of, source
         made.result = _result_of(made)
         made.__init__ = _checked(made)  # type: ignore[method-assign]  # the same signature, with our own errors
-        made.__doc__ = _described(made)
         _known.append(made)
         return made
 
@@ -112,25 +91,6 @@ def _has_constants(body: Mapping[str, object], cls: "type[Request[Any]]") -> boo
     if cls.upload_task_type and body["task_type"] == cls.upload_task_type:
         body["task_type"] = cls.constants.get("task_type")
     return all(dig(body, name) == value for name, value in cls.constants.items())
-
-
-def _described(cls: "type[Request[Any]]") -> str:
-    """Return a request class's docstring, completed from its fields and its declaration."""
-    lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
-    for field in fields_of(cls):
-        spec = field_spec(field)
-        sent = f"``{spec.sent_default}`` if not given" if spec.sent_default is not None else ""
-        text = "; ".join(filter(None, [spec.description, spec.constraints, sent]))
-        lines.append(f"- ``{field.name}``: {text}." if text else f"- ``{field.name}``.")
-    if cls.credits is None:
-        costs = "Its price is not documented"
-    else:
-        costs = f"Costs {cls.credits:g} credit{'s'[: cls.credits != 1]} as of {cls.as_of}" if cls.credits else "Free"
-    return "\n".join([*lines, "", f"{costs}. Contract: {cls.source}."])
-
-
-def _required_first(_: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
-    return sorted(fields, key=lambda field: (field.default is not attrs.NOTHING, field_spec(field).last))
 
 
 def _result_of(cls: "type[Request[Any]]") -> type:

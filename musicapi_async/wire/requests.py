@@ -36,19 +36,16 @@ TASK_TYPE: Final = "task_type"
 
 @attrs.frozen(kw_only=True)
 class FieldSpec:
-    """The JSON name of a field, its serializer and its documentation."""
+    """The JSON name of a field, and its conversion to JSON."""
 
     name: str | None = None
     """Its name in the JSON object, with dots for nested objects; None for the name of the field."""
-    description: str = ""
-    constraints: str = ""
     serialize: Callable[[Any], Any] = identity
     """The function from the field's value to JSON."""
     sent_default: object = None
     """The value that is sent where the field is None: a default that may change with a release."""
     upload_class: type | None = None
     """The class of a value that is known to be an upload, where the service has another task type for uploads."""
-    last: int = 0
 
     def metadata(self) -> dict[str, object]:
         """Return the ``metadata`` of the attrs field."""
