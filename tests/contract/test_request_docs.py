@@ -1,6 +1,8 @@
 """The docstring of every operation states its fields, limits and price: editors and help() show it."""
 
+import ast
 import inspect
+import pydoc
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +10,8 @@ from typing import Any
 import attrs
 import pytest
 
+import musicapi_async
+import musicapi_sync
 from musicapi_async import Request, nuro, operations
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.wire.requests import fields_of
@@ -66,3 +70,28 @@ def test_docstring_of_operation_states_fields_limits_and_price(operation: type[R
     else:
         assert price.startswith(f"Costs {operation.credits:g} credit")
         assert price.endswith(f" as of {operation.as_of}.")
+
+
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.operation_name())
+def test_docstring_of_operation_is_the_one_in_the_source(operation: type[Request[Any]]) -> None:
+    """Editors do not run the code: what is added when a class is made would be missing there."""
+    (node,) = ast.parse(inspect.getsource(operation)).body
+
+    assert isinstance(node, ast.ClassDef)
+    assert ast.get_docstring(node, clean=False) == operation.__doc__
+
+
+@pytest.mark.parametrize("package", [musicapi_async, musicapi_sync])
+@pytest.mark.parametrize("family", musicapi_async.requests.FAMILIES)
+def test_help_of_family_lists_its_operations(package: Any, family: str) -> None:
+    client = package.MusicAPI("help")
+    listed = {
+        f"- ``{operation.method_name}``: {inspect.getdoc(operation)}".partition("\n")[0]
+        for operation in operations()
+        if operation.family() == family
+    }
+
+    for documented in (getattr(client, family), getattr(package.MusicAPI, family)):
+        lines = {line.strip(" |") for line in pydoc.plain(pydoc.render_doc(documented)).splitlines()}
+        assert listed <= lines
+    assert listed
