@@ -88,7 +88,9 @@ def operations_of(family: str) -> list[type[Request[Any]]]:
 def contents() -> str:
     """List every operation, a row for each family."""
     links = {
-        family: ", ".join(f"[{kind.method_name}](#{anchor(kind)})" for kind in operations_of(family))
+        family: ", ".join(
+            f"[{kind.operation_name.rpartition('.')[2]}](#{anchor(kind)})" for kind in operations_of(family)
+        )
         for family in FAMILIES
     }
     rows = [f"| [{family}](#{family}) | {listed} |" for family, listed in links.items()]
@@ -97,7 +99,7 @@ def contents() -> str:
 
 def anchor(kind: type[Request[Any]]) -> str:
     """Return where an operation's heading is."""
-    return kind.operation_name().replace(".", "")
+    return kind.operation_name.replace(".", "")
 
 
 def family_part(family: str) -> str:
@@ -113,11 +115,11 @@ def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
     """Describe an operation: what it does, its fields, its price, where it goes."""
     summary, args, price = parts_of(kind)
     gives = f"Submission[{kind.result.__name__}]" if issubclass(kind, TaskRequest) else kind.result.__name__
-    yield f"### {kind.operation_name()}"
+    yield f"### {kind.operation_name}"
     yield ""
     yield markdown(summary)
     yield ""
-    yield f"`client.{kind.operation_name()}(...)` → `{gives}`; the request is `{kind.family()}.{kind.__name__}`."
+    yield f"`client.{kind.operation_name}(...)` → `{gives}`; the request is `{kind.family}.{kind.__name__}`."
     yield ""
     if fields := fields_of(kind):
         yield "| field | sent as | type | default | limits and meaning |"

@@ -53,7 +53,11 @@ def text_field(
         if value is None and attribute.default is None:
             return
         name = attribute.name
-        text = _checked_text(name, value, secret=secret)
+        # Most texts are plain, and need no further call.
+        if isinstance(value, str) and value.isascii() and value.strip():
+            text = value
+        else:
+            text = _checked_text(name, value, secret=secret)
         if choices and text not in choices:
             known = _listed(choices)
             raise InvalidRequestError(f"{name} is {text!r}; the service takes {known}", name, text, choices)
@@ -117,11 +121,9 @@ def number_field(
         if not (-MAX_NUMBER < value < MAX_NUMBER and (ge is None or value >= ge) and (le is None or value <= le)):
             raise InvalidRequestError(f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (ge, le))
 
-    def convert(value: Any) -> Any:
-        # Other libraries' numbers may be subclasses of float that not every JSON writer accepts.
-        return float(value) if isinstance(value, float) else value
-
-    return attrs.field(default=default, converter=convert, validator=check, metadata=FieldSpec(name=wire).metadata())
+    # A whole number is an int: nothing to convert.
+    converter = None if whole else _plain_float
+    return attrs.field(default=default, converter=converter, validator=check, metadata=FieldSpec(name=wire).metadata())
 
 
 def seed_field(*, default: None) -> Any:
@@ -198,6 +200,11 @@ def can_be_sent(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _plain_float(value: Any) -> Any:
+    # Other libraries' numbers may be subclasses of float that not every JSON writer accepts.
+    return float(value) if isinstance(value, float) else value
 
 
 def _as_tuple(value: Any) -> Any:

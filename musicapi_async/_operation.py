@@ -7,7 +7,6 @@ frozen, keyword-only, checked values; its base states the result: ``Request[Cred
 
 import difflib
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform, get_args, get_origin
 
@@ -24,7 +23,7 @@ from musicapi_async._fields import (
 )
 from musicapi_async._request import Method, Request
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.wire.requests import dig, fields_of, missing_field, wire_names
+from musicapi_async.wire.requests import dig, field_spec, fields_of, missing_field, wire_names
 
 __all__ = ["known_operations", "operation", "operation_at"]
 
@@ -66,7 +65,11 @@ def operation(
         made = attrs.frozen(kw_only=True, repr=False, eq=False)(cls)
         made.method, made.path, made.constants, made.upload_task_type = method, path, constants, upload_task_type
         made.credits, made.as_of, made.source = credits, as_of, source
+        made.family = made.__module__.partition(".requests.")[2].partition(".")[0]
         made.result = _result_of(made)
+        made.default_model = next(
+            (field_spec(one).sent_default for one in fields_of(made) if one.name == "model"), None
+        )
         made.__init__ = _checked(made)  # type: ignore[method-assign]  # the same signature, with our own errors
         _known.append(made)
         return made
@@ -106,17 +109,20 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
     # The types that a caller may pass, rather than those a converter is annotated with.
     build.__annotations__ = {field.name: field.type for field in fields_of(cls)} | {"return": None}
     names = wire_names(cls)
-    required = {
-        name for name, parameter in inspect.signature(cls).parameters.items() if parameter.default is parameter.empty
-    }
+    required = {field.name for field in fields_of(cls) if field.default is attrs.NOTHING}
 
     @functools.wraps(build)
     def init(self: Request[Any], **given: object) -> None:
+        try:
+            build(self, **given)
+        except TypeError:
+            if required <= given.keys() <= names.keys():
+                raise
+        else:
+            return
         if unknown := given.keys() - names.keys():
-            raise _unknown_field(cls.operation_name(), min(unknown), names)
-        if missing := required - given.keys():
-            raise missing_field(cls, min(missing))
-        build(self, **given)
+            raise _unknown_field(cls.operation_name, min(unknown), names)
+        raise missing_field(cls, min(required - given.keys()))
 
     return init
 

@@ -72,10 +72,10 @@ class Family:
     _client: Client
 
     def __init_subclass__(cls) -> None:
-        """Name each request class and method after its attribute, and list the methods in the docstring."""
+        """Name the operations and methods after their attributes, and list the methods in the docstring."""
         for name, value in vars(cls).items():
             if hasattr(value, "request_class"):
-                value.request_class.method_name = name
+                value.request_class.operation_name = f"{value.request_class.family}.{name}"
         complete_family(cls)
 
 

@@ -53,7 +53,7 @@ def is_stated(limit: object, text: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.operation_name())
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.operation_name)
 def test_docstring_of_operation_states_fields_limits_and_price(operation: type[Request[Any]]) -> None:
     texts, price = parts_of(operation)
     fields = fields_of(operation)
@@ -72,7 +72,7 @@ def test_docstring_of_operation_states_fields_limits_and_price(operation: type[R
         assert price.endswith(f" as of {operation.as_of}.")
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.operation_name())
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.operation_name)
 def test_docstring_of_operation_is_the_one_in_the_source(operation: type[Request[Any]]) -> None:
     """Editors do not run the code: what is added when a class is made would be missing there."""
     (node,) = ast.parse(inspect.getsource(operation)).body
@@ -86,9 +86,9 @@ def test_docstring_of_operation_is_the_one_in_the_source(operation: type[Request
 def test_help_of_family_lists_its_operations(package: Any, family: str) -> None:
     client = package.MusicAPI("help")
     listed = {
-        f"- ``{operation.method_name}``: {inspect.getdoc(operation)}".partition("\n")[0]
+        f"- ``{operation.operation_name.partition('.')[2]}``: {inspect.getdoc(operation)}".partition("\n")[0]
         for operation in operations()
-        if operation.family() == family
+        if operation.family == family
     }
 
     for documented in (getattr(client, family), getattr(package.MusicAPI, family)):

@@ -15,7 +15,7 @@ from musicapi_async import operations
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (musicapi_async, musicapi_sync)
-NAMES = [operation.operation_name() for operation in operations()]
+NAMES = [operation.operation_name for operation in operations()]
 LAST = ("model", "use_suno_cdn", "webhook_url", "webhook_secret")
 """Rarely given fields: last, and in this order."""
 
