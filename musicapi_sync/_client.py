@@ -120,7 +120,8 @@ class MusicAPI:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
         ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
-        ``error``.
+        ``error``. For a list of requests with different results, annotate it, and type checkers know these:
+        ``requests: list[TaskRequest[Songs | Stems]] = [...]``.
         """
         return Run(self._view, requests, in_flight, timeout)
 
