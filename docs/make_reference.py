@@ -128,7 +128,7 @@ def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
         yield ""
     constants = "".join(f", `{name}: {value!r}`" for name, value in kind.constants.items())
     uploaded = f" (`{kind.upload_task_type!r}` for an uploaded clip)" if kind.upload_task_type else ""
-    yield f"`{kind.method} {kind.path}`{constants}{uploaded}. {price} Contract: {kind.source}."
+    yield f"`{kind.method} {kind.path}`{constants}{uploaded}. {price} Source: {kind.source}."
     yield ""
 
 

@@ -1,6 +1,6 @@
 """Suno: legacy paths that the service still serves; use ``sonic`` and ``lyrics`` instead.
 
-Contract: the vendor's OpenAPI file, paths ``/suno/*``.
+Source: the OpenAPI file of musicapi-sdk 0.1.0, paths ``/suno/*``.
 """
 
 from typing import ClassVar, Final
@@ -15,7 +15,7 @@ from musicapi_async.results import LyricsDrafts, SharedSong, Songs
 
 __all__ = ["Create", "Describe", "GetSong", "MakeLyrics"]
 
-SOURCE: Final = "musicapi-sdk 0.1.0, legacy /suno paths"
+SOURCE: Final = "OpenAPI file of musicapi-sdk 0.1.0, legacy /suno paths"
 
 
 @operation(
@@ -80,7 +80,7 @@ class MakeLyrics(TaskRequest[LyricsDrafts]):
     """Have lyrics written, as a task; ``lyrics.make`` returns them at once.
 
     Args:
-        description: What the song is to be like; at most 119 characters.
+        description: What the lyrics are about; at most 119 characters.
 
     Costs 2 credits as of 2026-05-01.
     """

@@ -14,7 +14,7 @@ MODELS: Final = ("sonic-v6", "sonic-v6-wild", "sonic-v6-mini")
 """The models known today; the service's list is open, and older ids are accepted and rendered by v6."""
 
 SMALL_MODELS: Final = ("sonic-v4", "sonic-v3-5", "chirp-v4", "chirp-v3-5")
-PAGE: Final = "docs.musicapi.ai/concat-music (POST /sonic/create)"
+PAGE: Final = "https://docs.musicapi.ai/concat-music"
 
 
 def lyrics_limit(request: Any) -> int:

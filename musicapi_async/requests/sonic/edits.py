@@ -265,7 +265,9 @@ class AddInstrumental(TaskRequest[Songs]):
         check_order(self.start, self.end)
 
 
-@operation(POST, "/sonic/replace-section", credits=10, as_of="2026-09-03", source="docs.musicapi.ai/api-413625810")
+@operation(
+    POST, "/sonic/replace-section", credits=10, as_of="2026-09-03", source="https://docs.musicapi.ai/api-413625810"
+)
 class ReplaceSection(TaskRequest[ReplacedSections]):
     """Regenerate a section of a clip, from ``start`` to ``end``.
 

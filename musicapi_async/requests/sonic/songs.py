@@ -149,7 +149,7 @@ class PersonaSong(Drafted[Songs]):
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
-@operation(POST, "/sonic/sample", credits=15, as_of="2026-07-15", source="docs.musicapi.ai/sample-this-song")
+@operation(POST, "/sonic/sample", credits=15, as_of="2026-07-15", source="https://docs.musicapi.ai/sample-this-song")
 class Sample(Drafted[Songs]):
     """Make two songs around a piece of a clip or of your own audio: give ``clip`` or ``url``.
 
@@ -158,7 +158,7 @@ class Sample(Drafted[Songs]):
         end: Seconds from the clip's beginning, after ``start``.
         lyrics: Lyrics with section tags such as ``[Verse]``; at most 5000 characters, 3000 on v4 and v3-5.
         description: In place of ``lyrics``, which the service then writes; at most 400 characters.
-        url: Public, direct ``http(s)://`` URL of an MP3 or WAV of at most 8 minutes, on a host that answers HEAD.
+        url: Public, direct ``http(s)://`` URL of an MP3 or WAV of at most 8 minutes; its host accepts HEAD requests.
         clip: Clip, or its id.
         title: Title of the songs; at most 80 characters.
         tags: Styles, comma-separated; at most 200 characters.
@@ -206,7 +206,7 @@ class Sample(Drafted[Songs]):
             raise InvalidRequestError(message, "url", self.url, "url or clip")
 
 
-@operation(POST, "/sonic/mashup", credits=15, as_of="2026-07-15", source="docs.musicapi.ai/mashup")
+@operation(POST, "/sonic/mashup", credits=15, as_of="2026-07-15", source="https://docs.musicapi.ai/mashup")
 class Mashup(Drafted[Songs]):
     """Make two songs out of two clips.
 

@@ -10,12 +10,14 @@ from musicapi_async.results import ExtendedSongs, Songs, Voice
 __all__ = ["CreateVoice", "UploadCover", "UploadExtend"]
 
 
-@operation(POST, "/sonic/upload-cover", credits=15, as_of="2026-07-15", source="docs.aimusicapi.ai/api-32136901")
+@operation(
+    POST, "/sonic/upload-cover", credits=15, as_of="2026-07-15", source="https://docs.aimusicapi.ai/api-32136901"
+)
 class UploadCover(Guided[Songs]):
     """Upload audio and make two covers of it, in one step; the uploaded clip is in ``task.uploaded``.
 
     Args:
-        url: Public, direct ``http(s)://`` URL of an MP3 or WAV of at most 8 minutes, on a host that answers HEAD.
+        url: Public, direct ``http(s)://`` URL of an MP3 or WAV of at most 8 minutes; its host accepts HEAD requests.
         lyrics: Lyrics with section tags such as ``[Verse]``; at most 5000 characters, 3000 on v4 and v3-5.
         description: In place of ``lyrics``, which the service then writes; at most 400 characters.
         title: Title of the songs; at most 80 characters.
@@ -53,12 +55,14 @@ class UploadCover(Guided[Songs]):
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
-@operation(POST, "/sonic/upload-extend", credits=15, as_of="2026-07-15", source="docs.aimusicapi.ai/api-32136900")
+@operation(
+    POST, "/sonic/upload-extend", credits=15, as_of="2026-07-15", source="https://docs.aimusicapi.ai/api-32136900"
+)
 class UploadExtend(Guided[ExtendedSongs]):
     """Upload audio and continue it, in one step; the uploaded clip is in ``task.uploaded``.
 
     Args:
-        url: Public, direct ``http(s)://`` URL of an MP3 or WAV of at most 8 minutes, on a host that answers HEAD.
+        url: Public, direct ``http(s)://`` URL of an MP3 or WAV of at most 8 minutes; its host accepts HEAD requests.
         lyrics: Lyrics with section tags such as ``[Verse]``; at most 5000 characters, 3000 on v4 and v3-5.
         description: In place of ``lyrics``, which the service then writes; at most 400 characters.
         title: Title of the songs; at most 80 characters.
@@ -100,7 +104,7 @@ class UploadExtend(Guided[ExtendedSongs]):
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
-@operation(POST, "/sonic/create-voice", credits=4, as_of="2026-07-15", source="docs.musicapi.ai/create-voice")
+@operation(POST, "/sonic/create-voice", credits=4, as_of="2026-07-15", source="https://docs.musicapi.ai/create-voice")
 class CreateVoice(TaskRequest[Voice]):
     """Make a voice from a recording, for ``sonic.persona_song``.
 
