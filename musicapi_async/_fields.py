@@ -23,6 +23,7 @@ __all__ = [
     "seed_field",
     "text_field",
     "texts_field",
+    "webhook_url_field",
 ]
 
 Limit: TypeAlias = int | Callable[[Any], int]
@@ -71,6 +72,11 @@ def text_field(
 
     spec = FieldSpec(name=wire, sent_default=sent_default)
     return attrs.field(default=default, validator=check, repr=not secret, metadata=spec.metadata())
+
+
+def webhook_url_field(*, default: None) -> Any:
+    """Declare the URL of a webhook, to which the service reports the end of a task."""
+    return text_field(default=default, max_length=1024, begins=("https://",))
 
 
 def texts_field(

@@ -20,6 +20,7 @@ from musicapi_async._fields import (
     seed_field,
     text_field,
     texts_field,
+    webhook_url_field,
 )
 from musicapi_async._request import Method, Request
 from musicapi_async.errors import InvalidRequestError
@@ -44,6 +45,7 @@ _known: "list[type[Request[Any]]]" = []
         seed_field,
         text_field,
         texts_field,
+        webhook_url_field,
     ),
 )
 def operation(

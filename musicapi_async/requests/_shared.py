@@ -2,9 +2,8 @@
 
 from typing import Final
 
-__all__ = ["HTTPS", "UPLOAD_SECONDS", "WEB"]
+__all__ = ["UPLOAD_SECONDS", "WEB"]
 
 WEB: Final = ("http://", "https://")
-HTTPS: Final = ("https://",)
 UPLOAD_SECONDS: Final = 120.0
 """Minimum time limit of calls that fetch the user's audio, which take up to a minute."""

@@ -6,12 +6,12 @@ Source: https://docs.musicapi.ai, section "Producer", ``POST /producer/create`` 
 from typing import ClassVar, Final
 
 from musicapi_async._clip_fields import ClipOrId, clip_field
-from musicapi_async._fields import check_order, number_field, seed_field, text_field
+from musicapi_async._fields import check_order, number_field, seed_field, text_field, webhook_url_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.requests._family import TaskFamily, submits
-from musicapi_async.requests._shared import HTTPS, UPLOAD_SECONDS, WEB
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB
 from musicapi_async.results import DownloadFiles, Songs, UploadedClip
 
 __all__ = ["FORMATS", "MODELS", "Cover", "Create", "Download", "Extend", "Replace", "Upload"]
@@ -57,7 +57,7 @@ class Create(_Song):
     length: float | None = number_field(default=None, ge=1, le=240)
     bpm: float | None = number_field(default=None)
     model: str | None = text_field(default=None, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
     def __attrs_post_init__(self) -> None:
@@ -104,7 +104,7 @@ class Extend(_Song):
     instruction: str | None = text_field(default=None)
     length: float | None = number_field(default=None, ge=1, le=240)
     model: str | None = text_field(default=None, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -145,7 +145,7 @@ class Replace(_Song):
     seed: int | str | None = seed_field(default=None)
     instruction: str | None = text_field(default=None)
     model: str | None = text_field(default=None, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
     def __attrs_post_init__(self) -> None:
@@ -188,7 +188,7 @@ class Cover(_Song):
     seed: int | str | None = seed_field(default=None)
     strength: float | None = number_field(default=None, ge=0, le=1)
     model: str | None = text_field(default=None, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -209,7 +209,7 @@ class Upload(TaskRequest[UploadedClip]):
     replacement = "client.sonic.upload"
 
     url: str = text_field(wire="audio_url", begins=WEB)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -231,7 +231,7 @@ class Download(TaskRequest[DownloadFiles]):
 
     clip: ClipOrId = clip_field(wire="clip_id")
     format: str | None = text_field(default=None, choices=FORMATS)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 

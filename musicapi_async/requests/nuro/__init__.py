@@ -8,12 +8,11 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from musicapi_async._fields import number_field, parts_field, text_field, texts_field
+from musicapi_async._fields import number_field, parts_field, text_field, texts_field, webhook_url_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.requests._family import TaskFamily, submits
-from musicapi_async.requests._shared import HTTPS
 from musicapi_async.requests.nuro.words import (
     GENRES,
     INSTRUMENTS,
@@ -108,7 +107,7 @@ class Vocal(_Song):
     mood: str | None = text_field(default=None, choices=VOCAL_MOODS)
     timbre: str | None = text_field(default=None, choices=VOCAL_TIMBRES)
     duration: int | None = number_field(default=None, ge=30, le=240, whole=True)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -135,7 +134,7 @@ class Instrumental(_Song):
     instruments: Sequence[str] | None = texts_field(default=None, wire="instrument", choices=INSTRUMENTS, max_items=5)
     themes: Sequence[str] | None = texts_field(default=None, wire="theme", choices=THEMES, max_items=5)
     duration: int | None = number_field(default=None, ge=1, le=60, whole=True)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -161,7 +160,7 @@ class InstrumentalV2(_Song):
     segments: Sequence[Segment] | None = parts_field(
         default=None, wire="segments", read=_segment, write=attrs.asdict, max_items=24
     )
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
     def __attrs_post_init__(self) -> None:

@@ -1,10 +1,9 @@
 """Songs made from a clip: its continuation, covers, other sound or section."""
 
 from musicapi_async._clip_fields import ClipOrId, clip_field
-from musicapi_async._fields import check_order, flag, number_field, text_field
+from musicapi_async._fields import check_order, flag, number_field, text_field, webhook_url_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
-from musicapi_async.requests._shared import HTTPS
 from musicapi_async.requests.sonic._shared import DEFAULT_MODEL, PAGE, Drafted, lyrics_limit, tags_limit
 from musicapi_async.results import ReplacedSections, Songs
 
@@ -68,7 +67,7 @@ class Extend(Drafted[Songs]):
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -89,7 +88,7 @@ class Concat(TaskRequest[Songs]):
 
     clip: ClipOrId = clip_field(wire="continue_clip_id")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -142,7 +141,7 @@ class Cover(Drafted[Songs]):
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -165,7 +164,7 @@ class Remaster(TaskRequest[Songs]):
     variation: str | None = text_field(default=None, wire="variation_category", choices=("subtle", "normal", "high"))
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -206,7 +205,7 @@ class AddVocals(TaskRequest[Songs]):
     audio_weight: float | None = number_field(default=None, ge=0, le=1)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
     def __attrs_post_init__(self) -> None:
@@ -257,7 +256,7 @@ class AddInstrumental(TaskRequest[Songs]):
     audio_weight: float | None = number_field(default=None, ge=0, le=1)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
     def __attrs_post_init__(self) -> None:
@@ -304,7 +303,7 @@ class ReplaceSection(TaskRequest[ReplacedSections]):
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
     auto_concat: bool | None = flag(default=None)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
     def __attrs_post_init__(self) -> None:

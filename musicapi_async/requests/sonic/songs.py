@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from musicapi_async._clip_fields import ClipOrId, clip_field, clips_field
-from musicapi_async._fields import check_order, flag, number_field, text_field
+from musicapi_async._fields import check_order, flag, number_field, text_field, webhook_url_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.requests._shared import HTTPS, UPLOAD_SECONDS, WEB
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB
 from musicapi_async.requests.sonic._shared import DEFAULT_MODEL, PAGE, Drafted, lyrics_limit, tags_limit
 from musicapi_async.results import Songs
 
@@ -57,7 +57,7 @@ class Create(TaskRequest[Songs]):
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -102,7 +102,7 @@ class Describe(TaskRequest[Songs]):
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -145,7 +145,7 @@ class PersonaSong(Drafted[Songs]):
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
     use_suno_cdn: bool = flag(default=False)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -194,7 +194,7 @@ class Sample(Drafted[Songs]):
     auto_lyrics: bool | None = flag(default=None)
     audio_weight: float | None = number_field(default=None, ge=0, le=1)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
     def __attrs_post_init__(self) -> None:
@@ -243,5 +243,5 @@ class Mashup(Drafted[Songs]):
     auto_lyrics: bool | None = flag(default=None)
     audio_weight: float | None = number_field(default=None, ge=0, le=1)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)

@@ -1,9 +1,9 @@
 """Tasks that fetch your own audio."""
 
-from musicapi_async._fields import flag, number_field, text_field
+from musicapi_async._fields import flag, number_field, text_field, webhook_url_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
-from musicapi_async.requests._shared import HTTPS, UPLOAD_SECONDS, WEB
+from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB
 from musicapi_async.requests.sonic._shared import DEFAULT_MODEL, Guided, lyrics_limit, tags_limit
 from musicapi_async.results import ExtendedSongs, Songs, Voice
 
@@ -51,7 +51,7 @@ class UploadCover(Guided[Songs]):
     audio_weight: float | None = number_field(default=None, ge=0, le=1)
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -100,7 +100,7 @@ class UploadExtend(Guided[ExtendedSongs]):
     audio_weight: float | None = number_field(default=None, ge=0, le=1)
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True)
     model: str | None = text_field(default=None, sent_default=DEFAULT_MODEL, wire="mv")
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
 
 
@@ -119,5 +119,5 @@ class CreateVoice(TaskRequest[Voice]):
     min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(wire="audio_url", begins=WEB)
-    webhook_url: str | None = text_field(default=None, max_length=1024, begins=HTTPS)
+    webhook_url: str | None = webhook_url_field(default=None)
     webhook_secret: str | None = text_field(default=None, secret=True)
