@@ -78,7 +78,7 @@ def test_docstring_of_operation_is_the_one_in_the_source(operation: type[Request
     (node,) = ast.parse(inspect.getsource(operation)).body
 
     assert isinstance(node, ast.ClassDef)
-    assert ast.get_docstring(node, clean=False) == operation.__doc__
+    assert ast.get_docstring(node) == inspect.getdoc(operation)
 
 
 @pytest.mark.parametrize("package", [musicapi_async, musicapi_sync])
