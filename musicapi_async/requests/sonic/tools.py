@@ -1,4 +1,4 @@
-"""What is found in, made from or exported of a clip: stems, lyrics with times, notes, files; uploads, and batches."""
+"""Stems, aligned lyrics, notes and files of a clip; uploads, personas and batches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
