@@ -64,6 +64,8 @@ class TaskEvents:
         return self._received[event_id]
 
     def _match(self, event: ReportedEvent, reference: str | None) -> bool:
+        reported = self._poller.reported
+        reported.note_event()
         submission = None if reference is None else self._submissions.get(reference)
         if submission is not None and event.task_id is not None:
             submission.event_id = submission.event_id or event.task_id
@@ -71,13 +73,20 @@ class TaskEvents:
                 if not waiter.done():
                     waiter.set_result(event.task_id)
             if submission.accepted_id not in {None, event.task_id}:
-                # Whichever of the two ids is wrong: a poll tells.
-                self._poller.poll_soon(submission.accepted_id or "")
+                # One of the two ids is wrong: a poll tells which.
+                for entry in reported.waiting(submission.accepted_id or ""):
+                    self._poller.poll_soon(entry)
                 return True
         if event.task_id is None:
             return submission is not None
-        is_known = submission is not None or self._poller.is_known(event.task_id)
-        return self._poller.take_event(event, is_kept=is_known) or is_known
+        if waiting := reported.waiting(event.task_id):
+            for entry in waiting:
+                self._poller.apply_event(entry, event)
+            return True
+        if submission is None and not self._poller.unfinished.has(event.task_id):
+            return False
+        reported.keep(event.task_id, event)
+        return True
 
     async def task_id_of(self, reference: str, timeout: float | None) -> str | None:
         """Return the task id in the first event of a submission; None when none came within ``timeout`` seconds."""

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from musicapi_async._logger import logger
 from musicapi_async._request import GET
 from musicapi_async._tasks.entry import Entry
+from musicapi_async._tasks.reported import ReportedTasks
 from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, TaskUpdate, Wheel
 from musicapi_async._tasks.state import ReportedEvent, TaskState, progress_of, read_event, read_state, settled
 from musicapi_async._tasks.timing import Timing
@@ -35,9 +36,6 @@ STALL: Final = 0.5
 # Quoting costs as much as the rest of building a poll; the service's own ids need none.
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 ENDS: Final = ("finished", "failed")
-MAX_KEPT_EVENTS: Final = 1000
-MAX_UNREPORTED: Final = 5
-"""Tasks in a row that end without an event, after which events are not relied on."""
 REPORTED_WITHIN: Final = 1.0
 """Seconds between the end of a task and its event, at most, for the estimates of durations."""
 FAR: Final = 1e12
@@ -59,12 +57,7 @@ class Poller:
         self._wheel: Wheel[Entry] = Wheel(min(TICK, (timing.fixed_interval or 1) / 4))
         self._subscribed: dict[Entry, Polling] = {}
         """The entries with subscribers."""
-        self._by_id: dict[str, tuple[Entry, ...]] | None = None
-        """The same by task id; None while no events are received."""
-        self._kept_events: OrderedDict[str, ReportedEvent] = OrderedDict()
-        """The last event of tasks that have no subscriber yet."""
-        self._unreported = 0
-        """Tasks in a row that ended without the event that was expected."""
+        self.reported = ReportedTasks()
         self._queue: OrderedDict[Entry, Polling] = OrderedDict()
         """The entries whose poll is due, in order, while the maximum number of polls is in flight."""
         self._polls: set[asyncio.Task[None]] = set()
@@ -90,45 +83,43 @@ class Poller:
             now = asyncio.get_running_loop().time()
             polling.next_poll_at = min(polling.next_poll_at, now + self._interval(entry, polling, now))
         self._subscribed[entry] = polling
-        if self._by_id is not None and entry not in self._by_id.get(entry.id, ()):
-            self._by_id[entry.id] = (*self._by_id.get(entry.id, ()), entry)
         self._schedule(entry, polling)
-        if self._kept_events and (event := self._kept_events.pop(entry.id, None)) is not None:
-            self._apply_event(entry, event)
+        if self.reported.is_enabled and (event := self.reported.add(entry)) is not None:
+            self.apply_event(entry, event)
         self._arm()
 
     def expect_events(self) -> None:
-        """Begin to receive events: keep the entries by task id."""
-        if self._by_id is None:
-            self._by_id = {}
+        """Begin to receive events, also of the tasks that are waited for already."""
+        if not self.reported.is_enabled:
+            self.reported.is_enabled = True
             for entry in self._subscribed:
-                self._by_id[entry.id] = (*self._by_id.get(entry.id, ()), entry)
+                self.reported.add(entry)
 
-    def is_known(self, task_id: str) -> bool:
-        """Return whether a task was accepted by this client, or is waited for."""
-        return bool(self._by_id and task_id in self._by_id) or self.unfinished.has(task_id)
-
-    def take_event(self, event: ReportedEvent, *, is_kept: bool) -> bool:
-        """Apply a verified event to the waits of its task; return False when there are none.
-
-        Then it is kept for a wait that begins later, if ``is_kept``.
-        """
-        self._unreported = 0
-        task_id = event.task_id or ""
-        entries = (self._by_id or {}).get(task_id, ())
-        for entry in entries:
-            self._apply_event(entry, event)
-        if not entries and is_kept:
-            self._kept_events[task_id] = event
-            if len(self._kept_events) > MAX_KEPT_EVENTS:
-                self._kept_events.popitem(last=False)
+    def apply_event(self, entry: Entry, event: ReportedEvent) -> None:
+        """Notify the subscribers of the state that a verified event reports; poll once, now, if it is uncertain."""
+        polling, now = self._subscribed[entry], asyncio.get_running_loop().time()
+        state = read_event(event, entry.id, entry.rule)
+        if state is None:
+            self.poll_soon(entry)
+        elif state.is_done:
+            # The service reports the end within about a second.
+            polling.pending_for = max(polling.pending_for, now - polling.stage_began_at - REPORTED_WITHIN)
+            self._note_state(entry, polling, state)
+        elif polling.stage == "waiting":  # events may arrive in any order, and behind a poll
+            polling.note_unfinished(progress_of(state).stage, now)
+            for subscriber in polling.subscribers:
+                subscriber.notify(state)
+            if not polling.is_in_flight:
+                self._poll_later(entry, polling)
         self._arm()
-        return bool(entries)
 
-    def poll_soon(self, task_id: str) -> None:
-        """Poll a task once, now, if it is waited for."""
-        for entry in (self._by_id or {}).get(task_id, ()):
-            self._hurry(entry, self._subscribed[entry])
+    def poll_soon(self, entry: Entry) -> None:
+        """Poll a task that is waited for once, now."""
+        polling = self._subscribed[entry]
+        polling.is_urgent = polling.is_in_flight
+        if not polling.is_in_flight:
+            polling.next_poll_at = asyncio.get_running_loop().time()
+            self._schedule(entry, polling)
         self._arm()
 
     def unsubscribe(self, entry: Entry, subscriber: Subscriber) -> None:
@@ -166,49 +157,15 @@ class Poller:
             # It is unknown how long it has been running: poll now, but do not poll thousands at the same time.
             next_poll_at = now + random.random() * len(self._subscribed) / BURST_RATE  # noqa: S311 - nothing secret
             return Polling(next_poll_at, now - self.timing.usual)
-        if self._expects_event(entry):
+        if self.reported.expects(entry):
             interval = self.timing.overdue(entry.timing_key, "waiting")
         else:
             interval = self.timing.interval(entry.timing_key, "waiting", 0.0, is_early=is_early)
         return Polling(max(now, entry.accepted_at + interval), entry.accepted_at)
 
-    def _expects_event(self, entry: Entry) -> bool:
-        return entry.is_reported and self._unreported < MAX_UNREPORTED
-
-    def _apply_event(self, entry: Entry, event: ReportedEvent) -> None:
-        polling, now = self._subscribed[entry], asyncio.get_running_loop().time()
-        state = read_event(event, entry.id, entry.rule)
-        if state is None:
-            self._hurry(entry, polling)
-        elif state.is_done:
-            # The service reports the end within about a second.
-            polling.pending_for = max(polling.pending_for, now - polling.stage_began_at - REPORTED_WITHIN)
-            self._note_state(entry, polling, state)
-        elif polling.stage == "waiting":  # events may arrive in any order, and behind a poll
-            polling.note_unfinished(progress_of(state).stage, now)
-            for subscriber in polling.subscribers:
-                subscriber.notify(state)
-            if not polling.is_in_flight:
-                self._poll_later(entry, polling)
-
-    def _note_unreported(self) -> None:
-        self._unreported += 1
-        if self._unreported == MAX_UNREPORTED:
-            logger.warning(
-                "%d tasks ended without an event: is webhook_url reachable from outside? "
-                "Tasks are polled as usual until an event arrives",
-                MAX_UNREPORTED,
-            )
-
-    def _hurry(self, entry: Entry, polling: Polling) -> None:
-        polling.is_urgent = polling.is_in_flight
-        if not polling.is_in_flight:
-            polling.next_poll_at = asyncio.get_running_loop().time()
-            self._schedule(entry, polling)
-
     def _interval(self, entry: Entry, polling: Polling, now: float) -> float:
         waited, is_early = now - polling.stage_began_at, polling.is_early
-        if self._expects_event(entry):
+        if self.reported.expects(entry):
             overdue = self.timing.overdue(entry.timing_key, polling.stage) - waited
             if overdue > 0:
                 return polling.interval(overdue, now)
@@ -308,8 +265,8 @@ class Poller:
             if entry.polling is not polling:
                 return
             is_enough = polling.is_enough(progress_of(state).grace, asyncio.get_running_loop().time())
-            if state.is_done and entry.is_reported:
-                self._note_unreported()
+            if state.is_done:
+                self.reported.note_unreported(entry)
             self._note_state(entry, polling, settled(state) if is_enough else state)
 
     async def _fetch(self, entry: Entry, *, is_retried: bool = True) -> TaskState[Any]:
@@ -389,10 +346,8 @@ class Poller:
 
     def _drop(self, entry: Entry, polling: Polling) -> None:
         self._subscribed.pop(entry, None)
-        if self._by_id is not None:
-            others = tuple(other for other in self._by_id.pop(entry.id, ()) if other is not entry)
-            if others:
-                self._by_id[entry.id] = others
+        if self.reported.is_enabled:
+            self.reported.discard(entry)
         self._wheel.discard(entry)
         if entry in self._queue:
             del self._queue[entry]

@@ -54,8 +54,8 @@ class ClientWebhooks:
         service knows the task under this client's key.
 
         Raises the error itself, with a note, when no event comes or the service does not know the task: its outcome is
-        still unknown. Raises InvalidRequestError for an error without a ``reference``, whose submission was not reported
-        to ``webhook_url``.
+        still unknown. Raises InvalidRequestError for an error without a ``reference``: its submission was sent without
+        ``webhook_url``.
         """
         if not isinstance(error, UncertainSubmissionError):
             raise wrong_argument("error", error, "an UncertainSubmissionError")

@@ -327,10 +327,8 @@ async def test_events_that_stay_away_are_reported_once_and_tasks_polled_as_usual
             for task in tasks:
                 await task.wait(10)
 
-    assert [record.message for record in caplog.records if "without an event" in record.message] == [
-        "5 tasks ended without an event: is webhook_url reachable from outside? "
-        "Tasks are polled as usual until an event arrives"
-    ]
+    messages = [record.message for record in caplog.records if "without an event" in record.message]
+    assert [message.partition(":")[0] for message in messages] == ["5 tasks ended without an event"]
 
 
 async def test_client_without_a_secret_refuses_events() -> None:
