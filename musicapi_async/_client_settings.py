@@ -7,6 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from musicapi_async._secrets import Secret, hidden
 from musicapi_async._settings import Hook, Settings, with_secrets
+from musicapi_async._webhook_inbox import FileInbox
 
 __all__ = ["options_of", "settings_of", "taking"]
 
@@ -37,6 +38,7 @@ def settings_of(
     allow_private_addresses: bool | None = None,
     webhook_url: str | None = None,
     webhook_secret: str | Secret | None = None,
+    webhook_inbox: FileInbox | None = None,
     on_uncertain: Hook | None = None,
 ) -> Settings:
     """Return the settings of a client; None takes the environment's value, or the default.

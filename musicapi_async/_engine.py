@@ -25,6 +25,7 @@ from musicapi_async._settings import Settings
 from musicapi_async._tasks.background import Background
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.events import TaskEvents
+from musicapi_async._tasks.inbox import InboxReader
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.submission import Submission
@@ -233,6 +234,9 @@ class Shared:
         timing, max_polls = Timing(settings.poll_interval, settings.poll_cost), max(1, settings.max_requests // 2)
         self.poller = Poller(timing, max_polls, self.calls)
         self.events = TaskEvents(self.poller)
+        self.inbox = None if settings.webhook_inbox is None else InboxReader(settings.webhook_inbox, self.events)
+        if self.inbox is not None:
+            self.poller.on_first_wait = self.inbox.start
         self.session = Session(settings, self.connections)
         self.files = Downloads(self.connections, self.session.budget)
         self.background = Background(self.session.in_flight)
@@ -252,6 +256,8 @@ class Shared:
 
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         try:
+            if self.inbox is not None:
+                await self.inbox.aclose()
             await self.poller.aclose()
             # Each of them ends within its own time limit.
             await asyncio.gather(*map(self.background.wait_for_response, tuple(self.session.in_flight)))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from musicapi_async._secrets import Secret, hidden
+from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async._webhook_urls import MAX_OWN_URL, MAX_URL, is_loopback, is_web_url, reference_of
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 
@@ -154,6 +155,12 @@ def _check_webhook_secret(_: object, __: object, secret: Any) -> None:
         )
 
 
+def _check_inbox(_: object, __: object, inbox: Any) -> None:
+    if inbox is not None and not isinstance(inbox, FileInbox):
+        message = f"webhook_inbox must be a webhooks.FileInbox, not {type(inbox).__name__}"
+        raise InvalidRequestError(message, "webhook_inbox", None, "webhooks.FileInbox")
+
+
 def _is_webhook_secret(secret: Secret) -> bool:
     text = secret.reveal()
     return text.isascii() and bool(text.strip())
@@ -254,6 +261,9 @@ class Settings:
         default=None, repr=False, converter=hidden, validator=_check_webhook_secret
     )
     """A ``Secret`` with which the service signs its events: text in ASCII, sent with each submission."""
+    webhook_inbox: FileInbox | None = attrs.field(default=None, validator=_check_inbox)
+    """A ``webhooks.FileInbox`` that the processes of one machine share: an event that reaches another process wakes the
+    wait in this one. It belongs to the client, not to its views. None for a single process."""
     on_uncertain: Hook | None = attrs.field(default=None, repr=False, validator=_check_hook)
     """Called with the UncertainSubmissionError of every paid request that may or may not have been accepted: those that
     raise it, and those that were cancelled after they were sent. It runs in the client's event loop (with

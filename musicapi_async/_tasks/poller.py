@@ -8,6 +8,7 @@ import asyncio
 import random
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -58,6 +59,8 @@ class Poller:
         self._subscribed: dict[Entry, Polling] = {}
         """The entries with subscribers."""
         self.reported = ReportedTasks()
+        self.on_first_wait: Callable[[], None] | None = None
+        """Called when the first task is waited for."""
         self._queue: OrderedDict[Entry, Polling] = OrderedDict()
         """The entries whose poll is due, in order, while the maximum number of polls is in flight."""
         self._polls: set[asyncio.Task[None]] = set()
@@ -82,6 +85,9 @@ class Poller:
         if subscriber.is_early and not polling.is_in_flight:
             now = asyncio.get_running_loop().time()
             polling.next_poll_at = min(polling.next_poll_at, now + self._interval(entry, polling, now))
+        if self.on_first_wait is not None:
+            self.on_first_wait()
+            self.on_first_wait = None
         self._subscribed[entry] = polling
         self._schedule(entry, polling)
         if self.reported.is_enabled and (event := self.reported.add(entry)) is not None:

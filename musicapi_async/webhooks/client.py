@@ -8,6 +8,8 @@ from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.state import ReportedEvent
 from musicapi_async._tasks.task import Task, check_timeout
 from musicapi_async._tasks.unfinished import fresh
+from musicapi_async._transport.cancellation import complete
+from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async._webhook_urls import reference_of
 from musicapi_async.errors import InvalidRequestError, NotFoundError, UncertainSubmissionError
 from musicapi_async.webhooks.events import Event
@@ -34,7 +36,8 @@ class ClientWebhooks:
         this client does not have: forward it to the process that has.
 
         Raises WebhookVerificationError, after which the event must not be believed; InvalidRequestError for a client
-        without a ``webhook_secret``; ClientClosedError when the client was closed.
+        without a ``webhook_secret``; ClientClosedError when the client was closed; OSError when ``webhook_inbox``
+        cannot keep it: answer with a 503, and the service sends it again.
         """
         secret = self._engine.settings.webhook_secret
         if secret is None:
@@ -44,8 +47,14 @@ class ClientWebhooks:
             raise wrong_argument("url", url, "the text of the URL that was requested")
         event = verify(body, headers, secret)
         self._engine.shared.connections.check()
-        reported = ReportedEvent(event.type, event.task_id, event.raw, bytes(body))
-        return attrs.evolve(event, matched=self._engine.events.receive(event.id, reported, reference_of(url)))
+        reference, inbox = reference_of(url), self._engine.shared.inbox
+        if inbox is None:
+            reported = ReportedEvent(event.type, event.task_id, event.raw, bytes(body))
+            is_matched = self._engine.events.receive(event.id, reported, reference)
+        else:
+            kept = InboxEvent(event.id, event.type, event.task_id, reference, bytes(body))
+            is_matched = await complete(inbox.put(kept))
+        return attrs.evolve(event, matched=is_matched)
 
     async def recover(self, error: UncertainSubmissionError, timeout: float | None = 600.0) -> Task[object]:
         """Return the task of an uncertain submission as soon as its event has come, also one that came before.
@@ -64,6 +73,8 @@ class ClientWebhooks:
         if error.reference is None or not isinstance(request, TaskRequest):
             message = "error has no reference: its submission was sent without this client's webhook_url"
             raise InvalidRequestError(message, "error", None, "an error of a submission with webhook_url")
+        if (inbox := self._engine.shared.inbox) is not None:
+            inbox.start()
         task_id = await self._engine.events.task_id_of(error.reference, timeout)
         if task_id is None:
             raise _with_note(error, f"no event of it came within {timeout:g} s")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ from signing import SECRET, body_of, headers_of
 
 from musicapi_async import MusicAPI, Songs, errors
 from musicapi_async.sandbox import EventFault, Fault, Sandbox
-from musicapi_async.webhooks import Event
+from musicapi_async.webhooks import Event, FileInbox
 
 POLL = "GET /sonic/task/{task_id}"
 CREATE = "POST /sonic/create"
@@ -336,3 +337,50 @@ async def test_client_without_a_secret_refuses_events() -> None:
         body = body_of()
         with pytest.raises(errors.InvalidRequestError, match="webhook_secret"):
             await app.client.webhooks.receive(body, headers_of(body), "/")
+
+
+async def test_event_that_reaches_another_process_wakes_the_wait_through_the_inbox(tmp_path: Path) -> None:
+    async with serving(webhook_inbox=FileInbox(tmp_path / "events")) as app:
+        inbox, url = FileInbox(tmp_path / "events"), app.sandbox.base_url
+        async with MusicAPI("test-key", base_url=url, webhook_secret=SECRET, webhook_inbox=inbox) as other:
+            task = await app.submit()
+            waiting = asyncio.create_task(task.wait())
+            body = body_of(task_id=task.id)
+            event = await other.webhooks.receive(body, headers_of(body), "/hooks")
+            songs = await asyncio.wait_for(waiting, 5)
+            async with asyncio.timeout(5):
+                while await asyncio.to_thread(inbox.names):
+                    await asyncio.sleep(0.001)
+
+    assert event.matched is False
+    assert [clip.clip_id for clip in songs] == ["c-1", "c-2"]
+    assert app.polls() == 0
+
+
+async def test_event_of_an_unknown_task_stays_in_the_inbox(tmp_path: Path) -> None:
+    async with serving(webhook_inbox=FileInbox(tmp_path)) as app:
+        body = body_of(task_id="of-another-machine")
+        for _ in range(2):
+            await app.client.webhooks.receive(body, headers_of(body), "/hooks")
+
+    (name,) = await asyncio.to_thread(FileInbox(tmp_path).names)
+    assert (await asyncio.to_thread((tmp_path / name).stat)).st_mode & 0o077 == 0
+
+
+async def test_event_that_the_inbox_cannot_keep_is_not_taken(tmp_path: Path) -> None:
+    place = tmp_path / "events"
+    place.touch()
+    async with serving(webhook_inbox=FileInbox(place)) as app:
+        task = await app.submit()
+        body = body_of(task_id=task.id)
+        with pytest.raises(FileExistsError):
+            await app.client.webhooks.receive(body, headers_of(body), "/hooks")
+        place.unlink()
+        event = await app.client.webhooks.receive(body, headers_of(body), "/hooks")
+
+    assert event.matched
+
+
+def test_inbox_without_a_path_is_refused() -> None:
+    with pytest.raises(errors.InvalidRequestError, match="path of a folder"):
+        FileInbox(5)  # type: ignore[arg-type]
