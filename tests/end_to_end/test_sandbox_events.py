@@ -1,98 +1,26 @@
 """The sandbox sends the events of its tasks as documented, again until they are answered, and with faults."""
 
-import asyncio
 import json
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
 import aiohttp
-import attrs
 import pytest
-from aiohttp import web
+from receiving import Receiver, attempts, describe, receiving
 from signing import SECRET, sign
 
 from musicapi_async import MusicAPI, TaskRequest, errors, nuro, producer, sonic, webhooks
-from musicapi_async.sandbox import Delivery, EventFault, Fault, Sandbox
+from musicapi_async.sandbox import Sandbox
 
 DESCRIBE: Final = {"custom_mode": False, "mv": "sonic-v6", "gpt_description_prompt": "rain"}
-
-
-@attrs.frozen
-class Arrival:
-    """A request that the receiver got."""
-
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def type(self) -> str:
-        return self.headers["X-Webhook-Event"]
-
-    @property
-    def id(self) -> str:
-        return self.headers["X-Webhook-Id"]
-
-
-@attrs.define
-class Receiver:
-    """A server that keeps what it gets, and answers with one status after the other, the last one for ever."""
-
-    url: str = ""
-    statuses: list[int] = attrs.field(factory=lambda: [200])
-    arrived: asyncio.Queue[Arrival] = attrs.field(factory=asyncio.Queue)
-    begun: asyncio.Event = attrs.field(factory=asyncio.Event)
-    waits_for: asyncio.Event | None = None
-
-    async def handle(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        self.begun.set()
-        if self.waits_for is not None:
-            await self.waits_for.wait()
-        self.arrived.put_nowait(Arrival(request.headers.copy(), body))
-        return web.Response(status=self.statuses[0] if len(self.statuses) == 1 else self.statuses.pop(0))
-
-    async def take(self, count: int) -> Sequence[Arrival]:
-        return [await asyncio.wait_for(self.arrived.get(), 10) for _ in range(count)]
-
-    async def take_types(self, count: int) -> Sequence[str]:
-        return [arrival.type for arrival in await self.take(count)]
-
-
-@asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_post("/hooks/musicapi", receiver.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/musicapi"
-    try:
-        yield receiver
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as receiver:
         yield receiver
-
-
-def describe(receiver: Receiver, **fields: Any) -> TaskRequest[Any]:
-    return sonic.Describe(**{"description": "rain", "webhook_url": receiver.url, "webhook_secret": SECRET, **fields})
-
-
-async def attempts(sandbox: Sandbox, count: int) -> Sequence[Delivery]:
-    """Wait until so many attempts have ended: the sandbox notes them after the receiver has answered."""
-    async with asyncio.timeout(10):
-        while len(sandbox.deliveries) < count:
-            await asyncio.sleep(0.001)
-    return sandbox.deliveries
 
 
 async def test_sandbox_sends_a_tasks_events_in_order_and_signed(
@@ -300,135 +228,3 @@ async def test_sandbox_webhook_url_that_is_invalid_is_refused(sandbox: Sandbox, 
         assert response.status == 400
         assert "webhook_url" in (await response.json())["error"]
     assert sandbox.accepted == ()
-
-
-async def test_sandbox_lost_event_never_arrives(client: MusicAPI, sandbox: Sandbox, receiver: Receiver) -> None:
-    sandbox.add_event_fault("song.completed", EventFault(lost=True))
-    first = await client.submit(describe(receiver))
-    second = await client.submit(describe(receiver))
-    sandbox.advance(5000)
-    arrivals = await receiver.take(3)
-
-    found = [(json.loads(one.body)["task_id"], one.type) for one in arrivals]
-    assert sorted(found) == sorted(
-        [(first.id, "song.streaming"), (second.id, "song.streaming"), (second.id, "song.completed")]
-    )
-    assert len(await attempts(sandbox, 3)) == 3
-
-
-async def test_sandbox_doubled_event_arrives_twice_with_one_id(
-    client: MusicAPI, sandbox: Sandbox, receiver: Receiver
-) -> None:
-    sandbox.add_event_fault("song.streaming", EventFault(doubled=True))
-    await client.submit(describe(receiver))
-    sandbox.advance(2000)
-    first, second = await receiver.take(2)
-
-    assert (first.type, first.id, first.body) == (second.type, second.id, second.body)
-
-
-async def test_sandbox_late_event_arrives_after_the_next_one(
-    client: MusicAPI, sandbox: Sandbox, receiver: Receiver
-) -> None:
-    sandbox.add_event_fault("song.streaming", EventFault(delay=10_000))
-    await client.submit(describe(receiver))
-    sandbox.advance(5000)
-    before = await receiver.take_types(1)
-    sandbox.advance(10_000)
-
-    assert (before, await receiver.take_types(1)) == (["song.completed"], ["song.streaming"])
-
-
-async def test_sandbox_reordered_event_arrives_after_the_next_one_of_its_task(
-    client: MusicAPI, sandbox: Sandbox, receiver: Receiver
-) -> None:
-    sandbox.add_event_fault("song.streaming", EventFault(reordered=True))
-    await client.submit(describe(receiver))
-    sandbox.advance(5000)
-
-    assert await receiver.take_types(2) == ["song.completed", "song.streaming"]
-
-
-async def test_sandbox_reordered_last_event_arrives_after_one_of_another_task(
-    client: MusicAPI, sandbox: Sandbox, receiver: Receiver
-) -> None:
-    sandbox.add_event_fault("song.completed", EventFault(reordered=True))
-    first = await client.submit(describe(receiver))
-    sandbox.advance(5000)
-    await receiver.take(1)
-    second = await client.submit(describe(receiver))
-    sandbox.advance(2000)
-    arrivals = await receiver.take(2)
-
-    assert [json.loads(one.body)["task_id"] for one in arrivals] == [second.id, first.id]
-    assert [one.type for one in arrivals] == ["song.streaming", "song.completed"]
-
-
-async def test_sandbox_forged_event_precedes_the_true_one_and_is_refused(
-    client: MusicAPI, sandbox: Sandbox, receiver: Receiver
-) -> None:
-    sandbox.add_event_fault("song.completed", EventFault(forged=True))
-    task = await client.submit(describe(receiver))
-    sandbox.advance(5000)
-    (_, forged, true) = await receiver.take(3)
-
-    with pytest.raises(errors.WebhookVerificationError) as caught:
-        webhooks.verify(forged.body, forged.headers, SECRET)
-    assert caught.value.reason == "signature"
-    assert json.loads(forged.body)["task_id"] == task.id
-    assert webhooks.verify(true.body, true.headers, SECRET).task_id == task.id
-    assert [one.forged for one in await attempts(sandbox, 3)] == [False, True, False]
-
-
-async def test_sandbox_event_before_the_response_holds_the_response_back(receiver: Receiver) -> None:
-    receiver.waits_for = asyncio.Event()
-    async with Sandbox(seconds=0) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
-        sandbox.add_event_fault("song.completed", EventFault(before_response=True))
-        submitting = asyncio.ensure_future(client.submit(describe(receiver)))
-        await receiver.begun.wait()
-        was_done = submitting.done()
-        receiver.waits_for.set()
-        task = await submitting
-        arrivals = await receiver.take(2)
-
-    assert not was_done
-    assert [json.loads(one.body)["task_id"] for one in arrivals] == [task.id] * 2
-
-
-async def test_sandbox_event_arrives_although_the_response_is_lost(receiver: Receiver) -> None:
-    async with Sandbox(seconds=0) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
-        sandbox.add_fault("POST /sonic/create", Fault(drop=True, accepted=True))
-        with pytest.raises(errors.UncertainSubmissionError):
-            await client.submit(describe(receiver))
-        arrivals = await receiver.take(2)
-
-    assert {json.loads(one.body)["task_id"] for one in arrivals} == {sandbox.accepted[0].task_id}
-
-
-async def test_sandbox_event_faults_at_random_have_their_rates(receiver: Receiver) -> None:
-    rates = {EventFault(lost=True): 0.25, EventFault(doubled=True): 0.25}
-    async with (
-        Sandbox(seconds=0, credits=10_000, event_faults=rates) as sandbox,
-        MusicAPI("k", base_url=sandbox.base_url, create_rate=1000) as client,
-    ):
-        for _ in range(100):
-            await client.submit(sonic.CreateVoice(url="https://example.org/a.mp3", webhook_url=receiver.url))
-        sandbox.add_event_fault("song.streaming", EventFault())
-        await client.submit(describe(receiver))
-        counts: Counter[str] = Counter()
-        while "song.streaming" not in counts:
-            (arrival,) = await receiver.take(1)
-            counts[arrival.id if arrival.type == "song.completed" else arrival.type] += 1
-
-    assert 55 < len(counts) < 95
-    assert 10 < sum(count == 2 for count in counts.values()) < 45
-
-
-async def test_sandbox_that_closes_sends_nothing_more(receiver: Receiver) -> None:
-    receiver.waits_for = asyncio.Event()
-    async with Sandbox(seconds=0) as sandbox, MusicAPI("k", base_url=sandbox.base_url) as client:
-        await client.submit(describe(receiver))
-        await receiver.begun.wait()
-    receiver.waits_for.set()
-
-    assert sandbox.deliveries == ()
