@@ -18,6 +18,7 @@ from musicapi_async.requests._family import family_property
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._loop_thread import LoopThread, View
 from musicapi_sync._tasks import Run, Task, describe_pending
+from musicapi_sync._webhooks import ClientWebhooks
 
 __all__ = ["MusicAPI"]
 
@@ -95,6 +96,11 @@ class MusicAPI:
     def account(self) -> Account:
         """The account's balance."""
         return Account(self)
+
+    @property
+    def webhooks(self) -> ClientWebhooks:
+        """The events that the service sends to ``webhook_url``."""
+        return ClientWebhooks(self._view)
 
     def submit(self, request: TaskRequest[R]) -> Task[R]:
         """Start a task and pay for it, once: a request that may have been accepted is never sent again.

@@ -1,5 +1,7 @@
 """Receiving of a client's events: verified, matched with its submissions and tasks, and never twice."""
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from musicapi_async._arguments import wrong_argument
@@ -12,17 +14,47 @@ from musicapi_async._transport.cancellation import complete
 from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async._webhook_urls import reference_of
 from musicapi_async.errors import InvalidRequestError, NotFoundError, UncertainSubmissionError
+from musicapi_async.webhooks.answers import Answer
 from musicapi_async.webhooks.events import Event
+from musicapi_async.webhooks.receiver import ASGIApp, Receiver
 from musicapi_async.webhooks.verification import Headers, verify
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 __all__ = ["ClientWebhooks"]
 
 
 class ClientWebhooks:
-    """The events of one client's tasks: ``client.webhooks``."""
+    """The events of one client's tasks: ``client.webhooks``.
+
+    Give one of its adapters the path of ``webhook_url``, or call ``receive`` in a view of your own.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._receiver = Receiver(self._answer)
+
+    @property
+    def asgi(self) -> ASGIApp:
+        """An ASGI 3 application: ``app.add_route(path, client.webhooks.asgi, methods=["POST"])``.
+
+        For Starlette, FastAPI and others. It accepts any path, and may be mounted; then give the service an address
+        below that of the mount, since frameworks redirect the mount's own address.
+        """
+        return self._receiver.asgi
+
+    async def aiohttp(self, request: "web.Request") -> "web.Response":
+        """Answer a request of ``aiohttp.web``: ``app.router.add_post(path, client.webhooks.aiohttp)``.
+
+        The answer is 200 when the event was verified and kept, 401 when it was not verified, 405 for another method
+        than POST, 413 for a body above 1 MiB, and 503 when the event could not be kept.
+        """
+        return await self._receiver.aiohttp(request)
+
+    async def _answer(self, body: bytes, headers: Headers, url: str) -> Answer:
+        await self.receive(body, headers, url)
+        return Answer.KEPT
 
     async def receive(self, body: bytes, headers: Headers, url: str) -> Event:
         """Verify an event, and wake the waits of its task.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from musicapi_async._logger import logger
-from musicapi_async._transport.shielding import complete
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.errors import WebhookVerificationError
 from musicapi_async.webhooks.answers import Answer, BoundedBody, declared_length, not_kept
 from musicapi_async.webhooks.verification import Headers

@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 import musicapi_async
-from musicapi_async import Clip, Request, Run, Songs, Task, TaskRequest, TaskState
+from musicapi_async import Clip, Request, Run, Songs, Task, TaskRequest, TaskState, webhooks
 from musicapi_async.sandbox import Sandbox
 
 MODULES = (
@@ -80,7 +80,7 @@ def public_classes() -> list[type]:
 FAMILY_CLASSES = {
     cls.__name__: cls
     for cls in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.requests.FAMILIES)
-}
+} | {"ClientWebhooks": webhooks.ClientWebhooks}
 
 
 def signatures_of(cls: type) -> Iterator[tuple[str, object]]:
