@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import assert_type
 
+import aiohttp.web
+
 import musicapi_async
 import musicapi_async.bulk
 import musicapi_sync
@@ -20,6 +22,7 @@ from musicapi_async import (
     Midi,
     ReplacedSections,
     SavedFile,
+    Secret,
     SharedSong,
     Songs,
     Stem,
@@ -33,7 +36,20 @@ from musicapi_async import (
     producer,
     riffusion,
     sonic,
+    webhooks,
 )
+from musicapi_async.webhooks import Event
+
+
+def received(request: aiohttp.web.Request, body: bytes, environ: dict[str, object]) -> None:
+    event = musicapi_async.webhooks.verify(body, request.headers, "secret")
+    assert_type(event, musicapi_async.webhooks.Event)
+    assert_type(event.clips, tuple[Clip, ...])
+    assert_type(event.task_id, str | None)
+    assert_type(musicapi_sync.webhooks.verify(body, environ, Secret("secret"), tolerance=60), Event)
+    webhooks.verify(body, {"X-Webhook-Id": "e-1"}, "secret")
+    webhooks.verify(body, [(b"x-webhook-id", b"e-1")], "secret")
+    musicapi_sync.MusicAPI(webhook_url="https://app.example/hook", webhook_secret="secret")
 
 
 async def asynchronous(clip: Clip) -> None:

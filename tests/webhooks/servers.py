@@ -101,7 +101,7 @@ def asgi_alone(receive: Receive) -> AbstractAsyncContextManager[Served]:
 
 def starlette_route(receive: Receive) -> AbstractAsyncContextManager[Served]:
     app = starlette.applications.Starlette()
-    app.add_route(PATH, Receiver(receive).asgi)  # type: ignore[arg-type]  # an application is an endpoint as well
+    app.add_route(PATH, Receiver(receive).asgi, methods=["POST"])  # type: ignore[arg-type]  # an application is an endpoint as well
     return uvicorn_server(app)
 
 
@@ -121,6 +121,12 @@ def starlette_mount(receive: Receive) -> AbstractAsyncContextManager[Served]:
     return uvicorn_server(app)
 
 
+def starlette_mount_below_with_a_slash(receive: Receive) -> AbstractAsyncContextManager[Served]:
+    app = starlette.applications.Starlette()
+    app.mount("/hooks", Receiver(receive).asgi)
+    return uvicorn_server(app, f"{PATH}/")
+
+
 def starlette_mount_with_a_slash(receive: Receive) -> AbstractAsyncContextManager[Served]:
     app = starlette.applications.Starlette()
     app.mount(PATH, Receiver(receive).asgi)
@@ -129,7 +135,7 @@ def starlette_mount_with_a_slash(receive: Receive) -> AbstractAsyncContextManage
 
 def fastapi_route(receive: Receive) -> AbstractAsyncContextManager[Served]:
     app = fastapi.FastAPI()
-    app.add_route(PATH, Receiver(receive).asgi)  # type: ignore[arg-type]  # an application is an endpoint as well
+    app.add_route(PATH, Receiver(receive).asgi, methods=["POST"])  # type: ignore[arg-type]  # an application is an endpoint as well
     return uvicorn_server(app)
 
 
@@ -279,6 +285,7 @@ ADAPTERS: Final[Mapping[str, Serve]] = {
     "starlette route": starlette_route,
     "starlette behind a middleware": starlette_behind_a_middleware,
     "starlette mount": starlette_mount,
+    "starlette mount below with a slash": starlette_mount_below_with_a_slash,
     "starlette mount with a slash": starlette_mount_with_a_slash,
     "fastapi route": fastapi_route,
     "fastapi mount": fastapi_mount,

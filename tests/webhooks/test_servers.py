@@ -103,8 +103,9 @@ async def test_event_of_any_content_type_is_kept(
 
 @each_server
 async def test_event_that_is_not_verified_is_answered_with_401(
-    served: Served, application: Application, sender: aiohttp.ClientSession
+    served: Served, application: Application, sender: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "musicapi")
     right = headers_of(BODY)
     for headers in ({}, headers_of(BODY, "other"), headers_of(BODY, age=400), {**right, "X-Webhook-Signature": "x"}):
         async with sender.post(served.url, data=BODY, headers=headers) as answer:
@@ -116,6 +117,8 @@ async def test_event_that_is_not_verified_is_answered_with_401(
         assert answer.status == 401
 
     assert application.kept == []
+    assert [record.name for record in caplog.records if "cannot be verified" in record.message] == ["musicapi"] * 6
+    assert SECRET not in caplog.text
 
 
 @each_server
