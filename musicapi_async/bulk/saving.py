@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._logger import logger
-from musicapi_async.bulk.records import Record
+from musicapi_async.bulk.journal import Record
 from musicapi_async.errors import DownloadError, InvalidRequestError
 from musicapi_async.media.formats import FIRST_BYTES, PICTURES, SUFFIXES, format_of, is_usual_suffix
 from musicapi_async.media.names import MAX_PART_LENGTH, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text

@@ -9,10 +9,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from musicapi_async.bulk.lock import Mark, holder_of, lock_of, mark_of
-from musicapi_async.bulk.records import TRANSITIONS, Record, State
-from musicapi_async.bulk.schema import APPLICATION, COLUMNS, VERSION, record_of
-from musicapi_async.bulk.tables import IN_PLAN, count_states, is_complete_by, is_incomplete, read_progress, recall
+from musicapi_async.bulk.journal import TRANSITIONS, Record, State
+from musicapi_async.bulk.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
+from musicapi_async.bulk.schema import APPLICATION, VERSION
+from musicapi_async.bulk.tables import (
+    COLUMNS,
+    IN_PLAN,
+    count_states,
+    is_incomplete,
+    read_progress,
+    recall,
+    record_of,
+)
 from musicapi_async.errors import JournalError
 
 __all__ = ["JournalSnapshot"]

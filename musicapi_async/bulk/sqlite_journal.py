@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Final, Self
 from musicapi_async._arguments import usable_path
 from musicapi_async._logger import logger
 from musicapi_async._transport.shielding import complete
-from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Closable
-from musicapi_async.bulk.lock import Lock, Mark, lock_of
-from musicapi_async.bulk.records import Changes, Planned, Record, State, can_transition
-from musicapi_async.bulk.schema import COLUMNS, prepare, record_of, select_value, to_json
+from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Changes, Closable, Planned, Record, State, can_transition
+from musicapi_async.bulk.lock import Lock, Mark, is_complete_by, lock_of
+from musicapi_async.bulk.schema import prepare, select_value
 from musicapi_async.bulk.tables import (
+    COLUMNS,
     IN_PLAN,
     TRIAL,
     activate_plan,
@@ -26,13 +26,14 @@ from musicapi_async.bulk.tables import (
     charge_unpriced,
     count_charged,
     count_states,
-    is_complete_by,
     is_incomplete,
     is_trial,
     read_progress,
     recall,
+    record_of,
     recover,
     remember,
+    to_json,
     write_changes,
     write_transition,
 )

@@ -11,8 +11,7 @@ from musicapi_async._logger import logger
 from musicapi_async._tasks.task import Task
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, Journal, records_in
-from musicapi_async.bulk.records import UNFINISHED, Changes, Record, State
+from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, UNFINISHED, Changes, Journal, Record, State, records_in
 from musicapi_async.bulk.requests_file import request_of
 from musicapi_async.bulk.waiting import Outage
 from musicapi_async.errors import (

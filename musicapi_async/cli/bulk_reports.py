@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from musicapi_async import bulk
-from musicapi_async.bulk.records import State
+from musicapi_async.bulk.journal import State
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.snapshot import JournalSnapshot
