@@ -15,7 +15,7 @@ from musicapi_async._arguments import usable_path
 from musicapi_async._logger import logger
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Changes, Closable, Planned, Record, State, can_transition
-from musicapi_async.bulk.lock import Lock, Mark, is_complete_by, lock_of
+from musicapi_async.bulk.lock import Mark, is_complete_by, lock_of
 from musicapi_async.bulk.schema import prepare, select_value
 from musicapi_async.bulk.tables import (
     COLUMNS,
@@ -72,12 +72,7 @@ class SQLiteJournal:
         self._is_current = is_current
         self.name = str(self.path)
         """The name of the journal in error messages."""
-        self._lock = Lock(lock_of(self.path))
-        self._writer = Writer(self.name, self._connect, self._count_commit, self._mark_commit)
-        # Each is written by one thread only: the number of commits, and the highest record that was sent.
-        self._commits = self._highest = 0
-        self._journal_id: str | None = None
-        self._mark = Mark()
+        self._writer = Writer(self.path, self._connect)
         self._claimed = 0
         """The number of the last record that was claimed."""
         self.runs: set[Closable] = set()
@@ -93,15 +88,11 @@ class SQLiteJournal:
         return self
 
     async def _open(self) -> None:
+        left = await self._writer.open()
         try:
-            left = await asyncio.to_thread(self._take_lock)
-        except OSError as error:
-            raise JournalError(self.name, f"it cannot be opened: {error.strerror}") from error
-        try:
-            await self._writer.open()
             await self._recover(left)
         except BaseException:
-            await self._close()
+            await self._writer.aclose()
             raise
 
     async def __aexit__(
@@ -115,10 +106,7 @@ class SQLiteJournal:
             for run in tuple(self.runs):
                 await run.aclose()
         finally:
-            try:
-                await self._writer.aclose()
-            finally:
-                self._lock.release()
+            await self._writer.aclose()
 
     async def new_plan(self) -> int:
         """Return the number of a new plan."""
@@ -163,7 +151,7 @@ class SQLiteJournal:
             reason = f"record {record.number} ({record.key!r}) is {record.state}: it cannot be {state}"
             raise JournalError(self.name, reason)
         if state == "sending":
-            self._highest = max(self._highest, record.number)
+            self._writer.highest = max(self._writer.highest, record.number)
         return await self._write(record, lambda connection: write_transition(connection, record, state, changes))
 
     async def update(self, record: Record, changes: Changes) -> Record:
@@ -220,10 +208,6 @@ class SQLiteJournal:
         """Return the value stored under a name, or None."""
         return await self._writer.read(lambda connection: recall(connection, name))
 
-    def _take_lock(self) -> Mark | None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self._lock.acquire()
-
     def _connect(self) -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(self.path, isolation_level=None)
@@ -236,16 +220,6 @@ class SQLiteJournal:
             raise
         return connection
 
-    def _count_commit(self, connection: sqlite3.Connection) -> None:
-        self._commits += 1
-        self._mark = Mark(self._commits, self._highest, self._journal_id)
-        connection.execute("UPDATE progress SET commits = ?, highest = ?", self._mark[:2])
-
-    def _mark_commit(self) -> None:
-        """Write the progress beside the journal too, so that a lost tail is noticed when it is opened."""
-        # As it was committed: a record that is about to be sent may be in the next commit.
-        self._lock.write(self._mark)
-
     async def _recover(self, left: Mark | None) -> None:
         """Make records uncertain that may have been sent; raises JournalError where the user must decide."""
         # Only read: a write before the user has decided would leave a mark.
@@ -253,8 +227,8 @@ class SQLiteJournal:
         is_complete = self._is_complete(left, own, has_sent=has_sent)
 
         def write(connection: sqlite3.Connection) -> tuple[int, bool]:
-            mark, cut_off = recover(connection, left, is_complete=is_complete)
-            self._commits, self._highest, self._journal_id = mark
+            self._writer.mark, cut_off = recover(connection, left, is_complete=is_complete)
+            self._writer.highest = self._writer.mark.highest
             if not self._is_trial:
                 connection.execute("DELETE FROM kept WHERE name = ?", (TRIAL,))
             return cut_off, is_incomplete(connection)
@@ -302,7 +276,7 @@ class TrialJournal(SQLiteJournal):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
             for name in (SERVICE, TRIAL):
                 remember(connection, name, service)
-            self._highest = 0
+            self._writer.highest = 0
 
         await self._writer.write(begin)
 
