@@ -7,8 +7,7 @@
   those that the user decides to send again
 - ``run.py`` the run and its workers: ``submitting.py`` submits planned records, ``budget.py`` keeps the limit of
   credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results delivered (``saving.py``)
-- ``sqlite_journal.py`` the journal in an SQLite file: ``writer.py`` its thread, ``schema.py`` its tables, ``tables.py``
-  the statements on these, ``lock.py`` its lock and mark; ``snapshot.py`` reads it while a run works on it
+- ``sqlite/`` the journal in an SQLite file
 - ``report.py`` a page about a folder
 """
 
@@ -25,7 +24,7 @@ from musicapi_async.bulk.planning import (
 )
 from musicapi_async.bulk.requests_file import BadLine, read_requests
 from musicapi_async.bulk.run import Run, run
-from musicapi_async.bulk.sqlite_journal import SQLiteJournal, open  # noqa: A004 - bulk.open
+from musicapi_async.bulk.sqlite import SQLiteJournal, open  # noqa: A004 - bulk.open
 
 __all__ = [
     "BadLine",

@@ -3,8 +3,8 @@
 A journal outlives the release that wrote it, so a key must not move when a default of the package does. It hashes the
 operation and the fields that were given, under their wire names, without those equal to ``DEFAULTS``. That table is a
 part of the key's version: an operation that is new is added to it, and nothing in it is ever changed, also when a
-default of a request class is. That would need another version, and a step in ``schema.py`` that computes the keys of
-stored requests again.
+default of a request class is. That would need another version, and a migration in ``sqlite/schema.py`` that computes
+the keys of stored requests again.
 """
 
 import functools

@@ -19,8 +19,7 @@ from musicapi_async.bulk import BadLine, Planned, Record, SQLiteJournal
 from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
-from musicapi_async.bulk.snapshot import JournalSnapshot
-from musicapi_async.bulk.sqlite_journal import TrialJournal
+from musicapi_async.bulk.sqlite import JournalSnapshot, TrialJournal
 from musicapi_async.cli.bulk_progress import RunDisplay
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
 from musicapi_async.cli.files import make_folder

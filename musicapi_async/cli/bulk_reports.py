@@ -13,7 +13,7 @@ from musicapi_async import bulk
 from musicapi_async.bulk.journal import State
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.snapshot import JournalSnapshot
+from musicapi_async.bulk.sqlite import JournalSnapshot
 from musicapi_async.cli.bulk import JOURNAL, LOST_ENTRIES, requests_text
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.running import closing_shielded

@@ -16,7 +16,7 @@ from musicapi_async import TaskRequest, UploadedClip, nuro, operations, producer
 from musicapi_async.bulk import Planned, read_requests
 from musicapi_async.bulk.keys import DEFAULTS, Keys, canonical, digest_of
 from musicapi_async.bulk.planning import planned_requests
-from musicapi_async.bulk.schema import fields_in
+from musicapi_async.bulk.sqlite.schema import fields_in
 from musicapi_async.wire.requests import field_spec, fields_of
 
 TASKS = {

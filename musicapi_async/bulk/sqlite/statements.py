@@ -23,8 +23,8 @@ from musicapi_async.bulk.journal import (
     charged_after,
 )
 from musicapi_async.bulk.keys import canonical
-from musicapi_async.bulk.lock import Mark
-from musicapi_async.bulk.schema import select_value
+from musicapi_async.bulk.sqlite.lock import Mark
+from musicapi_async.bulk.sqlite.schema import select_value
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = [

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from musicapi_async.bulk.journal import TRANSITIONS, Record, State
-from musicapi_async.bulk.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
-from musicapi_async.bulk.schema import APPLICATION, VERSION
-from musicapi_async.bulk.tables import (
+from musicapi_async.bulk.sqlite.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
+from musicapi_async.bulk.sqlite.schema import APPLICATION, VERSION
+from musicapi_async.bulk.sqlite.statements import (
     COLUMNS,
     IN_PLAN,
     count_states,

@@ -1,8 +1,4 @@
-"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns.
-
-``writer.py`` has its thread, ``schema.py`` its tables, ``tables.py`` the statements on these, ``lock.py`` the lock and
-the mark beside the file.
-"""
+"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns."""
 
 import asyncio
 import os
@@ -15,9 +11,9 @@ from musicapi_async._arguments import usable_path
 from musicapi_async._logger import logger
 from musicapi_async._transport.shielding import complete
 from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Changes, Closable, Planned, Record, State, can_transition
-from musicapi_async.bulk.lock import Mark, is_complete_by, lock_of
-from musicapi_async.bulk.schema import prepare, select_value
-from musicapi_async.bulk.tables import (
+from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
+from musicapi_async.bulk.sqlite.schema import prepare, select_value
+from musicapi_async.bulk.sqlite.statements import (
     COLUMNS,
     IN_PLAN,
     TRIAL,
@@ -37,7 +33,7 @@ from musicapi_async.bulk.tables import (
     write_changes,
     write_transition,
 )
-from musicapi_async.bulk.writer import Writer
+from musicapi_async.bulk.sqlite.writer import Writer
 from musicapi_async.errors import JournalError
 
 __all__ = ["SQLiteJournal", "TrialJournal", "open"]

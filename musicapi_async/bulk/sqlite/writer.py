@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from musicapi_async.bulk.lock import Lock, Mark, lock_of
+from musicapi_async.bulk.sqlite.lock import Lock, Mark, lock_of
 from musicapi_async.errors import JournalError
 
 __all__ = ["Writer"]
