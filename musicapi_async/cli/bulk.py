@@ -23,8 +23,7 @@ from musicapi_async.bulk.sqlite import JournalSnapshot, TrialJournal
 from musicapi_async.cli.bulk_progress import RunDisplay
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
 from musicapi_async.cli.files import make_folder
-from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, closing_shielded, wait_shielded
-from musicapi_async.cli.sandbox import open_client
+from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, closing_shielded, open_client, wait_shielded
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["DEFAULT_OUTAGE", "DEFAULT_TIMEOUT", "JOURNAL", "LOST_ENTRIES", "BulkOptions", "requests_text", "run_bulk"]
