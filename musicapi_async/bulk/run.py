@@ -20,7 +20,7 @@ from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.saving import NAMES, FileSink, MemorySink, ResultSink, prepare_folder
+from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
 from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import InvalidRequestError, JournalError
@@ -78,7 +78,7 @@ def run(
         client,
         journal,
         requests,
-        MemorySink() if folder is None else FileSink(client, folder, names),
+        None if folder is None else FileSink(client, folder, names),
         Budget(max_credits, journal, lambda: _balance(client), price_list()),
         folder=folder,
         in_flight=_checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
@@ -101,7 +101,7 @@ class Run:
         client: MusicAPI,
         journal: Journal,
         requests: Requests | None,
-        sink: ResultSink,
+        sink: FileSink | None,
         budget: Budget,
         *,
         folder: Path | None,
@@ -250,9 +250,7 @@ class Run:
         try:
             accepted = await self._submitter.submit(record)
         except NotAcceptedError as refused:
-            # A record that is still planned has no outcome yet: it is retried, or the next run submits it.
-            is_planned = self._submitter.note_failed(refused)
-            return None if is_planned else Outcome(record=refused.record, error=refused.error)
+            return Outcome(record=refused.record, error=refused.error)
         return None if accepted is None else await self._collector.collect(*accepted)
 
     async def _check_overdue(self) -> bool:

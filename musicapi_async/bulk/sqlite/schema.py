@@ -10,7 +10,7 @@ from typing import Any, Final
 from musicapi_async.bulk.keys import KEY_VERSION, digest_of
 from musicapi_async.errors import JournalError
 
-__all__ = ["APPLICATION", "VERSION", "fields_in", "prepare", "select_value"]
+__all__ = ["VERSION", "fields_in", "prepare", "read_version", "select_value"]
 
 APPLICATION: Final = 0x4D757341
 """Application id of the file, ``MusA`` as a number."""
@@ -168,19 +168,29 @@ STEPS: Final[Sequence[Sequence[str | Callable[[sqlite3.Connection], None]]]] = (
 VERSION: Final = len(STEPS)
 
 
+def read_version(connection: sqlite3.Connection, path: str) -> int | None:
+    """Return the version of a journal's tables; None when there are none yet.
+
+    Raises JournalError when the file is something else, or comes from a newer version.
+    """
+    if select_value(connection, "PRAGMA application_id") != APPLICATION:
+        if select_value(connection, "SELECT count(*) FROM sqlite_master"):
+            raise JournalError(path, "it is another program's database")
+        return None
+    version = int(select_value(connection, "PRAGMA user_version"))
+    if version > VERSION:
+        reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
+        raise JournalError(path, reason)
+    return version
+
+
 def prepare(connection: sqlite3.Connection, path: str) -> None:
     """Make the tables, or bring older ones up to date.
 
     Raises JournalError when the file is something else, comes from a newer version, or is damaged.
     """
     try:
-        version = select_value(connection, "PRAGMA user_version")
-        is_ours = select_value(connection, "PRAGMA application_id") == APPLICATION
-        if not is_ours and select_value(connection, "SELECT count(*) FROM sqlite_master"):
-            raise JournalError(path, "it is another program's database")
-        if version > VERSION:
-            reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
-            raise JournalError(path, reason)
+        version = read_version(connection, path) or 0
         if version and (found := select_value(connection, "PRAGMA quick_check(1)")) != "ok":
             raise JournalError(path, f"it is damaged: {found}")
         # FULL: with less, a commit can be lost when the power is cut. WAL: one flush to the disk for each.

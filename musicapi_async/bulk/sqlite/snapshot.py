@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from musicapi_async.bulk.journal import TRANSITIONS, Record, State
 from musicapi_async.bulk.sqlite.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
-from musicapi_async.bulk.sqlite.schema import APPLICATION, VERSION
+from musicapi_async.bulk.sqlite.schema import VERSION, read_version, select_value
 from musicapi_async.bulk.sqlite.statements import (
     COLUMNS,
     IN_PLAN,
@@ -78,7 +78,7 @@ class JournalSnapshot:
         """Return how many accepted records are overdue: not finished within the time limit of a run."""
         with self._explained():
             query = "SELECT count(*) FROM row WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
-            return int(self._opened_connection().execute(query).fetchone()[0])
+            return int(select_value(self._opened_connection(), query))
 
     def corrected(self, count: int) -> tuple[int, list[str]]:
         """Return how many records of the active plan were sent with another request, and up to ``count`` of their keys.
@@ -88,9 +88,8 @@ class JournalSnapshot:
         where = f"FROM row WHERE {IN_PLAN}next_request IS NOT NULL AND state <> 'planned'"
         with self._explained():
             connection = self._opened_connection()
-            (total,) = connection.execute(f"SELECT count(*) {where}").fetchone()
             found = connection.execute(f"SELECT key {where} ORDER BY number LIMIT ?", (count,))
-            return int(total), [str(key) for (key,) in found]
+            return int(select_value(connection, f"SELECT count(*) {where}")), [str(key) for (key,) in found]
 
     def has_lost_entries(self) -> bool:
         """Return whether entries are missing, as in a backup: the next run makes what is planned uncertain."""
@@ -133,21 +132,12 @@ class JournalSnapshot:
         return folder / "journal"
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        version, application = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
-        )
-        if application != APPLICATION:
-            is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            reason = "nothing is planned in it yet" if is_empty else "it is another program's database"
-            raise JournalError(str(self._path), reason)
-        if version > VERSION:
-            reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
-            raise JournalError(str(self._path), reason)
+        version = read_version(connection, str(self._path))
+        if version is None:
+            raise JournalError(str(self._path), "nothing is planned in it yet")
         if version < VERSION:
-            reason = (
-                f"it was written by an older version of this package (its format {version}); a run makes it {VERSION}"
-            )
-            raise JournalError(str(self._path), reason)
+            reason = f"it was written by an older version of this package (its format {version})"
+            raise JournalError(str(self._path), f"{reason}; a run makes it {VERSION}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
