@@ -10,17 +10,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from musicapi_async.bulk.journal import TRANSITIONS, Record, State
+from musicapi_async.bulk.sqlite import statements
 from musicapi_async.bulk.sqlite.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
 from musicapi_async.bulk.sqlite.schema import VERSION, read_version, select_value
-from musicapi_async.bulk.sqlite.statements import (
-    COLUMNS,
-    IN_PLAN,
-    count_states,
-    is_incomplete,
-    read_progress,
-    recall,
-    record_of,
-)
 from musicapi_async.errors import JournalError
 
 __all__ = ["JournalSnapshot"]
@@ -65,14 +57,14 @@ class JournalSnapshot:
         wanted = tuple(TRANSITIONS if states is None else states)
         marks = ", ".join("?" * len(wanted))
         # The plus keeps SQLite from using the index of states, and so from sorting.
-        query = f"SELECT {COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
+        query = f"SELECT {statements.COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
         with self._explained(), closing(self._opened_connection().execute(query, wanted)) as found:
-            yield from map(record_of, found)
+            yield from map(statements.record_of, found)
 
     def counts(self) -> Mapping[State, int]:
         """Return the number of records in each state."""
         with self._explained():
-            return count_states(self._opened_connection())
+            return statements.count_states(self._opened_connection())
 
     def overdue(self) -> int:
         """Return how many accepted records are overdue: not finished within the time limit of a run."""
@@ -85,7 +77,7 @@ class JournalSnapshot:
 
         What they made stays; the request they are planned with now is sent only if they are sent again.
         """
-        where = f"FROM row WHERE {IN_PLAN}next_request IS NOT NULL AND state <> 'planned'"
+        where = f"FROM row WHERE {statements.IN_PLAN}next_request IS NOT NULL AND state <> 'planned'"
         with self._explained():
             connection = self._opened_connection()
             found = connection.execute(f"SELECT key {where} ORDER BY number LIMIT ?", (count,))
@@ -95,13 +87,13 @@ class JournalSnapshot:
         """Return whether entries are missing, as in a backup: the next run makes what is planned uncertain."""
         with self._explained():
             connection = self._opened_connection()
-            own, has_sent = read_progress(connection)
-            return is_incomplete(connection) or is_complete_by(self._mark, own, has_sent=has_sent) is False
+            own, has_sent = statements.read_progress(connection)
+            return statements.is_incomplete(connection) or is_complete_by(self._mark, own, has_sent=has_sent) is False
 
     def recall(self, name: str) -> Any:
         """Return the value that a run has stored under a name, or None."""
         with self._explained():
-            return recall(self._opened_connection(), name)
+            return statements.recall(self._opened_connection(), name)
 
     def holder(self) -> str | None:
         """Return the process that works on the journal now; None when there is none."""

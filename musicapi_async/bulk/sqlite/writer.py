@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from musicapi_async.bulk.sqlite.lock import Lock, Mark, lock_of
 from musicapi_async.errors import JournalError
 
 __all__ = ["Writer"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
+_Work = Callable[Concatenate[sqlite3.Connection, P], T]
+"""A function of a connection and further arguments."""
 
 GATHER_TIME: Final = 0.004
 """Seconds that a commit waits for further changes, while many come."""
@@ -65,13 +68,13 @@ class Writer:
             raise
         return left
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, work: "_Work[P, T]", *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a job that changes the database, all or nothing; raises JournalError when the disk is full."""
-        return await self._do(work, is_write=True)
+        return await self._do(lambda connection: work(connection, *args, **kwargs), is_write=True)
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, work: "_Work[P, T]", *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a job that only reads, and return its result."""
-        return await self._do(work, is_write=False)
+        return await self._do(lambda connection: work(connection, *args, **kwargs), is_write=False)
 
     async def aclose(self) -> None:
         """Finish the jobs that were begun, end the thread, and release the lock."""
