@@ -35,7 +35,7 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     # Written before the first byte leaves. Back to planned only where it was certainly not accepted.
     "sending": frozenset({"accepted", "planned", "refused", "uncertain"}),
     # Saved at once where no file is written.
-    # Uncertain once more where the user gave a wrong id, or the service no longer knows the task.
+    # Uncertain again where the user gave a wrong id, or the service no longer knows the task.
     "accepted": frozenset({"finished", "saved", "failed", "refunded", "uncertain"}),
     "finished": frozenset({"saved"}),
     "saved": frozenset(),
@@ -173,7 +173,7 @@ def charged_after(record: Record, state: State, changes: Changes) -> float:
     """Return the credits a record has cost, or may have, after a transition.
 
     A charge counts from the moment its request may leave. It is taken back only where the request was certainly not
-    accepted, also by the user's word, or its credits were refunded; an uncertain one that is sent again counts twice.
+    accepted, also as the user decided, or its credits were refunded; an uncertain one that is sent again counts twice.
     """
     if state == "sending":
         return record.charged + (changes.charge or 0.0)
@@ -182,7 +182,7 @@ def charged_after(record: Record, state: State, changes: Changes) -> float:
 
 
 def _was_unpaid(record: Record, state: State, changes: Changes) -> bool:
-    """Return whether the last attempt is known not to have been accepted, by the service or by the user's word."""
+    """Return whether the last attempt is known not to have been accepted, by the service or by the user's decision."""
     if record.state == "uncertain":
         return state == "planned" and changes.was_not_accepted
     return record.state == "sending" and state in {"planned", "refused"}

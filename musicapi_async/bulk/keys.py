@@ -153,7 +153,7 @@ def digest_of(operation: str, given: Fields) -> str:
 
 
 def _number_in(seed: object) -> object:
-    """Return a seed that is a whole number in a text as the number: a cell of a CSV file does not tell them apart."""
+    """Return a seed that is a whole number in a text as the number: a CSV file does not distinguish them."""
     return int(seed) if isinstance(seed, str) and WHOLE_NUMBER.fullmatch(seed) else seed
 
 

@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _usage_error(error: Exception) -> UsageError | None:
-    """Return an error of Typer's parser as a UsageError that says where to look; None for any other error."""
+    """Return an error of Typer's parser as a UsageError that names the help; None for any other error."""
     # Typer's errors share no public class across its versions, but they share this method and attribute.
     format_message = getattr(error, "format_message", None)
     if format_message is None:
