@@ -6,7 +6,7 @@
 - ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests; ``planning.py`` plans requests, and again
   those that the user decides to send again
 - ``run.py`` the run and its workers: ``submitting.py`` submits planned records, ``budget.py`` keeps the limit of
-  credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results delivered (``saving.py``)
+  credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
 - ``sqlite/`` the journal in an SQLite file
 - ``report.py`` a page about a folder
 """

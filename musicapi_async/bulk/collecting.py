@@ -109,7 +109,7 @@ class Collector:
     async def resume(self, record: Record) -> Outcome | None:
         """Collect a task of an earlier run; return None when it is still overdue, or is sent again."""
         try:
-            task = self._client.resume(class_of(record), record.task_id or "")
+            task = self._task_of(record)
         except InvalidRequestError as error:
             # Neither its operation nor its id can be used.
             return await self._note_unknown(record, error, "cannot be resumed")
@@ -130,7 +130,11 @@ class Collector:
 
     async def check_last(self, record: Record) -> Outcome | None:
         """Poll an overdue task at the end of the run and return its outcome; None when it is sent again."""
-        return await self._check(record, self._client.resume(class_of(record), record.task_id or ""), is_last=True)
+        return await self._check(record, self._task_of(record), is_last=True)
+
+    def _task_of(self, record: Record) -> Task[Any]:
+        # The request itself need not be valid any more.
+        return self._client.resume(class_of(record.operation), record.task_id or "")
 
     async def _free_slot(self, record: Record, task: Task[Any], error: MusicAPIError) -> Outcome | None:
         logger.warning("%s; it is polled again before the run ends", error)

@@ -22,7 +22,6 @@ __all__ = [
     "Record",
     "State",
     "attempts_after",
-    "can_transition",
     "charged_after",
     "records_in",
 ]
@@ -60,11 +59,6 @@ INCOMPLETE: Final = "incomplete"
 """Name of the value that is true in a journal that has lost entries: what it does not know may have been sent."""
 SERVICE: Final = "service"
 """Name of the value that holds the host of the service that the journal's tasks run on."""
-
-
-def can_transition(before: State, after: State) -> bool:
-    """Return whether a record may change from one state to another."""
-    return after in TRANSITIONS[before]
 
 
 @attrs.frozen(kw_only=True)

@@ -102,7 +102,7 @@ def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None
 
     Raises InvalidRequestError, naming the field.
     """
-    request_class = _class_named(line.get("operation") or operation)
+    request_class = class_of(line.get("operation") or operation)
     given = {name: value for name, value in line.items() if name not in LINE_FIELDS and value is not None}
     if is_text:
         given = _values_of(request_class, given)
@@ -118,23 +118,19 @@ def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None
 
 def request_of(record: Record) -> TaskRequest[Any]:
     """Return the request of a record as a value again."""
-    return _class_named(record.operation).from_wire(record.request)
+    return class_of(record.operation).from_wire(record.request)
 
 
-def class_of(record: Record) -> type[TaskRequest[Any]]:
-    """Return the request class of a record; the request itself need not be valid any more."""
-    return _class_named(record.operation)
-
-
-def _class_named(name: object) -> type[TaskRequest[Any]]:
+def class_of(operation: object) -> type[TaskRequest[Any]]:
+    """Return the request class of an operation that starts a task; raises InvalidRequestError for any other name."""
     known = task_operations()
-    if isinstance(name, str) and name in known:
-        return known[name]
-    if name is None:
+    if isinstance(operation, str) and operation in known:
+        return known[operation]
+    if operation is None:
         message = "operation is missing: name one in the line, or one for all"
         raise InvalidRequestError(message, "operation", None, "required")
-    message = f"operation is {name!r}; it must be one that starts a task, such as sonic.describe"
-    raise InvalidRequestError(message, "operation", name, tuple(known))
+    message = f"operation is {operation!r}; it must be one that starts a task, such as sonic.describe"
+    raise InvalidRequestError(message, "operation", operation, tuple(known))
 
 
 @functools.cache

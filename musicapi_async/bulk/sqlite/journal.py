@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Self
 from musicapi_async._arguments import usable_path
 from musicapi_async._logger import logger
 from musicapi_async._transport.shielding import complete
-from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Changes, Closable, Planned, Record, State, can_transition
+from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, TRANSITIONS, Changes, Closable, Planned, Record, State
 from musicapi_async.bulk.sqlite import statements
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
@@ -124,7 +124,7 @@ class SQLiteJournal:
         entries, one that would be sent again after a failure or a refusal is ``uncertain`` instead. Raises JournalError
         when the transition is not allowed, the record is not in the state it is passed with, or the disk is full.
         """
-        if not can_transition(record.state, state):
+        if state not in TRANSITIONS[record.state]:
             reason = f"record {record.number} ({record.key!r}) is {record.state}: it cannot be {state}"
             raise JournalError(self.name, reason)
         if state == "sending":
