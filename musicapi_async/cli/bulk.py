@@ -46,7 +46,10 @@ UNCERTAIN_SHOWN: Final = 10
 
 @attrs.frozen(kw_only=True)
 class BulkOptions:
-    """The options of ``musicapi bulk run``; the help describes each. Those with a default hold for every run."""
+    """The options of ``musicapi bulk run``; the help describes each.
+
+    The command that resumes a run repeats those with a default, which is that of the command line.
+    """
 
     file: Path
     out: Path
