@@ -158,3 +158,10 @@ def test_packages_are_marked_as_typed() -> None:
     for package in ("musicapi_async", "musicapi_sync"):
         (folder,) = importlib.import_module(package).__path__
         assert (Path(folder) / "py.typed").exists()
+
+
+def test_webhooks_is_imported_only_on_use() -> None:
+    script = "import sys, musicapi_async; print([name for name in sys.modules if '.webhooks' in name])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
