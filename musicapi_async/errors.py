@@ -323,7 +323,7 @@ class NotReadyError(MusicAPIError, TimeoutError):
         return f"{self.attempted}: still being prepared after {self.waited:g} s; try again later"
 
 
-REFUND_SENTENCES: Final = {
+REFUND_SENTENCES: Final[dict[bool | None, str]] = {
     True: "its credits were refunded",
     False: "its credits were not refunded",
     None: "the response does not say whether its credits were refunded: check your balance",
@@ -376,12 +376,12 @@ class TaskTimeoutError(MusicAPIError, TimeoutError):
     ) -> None:
         super().__init__()
         # Set here: OSError's constructor would interpret them as an errno and a file name.
-        self.args = (family, task_id, waited, last_seen, resumption, clips)
+        self.args: tuple[object, ...] = (family, task_id, waited, last_seen, resumption, clips)
         self.family = family
         self.task_id = task_id
         self.waited = waited
         self.last_seen = last_seen
-        self.resumption = resumption or _resumption_of(family, task_id)
+        self.resumption: str = resumption or _resumption_of(family, task_id)
         self.clips = clips
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, cast
 import attrs
 
 import musicapi_async
-from musicapi_async import TaskRequest, TaskState
+from musicapi_async import TaskRequest, TaskState, UploadedClip
 from musicapi_async._engine import engine_of
 from musicapi_async._notices import describe_tasks
 from musicapi_async.errors import (
@@ -42,9 +42,9 @@ class Task(Generic[R_co]):
     __slots__ = ("__weakref__", "_client", "_task", "_view", "family", "id", "uploaded")
 
     def __init__(self, view: View | None, task: musicapi_async.Task[R_co]) -> None:
-        self.id = task.id
-        self.family = task.family
-        self.uploaded = task.uploaded
+        self.id: str = task.id
+        self.family: str = task.family
+        self.uploaded: UploadedClip | None = task.uploaded
         """The clip uploaded by a one-shot upload (``sonic.upload_extend`` and the like), with its steps; None for
         others."""
         self._view = view

@@ -40,7 +40,7 @@ class Poller:
 
     def __init__(self, timing: Timing, max_polls: int) -> None:
         self.timing = timing
-        self.unfinished = Unfinished()
+        self.unfinished: Unfinished = Unfinished()
         self._recent = min(timing.fixed_interval or RECENT, RECENT)
         self._wheel: Wheel[Entry] = Wheel(min(TICK, (timing.fixed_interval or 1) / 4))
         self._subscribed: dict[Entry, Polling] = {}

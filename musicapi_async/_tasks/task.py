@@ -50,7 +50,7 @@ class Task(Generic[R_co]):
     ) -> None:
         self._entry = Entry(checked_task_id(task_id), rule, caller, timing_key, accepted_at)
         self._poller: Poller | None = poller
-        self.uploaded = uploaded
+        self.uploaded: UploadedClip | None = uploaded
         """The clip uploaded by a one-shot upload (``sonic.upload_extend`` and the like), with its steps; None for
         others."""
         caller.activity.record_tasks(self.id)

@@ -54,10 +54,10 @@ class SubmissionState:
     __slots__ = ("cancellation", "dispatched_at", "hook", "sent_at", "waited")
 
     def __init__(self, hook: SubmissionHook | None = None) -> None:
-        self.hook = hook
-        self.dispatched_at = 0.0
+        self.hook: SubmissionHook | None = hook
+        self.dispatched_at: float = 0.0
         """The time it left the queue, by the event loop's clock."""
-        self.waited = 0.0
+        self.waited: float = 0.0
         """The seconds it spent in the queue."""
         self.sent_at: datetime | None = None
         """The time just before the first byte was written, as aiohttp's tracing reports it."""
@@ -98,8 +98,8 @@ class Session:
         self._slots = asyncio.Semaphore(settings.max_requests)
         # Fewer than all: polls must continue while many paid requests are in flight.
         self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - max(1, settings.max_requests // 4)))
-        self.rate_limiter = SubmissionRateLimiter(settings.create_rate)
-        self.budget = RetryBudget()
+        self.rate_limiter: SubmissionRateLimiter = SubmissionRateLimiter(settings.create_rate)
+        self.budget: RetryBudget = RetryBudget()
         self._limits = TimeoutScheduler()
         self.in_flight: dict[asyncio.Task[Any], asyncio.Task[Response]] = {}
         """The callers whose paid request is in flight, and the asyncio tasks that send it."""

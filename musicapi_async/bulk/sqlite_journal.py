@@ -8,6 +8,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
@@ -67,9 +68,9 @@ class SQLiteJournal:
     """True while only the embedded sandbox works on it."""
 
     def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
-        self.path = usable_path("path", path, 'name a file: "songs/journal.db"')
+        self.path: Path = usable_path("path", path, 'name a file: "songs/journal.db"')
         self._is_current = is_current
-        self.name = str(self.path)
+        self.name: str = str(self.path)
         """The name of the journal in error messages."""
         self._lock = Lock(lock_of(self.path))
         self._writer = Writer(self.name, self._connect, self._count_commit, self._mark_commit)

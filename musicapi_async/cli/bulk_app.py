@@ -1,7 +1,7 @@
 """Command line of ``musicapi bulk``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -40,7 +40,7 @@ class _RunByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-bulk_app = typer.Typer(
+bulk_app: Final = typer.Typer(
     cls=_RunByDefault,
     no_args_is_help=True,
     help="Make thousands of songs: musicapi bulk FILE --out DIR. After any interruption, run the same command again.",

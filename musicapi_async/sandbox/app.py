@@ -65,7 +65,7 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self._folder: Path | None = None
         self._making = asyncio.Lock()
-        self.prices = self._state.prices
+        self.prices: dict[str, float] = self._state.prices
         """Prices of operations, such as ``sonic.create``, that differ from the price list."""
         self.requests: Counter[str] = Counter()
         """The number of requests to each route, including faults."""

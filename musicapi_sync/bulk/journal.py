@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -47,8 +48,8 @@ class Journal:
     """
 
     def __init__(self, journal: musicapi_async.bulk.SQLiteJournal) -> None:
-        self.path = journal.path
-        self.name = journal.name
+        self.path: Path = journal.path
+        self.name: str = journal.name
         """The name of the journal in error messages."""
         self._journal = journal
         self._runs: set[OpenRun] = set()
