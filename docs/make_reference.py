@@ -183,9 +183,14 @@ class Member(NamedTuple):
 
 def members(kind: type) -> Iterator[Member]:
     """Yield the public fields and properties of a class and its bases, in the order of their source."""
-    own = [cls for cls in reversed(kind.__mro__) if cls.__module__.startswith("musicapi_")]
-    body = [node for cls in own for node in getattr(ast.parse(inspect.getsource(cls)).body[0], "body", [])]
-    for node, after in pairwise([*body, ast.Pass()]):
+    for cls in reversed(kind.__mro__):
+        if cls.__module__.startswith("musicapi_"):
+            yield from own_members(cls)
+
+
+def own_members(cls: type) -> Iterator[Member]:
+    """Yield the public fields and properties that a class defines, in the order of their source."""
+    for node, after in pairwise([*body_of(cls), ast.Pass()]):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found = Member(node.target.id, annotation_text(node.annotation), literal_text(after))
         elif (
@@ -196,6 +201,15 @@ def members(kind: type) -> Iterator[Member]:
             continue
         if not found.name.startswith("_"):
             yield found
+
+
+def body_of(cls: type) -> list[ast.stmt]:
+    """Return the statements of a class, which stands in its module or, of a package, in one of its files."""
+    module = sys.modules[cls.__module__]
+    file = Path(inspect.getsourcefile(module) or "")
+    files = sorted(file.parent.glob("*.py")) if hasattr(module, "__path__") else [file]
+    nodes = (node for path in files for node in ast.parse(path.read_text(encoding="utf-8")).body)
+    return next(node.body for node in nodes if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
 
 
 def annotation_text(annotation: ast.expr) -> str:
@@ -221,24 +235,28 @@ def table_row(*cells: str) -> str:
 
 
 def errors_part() -> str:
-    """Show the tree of errors as it is drawn in their module."""
+    """Show the tree of errors as it is drawn in their module, and describe each of them."""
     doc = inspect.getdoc(errors) or ""
     before, _, rest = doc.partition("::\n\n")
     tree, _, after = rest.partition("\n\n")
-    return "\n".join(
-        [
-            "## Errors",
-            "",
-            markdown(before.strip()),
-            "",
-            "```text",
-            inspect.cleandoc(tree),
-            "```",
-            "",
-            markdown(after),
-            "",
-        ]
-    )
+    drawing = ["```text", inspect.cleandoc(tree), "```", ""]
+    parts = ["## Errors", "", markdown(before.strip()), "", *drawing, markdown(after), ""]
+    parents_first = sorted(errors.__all__, key=lambda name: tree.find(f"{name} "))
+    for name in parents_first:
+        parts += error_part(getattr(errors, name))
+    return "\n".join(parts)
+
+
+def error_part(cls: type[errors.MusicAPIError]) -> Iterator[str]:
+    """Describe an error: when it is raised, what to do next, and the fields that its base class has not."""
+    yield from (f"### {cls.__name__}", "", markdown(inspect.getdoc(cls) or ""), "")
+    if advice := re.sub(r"\{(\w+)\}", r"`error.\1`", cls._advice):
+        yield from (f"What to do: {advice}.", "")
+    (base, *_) = [one for one in cls.__bases__ if issubclass(one, errors.MusicAPIError)] or [cls]
+    if base not in {cls, errors.MusicAPIError}:
+        yield from (f"A subclass of [{base.__name__}](#{base.__name__.lower()}), with its fields.", "")
+    if own := list(own_members(cls)):
+        yield from ("| field | type | meaning |", "|---|---|---|", *map(member_row, own), "")
 
 
 def retries_part() -> str:
@@ -260,8 +278,8 @@ def settings_part() -> str:
 
 
 def markdown(text: str) -> str:
-    """Turn double backticks into single ones."""
-    return text.replace("``", "`")
+    """Turn double backticks into single ones, but not those of a fence."""
+    return re.sub(r"(?<!`)``(?!`)", "`", text)
 
 
 if __name__ == "__main__":
