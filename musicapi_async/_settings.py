@@ -227,7 +227,18 @@ def _hiding(cls: type[S]) -> type[S]:
 @_hiding
 @attrs.frozen(kw_only=True)
 class Settings:
-    """All settings of a client. Times are in seconds, sizes in bytes."""
+    """All settings of a client. Times are in seconds, sizes in bytes.
+
+    ```python
+    from musicapi_async import MusicAPI
+
+    async with MusicAPI(timeout=30, create_rate=0.3) as client:
+        print(client.settings.timeout)
+        patient = client.with_options(timeout=90)  # a view on the same connections
+    ```
+
+    Raises InvalidRequestError naming the setting that is wrong.
+    """
 
     api_key: Secret = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
     """A ``Secret``, sent only to the API's own host. A pasted ``Bearer`` prefix, quotes and blanks are stripped."""

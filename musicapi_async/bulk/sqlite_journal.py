@@ -62,6 +62,8 @@ class SQLiteJournal:
     A mark beside the file, in its lock, records the progress of the journal. If it is ahead of the journal, or belongs
     to another one, entries are missing, as in a backup: the planned records are then uncertain, and so is each key that
     the journal does not know, until ``resolve_not_sent`` has resolved all of them.
+
+    Every method raises JournalError when the file cannot be read or written.
     """
 
     _is_trial: ClassVar[bool] = False
@@ -84,7 +86,10 @@ class SQLiteJournal:
         """The runs to close before the journal is closed."""
 
     async def __aenter__(self) -> Self:
-        """Take the lock, open the file, and make uncertain what a killed process was sending."""
+        """Take the lock, open the file, and make uncertain what a killed process was sending.
+
+        Raises JournalError as described at ``bulk.open``.
+        """
         try:
             await complete(self._open())
         except asyncio.CancelledError:
@@ -326,7 +331,14 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQL
     newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
     has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
 
-    Entering raises JournalError when the file is in use, damaged, from a newer version, or not a journal, and for
-    a lost mark while ``is_current`` is None.
+    ```python
+    from musicapi_async import bulk
+
+    async with bulk.open("songs/journal.db") as journal:
+        print(await journal.counts())
+    ```
+
+    Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
+    newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
     return SQLiteJournal(path, is_current=is_current)

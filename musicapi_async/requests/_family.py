@@ -60,6 +60,8 @@ class TaskFamily(Family):
         """Resume a task of songs from its id, from any process at any time; nothing is sent yet.
 
         For a task with another result, pass its request class: ``client.resume(sonic.BasicStems, task_id)``.
+
+        Raises InvalidRequestError for an id that cannot be one.
         """
         return self._client.resume(self.songs, task_id)
 

@@ -45,6 +45,8 @@ class Journal:
     Closing it closes its runs: nothing more is submitted, submissions in flight get their response, and the tasks that
     are still running on the server are reported, in a note on the exception and a warning in the log. A forked child
     cannot use it.
+
+    Every method raises JournalError when the file cannot be read or written, and in a forked child.
     """
 
     def __init__(self, journal: musicapi_async.bulk.SQLiteJournal) -> None:
@@ -56,7 +58,10 @@ class Journal:
         self._process = os.getpid()
 
     def __enter__(self) -> Self:
-        """Take the lock, open the file, and make uncertain what a killed process was sending."""
+        """Take the lock, open the file, and make uncertain what a killed process was sending.
+
+        Raises JournalError as described at ``bulk.open``.
+        """
         self._process = os.getpid()
         opening: Future[Any] = Future()
         try:
@@ -138,8 +143,15 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
     newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
     has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
 
-    Entering raises JournalError when the file is in use, damaged, from a newer version, or not a journal, and for
-    a lost mark while ``is_current`` is None.
+    ```python
+    from musicapi_sync import bulk
+
+    with bulk.open("songs/journal.db") as journal:
+        print(journal.counts())
+    ```
+
+    Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
+    newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
     return Journal(musicapi_async.bulk.open(path, is_current=is_current))
 

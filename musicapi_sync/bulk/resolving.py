@@ -18,25 +18,33 @@ __all__ = [
 def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again, all or those of these keys; return how many.
 
-    A request that the service had accepted is then paid for twice: check the account first.
+    A request that the service had accepted is then paid for twice: check the account first. Raises JournalError when
+    the journal cannot be written.
     """
     return journal._call(lambda journal: musicapi_async.bulk.resend_uncertain(journal, keys))
 
 
 def abandon_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
-    """Mark uncertain records as failed, all or those of these keys; return how many."""
+    """Mark uncertain records as failed, all or those of these keys; return how many.
+
+    Raises JournalError when the journal cannot be written.
+    """
     return journal._call(lambda journal: musicapi_async.bulk.abandon_uncertain(journal, keys))
 
 
 def retry_refused(journal: Journal, keys: Collection[str] | str | None = None) -> int:
-    """Plan records again that the service refused, all or those of these keys; return how many."""
+    """Plan records again that the service refused, all or those of these keys; return how many.
+
+    Raises JournalError when the journal cannot be written.
+    """
     return journal._call(lambda journal: musicapi_async.bulk.retry_refused(journal, keys))
 
 
 def retry_failed(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan failed records again, all or those of these keys; return how many.
 
-    Each is paid for again, even if its credits are refunded later; what it has cost so far stays counted.
+    Each is paid for again, even if its credits are refunded later; what it has cost so far stays counted. Raises
+    JournalError when the journal cannot be written.
     """
     return journal._call(lambda journal: musicapi_async.bulk.retry_failed(journal, keys))
 
