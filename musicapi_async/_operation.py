@@ -126,7 +126,7 @@ def _described(cls: "type[Request[Any]]") -> str:
         costs = "Its price is not documented"
     else:
         costs = f"Costs {cls.credits:g} credit{'s'[: cls.credits != 1]} as of {cls.as_of}" if cls.credits else "Free"
-    return "\n".join([*lines, "", f"{costs}. Contract: {cls.source}."])
+    return "\n".join([*lines, "", f"{costs}. Source: {cls.source}."])
 
 
 def _required_first(_: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":

@@ -1,6 +1,6 @@
 """The account.
 
-Contract: docs.musicapi.ai/get-credits, ``GET /get-credits``.
+Source: https://docs.musicapi.ai/get-credits, ``GET /get-credits``.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from musicapi_async.results import Credits
 __all__ = ["GetCredits"]
 
 
-@operation(GET, "/get-credits", credits=0, as_of="2026-07-15", source="docs.musicapi.ai/get-credits")
+@operation(GET, "/get-credits", credits=0, as_of="2026-07-15", source="https://docs.musicapi.ai/get-credits")
 class GetCredits(Request[Credits]):
     """Read the account's balance."""
 

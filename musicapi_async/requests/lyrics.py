@@ -1,6 +1,6 @@
 """Lyrics: drafts of lyrics.
 
-Contract: docs.musicapi.ai/lyrics-generation, ``POST /sonic/lyrics``.
+Source: https://docs.musicapi.ai/lyrics-generation, ``POST /sonic/lyrics``.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ from musicapi_async.results import LyricsDrafts
 __all__ = ["Make"]
 
 
-@operation(POST, "/sonic/lyrics", credits=2, as_of="2026-05-01", source="docs.musicapi.ai/lyrics-generation")
+@operation(POST, "/sonic/lyrics", credits=2, as_of="2026-05-01", source="https://docs.musicapi.ai/lyrics-generation")
 class Make(Request[LyricsDrafts]):
     """Write two drafts of lyrics from a description, in the description's language."""
 

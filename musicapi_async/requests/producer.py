@@ -1,6 +1,6 @@
 """Producer (Lyria 3 Pro): one song for each request, in about half a minute.
 
-Contract: docs.musicapi.ai "Producer", ``POST /producer/create`` and ``GET /producer/task/{task_id}``.
+Source: https://docs.musicapi.ai, section "Producer", ``POST /producer/create`` and ``GET /producer/task/{task_id}``.
 """
 
 from typing import ClassVar, Final
@@ -19,7 +19,7 @@ __all__ = ["FORMATS", "MODELS", "Cover", "Create", "Download", "Extend", "Replac
 MODELS: Final = ("Lyria 3 Pro",)
 """The model known today; the older names (``FUZZ-2.0`` and the like) are taken for it."""
 FORMATS: Final = ("mp3", "wav")
-OVERVIEW: Final = "docs.musicapi.ai/producer-api-overview"
+OVERVIEW: Final = "https://docs.musicapi.ai/producer-api-overview"
 INSTRUCTION: Final = "what to do, in plain language"
 
 
@@ -56,7 +56,7 @@ class Create(_Song):
     "/producer/create",
     credits=12,
     as_of="2026-05-20",
-    source="docs.musicapi.ai/api-450367154",
+    source="https://docs.musicapi.ai/api-450367154",
     task_type="extend_music",
     upload_task_type="extend_upload_music",
 )
@@ -76,7 +76,7 @@ class Extend(_Song):
     "/producer/create",
     credits=12,
     as_of="2026-05-20",
-    source="docs.musicapi.ai/api-450367170",
+    source="https://docs.musicapi.ai/api-450367170",
     task_type="replace_music",
     upload_task_type="replace_upload_music",
 )
@@ -100,7 +100,7 @@ class Replace(_Song):
     "/producer/create",
     credits=12,
     as_of="2026-05-20",
-    source="docs.musicapi.ai/api-460957729",
+    source="https://docs.musicapi.ai/api-460957729",
     task_type="cover_music",
     upload_task_type="cover_upload_music",
 )

@@ -1,6 +1,7 @@
 """Riffusion (FUZZ): deprecated by the vendor, but still available; use ``sonic`` for new work.
 
-Contract: docs.musicapi.ai "riffusion(Deprecated)", ``POST /riffusion/create`` and ``GET /riffusion/task/{task_id}``.
+Source: https://docs.musicapi.ai, section "riffusion(Deprecated)",
+``POST /riffusion/create`` and ``GET /riffusion/task/{task_id}``.
 """
 
 from typing import ClassVar, Final
@@ -29,7 +30,7 @@ __all__ = [
 DEFAULT_MODEL: Final = "FUZZ-1.1 Pro"
 MODELS: Final = ("FUZZ-1.1 Pro", "FUZZ-1.1", "FUZZ-1.0 Pro", "FUZZ-1.0")
 PATH: Final = "/riffusion/create"
-PAGE: Final = "docs.musicapi.ai/riffusion-instructions"
+PAGE: Final = "https://docs.musicapi.ai/riffusion-instructions"
 AS_OF: Final = "2025-06-19"
 EITHER: Final = "a generated or an uploaded clip, or an id"
 
@@ -82,7 +83,7 @@ class Describe(_Song):
     PATH,
     credits=12,
     as_of=AS_OF,
-    source="docs.musicapi.ai/riffusion-extend-music",
+    source="https://docs.musicapi.ai/riffusion-extend-music",
     task_type="extend_music",
     upload_task_type="extend_upload_music",
     custom_mode=True,
@@ -147,7 +148,7 @@ class SwapSound(_Varied):
     PATH,
     credits=12,
     as_of=AS_OF,
-    source="docs.musicapi.ai/riffusion-swap-music-vocals",
+    source="https://docs.musicapi.ai/riffusion-swap-music-vocals",
     task_type="swap_music_vocals",
     upload_task_type="swap_upload_music_vocals",
     custom_mode=True,
@@ -156,7 +157,7 @@ class SwapVocals(_Varied):
     """Keep a clip's sound and change its voice. Deprecated by the vendor: ``sonic.cover`` comes nearest."""
 
 
-@operation(POST, "/riffusion/upload", credits=2, as_of=AS_OF, source="docs.musicapi.ai/api-314451567")
+@operation(POST, "/riffusion/upload", credits=2, as_of=AS_OF, source="https://docs.musicapi.ai/api-314451567")
 class Upload(Request[UploadedClip]):
     """Upload your own audio for riffusion. Deprecated by the vendor: prefer ``sonic.upload``."""
 

@@ -1,6 +1,6 @@
 """Studio: marked unavailable by the vendor; use ``sonic`` instead.
 
-Contract: docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GET /studio/task/{task_id}``.
+Source: https://docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GET /studio/task/{task_id}``.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_MODEL", "MODELS", "Create", "Describe", "Extend", "Instrumen
 DEFAULT_MODEL: Final = "studio130-v1.5"
 MODELS: Final = ("studio130-v1.5", "studio32-v1.5")
 PATH: Final = "/studio/create"
-PAGE: Final = "docs.musicapi.ai/custom-mode"
+PAGE: Final = "https://docs.musicapi.ai/custom-mode"
 AS_OF: Final = "2025-06-19"
 REGULAR: Final[dict[str, Any]] = {"config.mode": "regular"}
 
@@ -73,7 +73,7 @@ class Instrumental(_Song):
     tags: str = text_field(wire="prompt", doc="styles")
 
 
-@operation(POST, PATH, credits=15, as_of=AS_OF, source="docs.musicapi.ai/studio-instructions")
+@operation(POST, PATH, credits=15, as_of=AS_OF, source="https://docs.musicapi.ai/studio-instructions")
 class Extend(_Song):
     """Continue a clip, after or before it. Marked unavailable by the vendor: prefer ``sonic.extend``."""
 

@@ -1,6 +1,6 @@
 """Suno: legacy paths that the service still serves; use ``sonic`` and ``lyrics`` instead.
 
-Contract: the vendor's OpenAPI file, paths ``/suno/*``.
+Source: the OpenAPI file of musicapi-sdk 0.1.0, paths ``/suno/*``.
 """
 
 from typing import ClassVar, Final
@@ -15,7 +15,7 @@ from musicapi_async.results import LyricsDrafts, SharedSong, Songs
 
 __all__ = ["Create", "Describe", "GetSong", "MakeLyrics"]
 
-SOURCE: Final = "musicapi-sdk 0.1.0, legacy /suno paths"
+SOURCE: Final = "OpenAPI file of musicapi-sdk 0.1.0, legacy /suno paths"
 
 
 @operation(

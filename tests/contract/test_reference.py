@@ -44,6 +44,12 @@ def test_public_fields_are_documented(maker: ModuleType, cls: type) -> None:
     assert [name for name, text in texts.items() if not text.endswith(".")] == []
 
 
+def test_source_of_operation_is_a_link_or_names_a_file() -> None:
+    files = ("OpenAPI file of musicapi-sdk 0.1.0, ", "third-party clients of ")
+
+    assert [cls.source for cls in operations() if not cls.source.startswith(("https://", *files))] == []
+
+
 def test_reference_lists_every_operation_result_and_error() -> None:
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
 

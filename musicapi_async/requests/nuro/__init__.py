@@ -1,6 +1,6 @@
 """Nuro: songs with a voice, and instrumentals; retired on some hosts, which respond with 410.
 
-Contract: docs.musicapi.ai/nuro-instruction, ``POST /nuro/create`` and ``GET /nuro/task/{task_id}``.
+Source: https://docs.musicapi.ai/nuro-instruction, ``POST /nuro/create`` and ``GET /nuro/task/{task_id}``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ __all__ = [
 
 PATH: Final = "/nuro/create"
 AS_OF: Final = "2025-06-19"
-BGM: Final = "docs.musicapi.ai/create-nuro-bgm"
+BGM: Final = "https://docs.musicapi.ai/create-nuro-bgm"
 MIN_SEGMENT: Final = 5
 MIN_TOTAL: Final = 30
 MAX_TOTAL: Final = 120
@@ -82,7 +82,7 @@ class _Song(Reported[Songs]):
     replacement = "client.sonic for songs, client.producer for instrumentals"
 
 
-@operation(POST, PATH, credits=10, as_of=AS_OF, source="docs.musicapi.ai/create-nuro-music", type="vocal")
+@operation(POST, PATH, credits=10, as_of=AS_OF, source="https://docs.musicapi.ai/create-nuro-music", type="vocal")
 class Vocal(_Song):
     """Make a song from your lyrics, in Chinese or English. Retired on some hosts: prefer ``sonic.create``.
 

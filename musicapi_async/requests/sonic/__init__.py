@@ -1,6 +1,6 @@
 """Sonic: songs from lyrics or from a description, and operations on them.
 
-Contract: docs.musicapi.ai "Sonic".
+Source: https://docs.musicapi.ai, section "Sonic".
 """
 
 from typing import ClassVar, Final

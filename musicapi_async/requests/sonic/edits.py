@@ -27,7 +27,9 @@ AUDIO: Final = "public, direct URL of an MP3 or WAV of at most 8 minutes, on a h
 WHOLE: Final = "also join the new part with the song, as ``full`` of each result"
 
 
-@operation(POST, "/sonic/upload-cover", credits=15, as_of="2026-07-15", source="docs.aimusicapi.ai/api-32136901")
+@operation(
+    POST, "/sonic/upload-cover", credits=15, as_of="2026-07-15", source="https://docs.aimusicapi.ai/api-32136901"
+)
 class UploadCover(Guided[Songs]):
     """Upload audio and make two covers of it, in one step; the uploaded clip is in ``task.uploaded``."""
 
@@ -38,7 +40,9 @@ class UploadCover(Guided[Songs]):
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc="target length in seconds")
 
 
-@operation(POST, "/sonic/upload-extend", credits=15, as_of="2026-07-15", source="docs.aimusicapi.ai/api-32136900")
+@operation(
+    POST, "/sonic/upload-extend", credits=15, as_of="2026-07-15", source="https://docs.aimusicapi.ai/api-32136900"
+)
 class UploadExtend(Guided[ExtendedSongs]):
     """Upload audio and continue it, in one step; the uploaded clip is in ``task.uploaded``."""
 
@@ -51,7 +55,7 @@ class UploadExtend(Guided[ExtendedSongs]):
     duration: int | None = number_field(default=None, ge=10, le=360, whole=True, doc="target length in seconds")
 
 
-@operation(POST, "/sonic/sample", credits=15, as_of="2026-07-15", source="docs.musicapi.ai/sample-this-song")
+@operation(POST, "/sonic/sample", credits=15, as_of="2026-07-15", source="https://docs.musicapi.ai/sample-this-song")
 class Sample(Drafted[Songs]):
     """Make two songs around a piece of a clip or of your own audio: give ``clip`` or ``url``."""
 
@@ -74,7 +78,7 @@ class Sample(Drafted[Songs]):
             raise InvalidRequestError(message, "url", self.url, "url or clip")
 
 
-@operation(POST, "/sonic/mashup", credits=15, as_of="2026-07-15", source="docs.musicapi.ai/mashup")
+@operation(POST, "/sonic/mashup", credits=15, as_of="2026-07-15", source="https://docs.musicapi.ai/mashup")
 class Mashup(Drafted[Songs]):
     """Make two songs out of two clips."""
 
@@ -83,7 +87,9 @@ class Mashup(Drafted[Songs]):
     audio_weight: float | None = number_field(default=None, ge=0, le=1, doc="closeness to the sources")
 
 
-@operation(POST, "/sonic/replace-section", credits=10, as_of="2026-09-03", source="docs.musicapi.ai/api-413625810")
+@operation(
+    POST, "/sonic/replace-section", credits=10, as_of="2026-09-03", source="https://docs.musicapi.ai/api-413625810"
+)
 class ReplaceSection(Styled[ReplacedSections]):
     """Regenerate a section of a clip, from ``start`` to ``end``."""
 
@@ -102,14 +108,14 @@ class ReplaceSection(Styled[ReplacedSections]):
         check_order(self.start, self.end)
 
 
-@operation(POST, "/sonic/stems/basic", credits=30, as_of="2026-10-07", source="docs.musicapi.ai/stems-basic")
+@operation(POST, "/sonic/stems/basic", credits=30, as_of="2026-10-07", source="https://docs.musicapi.ai/stems-basic")
 class BasicStems(TaskRequest[Stems]):
     """Separate a clip into voice and accompaniment, or into the four stems that newer pages mention."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
 
-@operation(POST, "/sonic/stems/full", credits=75, as_of="2026-10-07", source="docs.musicapi.ai/stems-full")
+@operation(POST, "/sonic/stems/full", credits=75, as_of="2026-10-07", source="https://docs.musicapi.ai/stems-full")
 class FullStems(TaskRequest[Stems]):
     """Separate a clip into its instruments: 12 stems, or the 24 that newer pages mention."""
 
@@ -118,7 +124,7 @@ class FullStems(TaskRequest[Stems]):
     clip: ClipOrId = clip_field(wire="clip_id")
 
 
-@operation(POST, "/sonic/create-voice", credits=4, as_of="2026-07-15", source="docs.musicapi.ai/create-voice")
+@operation(POST, "/sonic/create-voice", credits=4, as_of="2026-07-15", source="https://docs.musicapi.ai/create-voice")
 class CreateVoice(Reported[Voice]):
     """Make a voice from a recording, for ``sonic.persona_song``."""
 

@@ -1,6 +1,6 @@
 """Songs, and what is made of them, by ``POST /sonic/create``: one class for each thing to do.
 
-Contract: docs.musicapi.ai "create / extend / cover / remaster / add vocals / add instrumental".
+Source: https://docs.musicapi.ai, section "create / extend / cover / remaster / add vocals / add instrumental".
 """
 
 from typing import Final
@@ -25,7 +25,7 @@ __all__ = [
     "Remaster",
 ]
 
-PAGE: Final = "docs.musicapi.ai/concat-music (POST /sonic/create)"
+PAGE: Final = "https://docs.musicapi.ai/concat-music"
 LENGTH: Final = "target length in seconds"
 
 

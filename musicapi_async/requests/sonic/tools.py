@@ -43,7 +43,7 @@ MAX_VOX: Final = 30.0
 CREATE: Final = "/sonic/create"
 
 
-@operation(POST, "/sonic/upload", credits=2, as_of="2026-07-15", source="docs.musicapi.ai/upload-music")
+@operation(POST, "/sonic/upload", credits=2, as_of="2026-07-15", source="https://docs.musicapi.ai/upload-music")
 class Upload(Request[UploadedClip]):
     """Upload your own audio as a clip that can be extended, covered or sung over; takes about 20 s."""
 
@@ -54,7 +54,13 @@ class Upload(Request[UploadedClip]):
     )
 
 
-@operation(POST, "/sonic/persona", credits=1, as_of="2026-07-15", source="musicapi-sdk 0.1.0, createPersona")
+@operation(
+    POST,
+    "/sonic/persona",
+    credits=1,
+    as_of="2026-07-15",
+    source="OpenAPI file of musicapi-sdk 0.1.0, createPersona",
+)
 class CreatePersona(Request[Persona]):
     """Make a persona from a clip's voice, for ``sonic.persona_song``."""
 
@@ -72,7 +78,11 @@ class CreatePersona(Request[Persona]):
 
 
 @operation(
-    POST, "/sonic/aligned-lyrics", credits=1, as_of="2026-09-03", source="docs.musicapi.ai/get-suno-lyrics-timeline"
+    POST,
+    "/sonic/aligned-lyrics",
+    credits=1,
+    as_of="2026-09-03",
+    source="https://docs.musicapi.ai/get-suno-lyrics-timeline",
 )
 class AlignLyrics(Request[AlignedLyrics]):
     """Find when each word of a clip is sung; later calls for the same clip are free."""
@@ -82,14 +92,14 @@ class AlignLyrics(Request[AlignedLyrics]):
     clip: ClipOrId = clip_field(wire="clip_id")
 
 
-@operation(POST, "/sonic/bpm", credits=1, as_of="2026-07-15", source="musicapi-sdk 0.1.0, getBpm")
+@operation(POST, "/sonic/bpm", credits=1, as_of="2026-07-15", source="OpenAPI file of musicapi-sdk 0.1.0, getBpm")
 class GetBpm(Request[Bpm]):
     """Estimate the tempo of a clip, which should be at most 24 hours old."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
 
-@operation(POST, "/sonic/vox", credits=1, as_of="2026-07-15", source="docs.musicapi.ai/get-vox")
+@operation(POST, "/sonic/vox", credits=1, as_of="2026-07-15", source="https://docs.musicapi.ai/get-vox")
 class GetVox(Request[Vox]):
     """Extract the voice from at most 30 seconds of a clip, which should be at most 24 hours old."""
 
@@ -105,14 +115,14 @@ class GetVox(Request[Vox]):
             raise InvalidRequestError(message, "end", self.end, MAX_VOX)
 
 
-@operation(POST, "/sonic/wav", credits=2, as_of="2026-10-07", source="musicapi-sdk 0.1.0, getWav")
+@operation(POST, "/sonic/wav", credits=2, as_of="2026-10-07", source="OpenAPI file of musicapi-sdk 0.1.0, getWav")
 class GetWav(Request[DownloadFile]):
     """Convert a clip to a WAV file."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
 
-@operation(POST, "/sonic/midi", credits=1, as_of="2026-07-15", source="docs.musicapi.ai/get-midi")
+@operation(POST, "/sonic/midi", credits=1, as_of="2026-07-15", source="https://docs.musicapi.ai/get-midi")
 class GetMidi(Request[Midi]):
     """Find the notes of a clip or a stem, which should be at most 24 hours old; waits until they are ready."""
 
@@ -131,7 +141,13 @@ class Download(Request[DownloadFiles]):
     formats: Sequence[str] = texts_field(wire="formats", choices=FORMATS, doc="formats to prepare", default=FORMATS)
 
 
-@operation(POST, "/sonic/upsample-tags", credits=1, as_of="2026-07-15", source="musicapi-sdk 0.1.0, upsampleTags")
+@operation(
+    POST,
+    "/sonic/upsample-tags",
+    credits=1,
+    as_of="2026-07-15",
+    source="OpenAPI file of musicapi-sdk 0.1.0, upsampleTags",
+)
 class UpsampleTags(Request[UpsampledTags]):
     """Expand a few style tags into a full description of a style."""
 
@@ -149,7 +165,9 @@ def _item(value: Any) -> TaskRequest[Songs]:
     return request
 
 
-@operation(POST, "/sonic/batch", credits=None, as_of="2026-07-15", source="musicapi.ai/batch-music-generation-api")
+@operation(
+    POST, "/sonic/batch", credits=None, as_of="2026-07-15", source="https://musicapi.ai/batch-music-generation-api"
+)
 class SubmitBatch(Request[Batch]):
     """Start 1 to 10 tasks with one request, at the price of each; ``client.run`` takes any number, one request each."""
 
@@ -162,7 +180,9 @@ class SubmitBatch(Request[Batch]):
     )
 
 
-@operation(GET, "/sonic/batch", credits=0, as_of="2026-07-15", source="musicapi.ai/docs/guides/output-endpoints")
+@operation(
+    GET, "/sonic/batch", credits=0, as_of="2026-07-15", source="https://musicapi.ai/docs/guides/output-endpoints"
+)
 class GetBatch(Request[Batch]):
     """Look up the tasks of a batch."""
 
