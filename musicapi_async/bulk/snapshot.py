@@ -34,7 +34,7 @@ class JournalSnapshot:
     def __enter__(self) -> Self:
         """Open the file for reading."""
         if not self._path.is_file():
-            raise JournalError(str(self._path), "there is none: 'musicapi bulk FILE --out DIR' begins one")
+            raise JournalError(str(self._path), "there is none: 'musicapi bulk FILE --out DIR' creates one")
         with ExitStack() as opened, self._explained():
             self._connection = self._open(opened)
             # Before the first read: a mark that a run moves meanwhile would be ahead of what is read.
@@ -137,7 +137,8 @@ class JournalSnapshot:
             raise JournalError(str(self._path), reason)
         if version < VERSION:
             reason = (
-                f"it was written by an older version of this package (its format {version}); a run makes it {VERSION}"
+                f"it was written by an older version of this package (its format {version}); the next run converts it "
+                f"to format {VERSION}"
             )
             raise JournalError(str(self._path), reason)
 

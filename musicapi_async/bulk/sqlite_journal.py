@@ -44,12 +44,12 @@ __all__ = ["SQLiteJournal", "TrialJournal", "open"]
 
 
 IS_IT_CURRENT: Final = (
-    "it has sent paid requests, and the mark beside it ({lock}) is gone, as after copying it without that file: if "
-    "nothing has worked on this folder since, say --journal-is-current (bulk.open(path, is_current=True)); if it "
-    "may be older, such as a backup, say --journal-is-old (is_current=False): then what is planned is uncertain"
+    "paid requests were sent from it, and its lock file ({lock}) is missing, as after copying it without that file. If "
+    "no run has used a newer copy since, pass --journal-is-current (bulk.open(path, is_current=True)); if it may be "
+    "older, such as a backup, pass --journal-is-old (is_current=False): its planned requests are then uncertain"
 )
 
-ELSEWHERE: Final = "give the trial a folder of its own (--out), or remove this journal if nothing in it was paid for"
+ELSEWHERE: Final = "use another folder for the trial (--out), or remove this journal if nothing in it was paid for"
 
 
 class SQLiteJournal:
@@ -319,9 +319,9 @@ class TrialJournal(SQLiteJournal):
     def _check_empty(self, connection: sqlite3.Connection) -> None:
         service = recall(connection, SERVICE)
         if service is not None:
-            raise JournalError(self.name, f"its songs are from {service}, and not a trial's: {ELSEWHERE}")
+            raise JournalError(self.name, f"its songs are from {service}, not from a trial: {ELSEWHERE}")
         if is_incomplete(connection) or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None:
-            raise JournalError(self.name, f"it may contain songs that are not a trial's: {ELSEWHERE}")
+            raise JournalError(self.name, f"it may contain songs that are not from a trial: {ELSEWHERE}")
 
 
 def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQLiteJournal:

@@ -112,8 +112,8 @@ def _resolutions(folder: Path) -> Mapping[str, str]:
     return {
         "found in the dashboard": f"musicapi bulk resolve {out} KEY TASK_ID",
         "not in the dashboard": f"musicapi bulk resolve {out} --not-sent KEY...",
-        "none of them is there": f"musicapi bulk resolve {out} --not-sent --all",
-        "send again, maybe charged twice": f"musicapi bulk FILE --out {out} --resend-uncertain",
+        "none is in the dashboard": f"musicapi bulk resolve {out} --not-sent --all",
+        "send again (may be charged twice)": f"musicapi bulk FILE --out {out} --resend-uncertain",
         "give up": f"musicapi bulk FILE --out {out} --drop-uncertain",
     }
 
