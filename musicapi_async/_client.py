@@ -133,7 +133,7 @@ class MusicAPI:
         return self._engine.submission(request)
 
     async def call(self, request: Request[R]) -> R:
-        """Send a request that is answered at once, or as soon as the service has prepared a file; return the result.
+        """Send a request that starts no task, and return its result; a file is waited for until it is prepared.
 
         Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted;
         NotReadyError when a file is not prepared within three minutes; ConnectionFailedError and InvalidResponseError

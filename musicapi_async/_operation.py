@@ -1,8 +1,8 @@
 """Operations, each defined completely by one request class.
 
 ``@operation(POST, "/sonic/create", ..., task_type="create_music")`` turns a class into one of
-frozen, keyword-only, checked values; its base states the result: ``Request[Credits]`` is answered at once,
-``TaskRequest[Songs]`` starts a task.
+frozen, keyword-only, checked values; its base states the result: the response to a ``Request[Credits]`` holds the
+result, a ``TaskRequest[Songs]`` starts a task.
 """
 
 import difflib

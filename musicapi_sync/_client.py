@@ -115,7 +115,7 @@ class MusicAPI:
         return Task(self._view, self._view.call(lambda client, _: client.submit(request), describe_task))
 
     def call(self, request: Request[R]) -> R:
-        """Send a request that is answered at once, or as soon as the service has prepared a file; return the result.
+        """Send a request that starts no task, and return its result; a file is waited for until it is prepared.
 
         Raises the errors of ``musicapi_async.MusicAPI.call``.
         """

@@ -66,7 +66,7 @@ async def status(folder: Path, screen: Screen) -> None:
             "overdue": found.overdue,
             "run": found.holder,
             "uncertain": found.uncertain,
-            "settle": resolutions,
+            "resolutions": resolutions,
             "has_lost": found.has_lost,
         }
     )

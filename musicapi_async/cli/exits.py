@@ -29,7 +29,7 @@ STOPPED: Final = 130
 
 
 class UsageError(Exception):
-    """The command line asks for something that cannot be done; the text says what to change."""
+    """The command line is not valid; the text says what to change."""
 
 
 class IncompleteError(Exception):

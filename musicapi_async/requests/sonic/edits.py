@@ -23,7 +23,7 @@ __all__ = [
     "UploadExtend",
 ]
 
-AUDIO: Final = "public, direct URL of an MP3 or WAV of at most 8 minutes, on a host that answers HEAD"
+AUDIO: Final = "public, direct URL of an MP3 or WAV of at most 8 minutes, on a host that accepts HEAD requests"
 WHOLE: Final = "also join the new part with the song, as ``full`` of each result"
 
 

@@ -1,4 +1,4 @@
-"""Sonic's operations that are answered at once, or as soon as a file is prepared."""
+"""Sonic's operations that start no task: the response has the result, or a file that the service prepares first."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -50,7 +50,7 @@ class Upload(Request[UploadedClip]):
     min_timeout = UPLOAD_SECONDS
 
     url: str = text_field(
-        begins=WEB, doc="public, direct URL of an MP3 or WAV of at most 8 minutes, on a host that answers HEAD"
+        begins=WEB, doc="public, direct URL of an MP3 or WAV of at most 8 minutes, on a host that accepts HEAD requests"
     )
 
 
