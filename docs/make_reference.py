@@ -49,7 +49,7 @@ RETRIES: Final = """\
 ## What is retried
 
 The table below shows the retry policy by class of request and kind of failure. A *paid request* is any POST, a *free
-request* any GET (and the repeated request for a file that is being prepared), a *file* a download. The HTTP library's
+request* any GET (and each further request for a file that is being prepared), a *file* a download. The HTTP library's
 tracing reports whether any bytes of a paid request can have been sent, on a connection used for this request alone.
 
 - *retry*: up to `max_attempts` attempts, none later than `total_timeout` after the first, with full jitter (up to 1, 2,
@@ -59,14 +59,14 @@ tracing reports whether any bytes of a paid request can have been sent, on a con
 - A 429 or a busy 503 to a paid request does not count against the budget, and makes all paid requests of the client
   wait.
 - A download that breaks off is resumed at that byte (`Range`) if its host identified the version of the file by a
-  strong `ETag` or by a date (`If-Range`); in any doubt it starts again. An attempt that brought the file at least 64
-  KiB further than any before is not a failure: attempts are counted anew from it, and the next one does not count
-  against the budget. `total_timeout` still applies.
+  strong `ETag` or by a date (`If-Range`); otherwise it starts again. An attempt that brought the file at least 64 KiB
+  further than any before is not a failure: attempts are counted anew from it, and the next one does not count against
+  the budget. `total_timeout` still applies.
 - *uncertain*: `UncertainSubmissionError` is raised and `on_uncertain` is called. The request is never sent again.
 - *give up*: the typed error of the failure is raised. Nothing was accepted.
 
 While a task is waited for, it is polled again after any failure that may be retried and after a response that cannot be
-read: until the timeout of the wait or, without one, for 15 minutes of nothing but such polls. A task that the service
+read: until the timeout of the wait or, without one, for 15 minutes in which every poll fails. A task that the service
 does not know yet is polled again during the first minute. A failure that the service reports for the task itself ends
 the wait at once, whatever the status of the response.
 """

@@ -3,7 +3,7 @@
 ::
 
     MusicAPIError
-    ├── InvalidRequestError        a field is wrong: found by us before sending (status None), or a 400 or 422
+    ├── InvalidRequestError        a field is wrong: found before sending (status None), or a 400 or 422
     ├── ConnectionFailedError      no response; nothing was accepted: safe to retry
     ├── UncertainSubmissionError   a paid request may have been accepted
     ├── APIStatusError             the service refused: status, type, message, request_id, body

@@ -116,7 +116,7 @@ class Cover(_Song):
 
 @operation(POST, "/producer/upload", credits=2, as_of="2026-07-15", source=OVERVIEW)
 class Upload(Reported[UploadedClip]):
-    """Upload your own audio as a clip that can be extended, replaced in or covered."""
+    """Upload your own audio as a clip, to extend it, cover it or replace its sections."""
 
     expected_clips = 1
     min_timeout = UPLOAD_SECONDS

@@ -140,7 +140,7 @@ class ReplaceSection(_Changed):
     custom_mode=True,
 )
 class SwapSound(_Varied):
-    """Keep a clip's voice and change its sound. Deprecated by the vendor: ``sonic.cover`` comes nearest."""
+    """Keep a clip's voice and change its sound. Deprecated by the vendor: ``sonic.cover`` is the closest operation."""
 
 
 @operation(
@@ -154,7 +154,7 @@ class SwapSound(_Varied):
     custom_mode=True,
 )
 class SwapVocals(_Varied):
-    """Keep a clip's sound and change its voice. Deprecated by the vendor: ``sonic.cover`` comes nearest."""
+    """Keep a clip's sound and change its voice. Deprecated by the vendor: ``sonic.cover`` is the closest operation."""
 
 
 @operation(POST, "/riffusion/upload", credits=2, as_of=AS_OF, source="https://docs.musicapi.ai/api-314451567")

@@ -110,14 +110,14 @@ class ReplaceSection(Styled[ReplacedSections]):
 
 @operation(POST, "/sonic/stems/basic", credits=30, as_of="2026-10-07", source="https://docs.musicapi.ai/stems-basic")
 class BasicStems(TaskRequest[Stems]):
-    """Separate a clip into voice and accompaniment, or into the four stems that newer pages mention."""
+    """Separate a clip into voice and accompaniment, or into four stems, as newer documentation has it."""
 
     clip: ClipOrId = clip_field(wire="clip_id")
 
 
 @operation(POST, "/sonic/stems/full", credits=75, as_of="2026-10-07", source="https://docs.musicapi.ai/stems-full")
 class FullStems(TaskRequest[Stems]):
-    """Separate a clip into its instruments: 12 stems, or the 24 that newer pages mention."""
+    """Separate a clip into its instruments: 12 stems, or 24, as newer documentation has it."""
 
     expected_clips = 12
 

@@ -80,7 +80,7 @@ class Extend(Drafted[Songs]):
 
 @operation(POST, "/sonic/create", credits=2, as_of="2026-07-15", source=PAGE, task_type="concat_music")
 class Concat(Reported[Songs]):
-    """Join a continuation with the song it continues; gives one clip, the whole song."""
+    """Join a continuation to the song it continues; the result is one clip, the whole song."""
 
     expected_clips = 1
 
@@ -121,7 +121,7 @@ class PersonaSong(Drafted[Songs]):
 
 @operation(POST, "/sonic/create", credits=15, as_of="2026-10-07", source=PAGE, task_type="remaster")
 class Remaster(Made[Songs]):
-    """Make a clip sound better, without other words or another melody; the clip should be at most 24 hours old."""
+    """Improve the sound of a clip, with the same words and melody; the clip should be at most 24 hours old."""
 
     clip: ClipOrId = clip_field(wire="continue_clip_id")
     variation: str | None = text_field(
@@ -132,7 +132,7 @@ class Remaster(Made[Songs]):
 
 @operation(POST, "/sonic/create", credits=15, as_of="2026-10-07", source=PAGE, task_type="add_vocals", custom_mode=True)
 class AddVocals(Styled[Songs]):
-    """Sing over an uploaded clip, which should be at most 24 hours old; clips made by the service are refused."""
+    """Add vocals to an uploaded clip, which should be at most 24 hours old; clips made by the service are refused."""
 
     clip: ClipOrId = clip_field(wire="continue_clip_id", only_uploaded=True, doc="from ``sonic.upload``, or its id")
     lyrics: str = text_field(wire="prompt", max_length=lyrics_limit, doc="at most 5000 characters, 3000 on v4 and v3-5")

@@ -124,7 +124,7 @@ class GetWav(Request[DownloadFile]):
 
 @operation(POST, "/sonic/midi", credits=1, as_of="2026-07-15", source="https://docs.musicapi.ai/get-midi")
 class GetMidi(Request[Midi]):
-    """Find the notes of a clip or a stem, which should be at most 24 hours old; waits until they are ready."""
+    """Transcribe a clip or a stem into notes; it should be at most 24 hours old; waits until they are ready."""
 
     is_async_export = True
 
