@@ -251,7 +251,7 @@ def error_part(cls: type[errors.MusicAPIError]) -> Iterator[str]:
     """Describe an error: when it is raised, what to do next, and the fields that its base class has not."""
     yield from (f"### {cls.__name__}", "", markdown(inspect.getdoc(cls) or ""), "")
     if advice := re.sub(r"\{(\w+)\}", r"`error.\1`", cls._advice):
-        yield from (f"What to do: {advice}.", "")
+        yield from (f"What to do next: {advice}.", "")
     (base, *_) = [one for one in cls.__bases__ if issubclass(one, errors.MusicAPIError)] or [cls]
     if base not in {cls, errors.MusicAPIError}:
         yield from (f"A subclass of [{base.__name__}](#{base.__name__.lower()}), with its fields.", "")

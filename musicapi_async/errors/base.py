@@ -33,7 +33,7 @@ class MusicAPIError(Exception):
 
     @property
     def advice(self) -> str:
-        """What to do next, in a sentence without a full stop; empty where only the message can say it."""
+        """The next step, in a sentence without a full stop; empty where only the message can name it."""
         return self._advice.format_map(vars(self))
 
     def _sentences(self, happened: str) -> str:

@@ -198,7 +198,7 @@ class DownloadError(MusicAPIError):
     path: str | None
     """The target file; None if the error occurred before it was determined."""
     reason: str = attrs.field(converter=short_reason)
-    """What failed; at most 1000 characters."""
+    """The failure; at most 1000 characters."""
     status: int | None = None
     """The status of the response; None without a response."""
 
@@ -241,7 +241,7 @@ class BulkStoppedError(MusicAPIError):
     _advice: ClassVar[str] = "A later run resumes the paid tasks"
 
     reason: str
-    """What was observed."""
+    """The observation that stopped it."""
 
     def __str__(self) -> str:
         return self._sentences(f"{self.reason}. Nothing more is submitted")

@@ -44,7 +44,7 @@ class ConnectionFailedError(MusicAPIError):
     attempted: str
     """The method and the path of the request."""
     reason: str = attrs.field(converter=short_reason)
-    """What failed, such as the error of the connection; at most 1000 characters."""
+    """The failure, such as the error of the connection; at most 1000 characters."""
 
     def __str__(self) -> str:
         return self._sentences(f"{self.attempted}: {self.reason}; nothing was accepted")
@@ -205,7 +205,7 @@ class InvalidResponseError(MusicAPIError):
     status: int
     """The status of the response."""
     reason: str = attrs.field(converter=short_message)
-    """What is wrong with it, with the JSON path of the value where there is one; at most 500 characters."""
+    """The difference, with the JSON path of the value where there is one; at most 500 characters."""
     start: bytes = attrs.field(default=b"", converter=short_start)
     """The first 4000 bytes of the response."""
     request_id: str | None = attrs.field(default=None, converter=short_code_or_none)

@@ -26,7 +26,7 @@ class InvalidRequestError(MusicAPIError, ValueError):
     """
 
     message: str
-    """What is wrong, and what is accepted; for a refusal, the service's own sentence."""
+    """A sentence that names the mistake and the accepted values; for a refusal, the service's own sentence."""
     field: str | None = None
     """The wrong field; None where the service refused the request without naming one."""
     value: object = None
@@ -42,7 +42,7 @@ class InvalidRequestError(MusicAPIError, ValueError):
 
     @property
     def advice(self) -> str:
-        """What to do next: correct the field."""
+        """The next step: correct the field."""
         return f"Correct {self.field or 'the request'}"
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class ClientClosedError(MusicAPIError):
 
     @property
     def advice(self) -> str:
-        """What to do next: make a new client, and resume the task on it if there is one."""
+        """The next step: make a new client, and resume the task on it if there is one."""
         return f"Resume it with {self.resumption} on a new client" if self.task_id else "Make a new client"
 
     def __str__(self) -> str:

@@ -215,7 +215,7 @@ class Run:
             [f"{running} are paid for and still running on the server: the next run resumes them"] if running else []
         )
         parts += [f"{unsure} may have been paid for (uncertain)"] if unsure else []
-        sentence = f"of the requests in {self._journal.name} {'; '.join(parts)}" if parts else None
+        sentence = f"of the requests in {self._journal.name}, {'; '.join(parts)}" if parts else None
         if sentence == self._reported:
             return None
         self._reported = sentence
