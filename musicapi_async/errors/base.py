@@ -19,11 +19,13 @@ __all__ = [
 class MusicAPIError(Exception):
     """The base of every error of this package.
 
-    Catch it to handle all of them. ``str(error)`` says what was attempted, what happened and what to do next.
+    Catch it to handle all of them. ``str(error)`` says what was attempted, what happened and, mostly, what to do next.
     """
 
     _advice: ClassVar[str] = ""
     """The template of ``advice``; a name in braces stands for the field of this name."""
+    _states_advice: ClassVar[bool] = True
+    """False where the text can be the reason of an UncertainSubmissionError, which has the advice that counts."""
 
     task_ids: tuple[str, ...] = ()
     """The ids of tasks that an error response to a paid request names; these tasks may have been started and charged.
@@ -40,7 +42,7 @@ class MusicAPIError(Exception):
         """Return what happened, the ids that the response names, and the advice."""
         named = [f"{noun} {', '.join(ids)}" for noun, ids in (("task", self.task_ids), ("id", self.result_ids)) if ids]
         names = f"; the response names {' and '.join(named)}, which may be paid for" if named else ""
-        advice = f". {self.advice}" if self.advice else ""
+        advice = f". {self.advice}" if self.advice and self._states_advice else ""
         return f"{happened}{names}{advice}"
 
 

@@ -188,6 +188,7 @@ class ServerError(APIStatusError):
     """
 
     _advice = "Try again later"
+    _states_advice = False
 
 
 @attrs.define(slots=False, repr=False)
@@ -198,7 +199,8 @@ class InvalidResponseError(MusicAPIError):
     such a response raises UncertainSubmissionError.
     """
 
-    _advice = "The API may have changed: look for a newer version of this package"
+    _advice: ClassVar[str] = "The API may have changed: check for a newer version of this package"
+    _states_advice: ClassVar[bool] = False
 
     attempted: str
     """The method and the path of the request."""

@@ -78,7 +78,7 @@ def test_client_without_extras_works() -> None:
     found = run(JOURNEY)
 
     assert found["titles"] == ["Grüße 🎵", "Grüße 🎵"]
-    assert (found["duration"], found["kind"], found["words"]) == (6.0, "wav", 2)
+    assert (found["duration"], found["format"], found["words"]) == (6.0, "wav", 2)
     assert found["credits"] == 1000 - 2 - 20 - 12
     assert "task not found." in found["refused"]
     assert found["imported"] == ["aiohttp.web"]  # the sandbox is a web server

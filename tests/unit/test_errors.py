@@ -157,6 +157,8 @@ def test_error_message_says_what_to_do_next(name: str, sentence: str) -> None:
 
 # What to do about these is in the message alone.
 WITHOUT_ADVICE = {"APIStatusError", "JournalError", "MusicAPIError"}
+# Their text can be the reason of an UncertainSubmissionError, whose request must not be tried again.
+NESTED = {"InvalidResponseError", "ServerError"}
 
 
 @pytest.mark.parametrize("name", sorted({*errors.__all__} - WITHOUT_ADVICE))
@@ -169,10 +171,15 @@ def test_error_advice_is_a_sentence_with_its_values(name: str) -> None:
 
 
 def test_error_advice_ends_the_message() -> None:
-    advised = [name for name in errors.__all__ if name not in WITHOUT_ADVICE and parameters_of(name)]
+    advised = [name for name in errors.__all__ if name not in WITHOUT_ADVICE | NESTED and parameters_of(name)]
 
     assert [name for name in advised if not str(make(name)).endswith(make(name).advice)] == []
     assert errors.TaskTimeoutError("sonic", "t-1", 600.0).advice.endswith("with client.sonic.task('t-1')")
+
+
+@pytest.mark.parametrize("name", sorted(NESTED))
+def test_error_that_can_be_a_reason_has_no_advice_in_its_text(name: str) -> None:
+    assert make(name).advice not in str(make(name))
 
 
 @pytest.mark.parametrize("name", errors.__all__)
