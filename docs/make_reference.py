@@ -88,7 +88,9 @@ def operations_of(family: str) -> list[type[Request[Any]]]:
 def contents() -> str:
     """List every operation, a row for each family."""
     links = {
-        family: ", ".join(f"[{kind.method_name}](#{anchor(kind)})" for kind in operations_of(family))
+        family: ", ".join(
+            f"[{kind.operation_name.rpartition('.')[2]}](#{anchor(kind)})" for kind in operations_of(family)
+        )
         for family in FAMILIES
     }
     rows = [f"| [{family}](#{family}) | {listed} |" for family, listed in links.items()]
@@ -97,7 +99,7 @@ def contents() -> str:
 
 def anchor(kind: type[Request[Any]]) -> str:
     """Return where an operation's heading is."""
-    return kind.operation_name().replace(".", "")
+    return kind.operation_name.replace(".", "")
 
 
 def family_part(family: str) -> str:
@@ -111,35 +113,39 @@ def family_part(family: str) -> str:
 
 def operation_part(kind: type[Request[Any]]) -> Iterator[str]:
     """Describe an operation: what it does, its fields, its price, where it goes."""
-    summary, _, rest = (kind.__doc__ or "").partition("\n- ``")
-    closing = (rest or summary).rstrip().rpartition("\n\n")[2]
+    summary, args, price = parts_of(kind)
     gives = f"Submission[{kind.result.__name__}]" if issubclass(kind, TaskRequest) else kind.result.__name__
-    yield f"### {kind.operation_name()}"
+    yield f"### {kind.operation_name}"
     yield ""
-    yield markdown(summary.removesuffix(closing).strip())
+    yield markdown(summary)
     yield ""
-    yield f"`client.{kind.operation_name()}(...)` → `{gives}`; the request is `{kind.family()}.{kind.__name__}`."
+    yield f"`client.{kind.operation_name}(...)` → `{gives}`; the request is `{kind.family}.{kind.__name__}`."
     yield ""
     if fields := fields_of(kind):
         yield "| field | sent as | type | default | limits and meaning |"
         yield "|---|---|---|---|---|"
-        yield from map(field_row, fields)
+        yield from (field_row(field, args[field.name]) for field in fields)
         yield ""
     constants = "".join(f", `{name}: {value!r}`" for name, value in kind.constants.items())
     uploaded = f" (`{kind.upload_task_type!r}` for an uploaded clip)" if kind.upload_task_type else ""
-    yield f"`{kind.method} {kind.path}`{constants}{uploaded}. {closing}"
+    yield f"`{kind.method} {kind.path}`{constants}{uploaded}. {price} Source: {kind.source}."
     yield ""
 
 
-def field_row(field: "attrs.Attribute[Any]") -> str:
+def parts_of(kind: type[Request[Any]]) -> tuple[str, dict[str, str], str]:
+    """Return the parts of a request class's docstring: the summary, the text of each field, and the price."""
+    above, _, price = (inspect.getdoc(kind) or "").rpartition("\n\n")
+    summary, _, args = above.partition("\n\nArgs:\n")
+    lines = (line.partition(": ") for line in inspect.cleandoc(args).splitlines())
+    return summary, {name: text for name, _, text in lines}, price
+
+
+def field_row(field: "attrs.Attribute[Any]", text: str) -> str:
     """Describe a field in a row of a table."""
     spec = field_spec(field)
     sent = spec.sent_default if field.default is None else field.default
     default = "required" if field.default is attrs.NOTHING else "" if sent is None else f"`{sent!r}`"
-    meaning = "; ".join(filter(None, [spec.description, spec.constraints]))
-    return table_row(
-        f"`{field.name}`", f"`{spec.name or field.name}`", type_text(field.type), default, markdown(meaning)
-    )
+    return table_row(f"`{field.name}`", f"`{spec.name or field.name}`", type_text(field.type), default, markdown(text))
 
 
 def type_text(kind: object) -> str:

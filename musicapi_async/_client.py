@@ -19,6 +19,7 @@ from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.media.saved import Progress, SavedFile
+from musicapi_async.requests._family import family_property
 from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Clip, DownloadFile, Evidence
 
@@ -66,56 +67,56 @@ class MusicAPI:
         """The settings in force."""
         return self._engine.settings
 
-    @property
+    @family_property
     def sonic(self) -> "Sonic":
         """Songs from lyrics or a description, and operations on them."""
         from musicapi_async.requests.sonic import Sonic
 
         return Sonic(self)
 
-    @property
+    @family_property
     def producer(self) -> "Producer":
         """One song for each request, made from a sound, from lyrics, or from another clip."""
         from musicapi_async.requests.producer import Producer
 
         return Producer(self)
 
-    @property
+    @family_property
     def riffusion(self) -> "Riffusion":
         """Songs with the time of every word; deprecated by the vendor."""
         from musicapi_async.requests.riffusion import Riffusion
 
         return Riffusion(self)
 
-    @property
+    @family_property
     def nuro(self) -> "Nuro":
         """Songs with a voice, and instrumentals; retired on some hosts."""
         from musicapi_async.requests.nuro import Nuro
 
         return Nuro(self)
 
-    @property
+    @family_property
     def studio(self) -> "Studio":
         """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
         from musicapi_async.requests.studio import Studio
 
         return Studio(self)
 
-    @property
+    @family_property
     def suno(self) -> "Suno":
         """Legacy paths; use ``sonic`` and ``lyrics`` instead."""
         from musicapi_async.requests.suno import Suno
 
         return Suno(self)
 
-    @property
+    @family_property
     def lyrics(self) -> "Lyrics":
         """Drafts of lyrics."""
         from musicapi_async.requests.lyrics import Lyrics
 
         return Lyrics(self)
 
-    @property
+    @family_property
     def account(self) -> Account:
         """The account's balance."""
         return Account(self)
@@ -152,7 +153,8 @@ class MusicAPI:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
         ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
-        ``error``.
+        ``error``. For a list of requests with different results, annotate it, and type checkers know these:
+        ``requests: list[TaskRequest[Songs | Stems]] = [...]``.
 
         Raises InvalidRequestError for a wrong argument; the run itself raises an error of ``requests``, such as an item
         that is no request, once the outcomes of the started tasks were returned.

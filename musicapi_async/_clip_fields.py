@@ -22,7 +22,6 @@ def clip_field(
     default: Any = attrs.NOTHING,
     has_upload_variant: bool = False,
     only_uploaded: bool = False,
-    doc: str = "the clip, or its id",
 ) -> Any:
     """Declare a source clip; the request keeps its id.
 
@@ -39,13 +38,11 @@ def clip_field(
         clip_id = _clip_id(value)
         return UploadedClip(clip_id) if has_upload_variant and isinstance(value, UploadedClip) else clip_id
 
-    spec = FieldSpec(
-        name=wire, description=doc, serialize=_plain_id, upload_class=UploadedClip if has_upload_variant else None
-    )
+    spec = FieldSpec(name=wire, serialize=_plain_id, upload_class=UploadedClip if has_upload_variant else None)
     return attrs.field(default=default, converter=convert, metadata=spec.metadata())
 
 
-def clips_field(*, wire: str, count: int, doc: str) -> Any:
+def clips_field(*, wire: str, count: int) -> Any:
     """Declare exactly ``count`` source clips."""
 
     def convert(value: Any) -> tuple[str, ...]:
@@ -57,7 +54,7 @@ def clips_field(*, wire: str, count: int, doc: str) -> Any:
             raise InvalidRequestError(message, "clips", len(found), count)
         return tuple(_clip_id(clip, "clips", at) for at, clip in enumerate(found))
 
-    spec = FieldSpec(name=wire, description=doc, constraints=f"exactly {count}", serialize=list)
+    spec = FieldSpec(name=wire, serialize=list)
     return attrs.field(converter=convert, metadata=spec.metadata())
 
 

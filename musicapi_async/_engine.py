@@ -103,7 +103,7 @@ class Engine:
             ids = [one.task_id for one in result if one.task_id is not None]
             activity.record_tasks(*ids)
             for task_id in ids:
-                self.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family()))
+                self.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family))
         # Only results that consist of ids: lyrics do not belong into a log.
         raise_cancellation(call, f"was accepted: {result!r}" if isinstance(result, ID_RESULTS) else "got its response")
         return result
@@ -279,4 +279,4 @@ class Shared:
 
 def _timing_key(request: TaskRequest[Any]) -> str:
     """Return the key of the duration estimates: the operation and its model."""
-    return sys.intern(f"{request.operation_name()} {model_of(request) or ''}")
+    return sys.intern(f"{request.operation_name} {model_of(request) or ''}")

@@ -1,4 +1,7 @@
-"""The fields of requests: their wire names, their limits, and the errors that state both."""
+"""The fields of requests: their wire names, their limits, and the errors that state both.
+
+The docstring of a request class describes its fields, under ``Args``: that is where editors and help() find it.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -20,13 +23,13 @@ __all__ = [
     "seed_field",
     "text_field",
     "texts_field",
+    "webhook_url_field",
 ]
 
 Limit: TypeAlias = int | Callable[[Any], int]
 """Maximum number of characters, or a function of the request (for limits that depend on the model)."""
 
 PAIR: Final = 2
-MAX_LISTED: Final = 8
 MAX_NUMBER: Final = 2**53
 """Larger numbers are refused: a JSON reader may not represent them exactly."""
 
@@ -40,21 +43,22 @@ def text_field(
     choices: tuple[str, ...] = (),
     begins: tuple[str, ...] = (),
     secret: bool = False,
-    last: int = 0,
-    doc: str = "",
 ) -> Any:
     """Declare a text: not blank, at most ``max_length`` characters, one of ``choices``.
 
     It begins with one of ``begins`` if given. A ``secret`` is shown neither by repr() nor in an error. ``sent_default``
-    is sent where the field is None, which means that the user has made no choice. Fields with a higher ``last`` come
-    later among the parameters.
+    is sent where the field is None, which means that the user has made no choice.
     """
 
     def check(request: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and attribute.default is None:
             return
         name = attribute.name
-        text = _checked_text(name, value, secret=secret)
+        # Most texts are plain, and need no further call.
+        if isinstance(value, str) and value.isascii() and value.strip():
+            text = value
+        else:
+            text = _checked_text(name, value, secret=secret)
         if choices and text not in choices:
             known = _listed(choices)
             raise InvalidRequestError(f"{name} is {text!r}; the service takes {known}", name, text, choices)
@@ -66,11 +70,13 @@ def text_field(
             message = f"{name} has {len(text)} characters; the service takes at most {maximum}"
             raise InvalidRequestError(message, name, None if secret else text, maximum)
 
-    limits = [f"at most {max_length} characters"] if isinstance(max_length, int) else []
-    limits += [_briefly(choices)] if choices else []
-    limits += [f"begins with {' or '.join(begins)}"] if begins else []
-    spec = FieldSpec(name=wire, description=doc, constraints=", ".join(limits), last=last, sent_default=sent_default)
+    spec = FieldSpec(name=wire, sent_default=sent_default)
     return attrs.field(default=default, validator=check, repr=not secret, metadata=spec.metadata())
+
+
+def webhook_url_field(*, default: None) -> Any:
+    """Declare the URL of a webhook, to which the service reports the end of a task."""
+    return text_field(default=default, max_length=1024, begins=("https://",))
 
 
 def texts_field(
@@ -79,7 +85,6 @@ def texts_field(
     choices: tuple[str, ...],
     default: tuple[str, ...] | None,
     max_items: int | None = None,
-    doc: str = "",
 ) -> Any:
     """Declare one to ``max_items`` of ``choices``, each once; None only where it is the default."""
     maximum = len(choices) if max_items is None else max_items
@@ -96,8 +101,7 @@ def texts_field(
                 message = f"{name} contains {text!r}; the service takes {_listed(choices)}"
                 raise InvalidRequestError(message, name, text, choices)
 
-    limits = f"1 to {maximum} of {_briefly(choices)}"
-    spec = FieldSpec(name=wire, description=doc, constraints=limits, serialize=list)
+    spec = FieldSpec(name=wire, serialize=list)
     return attrs.field(default=default, converter=_as_tuple, validator=check, metadata=spec.metadata())
 
 
@@ -108,7 +112,6 @@ def number_field(
     ge: float | None = None,
     le: float | None = None,
     whole: bool = False,
-    doc: str = "",
 ) -> Any:
     """Declare a number from ``ge`` to ``le``, both included."""
     wanted = "a whole number" if whole else "a number"
@@ -124,15 +127,12 @@ def number_field(
         if not (-MAX_NUMBER < value < MAX_NUMBER and (ge is None or value >= ge) and (le is None or value <= le)):
             raise InvalidRequestError(f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (ge, le))
 
-    def convert(value: Any) -> Any:
-        # Other libraries' numbers may be subclasses of float that not every JSON writer accepts.
-        return float(value) if isinstance(value, float) else value
-
-    spec = FieldSpec(name=wire, description=doc, constraints=f"{wanted}{limits}" if whole or limits else "")
-    return attrs.field(default=default, converter=convert, validator=check, metadata=spec.metadata())
+    # A whole number is an int: nothing to convert.
+    converter = None if whole else _plain_float
+    return attrs.field(default=default, converter=converter, validator=check, metadata=FieldSpec(name=wire).metadata())
 
 
-def seed_field(*, default: None, doc: str = "") -> Any:
+def seed_field(*, default: None) -> Any:
     """Declare a seed: a whole number, or a text in the service's notation."""
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -140,10 +140,10 @@ def seed_field(*, default: None, doc: str = "") -> Any:
         if value is not None and not is_number:
             _checked_text(attribute.name, value, wanted="a whole number or text")
 
-    return attrs.field(default=default, validator=check, metadata=FieldSpec(description=doc).metadata())
+    return attrs.field(default=default, validator=check, metadata=FieldSpec().metadata())
 
 
-def flag(*, default: bool | None, wire: str | None = None, last: int = 0, doc: str = "") -> Any:
+def flag(*, default: bool | None, wire: str | None = None) -> Any:
     """Declare a boolean; the service refuses strings."""
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -151,9 +151,7 @@ def flag(*, default: bool | None, wire: str | None = None, last: int = 0, doc: s
             name = attribute.name
             raise InvalidRequestError(f"{name} is {value!r}; it must be True or False", name, value, "True or False")
 
-    return attrs.field(
-        default=default, validator=check, metadata=FieldSpec(name=wire, description=doc, last=last).metadata()
-    )
+    return attrs.field(default=default, validator=check, metadata=FieldSpec(name=wire).metadata())
 
 
 def parts_field(
@@ -163,7 +161,6 @@ def parts_field(
     write: Callable[[Any], Any],
     max_items: int,
     default: Any = attrs.NOTHING,
-    doc: str,
 ) -> Any:
     """Declare 1 to ``max_items`` values of a class; ``read`` constructs or checks one, ``write`` makes it JSON."""
 
@@ -178,12 +175,7 @@ def parts_field(
             message = f"{attribute.name} {found}; the service takes 1 to {max_items}"
             raise InvalidRequestError(message, attribute.name, value, (1, max_items))
 
-    spec = FieldSpec(
-        name=wire,
-        description=doc,
-        constraints=f"1 to {max_items}",
-        serialize=lambda parts: [write(part) for part in parts],
-    )
+    spec = FieldSpec(name=wire, serialize=lambda parts: [write(part) for part in parts])
     return attrs.field(default=default, converter=convert, validator=check, metadata=spec.metadata())
 
 
@@ -216,6 +208,11 @@ def can_be_sent(value: str) -> bool:
     return True
 
 
+def _plain_float(value: Any) -> Any:
+    # Other libraries' numbers may be subclasses of float that not every JSON writer accepts.
+    return float(value) if isinstance(value, float) else value
+
+
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if is_iterable(value) else value
 
@@ -227,14 +224,6 @@ def is_iterable(value: object) -> bool:
 
 def _listed(choices: tuple[str, ...]) -> str:
     return " or ".join(map(repr, choices)) if len(choices) <= PAIR else ", ".join(map(repr, choices))
-
-
-def _briefly(choices: tuple[str, ...]) -> str:
-    return (
-        _listed(choices)
-        if len(choices) <= MAX_LISTED
-        else f"{len(choices)} words, from {choices[0]!r} to {choices[-1]!r}"
-    )
 
 
 def _range_text(ge: float | None, le: float | None) -> str:

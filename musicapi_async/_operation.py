@@ -7,7 +7,6 @@ result, a ``TaskRequest[Songs]`` starts a task.
 
 import difflib
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform, get_args, get_origin
 
@@ -21,12 +20,13 @@ from musicapi_async._fields import (
     seed_field,
     text_field,
     texts_field,
+    webhook_url_field,
 )
 from musicapi_async._request import Method, Request
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.wire.requests import dig, field_spec, fields_of, missing_field, wire_names
 
-__all__ = ["known_operations", "operation", "operation_at", "shared_fields"]
+__all__ = ["known_operations", "operation", "operation_at"]
 
 RequestClass = TypeVar("RequestClass", bound="type[Request[Any]]")
 
@@ -45,26 +45,7 @@ _known: "list[type[Request[Any]]]" = []
         seed_field,
         text_field,
         texts_field,
-    ),
-)
-def shared_fields(cls: RequestClass) -> RequestClass:
-    """Declare fields that several operations share; the class itself is not an operation."""
-    # A class that is only inherited from needs no generated methods, which are most of the cost of an import.
-    return attrs.frozen(kw_only=True, repr=False, eq=False, init=False)(cls)
-
-
-@dataclass_transform(
-    frozen_default=True,
-    kw_only_default=True,
-    field_specifiers=(
-        clip_field,
-        clips_field,
-        flag,
-        number_field,
-        parts_field,
-        seed_field,
-        text_field,
-        texts_field,
+        webhook_url_field,
     ),
 )
 def operation(
@@ -83,12 +64,15 @@ def operation(
     """
 
     def declare(cls: RequestClass) -> RequestClass:
-        made = attrs.frozen(kw_only=True, repr=False, eq=False, field_transformer=_required_first)(cls)
+        made = attrs.frozen(kw_only=True, repr=False, eq=False)(cls)
         made.method, made.path, made.constants, made.upload_task_type = method, path, constants, upload_task_type
         made.credits, made.as_of, made.source = credits, as_of, source
+        made.family = made.__module__.partition(".requests.")[2].partition(".")[0]
         made.result = _result_of(made)
+        made.default_model = next(
+            (field_spec(one).sent_default for one in fields_of(made) if one.name == "model"), None
+        )
         made.__init__ = _checked(made)  # type: ignore[method-assign]  # the same signature, with our own errors
-        made.__doc__ = _described(made)
         _known.append(made)
         return made
 
@@ -114,25 +98,6 @@ def _has_constants(body: Mapping[str, object], cls: "type[Request[Any]]") -> boo
     return all(dig(body, name) == value for name, value in cls.constants.items())
 
 
-def _described(cls: "type[Request[Any]]") -> str:
-    """Return a request class's docstring, completed from its fields and its declaration."""
-    lines = [inspect.cleandoc(cls.__doc__ or ""), ""]
-    for field in fields_of(cls):
-        spec = field_spec(field)
-        sent = f"``{spec.sent_default}`` if not given" if spec.sent_default is not None else ""
-        text = "; ".join(filter(None, [spec.description, spec.constraints, sent]))
-        lines.append(f"- ``{field.name}``: {text}." if text else f"- ``{field.name}``.")
-    if cls.credits is None:
-        costs = "Its price is not documented"
-    else:
-        costs = f"Costs {cls.credits:g} credit{'s'[: cls.credits != 1]} as of {cls.as_of}" if cls.credits else "Free"
-    return "\n".join([*lines, "", f"{costs}. Source: {cls.source}."])
-
-
-def _required_first(_: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
-    return sorted(fields, key=lambda field: (field.default is not attrs.NOTHING, field_spec(field).last))
-
-
 def _result_of(cls: "type[Request[Any]]") -> type:
     """Return the R of the nearest ``Request[R]`` among a class's bases."""
     bases = (base for parent in cls.__mro__ for base in vars(parent).get("__orig_bases__", ()))
@@ -146,17 +111,20 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
     # The types that a caller may pass, rather than those a converter is annotated with.
     build.__annotations__ = {field.name: field.type for field in fields_of(cls)} | {"return": None}
     names = wire_names(cls)
-    required = {
-        name for name, parameter in inspect.signature(cls).parameters.items() if parameter.default is parameter.empty
-    }
+    required = {field.name for field in fields_of(cls) if field.default is attrs.NOTHING}
 
     @functools.wraps(build)
     def init(self: Request[Any], **given: object) -> None:
+        try:
+            build(self, **given)
+        except TypeError:
+            if required <= given.keys() <= names.keys():
+                raise
+        else:
+            return
         if unknown := given.keys() - names.keys():
-            raise _unknown_field(cls.operation_name(), min(unknown), names)
-        if missing := required - given.keys():
-            raise missing_field(cls, min(missing))
-        build(self, **given)
+            raise _unknown_field(cls.operation_name, min(unknown), names)
+        raise missing_field(cls, min(required - given.keys()))
 
     return init
 

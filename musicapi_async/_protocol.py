@@ -75,7 +75,7 @@ def encode_call(request: Request[R]) -> tuple[Call, Callable[[Response], R]]:
     if not isinstance(request, Request):
         raise wrong_argument("request", request, "a request, such as sonic.GetBpm(...)", _request_advice(request))
     if isinstance(request, TaskRequest):
-        advice = f"{request.operation_name()} starts a task: give it to submit()"
+        advice = f"{request.operation_name} starts a task: give it to submit()"
         raise wrong_argument("request", request, "a request that answers at once", advice)
     sent = request.to_wire()
     if request.method == GET:
@@ -134,9 +134,9 @@ def encode_plain(
 def _request_advice(given: object) -> str:
     """Return advice on a value that is not the wanted request."""
     if isinstance(given, Request):
-        return f"{given.operation_name()} answers at once, pass it to call()"
+        return f"{given.operation_name} answers at once, pass it to call()"
     if isinstance(given, type) and issubclass(given, Request):
-        return f"make one with its fields, {given.family()}.{given.__name__}(...)"
+        return f"make one with its fields, {given.family}.{given.__name__}(...)"
     return "client.run(requests) takes several" if isinstance(given, (list, tuple)) else ""
 
 

@@ -13,7 +13,7 @@ from musicapi_async.wire.requests import (
     fields_of,
     structure_request,
     unstructure_given,
-    unstructure_request,
+    unstructuring,
     wire_names,
 )
 
@@ -51,8 +51,12 @@ class Request(Generic[R_co]):
     as_of: ClassVar[str]
     source: ClassVar[str]
     """The page that documents this operation."""
-    method_name: ClassVar[str] = "?"
-    """The name of its method, set by the family that has it."""
+    family: ClassVar[str]
+    """The name of the family it belongs to, such as ``sonic``."""
+    operation_name: ClassVar[str] = "?"
+    """Its name, which is that of its method, such as ``sonic.describe``; set by the family that has it."""
+    default_model: ClassVar[object]
+    """The model that is sent where none is given; None where the service chooses one, or there are no models."""
     replacement: ClassVar[str] = ""
     """The operation to use where the service has retired this one."""
     is_async_export: ClassVar[bool] = False
@@ -60,20 +64,9 @@ class Request(Generic[R_co]):
     min_timeout: ClassVar[float] = 0.0
     """The minimum time limit of this call, in seconds."""
 
-    @classmethod
-    def operation_name(cls) -> str:
-        """Return the operation's name: that of its method, such as ``sonic.describe``."""
-        return f"{cls.family()}.{cls.method_name}"
-
-    @classmethod
-    def family(cls) -> str:
-        """Return the name of the family it belongs to, such as ``sonic``."""
-        _, _, rest = cls.__module__.partition(".requests.")
-        return rest.partition(".")[0]
-
     def to_wire(self) -> dict[str, object]:
         """Return the JSON object that is sent: the service's names, without what is not set."""
-        return unstructure_request(self)
+        return unstructuring(type(self))(self)
 
     @classmethod
     def from_wire(cls, body: Mapping[str, object]) -> Self:
@@ -83,12 +76,13 @@ class Request(Generic[R_co]):
         """
         return structure_request(body, cls)
 
-    def after_unstructure(self, body: dict[str, object]) -> None:
-        """Add the keys that depend on several fields to the JSON object; overridden by subclasses."""
-
     @classmethod
     def before_structure(cls, body: Mapping[str, object]) -> Mapping[str, object]:
-        """Return the JSON object of the fields alone: the reverse of ``after_unstructure``."""
+        """Return the JSON object of the fields alone.
+
+        It is the reverse of ``after_unstructure(body)``, the method of a subclass that adds the keys that depend on
+        several fields.
+        """
         return body
 
     def given(self, names: Collection[str] | None = None) -> dict[str, object]:
@@ -125,7 +119,7 @@ class Request(Generic[R_co]):
         fields = fields_of(type(self))
         shown = [field for field in fields if field.repr and getattr(self, field.name) != field.default]
         values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
-        return f"{self.operation_name()}({values})"
+        return f"{self.operation_name}({values})"
 
     @classmethod
     def document(cls, function: F, returns: object) -> F:
@@ -155,7 +149,7 @@ class TaskRequest(Request[R_co]):
     @classmethod
     def poll_path(cls) -> str:
         """Return the path under which its tasks are polled."""
-        return cls.polled_at or f"/{cls.family()}/task"
+        return cls.polled_at or f"/{cls.family}/task"
 
 
 def checked_item(request: object) -> TaskRequest[Any]:
@@ -168,8 +162,7 @@ def checked_item(request: object) -> TaskRequest[Any]:
 
 def model_of(request: Request[Any]) -> str | None:
     """Return the model of a request: the given one, else its operation's default; None without either."""
-    field = next((field for field in fields_of(type(request)) if field.name == "model"), None)
-    found = None if field is None else _sent(request, field)
+    found = getattr(request, "model", None) or request.default_model
     return found if isinstance(found, str) else None
 
 

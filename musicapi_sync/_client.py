@@ -14,6 +14,7 @@ from musicapi_async import JSON, Clip, DownloadFile, Evidence, Request, SavedFil
 from musicapi_async._client_settings import options_of, settings_of, taking
 from musicapi_async._notices import note_tasks
 from musicapi_async.errors import UncertainSubmissionError
+from musicapi_async.requests._family import family_property
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._loop_thread import LoopThread, View
 from musicapi_sync._tasks import Run, Task, describe_pending
@@ -63,42 +64,42 @@ class MusicAPI:
         """The settings in force."""
         return self._settings
 
-    @property
+    @family_property
     def sonic(self) -> Sonic:
         """Songs from lyrics or a description, and operations on them."""
         return Sonic(self)
 
-    @property
+    @family_property
     def producer(self) -> Producer:
         """One song for each request, made from a sound, from lyrics, or from another clip."""
         return Producer(self)
 
-    @property
+    @family_property
     def riffusion(self) -> Riffusion:
         """Songs with the time of every word; deprecated by the vendor."""
         return Riffusion(self)
 
-    @property
+    @family_property
     def nuro(self) -> Nuro:
         """Songs with a voice, and instrumentals; retired on some hosts."""
         return Nuro(self)
 
-    @property
+    @family_property
     def studio(self) -> Studio:
         """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
         return Studio(self)
 
-    @property
+    @family_property
     def suno(self) -> Suno:
         """Legacy paths; use ``sonic`` and ``lyrics`` instead."""
         return Suno(self)
 
-    @property
+    @family_property
     def lyrics(self) -> Lyrics:
         """Drafts of lyrics."""
         return Lyrics(self)
 
-    @property
+    @family_property
     def account(self) -> Account:
         """The account's balance."""
         return Account(self)
@@ -127,7 +128,8 @@ class MusicAPI:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
         ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
-        ``error``.
+        ``error``. For a list of requests with different results, annotate it, and type checkers know these:
+        ``requests: list[TaskRequest[Songs | Stems]] = [...]``.
 
         Raises InvalidRequestError for a wrong argument; the run itself raises an error of ``requests``, such as an item
         that is no request, once the outcomes of the started tasks were returned.

@@ -21,6 +21,7 @@ from musicapi_async import (
     studio,
     suno,
 )
+from musicapi_async.requests._family import complete_family
 from musicapi_sync._tasks import Task
 
 __all__ = ["Account", "Lyrics", "Nuro", "Producer", "Riffusion", "Sonic", "Studio", "Suno"]
@@ -53,10 +54,8 @@ class Family:
     _client: Client
 
     def __init_subclass__(cls) -> None:
-        """Name each method after its attribute."""
-        for name, value in vars(cls).items():
-            if hasattr(value, "request_class"):
-                value.__name__, value.__qualname__, value.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
+        """Name the methods after their attributes, and list them in the docstring."""
+        complete_family(cls)
 
 
 class TaskFamily(Family):

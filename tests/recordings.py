@@ -26,7 +26,7 @@ from musicapi_async import Request, operations
 __all__ = ["GOLDEN", "OPERATIONS", "Case", "first_request", "recorded", "responses_of", "responses_with"]
 
 GOLDEN = Path(__file__).parent / "contract" / "golden"
-OPERATIONS: Mapping[str, type[Request[Any]]] = {operation.operation_name(): operation for operation in operations()}
+OPERATIONS: Mapping[str, type[Request[Any]]] = {operation.operation_name: operation for operation in operations()}
 
 Case = Mapping[str, Any]
 

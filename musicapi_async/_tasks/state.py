@@ -112,7 +112,7 @@ class TaskRule(Generic[R_co]):
         rule = _rules.get(operation)
         if rule is None:
             expected, result_type, replacement = operation.expected_clips, operation.result, operation.replacement
-            rule = cls(operation.family(), operation, expected, result_type, operation.poll_path(), replacement)
+            rule = cls(operation.family, operation, expected, result_type, operation.poll_path(), replacement)
             _rules[operation] = rule
         return cast("TaskRule[R_co]", rule)
 

@@ -106,12 +106,12 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
             state = type(self._error).__name__
         elif self._loop is not None:
             state = "running"
-        return f"<Submission of {self._request.operation_name()}: {state}>"
+        return f"<Submission of {self._request.operation_name}: {state}>"
 
     @property
     def __name__(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  # read-only, as it is for asyncio
         """The name of the operation, by which an ``asyncio.Task`` shows it."""
-        return self._request.operation_name()
+        return self._request.operation_name
 
     async def wait(self, timeout: float | None = 600.0, until: Until = "finished") -> R_co:
         """Submit, wait until the task is finished, and return its result.
@@ -168,7 +168,7 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         """Warn of a submission that was never awaited."""
         if not getattr(self, "_is_used", True):
             warnings.warn(
-                f"client.{self._request.operation_name()}(...) was never awaited: nothing was sent",
+                f"client.{self._request.operation_name}(...) was never awaited: nothing was sent",
                 RuntimeWarning,
                 stacklevel=2,
                 source=self,

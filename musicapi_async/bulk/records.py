@@ -70,7 +70,7 @@ class Planned:
     @staticmethod
     def of(key: str, request: TaskRequest[Any]) -> "Planned":
         """Return a request planned under a custom key, by which later runs find its record."""
-        return Planned(key=key, operation=request.operation_name(), request=request.to_wire())
+        return Planned(key=key, operation=request.operation_name, request=request.to_wire())
 
 
 @attrs.frozen(kw_only=True)

@@ -71,7 +71,7 @@ class Keys:
 
         The hash covers the given fields, not the sent ones, so that a changed default does not change the key.
         """
-        operation = request.operation_name()
+        operation = request.operation_name
         digest = digest_of(operation, request.given(names))
         key = f"{KEY_VERSION}-{digest}-{self._count(digest)}"
         return Planned(key=key, operation=operation, request=request.to_wire(), key_version=KEY_VERSION)
@@ -192,7 +192,7 @@ def _class_named(name: object) -> type[TaskRequest[Any]]:
 @functools.cache
 def task_operations() -> Mapping[str, type[TaskRequest[Any]]]:
     """Return the operations that start a task, by name."""
-    return {one.operation_name(): one for one in operations() if issubclass(one, TaskRequest)}
+    return {one.operation_name: one for one in operations() if issubclass(one, TaskRequest)}
 
 
 def price_list() -> dict[str, float | None]:

@@ -38,7 +38,7 @@ class GenerateOptions:
 
 def families() -> list[str]:
     """Return the families whose tasks result in songs."""
-    return sorted({operation.family() for operation in operations() if operation.result is Songs})
+    return sorted({operation.family for operation in operations() if operation.result is Songs})
 
 
 def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs]:
@@ -48,7 +48,7 @@ def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs
     """
     verb = "create" if "lyrics" in fields else "describe"
     by_family = {
-        operation.family(): operation for operation in operations() if operation.operation_name().endswith(f".{verb}")
+        operation.family: operation for operation in operations() if operation.operation_name.endswith(f".{verb}")
     }
     operation = by_family.get(family)
     if operation is None or not issubclass(operation, TaskRequest):

@@ -4,8 +4,9 @@
 protocols whose parameters come from the request class's own constructor.
 """
 
+import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, ParamSpec, Protocol, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 import attrs
 
@@ -14,11 +15,38 @@ from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
 from musicapi_async.results import Songs
 
-__all__ = ["Family", "TaskFamily", "calls", "submits"]
+__all__ = ["Family", "TaskFamily", "calls", "complete_family", "family_property", "submits"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+
+if TYPE_CHECKING:
+    from builtins import property as family_property
+else:
+
+    class family_property(property):  # noqa: N801 - a decorator
+        """A property that returns a family; its documentation lists the operations: ``help(MusicAPI.sonic)``."""
+
+        @property
+        def __doc__(self) -> str | None:
+            # Only now: a family is loaded when it is used.
+            return inspect.getdoc(type(self.fget(None)))
+
+        @__doc__.setter  # noqa: A003 - not the builtin
+        def __doc__(self, _: object) -> None:
+            """Ignore the docstring of the getter."""
+
+
+def complete_family(cls: type) -> None:
+    """Name the methods of a family after their attributes, and list them in the docstring of the class."""
+    listed = []
+    for name, value in vars(cls).items():
+        if hasattr(value, "request_class"):
+            value.__name__, value.__qualname__, value.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
+            listed.append(f"- ``{name}``: {(value.__doc__ or '').partition(chr(10))[0]}")
+    if listed:
+        cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__ or ""), "", *listed])
 
 
 class Client(Protocol):
@@ -44,11 +72,11 @@ class Family:
     _client: Client
 
     def __init_subclass__(cls) -> None:
-        """Name each method after its attribute."""
+        """Name the operations and methods after their attributes, and list the methods in the docstring."""
         for name, value in vars(cls).items():
             if hasattr(value, "request_class"):
-                value.request_class.method_name = name
-                value.__name__, value.__qualname__, value.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
+                value.request_class.operation_name = f"{value.request_class.family}.{name}"
+        complete_family(cls)
 
 
 class TaskFamily(Family):

@@ -15,7 +15,10 @@ __all__ = ["GetCredits"]
 
 @operation(GET, "/get-credits", credits=0, as_of="2026-07-15", source="https://docs.musicapi.ai/get-credits")
 class GetCredits(Request[Credits]):
-    """Read the account's balance."""
+    """Read the account's balance.
+
+    Free.
+    """
 
 
 class Account(Family):

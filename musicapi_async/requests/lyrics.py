@@ -16,7 +16,13 @@ __all__ = ["Make"]
 
 @operation(POST, "/sonic/lyrics", credits=2, as_of="2026-05-01", source="https://docs.musicapi.ai/lyrics-generation")
 class Make(Request[LyricsDrafts]):
-    """Write two drafts of lyrics from a description, in the description's language."""
+    """Write two drafts of lyrics from a description, in the description's language.
+
+    Args:
+        description: What the lyrics are about; at most 119 characters.
+
+    Costs 2 credits as of 2026-05-01.
+    """
 
     description: str = text_field(max_length=119)
 

@@ -102,7 +102,7 @@ class ServerState:
 
     def price(self, request: Request[Any]) -> float:
         """Return the price of a request."""
-        return self.prices.get(request.operation_name(), request.credits or 0.0)
+        return self.prices.get(request.operation_name, request.credits or 0.0)
 
     def accept(self, request: TaskRequest[Any], account: Account, now: float) -> SandboxTask:
         """Start a charged task."""
@@ -112,7 +112,7 @@ class ServerState:
         count = 1 if ending == "one_clip" else 0 if request.result is LyricsDrafts else request.expected_clips
         task = SandboxTask(
             task_id=self.new_id(),
-            family=request.family(),
+            family=request.family,
             request=request,
             account=account,
             price=self.price(request),

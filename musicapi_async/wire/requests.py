@@ -24,7 +24,7 @@ __all__ = [
     "missing_field",
     "structure_request",
     "unstructure_given",
-    "unstructure_request",
+    "unstructuring",
     "wire_names",
 ]
 
@@ -36,19 +36,16 @@ TASK_TYPE: Final = "task_type"
 
 @attrs.frozen(kw_only=True)
 class FieldSpec:
-    """The JSON name of a field, its serializer and its documentation."""
+    """The JSON name of a field, and its conversion to JSON."""
 
     name: str | None = None
     """Its name in the JSON object, with dots for nested objects; None for the name of the field."""
-    description: str = ""
-    constraints: str = ""
     serialize: Callable[[Any], Any] = identity
     """The function from the field's value to JSON."""
     sent_default: object = None
     """The value that is sent where the field is None: a default that may change with a release."""
     upload_class: type | None = None
     """The class of a value that is known to be an upload, where the service has another task type for uploads."""
-    last: int = 0
 
     def metadata(self) -> dict[str, object]:
         """Return the ``metadata`` of the attrs field."""
@@ -73,12 +70,6 @@ def wire_names(request_class: type) -> Mapping[str, str]:
     return {field.name: field_spec(field).name or field.name for field in fields_of(request_class)}
 
 
-def unstructure_request(request: object) -> dict[str, object]:
-    """Return the JSON object that is sent: constants and fields under the service's names, without None values."""
-    body: dict[str, object] = _converter.unstructure(request)
-    return body
-
-
 def unstructure_given(request: object) -> dict[str, object]:
     """Return the fields that are set as they are sent, names with their dots, and the ``task_type`` of an upload."""
     cls: Any = type(request)
@@ -96,7 +87,7 @@ def structure_request(body: Mapping[str, object], cls: type[T]) -> T:
 
 def missing_field(request_class: Any, name: str) -> InvalidRequestError:
     """Make the error of a required field that was not given."""
-    return InvalidRequestError(f"{request_class.operation_name()} needs {name}", name, None, "required")
+    return InvalidRequestError(f"{request_class.operation_name} needs {name}", name, None, "required")
 
 
 def dig(body: Mapping[str, object], name: str) -> object:
@@ -144,7 +135,7 @@ def _given_fn(cls: Any) -> Callable[[Any], dict[str, object]]:
 
 
 def _unstructure_fn(cls: Any) -> Callable[[Any], dict[str, object]]:
-    given = _given_fn(cls)
+    given, after = _given_fn(cls), getattr(cls, "after_unstructure", None)
     names = wire_names(cls)
     defaults = {names[field.name]: field_spec(field).sent_default for field in fields_of(cls)}
     always = {**cls.constants, **{name: value for name, value in defaults.items() if value is not None}}
@@ -155,7 +146,8 @@ def _unstructure_fn(cls: Any) -> Callable[[Any], dict[str, object]]:
         for name in nested:
             if name in body:
                 _put(body, name, body.pop(name))
-        request.after_unstructure(body)
+        if after is not None:
+            after(request, body)
         return body
 
     return hook
@@ -192,3 +184,10 @@ def _upload_classes(cls: Any) -> dict[str, type]:
 _converter: Final = Converter(detailed_validation=False)
 _converter.register_unstructure_hook_factory(_is_request, _unstructure_fn)
 _converter.register_structure_hook_factory(_is_request, _structure_fn)
+unstructuring: Final[Callable[[type], Callable[[Any], dict[str, object]]]] = functools.cache(
+    _converter.get_unstructure_hook
+)
+"""Return the function from a request of this class to the JSON object that is sent.
+
+The object has the constants and the fields under the service's names, without None values.
+"""

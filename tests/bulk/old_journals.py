@@ -65,7 +65,7 @@ def objects(lines: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Make request values of the lines, with the package that is installed."""
     from musicapi_async import operations  # noqa: PLC0415 - of the older release, where the script runs itself
 
-    classes = {request_class.operation_name(): request_class for request_class in operations()}
+    classes = {request_class.operation_name: request_class for request_class in operations()}
     fields = [{name: value for name, value in line.items() if name != "operation"} for line in lines]
     return [classes[line["operation"]](**given) for line, given in zip(lines, fields, strict=True)]
 

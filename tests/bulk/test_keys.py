@@ -20,7 +20,7 @@ from musicapi_async.bulk.run import planned_requests
 from musicapi_async.wire.requests import field_spec, fields_of
 
 TASKS = {
-    request_class.operation_name(): request_class
+    request_class.operation_name: request_class
     for request_class in operations()
     if issubclass(request_class, TaskRequest)
 }
@@ -57,7 +57,7 @@ def test_defaults_that_a_request_does_not_distinguish_are_those_of_keys(
     request_class: type[TaskRequest[Any]],
 ) -> None:
     """A default that may change must be None in the request, as a model's is (``sent_default``)."""
-    frozen = DEFAULTS[request_class.operation_name()]
+    frozen = DEFAULTS[request_class.operation_name]
     for field in fields_of(request_class):
         spec = field_spec(field)
         if field.default not in {None, attrs.NOTHING}:
@@ -133,9 +133,9 @@ def test_requests_that_differ_have_other_keys(one: TaskRequest[Any], other: Task
     assert key_of(one) != key_of(other)
 
 
-@pytest.mark.parametrize("request_", objects(LINES), ids=lambda request: request.operation_name())
+@pytest.mark.parametrize("request_", objects(LINES), ids=lambda request: request.operation_name)
 def test_key_computed_from_what_was_sent_is_that_of_the_request(request_: TaskRequest[Any]) -> None:
-    operation = request_.operation_name()
+    operation = request_.operation_name
 
     assert digest_of(operation, fields_in(operation, request_.to_wire())) == digest_of(operation, request_.given())
 

@@ -222,7 +222,7 @@ def test_key_of_each_line_is_unique(lines: list[str]) -> None:
     ],
 )
 def test_request_of_a_record_is_the_one_that_was_planned(request_: Any) -> None:
-    record = Record(key="k", operation=request_.operation_name(), request=request_.to_wire(), number=1, state="planned")
+    record = Record(key="k", operation=request_.operation_name, request=request_.to_wire(), number=1, state="planned")
 
     assert request_of(record) == request_
 

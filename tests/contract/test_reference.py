@@ -54,7 +54,7 @@ def test_reference_lists_every_operation_result_and_error() -> None:
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
 
     assert [
-        operation.operation_name() for operation in operations() if f"\n### {operation.operation_name()}\n" not in page
+        operation.operation_name for operation in operations() if f"\n### {operation.operation_name}\n" not in page
     ] == []
     assert [name for name in [*results.__all__, *errors.__all__] if f"\n### {name}\n" not in page] == []
     assert "Any" not in page.split()

@@ -21,7 +21,7 @@ VARIANTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "riffusion.swap_sound": ("swap_music_sound", "swap_upload_music_sound", {**WORDS}),
     "riffusion.swap_vocals": ("swap_music_vocals", "swap_upload_music_vocals", {**WORDS}),
 }
-OPERATIONS: dict[str, type[Request[Any]]] = {operation.operation_name(): operation for operation in operations()}
+OPERATIONS: dict[str, type[Request[Any]]] = {operation.operation_name: operation for operation in operations()}
 
 
 def test_upload_variants_are_all_listed() -> None:

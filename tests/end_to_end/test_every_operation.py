@@ -87,7 +87,7 @@ async def test_operation_returns_its_result_and_costs_its_price(client: MusicAPI
 
     assert isinstance(found, request.result)
     assert found
-    assert request.operation_name() == name
+    assert request.operation_name == name
     spent = before - (await client.account.credits()).total
     assert spent == (20 if name == "sonic.batch" else request.credits or 0)
 

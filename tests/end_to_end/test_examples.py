@@ -52,7 +52,7 @@ def lyrics(folder: Path, sandbox: Sandbox, kill_at: tuple[str, int] | None = Non
 
 def check_charges(sandbox: Sandbox, *journals: Path) -> None:
     """Compare what was charged with what the journals know: each request once, and none that is in no journal."""
-    charged = Counter((task.request.operation_name(), str(task.request.to_wire())) for task in sandbox.accepted)
+    charged = Counter((task.request.operation_name, str(task.request.to_wire())) for task in sandbox.accepted)
     assert set(charged.values()) == {1}
     records = [record for journal in journals for record in records_in(journal)]
     uncertain = [state for _, state in records].count("uncertain")
@@ -80,7 +80,7 @@ def test_csv_and_extend_examples_make_every_song_once(tmp_path: Path) -> None:
         assert audio_in(songs / "whole") == SONGS
 
         check_charges(sandbox, *(songs / f"{name}.db" for name in ("journal", "extended", "joined")))
-        operations = Counter(task.request.operation_name() for task in sandbox.accepted)
+        operations = Counter(task.request.operation_name for task in sandbox.accepted)
     assert operations == {"sonic.describe": SONGS, "sonic.extend": SONGS, "sonic.concat": SONGS}
 
 

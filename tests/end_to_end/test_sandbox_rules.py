@@ -48,7 +48,7 @@ async def post(
         producer.Download(clip="{clip}"),
         suno.MakeLyrics(description="rain"),
     ],
-    ids=lambda request: request.operation_name(),
+    ids=lambda request: request.operation_name,
 )
 async def test_sandbox_all_failed_ends_every_type_of_task(
     client: MusicAPI, sandbox: Sandbox, request_: TaskRequest[Any]

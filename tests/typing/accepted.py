@@ -24,11 +24,13 @@ from musicapi_async import (
     Songs,
     Stem,
     Stems,
+    TaskRequest,
     TaskState,
     UploadedClip,
     Voice,
     Word,
     nuro,
+    producer,
     riffusion,
     sonic,
 )
@@ -100,6 +102,51 @@ async def every_kind_of_result(clip: Clip, client: musicapi_async.MusicAPI) -> N
     assert_type(await client.suno.get_song(share_link="https://suno.com/s/1"), SharedSong)
     assert_type(client.resume(sonic.BasicStems, "id"), musicapi_async.Task[Stems])
     assert_type(sonic.Describe(description="rain").replace(title="Rain"), sonic.Describe)
+
+
+async def mixed_requests(clip: Clip, client: musicapi_async.MusicAPI) -> None:
+    async for one in client.run([sonic.Create(lyrics="la"), sonic.Describe(description="rain")]):
+        assert_type(one.unwrap(), Songs)
+    async for inferred in client.run([sonic.Create(lyrics="la"), producer.Create(sound="piano"), stems(clip)]):
+        # mypy infers the common base class of several types, never their union.
+        assert_type(inferred.unwrap(), Songs | Stems)  # type: ignore[assert-type]
+        assert_type(inferred.request, TaskRequest[Songs | Stems])  # type: ignore[assert-type]
+    requests: list[TaskRequest[Songs | Stems]] = [
+        sonic.Create(lyrics="la"),
+        producer.Create(sound="piano"),
+        stems(clip),
+    ]
+    async for outcome in client.run(requests):
+        assert_type(outcome, musicapi_async.Outcome[Songs | Stems])
+        assert_type(outcome.task, musicapi_async.Task[Songs | Stems] | None)
+        assert_type(outcome.unwrap(), Songs | Stems)
+    for request in requests:
+        assert_type(await client.submit(request), musicapi_async.Task[Songs | Stems])
+        assert_type(await client.submit(request).wait(), Songs | Stems)
+    async for kept in client.run(request for request in requests):
+        assert_type(kept.unwrap(), Songs | Stems)
+
+
+def stems(clip: Clip) -> sonic.BasicStems:
+    return sonic.BasicStems(clip=clip)
+
+
+def mixed_requests_blocking(clip: Clip, client: musicapi_sync.MusicAPI) -> None:
+    for one in client.run([sonic.Create(lyrics="la"), sonic.Describe(description="rain")]):
+        assert_type(one.unwrap(), Songs)
+    for inferred in client.run([sonic.Create(lyrics="la"), producer.Create(sound="piano"), stems(clip)]):
+        assert_type(inferred.unwrap(), Songs | Stems)  # type: ignore[assert-type]
+    requests: list[TaskRequest[Songs | Stems]] = [
+        sonic.Create(lyrics="la"),
+        producer.Create(sound="piano"),
+        stems(clip),
+    ]
+    for outcome in client.run(requests):
+        assert_type(outcome, musicapi_sync.Outcome[Songs | Stems])
+        assert_type(outcome.unwrap(), Songs | Stems)
+    for request in requests:
+        assert_type(client.submit(request), musicapi_sync.Task[Songs | Stems])
+        assert_type(client.submit(request).wait(), Songs | Stems)
 
 
 async def from_an_async_source(requests: AsyncIterator[sonic.Create]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from musicapi_async import Request, errors, nuro, operations, sonic, studio
 
 Operation = type[Any]
-OPERATIONS: dict[str, Operation] = {operation.operation_name(): operation for operation in operations()}
+OPERATIONS: dict[str, Operation] = {operation.operation_name: operation for operation in operations()}
 EDITED = {"clip": "c-1"}
 
 # The fields that are enough, of every operation whose lyrics may be a draft.
@@ -87,11 +87,11 @@ def test_unknown_field_value_is_not_kept_in_the_error(name: str) -> None:
 LEGACY = [
     operation
     for operation in operations()
-    if operation.family() in {"riffusion", "nuro", "studio", "suno"} and operation.replacement
+    if operation.family in {"riffusion", "nuro", "studio", "suno"} and operation.replacement
 ]
 
 
-@pytest.mark.parametrize("operation", LEGACY, ids=lambda operation: operation.operation_name())
+@pytest.mark.parametrize("operation", LEGACY, ids=lambda operation: operation.operation_name)
 def test_deprecated_operation_names_its_replacement(operation: type[Request[Any]]) -> None:
     summary = (operation.__doc__ or "").splitlines()[0]
 
@@ -99,4 +99,4 @@ def test_deprecated_operation_names_its_replacement(operation: type[Request[Any]
     assert named
     for name in named:
         assert name in OPERATIONS
-        assert OPERATIONS[name].family() in {"sonic", "producer", "lyrics"}
+        assert OPERATIONS[name].family in {"sonic", "producer", "lyrics"}

@@ -110,7 +110,7 @@ NEEDED = {"producer.create": {"sound"}}
 
 def made(operation: type[Request[Any]]) -> st.SearchStrategy[Request[Any]]:
     """Make any valid request of an operation."""
-    name = operation.operation_name()
+    name = operation.operation_name
     if name in EITHER:
         one, other = EITHER[name]
         return made_without(operation, one, {other}) | made_without(operation, other, {one})
@@ -119,7 +119,7 @@ def made(operation: type[Request[Any]]) -> st.SearchStrategy[Request[Any]]:
 
 
 def made_without(operation: type[Request[Any]], left_out: str, needed: set[str]) -> st.SearchStrategy[Request[Any]]:
-    name, signature = operation.operation_name(), inspect.signature(operation).parameters
+    name, signature = operation.operation_name, inspect.signature(operation).parameters
     required = {field for field, one in signature.items() if one.default is one.empty} | needed
     # A sample needs its clip or its address; of what else is given besides, lyrics are enough.
     fields = set(signature) - {left_out} - ({"description"} - required if name == "sonic.sample" else set())
@@ -162,7 +162,7 @@ def test_request_of_any_fields_survives_the_wire(request: Request[Any]) -> None:
     assert None not in request.to_wire().values()
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.operation_name())
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.operation_name)
 @given(data=st.data())
 @settings(max_examples=20)
 def test_request_of_every_operation_survives_the_wire(operation: type[Request[Any]], data: st.DataObject) -> None:
@@ -177,7 +177,7 @@ def test_request_of_every_operation_survives_the_wire(operation: type[Request[An
 @given(request=st.one_of([made for one, made in REQUESTS.items() if issubclass(one, TaskRequest)]))
 def test_request_key_computed_from_its_wire_form_is_the_same(request: TaskRequest[Any]) -> None:
     """As a journal of an older format holds it: what is sent, and nothing of what was given."""
-    operation, sent = request.operation_name(), json.loads(write_json(request.to_wire()))
+    operation, sent = request.operation_name, json.loads(write_json(request.to_wire()))
 
     assert digest_of(operation, fields_in(operation, sent)) == digest_of(operation, request.given())
 

@@ -163,11 +163,11 @@ def test_request_is_a_frozen_value() -> None:
 
 
 def test_operation_names_are_unique() -> None:
-    names = [operation.operation_name() for operation in operations()]
+    names = [operation.operation_name for operation in operations()]
 
     assert len(names) == len(set(names))
     assert {"account.credits", "sonic.create", "sonic.full_stems", "nuro.instrumental_v2"} <= set(names)
-    assert {operation.family() for operation in operations()} == {
+    assert {operation.family for operation in operations()} == {
         "account",
         "lyrics",
         "nuro",

@@ -146,7 +146,7 @@ def is_understood(scene: Scene, operation: type[Request[Any]], params: Any) -> N
     """Check that the sandbox took the last task for what the vendor's client asked for, field by field."""
     request = scene.task.request
     given = {name: value for name, value in vars(params).items() if value is not None}
-    if "lyrics" in given and operation.family() == "sonic":
+    if "lyrics" in given and operation.family == "sonic":
         given["prompt"] = given.pop("lyrics")
     assert type(request) is operation
     assert given.items() <= request.to_wire().items()

@@ -8,12 +8,11 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from musicapi_async._fields import number_field, parts_field, text_field, texts_field
-from musicapi_async._operation import operation, shared_fields
+from musicapi_async._fields import number_field, parts_field, text_field, texts_field, webhook_url_field
+from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.requests._family import TaskFamily, submits
-from musicapi_async.requests._shared import Reported
 from musicapi_async.requests.nuro.words import (
     GENRES,
     INSTRUMENTS,
@@ -76,8 +75,9 @@ def _segment(value: Any) -> Segment:
     return value
 
 
-@shared_fields
-class _Song(Reported[Songs]):
+class _Song(TaskRequest[Songs]):
+    __slots__ = ()
+
     expected_clips = 1
     replacement = "client.sonic for songs, client.producer for instrumentals"
 
@@ -87,34 +87,55 @@ class Vocal(_Song):
     """Make a song from your lyrics, in Chinese or English. Retired on some hosts: prefer ``sonic.create``.
 
     The service chooses values for fields that are left out.
+
+    Args:
+        lyrics: Lyrics with tags such as ``[verse]``, in lower case; at most 2000 characters.
+        gender: ``Female`` or ``Male``.
+        genre: One of ``nuro.VOCAL_GENRES``.
+        mood: One of ``nuro.VOCAL_MOODS``.
+        timbre: One of ``nuro.VOCAL_TIMBRES``.
+        duration: Seconds, a whole number from 30 to 240.
+        webhook_url: ``https://`` URL to which the service reports the end of the task; at most 1024 characters.
+        webhook_secret: Secret with which the service signs its reports.
+
+    Costs 10 credits as of 2025-06-19.
     """
 
-    lyrics: str = text_field(max_length=2000, doc="with tags such as ``[verse]``, in lower case")
+    lyrics: str = text_field(max_length=2000)
     gender: str | None = text_field(default=None, choices=("Female", "Male"))
-    genre: str | None = text_field(default=None, choices=VOCAL_GENRES, doc="one of ``nuro.VOCAL_GENRES``")
-    mood: str | None = text_field(default=None, choices=VOCAL_MOODS, doc="one of ``nuro.VOCAL_MOODS``")
-    timbre: str | None = text_field(default=None, choices=VOCAL_TIMBRES, doc="one of ``nuro.VOCAL_TIMBRES``")
-    duration: int | None = number_field(default=None, ge=30, le=240, whole=True, doc="seconds")
+    genre: str | None = text_field(default=None, choices=VOCAL_GENRES)
+    mood: str | None = text_field(default=None, choices=VOCAL_MOODS)
+    timbre: str | None = text_field(default=None, choices=VOCAL_TIMBRES)
+    duration: int | None = number_field(default=None, ge=30, le=240, whole=True)
+    webhook_url: str | None = webhook_url_field(default=None)
+    webhook_secret: str | None = text_field(default=None, secret=True)
 
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm")
 class Instrumental(_Song):
-    """Make an instrumental of at most a minute (version 1.0). Retired on some hosts: prefer ``producer.create``."""
+    """Make an instrumental of at most a minute (version 1.0). Retired on some hosts: prefer ``producer.create``.
+
+    Args:
+        description: What the song is to be like.
+        genres: 1 to 5 of ``nuro.GENRES``.
+        moods: 1 to 5 of ``nuro.MOODS``.
+        instruments: 1 to 5 of ``nuro.INSTRUMENTS``.
+        themes: 1 to 5 of ``nuro.THEMES``.
+        duration: Seconds, a whole number from 1 to 60; 60 if not given.
+        webhook_url: ``https://`` URL to which the service reports the end of the task; at most 1024 characters.
+        webhook_secret: Secret with which the service signs its reports.
+
+    Costs 10 credits as of 2025-06-19.
+    """
 
     description: str = text_field()
-    genres: Sequence[str] | None = texts_field(
-        default=None, wire="genre", choices=GENRES, max_items=5, doc="of ``nuro.GENRES``"
-    )
-    moods: Sequence[str] | None = texts_field(
-        default=None, wire="mood", choices=MOODS, max_items=5, doc="of ``nuro.MOODS``"
-    )
-    instruments: Sequence[str] | None = texts_field(
-        default=None, wire="instrument", choices=INSTRUMENTS, max_items=5, doc="of ``nuro.INSTRUMENTS``"
-    )
-    themes: Sequence[str] | None = texts_field(
-        default=None, wire="theme", choices=THEMES, max_items=5, doc="of ``nuro.THEMES``"
-    )
-    duration: int | None = number_field(default=None, ge=1, le=60, whole=True, doc="seconds; 60 if not given")
+    genres: Sequence[str] | None = texts_field(default=None, wire="genre", choices=GENRES, max_items=5)
+    moods: Sequence[str] | None = texts_field(default=None, wire="mood", choices=MOODS, max_items=5)
+    instruments: Sequence[str] | None = texts_field(default=None, wire="instrument", choices=INSTRUMENTS, max_items=5)
+    themes: Sequence[str] | None = texts_field(default=None, wire="theme", choices=THEMES, max_items=5)
+    duration: int | None = number_field(default=None, ge=1, le=60, whole=True)
+    webhook_url: str | None = webhook_url_field(default=None)
+    webhook_secret: str | None = text_field(default=None, secret=True)
 
 
 @operation(POST, PATH, credits=10, as_of=AS_OF, source=BGM, type="bgm", version="v2.0")
@@ -123,18 +144,24 @@ class InstrumentalV2(_Song):
 
     Give ``duration``, ``segments``, or both. The durations of the segments must total 30 to 120 seconds, and equal
     ``duration`` if both are given.
+
+    Args:
+        description: What the song is to be like; at most 199 characters.
+        duration: Seconds, a whole number from 30 to 120.
+        segments: 1 to 24 ``nuro.Segment`` values, in order.
+        webhook_url: ``https://`` URL to which the service reports the end of the task; at most 1024 characters.
+        webhook_secret: Secret with which the service signs its reports.
+
+    Costs 10 credits as of 2025-06-19.
     """
 
     description: str = text_field(max_length=199)
-    duration: int | None = number_field(default=None, ge=MIN_TOTAL, le=MAX_TOTAL, whole=True, doc="seconds")
+    duration: int | None = number_field(default=None, ge=MIN_TOTAL, le=MAX_TOTAL, whole=True)
     segments: Sequence[Segment] | None = parts_field(
-        default=None,
-        wire="segments",
-        read=_segment,
-        write=attrs.asdict,
-        max_items=24,
-        doc="``nuro.Segment`` values, in order",
+        default=None, wire="segments", read=_segment, write=attrs.asdict, max_items=24
     )
+    webhook_url: str | None = webhook_url_field(default=None)
+    webhook_secret: str | None = text_field(default=None, secret=True)
 
     def __attrs_post_init__(self) -> None:
         """Check what depends on several fields."""

@@ -9,31 +9,22 @@ from musicapi_async._request import TaskRequest
 from musicapi_async.requests._family import TaskFamily, calls, submits
 from musicapi_async.requests.sonic._shared import DEFAULT_MODEL, MODELS
 from musicapi_async.requests.sonic.edits import (
-    BasicStems,
-    CreateVoice,
-    FullStems,
-    Mashup,
-    ReplaceSection,
-    Sample,
-    UploadCover,
-    UploadExtend,
-)
-from musicapi_async.requests.sonic.songs import (
     AddInstrumental,
     AddVocals,
     Concat,
     Cover,
-    Create,
-    Describe,
     Extend,
-    PersonaSong,
     Remaster,
+    ReplaceSection,
 )
+from musicapi_async.requests.sonic.songs import Create, Describe, Mashup, PersonaSong, Sample
 from musicapi_async.requests.sonic.tools import (
     FORMATS,
     AlignLyrics,
+    BasicStems,
     CreatePersona,
     Download,
+    FullStems,
     GetBatch,
     GetBpm,
     GetMidi,
@@ -43,6 +34,7 @@ from musicapi_async.requests.sonic.tools import (
     Upload,
     UpsampleTags,
 )
+from musicapi_async.requests.sonic.uploads import CreateVoice, UploadCover, UploadExtend
 from musicapi_async.results import Songs
 
 __all__ = [
