@@ -14,17 +14,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from statistics import median, quantiles
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 import backoff
 from common import KEY, fake_service, in_a_fresh_process, print_table, print_title, verdict
 
 from musicapi_async._engine import Engine
+from musicapi_async._responses.response import Response
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._tasks.task import Task
+from musicapi_async._transport.call import Call
+from musicapi_async._transport.caller import Caller
 from musicapi_async.requests import sonic
 
 TASKS: Final = 20_000
@@ -50,17 +53,18 @@ class Lateness:
         return found, clock() + INTERVAL
 
 
-class Timed(Entry):
-    """A task's entry that notes when it is polled."""
+class TimedCaller:
+    """The caller of one task, which notes when it is polled."""
 
-    __slots__ = ("due", "lateness")
+    def __init__(self, caller: Caller, due: float, lateness: Lateness) -> None:
+        self.activity = caller.activity
+        self._caller = caller
+        self._due = due
+        self._lateness = lateness
 
-    due: float
-    lateness: Lateness
-
-    async def fetch(self, *, is_retried: bool = True) -> TaskState[Any]:
+    async def send(self, call: Call, read: Callable[[Response], TaskState[Any]]) -> TaskState[Any]:
         """Poll once, and note how late that is."""
-        found, self.due = await self.lateness.of(self.due, partial(super().fetch, is_retried=is_retried))
+        found, self._due = await self._lateness.of(self._due, partial(self._caller.send, call, read))
         state: TaskState[Any] = found
         return state
 
@@ -73,10 +77,8 @@ async def by_the_package(base_url: str, lateness: Lateness, stack: AsyncExitStac
     waits: list[asyncio.Future[Any]] = []
     for number in range(TASKS):
         accepted_at = now - INTERVAL + INTERVAL * number / TASKS
-        task: Task[Any] = Task(task_id_of(number), rule, engine.caller, engine.poller)
-        entry = Timed(task.id, rule, engine.caller, "sonic.create", accepted_at)
-        entry.due, entry.lateness = accepted_at + INTERVAL, lateness
-        task._entry = entry  # noqa: SLF001 - to see each poll of it
+        caller = cast("Caller", TimedCaller(engine.caller, accepted_at + INTERVAL, lateness))
+        task: Task[Any] = Task(Entry(task_id_of(number), rule, caller, "sonic.create", accepted_at), engine.poller)
         waits.append(asyncio.create_task(task.wait(None)))
     return waits
 

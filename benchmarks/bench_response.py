@@ -42,8 +42,8 @@ PYDANTIC: Final = "pydantic, words included"
 def readers() -> Mapping[str, Callable[[bytes], object]]:
     """Return the ways to read a response, over the JSON parser that this process has."""
     from musicapi_async import riffusion  # noqa: PLC0415
+    from musicapi_async._responses.response import Response  # noqa: PLC0415
     from musicapi_async._tasks.state import TaskRule, TaskState, read_state  # noqa: PLC0415 - after orjson is hidden
-    from musicapi_async._transport.response import Response  # noqa: PLC0415
     from musicapi_async.results import Songs  # noqa: PLC0415
     from musicapi_async.wire.json import read_json  # noqa: PLC0415
 

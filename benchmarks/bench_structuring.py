@@ -41,8 +41,8 @@ class Job(NamedTuple):
 def jobs() -> Mapping[str, Job]:
     """Return the work, by the names of the build and the JSON parser of this process."""
     from musicapi_async import riffusion, sonic  # noqa: PLC0415 - after orjson is hidden
+    from musicapi_async._responses.response import Response  # noqa: PLC0415
     from musicapi_async._tasks.state import TaskRule, read_state  # noqa: PLC0415
-    from musicapi_async._transport.response import Response  # noqa: PLC0415
 
     rule, attempted = TaskRule.of(riffusion.Create), f"GET /riffusion/task/{TASK_ID}"
     running, finished = (RESPONSES[name].partition(b"\r\n\r\n")[2] for name in (b"running", b"finished"))

@@ -16,7 +16,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import backoff
 from common import KEY, KIB, MICROSECONDS, in_a_fresh_process, print_table, print_title, resident, spread, verdict
@@ -30,6 +30,9 @@ from musicapi_async._tasks.schedule import TaskUpdate
 from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async._tasks.timing import Timing
+from musicapi_async._transport.account_activity import AccountActivity
+from musicapi_async._transport.caller import Caller
+from musicapi_async._transport.cancellation import ActiveCalls
 from musicapi_async.requests import sonic
 from musicapi_async.results import Songs
 
@@ -82,19 +85,24 @@ class Subscriber:
         """Never called: it has no deadline."""
 
 
-class Stub(Entry):
-    """A task whose poll is answered at once: what is left is the poller's own."""
+class StubCaller:
+    """A caller whose polls are answered at once: what is left is the poller's own."""
 
-    __slots__ = ("_state",)
-
-    def __init__(self, accepted_at: float, status: str = "running") -> None:
-        super().__init__("t", TaskRule.of(sonic.Create), None, "sonic.create ", accepted_at)
+    def __init__(self, status: str) -> None:
+        self.activity = AccountActivity()
         self._state = STATES[status]
 
-    async def fetch(self, *, is_retried: bool = True) -> TaskState[Any]:
+    async def send(self, _: object, __: object) -> TaskState[Any]:
         """Return the state."""
-        del is_retried
         return self._state
+
+
+CALLERS: Final = {status: cast("Caller", StubCaller(status)) for status in STATES}
+
+
+def stub(accepted_at: float, status: str = "running") -> Entry:
+    """Return a task whose polls are answered at once."""
+    return Entry("t", TaskRule.of(sonic.Create), CALLERS[status], "sonic.create ", accepted_at)
 
 
 # Memory, each way in a process of its own.
@@ -124,14 +132,9 @@ async def _by_the_package(way: str, count: int, kept: list[object]) -> None:
     kept.append(engine)
     for number in range(count):
         # Accepted one after another, as tasks are; the first poll is due after the memory is counted.
-        task: Task[Songs] = Task(
-            _task_id(number),
-            rule,
-            engine.caller,
-            engine.poller,
-            kind="sonic.create",
-            accepted_at=started + INTERVAL * number / count,
-        )
+        accepted_at = started + INTERVAL * number / count
+        entry = Entry(_task_id(number), rule, engine.caller, "sonic.create", accepted_at)
+        task: Task[Songs] = Task(entry, engine.poller)
         if way == "known":
             kept.append(task)
             engine.poller.subscribe(entry_of(task), subscriber)
@@ -184,7 +187,7 @@ class PollerAlone:
     """The package's poller, with so many waiting."""
 
     def __init__(self, interval: float | None, size: int) -> None:
-        self._poller = Poller(Timing(interval, 1.0), POLLS_AT_ONCE)
+        self._poller = Poller(Timing(interval, 1.0), POLLS_AT_ONCE, ActiveCalls())
         self._subscriber = Subscriber()
         self._others = self._batch(size, "running", asyncio.get_running_loop().time())
         for task in self._others:
@@ -212,10 +215,10 @@ class PollerAlone:
         }
 
     @staticmethod
-    def _batch(size: int, status: str, accepted_at: float) -> list[Stub]:
-        return [Stub(accepted_at + INTERVAL * number / size, status) for number in range(size)]
+    def _batch(size: int, status: str, accepted_at: float) -> list[Entry]:
+        return [stub(accepted_at + INTERVAL * number / size, status) for number in range(size)]
 
-    async def _poll(self, batch: list[Stub]) -> float:
+    async def _poll(self, batch: list[Entry]) -> float:
         for task in batch:
             self._poller.subscribe(task, self._subscriber)
         began = time.process_time()
@@ -279,8 +282,8 @@ async def measured(way: "type[PollerAlone | Sleepers]", interval: float | None, 
 
 async def backlog(size: int) -> float:
     """Return the CPU µs of a poll when so many tasks are due in the same moment."""
-    poller, subscriber = Poller(Timing(INTERVAL, 1.0), POLLS_AT_ONCE), Subscriber()
-    waiting = [Stub(asyncio.get_running_loop().time() - 10 * INTERVAL) for _ in range(size)]
+    poller, subscriber = Poller(Timing(INTERVAL, 1.0), POLLS_AT_ONCE, ActiveCalls()), Subscriber()
+    waiting = [stub(asyncio.get_running_loop().time() - 10 * INTERVAL) for _ in range(size)]
     for task in waiting:
         poller.subscribe(task, subscriber)
     began = time.process_time()

@@ -199,7 +199,7 @@ class MusicAPI:
         """
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
-        return await self._engine.track(save(self._engine.files, self.settings, source, path, on_progress))
+        return await self._engine.calls.track(save(self._engine.files, self.settings, source, path, on_progress))
 
     async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint that this package does not know, such as ``request("POST", "/sonic/new", json={...})``.

@@ -3,35 +3,39 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from musicapi_async._arguments import wrong_argument
 from musicapi_async._protocol import (
     ID_RESULTS,
     check_operation,
-    check_task_request,
     encode_call,
     encode_plain,
-    encode_submission,
+    read_submission,
+    request_advice,
 )
-from musicapi_async._request import POST, Request, TaskRequest, model_of
+from musicapi_async._request import POST, STARTS_TASK, Request, TaskRequest, model_of
+from musicapi_async._responses.contents import ids_in
 from musicapi_async._settings import Secret, Settings
+from musicapi_async._tasks.background import Background
+from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
-from musicapi_async._tasks.run import Background
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.submission import Submission
-from musicapi_async._tasks.task import Task, entry_of
+from musicapi_async._tasks.task import Task, checked_task_id, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.account_activity import AccountActivity
+from musicapi_async._transport.call import Call
 from musicapi_async._transport.caller import Caller, raise_cancellation
+from musicapi_async._transport.cancellation import ActiveCalls, complete
 from musicapi_async._transport.connections import Connections
-from musicapi_async._transport.contents import ids_in
 from musicapi_async._transport.downloads import Downloads
-from musicapi_async._transport.session import Session, SubmissionHook
-from musicapi_async._transport.shielding import complete
-from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
+from musicapi_async._transport.session import Session
+from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.results import Batch, Credits, Evidence
 
 __all__ = ["Engine", "engine_of"]
@@ -49,6 +53,7 @@ class Engine:
         self.settings = settings
         self.is_view = root is not None
         self.shared: Shared = Shared(settings) if root is None else root.shared
+        self.calls = self.shared.calls
         self.poller = self.shared.poller
         self.files = self.shared.files
         self.background = self.shared.background
@@ -65,26 +70,26 @@ class Engine:
 
     def submission(self, request: TaskRequest[R]) -> Submission[R]:
         """Return an unsent submission; raises InvalidRequestError for a request that starts no task."""
-        check_task_request(request)
-        return Submission(request, self.submit, self.resume)
+        if not isinstance(request, TaskRequest):
+            raise wrong_argument("request", request, STARTS_TASK, request_advice(request))
+        return Submission(request, self)
 
-    async def submit(self, request: TaskRequest[R], hook: SubmissionHook | None = None) -> Task[R]:
-        """Start a task, which is paid for; the ``hook`` is called around the submission.
+    async def submit(self, request: TaskRequest[R], call: Call) -> Task[R]:
+        """Start a task, which is paid for, by the call of its request.
 
         Raises as ``MusicAPI.submit``.
         """
-        call, read = encode_submission(request)
-        task_id, uploaded = await self.track(self.caller.send(call, read, hook))
+        read = partial(read_submission, call, id_in_data=request.id_in_data)
+        task_id, uploaded = await self.calls.track(self.caller.send(call, read))
+        call.task_id = task_id
         rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
         # The end of a task that is reported to a webhook cannot be observed here.
         is_kept = getattr(request, "webhook_url", None) is None
         self.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
-        task = Task(
-            task_id, rule, self.caller, self.poller, timing_key=_timing_key(request), accepted_at=now, uploaded=uploaded
-        )
+        task: Task[R] = Task(Entry(task_id, rule, self.caller, _timing_key(request), now), self.poller, uploaded)
         if call.cancellation is not None:
-            if hook is not None:
-                hook.accepted(task.id)
+            if call.hook is not None:
+                call.hook.accepted(task_id)
             raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
         return task
 
@@ -96,7 +101,7 @@ class Engine:
         activity = self.caller.activity
         snapshot = activity.snapshot()
         call, read = encode_call(request)
-        result = await self.track(self.caller.send(call, read))
+        result = await self.calls.track(self.caller.send(call, read))
         if isinstance(result, Credits):
             activity.record_balance(result.total, snapshot)
         if isinstance(result, Batch):
@@ -111,7 +116,7 @@ class Engine:
     async def request(self, method: str, path: str, json: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Call an endpoint by its path and return the response's JSON object; raises as ``MusicAPI.request``."""
         call, read = encode_plain(method, path, json)
-        body = await self.track(self.caller.send(call, read))
+        body = await self.calls.track(self.caller.send(call, read))
         if method == POST:
             self.caller.activity.record_unnamed_task()
             named = ids_in(body, json)
@@ -124,24 +129,17 @@ class Engine:
         """Send the request for the ``balance`` and compare it with the last one before an uncertain submission."""
         activity = self.caller.activity
         snapshot = activity.snapshot()
-        credits = await self.track(self.caller.send(*encode_call(balance)))
+        credits = await self.calls.track(self.caller.send(*encode_call(balance)))
         return activity.evidence(error, credits.total, snapshot)
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Return a task from the class of its request and its id; raises InvalidRequestError for invalid ones."""
         check_operation(operation)
-        return Task(task_id, TaskRule.of(operation), self.caller, self.poller)
+        return Task(Entry(checked_task_id(task_id), TaskRule.of(operation), self.caller), self.poller)
 
     def attach(self, task: Task[R]) -> Task[R]:
         """Return the same task on this engine."""
-        return Task(task.id, entry_of(task).rule, self.caller, self.poller, uploaded=task.uploaded)
-
-    async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, and register it so that closing waits for its response, or cancels it.
-
-        Raises ClientClosedError when the client is closed, also during the call.
-        """
-        return await self.shared.track(calling)
+        return Task(Entry(task.id, entry_of(task).rule, self.caller), self.poller, task.uploaded)
 
     async def close(self) -> Mapping[str, str]:
         """Close the client; return the expressions that resume the paid tasks still running, by task id.
@@ -217,42 +215,24 @@ class Shared:
 
     def __init__(self, settings: Settings) -> None:
         self.connections = Connections(settings)
-        self.poller = Poller(Timing(settings.poll_interval, settings.poll_cost), max(1, settings.max_requests // 2))
+        self.calls = ActiveCalls()
+        timing, max_polls = Timing(settings.poll_interval, settings.poll_cost), max(1, settings.max_requests // 2)
+        self.poller = Poller(timing, max_polls, self.calls)
         self.session = Session(settings, self.connections)
         self.files = Downloads(self.connections, self.session.budget)
         self.background = Background(self.session.in_flight)
         self._activities: dict[tuple[str, Secret], AccountActivity] = {}
-        self._callers: dict[asyncio.Task[Any], int] = {}
-        """The tasks with a call, and how often each had been cancelled before."""
-        self._is_closing = False
 
     def caller(self, settings: Settings) -> Caller:
         """Return a caller under these settings; callers with the same key share the account's activity."""
         activity = self._activities.setdefault((settings.base_url, settings.api_key), AccountActivity())
         return Caller(settings, self.session, activity)
 
-    async def track(self, calling: Coroutine[Any, Any, R]) -> R:
-        """Await a call, and register it so that closing waits for its response, or cancels it."""
-        if self._is_closing:
-            calling.close()
-            raise ClientClosedError
-        caller = asyncio.current_task()
-        assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
-        before = self._callers[caller] = caller.cancelling()
-        try:
-            return await calling
-        except asyncio.CancelledError:
-            # It was cancelled by the closing, or by its caller, perhaps at the same moment.
-            if caller in self._callers or caller.uncancel() > before:
-                raise
-            raise ClientClosedError from None
-        finally:
-            self._callers.pop(caller, None)
-
     async def aclose(self) -> None:
         """Close everything, in an order that loses nothing, and completely even if the caller is cancelled."""
         # From here on no request is sent or retried; requests in flight get their responses.
-        self._is_closing = self.connections.closed = True
+        self.calls.refuse()
+        self.connections.closed = True
         await complete(self._close(asyncio.current_task()))
 
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
@@ -261,20 +241,10 @@ class Shared:
             # Each of them ends within its own time limit.
             await asyncio.gather(*map(self.background.wait_for_response, tuple(self.session.in_flight)))
         finally:
-            self._end_calls()
+            self.calls.end(self.session.in_flight)
             await self.connections.aclose()
             self.session.close()
             await self.background.end(closer)
-
-    def _end_calls(self) -> None:
-        """Cancel the calls that wait for a retry, for a slot, or for the response to a read.
-
-        A submission in flight is not cancelled: it becomes uncertain when its socket is closed.
-        """
-        for caller, before in tuple(self._callers.items()):
-            if caller not in self.session.in_flight and caller.cancelling() == before:
-                del self._callers[caller]
-                caller.cancel()
 
 
 def _timing_key(request: TaskRequest[Any]) -> str:

@@ -7,11 +7,9 @@ from urllib.parse import urlencode
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._fields import can_be_sent
-from musicapi_async._request import GET, POST, STARTS_TASK, Request, TaskRequest
-from musicapi_async._transport.addresses import as_sent
-from musicapi_async._transport.caller import Call
-from musicapi_async._transport.contents import ids_in, read_result, read_uploaded
-from musicapi_async._transport.decoding import (
+from musicapi_async._request import GET, POST, Request, TaskRequest
+from musicapi_async._responses.contents import ids_in, read_result, read_uploaded
+from musicapi_async._responses.decoding import (
     is_id,
     is_not_ready,
     is_refunded,
@@ -20,13 +18,23 @@ from musicapi_async._transport.decoding import (
     read_task_id,
     unreadable,
 )
-from musicapi_async._transport.response import Response
+from musicapi_async._responses.response import Response
+from musicapi_async._transport.addresses import as_sent
+from musicapi_async._transport.call import Call, SubmissionHook
 from musicapi_async._transport.retry import RequestClass
 from musicapi_async.errors import InvalidRequestError, NotReadyError
 from musicapi_async.results import Batch, Persona, UploadedClip, Voice
 from musicapi_async.wire.json import check_json
 
-__all__ = ["ID_RESULTS", "check_operation", "check_task_request", "encode_call", "encode_plain", "encode_submission"]
+__all__ = [
+    "ID_RESULTS",
+    "check_operation",
+    "encode_call",
+    "encode_plain",
+    "encode_submission",
+    "read_submission",
+    "request_advice",
+]
 
 R = TypeVar("R")
 
@@ -34,12 +42,6 @@ OPERATION: Final = re.compile(r"[A-Za-z_.]{1,40}")
 """A name such as ``sonic.create``, which an error may show."""
 ID_RESULTS: Final = (Batch, Persona, UploadedClip, Voice)
 """Results that consist of ids: a response with one was charged, whatever else it says."""
-
-
-def check_task_request(request: object) -> None:
-    """Raise InvalidRequestError unless this is a request that starts a task."""
-    if not isinstance(request, TaskRequest):
-        raise wrong_argument("request", request, STARTS_TASK, _request_advice(request))
 
 
 def check_operation(operation: object) -> None:
@@ -53,36 +55,51 @@ def check_operation(operation: object) -> None:
         raise wrong_argument("operation", operation, wanted, advice)
 
 
-def encode_submission(request: TaskRequest[R]) -> tuple[Call, Callable[[Response], tuple[str, UploadedClip | None]]]:
-    """Return the call that starts a task, and the reader of its id (and of the clip of a one-shot upload)."""
-    call = _call(request, request.path, request.to_wire(), RequestClass.SUBMISSION)
+def encode_submission(request: TaskRequest[Any], hook: SubmissionHook | None = None) -> Call:
+    """Return the call that starts a task."""
+    return Call(
+        method=request.method,
+        path=request.path,
+        body=request.to_wire(),
+        request_class=RequestClass.SUBMISSION,
+        request=request,
+        hook=hook,
+        min_timeout=request.min_timeout,
+        replacement=request.replacement,
+    )
 
-    def read(response: Response) -> tuple[str, UploadedClip | None]:
-        body = read_body(response)
-        try:
-            task_id = read_task_id(call.attempted, response, body, id_in_data=request.id_in_data)
-        except Exception:
-            if (found := _only_task(response, body, call.body)) is None:
-                raise
-            task_id = found
-        return task_id, read_uploaded(body) if isinstance(body, dict) else None
 
-    return call, read
+def read_submission(call: Call, response: Response, *, id_in_data: bool) -> tuple[str, UploadedClip | None]:
+    """Return the id of the task that a call has started, and the clip of a one-shot upload."""
+    body = read_body(response)
+    try:
+        task_id = read_task_id(call.attempted, response, body, id_in_data=id_in_data)
+    except Exception:
+        if (found := _only_task(response, body, call.body)) is None:
+            raise
+        task_id = found
+    return task_id, read_uploaded(body) if isinstance(body, dict) and "steps" in body else None
 
 
 def encode_call(request: Request[R]) -> tuple[Call, Callable[[Response], R]]:
     """Return the call of a request that is answered at once, and the reader of its result."""
     if not isinstance(request, Request):
-        raise wrong_argument("request", request, "a request, such as sonic.GetBpm(...)", _request_advice(request))
+        raise wrong_argument("request", request, "a request, such as sonic.GetBpm(...)", request_advice(request))
     if isinstance(request, TaskRequest):
         advice = f"{request.operation_name} starts a task: give it to submit()"
         raise wrong_argument("request", request, "a request that answers at once", advice)
     sent = request.to_wire()
-    if request.method == GET:
-        query = f"?{urlencode(sent)}" if sent else ""
-        call = _call(request, request.path + query, None, RequestClass.READ)
-    else:
-        call = _call(request, request.path, sent, RequestClass.SUBMISSION)
+    is_read = request.method == GET
+    query = f"?{urlencode(sent)}" if is_read and sent else ""
+    call = Call(
+        method=request.method,
+        path=request.path + query,
+        body=None if is_read else sent,
+        request_class=RequestClass.READ if is_read else RequestClass.SUBMISSION,
+        request=request,
+        min_timeout=request.min_timeout,
+        replacement=request.replacement,
+    )
 
     def read(response: Response) -> R:
         body = read_body(response)
@@ -131,7 +148,7 @@ def encode_plain(
     return call, lambda response: read_object(call.attempted, response, read_body(response))
 
 
-def _request_advice(given: object) -> str:
+def request_advice(given: object) -> str:
     """Return advice on a value that is not the wanted request."""
     if isinstance(given, Request):
         return f"{given.operation_name} answers at once, pass it to call()"
@@ -159,15 +176,3 @@ def _charged_result(request: Request[R], response: Response, body: object) -> R 
         return None
     is_empty = isinstance(result, Batch) and not any(task.task_id for task in result)
     return None if is_empty else cast("R", result)
-
-
-def _call(request: Request[Any], path: str, body: dict[str, object] | None, request_class: RequestClass) -> Call:
-    return Call(
-        method=request.method,
-        path=path,
-        body=body,
-        request_class=request_class,
-        request=request,
-        min_timeout=request.min_timeout,
-        replacement=request.replacement,
-    )

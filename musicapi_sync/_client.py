@@ -17,7 +17,7 @@ from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.requests._family import family_property
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._loop_thread import LoopThread, View
-from musicapi_sync._tasks import Run, Task, describe_pending
+from musicapi_sync._tasks import Run, Task
 
 __all__ = ["MusicAPI"]
 
@@ -111,7 +111,7 @@ class MusicAPI:
         """
 
         def describe_task(task: musicapi_async.Task[R] | None) -> str | None:
-            return None if task is None else describe_pending(task)
+            return None if task is None else task._describe_pending()
 
         return Task(self._view, self._view.call(lambda client, _: client.submit(request), describe_task))
 

@@ -24,7 +24,7 @@ from musicapi_sync._loop_thread import View
 from musicapi_sync._notices import NOT_DELIVERED, note
 from musicapi_sync._portal import GRACE
 
-__all__ = ["Outcome", "Run", "Task", "check_process", "describe_pending"]
+__all__ = ["Outcome", "Run", "Task", "check_process"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -99,16 +99,14 @@ class Task(Generic[R_co]):
         streamed. See ``musicapi_async.Task.wait``, which raises the same.
         """
         view = self._attached()
-        return view.call(
-            lambda client, _: self._on(client).wait(timeout, until), lambda _: describe_pending(self._task)
-        )
+        return view.call(lambda client, _: self._on(client).wait(timeout, until), self._describe_pending)
 
     def poll(self) -> TaskState[R_co]:
         """Poll once, now. A failed task is reported by the state, not raised.
 
         Raises the errors of ``musicapi_async.Task.poll``.
         """
-        return self._attached().call(lambda client, _: self._on(client).poll(), lambda _: describe_pending(self._task))
+        return self._attached().call(lambda client, _: self._on(client).poll(), self._describe_pending)
 
     def updates(self, interval: float = 0.0) -> Generator[TaskState[R_co], None, None]:
         """Yield the task's state whenever it has changed; the last one is ``finished`` or ``failed``.
@@ -131,7 +129,7 @@ class Task(Generic[R_co]):
         started_on, states = view.call(start)
         try:
             while True:
-                state = view.call(step, lambda _: describe_pending(self._task))
+                state = view.call(step, self._describe_pending)
                 if state is None:
                     return
                 yield state
@@ -140,6 +138,10 @@ class Task(Generic[R_co]):
             # closed, or the generator is collected on the loop's own thread), the loop closes the generator.
             with contextlib.suppress(ClientClosedError, RuntimeError):
                 view.call(lambda *_: states.aclose())
+
+    def _describe_pending(self, _: object = None) -> str:
+        """Return a sentence on the task, which is still running, and how it is resumed."""
+        return self._task._describe_pending()
 
     def _attached(self) -> View:
         if self._view is None:
@@ -203,8 +205,11 @@ class Run(Generic[R]):
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
+        given: object = requests
+        if not isinstance(given, Iterable):
+            message = f"requests is of type {type(given).__name__}; it must be an iterable, such as [request]"
+            raise InvalidRequestError(message, "requests", type(given).__name__, "an iterable of requests")
         self._client: musicapi_async.MusicAPI | None = None
-        _check_source(requests)
 
         async def start(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Run[R]:
             self._client = client
@@ -354,20 +359,9 @@ class Run(Generic[R]):
         return describe_tasks([task.resumption for task in left.values()], NOT_DELIVERED)
 
 
-def _check_source(requests: object) -> None:
-    if not isinstance(requests, Iterable):
-        message = f"requests is of type {type(requests).__name__}; it must be an iterable, such as [request]"
-        raise InvalidRequestError(message, "requests", type(requests).__name__, "an iterable of requests")
-
-
 def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:
     """Raise EventLoopError for an object of the parent process, whose loop does not exist here."""
     if now is not then:
         raise EventLoopError(
             "this was started before the process forked: continue in the parent, or resume the tasks by id"
         )
-
-
-def describe_pending(task: musicapi_async.Task[Any]) -> str:
-    """Return a sentence on a task that is still running, and how it is resumed."""
-    return task._describe_pending()

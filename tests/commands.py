@@ -73,7 +73,7 @@ def started(
     terminal: int | None = None,
     stdout: int | None = None,
     stderr: int | None = None,
-    program: tuple[str, ...] = ("-m", "musicapi_async.cli"),
+    program: tuple[str, ...] = ("-m", "musicapi_async"),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command in a process of its own, which ends with the test at the latest."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MUSICAPI_", "PYTHON"))}

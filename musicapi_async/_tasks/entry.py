@@ -1,13 +1,10 @@
-"""The poller's record of one task, and one poll of it."""
+"""The poller's record of one task."""
 
-import re
 from typing import Any, Final
-from urllib.parse import quote
 
-from musicapi_async._request import GET
 from musicapi_async._tasks.schedule import Polling
-from musicapi_async._tasks.state import TaskRule, TaskState, read_state
-from musicapi_async._transport.caller import Call, Caller
+from musicapi_async._tasks.state import TaskRule, TaskState
+from musicapi_async._transport.caller import Caller
 from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
 from musicapi_async.errors import (
     ClientClosedError,
@@ -24,8 +21,6 @@ __all__ = ["Entry"]
 NOT_KNOWN_YET: Final = 60.0
 """Seconds after acceptance in which the service may not know the task yet."""
 UNANSWERED: Final = (ConnectionFailedError, GatewayError, InsufficientCreditsError, InvalidResponseError)
-# Quoting costs as much as the rest of building a poll; the service's own ids need none.
-PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Entry:
@@ -34,7 +29,12 @@ class Entry:
     __slots__ = ("accepted_at", "caller", "end", "finished_clips", "id", "polling", "rule", "slot", "timing_key")
 
     def __init__(
-        self, task_id: str, rule: TaskRule[Any], caller: Caller | None, timing_key: str, accepted_at: float | None
+        self,
+        task_id: str,
+        rule: TaskRule[Any],
+        caller: Caller | None,
+        timing_key: str = "",
+        accepted_at: float | None = None,
     ) -> None:
         self.id: str = task_id
         self.rule: TaskRule[Any] = rule
@@ -55,14 +55,6 @@ class Entry:
     def resumption(self) -> str:
         """The Python expression that resumes the task."""
         return self.rule.resumption(self.id)
-
-    async def fetch(self, *, is_retried: bool = True) -> TaskState[Any]:
-        """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
-        task_id = self.id if PLAIN_ID.fullmatch(self.id) else quote(self.id, safe="")
-        rule = self.rule
-        assert self.caller is not None  # noqa: S101 - for the type checker: only a poller fetches
-        call = Call(method=GET, path=f"{rule.poll_path}/{task_id}", is_retried=is_retried, replacement=rule.replacement)
-        return await self.caller.send(call, lambda response: read_state(self.id, rule, call.attempted, response))
 
     def record_end(self, state: TaskState[Any]) -> None:
         """Keep the final state, for later waits."""

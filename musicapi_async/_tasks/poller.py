@@ -6,16 +6,21 @@ for the next due slot.
 
 import asyncio
 import random
+import re
 from collections import OrderedDict
 from functools import partial
 from typing import Any, Final
+from urllib.parse import quote
 
 from musicapi_async._logger import logger
+from musicapi_async._request import GET
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, TaskUpdate, Wheel
-from musicapi_async._tasks.state import TaskState, progress_of, settled
+from musicapi_async._tasks.state import TaskState, progress_of, read_state, settled
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
+from musicapi_async._transport.call import Call
+from musicapi_async._transport.cancellation import ActiveCalls
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
 
@@ -27,6 +32,9 @@ BURST_RATE: Final = 200.0
 """Maximum polls per second when many tasks are resumed together."""
 STALL: Final = 0.5
 """Seconds by which the timer must be late to count as a stall: a stopped process, a blocked event loop."""
+# Quoting costs as much as the rest of building a poll; the service's own ids need none.
+PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
+ENDS: Final = ("finished", "failed")
 FAR: Final = 1e12
 """Event-loop time beyond which a poll is never due; the wheel has no slots for larger numbers."""
 ANOTHER_LOOP: Final = (
@@ -38,8 +46,9 @@ ANOTHER_LOOP: Final = (
 class Poller:
     """Polls tasks while they have subscribers, a bounded number at once."""
 
-    def __init__(self, timing: Timing, max_polls: int) -> None:
+    def __init__(self, timing: Timing, max_polls: int, calls: ActiveCalls) -> None:
         self.timing = timing
+        self._calls = calls
         self.unfinished: Unfinished = Unfinished()
         self._recent = min(timing.fixed_interval or RECENT, RECENT)
         self._wheel: Wheel[Entry] = Wheel(min(TICK, (timing.fixed_interval or 1) / 4))
@@ -49,7 +58,6 @@ class Poller:
         """The entries whose poll is due, in order, while the maximum number of polls is in flight."""
         self._polls: set[asyncio.Task[None]] = set()
         self._max_polls = max_polls
-        self._user_polls: set[asyncio.Task[TaskState[Any]]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
@@ -80,19 +88,9 @@ class Poller:
             self._remove(entry, entry.polling, subscriber)
 
     async def poll(self, entry: Entry) -> TaskState[Any]:
-        """Poll once, now; closing the client cancels that poll too."""
+        """Poll once, now; closing the client ends that poll too."""
         self._check(entry)
-        poll = asyncio.get_running_loop().create_task(self._fetch(entry))
-        self._user_polls.add(poll)
-        poll.add_done_callback(self._user_polls.discard)
-        try:
-            return await poll
-        except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            if not self._is_closed or (caller is not None and caller.cancelling()):
-                raise
-            # Only the closing of the client ended it.
-            raise entry.closed_error() from None
+        return await self._calls.track(self._fetch(entry), entry.closed_error)
 
     async def aclose(self) -> None:
         """End all polling; every subscriber is notified that the client was closed."""
@@ -101,10 +99,9 @@ class Poller:
             self._end(entry, polling, entry.closed_error())
         if self._timer is not None:
             self._timer.cancel()
-        polls = [*self._polls, *self._user_polls]
-        for poll in polls:
+        for poll in self._polls:
             poll.cancel()
-        await asyncio.gather(*polls, return_exceptions=True)
+        await asyncio.gather(*self._polls, return_exceptions=True)
 
     def _check(self, entry: Entry) -> None:
         if self._is_closed:
@@ -220,12 +217,19 @@ class Poller:
             self._note_state(entry, polling, settled(state) if is_enough else state)
 
     async def _fetch(self, entry: Entry, *, is_retried: bool = True) -> TaskState[Any]:
-        state = await entry.fetch(is_retried=is_retried)
-        if state.is_done:
+        """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
+        rule, caller = entry.rule, entry.caller
+        assert caller is not None  # noqa: S101 - for the type checker: an unattached task has no poller
+        path = f"{rule.poll_path}/{entry.id if PLAIN_ID.fullmatch(entry.id) else quote(entry.id, safe='')}"
+        call = Call(method=GET, path=path, is_retried=is_retried, replacement=rule.replacement)
+        state = await caller.send(call, partial(read_state, entry.id, rule, f"{GET} {path}"))
+        if state.status in ENDS:
             self._record_end(entry, state)
         elif entry.end is None:
-            entry.finished_clips = progress_of(state).finished_clips
-            self.unfinished.add(entry.id, entry.rule)
+            progress = progress_of(state)
+            if progress.stage == "partial":
+                entry.finished_clips = progress.finished_clips
+            self.unfinished.add(entry.id, rule)
         return state
 
     def _record_end(self, entry: Entry, state: TaskState[Any]) -> None:

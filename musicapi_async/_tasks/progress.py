@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
-from musicapi_async._transport.contents import read_result
+from musicapi_async._responses.clips import (
+    find_clip_or_clips,
+    find_clips,
+    find_pairs,
+    find_songs,
+    find_songs_in,
+    is_running_status,
+)
+from musicapi_async._responses.contents import read_result
 from musicapi_async.results import (
     Clip,
     DownloadFiles,
@@ -24,17 +32,12 @@ from musicapi_async.results import (
     Voice,
 )
 from musicapi_async.results.clip import COMPLETE, FAILED, SUCCEEDED, RawClip, RawResponse, state_and_url, structure_clip
-from musicapi_async.wire.json import read_json
-from musicapi_async.wire.values import items, text
+from musicapi_async.wire.values import text
 
 __all__ = ["Stage", "Status", "TaskProgress", "Until", "parse_progress", "ready_part"]
 
 Body: TypeAlias = Mapping[str, object]
 
-RUNNING_STATUSES: Final = frozenset(
-    {"PENDING", "RUNNING", "QUEUED", "SUBMITTED", "NOT_START", "IN_PROGRESS", "PROCESSING", "STREAMING"}
-)
-PAIRED: Final = ("replaced", "extended")
 Status = Literal["waiting", "running", "incomplete", "finished", "failed"]
 Stage = Literal["waiting", "streaming", "partial"]
 """The stage of an unfinished task: no audio yet, a stream, or at least one finished clip."""
@@ -56,7 +59,7 @@ class TaskProgress:
     Most polls find a running song whose clips are not accessed.
     """
 
-    __slots__ = ("_clips", "_has_finished_clips", "_read", "_result", "grace", "stage", "status")
+    __slots__ = ("_clips", "_read", "_result", "grace", "stage", "status")
 
     def __init__(
         self,
@@ -67,22 +70,19 @@ class TaskProgress:
         stage: Stage | None = None,
         grace: int | None = None,
         read: Callable[[], tuple[tuple[Clip, ...], Any]] | None = None,
-        has_finished_clips: bool = True,
     ) -> None:
         self.status: Status = status
         self.grace = GRACE_POLLS if status == "incomplete" and grace is None else grace
         """Further polls after which the clips so far are the result; None while the task is clearly running."""
-        self.stage: Stage = stage or _stage_of(map(_state_and_url, clips))
+        self.stage: Stage = stage or _status_and_stage(list(map(_state_and_url, clips)), 0)[1]
         self._clips = clips
         self._result = result
         self._read = read
-        self._has_finished_clips = has_finished_clips
-        """False where it is known, without parsing the clips, that none is finished."""
 
     @property
     def finished_clips(self) -> tuple[Clip, ...]:
         """The clips that are finished, of a task that need not be."""
-        return tuple(clip for clip in self.clips if clip.state == SUCCEEDED) if self._has_finished_clips else ()
+        return tuple(clip for clip in self.clips if clip.state == SUCCEEDED) if self.stage == "partial" else ()
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -111,24 +111,15 @@ def _restore(status: Status, clips: tuple[Clip, ...], result: Any, stage: Stage,
 
 def parse_progress(result_type: type, expected_clips: int, body: Body, content: bytes) -> TaskProgress:
     """Parse the response to a successful poll, by the type of the result; ``content`` is its body's bytes."""
-    return _songs(body, expected_clips, content) if result_type is Songs else PARSERS[result_type](body, expected_clips)
-
-
-def _songs(body: Body, expected_clips: int, content: bytes) -> TaskProgress:
+    if result_type is not Songs:
+        return PARSERS[result_type](body, expected_clips)
     raw_clips = find_songs(body)
-    states = list(map(state_and_url, raw_clips))
-    status, stage = _status_of(states, expected_clips), _stage_of(states)
+    status, stage = _status_and_stage(list(map(state_and_url, raw_clips)), expected_clips)
     response = RawResponse(content, find_songs_in)
     if status in DONE:
         clips = _song_clips(raw_clips, response)
         return TaskProgress(status, clips, Songs.from_clips(clips), stage=stage)
-    has_finished = any(state == SUCCEEDED for state, _ in states)
-    return TaskProgress(
-        status,
-        stage=stage,
-        read=lambda: (_song_clips(response.clips(), response), None),
-        has_finished_clips=has_finished,
-    )
+    return TaskProgress(status, stage=stage, read=lambda: (_song_clips(response.clips(), response), None))
 
 
 def _song_clips(raw_clips: Sequence[Body], response: RawResponse) -> tuple[Clip, ...]:
@@ -138,9 +129,8 @@ def _song_clips(raw_clips: Sequence[Body], response: RawResponse) -> tuple[Clip,
 def _stems(body: Body, expected_clips: int) -> TaskProgress:
     clips = tuple(map(structure_clip, find_clips(body)))
     stems = tuple(Stem(_stem_name(clip), clip) for clip in clips if clip.state != FAILED)
-    return TaskProgress(
-        _status_of(list(map(_state_and_url, clips)), expected_clips), clips, Stems(stems, _failed(clips))
-    )
+    status, stage = _status_and_stage(list(map(_state_and_url, clips)), expected_clips)
+    return TaskProgress(status, clips, Stems(stems, _failed(clips)), stage=stage)
 
 
 def _joined(
@@ -149,19 +139,19 @@ def _joined(
     body: Body,
     expected_clips: int,
 ) -> TaskProgress:
-    pairs = [pair(raw) for raw in find_clips(body)]
+    pairs = find_pairs(body)
     made = (part_of(part, full if full and full.clip_id else None) for part, full in pairs if part.state != FAILED)
     whole = [full for part, full in pairs if full is not None and part.state != FAILED]
     parts = [_state_and_url(part) for part, _ in pairs]
     clips = (*(part for part, _ in pairs), *(full for full in whole if full.clip_id))
-    status, grace = _status_of(parts, expected_clips), None
+    (status, _), grace = _status_and_stage(parts, expected_clips), None
     unfinished = [full for full in whole if not full.is_done]
     if status in DONE and unfinished:
         # The parts are finished. Joining them takes a while; a join that was never observed running may never start.
         status, grace = "running", None if any(full.clip_id for full in unfinished) else JOINING_POLLS
     elif status == "finished" and whole:
         # The parts and the whole songs are finished: each whole song must have its file.
-        status = _status_of(list(map(_state_and_url, whole)), len(whole))
+        status, _ = _status_and_stage(list(map(_state_and_url, whole)), len(whole))
     return TaskProgress(status, clips, all_of(tuple(made), _failed(part for part, _ in pairs)), grace=grace)
 
 
@@ -231,25 +221,22 @@ def _state_and_url(clip: Clip) -> StateAndURL:
     return clip.state, clip.audio_url or clip.stream_url
 
 
-def _status_of(clips: Sequence[StateAndURL], expected_clips: int) -> Status:
-    if not clips:
-        return "waiting"
-    for state, _ in clips:
-        if state not in ENDS:
-            return "running"
-    whole = len(clips) >= expected_clips and all(url for state, url in clips if state == SUCCEEDED)
-    return "finished" if whole else "incomplete"
-
-
-def _stage_of(clips: Iterable[StateAndURL]) -> Stage:
-    """Return the stage of a task by its clips."""
+def _status_and_stage(clips: Sequence[StateAndURL], expected_clips: int) -> tuple[Status, Stage]:
+    """Return the status and the stage of a task by its clips."""
     stage: Stage = "waiting"
+    is_running, has_files = False, True
     for state, url in clips:
         if state in ENDS:
-            return "partial"
-        if url:
-            stage = "streaming"
-    return stage
+            stage = "partial"
+            has_files = has_files and (state == FAILED or bool(url))
+        else:
+            is_running = True
+            stage = "streaming" if url and stage == "waiting" else stage
+    if not clips:
+        return "waiting", stage
+    if is_running:
+        return "running", stage
+    return "finished" if has_files and len(clips) >= expected_clips else "incomplete", stage
 
 
 def _stem_name(clip: Clip) -> str:
@@ -260,91 +247,6 @@ def _stem_name(clip: Clip) -> str:
     if title.endswith(")") and "(" in title:
         return title[title.rindex("(") + 1 : -1].strip()
     return title.rpartition(" - ")[2]
-
-
-def find_clips(body: Body) -> tuple[Body, ...]:
-    """Return the clips of a response as objects: a list, Studio's nested songs, or Nuro's flat object."""
-    data = body.get("data")
-    if isinstance(data, list):
-        raw_clips = items(data)
-        return (
-            tuple({**raw, "state": "running"} for raw in raw_clips)
-            if is_running_status(body.get("status"))
-            else raw_clips
-        )
-    if isinstance(data, Mapping) and text(data.get("clip_id")):
-        return find_clips({**body, "data": [data]})
-    for outer in (data, body.get("handledData")):
-        inner = outer.get("data") if isinstance(outer, Mapping) else None
-        if isinstance(outer, Mapping) and isinstance(inner, Mapping) and (songs := items(inner.get("songs"))):
-            return tuple(_studio_clip(raw, outer) for raw in songs)
-    if "data" not in body and "status" in body and "audio_url" in body:
-        return ({**body, "clip_id": body.get("task_id"), "state": _lowered(body.get("status"))},)
-    return ()
-
-
-def find_clip_or_clips(body: Body) -> tuple[Body, ...]:
-    """Return the clips of a response whose ``data`` may also be the single clip itself."""
-    data = body.get("data")
-    return find_clips({**body, "data": [data]}) if isinstance(data, Mapping) else find_clips(body)
-
-
-def find_songs(body: Body) -> Sequence[Body]:
-    """Return the clips of a task of songs."""
-    return [_song(raw) for raw in find_clips(body)]
-
-
-def find_songs_in(content: bytes) -> Sequence[Body]:
-    """Return the clips of a response from its undecoded body."""
-    body = read_json(content)
-    return find_songs(body) if isinstance(body, dict) else ()
-
-
-def pair(raw: Body) -> tuple[Clip, Clip | None]:
-    """Structure a new part and its whole song, which is None where it was not requested or is missing."""
-    name = next((name for name in PAIRED if isinstance(raw.get(name), Mapping)), None)
-    if name is None:
-        return structure_clip(raw), None
-    part, full = raw[name], raw.get("full")
-    assert isinstance(part, Mapping)  # noqa: S101 - for the type checker: tested above
-    if isinstance(full, Mapping):
-        return structure_clip(part), structure_clip(full)
-    # Where the key is present and empty, the parts are still being joined.
-    return structure_clip(part), Clip(state="running") if "full" in raw else None
-
-
-def is_running_status(status: object) -> bool:
-    return isinstance(status, str) and status.upper() in RUNNING_STATUSES
-
-
-def _studio_clip(raw: Body, task: Body) -> Body:
-    """Convert a Studio song to the common keys; its path is empty while it is running.
-
-    The task's status counts where there is one: a song without a path in a successful task gets a few more polls.
-    """
-    path = text(raw.get("song_path"))
-    status = text(task.get("status"))
-    is_done = status.upper() == "SUCCESS" if status else bool(path)
-    return {
-        **raw,
-        "clip_id": raw.get("id"),
-        "audio_url": path,
-        "image_url": raw.get("image_path"),
-        "state": SUCCEEDED if is_done else "running",
-    }
-
-
-def _song(raw: Body) -> Body:
-    """Return a song; for a part with its whole song, in a task resumed as one of songs, the whole song."""
-    if "replaced" not in raw and "extended" not in raw:
-        return raw
-    part = next((found for name in PAIRED if isinstance(found := raw.get(name), Mapping)), raw)
-    full = raw.get("full", part)
-    return full if isinstance(full, Mapping) else {"state": "running"}
-
-
-def _lowered(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
 
 
 def ready_part(progress: TaskProgress, until: Until) -> Any:

@@ -1,23 +1,26 @@
 """The state of a task, read from the response to one poll; and the rule for polling and reading it. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
 from musicapi_async._request import TaskRequest
-from musicapi_async._tasks.progress import Status, TaskProgress, Until, parse_progress, ready_part
-from musicapi_async._transport.decoding import (
+from musicapi_async._responses.decoding import (
     NOT_READY,
+    OK,
     REFUND_KEYS,
+    is_list_alone,
     is_not_ready,
     is_refunded,
     read_body,
     read_object,
     read_refund,
 )
-from musicapi_async._transport.error_bodies import message_in
-from musicapi_async._transport.response import Response, start_of
+from musicapi_async._responses.error_bodies import message_in
+from musicapi_async._responses.response import Response, start_of
+from musicapi_async._tasks.progress import Status, TaskProgress, Until, parse_progress, ready_part
 from musicapi_async.errors import InvalidRequestError, TaskFailedError
 from musicapi_async.results import Clip, Songs
 from musicapi_async.results.clip import FAILED
@@ -128,6 +131,8 @@ class TaskRule(Generic[R_co]):
         return f"client.resume({self.family}.{self.operation.__name__}, {task_id!r})"
 
 
+progress_of: Final[Callable[[TaskState[Any]], TaskProgress]] = attrgetter("_progress")
+"""The progress that a state was read from."""
 _rules: Final[dict[type[TaskRequest[Any]], TaskRule[Any]]] = {}
 
 
@@ -137,25 +142,25 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, response: Res
     Raises the typed error of a response without information about the task: a bare 5xx, an unknown id, no JSON.
     """
     parsed = read_body(response)
-    reported = parsed if isinstance(parsed, dict) else {"error": parsed or start_of(response)}
-    if failure := _failure_in(task_id, rule.family, response.status, reported):
-        return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=reported)
-    body = reported if response.status == NOT_READY else read_object(attempted, response, parsed)
-    if rule.result_type is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
-        message = f"{rule.family} task {task_id} made a voice: client.resume(sonic.CreateVoice, {task_id!r})"
-        raise InvalidRequestError(message, "task_id", task_id, "a task of songs")
+    body: Mapping[str, object]
+    if response.status == OK and is_list_alone(parsed):
+        body, is_ready = parsed, True
+    else:
+        reported = parsed if isinstance(parsed, dict) else {"error": parsed or start_of(response)}
+        if failure := _failure_in(task_id, rule.family, response.status, reported):
+            return TaskState(task_id=task_id, family=rule.family, status="failed", error=failure, raw=reported)
+        body = reported if response.status == NOT_READY else read_object(attempted, response, parsed)
+        if rule.result_type is Songs and isinstance(data := body.get("data"), dict) and data.get("persona_id"):
+            message = f"{rule.family} task {task_id} made a voice: client.resume(sonic.CreateVoice, {task_id!r})"
+            raise InvalidRequestError(message, "task_id", task_id, "a task of songs")
+        is_ready = not is_not_ready(response, body)
     progress = NO_PROGRESS
-    if not is_not_ready(response, body):
+    if is_ready:
         progress = parse_progress(rule.result_type, rule.expected_clips, body, response.content)
     state: TaskState[R_co] = TaskState(
         task_id=task_id, family=rule.family, status=progress.status, raw=response.content, progress=progress
     )
     return _or_failed(state, body) if progress.status in {"incomplete", "finished"} else state
-
-
-def progress_of(state: TaskState[Any]) -> TaskProgress:
-    """Return the progress that a state was read from."""
-    return state._progress
 
 
 def ready_result(state: TaskState[R_co], until: Until) -> R_co | None:

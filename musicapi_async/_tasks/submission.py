@@ -2,45 +2,35 @@
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
+from musicapi_async._protocol import encode_submission
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.poller import ANOTHER_LOOP
 from musicapi_async._tasks.state import Until
 from musicapi_async._tasks.task import Task, check_wait
 from musicapi_async._tasks.unfinished import fresh
+from musicapi_async._transport.call import Call
 from musicapi_async.errors import EventLoopError, MusicAPIError, UncertainSubmissionError
 
-__all__ = ["Recorder", "Submission"]
+__all__ = ["Submission"]
 
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
-class Recorder:
-    """Progress of the one paid request of a submission, recorded by the transport."""
+class Submitter(Protocol):
+    """The part of an engine that a submission uses."""
 
-    __slots__ = ("sent_at", "task_id")
+    async def submit(self, request: TaskRequest[R], call: Call, /) -> Task[R]:
+        """Send the call of a request, and return the task that it has started."""
+        ...
 
-    def __init__(self) -> None:
-        self.sent_at: datetime | None = None
-        """The time at which the request was sent; None while it is certain that it was not accepted."""
-        self.task_id: str | None = None
-        """The task that was accepted although the caller was cancelled."""
-
-    async def before_send(self) -> None:
-        """Note that the request is about to be sent."""
-        self.sent_at = datetime.now(UTC)
-
-    async def not_accepted(self) -> None:
-        """Note that the request was certainly not accepted."""
-        self.sent_at = None
-
-    def accepted(self, task_id: str) -> None:
-        """Note the id of a task whose caller was cancelled while the request was in flight."""
-        self.task_id = task_id
+    def resume(self, operation: type[TaskRequest[R]], task_id: str, /) -> Task[R]:
+        """Return a task from the class of its request and its id."""
+        ...
 
 
 class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
@@ -71,21 +61,14 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         "_is_used",
         "_loop",
         "_request",
-        "_resume",
-        "_start",
         "_steps",
+        "_submitter",
         "_task",
     )
 
-    def __init__(
-        self,
-        request: TaskRequest[R_co],
-        start: "Callable[[TaskRequest[R_co], Recorder], Awaitable[Task[R_co]]]",
-        resume: "Callable[[type[TaskRequest[R_co]], str], Task[R_co]]",
-    ) -> None:
+    def __init__(self, request: TaskRequest[R_co], submitter: Submitter) -> None:
         self._request = request
-        self._start = start
-        self._resume = resume
+        self._submitter = submitter
         self._task: Task[R_co] | None = None
         self._error: Exception | None = None
         self._is_used = False
@@ -154,7 +137,7 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
     def close(self) -> None:
         """Do without it: a submission that was not sent stays unsent, and does not warn.
 
-        One that another asyncio task is awaiting goes on: its response names what was paid for.
+        One that another asyncio task is awaiting continues: its response names what was paid for.
         """
         self._is_used = True
         for driver in [driver for driver in self._steps if driver is None or driver.done()]:
@@ -201,11 +184,15 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         if self._error is not None:
             raise fresh(self._error)
         self._loop = loop
+        call = encode_submission(self._request)
         try:
-            self._task = await self._send()
+            self._task = await self._submitter.submit(self._request, call)
         except MusicAPIError as error:
             # A copy: the traceback of the original holds this very frame.
             self._error = fresh(error).with_traceback(None)
+            raise
+        except BaseException:
+            self._note_cut_off(call)
             raise
         finally:
             self._loop = None
@@ -214,20 +201,10 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
                 self._ended = None
         return self._task
 
-    async def _send(self) -> Task[R_co]:
-        recorder = Recorder()
-        try:
-            return await self._start(self._request, recorder)
-        except MusicAPIError:
-            raise
-        except BaseException:
-            # It was cut off. A known task must not be paid for again.
-            if recorder.task_id is not None:
-                self._task = self._resume(type(self._request), recorder.task_id)
-            elif recorder.sent_at is not None:
-                self._error = self._uncertain(recorder.sent_at)
-            raise
-
-    def _uncertain(self, sent_at: datetime) -> UncertainSubmissionError:
-        attempted = f"{self._request.method} {self._request.path}"
-        return UncertainSubmissionError(attempted, self._request, "it was cut off after it was sent", sent_at)
+    def _note_cut_off(self, call: Call) -> None:
+        """Remember the outcome of a call that was cut off: what was accepted, or may be, must not be paid for again."""
+        if call.task_id is not None:
+            self._task = self._submitter.resume(type(self._request), call.task_id)
+        elif call.sent_at is not None:
+            reason = "it was cut off after it was sent"
+            self._error = UncertainSubmissionError(call.attempted, self._request, reason, call.sent_at)

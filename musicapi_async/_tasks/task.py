@@ -7,13 +7,12 @@ from typing import Any, Final, Generic, Self, TypeVar, cast, get_args
 
 from musicapi_async._arguments import is_amount, wrong_argument
 from musicapi_async._request import TaskRequest
+from musicapi_async._responses.decoding import is_id
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.schedule import TaskUpdate
 from musicapi_async._tasks.state import TaskRule, TaskState, Until, ready_result
 from musicapi_async._tasks.unfinished import fresh
-from musicapi_async._transport.caller import Caller
-from musicapi_async._transport.decoding import is_id
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError, UnattachedTaskError
 from musicapi_async.results import UploadedClip
 
@@ -48,23 +47,14 @@ class Task(Generic[R_co]):
 
     __slots__ = ("__weakref__", "_entry", "_poller", "uploaded")
 
-    def __init__(
-        self,
-        task_id: str,
-        rule: TaskRule[R_co],
-        caller: Caller,
-        poller: Poller,
-        *,
-        timing_key: str = "",
-        accepted_at: float | None = None,
-        uploaded: UploadedClip | None = None,
-    ) -> None:
-        self._entry = Entry(checked_task_id(task_id), rule, caller, timing_key, accepted_at)
-        self._poller: Poller | None = poller
+    def __init__(self, entry: Entry, poller: Poller | None, uploaded: UploadedClip | None = None) -> None:
+        self._entry = entry
+        self._poller = poller
         self.uploaded: UploadedClip | None = uploaded
         """The clip uploaded by a one-shot upload (``sonic.upload_extend`` and the like), with its steps; None for
         others."""
-        caller.activity.record_tasks(self.id)
+        if entry.caller is not None:
+            entry.caller.activity.record_tasks(entry.id)
 
     @property
     def id(self) -> str:
@@ -143,8 +133,9 @@ class Task(Generic[R_co]):
         Raises UnattachedTaskError for a task that was unpickled, ClientClosedError on a closed client, and the typed
         error of a poll that fails.
         """
+        poller = self._poller or self._attached()
         try:
-            return await self._attached().poll(self._entry)
+            return await poller.poll(self._entry)
         except asyncio.CancelledError as end:
             end.add_note(self._describe_pending())
             raise
@@ -327,7 +318,4 @@ def _result_of(state: TaskState[R]) -> R:
 
 def _unattached(operation: type[TaskRequest[R]], task_id: str, uploaded: UploadedClip | None) -> Task[R]:
     """Return an unpickled task, which belongs to no client."""
-    task: Task[R] = object.__new__(Task)
-    task._entry = Entry(checked_task_id(task_id), TaskRule.of(operation), None, "", None)  # noqa: SLF001 - made here
-    task._poller, task.uploaded = None, uploaded  # noqa: SLF001
-    return task
+    return Task(Entry(checked_task_id(task_id), TaskRule.of(operation), None), None, uploaded)

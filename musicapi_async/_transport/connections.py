@@ -20,14 +20,22 @@ from aiohttp.tracing import Trace
 from multidict import CIMultiDict
 from yarl import URL
 
+from musicapi_async._responses.response import MAX_KEPT, without_keys
 from musicapi_async._settings import HeaderText, Secret, SecretBytes, Settings
 from musicapi_async._transport.addresses import is_this_machine
-from musicapi_async._transport.response import MAX_KEPT, without_keys
 from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
-__all__ = ["RECEIVED", "USER_AGENT", "Connections", "Connector", "ProxyRoute", "transport_error_of"]
+__all__ = [
+    "RECEIVED",
+    "USER_AGENT",
+    "Connections",
+    "FreshConnector",
+    "KeptConnector",
+    "ProxyRoute",
+    "transport_error_of",
+]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
@@ -60,32 +68,23 @@ class ProxyRoute(NamedTuple):
     tunnel_headers: CIMultiDict[str] | None = None
     request_headers: CIMultiDict[str] | None = None
 
-    def headers(self, others: Mapping[str, str]) -> Mapping[str, str]:
+    def headers(self, others: Mapping[str, str]) -> CIMultiDict[str]:
         """Return a request's headers with the proxy's; never in a plain dict, whose values tracebacks show."""
-        return others if self.request_headers is None else CIMultiDict([*others.items(), *self.request_headers.items()])
+        # The HTTP library's own type, so that it is not converted for each request.
+        return CIMultiDict([*others.items(), *(self.request_headers or {}).items()])
 
 
 class Connector(aiohttp.TCPConnector):
-    """Makes connections, and keeps those that can be used again.
+    """Makes connections; ``connecting`` is entered while one is made.
 
-    ``connecting`` is entered while a connection is made. With ``keeps_received`` the first bytes received over a
-    connection are kept in ``RECEIVED`` as well. The methods overridden are those that the HTTP library's own connectors
-    override; they are called once for each connection, not for each request.
+    The methods overridden here and below are those that the HTTP library's own connectors override.
     """
 
     def __init__(
-        self,
-        *,
-        connecting: Callable[[], AbstractContextManager[object]] = nullcontext,
-        keeps_received: bool = False,
-        **options: Any,
+        self, *, connecting: Callable[[], AbstractContextManager[object]] = nullcontext, **options: Any
     ) -> None:
         super().__init__(**options)
         self._connecting = connecting
-        if keeps_received:
-            handler: type[ResponseHandler] = _KeepingHandler
-            # The HTTP library's own attribute: the factory of each connection's protocol.
-            self._factory = partial(handler, loop=self._loop)
 
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -97,6 +96,20 @@ class Connector(aiohttp.TCPConnector):
             # The host may have moved: the next attempt resolves its name again.
             self.clear_dns_cache()
             raise
+
+
+class FreshConnector(Connector):
+    """Makes a connection for each request, and keeps the first bytes received over it in ``RECEIVED`` as well."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(force_close=True, **options)
+        handler: type[ResponseHandler] = _KeepingHandler
+        # The HTTP library's own attribute: the factory of each connection's protocol.
+        self._factory = partial(handler, loop=self._loop)
+
+
+class KeptConnector(Connector):
+    """Keeps connections, and uses one again only where nothing has arrived over it meanwhile."""
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> aiohttp.connector.Connection | None:
         # Bytes on an idle connection cannot be the response to a request that was not written yet.
@@ -156,7 +169,8 @@ class Connections:
 
         Raises as ``check``.
         """
-        self.check()
+        if self.closed or asyncio.get_running_loop() is not self._loop:
+            self.check()
         if use not in self._open:
             context = self._settings.ssl_context
             self._open[use] = make({"ttl_dns_cache": DNS_CACHE, "ssl": True if context is None else context})

@@ -12,12 +12,12 @@ import attrs
 from yarl import URL
 
 from musicapi_async._logger import logger
+from musicapi_async._responses.decoding import error_from
+from musicapi_async._responses.response import Response
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
-from musicapi_async._transport.connections import USER_AGENT, Connections, Connector, transport_error_of
-from musicapi_async._transport.decoding import error_from
+from musicapi_async._transport.connections import USER_AGENT, Connections, KeptConnector, transport_error_of
 from musicapi_async._transport.ranges import Part, RangeContent
-from musicapi_async._transport.response import Response
 from musicapi_async._transport.retry import FailureKind, RequestClass, RetryBudget, TransportError, is_progress
 from musicapi_async._transport.retrying import AttemptError, reason_of, retrying
 from musicapi_async._transport.time_limits import MinimumRate
@@ -91,7 +91,7 @@ class Downloads:
         # In front of the pool, so that waiting for a slot does not count as waiting for the host.
         self._slots = asyncio.Semaphore(MAX_DOWNLOADS)
         # Attempts are counted anew after one that made progress, which backoff's max_tries cannot do.
-        self._attempt_with_retries = retrying(
+        self._retry = retrying(
             self._attempt,
             budget=budget,
             max_attempts=None,
@@ -108,7 +108,7 @@ class Downloads:
         """
         deadline = asyncio.get_running_loop().time() + settings.total_timeout
         try:
-            return cast("T", await self._attempt_with_retries(_Download(settings, url, deadline), take))
+            return cast("T", await self._retry([], _Download(settings, url, deadline), take))
         except AttemptError as failed:
             failure = failed.failure
             is_closed = self.connections.closed and failed.is_retryable
@@ -294,7 +294,7 @@ def _open_public_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
 
 def _open_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=Connector(limit=0, **common),
+        connector=KeptConnector(limit=0, **common),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=HEADERS,
     )

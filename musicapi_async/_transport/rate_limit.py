@@ -34,7 +34,8 @@ class SubmissionRateLimiter:
         self._next_at = 0.0
         """The earliest time of the next submission, by the event loop's clock."""
         self._adapted_at = 0.0
-        self._refused_at = -math.inf
+        self.refused_at: float = -math.inf
+        """The time of the last 429, by the event loop's clock: a submission allowed before it must wait again."""
         self._accepted_in_a_row = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -62,14 +63,10 @@ class SubmissionRateLimiter:
         await waiter
         return loop.time()
 
-    def is_valid(self, acquired_at: float) -> bool:
-        """Return whether a submission may still be sent: there was no 429 since it was allowed."""
-        return acquired_at > self._refused_at
-
     def refused(self, acquired_at: float, retry_after: float | None) -> None:
         """Pause all submissions after a 429 to the one of that time; ``retry_after`` is in seconds."""
         now = asyncio.get_running_loop().time()
-        self._refused_at = now
+        self.refused_at = now
         self._accepted_in_a_row = 0
         # Of many that were sent together and all refused, only the first changes the rate.
         if not self._is_fixed and acquired_at >= self._adapted_at:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from musicapi_async import errors
-from musicapi_async._transport.decoding import is_refunded
-from musicapi_async._transport.refusals import without_quotations
-from musicapi_async._transport.response import Response
+from musicapi_async._responses.decoding import is_refunded
+from musicapi_async._responses.refusals import without_quotations
+from musicapi_async._responses.response import Response
 
 __all__ = [
     "MAX_RETRY_AFTER",

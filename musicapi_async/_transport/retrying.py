@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import nullcontext
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 import backoff
 from backoff.types import Details
@@ -72,12 +72,13 @@ def retrying(
     max_attempts: int | None,
     give_up: Callable[[Any], bool],
     before_retry: Callable[..., Coroutine[Any, Any, None]],
-) -> Callable[P, Coroutine[Any, Any, T]]:
+) -> Callable[Concatenate[list[AttemptError], P], Coroutine[Any, Any, T]]:
     """Return ``attempt`` with its retries after an AttemptError; the last of them is raised.
 
-    ``max_attempts`` is None when ``give_up``, which is called with each AttemptError, counts them. ``before_retry`` is
-    awaited before each delay, with the error, the delay in seconds, and the arguments of ``attempt``. Call it once
-    for each engine: decorating costs more than an attempt.
+    Its first argument is a list of the error of a first attempt that was made already, or empty; the error is taken out
+    of it. ``max_attempts`` is None when ``give_up``, which is called with each AttemptError, counts them.
+    ``before_retry`` is awaited before each delay, with the error, the delay in seconds, and the arguments of
+    ``attempt``. Call it once for each engine: decorating costs more than an attempt.
     """
 
     async def prepare(details: Details) -> None:
@@ -104,17 +105,7 @@ def retrying(
     # Python 3.14 deprecates a function that backoff calls when it decorates.
     is_quiet = sys.version_info >= (3, 14)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning) if is_quiet else nullcontext():
-        retry = decorate(next_attempt)
-
-    async def attempt_with_retries(*args: P.args, **kwargs: P.kwargs) -> T:
-        # Outside backoff, which adds 4 to 6 % to a poll that succeeds (benchmarks/bench_retry.py).
-        try:
-            return await attempt(*args, **kwargs)
-        except AttemptError as failed:
-            first = [failed]
-        return await retry(first, *args, **kwargs)
-
-    return attempt_with_retries
+        return decorate(next_attempt)
 
 
 def _delays(budget: RetryBudget) -> Generator[float, Any, None]:  # backoff sends it each AttemptError

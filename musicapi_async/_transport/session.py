@@ -8,22 +8,32 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 import aiohttp
 import attrs
 from yarl import URL
 
+from musicapi_async._responses.decoding import unreadable
+from musicapi_async._responses.response import KEY_SHOWN, Response, read_raw_response, without_keys
 from musicapi_async._settings import SecretBytes, Settings
-from musicapi_async._transport.connections import RECEIVED, Connections, Connector, ProxyRoute, transport_error_of
-from musicapi_async._transport.decoding import unreadable
+from musicapi_async._transport.call import Call
+from musicapi_async._transport.cancellation import ShieldedTask, cancel_task, wait_shielded
+from musicapi_async._transport.connections import (
+    RECEIVED,
+    Connections,
+    FreshConnector,
+    KeptConnector,
+    ProxyRoute,
+    transport_error_of,
+)
 from musicapi_async._transport.rate_limit import SubmissionRateLimiter
-from musicapi_async._transport.response import KEY_SHOWN, Response, read_raw_response, without_keys
-from musicapi_async._transport.retry import RetryBudget
-from musicapi_async._transport.shielding import ShieldedTask, cancel_task, wait_shielded
-from musicapi_async._transport.time_limits import TimeoutScheduler
+from musicapi_async._transport.retry import RequestClass, RetryBudget
+from musicapi_async._transport.time_limits import TimeLimit, TimeoutScheduler
+from musicapi_async.errors import ClientClosedError
+from musicapi_async.wire.json import write_json
 
-__all__ = ["HttpRequest", "RequestLimits", "Session", "SubmissionHook", "SubmissionState"]
+__all__ = ["RequestOptions", "Session"]
 
 
 # Above the interval between two polls, so that a single waiting task keeps its connection.
@@ -32,69 +42,33 @@ KEEP_ALIVE: Final = 90.0
 WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 
 
-class SubmissionHook(Protocol):
-    """Hook called around a submission. If one of the coroutines raises, the request is not sent."""
-
-    async def before_send(self) -> None:
-        """Record that the request is about to be sent, before its first byte is written."""
-        ...
-
-    async def not_accepted(self) -> None:
-        """Record that the request was certainly not accepted, and may be sent again."""
-        ...
-
-    def accepted(self, task_id: str) -> None:
-        """Record the task of a request whose caller was cancelled, before the cancellation is raised."""
-        ...
-
-
-class SubmissionState:
-    """Progress of one submission: queued, dispatched, or written to the socket (``sent_at``)."""
-
-    __slots__ = ("cancellation", "dispatched_at", "hook", "sent_at", "waited")
-
-    def __init__(self, hook: SubmissionHook | None = None) -> None:
-        self.hook: SubmissionHook | None = hook
-        self.dispatched_at: float = 0.0
-        """The time it left the queue, by the event loop's clock."""
-        self.waited: float = 0.0
-        """The seconds it spent in the queue."""
-        self.sent_at: datetime | None = None
-        """The time just before the first byte was written, as aiohttp's tracing reports it."""
-        self.cancellation: asyncio.CancelledError | None = None
-        """The caller's cancellation while the request was in flight: to be raised after reading the response."""
-
-
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
     context.trace_request_ctx.sent_at = datetime.now(UTC)
 
 
-class HttpRequest(NamedTuple):
-    """The headers and the body of a request."""
+@attrs.frozen(repr=False)
+class RequestOptions:
+    """The part of a request that depends on the settings: address, headers, route and limits."""
 
-    headers: Mapping[str, str]
-    body: bytes | None
-    keys: tuple[SecretBytes, ...] = ()
+    base: URL
+    base_path: str
+    get_headers: Mapping[str, str]
+    post_headers: Mapping[str, str]
+    keys: tuple[SecretBytes, ...]
     """The spellings of the API key, which are masked in the response."""
-
-
-@attrs.frozen
-class RequestLimits:
-    """The limits of one request, and its route."""
-
+    route: ProxyRoute
     total: float
     connecting: float
     silence: float
     """Maximum time between two bytes; all three are in seconds."""
     max_size: int
-    route: ProxyRoute
 
 
 class Session:
     """Sends the requests of a client and all its views, within the limits that they share."""
 
     def __init__(self, settings: Settings, connections: Connections) -> None:
-        self._connections = connections
+        self.connections = connections
         self._slots = asyncio.Semaphore(settings.max_requests)
         # Fewer than all: polls must continue while many paid requests are in flight.
         self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - max(1, settings.max_requests // 4)))
@@ -104,20 +78,9 @@ class Session:
         self.in_flight: dict[asyncio.Task[Any], asyncio.Task[Response]] = {}
         """The callers whose paid request is in flight, and the asyncio tasks that send it."""
 
-    @property
-    def is_closed(self) -> bool:
-        """True when nothing can be sent any more."""
-        return self._connections.closed
-
     def close(self) -> None:
         """Take the timer out of the event loop."""
         self._limits.close()
-
-    def limits(self, settings: Settings, min_timeout: float) -> RequestLimits:
-        """Return the limits under these settings, with at least ``min_timeout`` seconds for the response."""
-        total, silence = max(settings.timeout, min_timeout), max(settings.read_timeout, min_timeout)
-        route = self._connections.route(URL(settings.base_url))
-        return RequestLimits(total, settings.connect_timeout, silence, settings.max_response_size, route)
 
     def abandon(self, caller: asyncio.Task[Any]) -> None:
         """End a caller's paid request without its response, if it is in flight; its outcome is then unknown."""
@@ -125,123 +88,113 @@ class Session:
         if sending is not None:
             cancel_task(sending)
 
-    async def send(
-        self,
-        attempted: str,
-        method: str,
-        url: URL,
-        sent: HttpRequest,
-        limits: RequestLimits,
-        state: SubmissionState | None = None,
-    ) -> Response:
-        """Send one request and read its whole response; ``state`` records the progress of a paid request.
-
-        A caller that is cancelled while its paid request is in flight still gets the response, and must raise the
-        cancellation, which is in ``state``, itself. When it is cancelled before the first byte, nothing is sent.
+    async def read(self, call: Call, options: RequestOptions) -> Response:
+        """Send one free request and read its whole response.
 
         Raises TransportError when no complete response was received.
         """
         # A call from another event loop fails here, before it waits for anything of this one.
-        self._connections.check()
-        if state is None:
-            async with self._slots:
-                # Only now that there is a slot: the client may have been closed meanwhile.
-                http = self._connections.session("reads", self._open_for_reads)
-                return await self._exchange(http, attempted, method, url, sent, limits, None)
+        http = self.connections.session("reads", self._open_for_reads)
+        async with self._slots:
+            # The client may have been closed meanwhile.
+            if self.connections.closed:
+                raise ClientClosedError
+            return await self._exchange(http, call, options)
+
+    async def submit(self, call: Call, options: RequestOptions) -> Response:
+        """Send one paid request and read its whole response; the call records its progress.
+
+        A caller that is cancelled while the request is in flight still gets the response, and must raise
+        ``call.cancellation`` itself. When it is cancelled before the first byte, nothing is sent.
+
+        Raises TransportError when no complete response was received.
+        """
+        http = self.connections.session("paid", self._open_for_paid)
         async with self._paid_slots:
-            await self._dispatch(state)
-            caller = asyncio.current_task()
-            assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
+            began = asyncio.get_running_loop().time()
+            while True:
+                call.dispatched_at = await self.rate_limiter.acquire()
+                await self._slots.acquire()
+                # Wait again if a 429 arrived while waiting for the slot.
+                if call.dispatched_at > self.rate_limiter.refused_at:
+                    break
+                self._slots.release()
+            call.waited = asyncio.get_running_loop().time() - began
             try:
-                if state.hook is not None:
-                    await state.hook.before_send()
-                http = self._connections.session("paid", self._open_for_paid)
-                sending = self._exchange(http, attempted, method, url, sent, limits, state)
-                return await self._send_shielded(caller, sending, state)
+                if call.hook is not None:
+                    await call.hook.before_send()
+                if self.connections.closed:
+                    raise ClientClosedError
+                return await self._send_shielded(call, self._exchange(http, call, options))
             finally:
                 self._slots.release()
 
-    async def _send_shielded(
-        self, caller: asyncio.Task[Any], sending: Coroutine[Any, Any, Response], state: SubmissionState
-    ) -> Response:
+    async def _send_shielded(self, call: Call, sending: Coroutine[Any, Any, Response]) -> Response:
         """Send a paid request in a shielded task: its response contains the id of what was paid for."""
+        caller = asyncio.current_task()
+        assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
         shielded: ShieldedTask[Response] = ShieldedTask(sending, loop=asyncio.get_running_loop())
 
         def stop() -> None:
-            if state.sent_at is None:
+            if call.sent_at is None:
                 cancel_task(shielded)
 
         self.in_flight[caller] = shielded
         try:
-            state.cancellation = await wait_shielded(shielded, on_cancel=stop)
+            call.cancellation = await wait_shielded(shielded, on_cancel=stop)
         finally:
             del self.in_flight[caller]
-        if state.cancellation is not None and shielded.cancelled():
-            raise state.cancellation
+            # A caller that was not cancelled but closed: nothing is sent that it does not know of.
+            if not shielded.done():
+                stop()
+        if call.cancellation is not None and shielded.cancelled():
+            raise call.cancellation
         return shielded.result()
 
-    async def _dispatch(self, state: SubmissionState) -> None:
-        """Wait for the rate limiter, then for a slot; again, if a 429 arrives while waiting for the slot."""
-        began = asyncio.get_running_loop().time()
-        while True:
-            state.dispatched_at = await self.rate_limiter.acquire()
-            await self._slots.acquire()
-            if self.rate_limiter.is_valid(state.dispatched_at):
-                break
-            self._slots.release()
-        state.waited = asyncio.get_running_loop().time() - began
-
-    async def _exchange(
-        self,
-        http: aiohttp.ClientSession,
-        attempted: str,
-        method: str,
-        url: URL,
-        sent: HttpRequest,
-        limits: RequestLimits,
-        state: SubmissionState | None,
-    ) -> Response:
-        route = limits.route
+    async def _exchange(self, http: aiohttp.ClientSession, call: Call, options: RequestOptions) -> Response:
+        route, is_paid = options.route, call.request_class is RequestClass.SUBMISSION
         received: list[bytes] = []
         head: aiohttp.ClientResponse | None = None
-        limit = self._limits.timeout(limits.total, limits.connecting, limits.silence)
-        on_data = None if limits.silence >= limits.total else limit.note_activity
-        if state is not None:
+        limit = TimeLimit(self._limits, options.total, options.connecting, options.silence)
+        on_data = None if options.silence >= options.total else limit.note_activity
+        if is_paid:
             # In the context of this request's own asyncio task: nothing else uses its connection.
             RECEIVED.set(bytearray())
+        url = options.base.with_path(options.base_path + call.path, encoded=True)
+        body = None if call.body is None else write_json(call.body)
         try:
             with limit:
                 async with http.request(
-                    method,
+                    call.method,
                     url,
-                    headers=route.headers(sent.headers),
-                    data=sent.body,
+                    headers=options.get_headers if body is None else options.post_headers,
+                    data=body,
                     timeout=WITHOUT_LIMITS,
                     allow_redirects=False,
                     proxy=route.proxy,
                     proxy_headers=route.tunnel_headers,
-                    trace_request_ctx=state,
+                    trace_request_ctx=call,
                 ) as head:
-                    if (announced := head.content_length or 0) > limits.max_size:
+                    if (announced := head.content_length or 0) > options.max_size:
                         # Data received with the header may contain an id that was paid for; the rest is not awaited.
                         received.append(head.content.read_nowait())
-                        response = _response_of(head, received, sent.keys)
-                        raise unreadable(attempted, response, _too_large(limits, f": {announced} are announced"))
+                        response = _response_of(head, received, options.keys)
+                        raise unreadable(call.attempted, response, _too_large(options, f": {announced} are announced"))
                     if on_data is not None:
                         on_data()
-                    is_whole = await self._read_within(head.content, limits.max_size, received, on_data)
-                    response = _response_of(head, received, sent.keys)
+                    is_whole = await self._read_within(head.content, options.max_size, received, on_data)
+                    response = _response_of(head, received, options.keys)
                     if not is_whole:
-                        raise unreadable(attempted, response, _too_large(limits))
+                        raise unreadable(call.attempted, response, _too_large(options))
                     return response
         # RuntimeError: the client was closed at this moment.
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, RuntimeError) as error:
-            was_sent = (False if limit.is_connecting else None) if state is None else state.sent_at is not None
-            failure = transport_error_of(error, url.host, was_sent=was_sent, keys=sent.keys)
+            was_sent = call.sent_at is not None if is_paid else False if limit.is_connecting else None
+            failure = transport_error_of(error, options.base.host, was_sent=was_sent, keys=options.keys)
             # A partial response may contain the id of what was paid for.
-            failure.response = _broken_response(head, received, RECEIVED.get() if was_sent else None, sent.keys)
+            failure.response = _broken_response(head, received, RECEIVED.get() if was_sent else None, options.keys)
             # An unparsable header line is quoted, and may contain the key: then the original is not shown.
-            cause = error if without_keys(str(error), sent.keys) == str(error) else None
+            cause = error if without_keys(str(error), options.keys) == str(error) else None
         raise failure from cause
 
     async def _read_within(
@@ -249,7 +202,7 @@ class Session:
     ) -> bool:
         """Read to the end; return False as soon as there are more than ``max_size`` bytes."""
         size = 0
-        self._connections.arriving.add(content)
+        self.connections.arriving.add(content)
         try:
             while not content.at_eof():
                 part = await content.readany()
@@ -260,28 +213,26 @@ class Session:
                 if on_data is not None:
                     on_data()
         finally:
-            self._connections.arriving.discard(content)
+            self.connections.arriving.discard(content)
         return True
 
     def _open_for_reads(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
         # No limit here: the semaphores limit it, so that waiting for a slot does not count against the timeout.
-        connector = Connector(connecting=self._limits.connecting, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
+        connector = KeptConnector(connecting=self._limits.connecting, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     def _open_for_paid(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_note_sent)
         return aiohttp.ClientSession(
-            connector=Connector(
-                connecting=self._limits.connecting, keeps_received=True, limit=0, force_close=True, **common
-            ),
+            connector=FreshConnector(connecting=self._limits.connecting, limit=0, **common),
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],
         )
 
 
-def _too_large(limits: RequestLimits, how_large: str = "") -> str:
-    return f"the response is larger than {limits.max_size} bytes (max_response_size){how_large}"
+def _too_large(options: RequestOptions, how_large: str = "") -> str:
+    return f"the response is larger than {options.max_size} bytes (max_response_size){how_large}"
 
 
 def _broken_response(

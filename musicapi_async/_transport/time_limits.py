@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from musicapi_async._transport.cancellation import cancel_task
 from musicapi_async._transport.retry import FailureKind, TransportError
-from musicapi_async._transport.shielding import cancel_task
 
 __all__ = ["MinimumRate", "TimeLimit", "TimeoutScheduler"]
 
@@ -32,23 +32,17 @@ class TimeoutScheduler:
     """Ends requests that exceed their time limits."""
 
     def __init__(self) -> None:
-        self._running: dict[asyncio.Task[Any], TimeLimit] = {}
+        self.running: dict[asyncio.Task[Any], TimeLimit] = {}
+        """The limits in force, by the asyncio task in which the request is sent."""
+        self.timer_at = NEVER
+        """The event-loop time at which the timer fires."""
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = NEVER
-
-    def timeout(self, total: float, connecting: float, silence: float) -> "TimeLimit":
-        """Return a context manager that limits its block; it raises TimeoutError when a limit is exceeded.
-
-        In seconds: ``total`` for the block, ``connecting`` for each connection made in it, ``silence`` between two
-        calls of ``note_activity``, or since its beginning.
-        """
-        return TimeLimit(self, total, connecting, silence)
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
         """Apply the limit on connecting to the request of the current task."""
         task = asyncio.current_task()
-        limit = None if task is None else self._running.get(task)
+        limit = None if task is None else self.running.get(task)
         if limit is None:
             yield
             return
@@ -63,42 +57,36 @@ class TimeoutScheduler:
         if self._timer is not None:
             self._timer.cancel()
 
-    def begin(self, task: asyncio.Task[Any], limit: "TimeLimit") -> None:
-        """Start to enforce a limit."""
-        self._running[task] = limit
-        if limit.ends_at < self._timer_at:
-            self.arm(limit.ends_at)
-
-    def end(self, task: asyncio.Task[Any]) -> None:
-        """Stop enforcing a limit; the timer stays as it is."""
-        self._running.pop(task, None)
-
     def arm(self, at: float) -> None:
         """Have the timer fire at this event-loop time at the latest."""
-        if at < self._timer_at:
+        if at < self.timer_at:
             self.close()
-            self._timer_at = at
+            self.timer_at = at
             self._timer = asyncio.get_running_loop().call_at(at, self._wake)
 
     def _wake(self) -> None:
         now = asyncio.get_running_loop().time()
-        for task, limit in tuple(self._running.items()):
+        for task, limit in tuple(self.running.items()):
             if limit.ends_at <= now and not limit.has_grace(now):
-                self.end(task)
+                del self.running[task]
                 limit.exceed()
-        self._timer_at = NEVER
-        self.arm(min((limit.ends_at for limit in self._running.values()), default=NEVER))
+        self.timer_at = NEVER
+        self.arm(min((limit.ends_at for limit in self.running.values()), default=NEVER))
 
 
 class TimeLimit:
-    """The time limit of one request: like ``asyncio.timeout``, but without its own timer."""
+    """The time limit of one request: like ``asyncio.timeout``, but without its own timer.
+
+    In seconds: ``total`` for the block, ``connecting`` for each connection made in it, ``silence`` between two calls of
+    ``note_activity``, or since its beginning. It raises TimeoutError when one of them is exceeded.
+    """
 
     __slots__ = (
         "_cancelling",
         "_connecting",
         "_graces",
         "_is_over",
-        "_limits",
+        "_scheduler",
         "_silence",
         "_task",
         "_total_at",
@@ -106,9 +94,9 @@ class TimeLimit:
         "is_connecting",
     )
 
-    def __init__(self, limits: TimeoutScheduler, total: float, connecting: float, silence: float) -> None:
+    def __init__(self, scheduler: TimeoutScheduler, total: float, connecting: float, silence: float) -> None:
         now = asyncio.get_running_loop().time()
-        self._limits = limits
+        self._scheduler = scheduler
         self._connecting = connecting
         self._silence = silence
         self._total_at = now + total
@@ -125,11 +113,14 @@ class TimeLimit:
         self._task = task
         # Another cancellation must not be mistaken for this limit.
         self._cancelling = task.cancelling()
-        self._limits.begin(task, self)
+        self._scheduler.running[task] = self
+        if self.ends_at < self._scheduler.timer_at:
+            self._scheduler.arm(self.ends_at)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
-        self._limits.end(self._task)
+        # The timer stays as it is.
+        self._scheduler.running.pop(self._task, None)
         is_ours = self._is_over and self._task.uncancel() <= self._cancelling
         if is_ours and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
@@ -142,7 +133,7 @@ class TimeLimit:
         self.ends_at = max(ends_at, self.ends_at) if self._graces else ends_at
         if now < self._total_at:
             self._graces = 0
-        self._limits.arm(self.ends_at)
+        self._scheduler.arm(self.ends_at)
 
     def has_grace(self, now: float) -> bool:
         """Postpone the end, so that arrived data is read first; return False when that is not justified."""

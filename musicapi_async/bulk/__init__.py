@@ -2,30 +2,29 @@
 
 ``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes the songs; started again, it resumes.
 
-- ``records.py`` records, their states and their transitions; ``journal.py`` the protocol of the store
-- ``sqlite_journal.py`` the journal in an SQLite file: ``writer.py`` its thread, ``schema.py`` its tables, ``tables.py``
-  the statements on these, ``lock.py`` its lock and mark; ``snapshot.py`` reads it while a run works on it
-- ``requests_file.py``, ``keys.py`` a file of requests, and the keys of requests
-- ``run.py`` plans requests and runs them: ``runner.py`` has the workers, ``submitting.py`` submits planned records,
-  ``budget.py`` keeps the limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their
-  results delivered (``saving.py``)
-- ``resolving.py`` the user's decisions on uncertain, failed and refused records; ``report.py`` a page about a folder
+- ``journal.py`` records, their states and transitions, and the protocol of a journal that stores them
+- ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests; ``planning.py`` plans requests, and again
+  those that the user decides to send again
+- ``run.py`` the run and its workers: ``submitting.py`` submits planned records, ``budget.py`` keeps the limit of
+  credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
+- ``sqlite/`` the journal in an SQLite file
+- ``report.py`` a page about a folder
 """
 
 from musicapi_async.bulk.collecting import Outcome
-from musicapi_async.bulk.journal import Journal
-from musicapi_async.bulk.records import Changes, Planned, Record, State
-from musicapi_async.bulk.requests_file import BadLine, read_requests
-from musicapi_async.bulk.resolving import (
+from musicapi_async.bulk.journal import Changes, Journal, Planned, Record, State
+from musicapi_async.bulk.planning import (
     abandon_uncertain,
+    plan_all,
     resend_uncertain,
     resolve_as_accepted,
     resolve_not_sent,
     retry_failed,
     retry_refused,
 )
-from musicapi_async.bulk.run import Run, plan_all, run
-from musicapi_async.bulk.sqlite_journal import SQLiteJournal, open  # noqa: A004 - bulk.open
+from musicapi_async.bulk.requests_file import BadLine, read_requests
+from musicapi_async.bulk.run import Run, run
+from musicapi_async.bulk.sqlite import SQLiteJournal, open  # noqa: A004 - bulk.open
 
 __all__ = [
     "BadLine",

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from musicapi_async._arguments import is_amount
 from musicapi_async._logger import logger
-from musicapi_async.bulk.journal import Journal
-from musicapi_async.bulk.records import Record
+from musicapi_async.bulk.journal import Journal, Record
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
 __all__ = ["DEARER", "Budget", "Spending", "pricing_key"]

@@ -12,10 +12,9 @@ from musicapi_async._logger import logger
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.journal import Journal
-from musicapi_async.bulk.records import Changes, Record, State
+from musicapi_async.bulk.journal import Changes, Journal, Record, State
 from musicapi_async.bulk.requests_file import class_of
-from musicapi_async.bulk.saving import ResultSink, clips_in
+from musicapi_async.bulk.saving import FileSink, clips_in
 from musicapi_async.bulk.submitting import WorkQueue
 from musicapi_async.bulk.waiting import TaskWaiter, UnansweredError, UnknownTaskError
 from musicapi_async.errors import (
@@ -86,7 +85,7 @@ class Collector:
         self,
         client: MusicAPI,
         journal: Journal,
-        sink: ResultSink,
+        sink: FileSink | None,
         budget: Budget,
         queue: WorkQueue,
         waiter: TaskWaiter,
@@ -110,7 +109,7 @@ class Collector:
     async def resume(self, record: Record) -> Outcome | None:
         """Collect a task of an earlier run; return None when it is still overdue, or is sent again."""
         try:
-            task = self._client.resume(class_of(record), record.task_id or "")
+            task = self._task_of(record)
         except InvalidRequestError as error:
             # Neither its operation nor its id can be used.
             return await self._note_unknown(record, error, "cannot be resumed")
@@ -131,7 +130,11 @@ class Collector:
 
     async def check_last(self, record: Record) -> Outcome | None:
         """Poll an overdue task at the end of the run and return its outcome; None when it is sent again."""
-        return await self._check(record, self._client.resume(class_of(record), record.task_id or ""), is_last=True)
+        return await self._check(record, self._task_of(record), is_last=True)
+
+    def _task_of(self, record: Record) -> Task[Any]:
+        # The request itself need not be valid any more.
+        return self._client.resume(class_of(record.operation), record.task_id or "")
 
     async def _free_slot(self, record: Record, task: Task[Any], error: MusicAPIError) -> Outcome | None:
         logger.warning("%s; it is polled again before the run ends", error)
@@ -235,23 +238,27 @@ class Collector:
         """Save the finished clips that are not saved yet; the record stays ``accepted`` for the rest."""
         if {clip["clip_id"] for clip in record.clips} >= {clip.clip_id for clip in partial}:
             return record
-        files = await self._sink.save(record, partial)
+        files = await self._save(record, partial)
         return await self._journal.update(record, attrs.evolve(_clips_of(partial), files=files))
 
     async def _note_finished(self, record: Record, result: Any) -> Outcome:
         self._freed = self._unknown = 0
         changes = _clips_of(result)
         accepted = record
-        if record.state == "accepted" and self._sink.writes_files:
+        if record.state == "accepted" and self._sink is not None:
             record = await self._journal.transition(record, "finished", changes)
         try:
             # As it was accepted: the sink leaves out the clips that were saved while others were not finished.
-            files = await self._sink.save(accepted, result)
+            files = await self._save(accepted, result)
         except MusicAPIError as error:
             return self._note_unsaved(record, result, error)
         # The clips that were missing when it was overdue are saved now.
         changes = attrs.evolve(changes, files=files, reason="" if record.overdue_at else None)
         return Outcome(record=await self._journal.transition(record, "saved", changes), result=result)
+
+    async def _save(self, record: Record, result: Any) -> Sequence[str]:
+        """Write the files of a result, and return their names; none without a folder."""
+        return () if self._sink is None else await self._sink.save(record, result)
 
     def _note_unsaved(self, record: Record, result: Any, error: MusicAPIError) -> Outcome:
         # A full or missing disk fails every other song too.

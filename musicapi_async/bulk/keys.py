@@ -1,24 +1,30 @@
-"""Automatic keys: a content hash of a request. No I/O.
+"""Keys of requests, under which every run finds their records; an automatic key is a content hash of the request.
 
 A journal outlives the release that wrote it, so a key must not move when a default of the package does. It hashes the
 operation and the fields that were given, under their wire names, without those equal to ``DEFAULTS``. That table is a
 part of the key's version: an operation that is new is added to it, and nothing in it is ever changed, also when a
-default of a request class is. That would need another version, and a step in ``schema.py`` that computes the keys of
-stored requests again.
+default of a request class is. That would need another version, and a migration in ``sqlite/schema.py`` that computes
+the keys of stored requests again.
 """
 
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+import sqlite3
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["AUTOMATIC_KEY", "DEFAULTS", "KEY_VERSION", "canonical", "digest_of", "fields_in"]
+from musicapi_async._request import TaskRequest
+from musicapi_async.bulk.journal import Planned
+from musicapi_async.errors import InvalidRequestError
+
+__all__ = ["DEFAULTS", "KEY_VERSION", "Keys", "canonical", "checked_key", "digest_of"]
 
 KEY_VERSION: Final = 2
-AUTOMATIC_KEY: Final = re.compile(r"[0-9a-f]{24}-[1-9][0-9]*")
-"""The form of an automatic key of version 1; a key given by a user may have it too."""
+MAX_KEY_LENGTH: Final = 200
+"""Characters of a key given by the user."""
 LENGTH: Final = 24
 """Hex digits of the hash that a key holds."""
 SEED: Final = "seed"
@@ -86,33 +92,51 @@ DEFAULTS: Final[Mapping[str, Fields]] = MappingProxyType(
 )
 """Fields that are no part of a key of version 2 where they have these values, by operation."""
 
-# Sent by the releases whose journals have keys of version 1, and no field of the request: from the class, or following
-# from the fields. The task types for an uploaded clip are not among them: two requests may differ in them alone.
-_TASK_TYPES: Final[Mapping[str, str]] = {
-    "producer.cover": "cover_music",
-    "producer.create": "create_music",
-    "producer.extend": "extend_music",
-    "producer.replace": "replace_music",
-    "riffusion.cover": "cover_music",
-    "riffusion.create": "create_music",
-    "riffusion.describe": "create_music",
-    "riffusion.extend": "extend_music",
-    "riffusion.replace_section": "replace_music",
-    "riffusion.swap_sound": "swap_music_sound",
-    "riffusion.swap_vocals": "swap_music_vocals",
-    "sonic.add_instrumental": "add_instrumental",
-    "sonic.add_vocals": "add_vocals",
-    "sonic.concat": "concat_music",
-    "sonic.cover": "cover_music",
-    "sonic.create": "create_music",
-    "sonic.describe": "create_music",
-    "sonic.extend": "extend_music",
-    "sonic.persona_song": "persona_music",
-    "sonic.remaster": "remaster",
-    "suno.create": "create_music",
-    "suno.describe": "create_music",
-}
-_ADDED: Final = ("custom_mode", "lyrics_type", "type", "version")
+
+class Keys:
+    """Automatic keys of requests: the same request has the same key, independent of its position in a file.
+
+    Repeated requests are distinguished by an occurrence counter; the counters are on disk, so that memory stays small.
+    """
+
+    @functools.cached_property
+    def _counters(self) -> sqlite3.Connection:
+        # Used by one thread at a time, not always the same.
+        counters = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        counters.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
+        return counters
+
+    def planned(self, request: TaskRequest[Any], names: Collection[str] | None = None) -> Planned:
+        """Give a request an automatic key: a hash of its fields, or of those of these names, and an occurrence counter.
+
+        The hash covers the given fields, not the sent ones, so that a changed default does not change the key.
+        """
+        operation = request.operation_name
+        digest = digest_of(operation, request.given(names))
+        key = f"{KEY_VERSION}-{digest}-{self._count(digest)}"
+        return Planned(key=key, operation=operation, request=request.to_wire(), key_version=KEY_VERSION)
+
+    def is_new(self, key: str) -> bool:
+        """Return whether a key given by the user occurs for the first time."""
+        return self._count(f"given {key}") == 1
+
+    def close(self) -> None:
+        """Forget all keys."""
+        if "_counters" in self.__dict__:
+            self._counters.close()
+
+    def _count(self, key: str) -> int:
+        statement = "INSERT INTO seen VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET count = count + 1 RETURNING count"
+        (count,) = self._counters.execute(statement, (key,)).fetchone()
+        return int(count)
+
+
+def checked_key(key: object) -> str:
+    """Return a valid key; raises InvalidRequestError for an invalid one."""
+    if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_LENGTH or not key.isprintable():
+        message = f"key is {key!r}; it must be text of at most {MAX_KEY_LENGTH} printable characters"
+        raise InvalidRequestError(message, "key", key, MAX_KEY_LENGTH)
+    return key
 
 
 def digest_of(operation: str, given: Fields) -> str:
@@ -129,7 +153,7 @@ def digest_of(operation: str, given: Fields) -> str:
 
 
 def _number_in(seed: object) -> object:
-    """Return a seed that is a whole number in a text as the number: a cell of a CSV file does not tell them apart."""
+    """Return a seed that is a whole number in a text as the number: a CSV file does not distinguish them."""
     return int(seed) if isinstance(seed, str) and WHOLE_NUMBER.fullmatch(seed) else seed
 
 
@@ -147,27 +171,6 @@ def canonical(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [canonical(one) for one in value]
     return value
-
-
-def fields_in(operation: str, sent: Fields) -> dict[str, object]:
-    """Return the fields of a request that a release with keys of version 1 has stored as it is sent."""
-    found = dict(_flat(sent))
-    if operation == "studio.extend":
-        # Its flag is sent as ``lyrics_type`` alone.
-        found["instrumental"] = found.get("lyrics_type") == "instrumental"
-    elif operation.startswith("studio."):
-        found.pop("config.mode", None)
-    if found.get("task_type") == _TASK_TYPES.get(operation):
-        found.pop("task_type", None)
-    return {name: value for name, value in found.items() if name not in _ADDED}
-
-
-def _flat(value: Fields, before: str = "") -> Iterator[tuple[str, object]]:
-    for name, inner in value.items():
-        if isinstance(inner, Mapping):
-            yield from _flat(inner, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", inner
 
 
 def _is_same(value: object, default: object) -> bool:

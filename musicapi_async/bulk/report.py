@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import attrs
 
-from musicapi_async.bulk.records import TRANSITIONS, Record, State
+from musicapi_async.bulk.journal import TRANSITIONS, Record, State
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -5,8 +5,7 @@ import csv
 import functools
 import json
 import os
-import sqlite3
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -14,17 +13,15 @@ from typing import Any, Final, NamedTuple
 
 from musicapi_async._arguments import usable_path
 from musicapi_async._request import TaskRequest
-from musicapi_async.bulk.keys import KEY_VERSION, digest_of
-from musicapi_async.bulk.records import Planned, Record
+from musicapi_async.bulk.journal import Planned, Record
+from musicapi_async.bulk.keys import Keys, checked_key
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.requests import operations
 from musicapi_async.wire.requests import fields_of
 
 __all__ = [
     "BadLine",
-    "Keys",
     "RequestsFile",
-    "checked_key",
     "class_of",
     "planned_of",
     "price_list",
@@ -32,7 +29,6 @@ __all__ = [
     "request_of",
 ]
 
-MAX_KEY_LENGTH: Final = 200
 MAX_WHOLE: Final = 2**53
 """The largest whole number up to which all are distinct as floats."""
 INVISIBLE: Final = "\u200b\ufeff"
@@ -51,44 +47,6 @@ class BadLine(NamedTuple):
     """The field at fault; None when it is not a single one."""
     reason: str
     """A sentence about what is wrong."""
-
-
-class Keys:
-    """Automatic keys of requests: the same request has the same key, independent of its position in a file.
-
-    Repeated requests are distinguished by an occurrence counter; the counters are on disk, so that memory stays small.
-    """
-
-    @functools.cached_property
-    def _counters(self) -> sqlite3.Connection:
-        # Used by one thread at a time, not always the same.
-        counters = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        counters.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
-        return counters
-
-    def planned(self, request: TaskRequest[Any], names: Collection[str] | None = None) -> Planned:
-        """Give a request an automatic key: a hash of its fields, or of those of these names, and an occurrence counter.
-
-        The hash covers the given fields, not the sent ones, so that a changed default does not change the key.
-        """
-        operation = request.operation_name
-        digest = digest_of(operation, request.given(names))
-        key = f"{KEY_VERSION}-{digest}-{self._count(digest)}"
-        return Planned(key=key, operation=operation, request=request.to_wire(), key_version=KEY_VERSION)
-
-    def is_new(self, key: str) -> bool:
-        """Return whether a key given by the user occurs for the first time."""
-        return self._count(f"given {key}") == 1
-
-    def close(self) -> None:
-        """Forget all keys."""
-        if "_counters" in self.__dict__:
-            self._counters.close()
-
-    def _count(self, key: str) -> int:
-        statement = "INSERT INTO seen VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET count = count + 1 RETURNING count"
-        (count,) = self._counters.execute(statement, (key,)).fetchone()
-        return int(count)
 
 
 class RequestsFile:
@@ -146,7 +104,7 @@ def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None
 
     Raises InvalidRequestError, naming the field.
     """
-    request_class = _class_named(line.get("operation") or operation)
+    request_class = class_of(line.get("operation") or operation)
     given = {name: value for name, value in line.items() if name not in LINE_FIELDS and value is not None}
     if is_text:
         given = _values_of(request_class, given)
@@ -160,33 +118,21 @@ def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None
     return Planned.of(key, request)
 
 
-def checked_key(key: object) -> str:
-    """Return a valid key; raises InvalidRequestError for an invalid one."""
-    if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_LENGTH or not key.isprintable():
-        message = f"key is {key!r}; it must be text of at most {MAX_KEY_LENGTH} printable characters"
-        raise InvalidRequestError(message, "key", key, MAX_KEY_LENGTH)
-    return key
-
-
 def request_of(record: Record) -> TaskRequest[Any]:
     """Return the request of a record as a value again."""
-    return _class_named(record.operation).from_wire(record.request)
+    return class_of(record.operation).from_wire(record.request)
 
 
-def class_of(record: Record) -> type[TaskRequest[Any]]:
-    """Return the request class of a record; the request itself need not be valid any more."""
-    return _class_named(record.operation)
-
-
-def _class_named(name: object) -> type[TaskRequest[Any]]:
+def class_of(operation: object) -> type[TaskRequest[Any]]:
+    """Return the request class of an operation that starts a task; raises InvalidRequestError for any other name."""
     known = task_operations()
-    if isinstance(name, str) and name in known:
-        return known[name]
-    if name is None:
+    if isinstance(operation, str) and operation in known:
+        return known[operation]
+    if operation is None:
         message = "operation is missing: name one in the line, or one for all"
         raise InvalidRequestError(message, "operation", None, "required")
-    message = f"operation is {name!r}; it must be one that starts a task, such as sonic.describe"
-    raise InvalidRequestError(message, "operation", name, tuple(known))
+    message = f"operation is {operation!r}; it must be one that starts a task, such as sonic.describe"
+    raise InvalidRequestError(message, "operation", operation, tuple(known))
 
 
 @functools.cache

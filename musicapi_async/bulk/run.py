@@ -1,44 +1,36 @@
-"""``bulk.run``: requests are planned in a journal, then made; an interrupted run is resumed by the next one."""
+"""``bulk.run``: each request of a journal is submitted once, its task waited for and its result saved; resumable."""
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable
-from contextlib import aclosing, closing
-from itertools import islice
+from collections.abc import AsyncIterable, Iterable
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from musicapi_async._arguments import is_amount, usable_path, wrong_argument
 from musicapi_async._client import MusicAPI
-from musicapi_async._request import TaskRequest, checked_item
+from musicapi_async._engine import engine_of
+from musicapi_async._logger import logger
+from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import check_timeout
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.collecting import Outcome
-from musicapi_async.bulk.journal import SERVICE, Journal
-from musicapi_async.bulk.records import Planned
-from musicapi_async.bulk.requests_file import BadLine, Keys, checked_key, price_list
-from musicapi_async.bulk.runner import Runner
-from musicapi_async.bulk.saving import NAMES, FileSink, MemorySink, prepare_folder
+from musicapi_async.bulk.collecting import Collector, Outcome
+from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.planning import Requests, plan_all
+from musicapi_async.bulk.requests_file import price_list
+from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
+from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
+from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import InvalidRequestError, JournalError
 
-__all__ = [
-    "Requests",
-    "Run",
-    "batches_of",
-    "blocking_batches_of",
-    "check_arguments",
-    "plan_all",
-    "planned_requests",
-    "run",
-]
-
-Requests = Iterable[TaskRequest[Any] | Planned | BadLine] | AsyncIterable[TaskRequest[Any] | Planned | BadLine]
+__all__ = ["Run", "check_arguments", "run"]
 
 MAX_IN_FLIGHT: Final = 100_000
 MAX_ATTEMPTS: Final = 100
-BATCH_SIZE: Final = 1000
-"""Requests that are planned at once."""
+ESTIMATES: Final = "learnt"
+"""Name under which the journal keeps the estimates of task durations."""
 
 
 def run(
@@ -92,31 +84,62 @@ def run(
     folder = None if out is None else usable_path("out", out, 'name a folder: "songs/"')
     if not isinstance(names, str):
         raise wrong_argument("names", names, "text, such as {index:05d}-{clip_id}.{ext}")
-    runner = Runner(
+    return Run(
         client,
         journal,
-        MemorySink() if folder is None else FileSink(client, folder, names),
+        requests,
+        None if folder is None else FileSink(client, folder, names),
         Budget(max_credits, journal, lambda: _balance(client), price_list()),
+        folder=folder,
         in_flight=_checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
         attempts=_checked_count("attempts", attempts, MAX_ATTEMPTS),
         timeout=timeout,
         outage=outage,
     )
-    return Run(client, journal, requests, runner, folder)
 
 
 class Run:
-    """An async iterator of outcomes; ``aclose()`` stops it, and so does closing its journal or its client."""
+    """An async iterator of outcomes; ``aclose()`` stops it, and so does closing its journal or its client.
+
+    Records that an earlier run left unfinished come first: they are paid for. An error that every request would raise
+    (no credits, a wrong key, a retired operation) stops the submissions; the tasks in flight are completed, then it is
+    raised.
+    """
 
     def __init__(
-        self, client: MusicAPI, journal: Journal, requests: Requests | None, runner: Runner, folder: Path | None
+        self,
+        client: MusicAPI,
+        journal: Journal,
+        requests: Requests | None,
+        sink: FileSink | None,
+        budget: Budget,
+        *,
+        folder: Path | None,
+        in_flight: int,
+        attempts: int,
+        timeout: float | None,
+        outage: float,
     ) -> None:
-        self._base_url = client.settings.base_url
+        self._client = client
         self._journal = journal
         self._requests = requests
-        self._runner = runner
+        self._budget = budget
         self._folder = folder
+        self._in_flight = in_flight
+        pauses = Outage(outage)
+        self._queue = WorkQueue(journal, attempts, pauses)
+        self._submitter = Submitter(client, journal, budget, pauses, self._queue)
+        waiter = TaskWaiter(timeout, outage)
+        self._collector = Collector(
+            client, journal, sink, budget, self._queue, waiter, in_flight=in_flight, attempts=attempts
+        )
+        self._is_planned = False
         self._has_begun = False
+        self._has_checked = False
+        """True when overdue tasks were polled once more, at the end."""
+        self._workers: list[asyncio.Task[None]] = []
+        self._active = 0
+        self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(in_flight)
         self._advancing = asyncio.Lock()
 
     def __aiter__(self) -> Self:
@@ -130,9 +153,16 @@ class Run:
         """
         # Several asyncio tasks may iterate a run together: the first one plans the requests.
         async with self._advancing:
-            if not self._has_begun:
+            if not self._is_planned:
                 await self._plan()
-            return await anext(self._runner)
+            if not self._has_begun:
+                await self._begin()
+            while self._active or not self._outcomes.empty():
+                outcome = await self._outcomes.get()
+                if outcome is not None:
+                    return outcome
+            await self._finish()
+            raise self._queue.stopped_by or StopAsyncIteration
 
     async def plan(self) -> tuple[int, int]:
         """Plan the requests, as the first outcome does otherwise; return their number, and how many are new.
@@ -143,31 +173,111 @@ class Run:
             return await self._plan()
 
     async def _plan(self) -> tuple[int, int]:
-        self._has_begun = True
+        self._is_planned = True
         try:
             await self._make_ready()
             return (0, 0) if self._requests is None else await plan_all(self._journal, self._requests)
         except Exception as error:
-            self._runner.stop(error)
+            self.stop(error)
             raise
         except BaseException:
             # An incomplete plan is discarded: another call must not resume the previous one.
-            self._runner.stop(JournalError(self._journal.name, "the run on it was ended while it was planned"))
+            self.stop(JournalError(self._journal.name, "the run on it was ended while it was planned"))
             raise
 
     async def _make_ready(self) -> None:
         """Check that the journal is for this service, and create the folder; the facade calls it before planning."""
-        await check_service(self._journal, self._base_url)
+        await _check_service(self._journal, self._client.settings.base_url)
         if self._folder is not None:
             await asyncio.to_thread(prepare_folder, self._folder)
 
     def stop(self, error: BaseException) -> None:
         """Submit nothing more, and complete the tasks in flight; then the iteration raises the error."""
-        self._runner.stop(error)
+        self._queue.stop(error)
 
     async def aclose(self) -> None:
         """Stop at once: nothing more is submitted or waited for; submissions in flight get their response."""
-        await self._runner.aclose()
+        self.stop(JournalError(self._journal.name, "the run on it was closed; another one resumes it"))
+        await complete(self._close())
+
+    async def _close(self) -> None:
+        await asyncio.gather(*map(self._end, self._workers))
+        await self._queue.aclose()
+        await self._finish()
+
+    async def _begin(self) -> None:
+        if self._queue.stopped_by is not None:
+            raise self._queue.stopped_by  # closed before it began
+        if self._journal.runs:
+            raise JournalError(self._journal.name, "another run is using it")
+        self._journal.runs.add(self)
+        self._has_begun = True
+        try:
+            engine_of(self._client).restore_state(await self._journal.recall(ESTIMATES))
+            await self._budget.open()
+        except BaseException as error:
+            self._journal.runs.discard(self)
+            self.stop(error)
+            raise
+        self._active = self._in_flight
+        for _ in range(self._in_flight):
+            worker = asyncio.get_running_loop().create_task(self._work())
+            self._workers.append(worker)
+            engine_of(self._client).end_on_close(worker)
+
+    async def _finish(self) -> None:
+        """Store the estimates of task durations for the next run."""
+        if self in self._journal.runs:
+            self._journal.runs.discard(self)
+            await self._journal.remember(ESTIMATES, engine_of(self._client).export_state())
+
+    async def _end(self, worker: asyncio.Task[None]) -> None:
+        await engine_of(self._client).wait_for_response(worker)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    async def _work(self) -> None:
+        try:
+            is_over = False
+            while not is_over:
+                while (record := await self._queue.next()) is not None:
+                    outcome = await self._process(record)
+                    if outcome is not None:
+                        await self._outcomes.put(outcome)
+                is_over = not await self._check_overdue()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged, and raised by the run
+            logger.log(logging.ERROR, "a bulk run stops", exc_info=error)
+            self.stop(error)
+        finally:
+            self._active -= 1
+            # Wake the iterator: this may have been the last worker.
+            if self._outcomes.empty():
+                self._outcomes.put_nowait(None)
+
+    async def _process(self, record: Record) -> Outcome | None:
+        """Complete a record and return its outcome; None when it is sent again, or was not begun."""
+        if record.state != "planned":
+            return await self._collector.resume(record)
+        try:
+            accepted = await self._submitter.submit(record)
+        except NotAcceptedError as refused:
+            return Outcome(record=refused.record, error=refused.error)
+        return None if accepted is None else await self._collector.collect(*accepted)
+
+    async def _check_overdue(self) -> bool:
+        """Poll all overdue tasks once more, when nothing else is left; True when there may be more to do then."""
+        if self._active > 1 or self._has_checked or self._queue.is_closed:
+            return False
+        self._has_checked = True
+        after = 0
+        while found := await self._journal.records("accepted", after, PAGE_SIZE):
+            after = found[-1].number
+            checks = (self._collector.check_last(record) for record in found if record.is_overdue)
+            for outcome in filter(None, await asyncio.gather(*checks)):
+                await self._outcomes.put(outcome)
+        return True
 
 
 def check_arguments(*, is_client: bool, client: object, is_journal: bool, journal: object, requests: object) -> None:
@@ -181,63 +291,7 @@ def check_arguments(*, is_client: bool, client: object, is_journal: bool, journa
         raise wrong_argument("requests", requests, "an iterable of requests", advice)
 
 
-async def plan_all(journal: Journal, requests: Requests) -> tuple[int, int]:
-    """Plan all requests in place of the previous plan; return their number, and how many are new.
-
-    A request of the previous plan that is not among them is not sent, unless it was paid for. Raises
-    InvalidRequestError for an item that is no request; the previous plan stays in that case.
-    """
-    plan, count, new = await journal.new_plan(), 0, 0
-    async with aclosing(batches_of(requests)) as batches:
-        async for batch in batches:
-            new += await journal.plan(batch, plan)
-            count += len(batch)
-    await journal.activate_plan(plan)
-    return count, new
-
-
-async def batches_of(requests: Requests) -> AsyncGenerator[list[Planned], None]:
-    """Yield requests with their keys, a batch at a time."""
-    batch: list[object] = []
-    with closing(Keys()) as keys:
-        async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
-            batch.append(request)
-            if len(batch) == BATCH_SIZE:
-                yield await asyncio.to_thread(planned_requests, batch, keys)
-                batch = []
-        if batch:
-            yield await asyncio.to_thread(planned_requests, batch, keys)
-
-
-def blocking_batches_of(requests: Iterable[object]) -> Generator[list[Planned], None, None]:
-    """Yield requests with their keys as ``batches_of`` does, in the caller's thread."""
-    rest = iter(requests)
-    with closing(Keys()) as keys:
-        while batch := list(islice(rest, BATCH_SIZE)):
-            yield planned_requests(batch, keys)
-
-
-def planned_requests(requests: Iterable[object], keys: Keys) -> list[Planned]:
-    """Return requests with their keys; raises InvalidRequestError for an item that is no request, or a wrong key."""
-    return [_planned(request, keys) for request in requests]
-
-
-async def _one_by_one(requests: Iterable[object]) -> AsyncIterator[object]:
-    for request in requests:
-        yield request
-
-
-def _planned(request: object, keys: Keys) -> Planned:
-    if isinstance(request, Planned):
-        checked_key(request.key)
-        return request
-    if isinstance(request, BadLine):
-        message = f"line {request.number}: {request.reason}"
-        raise InvalidRequestError(message, request.field or "requests", request.number, "one request per line")
-    return keys.planned(checked_item(request))
-
-
-async def check_service(journal: Journal, base_url: str) -> None:
+async def _check_service(journal: Journal, base_url: str) -> None:
     """Raise JournalError when the journal belongs to another service, such as a sandbox."""
     service = urlsplit(base_url).netloc.rpartition("@")[2]
     recorded = await journal.recall(SERVICE)

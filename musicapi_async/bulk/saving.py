@@ -1,4 +1,4 @@
-"""Delivery of a task's result: kept in memory, or written to a folder as audio, cover and a ``.json`` of each clip."""
+"""Saving of a task's result in a folder: the audio, the cover and a ``.json`` of each clip."""
 
 import asyncio
 import time
@@ -7,18 +7,18 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from string import Formatter
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._logger import logger
-from musicapi_async.bulk.records import Record
+from musicapi_async.bulk.journal import Record
 from musicapi_async.errors import DownloadError, InvalidRequestError
 from musicapi_async.media.formats import FIRST_BYTES, PICTURES, SUFFIXES, format_of, is_usual_suffix
 from musicapi_async.media.names import MAX_PART_LENGTH, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
 from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
 from musicapi_async.results.base import Result
 
-__all__ = ["NAMES", "FileSink", "MemorySink", "ResultSink", "clips_in", "prepare_folder"]
+__all__ = ["NAMES", "FileSink", "clips_in", "prepare_folder"]
 
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
@@ -55,32 +55,8 @@ def clips_in(result: Any) -> Sequence[Clip]:
     return [clip for part in parts if (clip := _clip_of(part)) is not None]
 
 
-class ResultSink(Protocol):
-    """Destination of a task's result."""
-
-    writes_files: bool
-    """False where nothing is downloaded or written."""
-
-    async def save(self, record: Record, result: Any, /) -> Sequence[str]:
-        """Write the result's files and return their names; files of an interrupted call are reused."""
-        ...
-
-
-class MemorySink:
-    """Sink that writes no files: results are delivered with the outcome alone."""
-
-    writes_files = False
-
-    async def save(self, record: Record, result: Any, /) -> Sequence[str]:
-        """Return no names: nothing is written."""
-        del record, result
-        return ()
-
-
 class FileSink:
-    """Sink that writes into a folder, under names of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``."""
-
-    writes_files = True
+    """Writes results into a folder, under names of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``."""
 
     def __init__(self, client: MusicAPI, folder: Path, names: str = NAMES) -> None:
         self._client = client
@@ -88,8 +64,11 @@ class FileSink:
         self._names = _checked_template(names)
         self._slots = asyncio.Semaphore(MAX_DOWNLOADS)
 
-    async def save(self, record: Record, result: Any, /) -> Sequence[str]:
-        """Download the files that are not there yet, and return the names of all; raises DownloadError."""
+    async def save(self, record: Record, result: Any) -> Sequence[str]:
+        """Download the files that are not there yet, and return the names of all; raises DownloadError.
+
+        Files of a call that was interrupted are used again.
+        """
         clips = clips_in(result)
         saved = _files_by_clip(record)
         stem = self._stem(record, Clip(clip_id=record.task_id or "task", title=record.operation))

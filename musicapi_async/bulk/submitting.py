@@ -8,11 +8,11 @@ from typing import Any, Final
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine import engine_of
 from musicapi_async._logger import logger
+from musicapi_async._protocol import encode_submission
 from musicapi_async._tasks.task import Task
-from musicapi_async._transport.shielding import complete
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, Journal, records_in
-from musicapi_async.bulk.records import UNFINISHED, Changes, Record, State
+from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, UNFINISHED, Changes, Journal, Record, State, records_in
 from musicapi_async.bulk.requests_file import request_of
 from musicapi_async.bulk.waiting import Outage
 from musicapi_async.errors import (
@@ -206,7 +206,10 @@ class Submitter:
         """Requests in a row that were not accepted, by the state they ended in."""
 
     async def submit(self, record: Record) -> tuple[Record, Task[Any]] | None:
-        """Submit a record and return its task; None when nothing may be sent any more. Raises NotAcceptedError."""
+        """Submit a record and return its task; None while it is still planned: it is retried, or by the next run.
+
+        Raises NotAcceptedError when it is refused or uncertain.
+        """
         async with self._slots:
             while True:
                 await self._outage.pause()
@@ -222,16 +225,18 @@ class Submitter:
                     record = await recorder.end("planned", str(error))
                     self._note_unreachable(error)
                     continue
-                except NotAcceptedError:
+                except NotAcceptedError as refused:
                     self._outage.end()
+                    self._note_failed(refused.record, refused.error)
+                    if refused.record.state == "planned":
+                        return None
                     raise
                 self._outage.end()
                 self._in_a_row.clear()
                 return await self._note_accepted(recorder.record, task)
 
-    def note_failed(self, refused: NotAcceptedError) -> bool:
-        """Count a submission that failed, and stop the run where others would fail too; True when it is retried."""
-        record, error = refused.record, refused.error
+    def _note_failed(self, record: Record, error: MusicAPIError) -> None:
+        """Count a submission that failed; retry it, or stop the run where others would fail too."""
         self._in_a_row[record.state] += 1
         if isinstance(error, STOPPING):
             self._queue.stop(error)
@@ -242,7 +247,6 @@ class Submitter:
             self._queue.stop(error)
         elif record.state == "planned":
             self._queue.retry(record)
-        return record.state == "planned"
 
     async def _admit(self, record: Record) -> float | None:
         """Return the charge of a request that may be sent; None when it may not be sent, or not yet."""
@@ -260,7 +264,8 @@ class Submitter:
         record = recorder.record
         try:
             async with self._budget.paying(record, charge):
-                return await engine_of(self._client).submit(request_of(record), recorder)
+                request = request_of(record)
+                return await engine_of(self._client).submit(request, encode_submission(request, recorder))
         except ConnectionFailedError:
             raise
         except MusicAPIError as error:

@@ -1,8 +1,8 @@
 """The ``musicapi`` command.
 
-``app.py`` and ``bulk_app.py`` define the command line, ``running.py`` runs a command and ``exits.py`` explains how it
-ended. The commands are in ``generate.py``, ``task.py``, ``sandbox.py``, ``bulk.py`` and ``bulk_reports.py``.
-``screen.py``, ``progress.py`` and ``bulk_progress.py`` write to the terminal, ``files.py`` to the output folder.
+- ``app.py`` and ``bulk_app.py`` define the command line; ``running.py`` runs a command, ``exits.py`` explains its end
+- ``task.py`` one task, submitted or resumed; ``files.py`` its files; ``bulk.py`` a run of a requests file
+- ``screen.py`` output; ``progress.py`` and ``bulk_progress.py`` what is shown meanwhile
 """
 
 import sys

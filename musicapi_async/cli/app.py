@@ -1,23 +1,25 @@
 """Command line of ``musicapi``. Each command is one function; its docstring is its help."""
 
+import asyncio
+import errno
 import io
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from musicapi_async import MusicAPI
 from musicapi_async._version import VERSION
 from musicapi_async.cli.bulk_app import bulk_app
 from musicapi_async.cli.exits import UsageError, exit_code_table
-from musicapi_async.cli.generate import GenerateOptions, families, generate, make_request
-from musicapi_async.cli.running import SIGINT_EXIT, closing_shielded, fail, run_command
-from musicapi_async.cli.sandbox import serve
+from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
 from musicapi_async.cli.screen import Screen
-from musicapi_async.cli.task import resume_task, show_task
+from musicapi_async.cli.task import families, generate, make_request, resume_task, show_task
+
+if TYPE_CHECKING:
+    from musicapi_async.sandbox import Sandbox
 
 __all__ = ["app", "run"]
 
@@ -62,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _usage_error(error: Exception) -> UsageError | None:
-    """Return an error of Typer's parser as a UsageError that says where to look; None for any other error."""
+    """Return an error of Typer's parser as a UsageError that names the help; None for any other error."""
     # Typer's errors share no public class across its versions, but they share this method and attribute.
     format_message = getattr(error, "format_message", None)
     if format_message is None:
@@ -124,8 +126,8 @@ def generate_command(
         "instrumental": instrumental or None,
     }
     request = make_request(family, {name: value for name, value in fields.items() if value is not None})
-    options = GenerateOptions(request=request, out=out, timeout=_checked_timeout(timeout), embedded=sandbox)
-    return run_command(lambda screen: generate(options, screen), as_json=as_json)
+    seconds = _checked_timeout(timeout)
+    return run_command(lambda screen: generate(request, out, seconds, screen, embedded=sandbox), as_json=as_json)
 
 
 @app.command("task")
@@ -180,17 +182,44 @@ def sandbox_command(
     from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use
 
     sandbox = Sandbox(port=port, host=host, seconds=seconds, credits=balance, failure_rate=failure_rate)
-    return run_command(lambda screen: serve(sandbox, screen))
+    return run_command(lambda screen: _serve(sandbox, screen))
 
 
 async def _show_credits(screen: Screen) -> None:
-    async with closing_shielded(MusicAPI()) as client:
+    async with open_client() as client:
         balance = await client.account.credits()
     screen.emit(balance.to_dict() | {"total": balance.total})
     screen.progress.stop()
     screen.print(
         f"{balance.total:g} credits ({balance.credits:g} from the subscription, {balance.extra_credits:g} extra)"
     )
+
+
+async def _serve(sandbox: "Sandbox", screen: Screen) -> None:
+    """Serve the sandbox until the command is stopped, which is its normal end."""
+    try:
+        await sandbox.start()
+    except OSError as error:
+        # asyncio's own text repeats the address in Python's notation.
+        reason = "the port is already in use" if error.errno == errno.EADDRINUSE else error.strerror or error
+        raise UsageError(f"the sandbox cannot listen: {reason}; try another --port or --host") from error
+    try:
+        screen.emit({"base_url": sandbox.base_url})
+        screen.progress.stop()
+        screen.print(f"the sandbox is running at {sandbox.base_url}; stop it with Ctrl-C")
+        screen.print("to use it, run in another terminal:")
+        for line in (
+            f"export MUSICAPI_BASE_URL={sandbox.base_url}",
+            "export MUSICAPI_KEY=any-key",
+            "export MUSICAPI_POLL_INTERVAL=0.5",
+            "musicapi generate 'a calm sea shanty'",
+        ):
+            screen.print(f"  {line}")
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        screen.print("the sandbox has stopped")
+    finally:
+        await sandbox.aclose()
 
 
 def _prepare_streams() -> None:

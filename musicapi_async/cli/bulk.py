@@ -5,7 +5,7 @@ import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -19,13 +19,11 @@ from musicapi_async.bulk import BadLine, Planned, Record, SQLiteJournal
 from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
-from musicapi_async.bulk.snapshot import JournalSnapshot
-from musicapi_async.bulk.sqlite_journal import TrialJournal
+from musicapi_async.bulk.sqlite import JournalSnapshot, TrialJournal
 from musicapi_async.cli.bulk_progress import RunDisplay
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
 from musicapi_async.cli.files import make_folder
-from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, closing_shielded, wait_shielded
-from musicapi_async.cli.sandbox import open_client
+from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, closing_shielded, open_client, wait_shielded
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["DEFAULT_OUTAGE", "DEFAULT_TIMEOUT", "JOURNAL", "LOST_ENTRIES", "BulkOptions", "requests_text", "run_bulk"]
@@ -36,13 +34,6 @@ PLANNED_FILE: Final = "planned file"
 SANDBOX_CREDITS: Final = 100_000.0
 DEFAULT_TIMEOUT: Final = 600.0
 DEFAULT_OUTAGE: Final = 900.0
-DEFAULTS: Final[Mapping[str, object]] = {
-    "in-flight": 50,
-    "attempts": 3,
-    "timeout": DEFAULT_TIMEOUT,
-    "outage": DEFAULT_OUTAGE,
-    "names": NAMES,
-}
 CORRECTED_SHOWN: Final = 5
 """Keys of changed lines that are named, at most."""
 LOST_ENTRIES: Final = (
@@ -55,17 +46,20 @@ UNCERTAIN_SHOWN: Final = 10
 
 @attrs.frozen(kw_only=True)
 class BulkOptions:
-    """The options of ``musicapi bulk run``; the help describes each."""
+    """The options of ``musicapi bulk run``; the help describes each.
+
+    The command that resumes a run includes those with a default, which is that of the command line.
+    """
 
     file: Path
     out: Path
-    operation: str | None
-    in_flight: int
-    attempts: int
-    max_credits: float | None
-    timeout: float
-    outage: float
-    names: str
+    operation: str | None = None
+    in_flight: int = 50
+    attempts: int = 3
+    max_credits: float | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    outage: float = DEFAULT_OUTAGE
+    names: str = NAMES
     dry_run: bool
     embedded: bool
     resend_uncertain: bool
@@ -76,22 +70,13 @@ class BulkOptions:
     """True if a journal without its lock file is the newest; None if neither option was given."""
 
     def resume_command(self) -> str:
-        """Return the command that resumes the run."""
-        values: dict[str, object] = {
-            "operation": self.operation,
-            "in-flight": self.in_flight,
-            "attempts": self.attempts,
-            "max-credits": self.max_credits,
-            "timeout": self.timeout,
-            "outage": self.outage,
-            "names": self.names,
-        }
-        options = [
-            word
-            for name, value in values.items()
-            if value not in {None, DEFAULTS.get(name)}
-            for word in (f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value))
-        ]
+        """Return the command that resumes the run, with the options that differ from their defaults."""
+        options: list[str] = []
+        for field in attrs.fields(BulkOptions):
+            value = getattr(self, field.name)
+            if field.default is not attrs.NOTHING and value not in {None, field.default}:
+                text = f"{value:.15g}" if isinstance(value, float) else str(value)
+                options += [f"--{field.name.replace('_', '-')}", text]
         sandbox = ["--sandbox"] if self.embedded else []
         return shlex.join(["musicapi", "bulk", str(self.file), "--out", str(self.out), *options, *sandbox])
 

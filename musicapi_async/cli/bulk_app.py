@@ -1,19 +1,38 @@
-"""Command line of ``musicapi bulk``."""
+"""Command line of ``musicapi bulk``, and its commands on the folder of a run: ``status``, ``report``, ``resolve``."""
 
+import asyncio
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import attrs
 import typer
 from typer.core import TyperGroup
 
+from musicapi_async import bulk
+from musicapi_async.bulk import State
+from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
+from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
-from musicapi_async.cli.bulk import DEFAULT_OUTAGE, DEFAULT_TIMEOUT, BulkOptions, run_bulk
-from musicapi_async.cli.bulk_reports import Resolution, report, resolve, status
+from musicapi_async.bulk.sqlite import JournalSnapshot
+from musicapi_async.cli.bulk import (
+    DEFAULT_OUTAGE,
+    DEFAULT_TIMEOUT,
+    JOURNAL,
+    LOST_ENTRIES,
+    BulkOptions,
+    requests_text,
+    run_bulk,
+)
 from musicapi_async.cli.exits import UsageError
-from musicapi_async.cli.running import run_command
+from musicapi_async.cli.running import closing_shielded, run_command
+from musicapi_async.cli.screen import Screen
 
-__all__ = ["bulk_app"]
+__all__ = ["bulk_app", "report", "status"]
 
+KEYS_SHOWN: Final = 10
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, also on failure.")]
 AsEvents = Annotated[
     bool, typer.Option("--json", help="Print one JSON object per event, one per line; the last one is the result.")
@@ -167,14 +186,10 @@ def resolve_command(
     as_json: AsJson = False,
 ) -> int:
     """Record what became of uncertain requests: a task, which the next run resumes, or (--not-sent) nothing."""
-    resolution = Resolution(
-        folder=folder,
-        arguments=tuple(arguments or ()),
-        not_sent=not_sent,
-        all_uncertain=all_uncertain,
-        is_current=_is_current(is_current=journal_is_current, is_old=journal_is_old),
-    )
-    return run_command(lambda screen: resolve(resolution, screen), as_json=as_json)
+    keys = tuple(arguments or ())
+    current = _is_current(is_current=journal_is_current, is_old=journal_is_old)
+    _check_resolution(folder, keys, not_sent=not_sent, all_uncertain=all_uncertain)
+    return run_command(lambda screen: _resolve(folder, keys, current, screen, not_sent=not_sent), as_json=as_json)
 
 
 @bulk_app.command("status")
@@ -193,3 +208,128 @@ def _is_current(*, is_current: bool, is_old: bool) -> bool | None:
     if is_current and is_old:
         raise UsageError("give --journal-is-current or --journal-is-old, not both")
     return True if is_current else False if is_old else None
+
+
+def _check_resolution(folder: Path, arguments: Sequence[str], *, not_sent: bool, all_uncertain: bool) -> None:
+    """Raise UsageError if the arguments do not fit together."""
+    if all_uncertain and not not_sent:
+        raise UsageError("--all needs --not-sent; for a task that you found, give KEY TASK_ID, one pair at a time")
+    if not_sent and bool(arguments) == all_uncertain:
+        raise UsageError("with --not-sent, give the keys of requests that were not accepted, or --all")
+    if not not_sent and len(arguments) != len(("KEY", "TASK_ID")):
+        raise UsageError("give KEY TASK_ID for a task that you found, or --not-sent with keys, or --not-sent --all")
+    if not (folder / JOURNAL).exists():
+        raise UsageError(f"there is no {JOURNAL} in {folder}; give the --out folder of a bulk run")
+
+
+async def _resolve(
+    folder: Path, arguments: Sequence[str], is_current: bool | None, screen: Screen, *, not_sent: bool
+) -> None:
+    """Record the outcome of uncertain requests; raises InvalidRequestError for a key that is not uncertain."""
+    async with closing_shielded(bulk.open(folder / JOURNAL, is_current=is_current)) as journal:
+        if not_sent:
+            # Without keys, all of them.
+            count = await bulk.resolve_not_sent(journal, arguments or None)
+            screen.emit({"not_sent": count})
+            screen.print(
+                f"{requests_text(count)} recorded as not accepted; the next run sends those that are still in the file"
+            )
+            return
+        key, task_id = arguments
+        await bulk.resolve_as_accepted(journal, key, task_id)
+    screen.emit({"key": key, "task_id": task_id})
+    screen.print(f"{key} recorded as task {task_id}; the next run resumes it")
+
+
+async def report(folder: Path, screen: Screen) -> None:
+    """Write the folder's HTML page; raises JournalError without a journal, OSError if it cannot be written."""
+    try:
+        # In one thread: a connection to a journal must stay in its own.
+        summary = await asyncio.to_thread(_write_report, folder)
+    except ModuleNotFoundError as error:
+        raise UsageError(str(error)) from error
+    page = folder / PAGE
+    screen.emit({"report": str(page), "songs": summary.songs, "seconds": summary.seconds, "counts": summary.counts})
+    songs = f"{summary.songs:,} song{'s'[: summary.songs != 1]}"
+    screen.print(f"{songs}, {summary.duration}, from {requests_text(summary.requests)}: {page.resolve().as_uri()}")
+
+
+def _write_report(folder: Path) -> Summary:
+    with JournalSnapshot(folder / JOURNAL) as snapshot:
+        return write_report(folder, snapshot.records, price_list())
+
+
+@attrs.frozen(kw_only=True)
+class _JournalStatus:
+    """The contents of a journal that ``status`` shows; ``holder`` is the process of a run in progress, if any."""
+
+    counts: Mapping[State, int]
+    holder: str | None
+    uncertain: Sequence[str]
+    """The first keys of uncertain requests, at most KEYS_SHOWN."""
+    overdue: int
+    has_lost: bool
+
+
+async def status(folder: Path, screen: Screen) -> None:
+    """Show how many requests are in which state, whether a run is in progress, and how to resolve uncertain ones."""
+    found = await asyncio.to_thread(_read_status, folder)
+    total = sum(found.counts.values())
+    resolutions = _resolutions(folder) if found.uncertain else {}
+    screen.emit(
+        {
+            "counts": found.counts,
+            "total": total,
+            "overdue": found.overdue,
+            "run": found.holder,
+            "uncertain": found.uncertain,
+            "resolutions": resolutions,
+            "has_lost": found.has_lost,
+        }
+    )
+    width = len(f"{total:,}")
+    screen.table(
+        [(f"{count:,}".rjust(width), state, MEANINGS[state]) for state, count in found.counts.items() if count]
+    )
+    run = f"run in progress: {found.holder}" if found.holder else "no run in progress"
+    screen.print(f"{requests_text(total)}; {run}")
+    _print_hints(found, resolutions, screen)
+
+
+def _print_hints(found: _JournalStatus, resolutions: Mapping[str, str], screen: Screen) -> None:
+    if found.overdue:
+        screen.print(
+            f"{found.overdue:,} of the accepted are overdue: not finished within the --timeout of a run; "
+            "the next run polls them again"
+        )
+    if found.counts["failed"]:
+        screen.print("failed requests are sent again, and charged again, only with --retry-failed")
+    if found.has_lost:
+        screen.print(LOST_ENTRIES)
+    if resolutions:
+        more = ", ..." if found.counts["uncertain"] > len(found.uncertain) else ""
+        screen.print(f"uncertain: {', '.join(found.uncertain)}{more}")
+        screen.print("check the service's dashboard for each, then run one of:")
+        screen.table([(f"  {situation}", command) for situation, command in resolutions.items()])
+
+
+def _read_status(folder: Path) -> _JournalStatus:
+    with JournalSnapshot(folder / JOURNAL) as snapshot:
+        return _JournalStatus(
+            counts=snapshot.counts(),
+            holder=snapshot.holder(),
+            uncertain=[record.key for record in islice(snapshot.records({"uncertain"}), KEYS_SHOWN)],
+            overdue=snapshot.overdue(),
+            has_lost=snapshot.has_lost_entries(),
+        )
+
+
+def _resolutions(folder: Path) -> Mapping[str, str]:
+    out = shlex.quote(str(folder))
+    return {
+        "found in the dashboard": f"musicapi bulk resolve {out} KEY TASK_ID",
+        "not in the dashboard": f"musicapi bulk resolve {out} --not-sent KEY...",
+        "none is in the dashboard": f"musicapi bulk resolve {out} --not-sent --all",
+        "send again (may be charged twice)": f"musicapi bulk FILE --out {out} --resend-uncertain",
+        "give up": f"musicapi bulk FILE --out {out} --drop-uncertain",
+    }

@@ -1,6 +1,7 @@
-"""Runs a command's coroutine: signals, an orderly shutdown, the exit code."""
+"""Runs a command's coroutine: its client, signals, an orderly shutdown, the exit code."""
 
 import asyncio
+import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,16 +10,28 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import attrs
 
-from musicapi_async._transport import shielding
+from musicapi_async import MusicAPI
+from musicapi_async._transport import cancellation
 from musicapi_async.cli.exits import explain
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["SIGINT_EXIT", "SIGNAL_EXIT", "Command", "closing_shielded", "fail", "run_command", "wait_shielded"]
+__all__ = [
+    "SIGINT_EXIT",
+    "SIGNAL_EXIT",
+    "Command",
+    "closing_shielded",
+    "fail",
+    "open_client",
+    "run_command",
+    "wait_shielded",
+]
 
 T = TypeVar("T")
 Command: TypeAlias = Callable[[Screen], Coroutine[object, None, None]]
 SignalHandler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
+TASK_SECONDS: Final = 3.0
+POLL_INTERVAL: Final = 0.25
 # SIGHUP: the terminal was closed, or its connection broke. SIGBREAK: the same on Windows. Each system has its own.
 STOP_SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
@@ -53,6 +66,24 @@ def fail(screen: Screen, error: BaseException, code: int | None = None) -> int:
 
 
 @asynccontextmanager
+async def open_client(*, embedded: bool = False, credits: float = 1000.0) -> AsyncIterator[MusicAPI]:
+    """Open a client of the service, or of an embedded sandbox whose account starts with ``credits``."""
+    if not embedded:
+        async with closing_shielded(MusicAPI()) as client:
+            yield client
+        return
+    from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use
+
+    # A new seed each time, so that two runs make different songs.
+    sandbox = Sandbox(seconds=TASK_SECONDS, credits=credits, seed=secrets.randbits(32))
+    async with (
+        closing_shielded(sandbox),
+        closing_shielded(MusicAPI("sandbox", base_url=sandbox.base_url, poll_interval=POLL_INTERVAL)) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
 async def closing_shielded(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
     """Enter a context and close it completely, even when a second signal arrives during closing.
 
@@ -68,7 +99,7 @@ async def closing_shielded(context: AbstractAsyncContextManager[T]) -> AsyncIter
 async def wait_shielded(awaitable: Awaitable[object]) -> None:
     """Wait for something that ends soon, ignoring cancellations meanwhile; raises what it raises."""
     task = asyncio.ensure_future(awaitable)
-    await shielding.wait_shielded(task)
+    await cancellation.wait_shielded(task)
     await task
 
 

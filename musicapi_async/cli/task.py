@@ -1,31 +1,102 @@
-"""``musicapi task``, and the second half of ``musicapi generate``: wait for a paid task and save its songs."""
+"""``musicapi generate`` and ``musicapi task``: submit a paid task or resume it, wait for its songs and save them."""
 
 import asyncio
+import inspect
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from rich.filesize import decimal
 
-from musicapi_async import Clip, MusicAPI, Songs, Task, errors
-from musicapi_async.cli.exits import PendingTaskError
+from musicapi_async import Clip, MusicAPI, Songs, Task, TaskRequest, errors, operations
+from musicapi_async._engine import engine_of
+from musicapi_async.cli.exits import PendingTaskError, UsageError
 from musicapi_async.cli.files import SavedClip, TaskFile, make_folder, save_clips
 from musicapi_async.cli.progress import minutes, name_of
-from musicapi_async.cli.running import closing_shielded
+from musicapi_async.cli.running import open_client, wait_shielded
 from musicapi_async.cli.screen import Screen
 from musicapi_async.requests._family import TaskFamily
 
-__all__ = ["TaskJob", "complete_job", "naming_task", "resume_command", "resume_task", "show_task"]
+__all__ = ["families", "generate", "make_request", "resume_task", "show_task"]
 
+RESPONSE_GRACE: Final = 10.0
+"""Seconds that Ctrl-C waits for the response to a submission in flight: it contains the task's id."""
 NOT_RESUMABLE: Final = (errors.NotFoundError, errors.RetiredError, errors.InvalidRequestError)
 """Errors after which the same command with the same id would fail again."""
 
 
+def families() -> list[str]:
+    """Return the families whose tasks result in songs."""
+    return sorted({operation.family for operation in operations() if operation.result is Songs})
+
+
+def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs]:
+    """Make the family's request: ``create`` if lyrics are given, else ``describe``.
+
+    Raises InvalidRequestError when a field is wrong, UsageError when the family has no such operation.
+    """
+    verb = "create" if "lyrics" in fields else "describe"
+    by_family = {
+        operation.family: operation for operation in operations() if operation.operation_name.endswith(f".{verb}")
+    }
+    operation = by_family.get(family)
+    if operation is None or not issubclass(operation, TaskRequest):
+        source = "lyrics" if verb == "create" else "an idea"
+        raise UsageError(f"--family is {family!r}; for songs from {source} use one of: {', '.join(sorted(by_family))}")
+    # A family without tags has sound in their place.
+    parameters = inspect.signature(operation).parameters
+    arguments = {"sound" if name == "tags" and "sound" in parameters else name: value for name, value in fields.items()}
+    request: TaskRequest[Any] = operation(**arguments)
+    return request
+
+
+async def generate(request: TaskRequest[Songs], out: Path, timeout: float, screen: Screen, *, embedded: bool) -> None:
+    """Submit the request, wait at most ``timeout`` seconds for its songs and save their files.
+
+    With ``embedded`` it is sent to an embedded sandbox.
+    """
+    async with open_client(embedded=embedded) as client:
+        await asyncio.to_thread(make_folder, out)
+        task = await _submit(client, request, screen)
+        job = _Job(task=task, out=out, timeout=timeout, request=request.to_wire(), embedded=embedded)
+        with _naming_task(job):
+            _announce(job, screen)
+            await _complete(client, job, screen)
+
+
+async def resume_task(task_id: str, family: str, out: Path | None, timeout: float, screen: Screen) -> None:
+    """Resume a task from its id: wait for its songs, and save their files if a folder is given."""
+    async with open_client() as client:
+        if out is not None:
+            await asyncio.to_thread(make_folder, out)
+        task = _task_of(client, family, task_id)
+        record = {} if out is None else TaskFile(out, task.id).read()
+        request = record.get("request")
+        job = _Job(task=task, out=out, timeout=timeout, request=request if isinstance(request, Mapping) else None)
+        screen.emit({"task_id": task.id, "family": task.family})
+        # The task's file is kept even if the task is not found: another host or key may know it.
+        with _naming_task(job, *NOT_RESUMABLE):
+            await _complete(client, job, screen)
+
+
+async def show_task(task_id: str, family: str, screen: Screen) -> None:
+    """Poll a task once and show its state; raises the task's error when it has failed."""
+    async with open_client() as client:
+        state = await _task_of(client, family, task_id).poll()
+    clips = [clip.to_dict() for clip in state.clips]
+    screen.emit({"task_id": state.task_id, "family": family, "status": state.status, "clips": clips})
+    screen.print(f"{family} task {state.task_id}: {state.status}")
+    screen.table([_clip_row(clip) for clip in state.clips])
+    if state.error is not None:
+        raise state.error
+
+
 @attrs.frozen(kw_only=True)
-class TaskJob:
+class _Job:
     """A paid task and what to do with it: wait at most ``timeout`` seconds, save its files to ``out`` (if any).
 
     ``request`` is the JSON that was sent, where it is known; ``embedded`` is true for a task of the embedded sandbox.
@@ -42,15 +113,17 @@ class TaskJob:
         """The task's file in the output folder; None without a folder, and for the embedded sandbox."""
         return None if self.out is None or self.embedded else TaskFile(self.out, self.task.id)
 
-
-def resume_command(task: Task[Songs], out: Path | None) -> str:
-    """Return the command that resumes a task."""
-    download = [] if out is None else ["--download", str(out)]
-    return shlex.join(["musicapi", "task", task.id, "--family", task.family, "--wait", *download])
+    @property
+    def resume_command(self) -> str | None:
+        """The command that resumes the task; None for the embedded sandbox, which ends with this command."""
+        if self.embedded:
+            return None
+        download = [] if self.out is None else ["--download", str(self.out)]
+        return shlex.join(["musicapi", "task", self.task.id, "--family", self.task.family, "--wait", *download])
 
 
 @contextmanager
-def naming_task(job: TaskJob, *not_resumable: type[Exception]) -> Iterator[None]:
+def _naming_task(job: _Job, *not_resumable: type[Exception]) -> Iterator[None]:
     """Wrap an error or cancellation in PendingTaskError, which names the task and the command that resumes it.
 
     A failed task's error and those of the ``not_resumable`` classes pass unchanged.
@@ -64,35 +137,62 @@ def naming_task(job: TaskJob, *not_resumable: type[Exception]) -> Iterator[None]
     except not_resumable:
         raise
     except (Exception, asyncio.CancelledError) as error:
-        resume = None if job.embedded else resume_command(job.task, job.out)
-        raise PendingTaskError(job.task.family, job.task.id, resume) from error
+        raise PendingTaskError(job.task.family, job.task.id, job.resume_command) from error
 
 
-async def resume_task(task_id: str, family: str, out: Path | None, timeout: float, screen: Screen) -> None:
-    """Resume a task from its id: wait for its songs, and save their files if a folder is given."""
-    async with closing_shielded(MusicAPI()) as client:
-        if out is not None:
-            await asyncio.to_thread(make_folder, out)
-        task = _task_of(client, family, task_id)
-        record = {} if out is None else TaskFile(out, task.id).read()
-        request = record.get("request")
-        job = TaskJob(task=task, out=out, timeout=timeout, request=request if isinstance(request, Mapping) else None)
-        screen.emit({"task_id": task.id, "family": task.family})
-        # The task's file is kept even if the task is not found: another host or key may know it.
-        with naming_task(job, *NOT_RESUMABLE):
-            await complete_job(client, job, screen)
+async def _submit(client: MusicAPI, request: TaskRequest[Songs], screen: Screen) -> Task[Songs]:
+    """Submit; when stopped while the request is in flight, wait briefly for its response, which contains the id."""
+    uncertain: list[errors.UncertainSubmissionError] = []
+    sending = asyncio.ensure_future(client.with_options(on_uncertain=uncertain.append).submit(request))
+    try:
+        return await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        await _stop(client, sending, screen)
+        if sending.cancelled():
+            if uncertain:
+                raise uncertain[0] from None
+            raise
+    task = sending.result()
+    # The cancellation is only postponed to the next await, when the id has been printed and saved.
+    if (current := asyncio.current_task()) is not None:
+        current.cancel()
+    return task
 
 
-async def show_task(task_id: str, family: str, screen: Screen) -> None:
-    """Poll a task once and show its state; raises the task's error when it has failed."""
-    async with closing_shielded(MusicAPI()) as client:
-        state = await _task_of(client, family, task_id).poll()
-    clips = [clip.to_dict() for clip in state.clips]
-    screen.emit({"task_id": state.task_id, "family": family, "status": state.status, "clips": clips})
-    screen.print(f"{family} task {state.task_id}: {state.status}")
-    screen.table([_clip_row(clip) for clip in state.clips])
-    if state.error is not None:
-        raise state.error
+async def _stop(client: MusicAPI, sending: asyncio.Task[Task[Songs]], screen: Screen) -> None:
+    """Cancel the submission: at once, unless its request is in flight."""
+    message = f"stopping: waiting up to {RESPONSE_GRACE:g} s for the response to the paid request"
+    # Shown only if there is something to wait for.
+    showing = asyncio.get_running_loop().call_soon(screen.warn, message)
+    # Cancelled: stopped a second time, to leave at once.
+    with suppress(TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(RESPONSE_GRACE):
+            await engine_of(client).wait_for_response(sending)
+    showing.cancel()
+    engine_of(client).abandon(sending)
+    sending.cancel()
+    await wait_shielded(asyncio.wait({sending}))
+
+
+def _announce(job: _Job, screen: Screen) -> None:
+    """Print and save the task's id before anything else happens: it has been paid for."""
+    task = job.task
+    screen.emit({"task_id": task.id, "family": task.family, "request": job.request})
+    screen.print(f"{task.family} task {task.id} accepted{' by the embedded sandbox' if job.embedded else ''}")
+    if job.file is None:
+        return
+    try:
+        job.file.write(
+            {
+                "task_id": task.id,
+                "family": task.family,
+                "accepted_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "request": job.request,
+                "resume": job.resume_command,
+            }
+        )
+    except OSError as error:
+        screen.warn(f"the task's id could not be written to {job.out}: {error.strerror}")
 
 
 def _task_of(client: MusicAPI, family: str, task_id: str) -> Task[Songs]:
@@ -100,7 +200,7 @@ def _task_of(client: MusicAPI, family: str, task_id: str) -> Task[Songs]:
     return tasks.task(task_id)
 
 
-async def complete_job(client: MusicAPI, job: TaskJob, screen: Screen) -> None:
+async def _complete(client: MusicAPI, job: _Job, screen: Screen) -> None:
     """Wait for the task's songs, save their files and list them.
 
     Raises the error of the first clip whose audio could not be saved, after all others are.
@@ -125,7 +225,7 @@ async def complete_job(client: MusicAPI, job: TaskJob, screen: Screen) -> None:
         job.file.remove()
 
 
-async def _wait(job: TaskJob, screen: Screen) -> Songs:
+async def _wait(job: _Job, screen: Screen) -> Songs:
     """Wait with the client's own deadline, and show the state of every poll meanwhile."""
     screen.progress.accepted()
     following = asyncio.create_task(_follow(job.task, screen))

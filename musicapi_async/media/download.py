@@ -15,9 +15,9 @@ from anyio.to_thread import run_sync
 from musicapi_async._arguments import clip_advice, path_argument, wrong_argument
 from musicapi_async._logger import logger
 from musicapi_async._settings import Settings
+from musicapi_async._transport.cancellation import complete
 from musicapi_async._transport.downloads import Downloads, FileResponse
 from musicapi_async._transport.retry import FailureKind, TransportError
-from musicapi_async._transport.shielding import complete
 from musicapi_async.errors import APIStatusError, DownloadError, InvalidRequestError
 from musicapi_async.media.formats import FIRST_BYTES, PICTURES, SUFFIXES, format_of, is_text, is_usual_suffix
 from musicapi_async.media.saved import Progress, SavedFile

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from musicapi_async._request import Request, TaskRequest
-from musicapi_async._transport.shielding import complete
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.requests import sonic
 from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox import audio

@@ -2,15 +2,15 @@
 
 ``for outcome in bulk.run(client, journal, requests, out="songs/")`` runs the requests; run again, it resumes.
 
-- ``journal.py`` the journal, which is bound to no client
+- ``journal.py`` the journal, which is bound to no client, and the user's decisions on its records
 - ``run.py`` a run, on the loop of its client
-- ``resolving.py`` the user's decisions on uncertain, failed and refused records
 """
 
 from musicapi_async.bulk import BadLine, Outcome, Planned, Record, State, read_requests
-from musicapi_sync.bulk.journal import Journal, open  # noqa: A004 - bulk.open
-from musicapi_sync.bulk.resolving import (
+from musicapi_sync.bulk.journal import (
+    Journal,
     abandon_uncertain,
+    open,  # noqa: A004 - bulk.open
     resend_uncertain,
     resolve_as_accepted,
     resolve_not_sent,

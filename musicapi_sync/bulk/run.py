@@ -12,7 +12,9 @@ import musicapi_async
 import musicapi_async.bulk
 from musicapi_async import TaskRequest
 from musicapi_async.bulk import BadLine, Outcome, Planned, State
-from musicapi_async.bulk.run import blocking_batches_of, check_arguments
+from musicapi_async.bulk.journal import UNFINISHED
+from musicapi_async.bulk.planning import blocking_batches_of
+from musicapi_async.bulk.run import check_arguments
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.errors import ClientClosedError, JournalError
 from musicapi_sync._client import MusicAPI
@@ -25,7 +27,6 @@ __all__ = ["Requests", "Run", "run"]
 
 T = TypeVar("T")
 
-UNFINISHED: Final[tuple[State, ...]] = ("accepted", "finished")
 UNSURE: Final[tuple[State, ...]] = ("sending", "uncertain")
 
 Requests = Iterable[TaskRequest[Any] | Planned | BadLine]

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from musicapi_async import TaskRequest, UploadedClip, nuro, operations, producer, riffusion, sonic, studio
 from musicapi_async.bulk import Planned, read_requests
-from musicapi_async.bulk.keys import DEFAULTS, canonical, digest_of, fields_in
-from musicapi_async.bulk.requests_file import Keys
-from musicapi_async.bulk.run import planned_requests
+from musicapi_async.bulk.keys import DEFAULTS, Keys, canonical, digest_of
+from musicapi_async.bulk.planning import planned_requests
+from musicapi_async.bulk.sqlite.schema import fields_in
 from musicapi_async.wire.requests import field_spec, fields_of
 
 TASKS = {

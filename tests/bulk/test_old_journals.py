@@ -12,7 +12,7 @@ from bulk.old_journals import BEGUN, FORMS, LINES, NOT_BEGUN, TEXTS, objects, wr
 
 from musicapi_async import MusicAPI, bulk, sonic
 from musicapi_async.bulk import Planned, State
-from musicapi_async.bulk.schema import FIRST, VERSION
+from musicapi_async.bulk.sqlite.schema import FIRST, VERSION
 from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Sandbox
 

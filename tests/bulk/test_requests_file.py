@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from musicapi_async import errors, riffusion, sonic
 from musicapi_async.bulk import Planned, Record
-from musicapi_async.bulk.requests_file import BadLine, Keys, planned_of, read_requests, request_of
+from musicapi_async.bulk.keys import Keys
+from musicapi_async.bulk.requests_file import BadLine, planned_of, read_requests, request_of
 
 DESCRIBE = {"operation": "sonic.describe", "description": "rain"}
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from recordings import OPERATIONS, Case, recorded, responses_with
 
 from musicapi_async import TaskRequest, TaskState, errors
+from musicapi_async._responses.contents import read_result, read_uploaded
+from musicapi_async._responses.decoding import read_object, read_task_id
+from musicapi_async._responses.response import Response
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.contents import read_result, read_uploaded
-from musicapi_async._transport.decoding import read_object, read_task_id
-from musicapi_async._transport.response import Response
 
 ODD: list[object] = [
     None,

@@ -42,7 +42,7 @@ WORDS: Final = {
     r"exchanges?": Word("call, request", source=3),
     r"facts": Word("changes"),
     r"gaps?": Word("interval", source=2),
-    r"go(es)? on": Word("resume, continue", source=1, texts=1),
+    r"go(es)? on": Word("resume, continue", texts=1),
     r"(?<!type )guards?": Word("hook, recorder"),
     r"half a letter": Word("lone surrogate"),
     r"hand(s|ed|ing)? over": Word("return, deliver"),

@@ -11,8 +11,8 @@ from commands import Finished
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned
-from musicapi_async.bulk.records import State
-from musicapi_async.cli.bulk_reports import report, status
+from musicapi_async.bulk.journal import State
+from musicapi_async.cli.bulk_app import report, status
 from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
 

@@ -14,8 +14,8 @@ import pytest
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned, Record
-from musicapi_async.bulk.records import State
-from musicapi_async.cli.bulk_reports import report
+from musicapi_async.bulk.journal import State
+from musicapi_async.cli.bulk_app import report
 from musicapi_async.cli.running import run_command
 from musicapi_async.sandbox.audio import MAKERS
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scripted import Scripted, Step, cut, raw, respond, scripted
 
 from musicapi_async import Credits, MusicAPI, errors, sonic
-from musicapi_async._transport.response import read_raw_response
+from musicapi_async._responses.response import read_raw_response
 
 BALANCE = respond(200, {"credits": 50})
 ACCEPTED = respond(200, {"message": "success", "task_id": "t-1"})

@@ -326,7 +326,7 @@ def test_secrets_in_the_blocking_package_are_written_nowhere(output: Output) -> 
 
 CRASH: Final = """
     import sys
-    import musicapi_async.cli.generate as generate
+    import musicapi_async.cli.task as generate
     from musicapi_async.cli import main
 
     def crash(*_):

@@ -4,16 +4,17 @@ import json
 import pickle
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import account, errors, sonic
-from musicapi_async._protocol import encode_call, encode_plain, encode_submission
+from musicapi_async._protocol import encode_call, encode_plain, encode_submission, read_submission
+from musicapi_async._responses.decoding import error_from, read_body
+from musicapi_async._responses.response import Response, retry_after
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.decoding import error_from, read_body
-from musicapi_async._transport.response import Response, retry_after
 from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
 
 NO_CREDITS = "The remaining credits are not enough."
@@ -299,7 +300,7 @@ def test_retry_after_date_is_measured_against_the_responses_date(
 
 RULE = TaskRule.of(sonic.Create)
 READERS = (
-    encode_submission(sonic.Describe(description="rain"))[1],
+    partial(read_submission, encode_submission(sonic.Describe(description="rain")), id_in_data=False),
     encode_call(account.GetCredits())[1],
     encode_call(sonic.GetMidi(clip="c"))[1],
     encode_plain("POST", "/x", {})[1],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._transport.contents import NamedIds, ids_in
+from musicapi_async._responses.contents import NamedIds, ids_in
 
 ids = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=40)
 keys = st.sampled_from(["data", "result", "steps", "error", "detail", "x"])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicapi_async import Clip, Songs, TaskState, errors, sonic
+from musicapi_async._responses.response import Response
 from musicapi_async._tasks.state import TaskRule, read_state, settled
-from musicapi_async._transport.response import Response
 
 RULE: TaskRule[Songs] = TaskRule.of(sonic.Create)
 URLS = ["", "https://files.example/1.mp3", "https://stream.example/?item=1"]

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from musicapi_async import errors
-from musicapi_async._transport.decoding import error_from, read_body
-from musicapi_async._transport.error_bodies import message_in
-from musicapi_async._transport.response import Response, retry_after
+from musicapi_async._responses.decoding import error_from, read_body
+from musicapi_async._responses.error_bodies import message_in
+from musicapi_async._responses.response import Response, retry_after
 
 
 def refusal(status: int, body: object, headers: Mapping[str, str] | None = None) -> errors.MusicAPIError:

@@ -27,7 +27,8 @@ from musicapi_async import (
     sonic,
 )
 from musicapi_async._operation import operation_at
-from musicapi_async.bulk.keys import digest_of, fields_in
+from musicapi_async.bulk.keys import digest_of
+from musicapi_async.bulk.sqlite.schema import fields_in
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.wire.json import read_json, write_json
 

@@ -21,10 +21,10 @@ from musicapi_async import (
     producer,
     sonic,
 )
+from musicapi_async._responses.contents import read_result
+from musicapi_async._responses.decoding import error_from, read_body, read_object, read_task_id
+from musicapi_async._responses.response import Response, retry_after
 from musicapi_async._tasks.state import TaskRule, read_state
-from musicapi_async._transport.contents import read_result
-from musicapi_async._transport.decoding import error_from, read_body, read_object, read_task_id
-from musicapi_async._transport.response import Response, retry_after
 from musicapi_async._transport.retry import (
     FailureKind,
     RequestClass,

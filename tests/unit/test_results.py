@@ -9,7 +9,7 @@ import pytest
 
 import musicapi_async
 from musicapi_async import AlignedLyrics, Bpm, Clip, Credits, Midi, Songs, Stem, UploadedClip, Vox, Word
-from musicapi_async._transport.contents import read_result
+from musicapi_async._responses.contents import read_result
 from musicapi_async.results.base import Result
 
 RESULTS = [

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from musicapi_async.bulk.lock import Mark, holder_of, lock_of, mark_of
-from musicapi_async.bulk.records import TRANSITIONS, Record, State
-from musicapi_async.bulk.schema import APPLICATION, COLUMNS, VERSION, record_of
-from musicapi_async.bulk.tables import IN_PLAN, count_states, is_complete_by, is_incomplete, read_progress, recall
+from musicapi_async.bulk.journal import TRANSITIONS, Record, State
+from musicapi_async.bulk.sqlite import statements
+from musicapi_async.bulk.sqlite.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
+from musicapi_async.bulk.sqlite.schema import VERSION, read_version, select_value
 from musicapi_async.errors import JournalError
 
 __all__ = ["JournalSnapshot"]
@@ -57,44 +57,43 @@ class JournalSnapshot:
         wanted = tuple(TRANSITIONS if states is None else states)
         marks = ", ".join("?" * len(wanted))
         # The plus keeps SQLite from using the index of states, and so from sorting.
-        query = f"SELECT {COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
+        query = f"SELECT {statements.COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
         with self._explained(), closing(self._opened_connection().execute(query, wanted)) as found:
-            yield from map(record_of, found)
+            yield from map(statements.record_of, found)
 
     def counts(self) -> Mapping[State, int]:
         """Return the number of records in each state."""
         with self._explained():
-            return count_states(self._opened_connection())
+            return statements.count_states(self._opened_connection())
 
     def overdue(self) -> int:
         """Return how many accepted records are overdue: not finished within the time limit of a run."""
         with self._explained():
             query = "SELECT count(*) FROM row WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
-            return int(self._opened_connection().execute(query).fetchone()[0])
+            return int(select_value(self._opened_connection(), query))
 
     def corrected(self, count: int) -> tuple[int, list[str]]:
         """Return how many records of the active plan were sent with another request, and up to ``count`` of their keys.
 
         What they made stays; the request they are planned with now is sent only if they are sent again.
         """
-        where = f"FROM row WHERE {IN_PLAN}next_request IS NOT NULL AND state <> 'planned'"
+        where = f"FROM row WHERE {statements.IN_PLAN}next_request IS NOT NULL AND state <> 'planned'"
         with self._explained():
             connection = self._opened_connection()
-            (total,) = connection.execute(f"SELECT count(*) {where}").fetchone()
             found = connection.execute(f"SELECT key {where} ORDER BY number LIMIT ?", (count,))
-            return int(total), [str(key) for (key,) in found]
+            return int(select_value(connection, f"SELECT count(*) {where}")), [str(key) for (key,) in found]
 
     def has_lost_entries(self) -> bool:
         """Return whether entries are missing, as in a backup: the next run makes what is planned uncertain."""
         with self._explained():
             connection = self._opened_connection()
-            own, has_sent = read_progress(connection)
-            return is_incomplete(connection) or is_complete_by(self._mark, own, has_sent=has_sent) is False
+            own, has_sent = statements.read_progress(connection)
+            return statements.is_incomplete(connection) or is_complete_by(self._mark, own, has_sent=has_sent) is False
 
     def recall(self, name: str) -> Any:
         """Return the value that a run has stored under a name, or None."""
         with self._explained():
-            return recall(self._opened_connection(), name)
+            return statements.recall(self._opened_connection(), name)
 
     def holder(self) -> str | None:
         """Return the process that works on the journal now; None when there is none."""
@@ -125,22 +124,12 @@ class JournalSnapshot:
         return folder / "journal"
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        version, application = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
-        )
-        if application != APPLICATION:
-            is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            reason = "nothing is planned in it yet" if is_empty else "it is another program's database"
-            raise JournalError(str(self._path), reason)
-        if version > VERSION:
-            reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
-            raise JournalError(str(self._path), reason)
+        version = read_version(connection, str(self._path))
+        if version is None:
+            raise JournalError(str(self._path), "nothing is planned in it yet")
         if version < VERSION:
-            reason = (
-                f"it was written by an older version of this package (its format {version}); the next run converts it "
-                f"to format {VERSION}"
-            )
-            raise JournalError(str(self._path), reason)
+            reason = f"it was written by an older version of this package (its format {version})"
+            raise JournalError(str(self._path), f"{reason}; the next run converts it to format {VERSION}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -1,21 +1,102 @@
-"""Decisions of the user on records that are uncertain, failed or refused; the next run acts on them."""
+"""Plans: requests are planned under keys, and uncertain, failed or refused ones again, as the user decides."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Generator, Iterable
+from contextlib import aclosing, closing
+from itertools import islice
+from typing import Any, Final
 
+from musicapi_async._request import TaskRequest, checked_item
 from musicapi_async._tasks.task import checked_task_id
-from musicapi_async.bulk.journal import INCOMPLETE, NO_CHANGES, PAGE_SIZE, Journal, records_in
-from musicapi_async.bulk.records import TRANSITIONS, Changes, Record, State
+from musicapi_async.bulk.journal import (
+    INCOMPLETE,
+    NO_CHANGES,
+    PAGE_SIZE,
+    TRANSITIONS,
+    Changes,
+    Journal,
+    Planned,
+    Record,
+    State,
+    records_in,
+)
+from musicapi_async.bulk.keys import Keys, checked_key
+from musicapi_async.bulk.requests_file import BadLine
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = [
+    "Requests",
     "abandon_uncertain",
+    "blocking_batches_of",
+    "plan_all",
+    "planned_requests",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",
     "retry_failed",
     "retry_refused",
 ]
+
+Requests = Iterable[TaskRequest[Any] | Planned | BadLine] | AsyncIterable[TaskRequest[Any] | Planned | BadLine]
+
+BATCH_SIZE: Final = 1000
+"""Requests that are planned at once."""
+
+
+async def plan_all(journal: Journal, requests: Requests) -> tuple[int, int]:
+    """Plan all requests in place of the previous plan; return their number, and how many are new.
+
+    A request of the previous plan that is not among them is not sent, unless it was paid for. Raises
+    InvalidRequestError for an item that is no request; the previous plan stays in that case.
+    """
+    plan, count, new = await journal.new_plan(), 0, 0
+    async with aclosing(_batches_of(requests)) as batches:
+        async for batch in batches:
+            new += await journal.plan(batch, plan)
+            count += len(batch)
+    await journal.activate_plan(plan)
+    return count, new
+
+
+async def _batches_of(requests: Requests) -> AsyncGenerator[list[Planned], None]:
+    """Yield requests with their keys, a batch at a time."""
+    batch: list[object] = []
+    with closing(Keys()) as keys:
+        async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
+            batch.append(request)
+            if len(batch) == BATCH_SIZE:
+                yield await asyncio.to_thread(planned_requests, batch, keys)
+                batch = []
+        if batch:
+            yield await asyncio.to_thread(planned_requests, batch, keys)
+
+
+def blocking_batches_of(requests: Iterable[object]) -> Generator[list[Planned], None, None]:
+    """Yield requests with their keys as ``plan_all`` does, in the caller's thread."""
+    rest = iter(requests)
+    with closing(Keys()) as keys:
+        while batch := list(islice(rest, BATCH_SIZE)):
+            yield planned_requests(batch, keys)
+
+
+def planned_requests(requests: Iterable[object], keys: Keys) -> list[Planned]:
+    """Return requests with their keys; raises InvalidRequestError for an item that is no request, or a wrong key."""
+    return [_planned(request, keys) for request in requests]
+
+
+async def _one_by_one(requests: Iterable[object]) -> AsyncIterator[object]:
+    for request in requests:
+        yield request
+
+
+def _planned(request: object, keys: Keys) -> Planned:
+    if isinstance(request, Planned):
+        checked_key(request.key)
+        return request
+    if isinstance(request, BadLine):
+        message = f"line {request.number}: {request.reason}"
+        raise InvalidRequestError(message, request.field or "requests", request.number, "one request per line")
+    return keys.planned(checked_item(request))
 
 
 async def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:

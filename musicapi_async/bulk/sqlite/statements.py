@@ -7,19 +7,28 @@ corrections are in ``correction`` until then.
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk.journal import INCOMPLETE, SERVICE
+from musicapi_async.bulk.journal import (
+    INCOMPLETE,
+    SERVICE,
+    TRANSITIONS,
+    Changes,
+    Record,
+    State,
+    attempts_after,
+    charged_after,
+)
 from musicapi_async.bulk.keys import canonical
-from musicapi_async.bulk.lock import Mark
-from musicapi_async.bulk.records import TRANSITIONS, Changes, Record, State, attempts_after, charged_after
-from musicapi_async.bulk.schema import COLUMNS, TAKE_OVER, record_of, select_value, to_json, to_text
+from musicapi_async.bulk.sqlite.lock import Mark
+from musicapi_async.bulk.sqlite.schema import select_value
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = [
+    "COLUMNS",
     "IN_PLAN",
     "TRIAL",
     "activate_plan",
@@ -27,16 +36,26 @@ __all__ = [
     "charge_unpriced",
     "count_charged",
     "count_states",
-    "is_complete_by",
     "is_incomplete",
     "is_trial",
     "read_progress",
     "recall",
+    "record_of",
     "recover",
     "remember",
+    "to_json",
     "write_changes",
     "write_transition",
 ]
+
+COLUMN_NAMES: Final = tuple(field.name for field in attrs.fields(Record))
+COLUMNS: Final = ", ".join(COLUMN_NAMES)
+JSON_COLUMNS: Final = ("request", "clips", "files")
+TAKE_OVER: Final = (
+    "operation = coalesce(next_operation, operation), request = coalesce(next_request, request), "
+    "next_operation = NULL, next_request = NULL"
+)
+"""Assignments of an UPDATE that make the corrected request the one to send."""
 
 TRIAL: Final = "trial"
 """Name of the value that marks the journal of an embedded sandbox."""
@@ -252,21 +271,6 @@ def read_progress(connection: sqlite3.Connection) -> tuple[Mark, bool]:
     return Mark(commits, highest, journal_id), has_sent
 
 
-def is_complete_by(left: Mark | None, own: Mark, *, has_sent: bool) -> bool | None:
-    """Return whether a journal has all its entries, by the mark that was left beside it; None where that is unknown.
-
-    An older mark is fine: it is not flushed to the disk, so that it is older after every power cut. One that is ahead,
-    or another journal's, means that entries are missing, unless neither journal has ever sent anything. One that knows
-    of a later record that was sent is ahead, however few commits it counts: it is another copy's.
-    """
-    if left is None:
-        return None if has_sent else True
-    if left.journal_id is not None and left.journal_id != own.journal_id:
-        return not (has_sent or left.highest > 0)
-    is_ahead = left.commits > own.commits and left.highest > 0
-    return not (is_ahead or left.highest > own.highest)
-
-
 def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: bool) -> tuple[Mark, int]:
     """Make records uncertain that may have been sent: those being sent, and those waiting where entries are lost.
 
@@ -292,3 +296,33 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
         cut_off += connection.execute(statement, (LOST_WITH_THE_DISK,)).rowcount
         remember(connection, INCOMPLETE, value=True)
     return mark, cut_off
+
+
+def record_of(found: Sequence[Any]) -> Record:
+    """Return the record in a row with the columns ``COLUMNS``."""
+    values: dict[str, Any] = dict(zip(COLUMN_NAMES, found, strict=True))
+    for name in JSON_COLUMNS:
+        values[name] = json.loads(values[name]) if values[name] else ()
+    return Record(**values)
+
+
+def to_json(value: object) -> str:
+    """Return a JSON value as it is stored."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate, as the service's JSON may hold, becomes the escape it came as.
+    return text if _is_whole(text) else json.dumps(value, separators=(",", ":"))
+
+
+def to_text(value: object) -> object:
+    """Return a column's value as it is stored."""
+    if not isinstance(value, str) or _is_whole(value):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,43 +1,21 @@
-"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns.
-
-``writer.py`` has its thread, ``schema.py`` its tables, ``tables.py`` the statements on these, ``lock.py`` the lock and
-the mark beside the file.
-"""
+"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns."""
 
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
 from musicapi_async._arguments import usable_path
 from musicapi_async._logger import logger
-from musicapi_async._transport.shielding import complete
-from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, Closable
-from musicapi_async.bulk.lock import Lock, Mark, lock_of
-from musicapi_async.bulk.records import Changes, Planned, Record, State, can_transition
-from musicapi_async.bulk.schema import COLUMNS, prepare, record_of, select_value, to_json
-from musicapi_async.bulk.tables import (
-    IN_PLAN,
-    TRIAL,
-    activate_plan,
-    add_to_plan,
-    charge_unpriced,
-    count_charged,
-    count_states,
-    is_complete_by,
-    is_incomplete,
-    is_trial,
-    read_progress,
-    recall,
-    recover,
-    remember,
-    write_changes,
-    write_transition,
-)
-from musicapi_async.bulk.writer import Writer
+from musicapi_async._transport.cancellation import complete
+from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, TRANSITIONS, Changes, Closable, Planned, Record, State
+from musicapi_async.bulk.sqlite import statements
+from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
+from musicapi_async.bulk.sqlite.schema import prepare, select_value
+from musicapi_async.bulk.sqlite.writer import Writer
 from musicapi_async.errors import JournalError
 
 __all__ = ["SQLiteJournal", "TrialJournal", "open"]
@@ -74,12 +52,7 @@ class SQLiteJournal:
         self._is_current = is_current
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
-        self._lock = Lock(lock_of(self.path))
-        self._writer = Writer(self.name, self._connect, self._count_commit, self._mark_commit)
-        # Each is written by one thread only: the number of commits, and the highest record that was sent.
-        self._commits = self._highest = 0
-        self._journal_id: str | None = None
-        self._mark = Mark()
+        self._writer = Writer(self.path, self._connect)
         self._claimed = 0
         """The number of the last record that was claimed."""
         self.runs: set[Closable] = set()
@@ -98,15 +71,11 @@ class SQLiteJournal:
         return self
 
     async def _open(self) -> None:
+        left = await self._writer.open()
         try:
-            left = await asyncio.to_thread(self._take_lock)
-        except OSError as error:
-            raise JournalError(self.name, f"it cannot be opened: {error.strerror}") from error
-        try:
-            await self._writer.open()
             await self._recover(left)
         except BaseException:
-            await self._close()
+            await self._writer.aclose()
             raise
 
     async def __aexit__(
@@ -120,15 +89,12 @@ class SQLiteJournal:
             for run in tuple(self.runs):
                 await run.aclose()
         finally:
-            try:
-                await self._writer.aclose()
-            finally:
-                self._lock.release()
+            await self._writer.aclose()
 
     async def new_plan(self) -> int:
         """Return the number of a new plan."""
         statement = "UPDATE planning SET newest = newest + 1 RETURNING newest"
-        return int(await self._writer.write(lambda connection: select_value(connection, statement)))
+        return int(await self._writer.write(select_value, statement))
 
     async def plan(self, requests: Sequence[Planned], plan: int | None = None) -> int:
         """Add requests to a plan, by default the active one; return how many of them were new.
@@ -137,8 +103,8 @@ class SQLiteJournal:
         given now; a record that was sent keeps the request as it was sent, and the one given now is used if it is ever
         sent again. Raises InvalidRequestError for a key that is in a new plan already.
         """
-        entries = [(one.key, one.operation, to_json(one.request), one.key_version) for one in requests]
-        return await self._writer.write(lambda connection: add_to_plan(connection, entries, plan))
+        entries = [(one.key, one.operation, statements.to_json(one.request), one.key_version) for one in requests]
+        return await self._writer.write(statements.add_to_plan, entries, plan)
 
     async def activate_plan(self, plan: int | None = None) -> int:
         """Have ``claim`` begin again with the records of this plan alone, or of the last one; return its number.
@@ -146,9 +112,9 @@ class SQLiteJournal:
         A record that was planned before and is not in this plan is not made, unless it was paid for.
         """
         if plan is not None:
-            await self._writer.write(lambda connection: activate_plan(connection, plan))
+            await self._writer.write(statements.activate_plan, plan)
         self._claimed = 0
-        return int(await self._writer.read(lambda connection: select_value(connection, "SELECT started FROM planning")))
+        return int(await self._writer.read(select_value, "SELECT started FROM planning"))
 
     async def claim(self, count: int) -> Sequence[Record]:
         """Return the next planned records that were not claimed yet, at most ``count``."""
@@ -164,26 +130,22 @@ class SQLiteJournal:
         entries, one that would be sent again after a failure or a refusal is ``uncertain`` instead. Raises JournalError
         when the transition is not allowed, the record is not in the state it is passed with, or the disk is full.
         """
-        if not can_transition(record.state, state):
+        if state not in TRANSITIONS[record.state]:
             reason = f"record {record.number} ({record.key!r}) is {record.state}: it cannot be {state}"
             raise JournalError(self.name, reason)
         if state == "sending":
-            self._highest = max(self._highest, record.number)
-        return await self._write(record, lambda connection: write_transition(connection, record, state, changes))
+            self._writer.highest = max(self._writer.highest, record.number)
+        changed = await self._writer.write(statements.write_transition, record, state, changes)
+        return self._changed(record, changed)
 
     async def update(self, record: Record, changes: Changes) -> Record:
         """Apply changes to a record that stays in its state, and return it as it is now."""
-        return await self._write(record, lambda connection: write_changes(connection, record, changes))
+        return self._changed(record, await self._writer.write(statements.write_changes, record, changes))
 
-    async def _write(self, record: Record, change: Callable[[sqlite3.Connection], Record | None]) -> Record:
-        def write(connection: sqlite3.Connection) -> Record:
-            changed = change(connection)
-            if changed is None:
-                reason = f"record {record.number} ({record.key!r}) is not {record.state} any more"
-                raise JournalError(self.name, reason)
-            return changed
-
-        return await self._writer.write(write)
+    def _changed(self, record: Record, changed: Record | None) -> Record:
+        if changed is None:
+            raise JournalError(self.name, f"record {record.number} ({record.key!r}) is not {record.state} any more")
+        return changed
 
     async def records(
         self, state: State, after: int = 0, count: int = 1000, *, in_current_plan: bool = False
@@ -192,42 +154,37 @@ class SQLiteJournal:
 
         With ``in_current_plan`` only those that the active plan asks for.
         """
-        where = f"{IN_PLAN if in_current_plan else ''}state = ? AND number > ?"
-        query = f"SELECT {COLUMNS} FROM row WHERE {where} ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
+        where = f"{statements.IN_PLAN if in_current_plan else ''}state = ? AND number > ?"
+        query = f"SELECT {statements.COLUMNS} FROM row WHERE {where} ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
 
         def select(connection: sqlite3.Connection) -> Sequence[Record]:
-            return [record_of(found) for found in connection.execute(query, (state, after, count))]
+            return [statements.record_of(found) for found in connection.execute(query, (state, after, count))]
 
         return await self._writer.read(select)
 
     async def counts(self) -> Mapping[State, int]:
         """Return the number of records in each state."""
-        return await self._writer.read(count_states)
+        return await self._writer.read(statements.count_states)
 
     async def charged(self) -> Mapping[str, int]:
         """Return how often each operation was, or may have been, paid for, without refunds."""
-        return await self._writer.read(count_charged)
+        return await self._writer.read(statements.count_charged)
 
     async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
         """Charge the attempts of records that have no charge of their own, at these prices by operation."""
-        await self._writer.write(lambda connection: charge_unpriced(connection, prices))
+        await self._writer.write(statements.charge_unpriced, prices)
 
     async def total_charged(self) -> float:
         """Return the credits that all records have, or may have, cost, without refunds."""
-        query = "SELECT total(charged) FROM row"
-        return float(await self._writer.read(lambda connection: select_value(connection, query)))
+        return float(await self._writer.read(select_value, "SELECT total(charged) FROM row"))
 
     async def remember(self, name: str, value: object) -> None:
         """Store a JSON value under a name, for later runs."""
-        await self._writer.write(lambda connection: remember(connection, name, value))
+        await self._writer.write(statements.remember, name, value)
 
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
-        return await self._writer.read(lambda connection: recall(connection, name))
-
-    def _take_lock(self) -> Mark | None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self._lock.acquire()
+        return await self._writer.read(statements.recall, name)
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -241,28 +198,24 @@ class SQLiteJournal:
             raise
         return connection
 
-    def _count_commit(self, connection: sqlite3.Connection) -> None:
-        self._commits += 1
-        self._mark = Mark(self._commits, self._highest, self._journal_id)
-        connection.execute("UPDATE progress SET commits = ?, highest = ?", self._mark[:2])
-
-    def _mark_commit(self) -> None:
-        """Write the progress beside the journal too, so that a lost tail is noticed when it is opened."""
-        # As it was committed: a record that is about to be sent may be in the next commit.
-        self._lock.write(self._mark)
-
     async def _recover(self, left: Mark | None) -> None:
         """Make records uncertain that may have been sent; raises JournalError where the user must decide."""
+
+        def read(connection: sqlite3.Connection) -> tuple[Mark, bool]:
+            own, has_sent = statements.read_progress(connection)
+            # The requests of a trial were not charged; for any other journal the user has to decide, as always.
+            return own, has_sent and not (self._is_trial and statements.is_trial(connection))
+
         # Only read: a write before the user has decided would leave a mark.
-        own, has_sent = await self._writer.read(self._read_progress)
+        own, has_sent = await self._writer.read(read)
         is_complete = self._is_complete(left, own, has_sent=has_sent)
 
         def write(connection: sqlite3.Connection) -> tuple[int, bool]:
-            mark, cut_off = recover(connection, left, is_complete=is_complete)
-            self._commits, self._highest, self._journal_id = mark
+            self._writer.mark, cut_off = statements.recover(connection, left, is_complete=is_complete)
+            self._writer.highest = self._writer.mark.highest
             if not self._is_trial:
-                connection.execute("DELETE FROM kept WHERE name = ?", (TRIAL,))
-            return cut_off, is_incomplete(connection)
+                connection.execute("DELETE FROM kept WHERE name = ?", (statements.TRIAL,))
+            return cut_off, statements.is_incomplete(connection)
 
         cut_off, has_lost = await self._writer.write(write)
         if has_lost:
@@ -272,9 +225,6 @@ class SQLiteJournal:
             )
         if cut_off:
             logger.warning("%d records of %s may have been paid for: resolve them (uncertain)", cut_off, self.path)
-
-    def _read_progress(self, connection: sqlite3.Connection) -> tuple[Mark, bool]:
-        return read_progress(connection)
 
     def _is_complete(self, left: Mark | None, own: Mark, *, has_sent: bool) -> bool:
         if self._is_current is False:
@@ -301,26 +251,24 @@ class TrialJournal(SQLiteJournal):
         """
 
         def begin(connection: sqlite3.Connection) -> None:
-            if not is_trial(connection):
+            if not statements.is_trial(connection):
                 self._check_empty(connection)
             for table in ("row", "kept", "correction"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
-            for name in (SERVICE, TRIAL):
-                remember(connection, name, service)
-            self._highest = 0
+            for name in (SERVICE, statements.TRIAL):
+                statements.remember(connection, name, service)
+            self._writer.highest = 0
 
         await self._writer.write(begin)
 
-    def _read_progress(self, connection: sqlite3.Connection) -> tuple[Mark, bool]:
-        # The requests of a trial were not charged; for any other journal the user has to decide, as always.
-        own, has_sent = super()._read_progress(connection)
-        return own, has_sent and not is_trial(connection)
-
     def _check_empty(self, connection: sqlite3.Connection) -> None:
-        service = recall(connection, SERVICE)
+        service = statements.recall(connection, SERVICE)
         if service is not None:
             raise JournalError(self.name, f"its songs are from {service}, not from a trial: {ELSEWHERE}")
-        if is_incomplete(connection) or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None:
+        if (
+            statements.is_incomplete(connection)
+            or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None
+        ):
             raise JournalError(self.name, f"it may contain songs that are not from a trial: {ELSEWHERE}")
 
 

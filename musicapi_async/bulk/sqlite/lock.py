@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from musicapi_async.errors import JournalError
 
-__all__ = ["Lock", "Mark", "holder_of", "lock_of", "mark_of"]
+__all__ = ["Lock", "Mark", "holder_of", "is_complete_by", "lock_of", "mark_of"]
 
 WIDTH: Final = 20
 LENGTH: Final = 2 * (WIDTH + 1)
@@ -42,6 +42,21 @@ class Mark(NamedTuple):
     highest: int = 0
     journal_id: str | None = None
     """None in a mark of an older release."""
+
+
+def is_complete_by(left: Mark | None, own: Mark, *, has_sent: bool) -> bool | None:
+    """Return whether a journal has all its entries, by the mark that was left beside it; None where that is unknown.
+
+    An older mark is fine: it is not flushed to the disk, so that it is older after every power cut. One that is ahead,
+    or another journal's, means that entries are missing, unless neither journal has ever sent anything. One that knows
+    of a later record that was sent is ahead, however few commits it counts: it is another copy's.
+    """
+    if left is None:
+        return None if has_sent else True
+    if left.journal_id is not None and left.journal_id != own.journal_id:
+        return not (has_sent or left.highest > 0)
+    is_ahead = left.commits > own.commits and left.highest > 0
+    return not (is_ahead or left.highest > own.highest)
 
 
 class Lock:

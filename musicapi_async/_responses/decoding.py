@@ -5,12 +5,12 @@ A refusal is classified by its body first, then by its status.
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 from musicapi_async import errors
 from musicapi_async._bounds import MAX_MESSAGE, bounded_text
-from musicapi_async._transport.error_bodies import ErrorDetails, message_in, read_error
-from musicapi_async._transport.refusals import (
+from musicapi_async._responses.error_bodies import ErrorDetails, message_in, read_error
+from musicapi_async._responses.refusals import (
     ABOUT_CREDITS,
     effective_status,
     error_class,
@@ -18,7 +18,7 @@ from musicapi_async._transport.refusals import (
     sentence_about_credits,
     without_quotations,
 )
-from musicapi_async._transport.response import (
+from musicapi_async._responses.response import (
     REDIRECTS,
     Response,
     page_in,
@@ -33,6 +33,7 @@ from musicapi_async.wire.values import number, text
 __all__ = [
     "error_from",
     "is_id",
+    "is_list_alone",
     "is_not_ready",
     "is_refunded",
     "read_body",
@@ -86,8 +87,6 @@ def read_object(attempted: str, response: Response, body: object) -> Mapping[str
         raise error_from(attempted, response, body)
     if not isinstance(body, dict):
         raise unreadable(attempted, response, _describe_invalid(response, body))
-    if _is_list_alone(body):
-        return body
     code = _code_in(body)
     if code is not None and code >= BAD_REQUEST:  # an error that was sent with a 2xx
         raise error_from(attempted, response._replace(status=int(code)), body)
@@ -96,13 +95,14 @@ def read_object(attempted: str, response: Response, body: object) -> Mapping[str
     return body
 
 
-def _is_list_alone(body: Mapping[str, object]) -> bool:
-    """Return whether a response holds a list and reports nothing but success.
+def is_list_alone(body: object) -> TypeGuard[dict[str, object]]:
+    """Return whether a JSON object holds a list and reports nothing but success.
 
     Nearly every poll's response does, and searching it for an error takes longer than structuring it.
     """
-    is_success = body.get("code") == OK and body.get("message") == "success"
-    return is_success and type(body.get("data")) is list and len(body) == len(("code", "message", "data"))
+    if type(body) is not dict or len(body) != len(("code", "message", "data")):
+        return False
+    return body.get("code") == OK and body.get("message") == "success" and type(body.get("data")) is list
 
 
 def _code_in(body: Mapping[str, object]) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from musicapi_async import errors
-from musicapi_async._transport.error_bodies import ErrorDetails
+from musicapi_async._responses.error_bodies import ErrorDetails
 
 __all__ = [
     "ABOUT_CREDITS",

@@ -1,38 +1,49 @@
-"""Tables of the journal's file, the migrations from older formats, and the conversion of rows to records."""
+"""Tables of the journal's file, and the migrations from older formats."""
 
 import json
+import re
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from musicapi_async.bulk.keys import AUTOMATIC_KEY, KEY_VERSION, digest_of, fields_in
-from musicapi_async.bulk.records import Record, State
+from musicapi_async.bulk.keys import KEY_VERSION, digest_of
 from musicapi_async.errors import JournalError
 
-__all__ = [
-    "APPLICATION",
-    "COLUMNS",
-    "TAKE_OVER",
-    "VERSION",
-    "prepare",
-    "record_of",
-    "select_value",
-    "to_json",
-    "to_text",
-]
+__all__ = ["VERSION", "fields_in", "prepare", "read_version", "select_value"]
 
 APPLICATION: Final = 0x4D757341
 """Application id of the file, ``MusA`` as a number."""
-COLUMNS: Final = (
-    "number, key, operation, request, state, task_id, attempts, reason, sent_at, accepted_at, ended_at, "
-    "clips, files, refunds, charge, charged, overdue_at, key_version, former_key"
-)
-TAKE_OVER: Final = (
-    "operation = coalesce(next_operation, operation), request = coalesce(next_request, request), "
-    "next_operation = NULL, next_request = NULL"
-)
-"""Assignments of an UPDATE that make the corrected request the one to send."""
+AUTOMATIC_KEY: Final = re.compile(r"[0-9a-f]{24}-[1-9][0-9]*")
+"""The form of an automatic key of version 1; a key given by a user may have it too."""
+# Sent by the releases whose journals have keys of version 1, and no field of the request: from the class, or following
+# from the fields. The task types for an uploaded clip are not among them: two requests may differ in them alone.
+_TASK_TYPES: Final[Mapping[str, str]] = {
+    "producer.cover": "cover_music",
+    "producer.create": "create_music",
+    "producer.extend": "extend_music",
+    "producer.replace": "replace_music",
+    "riffusion.cover": "cover_music",
+    "riffusion.create": "create_music",
+    "riffusion.describe": "create_music",
+    "riffusion.extend": "extend_music",
+    "riffusion.replace_section": "replace_music",
+    "riffusion.swap_sound": "swap_music_sound",
+    "riffusion.swap_vocals": "swap_music_vocals",
+    "sonic.add_instrumental": "add_instrumental",
+    "sonic.add_vocals": "add_vocals",
+    "sonic.concat": "concat_music",
+    "sonic.cover": "cover_music",
+    "sonic.create": "create_music",
+    "sonic.describe": "create_music",
+    "sonic.extend": "extend_music",
+    "sonic.persona_song": "persona_music",
+    "sonic.remaster": "remaster",
+    "suno.create": "create_music",
+    "suno.describe": "create_music",
+}
+_ADDED: Final = ("custom_mode", "lyrics_type", "type", "version")
+
 
 FIRST: Final = (
     """
@@ -66,6 +77,27 @@ SECOND: Final = (
     "CREATE TABLE planning (newest INTEGER NOT NULL, started INTEGER NOT NULL)",
     "INSERT INTO planning VALUES (0, 0)",
 )
+
+
+def fields_in(operation: str, sent: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a request that a release with keys of version 1 has stored as it is sent."""
+    found = dict(_flat(sent))
+    if operation == "studio.extend":
+        # Its flag is sent as ``lyrics_type`` alone.
+        found["instrumental"] = found.get("lyrics_type") == "instrumental"
+    elif operation.startswith("studio."):
+        found.pop("config.mode", None)
+    if found.get("task_type") == _TASK_TYPES.get(operation):
+        found.pop("task_type", None)
+    return {name: value for name, value in found.items() if name not in _ADDED}
+
+
+def _flat(value: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _flat(inner, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", inner
 
 
 def _compute_keys(connection: sqlite3.Connection) -> None:
@@ -136,19 +168,29 @@ STEPS: Final[Sequence[Sequence[str | Callable[[sqlite3.Connection], None]]]] = (
 VERSION: Final = len(STEPS)
 
 
+def read_version(connection: sqlite3.Connection, path: str) -> int | None:
+    """Return the version of a journal's tables; None when there are none yet.
+
+    Raises JournalError when the file is something else, or comes from a newer version.
+    """
+    if select_value(connection, "PRAGMA application_id") != APPLICATION:
+        if select_value(connection, "SELECT count(*) FROM sqlite_master"):
+            raise JournalError(path, "it is another program's database")
+        return None
+    version = int(select_value(connection, "PRAGMA user_version"))
+    if version > VERSION:
+        reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
+        raise JournalError(path, reason)
+    return version
+
+
 def prepare(connection: sqlite3.Connection, path: str) -> None:
     """Make the tables, or bring older ones up to date.
 
     Raises JournalError when the file is something else, comes from a newer version, or is damaged.
     """
     try:
-        version = select_value(connection, "PRAGMA user_version")
-        is_ours = select_value(connection, "PRAGMA application_id") == APPLICATION
-        if not is_ours and select_value(connection, "SELECT count(*) FROM sqlite_master"):
-            raise JournalError(path, "it is another program's database")
-        if version > VERSION:
-            reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
-            raise JournalError(path, reason)
+        version = read_version(connection, path) or 0
         if version and (found := select_value(connection, "PRAGMA quick_check(1)")) != "ok":
             raise JournalError(path, f"it is damaged: {found}")
         # FULL: with less, a commit can be lost when the power is cut. WAL: one flush to the disk for each.
@@ -173,56 +215,6 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
-
-
-def record_of(found: Sequence[Any]) -> Record:
-    """Return the record in a row with the columns ``COLUMNS``."""
-    number, key, operation, request, state, task_id, attempts, reason, *rest = found
-    sent_at, accepted_at, ended_at, clips, files, refunds, charge, charged, overdue_at, key_version, former_key = rest
-    known_state: State = state
-    return Record(
-        number=number,
-        key=key,
-        operation=operation,
-        request=json.loads(request),
-        key_version=key_version,
-        former_key=former_key,
-        state=known_state,
-        task_id=task_id,
-        attempts=attempts,
-        refunds=refunds,
-        charge=charge,
-        charged=charged,
-        reason=reason,
-        sent_at=sent_at,
-        accepted_at=accepted_at,
-        ended_at=ended_at,
-        overdue_at=overdue_at,
-        clips=json.loads(clips) if clips else (),
-        files=json.loads(files) if files else (),
-    )
-
-
-def to_json(value: object) -> str:
-    """Return a JSON value as it is stored."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # A lone surrogate, as the service's JSON may hold, becomes the escape it came as.
-    return text if _is_whole(text) else json.dumps(value, separators=(",", ":"))
-
-
-def to_text(value: object) -> object:
-    """Return a column's value as it is stored."""
-    if not isinstance(value, str) or _is_whole(value):
-        return value
-    return value.encode("utf-8", "backslashreplace").decode()
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def select_value(connection: sqlite3.Connection, query: str) -> Any:

@@ -1,0 +1,73 @@
+"""One call of an endpoint: its request, and the progress of its attempts. No I/O."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+import attrs
+
+from musicapi_async._transport.retry import RequestClass
+
+__all__ = ["Call", "SubmissionHook"]
+
+
+class SubmissionHook(Protocol):
+    """Hook called around a submission. If one of the coroutines raises, the request is not sent."""
+
+    async def before_send(self) -> None:
+        """Record that the request is about to be sent, before its first byte is written."""
+        ...
+
+    async def not_accepted(self) -> None:
+        """Record that the request was certainly not accepted, and may be sent again."""
+        ...
+
+    def accepted(self, task_id: str) -> None:
+        """Record the task of a request whose caller was cancelled, before the cancellation is raised."""
+        ...
+
+
+@attrs.define(kw_only=True, eq=False)
+class Call:
+    """One call of an endpoint, which is sent once or several times.
+
+    Times are event-loop time in seconds, except ``sent_at``.
+    """
+
+    method: str
+    path: str
+    body: Mapping[str, object] | None = attrs.field(default=None, repr=False)
+    request_class: RequestClass = RequestClass.READ
+    """SUBMISSION while an attempt may be charged; polls for a file that is being prepared are free."""
+    request: object = attrs.field(default=None, repr=False)
+    """The request value, for an UncertainSubmissionError."""
+    hook: SubmissionHook | None = attrs.field(default=None, repr=False)
+    is_retried: bool = True
+    """False for a call of a single attempt, whatever its outcome."""
+    min_timeout: float = 0.0
+    """The minimum time limit of each attempt, in seconds."""
+    replacement: str = ""
+    """The operation to use when the service has retired this one."""
+
+    attempts: int = 0
+    """The number of attempts so far."""
+    deadline: float = 0.0
+    """The latest start of a retry."""
+    prepared_since: float | None = None
+    """The time of the first response that says the file is being prepared; None before."""
+    dispatched_at: float = 0.0
+    """The time at which the submission left the queue."""
+    waited: float = 0.0
+    """The seconds it spent in the queue."""
+    sent_at: datetime | None = None
+    """The time just before the first byte of a submission was written; None while it was certainly not accepted."""
+    task_id: str | None = None
+    """The id of the accepted task."""
+    cancellation: asyncio.CancelledError | None = None
+    """The caller's cancellation while its submission was in flight: to be raised after reading the response."""
+
+    @property
+    def attempted(self) -> str:
+        """The method and the path, for errors and the log."""
+        return f"{self.method} {self.path}"
