@@ -36,13 +36,13 @@ class Entry:
         timing_key: str = "",
         accepted_at: float | None = None,
     ) -> None:
-        self.id = task_id
-        self.rule = rule
-        self.caller = caller
+        self.id: str = task_id
+        self.rule: TaskRule[Any] = rule
+        self.caller: Caller | None = caller
         """None for an unpickled task, which belongs to no poller."""
-        self.timing_key = timing_key
+        self.timing_key: str = timing_key
         """The key of the duration estimates: tasks with the same key take about as long."""
-        self.accepted_at = accepted_at
+        self.accepted_at: float | None = accepted_at
         """Event-loop time of its acceptance; None for a task resumed from its id."""
         self.end: TaskState[Any] | None = None
         self.finished_clips: tuple[Clip, ...] = ()

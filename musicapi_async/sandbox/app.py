@@ -44,6 +44,17 @@ class Sandbox:
       tasks that fail, from 0 to 1.
     - ``credits``: initial balance of an account. ``keys``: the valid keys; without them any key is valid.
     - ``host``, ``port``: the address to listen on; by default loopback and a free port.
+
+    ```python
+    from musicapi_async import MusicAPI
+    from musicapi_async.sandbox import Sandbox
+
+    async with Sandbox(seconds=0.5) as sandbox, MusicAPI("any-key", base_url=sandbox.base_url) as client:
+        task = await client.sonic.describe(description="lofi rain")
+        sandbox.advance(60)
+        songs = await task.wait()
+        print(songs[0].title, sandbox.account("any-key"))
+    ```
     """
 
     def __init__(
@@ -65,7 +76,7 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self._folder: Path | None = None
         self._making = asyncio.Lock()
-        self.prices = self._state.prices
+        self.prices: dict[str, float] = self._state.prices
         """Prices of operations, such as ``sonic.create``, that differ from the price list."""
         self.requests: Counter[str] = Counter()
         """The number of requests to each route, including faults."""
@@ -86,7 +97,7 @@ class Sandbox:
         return tuple(self._state.tasks.values())
 
     def account(self, key: str) -> Account:
-        """Return the account of a key, to read or change its balance."""
+        """Return the account of a key, to read or change its balance. Raises KeyError for a key that is not valid."""
         found = self._state.account(key)
         if found is None:
             raise KeyError(key)
@@ -105,7 +116,7 @@ class Sandbox:
         self._ahead += seconds
 
     async def start(self) -> None:
-        """Start to listen."""
+        """Start to listen. Raises OSError when the address cannot be used."""
         self._folder = Path(tempfile.mkdtemp(prefix="musicapi-sandbox-"))
         app = web.Application(middlewares=[self._apply_fault, self._check_key])
         handlers = {"/get-credits": self._credits, "/sonic/batch": self._batch}
@@ -138,7 +149,7 @@ class Sandbox:
             self._folder = None
 
     async def __aenter__(self) -> Self:
-        """Start it."""
+        """Start it. Raises OSError when the address cannot be used."""
         await self.start()
         return self
 
