@@ -16,6 +16,7 @@ import time
 import venv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -41,15 +42,19 @@ class Job(NamedTuple):
 def jobs() -> Mapping[str, Job]:
     """Return the work, by the names of the build and the JSON parser of this process."""
     from musicapi_async import riffusion, sonic  # noqa: PLC0415 - after orjson is hidden
-    from musicapi_async._responses.response import Response  # noqa: PLC0415
     from musicapi_async._tasks.state import TaskRule, read_state  # noqa: PLC0415
+
+    try:
+        response: Any = import_module("musicapi_async._responses.response").Response
+    except ModuleNotFoundError:
+        response = import_module("musicapi_async._transport.replies").Reply  # its name in the old build
 
     rule, attempted = TaskRule.of(riffusion.Create), f"GET /riffusion/task/{TASK_ID}"
     running, finished = (RESPONSES[name].partition(b"\r\n\r\n")[2] for name in (b"running", b"finished"))
     request = sonic.Create(lyrics="[Verse]\nla", title="Harbor", tags="sea shanty, calm")
 
     def read(content: bytes, *, is_finished: bool = True) -> Any:
-        state: Any = read_state(TASK_ID, rule, attempted, Response(200, {}, content))
+        state: Any = read_state(TASK_ID, rule, attempted, response(200, {}, content))
         if (state.status == "finished") is not is_finished:
             raise RuntimeError(f"the response is read as {state.status}")
         return state

@@ -50,7 +50,7 @@ RETRIES: Final = """\
 ## What is retried
 
 The table below shows the retry policy by class of request and kind of failure. A *paid request* is any POST, a *free
-request* any GET (and the repeated request for a file that is being prepared), a *file* a download. The HTTP library's
+request* any GET (and each further request for a file that is being prepared), a *file* a download. The HTTP library's
 tracing reports whether any bytes of a paid request can have been sent, on a connection used for this request alone.
 
 - *retry*: up to `max_attempts` attempts, none later than `total_timeout` after the first, with full jitter (up to 1, 2,
@@ -60,14 +60,14 @@ tracing reports whether any bytes of a paid request can have been sent, on a con
 - A 429 or a busy 503 to a paid request does not count against the budget, and makes all paid requests of the client
   wait.
 - A download that breaks off is resumed at that byte (`Range`) if its host identified the version of the file by a
-  strong `ETag` or by a date (`If-Range`); in any doubt it starts again. An attempt that brought the file at least 64
-  KiB further than any before is not a failure: attempts are counted anew from it, and the next one does not count
-  against the budget. `total_timeout` still applies.
+  strong `ETag` or by a date (`If-Range`); otherwise it starts again. An attempt that brought the file at least 64 KiB
+  further than any before is not a failure: attempts are counted anew from it, and the next one does not count against
+  the budget. `total_timeout` still applies.
 - *uncertain*: `UncertainSubmissionError` is raised and `on_uncertain` is called. The request is never sent again.
 - *give up*: the typed error of the failure is raised. Nothing was accepted.
 
 While a task is waited for, it is polled again after any failure that may be retried and after a response that cannot be
-read: until the timeout of the wait or, without one, for 15 minutes of nothing but such polls. A task that the service
+read: until the timeout of the wait or, without one, for 15 minutes in which every poll fails. A task that the service
 does not know yet is polled again during the first minute. A failure that the service reports for the task itself ends
 the wait at once, whatever the status of the response.
 """
@@ -190,9 +190,14 @@ class Member(NamedTuple):
 
 def members(kind: type) -> Iterator[Member]:
     """Yield the public fields and properties of a class and its bases, in the order of their source."""
-    own = [cls for cls in reversed(kind.__mro__) if cls.__module__.startswith("musicapi_")]
-    body = [node for cls in own for node in getattr(ast.parse(inspect.getsource(cls)).body[0], "body", [])]
-    for node, after in pairwise([*body, ast.Pass()]):
+    for cls in reversed(kind.__mro__):
+        if cls.__module__.startswith("musicapi_"):
+            yield from own_members(cls)
+
+
+def own_members(cls: type) -> Iterator[Member]:
+    """Yield the public fields and properties that a class defines, in the order of their source."""
+    for node, after in pairwise([*body_of(cls), ast.Pass()]):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found = Member(node.target.id, annotation_text(node.annotation), literal_text(after))
         elif (
@@ -203,6 +208,15 @@ def members(kind: type) -> Iterator[Member]:
             continue
         if not found.name.startswith("_"):
             yield found
+
+
+def body_of(cls: type) -> list[ast.stmt]:
+    """Return the statements of a class, which stands in its module or, of a package, in one of its files."""
+    module = sys.modules[cls.__module__]
+    file = Path(inspect.getsourcefile(module) or "")
+    files = sorted(file.parent.glob("*.py")) if hasattr(module, "__path__") else [file]
+    nodes = (node for path in files for node in ast.parse(path.read_text(encoding="utf-8")).body)
+    return next(node.body for node in nodes if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
 
 
 def annotation_text(annotation: ast.expr) -> str:
@@ -228,24 +242,28 @@ def table_row(*cells: str) -> str:
 
 
 def errors_part() -> str:
-    """Show the tree of errors as it is drawn in their module."""
+    """Show the tree of errors as it is drawn in their module, and describe each of them."""
     doc = inspect.getdoc(errors) or ""
     before, _, rest = doc.partition("::\n\n")
     tree, _, after = rest.partition("\n\n")
-    return "\n".join(
-        [
-            "## Errors",
-            "",
-            markdown(before.strip()),
-            "",
-            "```text",
-            inspect.cleandoc(tree),
-            "```",
-            "",
-            markdown(after),
-            "",
-        ]
-    )
+    drawing = ["```text", inspect.cleandoc(tree), "```", ""]
+    parts = ["## Errors", "", markdown(before.strip()), "", *drawing, markdown(after), ""]
+    parents_first = sorted(errors.__all__, key=lambda name: tree.find(f"{name} "))
+    for name in parents_first:
+        parts += error_part(getattr(errors, name))
+    return "\n".join(parts)
+
+
+def error_part(cls: type[errors.MusicAPIError]) -> Iterator[str]:
+    """Describe an error: when it is raised, what to do next, and the fields that its base class has not."""
+    yield from (f"### {cls.__name__}", "", markdown(inspect.getdoc(cls) or ""), "")
+    if advice := re.sub(r"\{(\w+)\}", r"`error.\1`", cls._advice):
+        yield from (f"What to do next: {advice}.", "")
+    (base, *_) = [one for one in cls.__bases__ if issubclass(one, errors.MusicAPIError)] or [cls]
+    if base not in {cls, errors.MusicAPIError}:
+        yield from (f"A subclass of [{base.__name__}](#{base.__name__.lower()}), with its fields.", "")
+    if own := list(own_members(cls)):
+        yield from ("| field | type | meaning |", "|---|---|---|", *map(member_row, own), "")
 
 
 def retries_part() -> str:
@@ -267,8 +285,8 @@ def settings_part() -> str:
 
 
 def markdown(text: str) -> str:
-    """Turn double backticks into single ones."""
-    return text.replace("``", "`")
+    """Turn double backticks into single ones, but not those of a fence."""
+    return re.sub(r"(?<!`)``(?!`)", "`", text)
 
 
 if __name__ == "__main__":

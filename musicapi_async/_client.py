@@ -46,6 +46,14 @@ class MusicAPI:
     ``Settings`` describes the other settings. No connection is opened before the first call. Without ``async with``,
     close the client with ``aclose()``.
 
+    ```python
+    from musicapi_async import MusicAPI
+
+    async with MusicAPI() as client:
+        songs = await client.sonic.describe(description="lofi rain").wait()
+        await client.download(songs[0], "rain.mp3")
+    ```
+
     Raises InvalidRequestError when a setting is wrong or no key is given.
     """
 
@@ -128,15 +136,18 @@ class MusicAPI:
         client.submit(request).wait()`` also waits for the result.
 
         Raises InvalidRequestError at once for anything but a request that starts a task; when awaited,
-        UncertainSubmissionError if the request may or may not have been accepted, and the typed error of a refusal.
+        UncertainSubmissionError if the request may or may not have been accepted, ConnectionFailedError if no
+        connection can be made, ClientClosedError on a closed client, and the typed error of a refusal.
         """
         return self._engine.submission(request)
 
     async def call(self, request: Request[R]) -> R:
-        """Send a request that is answered at once, or as soon as the service has prepared a file; return the result.
+        """Send a request that starts no task, and return its result; a file is waited for until it is prepared.
 
         Raises the typed error of a refusal; UncertainSubmissionError when a paid request may have been accepted;
-        NotReadyError when a file is not prepared within three minutes.
+        NotReadyError when a file is not prepared within three minutes; ConnectionFailedError and InvalidResponseError
+        when the attempts at a free request are used up; ClientClosedError on a client that is closed, also meanwhile;
+        InvalidRequestError for anything but a request with an immediate result.
         """
         return await self._engine.call(request)
 
@@ -152,6 +163,9 @@ class MusicAPI:
         ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
         ``error``. For a list of requests with different results, annotate it, and type checkers know these:
         ``requests: list[TaskRequest[Songs | Stems]] = [...]``.
+
+        Raises InvalidRequestError for a wrong argument; the run itself raises an error of ``requests``, such as an item
+        that is no request, once the outcomes of the started tasks were returned.
         """
         return Run(self, requests, in_flight, timeout, self._engine.background)
 
@@ -159,6 +173,8 @@ class MusicAPI:
         """Return the same task on this client.
 
         The task may be unpickled, or come from a closed client or another event loop.
+
+        Raises InvalidRequestError for anything but a task.
         """
         if not isinstance(task, Task):
             raise wrong_argument("task", task, "a Task", "client.<family>.task(id) returns one from its id")
@@ -168,6 +184,8 @@ class MusicAPI:
         """Resume a task from the request class that started it and its id: ``resume(sonic.BasicStems, task_id)``.
 
         For songs ``client.<family>.task(task_id)`` is the same.
+
+        Raises InvalidRequestError for a class whose requests start no task, and for an id that cannot be one.
         """
         return self._engine.resume(operation, task_id)
 
@@ -184,7 +202,8 @@ class MusicAPI:
         address in the URL itself is checked).
 
         Raises DownloadError when there is no finished audio, the host fails, or the file cannot be written;
-        InvalidRequestError, before anything is fetched, when an argument is of the wrong type (such as several songs).
+        InvalidRequestError, before anything is fetched, when an argument is of the wrong type (such as several songs);
+        ClientClosedError on a client that is closed, also meanwhile.
         """
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
@@ -195,7 +214,9 @@ class MusicAPI:
 
         Returns the response's JSON object. Only a GET is treated as free and retried.
 
-        Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted.
+        Raises the typed error of a refusal; UncertainSubmissionError when the request may have been accepted;
+        InvalidRequestError for a wrong argument; ConnectionFailedError, InvalidResponseError and ClientClosedError as
+        ``call`` does.
         """
         return dict(await self._engine.request(method, path, json))
 
@@ -205,7 +226,8 @@ class MusicAPI:
         Call ``client.account.credits()`` before you spend, so that there is a balance to compare with, and wait a
         minute first: the service may still be working on the request. The client never does this by itself.
 
-        Raises the errors of ``account.credits()``.
+        Raises the errors of ``account.credits()``, and InvalidRequestError for any other error than an
+        UncertainSubmissionError.
         """
         if not isinstance(error, UncertainSubmissionError):
             raise wrong_argument("error", error, "an UncertainSubmissionError")
@@ -217,6 +239,8 @@ class MusicAPI:
 
         Settings that all views share, such as ``max_requests`` or ``proxy``, belong to the client alone. Closing a view
         does nothing: keep the client it came from, and close that.
+
+        Raises InvalidRequestError when a setting is wrong, TypeError for one that all views share.
         """
         view = object.__new__(type(self))
         view._engine = self._engine.view(attrs.evolve(self.settings, **changes))

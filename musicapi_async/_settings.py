@@ -209,49 +209,60 @@ def _hiding(cls: type[S]) -> type[S]:
 @_hiding
 @attrs.frozen(kw_only=True)
 class Settings:
-    """All settings of a client. Times are in seconds, sizes in bytes."""
+    """All settings of a client. Times are in seconds, sizes in bytes.
+
+    ```python
+    from musicapi_async import MusicAPI
+
+    async with MusicAPI(timeout=30, create_rate=0.3) as client:
+        print(client.settings.timeout)
+        patient = client.with_options(timeout=90)  # a view on the same connections
+    ```
+
+    Raises InvalidRequestError naming the setting that is wrong.
+    """
 
     api_key: Secret = attrs.field(repr=False, converter=_clean_key, validator=_check_key)
     """A ``Secret``, sent only to the API's own host. A pasted ``Bearer`` prefix, quotes and blanks are stripped."""
     base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=_clean_url, validator=_check_base_url)
     """The URL of the service, or of a sandbox."""
     timeout: float = attrs.field(default=60.0, validator=_check_positive)
-    """Limit for one attempt, from connecting to the last byte of the response; uploads get at least 120."""
+    """Time limit of one attempt, from connecting to the last byte of the response; uploads get at least 120."""
     connect_timeout: float = attrs.field(default=10.0, validator=_check_positive)
-    """Limit for establishing one connection."""
+    """Time limit for establishing one connection."""
     read_timeout: float = attrs.field(default=60.0, validator=_check_positive)
-    """Longest silence between two bytes of a response or a file."""
+    """Maximum time between two bytes of a response or a file."""
     total_timeout: float = attrs.field(default=300.0, validator=_check_positive)
-    """No attempt begins later than this after the first; time spent waiting for ``create_rate`` does not count."""
+    """Time after the first attempt in which others may begin; time spent waiting for ``create_rate`` does not count."""
     max_attempts: int = attrs.field(default=4, validator=_check_count)
-    """Attempts of a request that may be retried, the first included."""
+    """Maximum number of attempts of a request that may be retried, the first included."""
     max_requests: int = attrs.field(default=100, validator=_check_count)
-    """Requests in flight at once."""
+    """Maximum number of requests in flight at once."""
     create_rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
-    """Paid requests per second at most. With None they are not limited before the service responds with 429; then they
-    are sent at its documented rate, one in 3 seconds, and slowly faster while all goes well. After a 429 all of them
-    wait, with or without a rate."""
+    """Maximum number of paid requests per second. With None there is no limit until the service responds with 429; then
+    they are sent at its documented rate, one in 3 seconds, and gradually faster while it accepts them. After a 429 all
+    of them wait, with or without a rate."""
     poll_cost: float = attrs.field(default=1.0, validator=_check_positive)
-    """Seconds of waiting that one poll is worth. The schedule learns how long tasks of an operation and model take,
-    polls first when a finish is plausible and then where it is likely: with 1 about as often as every 15 seconds, and
-    sooner. Higher values poll less often."""
+    """Seconds of waiting that one poll is worth: with a higher value the client polls less often. It learns how long
+    tasks of an operation and model take, and polls when one is likely to have finished. With 1 it polls about as often
+    as every 15 seconds, and sees the end of a task sooner than such an interval does."""
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_check_positive))
     """Fixed interval between two polls, in place of the learned schedule (None). The service advises 15 to 25; a
     sandbox with quick songs needs a small one."""
     max_response_size: int = attrs.field(default=8 * 1024 * 1024, validator=_check_count)
-    """Bytes of one response; a larger one is refused."""
+    """Maximum size of one response; a larger one is refused."""
     max_file_size: int = attrs.field(default=1024 * 1024 * 1024, validator=_check_count)
-    """Bytes of one downloaded file (1 GiB); the download of a larger one ends, and so does one slower than 1 KiB/s for
-    60 seconds."""
+    """Maximum size of one downloaded file (1 GiB). The download of a larger one is stopped, and so is one slower than
+    1 KiB/s for 60 seconds."""
     proxy: Secret | None = attrs.field(default=None, repr=False, converter=hidden, validator=_check_proxy)
     """URL of a proxy for all requests, such as ``http://user:password@host:3128``, kept as a ``Secret``."""
     trust_env: bool = attrs.field(default=True, validator=_check_flag)
-    """Without a ``proxy``, whether that of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...) is used; never for this
-    machine itself."""
+    """True to use the proxy of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...) where no ``proxy`` is given; never
+    for this machine itself."""
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)
     """For a custom certificate authority or a client certificate; None for the default one."""
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
-    """True to allow downloads from addresses that are not public; those of the API's own host always are. A
+    """True to allow downloads from addresses that are not public; from the API's own host they are always allowed. A
     proxy resolves names itself: through one, only an address in the URL is checked."""
     webhook_url: str | None = attrs.field(default=None, repr=_shown_or_none, validator=_check_webhook_url)
     """URL of your server to which the service sends its events, of operations with a field of that name; begins with

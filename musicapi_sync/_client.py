@@ -42,6 +42,14 @@ class MusicAPI:
     in a run when the client is closed, at the latest when the process exits. Where logging is not set up, these
     warnings go to standard error.
 
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        songs = client.sonic.describe(description="lofi rain").wait()
+        client.download(songs[0], "rain.mp3")
+    ```
+
     Raises InvalidRequestError when a setting is wrong or no key is given.
     """
 
@@ -114,7 +122,7 @@ class MusicAPI:
         return Task(self._view, self._view.call(lambda client, _: client.submit(request), describe_task))
 
     def call(self, request: Request[R]) -> R:
-        """Send a request that is answered at once, or as soon as the service has prepared a file; return the result.
+        """Send a request that starts no task, and return its result; a file is waited for until it is prepared.
 
         Raises the errors of ``musicapi_async.MusicAPI.call``.
         """
@@ -128,6 +136,9 @@ class MusicAPI:
         ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
         ``error``. For a list of requests with different results, annotate it, and type checkers know these:
         ``requests: list[TaskRequest[Songs | Stems]] = [...]``.
+
+        Raises InvalidRequestError for a wrong argument; the run itself raises an error of ``requests``, such as an item
+        that is no request, once the outcomes of the started tasks were returned.
         """
         return Run(self._view, requests, in_flight, timeout)
 
@@ -135,6 +146,9 @@ class MusicAPI:
         """Resume a task from the request class that started it and its id: ``resume(sonic.BasicStems, task_id)``.
 
         For songs ``client.<family>.task(task_id)`` is the same.
+
+        Raises InvalidRequestError for a class whose requests start no task, and for an id that cannot be one.
+        Raises ClientClosedError on a closed client.
         """
 
         async def resume(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[R]:
@@ -143,7 +157,10 @@ class MusicAPI:
         return Task(self._view, self._view.call(resume))
 
     def attach(self, task: Task[R]) -> Task[R]:
-        """Return the same task on this client: for a task of a closed client, or an unpickled one."""
+        """Return the same task on this client: for a task of a closed client, or an unpickled one.
+
+        Raises InvalidRequestError for anything but a task, ClientClosedError on a closed client.
+        """
 
         async def attach(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Task[R]:
             # The core refuses anything that is not a task.
@@ -189,7 +206,7 @@ class MusicAPI:
     def investigate(self, error: UncertainSubmissionError) -> Evidence:
         """Check the balance and compare it with the last one that was checked before an uncertain request.
 
-        See ``musicapi_async.MusicAPI.investigate``.
+        See ``musicapi_async.MusicAPI.investigate``, which raises the same.
         """
         return self._view.call(lambda client, _: client.investigate(error))
 
@@ -199,6 +216,8 @@ class MusicAPI:
 
         Settings that all views share, such as ``max_requests`` or ``proxy``, belong to the client alone. Closing a view
         does nothing: keep the client it came from, and close that.
+
+        Raises InvalidRequestError when a setting is wrong, TypeError for one that all views share.
         """
         view = object.__new__(type(self))
         view._settings = attrs.evolve(self._settings, **changes)

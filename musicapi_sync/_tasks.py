@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, cast
 import attrs
 
 import musicapi_async
-from musicapi_async import TaskRequest, TaskState
+from musicapi_async import TaskRequest, TaskState, UploadedClip
 from musicapi_async._engine import engine_of
 from musicapi_async._notices import describe_tasks
 from musicapi_async.errors import (
@@ -37,14 +37,25 @@ class Task(Generic[R_co]):
     pickled, and equals every other one of its id and family; an unpickled one has no client until
     ``client.attach(task)``. Ctrl-C ends a wait; the task is still running on the server, and the exception's note names
     it.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        task = client.sonic.describe(description="lofi rain")
+        print(task.id)  # client.sonic.task(id) is the same task, in any process
+        for state in task.updates():
+            print(state.status)
+        songs = task.wait()
+    ```
     """
 
     __slots__ = ("__weakref__", "_client", "_task", "_view", "family", "id", "uploaded")
 
     def __init__(self, view: View | None, task: musicapi_async.Task[R_co]) -> None:
-        self.id = task.id
-        self.family = task.family
-        self.uploaded = task.uploaded
+        self.id: str = task.id
+        self.family: str = task.family
+        self.uploaded: UploadedClip | None = task.uploaded
         """The clip uploaded by a one-shot upload (``sonic.upload_extend`` and the like), with its steps; None for
         others."""
         self._view = view
@@ -147,7 +158,16 @@ class Task(Generic[R_co]):
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[R_co]):
-    """The outcome of one request of a run: either ``result`` or ``error`` is set."""
+    """The outcome of one request of a run: either ``result`` or ``error`` is set.
+
+    ```python
+    from musicapi_sync import MusicAPI, sonic
+
+    with MusicAPI() as client:
+        for outcome in client.run([sonic.Describe(description="lofi rain")]):
+            songs = outcome.unwrap()
+    ```
+    """
 
     request: TaskRequest[R_co]
     """The request."""
@@ -159,7 +179,7 @@ class Outcome(Generic[R_co]):
     """The error that ended the request or its task; None when there is a result."""
 
     def unwrap(self) -> R_co:
-        """Return the result, or raise the error."""
+        """Return the result. Raises ``error`` when there is one."""
         if self.error is not None:
             raise self.error
         return cast("R_co", self.result)
@@ -173,6 +193,15 @@ class Run(Generic[R]):
     may still wait for a retry and be sent; ``close()`` and Ctrl-C stop that too. Paid tasks whose outcomes were not
     returned are in ``tasks``; Ctrl-C names them, and so does closing the client. An error of the source is raised once
     the outcome of every started task has been returned.
+
+    ```python
+    from musicapi_sync import MusicAPI, sonic
+
+    requests = [sonic.Describe(description=f"rain in {month}") for month in ("March", "May", "June")]
+    with MusicAPI() as client:
+        for outcome in client.run(requests, in_flight=50):
+            print(outcome.request, outcome.error or outcome.unwrap())
+    ```
     """
 
     def __init__(self, view: View, requests: Iterable[TaskRequest[R]], in_flight: int, timeout: float | None) -> None:
@@ -213,7 +242,7 @@ class Run(Generic[R]):
     def start(self, request: TaskRequest[R]) -> None:
         """Start one more request now, besides those of the source; check ``has_room`` first.
 
-        Raises RunClosedError when the run was closed.
+        Raises the errors of ``musicapi_async.Run.start``, and ClientClosedError on a closed client.
         """
 
         async def start(client: musicapi_async.MusicAPI, _: object) -> None:
@@ -223,7 +252,10 @@ class Run(Generic[R]):
         self._view.call(start, self._stop)
 
     def next(self) -> Outcome[R] | None:
-        """Return the next outcome; None when every started request has been returned."""
+        """Return the next outcome; None when every started request has been returned.
+
+        Raises ClientClosedError on a closed client.
+        """
 
         async def take(client: musicapi_async.MusicAPI, _: object) -> musicapi_async.Outcome[R] | None:
             check_process(client, self._client)
@@ -250,7 +282,10 @@ class Run(Generic[R]):
         return self
 
     def __next__(self) -> Outcome[R]:
-        """Start as many requests as there is room for, and return the next outcome."""
+        """Start as many requests as there is room for, and return the next outcome.
+
+        Raises the errors of ``next`` and of the source, StopIteration after the last outcome.
+        """
         self._fill()
         outcome = self.next()
         if outcome is not None:
@@ -270,6 +305,8 @@ class Run(Generic[R]):
         """Stop the run: no more requests are started, and waits end.
 
         Unfinished tasks are still running on the server; ``tasks`` still lists them.
+
+        Raises ClientClosedError on a closed client, EventLoopError in a child of the process that started the run.
         """
         self._close(None)
 

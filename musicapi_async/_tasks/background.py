@@ -1,4 +1,4 @@
-"""The work of a client's runs that goes on between their outcomes: sources, workers, outcomes not yet returned."""
+"""The work of a client's runs that continues between their outcomes: sources, workers, outcomes not yet returned."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Container, Iterable, Iterator, Mapping

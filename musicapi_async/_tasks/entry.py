@@ -49,13 +49,13 @@ class Entry:
         *,
         is_reported: bool = False,
     ) -> None:
-        self.id = task_id
-        self.rule = rule
-        self.caller = caller
+        self.id: str = task_id
+        self.rule: TaskRule[Any] = rule
+        self.caller: Caller | None = caller
         """None for an unpickled task, which belongs to no poller."""
-        self.timing_key = timing_key
+        self.timing_key: str = timing_key
         """The key of the duration estimates: tasks with the same key take about as long."""
-        self.accepted_at = accepted_at
+        self.accepted_at: float | None = accepted_at
         """Event-loop time of its acceptance; None for a task resumed from its id."""
         self.is_reported = is_reported
         """True when the service sends the events of the task to this client."""

@@ -53,7 +53,7 @@ class Poller:
     def __init__(self, timing: Timing, max_polls: int, calls: ActiveCalls) -> None:
         self.timing = timing
         self._calls = calls
-        self.unfinished = Unfinished()
+        self.unfinished: Unfinished = Unfinished()
         self._recent = min(timing.fixed_interval or RECENT, RECENT)
         self._wheel: Wheel[Entry] = Wheel(min(TICK, (timing.fixed_interval or 1) / 4))
         self._subscribed: dict[Entry, Polling] = {}

@@ -30,7 +30,16 @@ R_co = TypeVar("R_co", covariant=True)
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[R_co]):
-    """The outcome of one request of a run: either ``result`` or ``error`` is set."""
+    """The outcome of one request of a run: either ``result`` or ``error`` is set.
+
+    ```python
+    from musicapi_async import MusicAPI, sonic
+
+    async with MusicAPI() as client:
+        async for outcome in client.run([sonic.Describe(description="lofi rain")]):
+            songs = outcome.unwrap()
+    ```
+    """
 
     request: TaskRequest[R_co]
     """The request."""
@@ -42,7 +51,7 @@ class Outcome(Generic[R_co]):
     """The error that ended the request or its task; None when there is a result."""
 
     def unwrap(self) -> R_co:
-        """Return the result, or raise the error."""
+        """Return the result. Raises ``error`` when there is one."""
         if self.error is not None:
             raise self.error
         return cast("R_co", self.result)
@@ -64,6 +73,15 @@ class Run(Generic[R]):
     wait for a retry and be sent; ``aclose()`` stops that too. Paid tasks whose outcomes were not returned are in
     ``tasks``. An error of the source, or ClientClosedError, is raised once the outcome of every started task has been
     returned.
+
+    ```python
+    from musicapi_async import MusicAPI, sonic
+
+    requests = [sonic.Describe(description=f"rain in {month}") for month in ("March", "May", "June")]
+    async with MusicAPI() as client:
+        async for outcome in client.run(requests, in_flight=50):
+            print(outcome.request, outcome.error or outcome.unwrap())
+    ```
     """
 
     def __init__(
@@ -110,7 +128,7 @@ class Run(Generic[R]):
     def start(self, request: TaskRequest[R]) -> None:
         """Start one more request now, besides those of the source; check ``has_room`` first.
 
-        Raises RunClosedError when the run was closed.
+        Raises RunClosedError when the run was closed, InvalidRequestError for a request that starts no task.
         """
         if self._is_closed:
             raise RunClosedError("this run was closed: start another one")
@@ -122,7 +140,10 @@ class Run(Generic[R]):
         worker.add_done_callback(lambda _: self._changed.set())
 
     async def next(self) -> Outcome[R] | None:
-        """Return the next outcome; None when every started request has been returned."""
+        """Return the next outcome; None when every started request has been returned.
+
+        Raises the error of the source, or ClientClosedError, after the last outcome.
+        """
         while not self._finished:
             if not self._workers and not self._source.is_pulling:
                 if self._source.error is not None:
@@ -141,7 +162,10 @@ class Run(Generic[R]):
         return self
 
     async def __anext__(self) -> Outcome[R]:
-        """Start as many requests as there is room for, and return the next outcome."""
+        """Start as many requests as there is room for, and return the next outcome.
+
+        Raises the errors of ``next``, StopAsyncIteration after the last outcome.
+        """
         self._fill()
         try:
             outcome = await self.next()

@@ -73,27 +73,27 @@ class Polling:
 
     def __init__(self, next_poll_at: float, stage_began_at: float) -> None:
         self.subscribers: tuple[Subscriber, ...] = ()
-        self.is_early = False
+        self.is_early: bool = False
         """True while a subscriber waits for a part of the result."""
-        self.is_urgent = False
+        self.is_urgent: bool = False
         """True when the poll in flight is to be followed by another one at once."""
-        self.next_poll_at = next_poll_at
+        self.next_poll_at: float = next_poll_at
         """Time of the next poll; infinite while a poll is in flight or queued."""
-        self.last_polled_at = NOT_YET
+        self.last_polled_at: float = NOT_YET
         """Time at which the last poll was sent or queued."""
         self.stage: Stage = "waiting"
-        self.stage_began_at = stage_began_at
-        self.pending_for = 0.0
+        self.stage_began_at: float = stage_began_at
+        self.pending_for: float = 0.0
         """Seconds from the beginning of the stage to the last poll that found the task unfinished."""
-        self.failures = 0
+        self.failures: int = 0
         """Consecutive failed polls; ``failing_since`` is the time of the first, ``failure`` the error of the last."""
-        self.failing_since = 0.0
+        self.failing_since: float = 0.0
         self.failure: Exception | None = None
-        self.unanswered = 0.0
+        self.unanswered: float = 0.0
         """Seconds in which polls failed, up to the last successful one."""
-        self.allowed = 0
+        self.allowed: int = 0
         """Further polls allowed by the last state; ``grace`` counts them."""
-        self.grace = 0
+        self.grace: int = 0
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber."""

@@ -65,6 +65,14 @@ class TaskState(Generic[R_co]):
 
     ``status`` is ``waiting`` (no clips yet), ``running`` (clips, not all of them done), ``incomplete`` (all clips are
     done, but fewer than expected or one without its file: a few more polls follow), ``finished`` or ``failed``.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        state = client.sonic.describe(description="lofi rain").poll()
+        print(state.status, [clip.stream_url for clip in state.clips])
+    ```
     """
 
     task_id: str

@@ -43,6 +43,15 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
 
     If it is cancelled before its request was sent, it can be awaited again. If it is cancelled later, the response is
     still read: the exception and the log name the task, and awaiting the submission again returns it.
+
+    ```python
+    from musicapi_async import MusicAPI
+
+    async with MusicAPI() as client:
+        task = await client.sonic.describe(description="lofi rain")  # accepted and paid for
+        songs = await task.wait()
+        songs = await client.sonic.describe(description="snow").wait()  # the same in one line
+    ```
     """
 
     __slots__ = (
@@ -101,7 +110,10 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
         return await task.wait(timeout, until)
 
     def __await__(self) -> Generator[object, None, Task[R_co]]:
-        """Send the request, unless it was sent, and return the task."""
+        """Send the request, unless it was sent, and return the task.
+
+        Raises the errors of ``client.submit``, and EventLoopError while another event loop is sending it.
+        """
         return self._submit().__await__()
 
     def send(self, value: None, /) -> object:
@@ -125,7 +137,7 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
     def close(self) -> None:
         """Do without it: a submission that was not sent stays unsent, and does not warn.
 
-        One that another asyncio task is awaiting goes on: its response names what was paid for.
+        One that another asyncio task is awaiting continues: its response names what was paid for.
         """
         self._is_used = True
         for driver in [driver for driver in self._steps if driver is None or driver.done()]:

@@ -32,6 +32,17 @@ class Task(Generic[R_co]):
     Keep the id: as ``resumption`` shows, it resumes the task at any later time, from any process. A task can be
     pickled, and equals every other one of its id and family; an unpickled one has no client until
     ``client.attach(task)``.
+
+    ```python
+    from musicapi_async import MusicAPI
+
+    async with MusicAPI() as client:
+        task = await client.sonic.describe(description="lofi rain")
+        print(task.id)  # client.sonic.task(id) is the same task, in any process
+        async for state in task.updates():
+            print(state.status)
+        songs = await task.wait()
+    ```
     """
 
     __slots__ = ("__weakref__", "_entry", "_poller", "uploaded")
@@ -39,7 +50,7 @@ class Task(Generic[R_co]):
     def __init__(self, entry: Entry, poller: Poller | None, uploaded: UploadedClip | None = None) -> None:
         self._entry = entry
         self._poller = poller
-        self.uploaded = uploaded
+        self.uploaded: UploadedClip | None = uploaded
         """The clip uploaded by a one-shot upload (``sonic.upload_extend`` and the like), with its steps; None for
         others."""
         if entry.caller is not None:
@@ -119,7 +130,8 @@ class Task(Generic[R_co]):
     async def poll(self) -> TaskState[R_co]:
         """Poll once, now. A failed task is reported by the state, not raised.
 
-        Raises UnattachedTaskError for a task that was unpickled, and the typed error of a poll that fails.
+        Raises UnattachedTaskError for a task that was unpickled, ClientClosedError on a closed client, and the typed
+        error of a poll that fails.
         """
         poller = self._poller or self._attached()
         try:
@@ -135,7 +147,8 @@ class Task(Generic[R_co]):
         delayed. The interval does not change how often the task is polled.
 
         Raises UnattachedTaskError for a task that was unpickled, InvalidRequestError for an interval that is not a
-        number of at least 0, and the error of polls that keep failing.
+        number of at least 0, ClientClosedError when the client is closed meanwhile, and the error of polls that keep
+        failing.
         """
         if not is_amount(interval):
             message = f"interval is {interval!r}; it must be a number of seconds, at least 0"

@@ -158,7 +158,7 @@ class Connections:
         self._routes: dict[tuple[str, str | None], ProxyRoute] = {}
         self.arriving: set[aiohttp.StreamReader] = set()
         """The responses that are being read."""
-        self.closed = False
+        self.closed: bool = False
 
     @property
     def is_open(self) -> bool:

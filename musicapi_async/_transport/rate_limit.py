@@ -34,7 +34,7 @@ class SubmissionRateLimiter:
         self._next_at = 0.0
         """The earliest time of the next submission, by the event loop's clock."""
         self._adapted_at = 0.0
-        self.refused_at = -math.inf
+        self.refused_at: float = -math.inf
         """The time of the last 429, by the event loop's clock: a submission allowed before it must wait again."""
         self._accepted_in_a_row = 0
         self._waiters: deque[asyncio.Future[None]] = deque()

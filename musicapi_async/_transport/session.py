@@ -73,8 +73,8 @@ class Session:
         self._slots = asyncio.Semaphore(settings.max_requests)
         # Fewer than all: polls must continue while many paid requests are in flight.
         self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - max(1, settings.max_requests // 4)))
-        self.rate_limiter = SubmissionRateLimiter(settings.create_rate)
-        self.budget = RetryBudget()
+        self.rate_limiter: SubmissionRateLimiter = SubmissionRateLimiter(settings.create_rate)
+        self.budget: RetryBudget = RetryBudget()
         self._limits = TimeoutScheduler()
         self.in_flight: dict[asyncio.Task[Any], asyncio.Task[Response]] = {}
         """The callers whose paid request is in flight, and the asyncio tasks that send it."""

@@ -154,10 +154,10 @@ class Spending:
 
     def __init__(self, price_list: Mapping[str, float | None], charged: float = 0.0) -> None:
         self._price_list = price_list
-        self.charged = charged
+        self.charged: float = charged
         self.balance: float | None = None
         """At the last reading; None before the first."""
-        self.fallen = 0.0
+        self.fallen: float = 0.0
         """Credits the balance fell from reading to reading, refunds of this journal's records taken off."""
         self.prices: dict[str, float] = {}
         """Learned prices, by pricing key."""

@@ -200,7 +200,7 @@ class Collector:
 
         Where every task is unknown, the account or the address is wrong: the other records stay as they are.
         """
-        if self._waiter.has_answered_polls:
+        if self._waiter.has_successful_polls:
             self._unknown = 0
         if self._unknown >= MAX_UNKNOWN:
             reason = f"{MAX_UNKNOWN + 1} tasks in a row cannot be found, and no other was: {error}"

@@ -102,7 +102,8 @@ def _planned(request: object, keys: Keys) -> Planned:
 async def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again, all or those of these keys; return how many.
 
-    A request that the service had accepted is then paid for twice: check the account first.
+    A request that the service had accepted is then paid for twice: check the account first. Raises JournalError when
+    the journal cannot be written.
     """
     return await _transition_all(
         journal, "uncertain", "planned", keys, Changes(reason="sent again, as its user decided")
@@ -110,13 +111,19 @@ async def resend_uncertain(journal: Journal, keys: Collection[str] | str | None 
 
 
 async def abandon_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
-    """Mark uncertain records as failed, all or those of these keys; return how many."""
+    """Mark uncertain records as failed, all or those of these keys; return how many.
+
+    Raises JournalError when the journal cannot be written.
+    """
     changes = Changes(reason="abandoned by its user: it may have been accepted")
     return await _transition_all(journal, "uncertain", "failed", keys, changes)
 
 
 async def retry_refused(journal: Journal, keys: Collection[str] | str | None = None) -> int:
-    """Plan records again that the service refused, all or those of these keys; return how many."""
+    """Plan records again that the service refused, all or those of these keys; return how many.
+
+    Raises JournalError when the journal cannot be written.
+    """
     return await _transition_all(journal, "refused", "planned", keys, NO_CHANGES)
 
 
@@ -144,7 +151,8 @@ async def resolve_not_sent(journal: Journal, keys: Collection[str] | str | None 
 async def retry_failed(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan failed records again, all or those of these keys; return how many.
 
-    Each is paid for again, even if its credits are refunded later; what it has cost so far stays counted.
+    Each is paid for again, even if its credits are refunded later; what it has cost so far stays counted. Raises
+    JournalError when the journal cannot be written.
     """
     changes = Changes(reason="failed, and sent again as its user decided")
     return await _transition_all(journal, "failed", "planned", keys, changes)

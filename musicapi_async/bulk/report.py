@@ -32,14 +32,14 @@ PAGE: Final = "index.html"
 EXTRA_HINT: Final = "a report needs jinja2: pip install 'musicapi-async[cli]'"
 MEANINGS: Final[Mapping[State, str]] = {
     "planned": "not sent yet",
-    "sending": "being sent now, or cut off while it was",
-    "accepted": "paid for, being made by the service",
-    "finished": "made, not all of its files are here yet",
-    "saved": "made, its files are here",
-    "failed": "the service gave up, or it was given up; its credits are gone, or may be",
-    "refunded": "the service gave up, and gave its credits back",
-    "uncertain": "it may or may not have been accepted and paid for",
-    "refused": "not accepted, nothing was paid",
+    "sending": "being sent now, or interrupted while it was sent",
+    "accepted": "accepted and paid for; the service is making it",
+    "finished": "finished; not all of its files are saved yet",
+    "saved": "finished; its files are saved",
+    "failed": "failed, or abandoned by you; its credits may be lost",
+    "refunded": "failed; its credits were refunded",
+    "uncertain": "it may or may not have been accepted and charged",
+    "refused": "not accepted; nothing was charged",
 }
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
 """States that are explained on the page."""

@@ -77,6 +77,8 @@ def read_requests(path: str | os.PathLike[str], operation: str | None = None) ->
     Each line of JSONL is an object, ``{"operation": "sonic.describe", "description": "...", "key": "..."}``, in which
     null is not set. A CSV file has the names in its first line; an empty cell is not set, and a line of empty cells is
     skipped. A line that is no request is a ``BadLine``; so is a CSV file with two columns of one name.
+
+    Raises InvalidRequestError for a wrong path; iterating raises OSError when the file cannot be read.
     """
     return RequestsFile(usable_path("path", path, 'name a file: "requests.jsonl"'), operation)
 

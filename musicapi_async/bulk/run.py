@@ -62,7 +62,17 @@ def run(
     - ``max_credits``: the credits that may be spent on this journal, across all runs; a request that may have been paid
       for counts as paid. The limit holds as long as no request costs more than the price known when it is sent.
 
-    Raises, once the outcomes of all started requests have been yielded, the error that stopped the submissions:
+    ```python
+    from musicapi_async import MusicAPI, bulk, sonic
+
+    requests = [sonic.Describe(description=f"rain in {month}") for month in ("March", "May", "June")]
+    async with MusicAPI() as client, bulk.open("songs/journal.db") as journal:
+        async for outcome in bulk.run(client, journal, requests, out="songs/"):
+            print(outcome.record.key, outcome.record.state, outcome.error or outcome.record.files)
+    ```
+
+    Raises InvalidRequestError for a wrong argument. The run raises, once the outcomes of all started requests have been
+    yielded, the error that stopped the submissions:
     AuthenticationError, InsufficientCreditsError, BudgetExceededError, RetiredError, JournalError and the like,
     ConnectionFailedError after an outage, BulkStoppedError when as many tasks as ``in_flight`` in a row were not
     finished in time, or tasks cannot be found. The next run resumes where it stopped.
@@ -137,7 +147,10 @@ class Run:
         return self
 
     async def __anext__(self) -> Outcome:
-        """Plan the requests, if they are not planned yet, then return the next outcome."""
+        """Plan the requests, if they are not planned yet, then return the next outcome.
+
+        Raises the errors of ``plan``, and those described at ``bulk.run`` after the last outcome.
+        """
         # Several asyncio tasks may iterate a run together: the first one plans the requests.
         async with self._advancing:
             if not self._is_planned:
@@ -179,7 +192,7 @@ class Run:
             await asyncio.to_thread(prepare_folder, self._folder)
 
     def stop(self, error: BaseException) -> None:
-        """Submit nothing more, and complete the tasks in flight; then the error is raised."""
+        """Submit nothing more, and complete the tasks in flight; then the iteration raises the error."""
         self._queue.stop(error)
 
     async def aclose(self) -> None:

@@ -108,7 +108,7 @@ class FileSink:
             return []
         # The address may lead to any file; this one is not a picture.
         if Path(name).suffix.removeprefix(".") not in PICTURES:
-            logger.warning("no cover for %s: its host sent something else", stem)
+            logger.warning("no cover for %s: the response is not an image", stem)
             with suppress(OSError):
                 await asyncio.to_thread((self._folder / name).unlink)
             return []
@@ -163,8 +163,8 @@ def _files_by_clip(record: Record) -> dict[str, list[str]]:
 def _checked_template(names: str) -> str:
     """Return the template without its ending; raises InvalidRequestError when it cannot name files."""
     limit = (
-        f"fields {', '.join(FIELDS)}; {{clip_id}} among them, {END} once, at the end; no folders, "
-        f"and no name longer than {MAX_NAME} bytes"
+        f"the fields {', '.join(FIELDS)}, of which {{clip_id}} is required, with {END} once, at the end; no folders, "
+        f"and at most {MAX_NAME} bytes"
     )
     try:
         used = {field for _, field, _, _ in Formatter().parse(names) if field is not None}

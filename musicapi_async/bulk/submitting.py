@@ -71,7 +71,7 @@ class WorkQueue:
         self._advancing = asyncio.Lock()
         self.stopped_by: BaseException | None = None
         """The error because of which nothing more is submitted."""
-        self.is_closed = False
+        self.is_closed: bool = False
         """True when nothing more is resumed either."""
 
     @property
@@ -134,7 +134,7 @@ class NotAcceptedError(Exception):
 
     def __init__(self, record: Record, error: MusicAPIError) -> None:
         super().__init__(record, error)
-        self.record = record
+        self.record: Record = record
         self.error = error
 
 
@@ -145,7 +145,7 @@ class SubmissionRecorder:
     """
 
     def __init__(self, journal: Journal, record: Record, charge: float) -> None:
-        self.record = record
+        self.record: Record = record
         self._charge = charge
         self._journal = journal
         self._task_id: str | None = None

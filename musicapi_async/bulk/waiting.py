@@ -51,7 +51,7 @@ PAUSE: Final = 0.5
 """Seconds before the second of these polls; the pause grows by as much before each further one."""
 MIN_WAIT: Final = 1.0
 MIN_CHECK_INTERVAL: Final = 5.0
-"""Seconds, at least, between two checks of whether polls are answered."""
+"""Seconds, at least, between two checks of whether polls get responses."""
 MAX_DELAY: Final = 60.0
 """Seconds between two submissions during an outage."""
 
@@ -65,9 +65,9 @@ class UnknownTaskError(Exception):
 
 
 class UnansweredError(Exception):
-    """No poll of a task was answered for as long as an outage may last; ``error`` ended the wait.
+    """No poll of a task got a response for as long as an outage may last; ``error`` ended the wait.
 
-    ``is_outage`` is False when other tasks were answered meanwhile.
+    ``is_outage`` is False when polls of other tasks got one meanwhile.
     """
 
     def __init__(self, error: MusicAPIError, *, is_outage: bool) -> None:
@@ -86,12 +86,12 @@ class TaskWaiter:
         self.timeout = timeout
         self._outage = outage
         self._waiting: set[Task[Any]] = set()
-        self._answered_at = -math.inf
+        self._responded_at = -math.inf
         """Event-loop time of the last successful poll."""
 
     @property
-    def has_answered_polls(self) -> bool:
-        """True when the service has answered a poll of a task that is waited for now."""
+    def has_successful_polls(self) -> bool:
+        """True when the last poll of a task that is waited for now has succeeded."""
         now, pollings = asyncio.get_running_loop().time(), (entry_of(task).polling for task in self._waiting)
         return any(polling is not None and polling.is_answered(now) for polling in pollings)
 
@@ -104,31 +104,31 @@ class TaskWaiter:
         try:
             result = await self._wait(task)
         except TaskFailedError:
-            self._note_answer()
+            self._note_response()
             raise
         finally:
             self._waiting.discard(task)
-        self._note_answer()
+        self._note_response()
         return result
 
     async def poll(self, task: Task[Any]) -> TaskState[Any]:
         """Return a task's state after one poll; raises UnknownTaskError, and the error of a poll that fails."""
         state = await _known(task.poll)
-        self._note_answer()
+        self._note_response()
         return state
 
-    def is_answered(self, since: float) -> bool:
-        """Return whether the service has answered polls of tasks since a time of the event loop's clock."""
-        return self._answered_at > since or self.has_answered_polls
+    def has_responses(self, since: float) -> bool:
+        """Return whether polls of tasks have succeeded since a time of the event loop's clock."""
+        return self._responded_at > since or self.has_successful_polls
 
     def _unanswered(self, error: MusicAPIError, since: float) -> UnansweredError:
         """Return the error that ends a wait; after a timeout it contains the failure of the last poll."""
         failure = error.__cause__ if isinstance(error, TaskTimeoutError) else None
         reported = failure if isinstance(failure, MusicAPIError) else error
-        return UnansweredError(reported, is_outage=not self.is_answered(since))
+        return UnansweredError(reported, is_outage=not self.has_responses(since))
 
-    def _note_answer(self) -> None:
-        self._answered_at = asyncio.get_running_loop().time()
+    def _note_response(self) -> None:
+        self._responded_at = asyncio.get_running_loop().time()
 
     async def _wait(self, task: Task[Any]) -> Any:
         clock = asyncio.get_running_loop().time

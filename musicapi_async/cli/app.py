@@ -46,7 +46,7 @@ Family = Annotated[str, typer.Option(metavar="NAME", help=f"The model family: {'
 Timeout = Annotated[
     float,
     typer.Option(
-        metavar="SECONDS", help="How long to wait for the songs; after that the task keeps running on the server."
+        metavar="SECONDS", help="How long to wait for the songs. A task that takes longer keeps running on the server."
     ),
 ]
 

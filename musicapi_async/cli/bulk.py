@@ -48,7 +48,7 @@ UNCERTAIN_SHOWN: Final = 10
 class BulkOptions:
     """The options of ``musicapi bulk run``; the help describes each.
 
-    The command that resumes a run repeats those with a default, which is that of the command line.
+    The command that resumes a run includes those with a default, which is that of the command line.
     """
 
     file: Path
@@ -94,7 +94,9 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
         if isinstance(journal, TrialJournal):
             async for _ in _read_requests(options, screen):
                 pass  # a file that is refused leaves the trial before as it is
-            screen.print("a trial with the embedded sandbox: it begins anew each time, and nothing is charged")
+            screen.print(
+                "a trial with the embedded sandbox: each one starts from the beginning, and nothing is charged"
+            )
             await journal.begin(urlsplit(client.settings.base_url).netloc)
         run = await _plan(options, client, journal, screen)
         await _resolve(options, journal, screen)
@@ -148,8 +150,8 @@ async def _report_corrected(options: BulkOptions, screen: Screen) -> None:
         lines = "1 line has" if count == 1 else f"{count:,} lines have"
         more = ", ..." if count > len(keys) else ""
         screen.warn(
-            f"{lines} changed since the request was sent: {', '.join(keys)}{more}; what was made stays, and a line "
-            "with a new key makes another song"
+            f"{lines} changed since the request was sent: {', '.join(keys)}{more}; the song that was made "
+            "is kept; to make another one, give the line a new key"
         )
 
 

@@ -59,10 +59,11 @@ class _RunByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-bulk_app = typer.Typer(
+bulk_app: Final = typer.Typer(
     cls=_RunByDefault,
     no_args_is_help=True,
-    help="Make thousands of songs: musicapi bulk FILE --out DIR. After any interruption, run the same command again.",
+    help="Make thousands of songs: musicapi bulk FILE --out DIR ('musicapi bulk run --help' lists the options). "
+    "After any interruption, run the same command again.",
 )
 
 
@@ -81,7 +82,8 @@ def run_bulk_command(
         Path, typer.Option(metavar="DIR", help="Output folder for the songs and the journal; created if missing.")
     ],
     operation: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The operation of lines without one, such as sonic.describe.")
+        str | None,
+        typer.Option(metavar="NAME", help="The operation of the lines that name none, such as sonic.describe."),
     ] = None,
     in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of tasks in flight.")] = 50,
     attempts: Annotated[
@@ -89,17 +91,19 @@ def run_bulk_command(
     ] = 3,
     max_credits: Annotated[
         float | None,
-        typer.Option(metavar="N", min=0, help="Limit on the credits spent for this folder, across all runs."),
+        typer.Option(metavar="N", min=0, help="Maximum number of credits to spend on this folder, across all runs."),
     ] = None,
     timeout: Annotated[
         float,
         typer.Option(
-            metavar="N", min=0, help="Seconds to wait for each task; after that the next request takes its slot."
+            metavar="N", min=0, help="Seconds to wait for each task; after that its slot goes to the next request."
         ),
     ] = DEFAULT_TIMEOUT,
     outage: Annotated[
         float,
-        typer.Option(metavar="N", min=0, help="Seconds to retry without a connection before the run stops."),
+        typer.Option(
+            metavar="N", min=0, help="Seconds to keep trying while no connection can be made; then the run stops."
+        ),
     ] = DEFAULT_OUTAGE,
     names: Annotated[
         str,
@@ -169,7 +173,10 @@ def resolve_command(
     ] = None,
     *,
     not_sent: Annotated[
-        bool, typer.Option("--not-sent", help="The requests with these keys were not accepted; send them again.")
+        bool,
+        typer.Option(
+            "--not-sent", help="The requests with these keys were not accepted; the next run sends them again."
+        ),
     ] = False,
     all_uncertain: Annotated[
         bool, typer.Option("--all", help="With --not-sent: no uncertain request was accepted.")
@@ -178,7 +185,7 @@ def resolve_command(
     journal_is_old: IsOld = False,
     as_json: AsJson = False,
 ) -> int:
-    """Record the outcome of uncertain requests: their task, which the next run resumes, or that there is none."""
+    """Record what became of uncertain requests: a task, which the next run resumes, or (--not-sent) nothing."""
     keys = tuple(arguments or ())
     current = _is_current(is_current=journal_is_current, is_old=journal_is_old)
     _check_resolution(folder, keys, not_sent=not_sent, all_uncertain=all_uncertain)
@@ -187,13 +194,13 @@ def resolve_command(
 
 @bulk_app.command("status")
 def status_command(folder: Folder, *, as_json: AsJson = False) -> int:
-    """Show the progress of a run and its uncertain requests; also works during the run."""
+    """Show the progress of a run and its uncertain requests; works during the run too."""
     return run_command(lambda screen: status(folder, screen), as_json=as_json)
 
 
 @bulk_app.command("report")
 def report_command(folder: Folder, *, as_json: AsJson = False) -> int:
-    """Write DIR/index.html: each song with a player, and why others are missing; also works during the run."""
+    """Write DIR/index.html: every song with a player, and the reason for each one missing; works during a run too."""
     return run_command(lambda screen: report(folder, screen), as_json=as_json)
 
 
@@ -276,7 +283,7 @@ async def status(folder: Path, screen: Screen) -> None:
             "overdue": found.overdue,
             "run": found.holder,
             "uncertain": found.uncertain,
-            "settle": resolutions,
+            "resolutions": resolutions,
             "has_lost": found.has_lost,
         }
     )
@@ -322,7 +329,7 @@ def _resolutions(folder: Path) -> Mapping[str, str]:
     return {
         "found in the dashboard": f"musicapi bulk resolve {out} KEY TASK_ID",
         "not in the dashboard": f"musicapi bulk resolve {out} --not-sent KEY...",
-        "none of them is there": f"musicapi bulk resolve {out} --not-sent --all",
-        "send again, maybe charged twice": f"musicapi bulk FILE --out {out} --resend-uncertain",
+        "none is in the dashboard": f"musicapi bulk resolve {out} --not-sent --all",
+        "send again (may be charged twice)": f"musicapi bulk FILE --out {out} --resend-uncertain",
         "give up": f"musicapi bulk FILE --out {out} --drop-uncertain",
     }

@@ -29,7 +29,7 @@ STOPPED: Final = 130
 
 
 class UsageError(Exception):
-    """The command line asks for something that cannot be done; the text says what to change."""
+    """The command line is not valid; the text says what to change."""
 
 
 class IncompleteError(Exception):
@@ -42,7 +42,7 @@ EXIT_CODES: Final = (
     (NO_KEY, "the API key is missing or was rejected", (errors.AuthenticationError,)),
     (
         4,
-        "no credits, no subscription, or --max-credits reached",
+        "too few credits, no subscription, or --max-credits reached",
         (errors.InsufficientCreditsError, errors.SubscriptionError, errors.BudgetExceededError),
     ),
     (5, "the request was refused, for example by moderation", (errors.PermissionDeniedError,)),
@@ -59,7 +59,7 @@ EXIT_CODES: Final = (
     ),
     (8, "the task failed", (errors.TaskFailedError,)),
     (9, "timeout; the task is still running on the server", (errors.TaskTimeoutError,)),
-    (10, "uncertain: it may or may not have been accepted", (errors.UncertainSubmissionError,)),
+    (10, "uncertain: the request may have been accepted and charged", (errors.UncertainSubmissionError,)),
     (11, "a file could not be downloaded or written", (errors.DownloadError, errors.JournalError, OSError)),
     (12, "the bulk run ended with some songs missing", (IncompleteError,)),
 )

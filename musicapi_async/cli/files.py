@@ -46,7 +46,7 @@ class TaskFile:
     """
 
     def __init__(self, folder: Path, task_id: str) -> None:
-        self.path = folder / f"musicapi-task-{id_for_name(task_id)}.json"
+        self.path: Path = folder / f"musicapi-task-{id_for_name(task_id)}.json"
 
     def write(self, content: Mapping[str, object]) -> None:
         """Write the record; raises OSError."""

@@ -55,7 +55,7 @@ async def save(
         await _fetch(files, settings, url, partial, on_progress)
         file_format = format_of(partial.start, is_audio=partial.is_audio)
         if file_format is None and partial.is_media:
-            logger.warning("%s is none of the known media formats by its content", partial.target)
+            logger.warning("the content of %s is in none of the known media formats", partial.target)
         final = _final_name(partial.target, file_format)
         await partial.do(partial.finish, final)
         return SavedFile(path=final, size=partial.size, format=file_format)
@@ -225,7 +225,7 @@ def _final_name(target: Path, file_format: str | None) -> Path:
     if not SUFFIX.fullmatch(target.suffix):
         return target.with_name(f"{target.name}.{file_format}")
     if not is_usual_suffix(file_format, target.suffix.lower().lstrip(".")):
-        logger.warning("%s is a %s file by its content", target, file_format)
+        logger.warning("the content of %s is %s, not what its suffix says", target, file_format)
     return target
 
 

@@ -17,7 +17,17 @@ The number decreases only when a download that broke off has to start again.
 
 @attrs.frozen
 class SavedFile(os.PathLike[str]):
-    """A file that was written. It is path-like: ``open(saved)`` works."""
+    """A file that was written. It is path-like: ``open(saved)`` works.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        saved = client.download(song, "rain")  # gets the suffix of its format
+        print(saved.path, saved.size, saved.format)
+    ```
+    """
 
     path: Path
     """The path of the file."""

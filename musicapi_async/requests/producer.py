@@ -194,7 +194,7 @@ class Cover(_Song):
 
 @operation(POST, "/producer/upload", credits=2, as_of="2026-07-15", source=OVERVIEW)
 class Upload(TaskRequest[UploadedClip]):
-    """Upload your own audio as a clip that can be extended, replaced in or covered.
+    """Upload your own audio as a clip, to extend it, cover it or replace its sections.
 
     Args:
         url: Public, direct ``http(s)://`` URL of an audio file.

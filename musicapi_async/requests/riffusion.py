@@ -189,7 +189,7 @@ class ReplaceSection(_Song):
     custom_mode=True,
 )
 class SwapSound(_Song):
-    """Keep a clip's voice and change its sound. Deprecated by the vendor: ``sonic.cover`` comes nearest.
+    """Keep a clip's voice and change its sound. Deprecated by the vendor: ``sonic.cover`` is the closest operation.
 
     Args:
         clip: Generated or uploaded clip, or its id.
@@ -221,7 +221,7 @@ class SwapSound(_Song):
     custom_mode=True,
 )
 class SwapVocals(_Song):
-    """Keep a clip's sound and change its voice. Deprecated by the vendor: ``sonic.cover`` comes nearest.
+    """Keep a clip's sound and change its voice. Deprecated by the vendor: ``sonic.cover`` is the closest operation.
 
     Args:
         clip: Generated or uploaded clip, or its id.

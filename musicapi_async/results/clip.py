@@ -82,6 +82,15 @@ class Clip(Result):
     """One piece of music, with the same fields for every family.
 
     A field is None where the service sent no value for it, or one that cannot be read.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        print(song.title, song.duration, song.audio_url)
+        longer = client.sonic.extend(clip=song, at=60, lyrics="And rain again").wait()
+    ```
     """
 
     clip_id: Annotated[str, wire("clip_id", read=values.text_or_empty)] = ""
@@ -158,7 +167,17 @@ setattr(Clip, "raw", property(_parsed_raw, _RAW_SLOT.__set__))  # noqa: B010 - f
 
 @attrs.frozen
 class Songs(ResultSequence[Clip]):
-    """The clips of a finished task, usually two: a sequence of those that did not fail."""
+    """The clips of a finished task, usually two: a sequence of those that did not fail.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        songs = client.sonic.describe(description="lofi rain").wait()
+        for song in songs:
+            print(song.title, song.audio_url)
+    ```
+    """
 
     clips: tuple[Clip, ...] = ()
     """Clips that did not fail, in the service's order; one whose file never appeared has no ``audio_url``."""

@@ -16,6 +16,18 @@ class Evidence(Result):
 
     A balance is evidence, not proof: others may use the account, and the credits of a failed task are refunded.
     The counts are None where the balance was checked again since, or a paid request was in flight during a check.
+
+    ```python
+    from musicapi_sync import MusicAPI, errors
+
+    with MusicAPI() as client:
+        client.account.credits()  # a balance to compare with
+        try:
+            task = client.sonic.describe(description="lofi rain")
+        except errors.UncertainSubmissionError as error:
+            evidence = client.investigate(error)
+            print(evidence.verdict, evidence.spent)
+    ```
     """
 
     before: float | None

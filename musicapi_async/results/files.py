@@ -12,7 +12,17 @@ __all__ = ["DownloadFile", "DownloadFiles"]
 
 @attrs.frozen
 class DownloadFile(Result):
-    """One file that the service has prepared; ``client.download`` takes it."""
+    """One file that the service has prepared; ``client.download`` takes it.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        file = client.sonic.wav(clip=song)
+        client.download(file, "rain.wav")
+    ```
+    """
 
     url: Annotated[str, wire("file_url", "url", "audio_url", "wav_url")]
     """URL of the file."""
@@ -22,7 +32,17 @@ class DownloadFile(Result):
 
 @attrs.frozen
 class DownloadFiles(ResultSequence[DownloadFile]):
-    """A sequence of the files that the service has prepared."""
+    """A sequence of the files that the service has prepared.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        for file in client.sonic.download(clip=song, formats=["mp3", "wav"]):
+            client.download(file, f"rain.{file.format}")
+    ```
+    """
 
     files: tuple[DownloadFile, ...] = ()
     """The files, in the service's order."""

@@ -14,7 +14,16 @@ __all__ = ["Batch", "BatchTask", "Credits", "Persona", "SharedSong", "UpsampledT
 
 @attrs.frozen
 class Credits(Result):
-    """The account's balance, in credits."""
+    """The account's balance, in credits.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        balance = client.account.credits()
+        print(balance.total)
+    ```
+    """
 
     credits: float
     """Credits of the subscription."""
@@ -29,7 +38,17 @@ class Credits(Result):
 
 @attrs.frozen
 class Persona(Result):
-    """A persona made from a clip."""
+    """A persona made from a clip.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        persona = client.sonic.persona(clip=song, name="The quiet singer")
+        songs = client.sonic.persona_song(persona_id=persona.persona_id, lyrics="Rain in the harbour").wait()
+    ```
+    """
 
     persona_id: str
     """The persona's id, which ``sonic.persona_song`` takes."""
@@ -37,7 +56,16 @@ class Persona(Result):
 
 @attrs.frozen
 class Voice(Result):
-    """A voice made from a recording."""
+    """A voice made from a recording.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        voice = client.sonic.create_voice(url="https://example.org/my-voice.mp3").wait()
+        print(voice.persona_id)
+    ```
+    """
 
     persona_id: str
     """The voice's id, which ``sonic.persona_song`` takes."""
@@ -47,7 +75,15 @@ class Voice(Result):
 
 @attrs.frozen
 class UpsampledTags(Result):
-    """Style tags that the service has elaborated."""
+    """Style tags that the service has elaborated.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        print(client.sonic.upsample_tags(tags="sea shanty").tags)
+    ```
+    """
 
     tags: Annotated[str, wire("upsampled_tags")]
     """The elaborated description of the style."""
@@ -55,7 +91,16 @@ class UpsampledTags(Result):
 
 @attrs.frozen(kw_only=True)
 class SharedSong(Result):
-    """The song behind a share link; a field is None where the service sent no value for it."""
+    """The song behind a share link; a field is None where the service sent no value for it.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.suno.get_song(share_link="https://suno.com/s/abc")
+        print(song.title, song.author, song.audio_url)
+    ```
+    """
 
     audio_url: str | None = None
     """URL of the audio file."""
@@ -83,7 +128,18 @@ class BatchTask(Result):
 
 @attrs.frozen(kw_only=True)
 class Batch(ResultSequence[BatchTask]):
-    """A sequence of the items that were submitted together; ``client.sonic.task(item.task_id)`` is the task of one."""
+    """A sequence of the items that were submitted together; ``client.sonic.task(item.task_id)`` is the task of one.
+
+    ```python
+    from musicapi_sync import MusicAPI, sonic
+
+    with MusicAPI() as client:
+        batch = client.sonic.batch(items=[sonic.Describe(description="rain"), sonic.Describe(description="snow")])
+        for item in batch:
+            if item.task_id is not None:
+                songs = client.sonic.task(item.task_id).wait()
+    ```
+    """
 
     batch_id: str | None = None
     """The batch's id; None when the service named tasks without it."""

@@ -24,7 +24,16 @@ class LyricsDraft(Result):
 
 @attrs.frozen
 class LyricsDrafts(ResultSequence[LyricsDraft]):
-    """A sequence of the drafts that the service wrote, usually two."""
+    """A sequence of the drafts that the service wrote, usually two.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        for draft in client.lyrics.make(description="a song about rain"):
+            print(draft.title, draft.lyrics)
+    ```
+    """
 
     drafts: Annotated[tuple[LyricsDraft, ...], wire("results")] = ()
     """The drafts, in the service's order."""
@@ -35,7 +44,17 @@ class LyricsDrafts(ResultSequence[LyricsDraft]):
 
 @attrs.frozen
 class AlignedLyrics(ResultSequence[Word]):
-    """The lyrics of a clip with their times: a sequence of the sung words, empty for an instrumental."""
+    """The lyrics of a clip with their times: a sequence of the sung words, empty for an instrumental.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        for word in client.sonic.aligned_lyrics(clip=song):
+            print(word.start, word.end, word.text)
+    ```
+    """
 
     words: tuple[Word, ...] = ()
     """The sung words, in order, without section tags."""

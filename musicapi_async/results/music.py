@@ -13,7 +13,16 @@ __all__ = ["Bpm", "Midi", "MidiInstrument", "Note", "Vox"]
 
 @attrs.frozen(kw_only=True)
 class Bpm(Result):
-    """The estimated tempo of a clip."""
+    """The estimated tempo of a clip.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        print(client.sonic.bpm(clip=song).average)
+    ```
+    """
 
     average: Annotated[float, wire("avg_bpm")]
     """Average tempo in beats per minute."""
@@ -49,7 +58,17 @@ class MidiInstrument(Result):
 
 @attrs.frozen(kw_only=True)
 class Midi(Result):
-    """The notes of a clip; at least one of the two fields is set."""
+    """The notes of a clip; at least one of the two fields is set.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        for instrument in client.sonic.midi(clip=song).instruments:
+            print(instrument.name, len(instrument.notes))
+    ```
+    """
 
     url: Annotated[str | None, wire("midi_url")] = None
     """URL of the MIDI file, for ``client.download``; None where the service sent only notes."""
@@ -59,7 +78,17 @@ class Midi(Result):
 
 @attrs.frozen(kw_only=True)
 class Vox(Result):
-    """The voice extracted from a part of a clip, for ``sonic.persona``."""
+    """The voice extracted from a part of a clip, for ``sonic.persona``.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        vox = client.sonic.vox(clip=song, start=10, end=30)
+        persona = client.sonic.persona(clip=song, name="Rain", vox_audio_id=vox.vox_audio_id, start=10, end=30)
+    ```
+    """
 
     vox_audio_id: str
     """Id of the extracted voice, which ``sonic.persona`` takes."""

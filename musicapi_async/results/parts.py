@@ -22,7 +22,19 @@ class Stem(Result):
 
 @attrs.frozen
 class Stems(ResultSequence[Stem]):
-    """A sequence of the stems of a song; the service determines their number (2, 4, 12 and 24 have been seen)."""
+    """A sequence of the stems of a song; the service determines their number (2, 4, 12 and 24 have been seen).
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        stems = client.sonic.stems(clip=song).wait()
+        for stem in stems:
+            print(stem.name, stem.clip.audio_url)
+        print(stems.by_name.get("vocals"))
+    ```
+    """
 
     stems: tuple[Stem, ...] = ()
     """The stems that did not fail, in the service's order."""
@@ -53,7 +65,18 @@ class ReplacedSection(Result):
 
 @attrs.frozen
 class ReplacedSections(ResultSequence[ReplacedSection]):
-    """A sequence of the versions of a replaced section."""
+    """A sequence of the versions of a replaced section.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        song = client.sonic.describe(description="lofi rain").wait()[0]
+        sections = client.sonic.replace_section(clip=song, start=10, end=20, section_lyrics="Rain", auto_concat=True)
+        for section in sections.wait():
+            print(section.replaced.audio_url, section.full)
+    ```
+    """
 
     sections: tuple[ReplacedSection, ...] = ()
     """The versions that did not fail, in the service's order."""
@@ -76,7 +99,16 @@ class ExtendedSong(Result):
 
 @attrs.frozen
 class ExtendedSongs(ResultSequence[ExtendedSong]):
-    """A sequence of the versions of a continuation."""
+    """A sequence of the versions of a continuation.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        songs = client.sonic.upload_extend(url="https://example.org/my-melody.mp3", lyrics="Rain in the harbour").wait()
+        print([song.extended.audio_url for song in songs])
+    ```
+    """
 
     songs: tuple[ExtendedSong, ...] = ()
     """The versions that did not fail, in the service's order."""

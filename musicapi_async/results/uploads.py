@@ -29,6 +29,14 @@ class UploadedClip(Result):
 
     An operation that is given one as its ``clip`` uses the service's task type for uploads. To make one from an id you
     have kept: ``UploadedClip("...")``.
+
+    ```python
+    from musicapi_sync import MusicAPI
+
+    with MusicAPI() as client:
+        mine = client.sonic.upload(url="https://example.org/my-melody.mp3")
+        cover = client.sonic.cover(clip=mine, tags="string quartet").wait()[0]
+    ```
     """
 
     clip_id: str

@@ -46,6 +46,17 @@ class Sandbox:
     A request with a ``webhook_url`` of this machine gets events, signed with its ``webhook_secret`` or, without one,
     with a secret that only the sandbox knows. An event that is not answered with 2xx is sent up to eight times, at
     intervals that begin with a twentieth of ``seconds`` and double. Nothing is sent to other machines.
+
+    ```python
+    from musicapi_async import MusicAPI
+    from musicapi_async.sandbox import Sandbox
+
+    async with Sandbox(seconds=0.5) as sandbox, MusicAPI("any-key", base_url=sandbox.base_url) as client:
+        task = await client.sonic.describe(description="lofi rain")
+        sandbox.advance(60)
+        songs = await task.wait()
+        print(songs[0].title, sandbox.account("any-key"))
+    ```
     """
 
     def __init__(
@@ -69,7 +80,7 @@ class Sandbox:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
-        self.prices = self._state.prices
+        self.prices: dict[str, float] = self._state.prices
         """Prices of operations, such as ``sonic.create``, that differ from the price list."""
         self.requests: Counter[str] = Counter()
         """The number of requests to each route, including faults."""
@@ -95,7 +106,7 @@ class Sandbox:
         return tuple(self._events.deliveries)
 
     def account(self, key: str) -> Account:
-        """Return the account of a key, to read or change its balance."""
+        """Return the account of a key, to read or change its balance. Raises KeyError for a key that is not valid."""
         found = self._state.account(key)
         if found is None:
             raise KeyError(key)
@@ -118,7 +129,7 @@ class Sandbox:
         self._clock.advance(seconds)
 
     async def start(self) -> None:
-        """Start to listen."""
+        """Start to listen. Raises OSError when the address cannot be used."""
         self._files.open()
         app = web.Application(middlewares=[self._apply_fault, self._check_key])
         handlers = {"/get-credits": self._credits, "/sonic/batch": self._batch}
@@ -150,7 +161,7 @@ class Sandbox:
         await self._files.aclose()
 
     async def __aenter__(self) -> Self:
-        """Start it."""
+        """Start it. Raises OSError when the address cannot be used."""
         await self.start()
         return self
 

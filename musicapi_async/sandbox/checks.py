@@ -13,8 +13,8 @@ from musicapi_async.wire.requests import dig, wire_names
 
 __all__ = ["RefusedError", "check_clip", "paths", "poll_paths", "request_of"]
 
-MODELS: Final = {"sonic": sonic.MODELS, "riffusion": riffusion.MODELS}
-MODEL_PREFIXES: Final = {"sonic": ("sonic-", "chirp-"), "riffusion": ("FUZZ-",)}
+MODELS: Final[dict[str, tuple[str, ...]]] = {"sonic": sonic.MODELS, "riffusion": riffusion.MODELS}
+MODEL_PREFIXES: Final[dict[str, tuple[str, ...]]] = {"sonic": ("sonic-", "chirp-"), "riffusion": ("FUZZ-",)}
 # Retired ids are still accepted, but the service has refused this one.
 REFUSED_MODELS: Final = ("sonic-v4-5-all",)
 WITH_MODE: Final = frozenset(

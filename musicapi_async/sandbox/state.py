@@ -17,7 +17,7 @@ from musicapi_async.sandbox.audio import SECONDS
 __all__ = ["Account", "Ending", "SandboxTask", "ServerState", "clip_in", "lyrics_of", "word_timings"]
 
 Ending = Literal["songs", "failed", "timeout", "forbidden", "api_error", "partial", "all_failed", "one_clip"]
-"""How a task ends: with its ``songs``; with one of the service's failures (``failed``, ``timeout``, ``forbidden``,
+"""The end of a task: with its ``songs``; with one of the service's failures (``failed``, ``timeout``, ``forbidden``,
 ``api_error``); ``partial``, with a finished and a failed clip; ``all_failed``, with failed clips only (a plain
 failure for a task without clips); ``one_clip``, with one clip where more were expected."""
 

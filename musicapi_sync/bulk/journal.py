@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -53,18 +54,23 @@ class Journal:
     Closing it closes its runs: nothing more is submitted, submissions in flight get their response, and the tasks that
     are still running on the server are reported, in a note on the exception and a warning in the log. A forked child
     cannot use it.
+
+    Every method raises JournalError when the file cannot be read or written, and in a forked child.
     """
 
     def __init__(self, journal: musicapi_async.bulk.SQLiteJournal) -> None:
-        self.path = journal.path
-        self.name = journal.name
+        self.path: Path = journal.path
+        self.name: str = journal.name
         """The name of the journal in error messages."""
         self._journal = journal
         self._runs: set[OpenRun] = set()
         self._process = os.getpid()
 
     def __enter__(self) -> Self:
-        """Take the lock, open the file, and make uncertain what a killed process was sending."""
+        """Take the lock, open the file, and make uncertain what a killed process was sending.
+
+        Raises JournalError as described at ``bulk.open``.
+        """
         self._process = os.getpid()
         opening: Future[Any] = Future()
         try:
@@ -146,8 +152,15 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
     newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
     has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
 
-    Entering raises JournalError when the file is in use, damaged, from a newer version, or not a journal, and for
-    a lost mark while ``is_current`` is None.
+    ```python
+    from musicapi_sync import bulk
+
+    with bulk.open("songs/journal.db") as journal:
+        print(journal.counts())
+    ```
+
+    Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
+    newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
     return Journal(musicapi_async.bulk.open(path, is_current=is_current))
 
@@ -155,25 +168,33 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
 def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again, all or those of these keys; return how many.
 
-    A request that the service had accepted is then paid for twice: check the account first.
+    A request that the service had accepted is then paid for twice: check the account first. Raises JournalError when
+    the journal cannot be written.
     """
     return journal._call(lambda journal: musicapi_async.bulk.resend_uncertain(journal, keys))
 
 
 def abandon_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
-    """Mark uncertain records as failed, all or those of these keys; return how many."""
+    """Mark uncertain records as failed, all or those of these keys; return how many.
+
+    Raises JournalError when the journal cannot be written.
+    """
     return journal._call(lambda journal: musicapi_async.bulk.abandon_uncertain(journal, keys))
 
 
 def retry_refused(journal: Journal, keys: Collection[str] | str | None = None) -> int:
-    """Plan records again that the service refused, all or those of these keys; return how many."""
+    """Plan records again that the service refused, all or those of these keys; return how many.
+
+    Raises JournalError when the journal cannot be written.
+    """
     return journal._call(lambda journal: musicapi_async.bulk.retry_refused(journal, keys))
 
 
 def retry_failed(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan failed records again, all or those of these keys; return how many.
 
-    Each is paid for again, even if its credits are refunded later; what it has cost so far stays counted.
+    Each is paid for again, even if its credits are refunded later; what it has cost so far stays counted. Raises
+    JournalError when the journal cannot be written.
     """
     return journal._call(lambda journal: musicapi_async.bulk.retry_failed(journal, keys))
 

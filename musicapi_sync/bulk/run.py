@@ -49,6 +49,18 @@ def run(
 
     Arguments and errors are those of ``musicapi_async.bulk.run``. ``requests`` are taken in the caller's thread, all of
     them before the first is sent: they may come from a generator that calls the same client.
+
+    ```python
+    from musicapi_sync import MusicAPI, bulk, sonic
+
+    requests = [sonic.Describe(description=f"rain in {month}") for month in ("March", "May", "June")]
+    with MusicAPI() as client, bulk.open("songs/journal.db") as journal:
+        for outcome in bulk.run(client, journal, requests, out="songs/"):
+            print(outcome.record.key, outcome.record.state, outcome.error or outcome.record.files)
+    ```
+
+    Raises InvalidRequestError for a wrong argument, ClientClosedError on a closed client; the run raises what a run of
+    ``musicapi_async.bulk`` does.
     """
     is_client, is_journal = isinstance(client, MusicAPI), isinstance(journal, Journal)
     check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
@@ -102,7 +114,10 @@ class Run:
         return self
 
     def __next__(self) -> Outcome:
-        """Plan the requests, if they are not planned yet, then return the next outcome."""
+        """Plan the requests, if they are not planned yet, then return the next outcome.
+
+        Raises the errors of ``musicapi_async.bulk.Run``, and StopIteration after the last outcome.
+        """
         self._journal._check_process()
         with self._planning:
             self._begin()
@@ -119,11 +134,14 @@ class Run:
         return outcome
 
     def stop(self, error: BaseException) -> None:
-        """Submit nothing more, and complete the tasks in flight; then the error is raised."""
+        """Submit nothing more, and complete the tasks in flight; then the iteration raises the error."""
         self._run.stop(error)
 
     def close(self) -> None:
-        """Stop at once: nothing more is submitted or waited for; submissions in flight get their response."""
+        """Stop at once: nothing more is submitted or waited for; submissions in flight get their response.
+
+        Raises JournalError in a child of the process that opened the journal.
+        """
         # Closing the client has ended it already.
         with contextlib.suppress(ClientClosedError):
             self._call(self._end)
@@ -198,7 +216,7 @@ class Run:
             [f"{running} are paid for and still running on the server: the next run resumes them"] if running else []
         )
         parts += [f"{unsure} may have been paid for (uncertain)"] if unsure else []
-        sentence = f"of the requests in {self._journal.name} {'; '.join(parts)}" if parts else None
+        sentence = f"of the requests in {self._journal.name}, {'; '.join(parts)}" if parts else None
         if sentence == self._reported:
             return None
         self._reported = sentence

@@ -298,7 +298,7 @@ async def test_copy_made_by_sqlite_needs_confirmation(quick: Sandbox, tmp_path: 
             connection.execute("VACUUM INTO ?", (str(copy),))
 
     await asyncio.to_thread(vacuum)
-    with pytest.raises(JournalError, match=r"\(copy\.db\.lock\) is gone"):
+    with pytest.raises(JournalError, match=r"\(copy\.db\.lock\) is missing"):
         await run(quick, copy)
     await run(quick, path, songs(1, 2))
     assert await counts(path) == {"saved": 2}

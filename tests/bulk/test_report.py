@@ -174,7 +174,7 @@ def test_entry_without_a_song_shows_its_reason_and_request(tmp_path: Path) -> No
     for state in states:
         assert f"because {state}" in page.words
         assert json.dumps({"prompt": f"rain {state}"}, indent=2) in page.words
-    assert "the service gave up" in page.words
+    assert "its credits may be lost" in page.words
     assert "--resend-uncertain" in page.words
 
 

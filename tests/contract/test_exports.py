@@ -93,7 +93,7 @@ def signatures_of(cls: type) -> Iterator[tuple[str, object]]:
             for parameter, hint in hints.items():
                 yield f"{cls.__qualname__}.{name}({parameter})", hint
     if attrs.has(cls):
-        hints = get_type_hints(cls)
+        hints = get_type_hints(cls, localns={"Clip": Clip})
         yield from ((f"{cls.__qualname__}.{field.name}", hints[field.name]) for field in attrs.fields(cls))
 
 

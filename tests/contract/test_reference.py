@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 import musicapi_sync
-from musicapi_async import Outcome, SavedFile, Settings, TaskState, bulk, operations, results, sandbox, webhooks
+from musicapi_async import Outcome, SavedFile, Settings, TaskState, bulk, errors, operations, results, sandbox, webhooks
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -31,6 +31,7 @@ def test_reference_is_up_to_date(maker: ModuleType) -> None:
     "cls",
     [
         *(getattr(results, name) for name in results.__all__),
+        *(getattr(errors, name) for name in errors.__all__),
         *(Outcome, SavedFile, Settings, TaskState, musicapi_sync.Outcome),
         *(bulk.Changes, bulk.Outcome, bulk.Planned, bulk.Record, webhooks.Event),
         *(sandbox.Account, sandbox.Delivery, sandbox.EventFault, sandbox.Fault),
@@ -39,15 +40,22 @@ def test_reference_is_up_to_date(maker: ModuleType) -> None:
 def test_public_fields_are_documented(maker: ModuleType, cls: type) -> None:
     texts = {member.name: member.text for member in maker.members(cls)}
 
-    assert texts.keys() >= {field.name for field in attrs.fields(cls) if not field.name.startswith("_")}
+    fields = attrs.fields(cls) if attrs.has(cls) else ()
+    assert texts.keys() >= {field.name for field in fields if not field.name.startswith("_")}
     assert [name for name, text in texts.items() if not text.endswith(".")] == []
 
 
-def test_reference_lists_every_operation_and_result() -> None:
+def test_source_of_operation_is_a_link_or_names_a_file() -> None:
+    files = ("OpenAPI file of musicapi-sdk 0.1.0, ", "third-party clients of ")
+
+    assert [cls.source for cls in operations() if not cls.source.startswith(("https://", *files))] == []
+
+
+def test_reference_lists_every_operation_result_and_error() -> None:
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
 
     assert [
         operation.operation_name for operation in operations() if f"\n### {operation.operation_name}\n" not in page
     ] == []
-    assert [name for name in results.__all__ if f"\n### {name}\n" not in page] == []
+    assert [name for name in [*results.__all__, *errors.__all__] if f"\n### {name}\n" not in page] == []
     assert "Any" not in page.split()

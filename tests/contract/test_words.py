@@ -27,24 +27,57 @@ class Word(NamedTuple):
 
 
 WORDS: Final = {
+    r"(?<!keep )(?<!kept-)alive": Word("still running"),
+    r"answer(s|ed|ing)?": Word("response, respond", source=5),
+    r"asks?|asked|asking": Word("send, request", source=5, texts=4),
+    r"beyond hope": Word("should give up"),
+    r"books?": Word("account activity"),
     r"br(ing|ings|ought) home": Word("save, finish"),
+    r"can tell": Word("the outcome is unknown"),
+    r"c(ame|omes?) to(?! (a|an|the) end\b)": Word("amounts to, totals"),
+    r"contract \d|decision \d": Word("a link, or the title of a section"),
+    r"(?<!beyond )(?<!in any )doubts?": Word("uncertain"),
+    r"drains?|ferr(y|ied)|leavers?|orphans?": Word("the field's name for it"),
+    r"errands?|receipts?": Word("job, options, task file"),
+    r"exchanges?": Word("call, request", source=3),
+    r"facts": Word("changes"),
     r"gaps?": Word("interval", source=2),
+    r"go(es)? on": Word("resume, continue", texts=1),
+    r"(?<!type )guards?": Word("hook, recorder"),
     r"half a letter": Word("lone surrogate"),
     r"hand(s|ed|ing)? over": Word("return, deliver"),
-    r"hear(s|d)? of": Word("notify, report"),
+    r"hear(s|d)? of|news|inbox": Word("notify, report"),
     r"herd": Word("burst"),
     r"hiccups?": Word("failed poll"),
     r"in the air": Word("in flight"),
+    r"is (bare|wanted)": Word("id in data, in the current plan"),
+    r"judg(e|es|ed)": Word("decide", source=1),
+    r"kinds?": Word("operation, type, format, class", source=17, texts=2),
+    r"larger of": Word("maximum"),
+    r"learnt|relearn": Word("export state, restore state", source=1),
     r"ledger": Word("account activity"),
     r"liv(e|es|ing) on": Word("is still running"),
-    r"look(s|ed|ing)? (at|into)": Word("poll, check, investigate", source=6, texts=2),
+    r"look(s|ed|ing)? (at|into)": Word("poll, check, investigate"),
     r"looks(?! (at|into|like|up)\b)": Word("polls"),
-    r"repl(y|ies)": Word("response", source=15, texts=2),
+    r"mended|outlast(s|ed)?": Word("fixed, shielded"),
+    r"of one s own|to be had": Word("custom, available"),
+    r"own words": Word("unquoted text"),
+    r"pac(er|ers|ing)": Word("rate limit"),
+    r"promised": Word("expected"),
+    r"pure(?! (posix )?path)": Word("no I/O"),
+    r"repeat(s|ed|ing)?|repetitions?": Word("retry", source=7, texts=4),
+    r"repl(y|ies)": Word("response"),
     r"riddles?": Word("uncertain"),
+    r"rows of": Word("records, clip data", texts=1),
+    r"settl(e|es|ed|ing)": Word("resolve", source=3),
     r"stand(s|ing)? in line": Word("queue"),
     r"tak(e|es|en|ing) up(?! to\b)": Word("resume"),
+    r"tell(s|ing)?(?! (\w+ )?apart\b)": Word("report"),
     r"told(?! apart\b)": Word("report"),
+    r"(?<!max )tries": Word("attempts"),
+    r"twins?": Word("variant for uploads"),
     r"under way": Word("running, pending"),
+    r"ways?": Word("state", source=5, texts=1),
     r"(whoever|somebody|nobody)": Word("the caller, the user, another process"),
 }
 """Patterns of words that are not to be used."""
@@ -97,7 +130,7 @@ def text_of(path: Path) -> str:
 
 def found(pattern: str, uses: tuple[Use, ...]) -> list[str]:
     """Return a line for each place where a pattern matches."""
-    matches = ((use, match) for use in uses for match in re.finditer(rf"\b{pattern}\b", use.words))
+    matches = ((use, match) for use in uses for match in re.finditer(rf"\b(?:{pattern})\b", use.words))
     return [f"{use.place}: ...{use.words[max(0, match.start() - 30) : match.end() + 30]}..." for use, match in matches]
 
 

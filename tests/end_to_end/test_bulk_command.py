@@ -32,7 +32,9 @@ def test_bulk_run_with_a_line_changed_after_it_was_sent_says_that_the_song_stays
     file.write_text('{"description": "rain and wind", "key": "a"}\n{"description": "snow", "key": "b"}\n')
     changed = musicapi(*RUN, sandbox=sandbox)
 
-    assert "1 line has changed since the request was sent: a; what was made stays" in " ".join(changed.err.split())
+    assert "1 line has changed since the request was sent: a; the song that was made is kept" in " ".join(
+        changed.err.split()
+    )
     assert len(sandbox.accepted) == 2
 
 

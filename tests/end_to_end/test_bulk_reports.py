@@ -69,7 +69,7 @@ def test_status_with_json_is_one_object(command: Command, tmp_path: Path) -> Non
     result = command("status", tmp_path, as_json=True).json
     assert (result["total"], result["counts"]["uncertain"], result["counts"]["saved"]) == (2, 1, 0)
     assert (result["uncertain"], result["run"]) == (["key-2"], None)
-    assert len(result["settle"]) == 5
+    assert len(result["resolutions"]) == 5
 
 
 async def test_status_during_a_run_names_its_process(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

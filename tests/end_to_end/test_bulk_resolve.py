@@ -201,7 +201,7 @@ def test_trial_leaves_a_journal_alone_that_another_program_has_opened(
     refused = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
 
     assert refused.code == 11
-    assert "give the trial a folder of its own (--out)" in refused.err
+    assert "use another folder for the trial (--out)" in refused.err
     assert keys_in(path) == {"k-0", "paid"}
 
 
@@ -213,7 +213,7 @@ def test_trial_with_a_file_that_is_refused_leaves_the_trial_before_as_it_is(musi
     (tmp_path / "requests.jsonl").unlink()
     assert musicapi(*RUN, "--sandbox", MUSICAPI_KEY="").code == 2
 
-    assert "it begins anew each time, and nothing is charged" in begun.out
+    assert "each one starts from the beginning, and nothing is charged" in begun.out
     assert keys_in(tmp_path / "songs" / "journal.db") == {"k-0"}
 
 
@@ -231,7 +231,7 @@ def test_trial_of_a_journal_that_is_only_planned_is_refused(musicapi: MusicAPI, 
     refused = musicapi(*RUN, "--sandbox", MUSICAPI_KEY="")
 
     assert refused.code == 11
-    assert "it may contain songs that are not a trial's" in refused.err
+    assert "it may contain songs that are not from a trial" in refused.err
 
 
 async def test_trial_that_ends_before_anything_is_planned_names_its_service_all_the_same(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ async def test_mark_of_a_trial_is_gone_once_the_journal_was_opened_for_anything_
     async with bulk.open(path):
         pass
     async with TrialJournal(path) as journal:
-        with pytest.raises(JournalError, match=r"its songs are from 127\.0\.0\.1:1, and not a trial's"):
+        with pytest.raises(JournalError, match=r"its songs are from 127\.0\.0\.1:1, not from a trial"):
             await journal.begin("127.0.0.1:1")
 
 
@@ -278,7 +278,7 @@ async def test_mark_of_a_trial_that_names_another_service_is_no_mark(service: st
         if service is not None:
             await journal.remember("service", service)
     async with TrialJournal(path) as journal:
-        with pytest.raises(JournalError, match="give the trial a folder of its own"):
+        with pytest.raises(JournalError, match="use another folder for the trial"):
             await journal.begin("127.0.0.1:1")
         assert (await journal.counts())["planned"] == 1
 

@@ -1,17 +1,16 @@
 """Every code block of the README runs, against the sandbox."""
 
 import os
-import re
 import sys
 from pathlib import Path
 
 import anyio
 import pytest
+from code_blocks import ROOT, page_blocks
 
 from musicapi_async.sandbox import Sandbox
 
-ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+BLOCKS = list(page_blocks("README.md"))
 
 
 def command(language: str, code: str) -> list[str]:
@@ -21,10 +20,12 @@ def command(language: str, code: str) -> list[str]:
 
 
 def test_readme_blocks_are_all_of_a_language_that_is_run() -> None:
-    assert {language for language, _ in BLOCKS} == {"python", "sh"}
+    assert {block.language for block in BLOCKS} == {"python", "sh"}
 
 
-@pytest.mark.parametrize(("language", "code"), BLOCKS, ids=[code.splitlines()[0] for _, code in BLOCKS])
+@pytest.mark.parametrize(
+    ("language", "code"), [block[1:] for block in BLOCKS], ids=[block.code.splitlines()[0] for block in BLOCKS]
+)
 async def test_readme_block_runs(language: str, code: str, tmp_path: Path) -> None:
     is_make = code.startswith("make")
     async with Sandbox(seconds=0.1) as sandbox:

@@ -150,7 +150,12 @@ def test_journal_left_during_a_run_closes_it_and_reports_its_tasks(
     messages = [record.getMessage() for record in caplog.records if "paid for" in record.getMessage()]
     running = found.get("accepted", 0) + found.get("finished", 0)
     assert messages == (
-        [f"of the requests in {path} {running} are paid for and still running on the server: the next run resumes them"]
+        [
+            (
+                f"of the requests in {path}, {running} are paid for and still running on the server: "
+                "the next run resumes them"
+            )
+        ]
         if running
         else []
     )
@@ -168,7 +173,7 @@ def test_exception_during_a_run_gets_a_note_of_its_tasks(slow: Sandbox, path: Pa
         fail()
 
     assert caught.value.__notes__[:1] == [
-        f"of the requests in {path} 3 are paid for and still running on the server: the next run resumes them"
+        f"of the requests in {path}, 3 are paid for and still running on the server: the next run resumes them"
     ]
     assert counts_in(path) == {"accepted": 3, "planned": 6}
 

@@ -96,7 +96,7 @@ def test_call_during_interpreter_exit_raises_client_closed(served: Sandbox) -> N
         served,
     )
 
-    assert done.stdout.splitlines() == ["1000.0", "late: the client is closed: make a new one"]
+    assert done.stdout.splitlines() == ["1000.0", "late: the client is closed. Make a new client"]
     assert (done.returncode, done.stderr) == (0, "")
 
 

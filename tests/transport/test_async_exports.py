@@ -45,7 +45,7 @@ async def test_export_never_ready_raises_not_ready(clock: Clock) -> None:
         pending = asyncio.create_task(client.sonic.download(clip="c-1"))
         await clock.run(1, pending)
 
-        with pytest.raises(errors.NotReadyError, match="still being prepared after 1[78].* s; try again later"):
+        with pytest.raises(errors.NotReadyError, match="still being prepared after 1[78].* s. Try again later"):
             await pending
     assert 2 <= len(server.received) <= 61
 

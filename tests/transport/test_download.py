@@ -84,7 +84,7 @@ async def test_download_to_a_name_of_another_format_is_kept_with_a_warning(
     async with scripted(respond(200, WAV)) as server:
         await fetching.download(f"{server.base_url}/song", tmp_path / "song.mp3")
 
-    assert "is a wav file" in caplog.text
+    assert "is wav, not" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ async def test_close_called_concurrently_closes_once() -> None:
         await client.account.credits()
         await asyncio.gather(*(client.aclose() for _ in range(5)))
 
-        with pytest.raises(errors.ClientClosedError, match="make a new one"):
+        with pytest.raises(errors.ClientClosedError, match="Make a new client"):
             await client.submit(sonic.Describe(description="rain"))
         assert len(server.received) == 1
 

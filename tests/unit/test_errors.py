@@ -157,6 +157,41 @@ def test_error_message_says_what_to_do_next(name: str, sentence: str) -> None:
     assert sentence in str(make(name))
 
 
+# What to do about these is in the message alone.
+WITHOUT_ADVICE = {"APIStatusError", "JournalError", "MusicAPIError"}
+# Their text can be the reason of an UncertainSubmissionError, whose request must not be tried again.
+NESTED = {"InvalidResponseError", "ServerError"}
+
+
+@pytest.mark.parametrize("name", sorted({*errors.__all__} - WITHOUT_ADVICE))
+def test_error_advice_is_a_sentence_with_its_values(name: str) -> None:
+    advice = make(name).advice
+
+    assert advice[:1].isupper()
+    assert advice[-1] != "."
+    assert "{" not in advice
+
+
+def test_error_advice_ends_the_message() -> None:
+    advised = [name for name in errors.__all__ if name not in WITHOUT_ADVICE | NESTED and parameters_of(name)]
+
+    assert [name for name in advised if not str(make(name)).endswith(make(name).advice)] == []
+    assert errors.TaskTimeoutError("sonic", "t-1", 600.0).advice.endswith("with client.sonic.task('t-1')")
+
+
+@pytest.mark.parametrize("name", sorted(NESTED))
+def test_error_that_can_be_a_reason_has_no_advice_in_its_text(name: str) -> None:
+    assert make(name).advice not in str(make(name))
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_error_class_is_named_by_the_public_module(name: str) -> None:
+    cls = getattr(errors, name)
+
+    assert f"{cls.__module__}.{cls.__qualname__}" == f"musicapi_async.errors.{name}"
+    assert pickle.loads(b"cmusicapi_async.errors\n" + name.encode() + b"\n.") is cls  # noqa: S301 - our own bytes
+
+
 @pytest.mark.parametrize(
     ("message", "offending"),
     [

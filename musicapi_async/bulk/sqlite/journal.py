@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
@@ -21,12 +22,12 @@ __all__ = ["SQLiteJournal", "TrialJournal", "open"]
 
 
 IS_IT_CURRENT: Final = (
-    "it has sent paid requests, and the mark beside it ({lock}) is gone, as after copying it without that file: if "
-    "nothing has worked on this folder since, say --journal-is-current (bulk.open(path, is_current=True)); if it "
-    "may be older, such as a backup, say --journal-is-old (is_current=False): then what is planned is uncertain"
+    "paid requests were sent from it, and its lock file ({lock}) is missing, as after copying it without that file. If "
+    "no run has used a newer copy since, pass --journal-is-current (bulk.open(path, is_current=True)); if it may be "
+    "older, such as a backup, pass --journal-is-old (is_current=False): its planned requests are then uncertain"
 )
 
-ELSEWHERE: Final = "give the trial a folder of its own (--out), or remove this journal if nothing in it was paid for"
+ELSEWHERE: Final = "use another folder for the trial (--out), or remove this journal if nothing in it was paid for"
 
 
 class SQLiteJournal:
@@ -39,15 +40,17 @@ class SQLiteJournal:
     A mark beside the file, in its lock, records the progress of the journal. If it is ahead of the journal, or belongs
     to another one, entries are missing, as in a backup: the planned records are then uncertain, and so is each key that
     the journal does not know, until ``resolve_not_sent`` has resolved all of them.
+
+    Every method raises JournalError when the file cannot be read or written.
     """
 
     _is_trial: ClassVar[bool] = False
     """True while only the embedded sandbox works on it."""
 
     def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
-        self.path = usable_path("path", path, 'name a file: "songs/journal.db"')
+        self.path: Path = usable_path("path", path, 'name a file: "songs/journal.db"')
         self._is_current = is_current
-        self.name = str(self.path)
+        self.name: str = str(self.path)
         """The name of the journal in error messages."""
         self._writer = Writer(self.path, self._connect)
         self._claimed = 0
@@ -56,7 +59,10 @@ class SQLiteJournal:
         """The runs to close before the journal is closed."""
 
     async def __aenter__(self) -> Self:
-        """Take the lock, open the file, and make uncertain what a killed process was sending."""
+        """Take the lock, open the file, and make uncertain what a killed process was sending.
+
+        Raises JournalError as described at ``bulk.open``.
+        """
         try:
             await complete(self._open())
         except asyncio.CancelledError:
@@ -258,12 +264,12 @@ class TrialJournal(SQLiteJournal):
     def _check_empty(self, connection: sqlite3.Connection) -> None:
         service = statements.recall(connection, SERVICE)
         if service is not None:
-            raise JournalError(self.name, f"its songs are from {service}, and not a trial's: {ELSEWHERE}")
+            raise JournalError(self.name, f"its songs are from {service}, not from a trial: {ELSEWHERE}")
         if (
             statements.is_incomplete(connection)
             or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None
         ):
-            raise JournalError(self.name, f"it may contain songs that are not a trial's: {ELSEWHERE}")
+            raise JournalError(self.name, f"it may contain songs that are not from a trial: {ELSEWHERE}")
 
 
 def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQLiteJournal:
@@ -273,7 +279,14 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQL
     newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
     has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
 
-    Entering raises JournalError when the file is in use, damaged, from a newer version, or not a journal, and for
-    a lost mark while ``is_current`` is None.
+    ```python
+    from musicapi_async import bulk
+
+    async with bulk.open("songs/journal.db") as journal:
+        print(await journal.counts())
+    ```
+
+    Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
+    newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
     return SQLiteJournal(path, is_current=is_current)

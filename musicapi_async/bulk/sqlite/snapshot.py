@@ -34,7 +34,7 @@ class JournalSnapshot:
     def __enter__(self) -> Self:
         """Open the file for reading."""
         if not self._path.is_file():
-            raise JournalError(str(self._path), "there is none: 'musicapi bulk FILE --out DIR' begins one")
+            raise JournalError(str(self._path), "there is none: 'musicapi bulk FILE --out DIR' creates one")
         with ExitStack() as opened, self._explained():
             self._connection = self._open(opened)
             # Before the first read: a mark that a run moves meanwhile would be ahead of what is read.
@@ -129,7 +129,7 @@ class JournalSnapshot:
             raise JournalError(str(self._path), "nothing is planned in it yet")
         if version < VERSION:
             reason = f"it was written by an older version of this package (its format {version})"
-            raise JournalError(str(self._path), f"{reason}; a run makes it {VERSION}")
+            raise JournalError(str(self._path), f"{reason}; the next run converts it to format {VERSION}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

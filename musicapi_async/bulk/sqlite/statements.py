@@ -113,7 +113,7 @@ def add_to_plan(connection: sqlite3.Connection, entries: Iterable[Entry], plan: 
         values = (present, operation, request, version, number, *new, plan is None)
         found = connection.execute(ADD, values).fetchone()
         if found is None:
-            raise InvalidRequestError(f"key is {key!r} a second time", "key", key, "once")
+            raise InvalidRequestError(f"key is {key!r}, which another request of the plan has", "key", key, "once")
         if found[1:] == (operation, request):
             continue
         if plan is None:

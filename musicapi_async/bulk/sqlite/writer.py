@@ -44,7 +44,7 @@ class Writer:
         self._lock = Lock(lock_of(path))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self.mark = Mark()
+        self.mark: Mark = Mark()
         """As it was last committed; set by a job when the journal is opened, to continue from."""
         self.highest = 0
         """The highest number of a record that is about to be sent: a part of the next mark."""

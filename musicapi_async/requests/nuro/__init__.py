@@ -142,8 +142,8 @@ class Instrumental(_Song):
 class InstrumentalV2(_Song):
     """Make an instrumental of up to two minutes (version 2.0). Retired on some hosts: prefer ``producer.create``.
 
-    Give ``duration``, ``segments``, or both. The segments' durations add up to 30 to 120 seconds, and to ``duration``
-    where it is given as well.
+    Give ``duration``, ``segments``, or both. The durations of the segments must total 30 to 120 seconds, and equal
+    ``duration`` if both are given.
 
     Args:
         description: What the song is to be like; at most 199 characters.

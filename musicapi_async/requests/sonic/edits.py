@@ -73,7 +73,7 @@ class Extend(Drafted[Songs]):
 
 @operation(POST, "/sonic/create", credits=2, as_of="2026-07-15", source=PAGE, task_type="concat_music")
 class Concat(TaskRequest[Songs]):
-    """Join a continuation with the song it continues; gives one clip, the whole song.
+    """Join a continuation to the song it continues; the result is one clip, the whole song.
 
     Args:
         clip: Clip that ``sonic.extend`` made, or its id.
@@ -147,7 +147,7 @@ class Cover(Drafted[Songs]):
 
 @operation(POST, "/sonic/create", credits=15, as_of="2026-10-07", source=PAGE, task_type="remaster")
 class Remaster(TaskRequest[Songs]):
-    """Make a clip sound better, without other words or another melody; the clip should be at most 24 hours old.
+    """Improve the sound of a clip, with the same words and melody; the clip should be at most 24 hours old.
 
     Args:
         clip: Clip, or its id.
@@ -170,7 +170,7 @@ class Remaster(TaskRequest[Songs]):
 
 @operation(POST, "/sonic/create", credits=15, as_of="2026-10-07", source=PAGE, task_type="add_vocals", custom_mode=True)
 class AddVocals(TaskRequest[Songs]):
-    """Sing over an uploaded clip, which should be at most 24 hours old; clips made by the service are refused.
+    """Add vocals to an uploaded clip, which should be at most 24 hours old; clips made by the service are refused.
 
     Args:
         clip: Clip from ``sonic.upload``, or its id.

@@ -115,7 +115,7 @@ class AlignLyrics(Request[AlignedLyrics]):
 
 @operation(POST, "/sonic/stems/basic", credits=30, as_of="2026-10-07", source="https://docs.musicapi.ai/stems-basic")
 class BasicStems(TaskRequest[Stems]):
-    """Separate a clip into voice and accompaniment, or into the four stems that newer pages mention.
+    """Separate a clip into voice and accompaniment, or into four stems, as newer documentation has it.
 
     Args:
         clip: Clip, or its id.
@@ -128,7 +128,7 @@ class BasicStems(TaskRequest[Stems]):
 
 @operation(POST, "/sonic/stems/full", credits=75, as_of="2026-10-07", source="https://docs.musicapi.ai/stems-full")
 class FullStems(TaskRequest[Stems]):
-    """Separate a clip into its instruments: 12 stems, or the 24 that newer pages mention.
+    """Separate a clip into its instruments: 12 stems, or 24, as newer documentation has it.
 
     Args:
         clip: Clip, or its id.
@@ -193,7 +193,7 @@ class GetWav(Request[DownloadFile]):
 
 @operation(POST, "/sonic/midi", credits=1, as_of="2026-07-15", source="https://docs.musicapi.ai/get-midi")
 class GetMidi(Request[Midi]):
-    """Find the notes of a clip or a stem, which should be at most 24 hours old; waits until they are ready.
+    """Transcribe a clip or a stem into notes; it should be at most 24 hours old; waits until they are ready.
 
     Args:
         clip: Clip, or its id.
