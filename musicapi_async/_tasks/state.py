@@ -189,9 +189,9 @@ class ReportedEvent:
 
 
 def read_event(event: ReportedEvent, task_id: str, rule: TaskRule[R_co]) -> TaskState[R_co] | None:
-    """Return the state that an event reports beyond doubt; None when only a poll can tell.
+    """Return the state that an event reports, if it is certain; None when a poll has to check it.
 
-    Beyond doubt are a finished task with every expected clip, and a running one that can be streamed.
+    A finished task with every expected clip is certain, and so is a running one that can be streamed.
     """
     if rule.result_type not in EVENT_RESULTS or event.body.get("code", OK) != OK:
         return None
