@@ -32,11 +32,11 @@ __all__ = [
     "TaskRule",
     "TaskState",
     "Until",
+    "as_final",
     "progress_of",
     "read_event",
     "read_state",
     "ready_result",
-    "settled",
 ]
 
 R = TypeVar("R")
@@ -208,7 +208,7 @@ def ready_result(state: TaskState[R_co], until: Until) -> R_co | None:
     return cast("R_co | None", ready_part(state._progress, until))
 
 
-def settled(state: TaskState[R_co]) -> TaskState[R_co]:
+def as_final(state: TaskState[R_co]) -> TaskState[R_co]:
     """Return the final state for one that will not change any more, with the result so far."""
     if state._progress.grace is None:
         return state
