@@ -1,11 +1,14 @@
 """Records of requests, their states and transitions, and the ``Journal`` protocol that stores them durably. No I/O."""
 
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 import attrs
 
 from musicapi_async._request import TaskRequest
+from musicapi_async._webhook_inbox import FileInbox
 
 __all__ = [
     "ENDED",
@@ -15,6 +18,7 @@ __all__ = [
     "SERVICE",
     "TRANSITIONS",
     "UNFINISHED",
+    "Attempt",
     "Changes",
     "Closable",
     "Journal",
@@ -23,6 +27,7 @@ __all__ = [
     "State",
     "attempts_after",
     "charged_after",
+    "inbox_of",
     "records_in",
 ]
 
@@ -42,7 +47,7 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     "failed": frozenset({"planned"}),
     # Sent again, up to the attempts of a run.
     "refunded": frozenset({"planned"}),
-    # Resolved by the user alone: sent again, found under an id, or abandoned.
+    # Resolved by the user: sent again, found under an id, or abandoned; or found by an event that a poll confirms.
     "uncertain": frozenset({"planned", "accepted", "failed"}),
     # Sent again when the user says so, or has corrected the request.
     "refused": frozenset({"planned"}),
@@ -96,6 +101,8 @@ class Changes:
     """Credits this request is expected to cost; given with the transition to ``sending``."""
     overdue_at: float | None = None
     """Time at which its task exceeded the time limit of a run."""
+    reference: str | None = attrs.field(default=None, repr=False)
+    """The reference in the URL to which the service reports the request; given with the transition to ``sending``."""
     was_not_accepted: bool = False
     """True when the user states that an uncertain request was not accepted; given with the transition to
     ``planned``."""
@@ -139,6 +146,8 @@ class Record(Planned):
     """The clips of its result, as JSON objects."""
     files: Sequence[str] = ()
     """The names of its saved files, in the output folder."""
+    reference: str | None = attrs.field(default=None, repr=False)
+    """The reference in the URL to which the service reports its latest attempt; None where it reports to none."""
 
     @property
     def is_overdue(self) -> bool:
@@ -154,6 +163,27 @@ class Record(Planned):
             if name.lower().endswith(".json"):
                 groups.append([])
         return groups
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """A submission of a record whose events the service reports."""
+
+    reference: str = attrs.field(repr=False)
+    """The reference in the URL of its events."""
+    record: Record
+    """The record as it is now; it may have been sent again since."""
+    task_id: str | None = None
+    """The id of the task that it started; None where no response or event has named one."""
+    is_extra: bool = False
+    """True when its task was found after the record was sent again or given up: its song is paid for besides."""
+    files: Sequence[str] | None = None
+    """The names of the saved files of such a song; None while it is not saved."""
+
+
+def inbox_of(path: str | os.PathLike[str]) -> FileInbox:
+    """Return the folder beside a journal's file in which ``receive`` keeps the events of its tasks."""
+    return FileInbox(Path(f"{os.fspath(path)}.events"))
 
 
 def attempts_after(record: Record, state: State, changes: Changes) -> int:
@@ -196,6 +226,11 @@ class Journal(Protocol):
     @property
     def name(self) -> str:
         """The name of the journal in error messages."""
+        ...
+
+    @property
+    def inbox(self) -> FileInbox | None:
+        """The folder in which events of its tasks are kept; None where there is none."""
         ...
 
     @property
@@ -242,6 +277,26 @@ class Journal(Protocol):
 
         With ``in_current_plan`` only those that the active plan asks for.
         """
+        ...
+
+    async def attempt(self, reference: str) -> Attempt | None:
+        """Return the attempt with a reference; None when the journal has none."""
+        ...
+
+    async def open_references(self, count: int) -> Sequence[str]:
+        """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
+        ...
+
+    async def has_task(self, task_id: str, besides: str) -> bool:
+        """Return whether a task is that of a record, or of an attempt other than the one of reference ``besides``."""
+        ...
+
+    async def extras(self) -> Sequence[Attempt]:
+        """Return the attempts whose songs are paid for besides those of their records."""
+        ...
+
+    async def record_extra(self, reference: str, task_id: str, files: Sequence[str] | None = None) -> None:
+        """Record the task of an attempt whose song is paid for besides, and its files when they are saved."""
         ...
 
     async def counts(self) -> Mapping[State, int]:

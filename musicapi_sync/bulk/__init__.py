@@ -11,6 +11,7 @@ from musicapi_sync.bulk.journal import (
     Journal,
     abandon_uncertain,
     open,  # noqa: A004 - bulk.open
+    receive,
     resend_uncertain,
     resolve_as_accepted,
     resolve_not_sent,
@@ -30,6 +31,7 @@ __all__ = [
     "abandon_uncertain",
     "open",
     "read_requests",
+    "receive",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",

@@ -10,7 +10,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 import musicapi_async.bulk
+from musicapi_async import Secret, webhooks
+from musicapi_async._secrets import hidden
 from musicapi_async.bulk import Record, State
+from musicapi_async.bulk.receiving import keep_event
 from musicapi_async.errors import JournalError
 from musicapi_sync._notices import warn
 
@@ -18,6 +21,7 @@ __all__ = [
     "Journal",
     "abandon_uncertain",
     "open",
+    "receive",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",
@@ -163,6 +167,21 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
     newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
     return Journal(musicapi_async.bulk.open(path, is_current=is_current))
+
+
+def receive(
+    path: str | os.PathLike[str],
+    body: bytes,
+    headers: webhooks.Headers,
+    url: str,
+    secret: str | Secret | None = None,
+) -> webhooks.Event:
+    """Verify an event and keep it on disk for the journal's run, which takes it within a second, or the next run does.
+
+    Arguments and errors are those of ``musicapi_async.bulk.receive``. The event is flushed to the disk before this
+    returns: answer the request with 2xx after that.
+    """
+    return keep_event(path, body, headers, url, hidden(secret))
 
 
 def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:

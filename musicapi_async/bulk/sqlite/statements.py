@@ -16,6 +16,7 @@ from musicapi_async.bulk.journal import (
     INCOMPLETE,
     SERVICE,
     TRANSITIONS,
+    Attempt,
     Changes,
     Record,
     State,
@@ -33,13 +34,18 @@ __all__ = [
     "TRIAL",
     "activate_plan",
     "add_to_plan",
+    "attempt_of",
     "charge_unpriced",
     "count_charged",
     "count_states",
+    "extras_in",
+    "has_task",
     "is_incomplete",
     "is_trial",
+    "open_references",
     "read_progress",
     "recall",
+    "record_extra",
     "record_of",
     "recover",
     "remember",
@@ -96,6 +102,24 @@ CHARGE_UNPRICED: Final = f"""
         charged = charged + :price * max(0, attempts + (state IN ('sending', 'uncertain')) - refunds)
     WHERE operation = :operation AND {WAS_SENT_UNPRICED}
 """  # noqa: S608 - names of ours
+
+
+ATTEMPTS: Final = f"""
+    SELECT attempt.reference, attempt.task_id, is_extra, extra_files,
+        {", ".join(f"row.{name}" for name in COLUMN_NAMES)}
+    FROM attempt JOIN row USING (number)
+"""  # noqa: S608 - names of ours
+OPEN_REFERENCES: Final = """
+    SELECT reference FROM row WHERE state = 'uncertain' AND reference IS NOT NULL
+    UNION SELECT * FROM (
+        SELECT attempt.reference FROM attempt JOIN row USING (number)
+        WHERE attempt.task_id IS NULL AND row.reference IS NOT attempt.reference ORDER BY position DESC LIMIT ?
+    )
+"""
+HAS_TASK: Final = """
+    SELECT EXISTS (SELECT 1 FROM row WHERE task_id = :task_id AND reference IS NOT :besides)
+        OR EXISTS (SELECT 1 FROM attempt WHERE task_id = :task_id AND reference <> :besides)
+"""
 
 
 def add_to_plan(connection: sqlite3.Connection, entries: Iterable[Entry], plan: int | None) -> int:
@@ -181,6 +205,11 @@ def write_transition(connection: sqlite3.Connection, record: Record, state: Stat
     found = _update(connection, record, assignments, values)
     if found is None:
         return None
+    if state == "sending" and changes.reference is not None:
+        statement = "INSERT OR IGNORE INTO attempt (reference, number) VALUES (?, ?)"
+        connection.execute(statement, (changes.reference, record.number))
+    elif state == "accepted" and record.reference is not None:
+        connection.execute("UPDATE attempt SET task_id = ? WHERE reference = ?", (found.task_id, record.reference))
     return found if is_new else attrs.evolve(record, **changed)
 
 
@@ -216,12 +245,15 @@ def _transition(record: Record, state: State, changes: Changes) -> dict[str, Any
         "charged": charged_after(record, state, changes),
         TIMES.get(state, "ended_at"): time.time(),
         **_given(changes),
+        # Also where there is none: that of the attempt before is not this one's.
+        **({"reference": changes.reference} if state == "sending" else {}),
     }
 
 
 def _lost() -> dict[str, Any]:
-    # The charge of the attempt before is not this one's.
-    return {"state": "uncertain", "reason": LOST_WITH_THE_DISK, "charge": None, "ended_at": time.time()}
+    # The charge and the reference of the attempt before are not this one's.
+    changed = {"state": "uncertain", "reason": LOST_WITH_THE_DISK, "ended_at": time.time()}
+    return {**changed, "charge": None, "reference": None}
 
 
 def recall(connection: sqlite3.Connection, name: str) -> Any:
@@ -250,6 +282,44 @@ def charge_unpriced(connection: sqlite3.Connection, prices: Mapping[str, float])
     """Charge the attempts of records that have no charge of their own, at these prices by operation."""
     for (operation,) in connection.execute(UNPRICED).fetchall():
         connection.execute(CHARGE_UNPRICED, {"operation": operation, "price": prices.get(operation, 0.0)})
+
+
+def attempt_of(connection: sqlite3.Connection, reference: str) -> Attempt | None:
+    """Return the attempt with a reference; None when there is none."""
+    found = connection.execute(f"{ATTEMPTS} WHERE attempt.reference = ?", (reference,)).fetchone()
+    return None if found is None else _attempt_in(found)
+
+
+def open_references(connection: sqlite3.Connection, count: int) -> Sequence[str]:
+    """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
+    return [reference for (reference,) in connection.execute(OPEN_REFERENCES, (count,))]
+
+
+def has_task(connection: sqlite3.Connection, task_id: str, besides: str) -> bool:
+    """Return whether a task is that of a record, or of an attempt other than the one of reference ``besides``."""
+    return bool(connection.execute(HAS_TASK, {"task_id": task_id, "besides": besides}).fetchone()[0])
+
+
+def extras_in(connection: sqlite3.Connection) -> Sequence[Attempt]:
+    """Return the attempts whose songs are paid for besides those of their records."""
+    return [_attempt_in(found) for found in connection.execute(f"{ATTEMPTS} WHERE is_extra ORDER BY position")]
+
+
+def record_extra(connection: sqlite3.Connection, reference: str, task_id: str, files: Sequence[str] | None) -> None:
+    """Record the task of an attempt whose song is paid for besides, and its files."""
+    statement = "UPDATE attempt SET task_id = ?, is_extra = 1, extra_files = ? WHERE reference = ?"
+    connection.execute(statement, (task_id, None if files is None else to_json(files), reference))
+
+
+def _attempt_in(found: Sequence[Any]) -> Attempt:
+    reference, task_id, is_extra, files, *record = found
+    return Attempt(
+        reference=reference,
+        record=record_of(record),
+        task_id=task_id,
+        is_extra=bool(is_extra),
+        files=None if files is None else json.loads(files),
+    )
 
 
 def is_incomplete(connection: sqlite3.Connection) -> bool:
@@ -291,8 +361,8 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
     cut_off = connection.execute(f"{TO_UNCERTAIN} WHERE state = 'sending'", (LOST_WITH_ITS_PROCESS,)).rowcount
     if not is_complete:
         # Numbers are unreliable once lines have moved: each waiting record may have been sent, as may later ones.
-        # The charge of the attempt before is not this one's.
-        statement = f"{TO_UNCERTAIN}, charge = NULL WHERE state IN ('planned', 'refunded')"
+        # The charge and the reference of the attempt before are not this one's.
+        statement = f"{TO_UNCERTAIN}, charge = NULL, reference = NULL WHERE state IN ('planned', 'refunded')"
         cut_off += connection.execute(statement, (LOST_WITH_THE_DISK,)).rowcount
         remember(connection, INCOMPLETE, value=True)
     return mark, cut_off
