@@ -244,10 +244,9 @@ class EventRecovery:
             logger.warning("%s: an event of an earlier attempt names task %s, which %s", record.key, task_id, problem)
             return "later"
         await self._journal.record_extra(attempt.reference, task_id)
-        own = f"besides task {record.task_id}" if record.task_id else f"although the record is {record.state}"
-        logger.warning(
-            "%s was paid for twice: task %s of an earlier attempt was accepted too, %s", record.key, task_id, own
-        )
+        since = "sent again" if record.reference != attempt.reference else f"recorded as {record.state}"
+        text = "%s was paid for twice: task %s of an uncertain attempt was accepted, and the request was %s meanwhile"
+        logger.warning(text, record.key, task_id, since)
         self._start(self._save_extra(attrs.evolve(attempt, task_id=task_id)), self._saving)
         return "done"
 

@@ -255,7 +255,7 @@ async def test_attempt_that_was_sent_again_meanwhile_is_saved_and_named_as_paid_
     await app.run(out=out)
 
     first, second = (task.task_id for task in app.sandbox.accepted)
-    assert f"was paid for twice: task {first} of an earlier attempt was accepted too" in caplog.text
+    assert f"was paid for twice: task {first} of an uncertain attempt was accepted, and the request was" in caplog.text
     async with bulk.open(app.path) as journal:
         (extra,) = await journal.extras()
         (record,) = await journal.records("saved")
