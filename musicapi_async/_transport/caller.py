@@ -283,7 +283,7 @@ def raise_cancellation(call: Call, outcome: str) -> None:
 
 
 async def _before_retry(failed: AttemptError, delay: float, call: Call, _: Callable[[Response], object]) -> None:
-    """Log a retry; for a paid request, tell the hook that it was not accepted."""
+    """Log a retry; for a paid request, notify the hook that it was not accepted."""
     if call.hook is not None and call.request_class is RequestClass.SUBMISSION:
         await call.hook.not_accepted()
     logger.info("%s failed (%s): retrying in %.1f s", call.attempted, reason_of(failed.failure), delay)
