@@ -98,6 +98,11 @@ class FileInbox:
         """Remove an event that was taken."""
         (self._folder / name).unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Remove all events."""
+        for file in self._files():
+            file.unlink(missing_ok=True)
+
     def name_of(self, event_id: str) -> str:
         """Return the name of the file of an event."""
         return f"{_name_of(event_id)}{SUFFIX}"

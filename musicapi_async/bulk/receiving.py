@@ -29,7 +29,7 @@ async def receive(
     - ``body``, ``headers``, ``url``: the request as it arrived, as for ``client.webhooks.receive``.
     - ``secret``: the ``webhook_secret`` of the run's client; None for ``MUSICAPI_WEBHOOK_SECRET``.
 
-    The event is flushed to the disk before this returns: answer the request with 2xx after that, and with 503 when it
+    The event is flushed to the disk before this returns: respond with 2xx after that, and with 503 when it
     raises OSError or JournalError, so that the service sends the event again.
 
     Raises WebhookVerificationError, after which the event must not be believed; InvalidRequestError without a secret;

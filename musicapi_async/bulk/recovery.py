@@ -37,6 +37,9 @@ MAX_WAIT: Final = 600.0
 MAX_WATCHED: Final = 1000
 """Earlier attempts whose events are expected by the client; those in the folder are matched in any case."""
 
+MAX_HANDLED: Final = 100
+"""Events that are in memory at once."""
+
 Meaning: TypeAlias = Literal["known", "open", "recovers", "extra"]
 """What an event says of the journal: a task it knows, a submission that has not ended, the task of an uncertain record,
 or one that is paid for besides the record's own."""
@@ -163,9 +166,11 @@ class EventRecovery:
             except OSError as error:
                 logger.error("the events of %s cannot be read: %s", self._journal.name, error)
                 return
-            now = asyncio.get_running_loop().time()
-            self._not_before = {name: at for name, at in self._not_before.items() if name in names}
+            now, present = asyncio.get_running_loop().time(), set(names)
+            self._not_before = {name: at for name, at in self._not_before.items() if name in present}
             for name in names:
+                while len(self._handling) >= MAX_HANDLED:
+                    await asyncio.wait(self._handling, return_when=asyncio.FIRST_COMPLETED)
                 if self._not_before.get(name, now) <= now:
                     self._not_before[name] = math.inf
                     if (event := await asyncio.to_thread(inbox.read, name)) is not None:
@@ -212,8 +217,9 @@ class EventRecovery:
         problem = await self._problem_of(record, reference, task_id)
         if problem is None:
             self._queue.reserve(record)
+            accepted = await self._journal.transition(record, "accepted", Changes(task_id=task_id, reason=""))
             logger.info("%s was accepted: its event names task %s", record.key, task_id)
-            return await self._journal.transition(record, "accepted", Changes(task_id=task_id, reason=""))
+            return accepted
         reason = f"its event names task {task_id}, which {problem}"
         if reason in (record.reason or ""):
             return record

@@ -201,8 +201,12 @@ class Run:
     async def recover(self) -> None:
         """Accept the uncertain records whose events were kept since the last run; the run collects their tasks.
 
-        Call it before you decide on uncertain records, for example to send them again.
+        Call it before you decide on uncertain records, for example to send them again. The requests are planned first,
+        as by the first outcome.
         """
+        async with self._advancing:
+            if not self._is_planned:
+                await self._plan()
         await self._recovery.take_kept()
 
     def stop(self, error: BaseException) -> None:

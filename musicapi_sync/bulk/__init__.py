@@ -6,7 +6,7 @@
 - ``run.py`` a run, on the loop of its client
 """
 
-from musicapi_async.bulk import BadLine, Outcome, Planned, Record, State, read_requests
+from musicapi_async.bulk import Attempt, BadLine, Outcome, Planned, Record, State, read_requests
 from musicapi_sync.bulk.journal import (
     Journal,
     abandon_uncertain,
@@ -21,6 +21,7 @@ from musicapi_sync.bulk.journal import (
 from musicapi_sync.bulk.run import Run, run
 
 __all__ = [
+    "Attempt",
     "BadLine",
     "Journal",
     "Outcome",

@@ -154,6 +154,39 @@ async def test_event_between_two_runs_is_taken_by_the_next_one(app: App, tmp_pat
     assert len(app.sandbox.accepted) == 1
 
 
+async def test_event_wakes_the_wait_of_its_task_without_a_poll(path: Path) -> None:
+    async with serving(path, seconds=4000) as app, app.client(poll_interval=3600) as client:
+        running = asyncio.create_task(run(client, path, songs(2)))
+        while len(app.sandbox.accepted) < 2:
+            await asyncio.sleep(0.01)
+        app.sandbox.advance(5000)
+        outcomes = await asyncio.wait_for(running, 10)
+
+    assert [outcome.record.state for outcome in outcomes] == ["saved"] * 2
+    assert app.sandbox.requests[POLL] == 0
+
+
+async def test_event_wakes_the_wait_of_a_task_of_an_earlier_run(path: Path) -> None:
+    async with serving(path, seconds=4000) as app:
+        async with app.client() as client, bulk.open(path) as journal:
+            stopped = bulk.run(client, journal, songs(1))
+            waiting = asyncio.ensure_future(anext(stopped))
+            while not (await journal.counts())["accepted"]:
+                await asyncio.sleep(0.01)
+            await stopped.aclose()
+            waiting.cancel()
+        async with app.client(poll_interval=3600) as client:
+            running = asyncio.create_task(run(client, path))
+            before = app.sandbox.requests[POLL]
+            while app.sandbox.requests[POLL] == before:
+                await asyncio.sleep(0.01)
+            app.sandbox.advance(5000)
+            (outcome,) = await asyncio.wait_for(running, 10)
+
+    assert outcome.record.state == "saved"
+    assert app.sandbox.requests[POLL] == before + 1
+
+
 async def test_files_of_events_are_removed_once_the_journal_knows_their_tasks(app: App) -> None:
     app.sandbox.add_fault(CREATE, LOST)
     await app.run(songs(3))

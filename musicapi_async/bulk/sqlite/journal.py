@@ -293,6 +293,7 @@ class TrialJournal(SQLiteJournal):
             self._writer.highest = 0
 
         await self._writer.write(begin)
+        await asyncio.to_thread(self.inbox.clear)
 
     def _check_empty(self, connection: sqlite3.Connection) -> None:
         service = statements.recall(connection, SERVICE)
