@@ -29,6 +29,7 @@ __all__ = [
     "charged_after",
     "inbox_of",
     "records_in",
+    "was_unpaid",
 ]
 
 State = Literal["planned", "sending", "accepted", "finished", "saved", "failed", "refunded", "uncertain", "refused"]
@@ -189,7 +190,7 @@ def inbox_of(path: str | os.PathLike[str]) -> FileInbox:
 def attempts_after(record: Record, state: State, changes: Changes) -> int:
     """Return how often a record was accepted, or may have been, after a transition."""
     # An uncertain request that is sent again may have been charged already.
-    is_more = state == "accepted" or (record.state == "uncertain" and not _was_unpaid(record, state, changes))
+    is_more = state == "accepted" or (record.state == "uncertain" and not was_unpaid(record, state, changes))
     return record.attempts + is_more - (record.state == "accepted" and state == "uncertain")
 
 
@@ -201,11 +202,11 @@ def charged_after(record: Record, state: State, changes: Changes) -> float:
     """
     if state == "sending":
         return record.charged + (changes.charge or 0.0)
-    is_taken_back = state == "refunded" or _was_unpaid(record, state, changes)
+    is_taken_back = state == "refunded" or was_unpaid(record, state, changes)
     return max(0.0, record.charged - (record.charge or 0.0)) if is_taken_back else record.charged
 
 
-def _was_unpaid(record: Record, state: State, changes: Changes) -> bool:
+def was_unpaid(record: Record, state: State, changes: Changes) -> bool:
     """Return whether the last attempt is known not to have been accepted, by the service or by the user's decision."""
     if record.state == "uncertain":
         return state == "planned" and changes.was_not_accepted

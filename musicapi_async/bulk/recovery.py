@@ -39,6 +39,7 @@ MAX_WATCHED: Final = 1000
 
 MAX_HANDLED: Final = 100
 """Events that are in memory at once."""
+BEFORE: Final = "; before that: "
 
 Meaning: TypeAlias = Literal["known", "open", "recovers", "extra"]
 """What an event says of the journal: a task it knows, a submission that has not ended, the task of an uncertain record,
@@ -80,6 +81,8 @@ class EventRecovery:
         self._reading = asyncio.Lock()
         self._handling: set[asyncio.Task[None]] = set()
         self._saving: set[asyncio.Task[None]] = set()
+        self._saved: set[str] = set()
+        """The references of attempts whose songs are being saved, or were, in this run."""
         self._background: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -87,10 +90,10 @@ class EventRecovery:
         for reference in await self._journal.open_references(MAX_WATCHED):
             self._events.note_sent(reference)
             self._watch(reference)
-        await self.take_kept()
         for attempt in await self._journal.extras():
             if attempt.files is None:
-                self._start(self._save_extra(attempt), self._saving)
+                self._save(attempt)
+        await self.take_kept()
         if self._inbox is not None:
             self._start(self._read(self._inbox), self._background)
 
@@ -130,6 +133,8 @@ class EventRecovery:
                 self._busy.add(task_id)
                 try:
                     record = await self._confirm(record, reference, task_id)
+                except ClientClosedError:
+                    return record
                 finally:
                     self._busy.discard(task_id)
         finally:
@@ -224,7 +229,8 @@ class EventRecovery:
         if reason in (record.reason or ""):
             return record
         logger.warning("%s stays uncertain: %s", record.key, reason)
-        return await self._journal.update(record, Changes(reason=f"{reason}; before that: {record.reason}"))
+        before = (record.reason or "").rpartition(BEFORE)[2]
+        return await self._journal.update(record, Changes(reason=f"{reason}{BEFORE}{before}"))
 
     async def _problem_of(self, record: Record, reference: str, task_id: str) -> str | None:
         """Return why a task cannot be that of a record, after one poll; None when it can."""
@@ -253,8 +259,13 @@ class EventRecovery:
         since = "sent again" if record.reference != attempt.reference else f"recorded as {record.state}"
         text = "%s was paid for twice: task %s of an uncertain attempt was accepted, and the request was %s meanwhile"
         logger.warning(text, record.key, task_id, since)
-        self._start(self._save_extra(attrs.evolve(attempt, task_id=task_id)), self._saving)
+        self._save(attrs.evolve(attempt, task_id=task_id))
         return "done"
+
+    def _save(self, attempt: Attempt) -> None:
+        if attempt.reference not in self._saved:
+            self._saved.add(attempt.reference)
+            self._start(self._save_extra(attempt), self._saving)
 
     async def _save_extra(self, attempt: Attempt) -> None:
         """Save a song that is paid for besides the record's own, under a name with the record's number."""

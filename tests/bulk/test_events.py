@@ -299,6 +299,60 @@ async def test_attempt_that_was_sent_again_meanwhile_is_saved_and_named_as_paid_
     assert app.files == []
 
 
+async def test_attempt_that_its_user_took_for_not_accepted_counts_once_its_event_comes(app: App) -> None:
+    app.sandbox.add_fault(CREATE, LOST)
+    for event_type in ("song.streaming", "song.completed"):
+        app.sandbox.add_event_fault(event_type, EventFault(lost=True))
+    await app.run(songs(1), timeout=0.0)
+    async with bulk.open(app.path) as journal:
+        assert await bulk.resolve_not_sent(journal) == 1
+    await app.run()
+    async with bulk.open(app.path) as journal:
+        assert (await journal.total_charged(), await journal.charged()) == (20.0, {"sonic.describe": 1})
+    await keep(app, app.sandbox.accepted[0].task_id, app.urls()[0])
+    await app.run()
+    async with bulk.open(app.path) as journal:
+        assert (await journal.total_charged(), await journal.charged()) == (40.0, {"sonic.describe": 2})
+        assert [extra.files for extra in await journal.extras()] == [[]]
+    assert len(app.sandbox.accepted) == 2
+
+
+async def test_song_that_is_paid_for_besides_is_saved_by_the_next_run_after_a_timeout(
+    path: Path, tmp_path: Path
+) -> None:
+    async with serving(path, seconds=4000) as app:
+        app.sandbox.add_fault(CREATE, LOST)
+        await app.run(songs(1), timeout=0.0)
+        async with bulk.open(path) as journal:
+            await bulk.resend_uncertain(journal)
+        await keep(app, app.sandbox.accepted[0].task_id, app.urls()[0])
+        await app.run(timeout=0.2)
+        async with bulk.open(path) as journal:
+            assert [extra.files for extra in await journal.extras()] == [None]
+        app.sandbox.advance(10_000)
+        await app.run(out=tmp_path / "songs")
+        async with bulk.open(path) as journal:
+            (extra,) = await journal.extras()
+
+    assert extra.files
+    assert all((tmp_path / "songs" / name).is_file() for name in extra.files)
+
+
+async def test_request_that_was_dropped_is_saved_when_its_event_comes(app: App, tmp_path: Path) -> None:
+    app.sandbox.add_fault(CREATE, LOST)
+    await app.run(songs(1), timeout=0.0)
+    async with bulk.open(app.path) as journal:
+        await bulk.abandon_uncertain(journal)
+    await keep(app, app.sandbox.accepted[0].task_id, app.urls()[0])
+    await app.run(out=tmp_path / "songs")
+    async with bulk.open(app.path) as journal:
+        (extra,) = await journal.extras()
+
+    assert (extra.record.state, extra.task_id) == ("failed", app.sandbox.accepted[0].task_id)
+    assert extra.files
+    assert len(app.sandbox.accepted) == 1
+
+
 async def test_reference_is_in_the_journal_before_the_request_is_sent(app: App) -> None:
     seen: list[tuple[str, object]] = []
 

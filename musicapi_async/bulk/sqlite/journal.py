@@ -209,7 +209,7 @@ class SQLiteJournal:
 
     async def total_charged(self) -> float:
         """Return the credits that all records have, or may have, cost, without refunds."""
-        return float(await self._writer.read(select_value, "SELECT total(charged) FROM row"))
+        return float(await self._writer.read(select_value, statements.TOTAL_CHARGED))
 
     async def remember(self, name: str, value: object) -> None:
         """Store a JSON value under a name, for later runs."""

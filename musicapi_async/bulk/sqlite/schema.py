@@ -172,6 +172,8 @@ FOURTH: Final = (
         reference TEXT NOT NULL UNIQUE,
         number INTEGER NOT NULL,
         task_id TEXT,
+        -- The charge that was taken back, since it was not accepted as far as was known.
+        taken_back REAL,
         is_extra INTEGER NOT NULL DEFAULT 0,
         extra_files TEXT
     )

@@ -22,6 +22,7 @@ from musicapi_async.bulk.journal import (
     State,
     attempts_after,
     charged_after,
+    was_unpaid,
 )
 from musicapi_async.bulk.keys import canonical
 from musicapi_async.bulk.sqlite.lock import Mark
@@ -31,6 +32,7 @@ from musicapi_async.errors import InvalidRequestError
 __all__ = [
     "COLUMNS",
     "IN_PLAN",
+    "TOTAL_CHARGED",
     "TRIAL",
     "activate_plan",
     "add_to_plan",
@@ -92,8 +94,14 @@ LOST_WITH_ITS_PROCESS: Final = "its process ended before the response arrived"
 LOST_WITH_THE_DISK: Final = "the journal has lost entries: it may have been sent"
 TO_UNCERTAIN: Final = "UPDATE row SET state = 'uncertain', reason = ?"
 CHARGED: Final = """
-    SELECT operation, sum(attempts + (state IN ('sending', 'uncertain')) - refunds) FROM row
-    WHERE attempts > 0 OR state IN ('sending', 'uncertain') GROUP BY operation
+    SELECT operation, sum(count) FROM (
+        SELECT operation, attempts + (state IN ('sending', 'uncertain')) - refunds AS count FROM row
+        WHERE attempts > 0 OR state IN ('sending', 'uncertain')
+        UNION ALL SELECT operation, 1 FROM attempt JOIN row USING (number) WHERE is_extra AND taken_back IS NOT NULL
+    ) GROUP BY operation
+"""
+TOTAL_CHARGED: Final = """
+    SELECT (SELECT total(charged) FROM row) + (SELECT total(taken_back) FROM attempt WHERE is_extra)
 """
 WAS_SENT_UNPRICED: Final = "charge IS NULL AND (attempts > 0 OR state IN ('sending', 'uncertain'))"
 UNPRICED: Final = f"SELECT DISTINCT operation FROM row WHERE {WAS_SENT_UNPRICED}"  # noqa: S608 - names of ours
@@ -205,12 +213,27 @@ def write_transition(connection: sqlite3.Connection, record: Record, state: Stat
     found = _update(connection, record, assignments, values)
     if found is None:
         return None
-    if state == "sending" and changes.reference is not None:
-        statement = "INSERT OR IGNORE INTO attempt (reference, number) VALUES (?, ?)"
-        connection.execute(statement, (changes.reference, record.number))
-    elif state == "accepted" and record.reference is not None:
-        connection.execute("UPDATE attempt SET task_id = ? WHERE reference = ?", (found.task_id, record.reference))
+    _write_attempt(connection, record, found, changes)
     return found if is_new else attrs.evolve(record, **changed)
+
+
+def _write_attempt(connection: sqlite3.Connection, before: Record, after: Record, changes: Changes) -> None:
+    """Write what a transition says of the attempt by whose reference the record's events are matched."""
+    if after.reference is None:
+        return
+    if after.state == "sending":
+        # A submission that is sent again after a 429 keeps its reference.
+        statement = (
+            "INSERT INTO attempt (reference, number) VALUES (?, ?) "
+            "ON CONFLICT (reference) DO UPDATE SET taken_back = NULL"
+        )
+        connection.execute(statement, (after.reference, after.number))
+    elif after.state == "accepted":
+        statement = "UPDATE attempt SET task_id = ? WHERE reference = ?"
+        connection.execute(statement, (after.task_id, after.reference))
+    elif was_unpaid(before, after.state, changes):
+        statement = "UPDATE attempt SET taken_back = ? WHERE reference = ?"
+        connection.execute(statement, (before.charge or 0.0, after.reference))
 
 
 def write_changes(connection: sqlite3.Connection, record: Record, changes: Changes) -> Record | None:
