@@ -63,7 +63,7 @@ class Subscriber:
 
     since = 0.0
     deadline = float("inf")
-    is_early = False
+    wants_partial = False
 
     def __init__(self) -> None:
         self._missing = 0

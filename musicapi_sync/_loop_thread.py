@@ -22,7 +22,7 @@ from musicapi_async._engine import engine_of
 from musicapi_async._notices import describe_tasks, warn_without_log
 from musicapi_async.errors import ClientClosedError, EventLoopError
 from musicapi_sync._notices import NOT_DELIVERED, warn
-from musicapi_sync._portal import OWN_THREADS, Call, DescribePending, RunningLoop, start_loop, starting
+from musicapi_sync._portal import OWN_THREADS, Call, DescribePending, RunningLoop, start_lock, start_loop
 
 __all__ = ["LoopThread", "View"]
 
@@ -267,7 +267,7 @@ def _close_all() -> None:
 
 
 def _forget_all() -> None:
-    starting.release()
+    start_lock.release()
     for thread in tuple(_all):
         thread.forget()
     _running.clear()
@@ -275,4 +275,4 @@ def _forget_all() -> None:
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=starting.acquire, after_in_parent=starting.release, after_in_child=_forget_all)
+    os.register_at_fork(before=start_lock.acquire, after_in_parent=start_lock.release, after_in_child=_forget_all)

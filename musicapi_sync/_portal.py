@@ -1,4 +1,4 @@
-"""A running loop thread, and one call on its way through it and back to the thread that made it.
+"""A thread that runs the event loop, and a call that runs on it and returns to the calling thread.
 
 anyio's portal owns the thread and its end, runs the client's set-up and closing, and stops a call that is interrupted.
 """
@@ -22,7 +22,7 @@ from musicapi_async._engine import engine_of
 from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
 from musicapi_sync._notices import note, warn
 
-__all__ = ["GRACE", "OWN_THREADS", "Call", "DescribePending", "RunningLoop", "start_loop", "starting"]
+__all__ = ["INTERRUPT_GRACE", "OWN_THREADS", "Call", "DescribePending", "RunningLoop", "start_lock", "start_loop"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ P = ParamSpec("P")
 DescribePending: TypeAlias = Callable[[T | None], str | None]
 """Function that returns a sentence on what an interrupted call leaves running, from its result if it has one."""
 
-GRACE: Final = 5.0
+INTERRUPT_GRACE: Final = 5.0
 """Seconds for which an interrupted call waits for the response to a paid request, and as many to clean up."""
 # On Windows a thread that waits without a limit does not notice Ctrl-C.
 WAKE_INTERVAL: Final = 0.2 if sys.platform == "win32" else None
@@ -39,15 +39,15 @@ STARTING: Final = "musicapi-start"
 RUNNING: Final = "musicapi-loop"
 ENDING: Final = "musicapi-end"
 OWN_THREADS: Final = frozenset({STARTING, RUNNING})
-"""Names of the threads that start a loop or run it: they must not wait for the start."""
+"""Names of the threads that start or run a loop: they must not wait for its start, which would never come."""
 
 # Held while a loop starts, and while the process forks: starting imports modules, and a child that is forked during an
 # import would wait for it forever.
-starting: Final = threading.RLock()
+start_lock: Final = threading.RLock()
 
 
 class Call(Generic[T]):
-    """One call on its way through the loop; events for the caller's thread come out of its queue."""
+    """One call that runs on the loop; its queue carries callbacks to the caller's thread."""
 
     def __init__(self, function: "Callable[[musicapi_async.MusicAPI, Call[T]], Awaitable[T]]") -> None:
         self.result: T | None = None
@@ -109,13 +109,13 @@ class Call(Generic[T]):
         """Cancel the call and wait for its end; before, wait for the response to a paid request in flight."""
         if self._task is None:
             return
-        with move_on_after(GRACE):
+        with move_on_after(INTERRUPT_GRACE):
             await engine_of(client).wait_for_response(self._task)
         self.cancel(client)
-        await asyncio.wait({self._task}, timeout=GRACE)
+        await asyncio.wait({self._task}, timeout=INTERRUPT_GRACE)
 
-    def abandon(self) -> None:
-        """End a call whose loop has ended without it."""
+    def fail_unstarted(self) -> None:
+        """Mark a call that never started as cancelled, because its loop has ended."""
         self.error = asyncio.CancelledError()
         self._events.put(None)
 
@@ -207,7 +207,7 @@ class RunningLoop:
             self.end()
             for call in tuple(self._calls):
                 # It reached the loop while that was ending, and never started.
-                call.abandon()
+                call.fail_unstarted()
 
     def end(self) -> None:
         """End the thread; may be called twice."""
@@ -235,7 +235,7 @@ def start_loop(settings: musicapi_async.Settings) -> "Future[RunningLoop]":
 
     def start() -> None:
         try:
-            with starting:
+            with start_lock:
                 opening.set_result(RunningLoop.open(settings))
         except BaseException as error:  # noqa: BLE001 - raised to the caller
             opening.set_exception(error)

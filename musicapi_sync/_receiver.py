@@ -9,17 +9,17 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from musicapi_async._logger import logger
 from musicapi_async.errors import WebhookVerificationError
 from musicapi_async.webhooks import Headers
-from musicapi_async.webhooks.answers import Answer, BoundedBody, declared_length, not_kept
+from musicapi_async.webhooks.responses import BoundedBody, ResponseStatus, declared_length, not_kept
 
 __all__ = ["Receive", "Receiver"]
 
-Receive: TypeAlias = Callable[[bytes, Headers, str], Answer]
+Receive: TypeAlias = Callable[[bytes, Headers, str], ResponseStatus]
 """Verifies and keeps an event: takes the body, the headers, and the path with the query; returns when it is kept."""
 CHUNK: Final = 64 * 1024
 
 
 class Receiver:
-    """Answers webhook requests by what ``receive`` returns or raises.
+    """Responds to webhook requests by what ``receive`` returns or raises.
 
     ``receive`` raises WebhookVerificationError for an event that is not verified (401); any other error means that the
     event was not kept (503). No error reaches the sender.
@@ -28,31 +28,31 @@ class Receiver:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
 
-    def answer(self, body: bytes, headers: Headers, url: str) -> Answer:
-        """Return the answer to a POST, in any framework; ``url`` may lack its scheme and host."""
+    def respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
+        """Return the response to a POST, in any framework; ``url`` may lack its scheme and host."""
         try:
             return self._receive(body, headers, url)
         except WebhookVerificationError as error:
             logger.info("refused: %s", error)
-            return Answer.NOT_VERIFIED
+            return ResponseStatus.NOT_VERIFIED
         except Exception as error:  # noqa: BLE001 - whatever it was, the service should send the event again
             return not_kept(error)
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request as a WSGI application, which accepts any path."""
-        answer = self._answer(environ)
-        headers = [*answer.headers.items(), ("Content-Length", "0")]
-        start_response(f"{answer.value} {HTTPStatus(answer).phrase}", headers)
+        """Respond to a request as a WSGI application, which accepts any path."""
+        status = self._respond(environ)
+        headers = [*status.headers.items(), ("Content-Length", "0")]
+        start_response(f"{status.value} {HTTPStatus(status).phrase}", headers)
         return ()
 
-    def _answer(self, environ: WSGIEnvironment) -> Answer:
+    def _respond(self, environ: WSGIEnvironment) -> ResponseStatus:
         if environ["REQUEST_METHOD"] != "POST":
-            return Answer.NOT_A_POST
+            return ResponseStatus.NOT_A_POST
         try:
             body = _read_body(environ)
         except Exception as error:  # noqa: BLE001 - the server's: the sender left
             return not_kept(error)
-        return Answer.TOO_LARGE if body.is_too_large else self.answer(body.content, environ, _url_of(environ))
+        return ResponseStatus.TOO_LARGE if body.is_too_large else self.respond(body.content, environ, _url_of(environ))
 
 
 def _read_body(environ: WSGIEnvironment) -> BoundedBody:

@@ -22,7 +22,7 @@ from musicapi_async.errors import (
 )
 from musicapi_sync._loop_thread import View
 from musicapi_sync._notices import NOT_DELIVERED, note
-from musicapi_sync._portal import GRACE
+from musicapi_sync._portal import INTERRUPT_GRACE
 
 __all__ = ["Outcome", "Run", "Task", "check_process"]
 
@@ -340,7 +340,7 @@ class Run(Generic[R]):
         last = taken.task if isinstance(taken, musicapi_async.Outcome) else None
         try:
             with contextlib.suppress(ClientClosedError, TimeoutError, RuntimeError):
-                self._close(GRACE)
+                self._close(INTERRUPT_GRACE)
         except BaseException as second:
             # Interrupted twice: name the tasks known now; those in flight are named when the client closes.
             note(second, self._describe_left(last))

@@ -1,11 +1,11 @@
-"""The events of a blocking client's tasks: verified, matched, and answered in WSGI servers."""
+"""The events of a blocking client's tasks: verified, matched, and acknowledged in WSGI servers."""
 
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.webhooks import Event, Headers
-from musicapi_async.webhooks.answers import Answer
+from musicapi_async.webhooks.responses import ResponseStatus
 from musicapi_sync._loop_thread import View
 from musicapi_sync._receiver import Receiver
 from musicapi_sync._tasks import Task
@@ -21,7 +21,7 @@ class ClientWebhooks:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._receiver = Receiver(self._answer)
+        self._receiver = Receiver(self._respond)
 
     def receive(self, body: bytes, headers: Headers, url: str) -> Event:
         """Verify an event, and wake the waits of its task.
@@ -38,12 +38,12 @@ class ClientWebhooks:
         return Task(self._view, self._view.call(lambda client, _: client.webhooks.recover(error, timeout)))
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request as a WSGI application, which accepts any path: Flask, Django, or a server of its own.
+        """Respond to a request as a WSGI application, which accepts any path: Flask, Django, or a server of its own.
 
-        The answers are those of ``musicapi_async.webhooks.ClientWebhooks.aiohttp``.
+        The responses are those of ``musicapi_async.webhooks.ClientWebhooks.aiohttp``.
         """
         return self._receiver.wsgi(environ, start_response)
 
-    def _answer(self, body: bytes, headers: Headers, url: str) -> Answer:
+    def _respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
         self.receive(body, headers, url)
-        return Answer.KEPT
+        return ResponseStatus.KEPT

@@ -21,7 +21,7 @@ from musicapi_async.results import (
     Word,
 )
 from musicapi_async.results.lyrics import aligned
-from musicapi_async.wire.converter import structure, structured_by, wire
+from musicapi_async.wire.converter import register_structure_hook_of, structure, wire
 from musicapi_async.wire.json import read_json
 from musicapi_async.wire.values import text, whole
 
@@ -123,8 +123,8 @@ def _structure_batch(body: Body, _: object) -> Batch:
     return Batch(batch_id=batch_id, submitted=whole(data.get("submitted")), tasks=tasks, raw=body)
 
 
-structured_by(AlignedLyrics, _structure_aligned)
-structured_by(Batch, _structure_batch)
+register_structure_hook_of(AlignedLyrics, _structure_aligned)
+register_structure_hook_of(Batch, _structure_batch)
 
 
 def _batch_task(item: object) -> BatchTask:

@@ -18,9 +18,9 @@ from musicapi_async.results import Clip
 
 __all__ = ["Entry"]
 
-NOT_KNOWN_YET: Final = 60.0
+NOT_VISIBLE_YET: Final = 60.0
 """Seconds after acceptance in which the service may not know the task yet."""
-UNANSWERED: Final = (ConnectionFailedError, GatewayError, InsufficientCreditsError, InvalidResponseError)
+TRANSIENT: Final = (ConnectionFailedError, GatewayError, InsufficientCreditsError, InvalidResponseError)
 
 
 class Entry:
@@ -79,7 +79,7 @@ class Entry:
         self.finished_clips = ()
         self.end = state
 
-    def with_resumption(self, error: Exception) -> Exception:
+    def with_resume_hint(self, error: Exception) -> Exception:
         """Return the error that ends a wait, with a note that names the task and how to resume it."""
         if isinstance(error, NotFoundError) and self.accepted_at is None:
             return error  # an id from elsewhere, which may be wrong: nothing says that it was paid for
@@ -88,17 +88,17 @@ class Entry:
             error.add_note(note)
         return error
 
-    def is_not_known_yet(self, error: Exception, now: float) -> bool:
+    def is_not_visible_yet(self, error: Exception, now: float) -> bool:
         """Return True if a poll did not find the task because it was accepted only a moment ago."""
         if not isinstance(error, NotFoundError) or self.accepted_at is None:
             return False
-        return now - self.accepted_at < NOT_KNOWN_YET
+        return now - self.accepted_at < NOT_VISIBLE_YET
 
     @staticmethod
-    def is_unanswered(error: Exception) -> bool:
+    def is_transient(error: Exception) -> bool:
         """Return True if the error of a poll gives no information about the task."""
         # The account's balance does not affect a task that is already paid for.
-        return isinstance(error, UNANSWERED) or decide(RequestClass.READ, error) is RetryDecision.RETRY
+        return isinstance(error, TRANSIENT) or decide(RequestClass.READ, error) is RetryDecision.RETRY
 
     def closed_error(self) -> ClientClosedError:
         """Return the error of a wait that ends because its client is closed."""

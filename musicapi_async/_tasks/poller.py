@@ -1,7 +1,7 @@
 """The poller of a client: polls every task that has subscribers when its poll is due.
 
-A waiting task is an entry of a timer wheel, not a sleeping coroutine, and has no timer of its own: one timer is armed
-for the next due slot.
+A task that waits for its next poll is only an item in a timer wheel. It has no coroutine and no timer of its own: one
+timer of the event loop fires at the earliest due slot.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from musicapi_async._request import GET
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.reported import ReportedTasks
 from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, TaskUpdate, Wheel
-from musicapi_async._tasks.state import ReportedEvent, TaskState, progress_of, read_event, read_state, settled
+from musicapi_async._tasks.state import ReportedEvent, TaskState, as_final, progress_of, read_event, read_state
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._transport.call import Call
@@ -29,14 +29,15 @@ from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
 __all__ = ["ANOTHER_LOOP", "Poller"]
 
 TICK: Final = 0.1
-"""Seconds within which due polls are sent together: one by one they cost twice as much."""
+"""Width of a slot of the wheel in seconds. Polls of one slot are sent together, which halves their CPU time."""
 BURST_RATE: Final = 200.0
 """Maximum polls per second when many tasks are resumed together."""
 STALL: Final = 0.5
-"""Seconds by which the timer must be late to count as a stall: a stopped process, a blocked event loop."""
-# Quoting costs as much as the rest of building a poll; the service's own ids need none.
+"""If the timer fires more than this many seconds late, the process was stopped or the event loop blocked (a stall)."""
+# Quoting doubles the cost of building a poll, and the service's own ids need none.
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
-ENDS: Final = ("finished", "failed")
+TERMINAL: Final = ("finished", "failed")
+"""The statuses after which a task does not change any more."""
 REPORTED_WITHIN: Final = 1.0
 """Seconds between the end of a task and its event, at most, for the estimates of durations."""
 FAR: Final = 1e12
@@ -80,9 +81,9 @@ class Poller:
         self._check(entry)
         polling = entry.polling
         if polling is None:
-            polling = entry.polling = self._start_polling(entry, is_early=subscriber.is_early)
+            polling = entry.polling = self._start_polling(entry, wants_partial=subscriber.wants_partial)
         polling.subscribe(subscriber)
-        if subscriber.is_early and not polling.is_in_flight:
+        if subscriber.wants_partial and not polling.is_in_flight:
             now = asyncio.get_running_loop().time()
             polling.next_poll_at = min(polling.next_poll_at, now + self._interval(entry, polling, now))
         if self.on_first_wait is not None:
@@ -134,7 +135,7 @@ class Poller:
             self._remove(entry, entry.polling, subscriber)
 
     async def poll(self, entry: Entry) -> TaskState[Any]:
-        """Poll once, now; closing the client ends that poll too."""
+        """Poll once, now; the poll ends with ClientClosedError if the client is closed."""
         self._check(entry)
         return await self._calls.track(self._fetch(entry), entry.closed_error)
 
@@ -157,25 +158,25 @@ class Poller:
             raise EventLoopError(ANOTHER_LOOP)
         self._loop = loop
 
-    def _start_polling(self, entry: Entry, *, is_early: bool) -> Polling:
+    def _start_polling(self, entry: Entry, *, wants_partial: bool) -> Polling:
         now = asyncio.get_running_loop().time()
         if entry.accepted_at is None:
-            # It is unknown how long it has been running: poll now, but do not poll thousands at the same time.
+            # A resumed task, of unknown age: it is polled at once, but thousands of them are spread over time.
             next_poll_at = now + random.random() * len(self._subscribed) / BURST_RATE  # noqa: S311 - nothing secret
             return Polling(next_poll_at, now - self.timing.usual)
         if self.reported.expects(entry):
             interval = self.timing.overdue(entry.timing_key, "waiting")
         else:
-            interval = self.timing.interval(entry.timing_key, "waiting", 0.0, is_early=is_early)
+            interval = self.timing.interval(entry.timing_key, "waiting", 0.0, wants_partial=wants_partial)
         return Polling(max(now, entry.accepted_at + interval), entry.accepted_at)
 
     def _interval(self, entry: Entry, polling: Polling, now: float) -> float:
-        waited, is_early = now - polling.stage_began_at, polling.is_early
+        waited, wants_partial = now - polling.stage_began_at, polling.wants_partial
         if self.reported.expects(entry):
             overdue = self.timing.overdue(entry.timing_key, polling.stage) - waited
             if overdue > 0:
                 return polling.interval(overdue, now)
-        usual = self.timing.interval(entry.timing_key, polling.stage, waited, is_early=is_early)
+        usual = self.timing.interval(entry.timing_key, polling.stage, waited, wants_partial=wants_partial)
         return polling.interval(usual, now)
 
     def _remove(self, entry: Entry, polling: Polling, subscriber: Subscriber) -> None:
@@ -184,9 +185,9 @@ class Poller:
             self._drop(entry, polling)
 
     def _schedule(self, entry: Entry, polling: Polling) -> None:
-        """Put an entry where its next event is due: a poll, or a subscriber's deadline."""
-        limits = [polling.limit(subscriber, self._resumed_at) for subscriber in polling.subscribers]
-        due = min(polling.next_poll_at, *limits)
+        """Schedule an entry for its next poll or its earliest subscriber's deadline, whichever comes first."""
+        deadlines = [polling.effective_deadline(subscriber, self._resumed_at) for subscriber in polling.subscribers]
+        due = min(polling.next_poll_at, *deadlines)
         if due > FAR:
             self._wheel.discard(entry)
         else:
@@ -208,7 +209,7 @@ class Poller:
         self._timer, self._timer_at = None, NEVER
         for entry in self._wheel.take_due(now):
             polling = self._subscribed[entry]
-            is_last = now >= self._paused_until and polling.wants_last_poll(now, self._recent, self._resumed_at)
+            is_last = now >= self._paused_until and polling.wants_final_poll(now, self._recent, self._resumed_at)
             if polling.next_poll_at <= now or is_last:
                 self._queue[entry] = polling
                 polling.enqueue(now)
@@ -219,7 +220,7 @@ class Poller:
     def _expire(self, entry: Entry, polling: Polling, now: float) -> None:
         """Expire subscribers whose deadline has passed, then schedule the entry again."""
         for subscriber in polling.subscribers:
-            if polling.limit(subscriber, self._resumed_at) <= now:
+            if polling.effective_deadline(subscriber, self._resumed_at) <= now:
                 self._remove(entry, polling, subscriber)
                 subscriber.expire(polling.failure)
         if polling.subscribers:
@@ -238,15 +239,15 @@ class Poller:
         self._polls.discard(poll)
         if not self._is_closed:
             if poll.cancelled():
-                # Not cancelled by us: something cancels all tasks of this loop. The waits continue.
+                # Cancelled from outside, such as by code that cancels every task of the loop. The waits continue.
                 self._poll_later(entry, polling)
             self._send_queued(asyncio.get_running_loop().time())
             self._arm()
 
     def _postpone(self, now: float) -> None:
-        """Postpone all due polls for as long as the service asks, and then send them one after the other."""
+        """Reschedule all queued polls after the pause that the service asks for, spread at ``BURST_RATE``."""
         for entry, polling in self._queue.items():
-            # They become due a few at a time: each after all that were postponed before.
+            # Each becomes due after those that were postponed before it.
             late = (self._postponed + random.random()) / BURST_RATE  # noqa: S311 - nothing secret
             self._postponed += 1
             polling.dequeue(max(now, self._paused_until) + late)
@@ -260,20 +261,20 @@ class Poller:
             now = asyncio.get_running_loop().time()
             if entry.polling is not polling:
                 return  # an event ended it meanwhile
-            if entry.is_not_known_yet(error, now):
-                polling.note_unknown(error, now)
+            if entry.is_not_visible_yet(error, now):
+                polling.note_not_visible(error, now)
                 self._poll_later(entry, polling)
-            elif entry.is_unanswered(error):
+            elif entry.is_transient(error):
                 self._note_failure(entry, polling, error)
             else:
-                self._end(entry, polling, entry.with_resumption(error))
+                self._end(entry, polling, entry.with_resume_hint(error))
         else:
             if entry.polling is not polling:
                 return
-            is_enough = polling.is_enough(progress_of(state).grace, asyncio.get_running_loop().time())
+            is_grace_over = polling.is_grace_over(progress_of(state).grace, asyncio.get_running_loop().time())
             if state.is_done:
                 self.reported.note_unreported(entry)
-            self._note_state(entry, polling, settled(state) if is_enough else state)
+            self._note_state(entry, polling, as_final(state) if is_grace_over else state)
 
     async def _fetch(self, entry: Entry, *, is_retried: bool = True) -> TaskState[Any]:
         """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
@@ -282,7 +283,7 @@ class Poller:
         path = f"{rule.poll_path}/{entry.id if PLAIN_ID.fullmatch(entry.id) else quote(entry.id, safe='')}"
         call = Call(method=GET, path=path, is_retried=is_retried, replacement=rule.replacement)
         state = await caller.send(call, partial(read_state, entry.id, rule, f"{GET} {path}"))
-        if state.status in ENDS:
+        if state.status in TERMINAL:
             self._record_end(entry, state)
         elif entry.end is None:
             progress = progress_of(state)
@@ -299,15 +300,15 @@ class Poller:
         now = asyncio.get_running_loop().time()
         polling.note_failure(error, now)
         logger.info("a poll of %s failed (%s): polling again", entry, error)
-        if polling.is_given_up(now):
-            # A subscriber with a deadline waits through an outage until then.
+        if polling.has_failed_too_long(now):
+            # Only subscribers without a deadline are given up; the others wait until theirs.
             for subscriber in polling.subscribers:
                 if subscriber.deadline == NEVER:
                     self._remove(entry, polling, subscriber)
-                    subscriber.notify(entry.with_resumption(error))
+                    subscriber.notify(entry.with_resume_hint(error))
             if not polling.subscribers:
                 return
-        # Polls are free, and a paid task must not stay unpolled for a day.
+        # Bounded: a huge Retry-After must not keep a paid task from being polled.
         retry_after = min((isinstance(error, APIStatusError) and error.retry_after) or 0.0, MAX_RETRY_AFTER)
         if isinstance(error, RateLimitError):
             if now >= self._paused_until:
@@ -357,4 +358,4 @@ class Poller:
         self._wheel.discard(entry)
         if entry in self._queue:
             del self._queue[entry]
-            polling.dequeue(polling.last_polled_at)  # the next wait polls at once
+            polling.dequeue(polling.last_polled_at)  # so that the next subscriber causes a poll at once

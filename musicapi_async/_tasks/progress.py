@@ -47,7 +47,7 @@ StateAndURL: TypeAlias = tuple[str | None, str | None]
 """A clip's state and address."""
 
 DONE: Final = ("finished", "incomplete")
-ENDS: Final = (SUCCEEDED, FAILED)
+TERMINAL: Final = (SUCCEEDED, FAILED)
 GRACE_POLLS: Final = 4
 """Further polls of a task whose clips are all done, but too few or without a file."""
 JOINING_POLLS: Final = 12
@@ -226,7 +226,7 @@ def _status_and_stage(clips: Sequence[StateAndURL], expected_clips: int) -> tupl
     stage: Stage = "waiting"
     is_running, has_files = False, True
     for state, url in clips:
-        if state in ENDS:
+        if state in TERMINAL:
             stage = "partial"
             has_files = has_files and (state == FAILED or bool(url))
         else:

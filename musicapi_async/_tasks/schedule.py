@@ -36,7 +36,7 @@ class Subscriber(Protocol):
     """Time of the subscription."""
     deadline: float
     """Time at which it expires."""
-    is_early: bool
+    wants_partial: bool
     """True when it waits for a part of the result, such as a stream: its task is polled more often."""
 
     def notify(self, update: TaskUpdate, /) -> None:
@@ -60,7 +60,6 @@ class Polling:
         "failure",
         "failures",
         "grace",
-        "is_early",
         "is_urgent",
         "last_polled_at",
         "next_poll_at",
@@ -69,11 +68,12 @@ class Polling:
         "stage_began_at",
         "subscribers",
         "unanswered",
+        "wants_partial",
     )
 
     def __init__(self, next_poll_at: float, stage_began_at: float) -> None:
         self.subscribers: tuple[Subscriber, ...] = ()
-        self.is_early: bool = False
+        self.wants_partial: bool = False
         """True while a subscriber waits for a part of the result."""
         self.is_urgent: bool = False
         """True when the poll in flight is to be followed by another one at once."""
@@ -98,12 +98,12 @@ class Polling:
     def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber."""
         self.subscribers += (subscriber,)
-        self.is_early = self.is_early or subscriber.is_early
+        self.wants_partial = self.wants_partial or subscriber.wants_partial
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Remove a subscriber, if it is one."""
         self.subscribers = tuple(other for other in self.subscribers if other is not subscriber)
-        self.is_early = self.is_early and any(other.is_early for other in self.subscribers)
+        self.wants_partial = self.wants_partial and any(other.wants_partial for other in self.subscribers)
 
     @property
     def is_in_flight(self) -> bool:
@@ -122,7 +122,7 @@ class Polling:
         """Note that the queued poll is not sent."""
         self.next_poll_at, self.last_polled_at = next_poll_at, NOT_YET
 
-    def limit(self, subscriber: Subscriber, resumed_at: float) -> float:
+    def effective_deadline(self, subscriber: Subscriber, resumed_at: float) -> float:
         """Return the time at which a subscriber expires: after the response to a poll in flight, if that arrives soon.
 
         ``resumed_at`` is the time at which the event loop last continued after a stall, in which nothing was read.
@@ -131,7 +131,7 @@ class Polling:
             return subscriber.deadline
         return max(subscriber.deadline, self.last_polled_at + LAST_POLL, resumed_at + LAST_POLL)
 
-    def wants_last_poll(self, now: float, recent: float, resumed_at: float) -> bool:
+    def wants_final_poll(self, now: float, recent: float, resumed_at: float) -> bool:
         """Return True when a subscriber would expire without a poll since its subscription, or a recent one.
 
         A poll from before a stall of the loop does not count, nor does a failed one. A subscriber with a timeout of 0
@@ -155,7 +155,7 @@ class Polling:
         """Return the seconds for which all its polls have failed; 0 when the last one succeeded."""
         return now - self.failing_since if self.failures else 0.0
 
-    def is_enough(self, allowed: int | None, now: float) -> bool:
+    def is_grace_over(self, allowed: int | None, now: float) -> bool:
         """Note a state that allows so many more polls (None: any number); return True when they are used up."""
         self.unanswered += self.failing_for(now)
         self.failures, self.failure = 0, None
@@ -179,12 +179,12 @@ class Polling:
         self.failures += 1
         self.failure = error
 
-    def note_unknown(self, error: Exception, now: float) -> None:
+    def note_not_visible(self, error: Exception, now: float) -> None:
         """Note a poll whose response says that the service does not know the task (yet)."""
         self.unanswered += self.failing_for(now)
         self.failures, self.failure = 0, error
 
-    def is_given_up(self, now: float) -> bool:
+    def has_failed_too_long(self, now: float) -> bool:
         """Return True when polls have failed so long that a wait without a deadline must end."""
         return self.failures > 1 and now - self.failing_since >= OUTAGE
 

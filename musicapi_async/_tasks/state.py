@@ -32,11 +32,11 @@ __all__ = [
     "TaskRule",
     "TaskState",
     "Until",
+    "as_final",
     "progress_of",
     "read_event",
     "read_state",
     "ready_result",
-    "settled",
 ]
 
 R = TypeVar("R")
@@ -189,9 +189,9 @@ class ReportedEvent:
 
 
 def read_event(event: ReportedEvent, task_id: str, rule: TaskRule[R_co]) -> TaskState[R_co] | None:
-    """Return the state that an event reports beyond doubt; None when only a poll can tell.
+    """Return the state that an event reports, if it is certain; None when a poll has to check it.
 
-    Beyond doubt are a finished task with every expected clip, and a running one that can be streamed.
+    A finished task with every expected clip is certain, and so is a running one that can be streamed.
     """
     if rule.result_type not in EVENT_RESULTS or event.body.get("code", OK) != OK:
         return None
@@ -208,7 +208,7 @@ def ready_result(state: TaskState[R_co], until: Until) -> R_co | None:
     return cast("R_co | None", ready_part(state._progress, until))
 
 
-def settled(state: TaskState[R_co]) -> TaskState[R_co]:
+def as_final(state: TaskState[R_co]) -> TaskState[R_co]:
     """Return the final state for one that will not change any more, with the result so far."""
     if state._progress.grace is None:
         return state

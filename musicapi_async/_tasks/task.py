@@ -194,14 +194,14 @@ def entry_of(task: Task[Any]) -> Entry:
 class _Waiter(Generic[R]):
     """Subscriber that waits for the end of a task, or a part of its result, until a deadline."""
 
-    __slots__ = ("_entry", "_last_seen", "_until", "deadline", "is_early", "result", "since")
+    __slots__ = ("_entry", "_last_seen", "_until", "deadline", "result", "since", "wants_partial")
 
     def __init__(self, entry: Entry, timeout: float | None, until: Until) -> None:
         loop = asyncio.get_running_loop()
         self.result: asyncio.Future[R] = loop.create_future()
         self.since = loop.time()
         self.deadline = math.inf if timeout is None or timeout > ENDLESS else self.since + timeout
-        self.is_early = until != "finished"
+        self.wants_partial = until != "finished"
         self._until: Until = until
         self._entry = entry
         self._last_seen: str | None = None
@@ -244,7 +244,7 @@ class _UpdateQueue:
 
     since = 0.0
     deadline = math.inf
-    is_early = False
+    wants_partial = False
 
     def __init__(self, interval: float) -> None:
         self._interval = interval

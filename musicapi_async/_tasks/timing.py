@@ -68,15 +68,15 @@ class Timing:
         """The seconds a task takes by the first guess."""
         return GUESSES["waiting"][0]
 
-    def interval(self, timing_key: str, stage: Stage, waited: float, *, is_early: bool = False) -> float:
+    def interval(self, timing_key: str, stage: Stage, waited: float, *, wants_partial: bool = False) -> float:
         """Return the seconds until the next poll, after so many seconds in this stage; unbounded for the first.
 
-        With ``is_early``, for a wait that ends before the task does, at most ``EARLY_INTERVAL``.
+        With ``wants_partial``, for a wait that ends before the task does, at most ``EARLY_INTERVAL``.
         """
         if self.fixed_interval is not None:
             return self.fixed_interval
         interval = self._durations(timing_key, stage).interval(waited, self._price)
-        if is_early:
+        if wants_partial:
             interval = min(interval, EARLY_INTERVAL)
         if waited:
             interval = min(interval, MAX_INTERVAL)

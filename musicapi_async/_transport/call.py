@@ -56,7 +56,7 @@ class Call:
     """The number of attempts so far."""
     deadline: float = 0.0
     """The latest start of a retry."""
-    prepared_since: float | None = None
+    preparing_since: float | None = None
     """The time of the first response that says the file is being prepared; None before."""
     dispatched_at: float = 0.0
     """The time at which the submission left the queue."""

@@ -48,7 +48,8 @@ T = TypeVar("T")
 PREPARATION_INTERVAL: Final = 3.0
 """Seconds between two requests for a file that is being prepared, as the service advises."""
 MAX_PREPARATION: Final = 180.0
-MIN_KEY: Final = 16
+"""Seconds after which a file that is still being prepared is given up."""
+MIN_MASKED_KEY: Final = 16
 """A shorter key is not masked in responses: it could be a part of ordinary words."""
 
 
@@ -71,8 +72,8 @@ class Caller:
     async def send(self, call: Call, read: Callable[[Response], T]) -> T:
         """Send the call, with its retries, and return what ``read`` makes of the response.
 
-        The result of an accepted request is returned even if the caller was cancelled meanwhile; the client must then
-        raise ``call.cancellation``.
+        If the caller is cancelled while a paid request is in flight, the result is still returned: the engine records
+        it, and then raises ``call.cancellation``.
 
         Raises the typed error of a failure; UncertainSubmissionError when a paid request may have been accepted;
         NotReadyError when a file is not prepared in time.
@@ -82,7 +83,7 @@ class Caller:
         is_retrying = False
         while True:
             try:
-                # The first attempt is outside backoff, which adds 4 to 6 % to a poll (benchmarks/bench_retry.py).
+                # The first attempt bypasses backoff, whose wrapper costs a poll 3 to 8 % (benchmarks/bench_retry.py).
                 if not is_retrying:
                     return await self._attempt(call, read)
                 return cast("T", await self._retry(failed, call, read))
@@ -113,15 +114,15 @@ class Caller:
             except MusicAPIError:
                 raise
             except Exception as error:
-                # A bug of ours must not lose what was paid for: the error shows the response.
+                # If reading has a bug, the error shows the response, so that a paid result is not lost.
                 raise unreadable(call.attempted, response, f"it cannot be read: {error!r}") from error
         except NotReadyError as not_ready:
-            self._note_prepared(call, not_ready)
+            self._note_preparing(call, not_ready)
             raise
         except (MusicAPIError, TransportError) as failure:
             if not is_paid:
                 raise AttemptError(RequestClass.READ, failure, call.attempts, call.deadline) from failure
-            raise await self._failed(call, failure) from failure
+            raise await self._resolve_paid_failure(call, failure) from failure
         except BaseException as end:
             if call.sent_at is not None:
                 self._note_cut_off(call, end)
@@ -145,7 +146,7 @@ class Caller:
             try:
                 response = await self.session.submit(call, options)
             except TransportError as failure:
-                # A connection that breaks after a complete response does not invalidate it.
+                # If the connection broke after a complete, successful response, that response counts.
                 if failure.response is None or not (
                     failure.response.is_success and isinstance(read_body(failure.response), dict)
                 ):
@@ -160,7 +161,7 @@ class Caller:
         return response
 
     def _options_for(self, min_timeout: float) -> RequestOptions:
-        """Make the options of calls with at least ``min_timeout`` seconds for the response."""
+        """Make, and keep, the options of calls that allow at least ``min_timeout`` seconds for the response."""
         settings, base = self.settings, url_of(self.settings.base_url)
         route = self.session.connections.route(URL(settings.base_url))
         authorization = HeaderText(f"Bearer {settings.api_key.reveal()}")
@@ -171,7 +172,7 @@ class Caller:
             base_path=base.raw_path.rstrip("/"),
             get_headers=headers,
             post_headers=CIMultiDict({**headers, "Content-Type": "application/json"}),
-            keys=_spellings(settings.api_key),
+            keys=_encodings_of(settings.api_key),
             route=route,
             total=max(settings.timeout, min_timeout),
             connecting=settings.connect_timeout,
@@ -180,11 +181,11 @@ class Caller:
         )
         return options
 
-    async def _failed(self, call: Call, failure: MusicAPIError | TransportError) -> BaseException:
+    async def _resolve_paid_failure(self, call: Call, failure: MusicAPIError | TransportError) -> BaseException:
         """Return the exception of a failed attempt at a paid request, after notifying the hook."""
         if isinstance(failure, MusicAPIError):
-            _note_named(call, failure, getattr(failure, "body", None))
-        # Time spent in the queue does not count.
+            _attach_ids(call, failure, getattr(failure, "body", None))
+        # The time that this attempt spent in the queue does not count.
         call.deadline += call.waited
         if failure_kind(failure) in {FailureKind.RATE_LIMITED, FailureKind.BUSY}:
             self.session.rate_limiter.refused(call.dispatched_at, getattr(failure, "retry_after", None))
@@ -212,12 +213,12 @@ class Caller:
         """Return the public error of a failure that is not retried."""
         if self.session.connections.closed and decide(call.request_class, failure) is RetryDecision.RETRY:
             return ClientClosedError()
-        if call.prepared_since is not None and isinstance(failure, (TransportError, ServerError)):
+        if call.preparing_since is not None and isinstance(failure, (TransportError, ServerError)):
             # The service is still preparing the file it accepted: the preparation has not failed.
-            return NotReadyError(call.attempted, _seconds_since(call.prepared_since))
+            return NotReadyError(call.attempted, _seconds_since(call.preparing_since))
         if isinstance(failure, TransportError):
             return ConnectionFailedError(call.attempted, failure.reason)
-        return failure.towards(call.replacement) if isinstance(failure, RetiredError) else failure
+        return failure.with_replacement(call.replacement) if isinstance(failure, RetiredError) else failure
 
     def _uncertain(self, call: Call, failure: Exception) -> UncertainSubmissionError:
         """Return the error of a paid request that may have been accepted, after reporting it."""
@@ -235,14 +236,14 @@ class Caller:
             self.activity.balance_at,
         )
         error.reference = call.reference
-        _note_named(call, error, error.body)
+        _attach_ids(call, error, error.body)
         self._report(error)
         return error
 
     def _report(self, error: UncertainSubmissionError) -> None:
-        """Report an uncertain request to the setting's callback and the log; a failing callback must not hide it."""
+        """Log an uncertain request, and call ``on_uncertain``; an exception of that callback is logged, not raised."""
         self.activity.record_uncertain()
-        # First: a callback may raise what ends everything.
+        # Before the callback, which may raise SystemExit or KeyboardInterrupt.
         logger.log(logging.WARNING, "%s", error)
         if self.settings.on_uncertain is not None:
             try:
@@ -251,18 +252,18 @@ class Caller:
                 logger.log(logging.ERROR, "on_uncertain failed (%r) on: %s", failure, error, exc_info=failure)
 
     def _note_cut_off(self, call: Call, end: BaseException) -> None:
-        """Report a paid request that was cut off while it was in flight, before its response arrived."""
+        """Report a paid request that was interrupted before its response arrived; its outcome is unknown."""
         cut = TransportError(FailureKind.CUT, "it was abandoned after it was sent")
         end.add_note(str(self._uncertain(call, cut)))
 
-    def _note_prepared(self, call: Call, not_ready: NotReadyError) -> None:
-        """Note that the service is preparing the file: the call was accepted, and attempts are counted anew.
+    def _note_preparing(self, call: Call, not_ready: NotReadyError) -> None:
+        """Record that the service has accepted the call and is preparing the file; attempts are counted anew.
 
         Raises the caller's cancellation, if there was one.
         """
         call.attempts = 0
-        if call.prepared_since is None:
-            call.prepared_since = asyncio.get_running_loop().time()
+        if call.preparing_since is None:
+            call.preparing_since = asyncio.get_running_loop().time()
         if call.request_class is RequestClass.SUBMISSION:
             self.activity.record_accepted()
             self.session.rate_limiter.accepted()
@@ -273,7 +274,7 @@ class Caller:
 
 
 def raise_cancellation(call: Call, outcome: str) -> None:
-    """Raise the cancellation of a call in flight, if there was one; a note and the log state the call's outcome."""
+    """If the call was cancelled in flight, log its outcome, add that to the cancellation as a note, and raise it."""
     if call.cancellation is not None:
         sentence = f"{call.attempted} was cancelled in flight, and {outcome}"
         logger.log(logging.WARNING, "%s", sentence)
@@ -282,7 +283,7 @@ def raise_cancellation(call: Call, outcome: str) -> None:
 
 
 async def _before_retry(failed: AttemptError, delay: float, call: Call, _: Callable[[Response], object]) -> None:
-    """Log a retry, and have the hook record that the paid request waits to be sent again."""
+    """Log a retry; for a paid request, notify the hook that it was not accepted."""
     if call.hook is not None and call.request_class is RequestClass.SUBMISSION:
         await call.hook.not_accepted()
     logger.info("%s failed (%s): retrying in %.1f s", call.attempted, reason_of(failed.failure), delay)
@@ -290,7 +291,7 @@ async def _before_retry(failed: AttemptError, delay: float, call: Call, _: Calla
 
 def _check_preparation(call: Call, not_ready: NotReadyError) -> None:
     """Raise NotReadyError when it is too late for another request for a file that is being prepared."""
-    waited = _seconds_since(call.prepared_since)
+    waited = _seconds_since(call.preparing_since)
     if waited + PREPARATION_INTERVAL > MAX_PREPARATION:
         raise NotReadyError(call.attempted, waited) from not_ready
 
@@ -299,8 +300,8 @@ def _seconds_since(then: float | None) -> float:
     return round(asyncio.get_running_loop().time() - (then or 0.0), 1)
 
 
-def _note_named(call: Call, failure: MusicAPIError, body: object) -> None:
-    """Add the ids that a refusal contains to the error and the log: they may have been paid for."""
+def _attach_ids(call: Call, failure: MusicAPIError, body: object) -> None:
+    """Add the task and result ids in an error response to the error, and log them: they may have been paid for."""
     named = ids_in(body, call.body)
     failure.task_ids, failure.result_ids = named
     if not named.is_empty:
@@ -308,8 +309,8 @@ def _note_named(call: Call, failure: MusicAPIError, body: object) -> None:
         logger.log(logging.WARNING, "%s failed, and its response names %s", call.attempted, ids)
 
 
-def _spellings(key: Secret) -> tuple[SecretBytes, ...]:
-    """Return the spellings of the key in JSON, where a slash may be escaped; none for a short key."""
+def _encodings_of(key: Secret) -> tuple[SecretBytes, ...]:
+    """Return the forms of the key in JSON, where a slash may be escaped, to be masked; none for a short key."""
     text = key.reveal()
-    spellings = dict.fromkeys((text, text.replace("/", "\\/"))) if len(text) >= MIN_KEY else ()
-    return tuple(SecretBytes(spelling.encode()) for spelling in spellings)
+    forms = dict.fromkeys((text, text.replace("/", "\\/"))) if len(text) >= MIN_MASKED_KEY else ()
+    return tuple(SecretBytes(form.encode()) for form in forms)

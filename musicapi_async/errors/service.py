@@ -164,7 +164,7 @@ class RetiredError(APIStatusError):
         """The operation to use instead; empty where there is none."""
         return f"Use {self.replacement}" if self.replacement else ""
 
-    def towards(self, replacement: str) -> "RetiredError":
+    def with_replacement(self, replacement: str) -> "RetiredError":
         """Return the same error with the operation to use instead."""
         error = attrs.evolve(self, replacement=replacement)
         error.task_ids, error.result_ids = self.task_ids, self.result_ids

@@ -123,7 +123,7 @@ class RunClosedError(MusicAPIError, RuntimeError):
 class WebhookVerificationError(MusicAPIError):
     """An event cannot be shown to be the service's, or is too old.
 
-    Raised by ``webhooks.verify`` and ``client.webhooks.receive`` before the event is used: answer with a 401. It holds
+    Raised by ``webhooks.verify`` and ``client.webhooks.receive`` before the event is used: respond with a 401. It holds
     neither the secret nor the expected signature.
     """
 

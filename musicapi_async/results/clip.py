@@ -9,7 +9,7 @@ import attrs
 
 from musicapi_async.results.base import Result, ResultSequence
 from musicapi_async.wire import values
-from musicapi_async.wire.converter import hook_of_fields, structure, structured_by, wire
+from musicapi_async.wire.converter import default_structure_hook, register_structure_hook_of, structure, wire
 
 __all__ = [
     "COMPLETE",
@@ -195,7 +195,7 @@ class Songs(ResultSequence[Clip]):
         return self.clips
 
 
-_structure_fields: Final = hook_of_fields(Clip)
+_structure_fields: Final = default_structure_hook(Clip)
 
 
 def structure_clip(data: Mapping[str, object], source: object = None) -> Clip:
@@ -210,7 +210,7 @@ def structure_clip(data: Mapping[str, object], source: object = None) -> Clip:
     return _structure_fields(prepared, Clip)
 
 
-structured_by(Clip, structure_clip)
+register_structure_hook_of(Clip, structure_clip)
 
 
 def state_and_url(data: Mapping[str, object]) -> tuple[str | None, str | None]:

@@ -44,8 +44,8 @@ class Sandbox:
     - ``host``, ``port``: the address to listen on; by default loopback and a free port.
 
     A request with a ``webhook_url`` of this machine gets events, signed with its ``webhook_secret`` or, without one,
-    with a secret that only the sandbox knows. An event that is not answered with 2xx is sent up to eight times, at
-    intervals that begin with a twentieth of ``seconds`` and double. Nothing is sent to other machines.
+    with a secret that only the sandbox knows. An event that is not acknowledged with a 2xx is sent up to eight times,
+    at intervals that begin with a twentieth of ``seconds`` and double. Nothing is sent to other machines.
 
     ```python
     from musicapi_async import MusicAPI

@@ -1,4 +1,4 @@
-"""Delivery of the fake server's events over HTTP: in order, again until they are answered with 2xx, with faults."""
+"""Delivery of the fake server's events: in order, again until they are acknowledged with a 2xx, with faults."""
 
 import asyncio
 import random
@@ -27,8 +27,8 @@ from musicapi_async.sandbox.state import SandboxTask
 __all__ = ["Delivery", "EventSender"]
 
 MAX_ATTEMPTS: Final = 8
-ANSWER_TIMEOUT: Final = 10.0
-"""Seconds, by the real clock, in which the receiver must answer."""
+RESPONSE_TIMEOUT: Final = 10.0
+"""Seconds, by the real clock, in which the receiver must respond."""
 RETRY_SHARE: Final = 0.05
 """The interval before the first retry, as a share of the time that a song takes; it doubles with each attempt."""
 MIN_RETRY_INTERVAL: Final = 0.05
@@ -47,7 +47,7 @@ class Delivery:
     attempt: int
     """The number of the attempt, from 1; a doubled event begins again at 1."""
     status: int | None
-    """The status of the receiver's answer; None without one."""
+    """The status of the receiver's response; None without one."""
     at: float
     """The time of the attempt, in seconds by the clock that ``advance`` advances."""
     forged: bool = False
@@ -56,7 +56,7 @@ class Delivery:
 
 @attrs.define(eq=False)
 class _Outgoing:
-    """An event on its way; ``is_sent`` is set after its first attempt, or when it is not sent in its turn."""
+    """An event in transit; ``is_sent`` is set after its first attempt, or when it is not sent in its turn."""
 
     task: SandboxTask
     planned: PlannedEvent
@@ -158,7 +158,7 @@ class EventSender:
                 one.cancel()
 
     async def _deliver(self, event: _Outgoing) -> None:
-        """Send an event until it is answered with 2xx."""
+        """Send an event until it is acknowledged with a 2xx."""
         interval = max(self._seconds * RETRY_SHARE, MIN_RETRY_INTERVAL)
         for attempt in range(1, MAX_ATTEMPTS + 1):
             begun = self._clock.now()
@@ -172,15 +172,15 @@ class EventSender:
             interval *= 2
 
     async def _attempt(self, event: _Outgoing, attempt: int, *, forged: bool = False) -> int | None:
-        """Send an event once; return the status of the answer, None without one."""
+        """Send an event once; return the status of the response, None without one."""
         body = forged_body(event.task) if forged else event.body
         secret = secrets.token_hex() if forged else event.secret
         event_id = f"forged-{event.event_id}" if forged else event.event_id
         headers = signed_headers(body, event_id, event.planned.type, int(time.time()), secret)
         at, status = self._clock.now(), None
         with suppress(ClientError, TimeoutError, OSError):
-            async with self._open().post(event.url, data=body, headers=headers, allow_redirects=False) as answer:
-                status = answer.status
+            async with self._open().post(event.url, data=body, headers=headers, allow_redirects=False) as response:
+                status = response.status
         self.deliveries.append(
             Delivery(
                 event_id=event_id,
@@ -196,5 +196,5 @@ class EventSender:
 
     def _open(self) -> ClientSession:
         if self._session is None:
-            self._session = ClientSession(cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=ANSWER_TIMEOUT))
+            self._session = ClientSession(cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=RESPONSE_TIMEOUT))
         return self._session

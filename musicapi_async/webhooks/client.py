@@ -14,9 +14,9 @@ from musicapi_async._transport.cancellation import complete
 from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async._webhook_urls import reference_of
 from musicapi_async.errors import InvalidRequestError, NotFoundError, UncertainSubmissionError
-from musicapi_async.webhooks.answers import Answer
 from musicapi_async.webhooks.events import Event
 from musicapi_async.webhooks.receiver import ASGIApp, Receiver
+from musicapi_async.webhooks.responses import ResponseStatus
 from musicapi_async.webhooks.verification import Headers, verify
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ClientWebhooks:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._receiver = Receiver(self._answer)
+        self._receiver = Receiver(self._respond)
 
     @property
     def asgi(self) -> ASGIApp:
@@ -45,16 +45,16 @@ class ClientWebhooks:
         return self._receiver.asgi
 
     async def aiohttp(self, request: "web.Request") -> "web.Response":
-        """Answer a request of ``aiohttp.web``: ``app.router.add_post(path, client.webhooks.aiohttp)``.
+        """Respond to a request of ``aiohttp.web``: ``app.router.add_post(path, client.webhooks.aiohttp)``.
 
-        The answer is 200 when the event was verified and kept, 401 when it was not verified, 405 for another method
+        The response is 200 when the event was verified and kept, 401 when it was not verified, 405 for another method
         than POST, 413 for a body above 1 MiB, and 503 when the event could not be kept.
         """
         return await self._receiver.aiohttp(request)
 
-    async def _answer(self, body: bytes, headers: Headers, url: str) -> Answer:
+    async def _respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
         await self.receive(body, headers, url)
-        return Answer.KEPT
+        return ResponseStatus.KEPT
 
     async def receive(self, body: bytes, headers: Headers, url: str) -> Event:
         """Verify an event, and wake the waits of its task.
@@ -69,7 +69,7 @@ class ClientWebhooks:
 
         Raises WebhookVerificationError, after which the event must not be believed; InvalidRequestError for a client
         without a ``webhook_secret``; ClientClosedError when the client was closed; OSError when ``webhook_inbox``
-        cannot keep it: answer with a 503, and the service sends it again.
+        cannot keep it: respond with a 503, and the service sends it again.
         """
         secret = self._engine.settings.webhook_secret
         if secret is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from musicapi_async._logger import logger
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.errors import WebhookVerificationError
-from musicapi_async.webhooks.answers import Answer, BoundedBody, declared_length, not_kept
+from musicapi_async.webhooks.responses import BoundedBody, ResponseStatus, declared_length, not_kept
 from musicapi_async.webhooks.verification import Headers
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ASGIApp", "Receive", "Receiver"]
 
-Receive: TypeAlias = Callable[[bytes, Headers, str], Awaitable[Answer]]
+Receive: TypeAlias = Callable[[bytes, Headers, str], Awaitable[ResponseStatus]]
 """Verifies and keeps an event: takes the body, the headers, and the path with the query; returns when it is kept."""
 Message: TypeAlias = MutableMapping[str, Any]
 
@@ -25,7 +25,7 @@ DISCARD_TIMEOUT: Final = 5.0
 
 
 class Receiver:
-    """Answers webhook requests by what ``receive`` returns or raises.
+    """Responds to webhook requests by what ``receive`` returns or raises.
 
     ``receive`` raises WebhookVerificationError for an event that is not verified (401); any other error means that the
     event was not kept (503). Once it has begun it runs to its end, also when the sender leaves or the server cancels
@@ -43,39 +43,39 @@ class Receiver:
         ``/hooks/musicapi``.
         """
 
-    async def answer(self, body: bytes, headers: Headers, url: str) -> Answer:
-        """Return the answer to a POST, in any framework; ``url`` may lack its scheme and host."""
-        return await complete(self._answer(body, headers, url))
+    async def respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
+        """Return the response to a POST, in any framework; ``url`` may lack its scheme and host."""
+        return await complete(self._respond(body, headers, url))
 
-    async def _answer(self, body: bytes, headers: Headers, url: str) -> Answer:
+    async def _respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
         try:
             return await self._receive(body, headers, url)
         except WebhookVerificationError as error:
             logger.info("refused: %s", error)
-            return Answer.NOT_VERIFIED
+            return ResponseStatus.NOT_VERIFIED
         except Exception as error:  # noqa: BLE001 - whatever it was, the service should send the event again
             return not_kept(error)
 
     async def aiohttp(self, request: "web.Request") -> "web.Response":
-        """Answer a request of ``aiohttp.web``: ``app.router.add_post(path, receiver.aiohttp)``."""
+        """Respond to a request of ``aiohttp.web``: ``app.router.add_post(path, receiver.aiohttp)``."""
         from aiohttp import web  # noqa: PLC0415 - it takes longer to import than everything else here
 
-        answer = await self._answer_aiohttp(request)
-        response = web.Response(status=answer, headers=answer.headers)
+        status = await self._respond_aiohttp(request)
+        response = web.Response(status=status, headers=status.headers)
         if not request.content.at_eof():  # the rest of the body would be taken for the next request
             response.force_close()
         return response
 
-    async def _answer_aiohttp(self, request: "web.Request") -> Answer:
+    async def _respond_aiohttp(self, request: "web.Request") -> ResponseStatus:
         if request.method != "POST":
-            return Answer.NOT_A_POST
+            return ResponseStatus.NOT_A_POST
         try:
             body = await self._read_aiohttp(request)
         except Exception as error:  # noqa: BLE001 - the sender left, or a body that cannot be unpacked
             return not_kept(error)
         if body.is_too_large:
-            return Answer.TOO_LARGE
-        return await self.answer(body.content, request.headers, request.raw_path)
+            return ResponseStatus.TOO_LARGE
+        return await self.respond(body.content, request.headers, request.raw_path)
 
     async def _read_aiohttp(self, request: "web.Request") -> BoundedBody:
         body = BoundedBody(request.content_length)
@@ -103,23 +103,23 @@ class ASGIApp:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        """Answer a request; take part in the lifespan of a server that has no other application."""
+        """Respond to a request; take part in the lifespan of a server that has no other application."""
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1003})
-        elif scope["type"] == "http" and (answer := await self._answer(scope, receive)) is not None:
-            headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
+        elif scope["type"] == "http" and (status := await self._respond(scope, receive)) is not None:
+            headers = [(name.lower().encode(), value.encode()) for name, value in status.headers.items()]
             headers.append((b"content-length", b"0"))
             with suppress(OSError):  # the sender has left
-                await send({"type": "http.response.start", "status": int(answer), "headers": headers})
+                await send({"type": "http.response.start", "status": int(status), "headers": headers})
                 await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> Answer | None:
-        """Return the answer to a request; None when its sender left before the end of its body."""
+    async def _respond(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> ResponseStatus | None:
+        """Return the response to a request; None when its sender left before the end of its body."""
         if scope["method"] != "POST":
-            return Answer.NOT_A_POST
+            return ResponseStatus.NOT_A_POST
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         body, has_left = BoundedBody(declared_length(dict(headers).get(b"content-length"))), False
 
@@ -135,8 +135,8 @@ class ASGIApp:
         except Exception as error:  # noqa: BLE001 - a middleware's
             return not_kept(error)
         if body.is_too_large:
-            return Answer.TOO_LARGE
-        return None if has_left else await self._receiver.answer(body.content, headers, _url_of(scope))
+            return ResponseStatus.TOO_LARGE
+        return None if has_left else await self._receiver.respond(body.content, headers, _url_of(scope))
 
 
 async def _read_whole(body: BoundedBody, read: Callable[[], Awaitable[bool]]) -> None:

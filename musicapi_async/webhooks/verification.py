@@ -163,7 +163,7 @@ def _malformed(name: str, limit: str) -> WebhookVerificationError:
 def _wrong_signature(content: bytes, found: Mapping[str, str]) -> WebhookVerificationError:
     encoding = found.get(ENCODING, "").lower()
     if encoding in {"", "identity"}:
-        message = "the signature is wrong: another secret, a forged event, or a body that was changed on its way"
+        message = "the signature is wrong: another secret, a forged event, or a body that was changed in transit"
         return WebhookVerificationError("signature", message)
     state = "is still packed: unpack it first" if content.startswith(GZIP) else "was unpacked: pass it as it arrived"
     message = f"the signature does not match a body sent with Content-Encoding, and it seems that it {state}"

@@ -19,7 +19,7 @@ from musicapi_async.bulk.saving import NAMES
 from musicapi_async.errors import ClientClosedError, JournalError
 from musicapi_sync._client import MusicAPI
 from musicapi_sync._notices import note
-from musicapi_sync._portal import GRACE
+from musicapi_sync._portal import INTERRUPT_GRACE
 from musicapi_sync._tasks import check_process
 from musicapi_sync.bulk.journal import Journal
 
@@ -202,7 +202,7 @@ class Run:
         self.stop(ClientClosedError())
         try:
             with contextlib.suppress(ClientClosedError, RuntimeError):
-                self._call(functools.partial(self._end, GRACE))
+                self._call(functools.partial(self._end, INTERRUPT_GRACE))
         except BaseException as second:
             note(second, f"the journal {self._journal.name} has all paid requests, and the next run resumes them")
             raise

@@ -46,7 +46,7 @@ WORDS: Final = {
     r"(?<!type )guards?": Word("hook, recorder"),
     r"half a letter": Word("lone surrogate"),
     r"hand(s|ed|ing)? over": Word("return, deliver"),
-    r"hear(s|d)? of|news|inbox": Word("notify, report"),
+    r"hear(s|d)? of|news": Word("notify, report"),
     r"herd": Word("burst"),
     r"hiccups?": Word("failed poll"),
     r"in the air": Word("in flight"),

@@ -1,4 +1,4 @@
-"""The sandbox sends the events of its tasks as documented, again until they are answered, and with faults."""
+"""The sandbox sends the events of its tasks as documented, again until they are acknowledged, and with faults."""
 
 import json
 import time

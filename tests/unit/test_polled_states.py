@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from musicapi_async import Clip, Songs, TaskState, errors, sonic
 from musicapi_async._responses.response import Response
-from musicapi_async._tasks.state import TaskRule, read_state, settled
+from musicapi_async._tasks.state import TaskRule, as_final, read_state
 
 RULE: TaskRule[Songs] = TaskRule.of(sonic.Create)
 URLS = ["", "https://files.example/1.mp3", "https://stream.example/?item=1"]
@@ -67,7 +67,7 @@ def test_polled_state_of_any_body_is_consistent(body: dict[str, Any]) -> None:
 @given(body=bodies)
 def test_settled_state_of_any_body_is_done(body: dict[str, Any]) -> None:
     state = state_of(200, body)
-    last = settled(state)
+    last = as_final(state)
 
     assert last.is_done == (state.status in {"finished", "failed", "incomplete"})
     assert (last == state) == (state.status != "incomplete")

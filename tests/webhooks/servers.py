@@ -32,13 +32,13 @@ from django.views.decorators.http import require_POST
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import musicapi_sync._receiver as blocking
-from musicapi_async.webhooks.answers import Answer
 from musicapi_async.webhooks.receiver import Receiver
+from musicapi_async.webhooks.responses import ResponseStatus
 from musicapi_async.webhooks.verification import Headers
 
 __all__ = ["ADAPTERS", "SERVERS", "Served"]
 
-Receive = Callable[[bytes, Headers, str], Coroutine[Any, Any, Answer]]
+Receive = Callable[[bytes, Headers, str], Coroutine[Any, Any, ResponseStatus]]
 PATH: Final = "/hooks/musicapi"
 
 
@@ -151,7 +151,7 @@ def fastapi_view(receive: Receive) -> AbstractAsyncContextManager[Served]:
     @app.post(PATH)
     async def view(request: fastapi.Request) -> fastapi.Response:
         url = f"{request.url.path}?{request.url.query}"
-        return fastapi.Response(status_code=await receiver.answer(await request.body(), request.headers, url))
+        return fastapi.Response(status_code=await receiver.respond(await request.body(), request.headers, url))
 
     return uvicorn_server(app)
 
@@ -162,12 +162,12 @@ _django: dict[str, Any] = {}
 
 async def _django_view(request: HttpRequest) -> HttpResponse:
     receiver: Receiver = _django["receiver"]
-    return HttpResponse(status=await receiver.answer(request.body, request.headers, request.get_full_path()))
+    return HttpResponse(status=await receiver.respond(request.body, request.headers, request.get_full_path()))
 
 
 def _django_blocking_view(request: HttpRequest) -> HttpResponse:
     receiver: blocking.Receiver = _django["receiver"]
-    return HttpResponse(status=receiver.answer(request.body, request.META, request.get_full_path()))
+    return HttpResponse(status=receiver.respond(request.body, request.META, request.get_full_path()))
 
 
 class _Views:
@@ -213,7 +213,7 @@ def _from_threads(receive: Receive) -> blocking.Receive:
     """Return a blocking function that a server's threads call; it runs in the test's event loop."""
     token = current_token()
 
-    def call(body: bytes, headers: Headers, url: str) -> Answer:
+    def call(body: bytes, headers: Headers, url: str) -> ResponseStatus:
         return from_thread.run(receive, body, headers, url, token=token)
 
     return call
@@ -249,8 +249,8 @@ def flask_view(receive: Receive) -> AbstractAsyncContextManager[Served]:
 
     @app.post(PATH)
     def view() -> flask.Response:
-        answer = receiver.answer(flask.request.get_data(), flask.request.headers, flask.request.full_path)
-        return flask.Response(status=answer)
+        status = receiver.respond(flask.request.get_data(), flask.request.headers, flask.request.full_path)
+        return flask.Response(status=status)
 
     return waitress_server(app)
 
@@ -276,7 +276,7 @@ VIEWS: Final[Mapping[str, Serve]] = {
     "django blocking view": django_blocking_view,
     "flask view": flask_view,
 }
-"""Servers whose own views read the body and return the answer."""
+"""Servers whose own views read the body and return the response."""
 
 ADAPTERS: Final[Mapping[str, Serve]] = {
     "aiohttp": aiohttp_server,

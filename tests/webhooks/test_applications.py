@@ -7,8 +7,8 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from musicapi_async.webhooks.answers import Answer
 from musicapi_async.webhooks.receiver import Receiver
+from musicapi_async.webhooks.responses import ResponseStatus
 from musicapi_async.webhooks.verification import Headers
 from musicapi_sync._receiver import Receiver as BlockingReceiver
 
@@ -23,9 +23,9 @@ async def asgi_answer(
     received, sent = iter(messages), list[Mapping[str, Any]]()
     given = {"type": "http", "method": "POST", "path": "/a b", "query_string": b"", "headers": [], **scope}
 
-    async def keep(body: bytes, _: Headers, url: str) -> Answer:
+    async def keep(body: bytes, _: Headers, url: str) -> ResponseStatus:
         (calls if calls is not None else []).append((body, url))
-        return Answer.KEPT
+        return ResponseStatus.KEPT
 
     async def receive() -> Any:
         return next(received)
@@ -109,8 +109,8 @@ async def test_asgi_receive_that_fails_is_answered_with_503() -> None:
 
 
 async def test_asgi_sender_that_left_before_the_answer_raises_nothing() -> None:
-    async def keep(_: bytes, __: Headers, ___: str) -> Answer:
-        return Answer.KEPT
+    async def keep(_: bytes, __: Headers, ___: str) -> ResponseStatus:
+        return ResponseStatus.KEPT
 
     async def receive() -> Any:
         return part(b"a")
@@ -140,9 +140,9 @@ def wsgi_answer(content: bytes, calls: Calls | None = None, **environ: Any) -> t
     setup_testing_defaults(given)
     found: list[tuple[str, dict[str, str]]] = []
 
-    def keep(body: bytes, _: Headers, url: str) -> Answer:
+    def keep(body: bytes, _: Headers, url: str) -> ResponseStatus:
         (calls if calls is not None else []).append((body, url))
-        return Answer.KEPT
+        return ResponseStatus.KEPT
 
     def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], object]:
         found.append((status, dict(headers)))

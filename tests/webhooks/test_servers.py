@@ -16,7 +16,7 @@ from webhooks.servers import ADAPTERS, SERVERS, Served
 from musicapi_async import webhooks
 from musicapi_async._webhook_urls import attempt_url, new_reference, reference_of
 from musicapi_async.webhooks import Event
-from musicapi_async.webhooks.answers import Answer
+from musicapi_async.webhooks.responses import ResponseStatus
 from musicapi_async.webhooks.verification import Headers
 
 BODY: Final = body_of(title="Für Elise")
@@ -36,7 +36,7 @@ class Application:
     ended: asyncio.Event = attrs.field(factory=asyncio.Event)
     error: Exception | None = None
 
-    async def receive(self, body: bytes, headers: Headers, url: str) -> Answer:
+    async def receive(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
         self.begun.set()
         if self.may_end is not None:
             await self.may_end.wait()
@@ -44,7 +44,7 @@ class Application:
             raise self.error
         self.kept.append((webhooks.verify(body, headers, SECRET), reference_of(url)))
         self.ended.set()
-        return Answer.KEPT
+        return ResponseStatus.KEPT
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ async def test_signed_event_is_kept_and_answered_with_200(
     reference = new_reference()
     url = attempt_url(f"{served.url}?of=%7e%2F", reference)
 
-    async with sender.post(url, data=BODY, headers=headers_of(BODY), allow_redirects=False) as answer:
-        assert (answer.status, await answer.read()) == (200, b"")
+    async with sender.post(url, data=BODY, headers=headers_of(BODY), allow_redirects=False) as response:
+        assert (response.status, await response.read()) == (200, b"")
 
     assert [(event.task_id, found) for event, found in application.kept] == [("t-1", reference)]
 
@@ -83,8 +83,8 @@ async def test_event_in_chunks_is_kept(served: Served, application: Application,
         for at in range(0, len(BODY), 50):
             yield BODY[at : at + 50]
 
-    async with sender.post(served.url, data=chunks(), headers=headers_of(BODY)) as answer:
-        assert answer.status == 200
+    async with sender.post(served.url, data=chunks(), headers=headers_of(BODY)) as response:
+        assert response.status == 200
 
     assert len(application.kept) == 1
 
@@ -95,8 +95,8 @@ async def test_event_of_any_content_type_is_kept(
 ) -> None:
     for content_type in ("application/x-www-form-urlencoded", "text/plain", "application/octet-stream"):
         headers = {**headers_of(BODY), "Content-Type": content_type}
-        async with sender.post(served.url, data=BODY, headers=headers) as answer:
-            assert answer.status == 200
+        async with sender.post(served.url, data=BODY, headers=headers) as response:
+            assert response.status == 200
 
     assert len(application.kept) == 3
 
@@ -108,13 +108,13 @@ async def test_event_that_is_not_verified_is_answered_with_401(
     caplog.set_level(logging.INFO, "musicapi")
     right = headers_of(BODY)
     for headers in ({}, headers_of(BODY, "other"), headers_of(BODY, age=400), {**right, "X-Webhook-Signature": "x"}):
-        async with sender.post(served.url, data=BODY, headers=headers) as answer:
-            assert (answer.status, await answer.read()) == (401, b"")
-    async with sender.post(served.url, data=b"", headers=right) as answer:
-        assert answer.status == 401
+        async with sender.post(served.url, data=BODY, headers=headers) as response:
+            assert (response.status, await response.read()) == (401, b"")
+    async with sender.post(served.url, data=b"", headers=right) as response:
+        assert response.status == 401
     doubled = [*right.items(), ("X-Webhook-Timestamp", right["X-Webhook-Timestamp"])]
-    async with sender.post(served.url, data=BODY, headers=doubled) as answer:
-        assert answer.status == 401
+    async with sender.post(served.url, data=BODY, headers=doubled) as response:
+        assert response.status == 401
 
     assert application.kept == []
     assert [record.name for record in caplog.records if "cannot be verified" in record.message] == ["musicapi"] * 6
@@ -127,8 +127,8 @@ async def test_event_that_cannot_be_kept_is_answered_with_503_and_no_traceback(
 ) -> None:
     application.error = OSError("the disk is full")
     with caplog.at_level(logging.ERROR, "musicapi"):
-        async with sender.post(served.url, data=BODY, headers=headers_of(BODY)) as answer:
-            assert (answer.status, await answer.read()) == (503, b"")
+        async with sender.post(served.url, data=BODY, headers=headers_of(BODY)) as response:
+            assert (response.status, await response.read()) == (503, b"")
 
     assert ["the disk is full" in record.message for record in caplog.records if record.name == "musicapi"] == [True]
 
@@ -138,8 +138,8 @@ async def test_request_that_is_no_post_is_answered_with_405(
     served: Served, application: Application, sender: aiohttp.ClientSession
 ) -> None:
     for method in ("GET", "PUT", "DELETE", "OPTIONS"):
-        async with sender.request(method, served.url, data=BODY, headers=headers_of(BODY)) as answer:
-            assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+        async with sender.request(method, served.url, data=BODY, headers=headers_of(BODY)) as response:
+            assert (response.status, response.headers["Allow"]) == (405, "POST")
 
     assert not application.begun.is_set()
 
@@ -152,8 +152,8 @@ async def test_body_of_exactly_one_mebibyte_is_taken(
     body = body_of(filling="x" * (MIB - len(body)))
     assert len(body) == MIB
 
-    async with sender.post(served.url, data=io.BytesIO(body), headers=headers_of(body)) as answer:
-        assert answer.status == 200
+    async with sender.post(served.url, data=io.BytesIO(body), headers=headers_of(body)) as response:
+        assert response.status == 200
 
     assert len(application.kept) == 1
 
@@ -168,8 +168,8 @@ async def test_body_that_is_too_large_is_answered_with_413(
             yield b"x" * min(MIB // 2, size - at)
 
     for data in (io.BytesIO(b"x" * size), chunks()):  # with and without a declared length
-        async with sender.post(served.url, data=data, headers=headers_of(BODY)) as answer:
-            assert (answer.status, await answer.read()) == (413, b"")
+        async with sender.post(served.url, data=data, headers=headers_of(BODY)) as response:
+            assert (response.status, await response.read()) == (413, b"")
 
     assert not application.begun.is_set()
 
@@ -197,16 +197,16 @@ async def test_body_that_aiohttp_has_unpacked_is_verified_as_it_is(
 ) -> None:
     packed, encoded = gzip.compress(BODY), {"Content-Encoding": "gzip"}
     async with SERVERS["aiohttp"](application.receive) as served:
-        async with sender.post(served.url, data=packed, headers={**headers_of(BODY), **encoded}) as answer:
-            assert answer.status == 200
-        async with sender.post(served.url, data=packed, headers={**headers_of(packed), **encoded}) as answer:
-            assert answer.status == 401
-        async with sender.post(served.url, data=packed[:-20], headers={**headers_of(BODY), **encoded}) as answer:
-            assert answer.status in {401, 503}
-        async with sender.post(served.url, data=b"no gzip", headers={**headers_of(BODY), **encoded}) as answer:
-            assert answer.status in {401, 503}
+        async with sender.post(served.url, data=packed, headers={**headers_of(BODY), **encoded}) as response:
+            assert response.status == 200
+        async with sender.post(served.url, data=packed, headers={**headers_of(packed), **encoded}) as response:
+            assert response.status == 401
+        async with sender.post(served.url, data=packed[:-20], headers={**headers_of(BODY), **encoded}) as response:
+            assert response.status in {401, 503}
+        async with sender.post(served.url, data=b"no gzip", headers={**headers_of(BODY), **encoded}) as response:
+            assert response.status in {401, 503}
         bomb = gzip.compress(b"x" * 5 * MIB)
-        async with sender.post(served.url, data=bomb, headers={**headers_of(BODY), **encoded}) as answer:
-            assert answer.status == 413
+        async with sender.post(served.url, data=bomb, headers={**headers_of(BODY), **encoded}) as response:
+            assert response.status == 413
 
     assert len(application.kept) == 1

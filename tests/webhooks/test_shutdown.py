@@ -15,14 +15,14 @@ SCRIPT: Final = """
     import asyncio, pathlib, socket, sys
     import uvicorn
     from aiohttp import web
-    from musicapi_async.webhooks.answers import Answer
+    from musicapi_async.webhooks.responses import ResponseStatus
     from musicapi_async.webhooks.receiver import Receiver
 
     async def keep(body, headers, url):
         print("begun", flush=True)
         await asyncio.sleep(0.5)  # a slow disk
         pathlib.Path(sys.argv[2]).write_bytes(body)
-        return Answer.KEPT
+        return ResponseStatus.KEPT
 
     receiver = Receiver(keep)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -49,10 +49,10 @@ async def test_server_that_is_terminated_finishes_to_keep_an_event(server: str, 
         sending = asyncio.ensure_future(session.post(url, data=body, headers=headers_of(body)))
         assert await process.stdout.readline() == b"begun\n"
         process.send_signal(signal.SIGTERM)
-        (answer,) = await asyncio.gather(sending, return_exceptions=True)
+        (response,) = await asyncio.gather(sending, return_exceptions=True)
         await process.communicate()
 
     assert kept.read_bytes() == body
     if server == "uvicorn":  # the other one cancels the request: it is not answered, and sent again
-        assert isinstance(answer, aiohttp.ClientResponse)
-        assert answer.status == 200
+        assert isinstance(response, aiohttp.ClientResponse)
+        assert response.status == 200

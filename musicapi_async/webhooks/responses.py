@@ -1,4 +1,4 @@
-"""The answers to a webhook request, and the limit on its body. No I/O."""
+"""The responses to a webhook request, and the limit on its body. No I/O."""
 
 import logging
 from enum import IntEnum
@@ -6,17 +6,17 @@ from typing import Final
 
 from musicapi_async._logger import logger
 
-__all__ = ["MAX_BODY", "Answer", "BoundedBody", "declared_length", "not_kept"]
+__all__ = ["MAX_BODY", "BoundedBody", "ResponseStatus", "declared_length", "not_kept"]
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a body; a larger one is refused."""
 MAX_READ: Final = 8 * MAX_BODY
-"""Bytes that are read of a larger body before the answer: some servers reset the connection of an answer that comes
+"""Bytes that are read of a larger body before the response: some servers reset the connection of a response that comes
 before the whole body was read, and the sender never sees it."""
 
 
-class Answer(IntEnum):
-    """The status of the answer to a webhook request."""
+class ResponseStatus(IntEnum):
+    """The status of the response to a webhook request."""
 
     KEPT = 200
     """The event was verified and kept, is a duplicate, or belongs to no task of this client: it is not sent again."""
@@ -31,8 +31,8 @@ class Answer(IntEnum):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer."""
-        return {"Allow": "POST"} if self is Answer.NOT_A_POST else {}
+        """The headers of the response."""
+        return {"Allow": "POST"} if self is ResponseStatus.NOT_A_POST else {}
 
 
 class BoundedBody:
@@ -73,7 +73,7 @@ def declared_length(value: str | bytes | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004 - 64 bits
 
 
-def not_kept(error: BaseException) -> Answer:
-    """Log an error that prevented an event from being kept, which the sender does not see; return the answer."""
+def not_kept(error: BaseException) -> ResponseStatus:
+    """Log an error that prevented an event from being kept, which the sender does not see; return the response."""
     logger.log(logging.ERROR, "a webhook event was not kept, and should be sent again: %r", error, exc_info=error)
-    return Answer.NOT_KEPT
+    return ResponseStatus.NOT_KEPT
