@@ -19,8 +19,8 @@ from musicapi_async.cli.exits import UsageError, cannot_listen
 from musicapi_async.cli.progress import printable
 from musicapi_async.cli.running import run_command, wait_shielded
 from musicapi_async.cli.screen import Screen
-from musicapi_async.webhooks.answers import Answer
 from musicapi_async.webhooks.receiver import Receiver
+from musicapi_async.webhooks.responses import ResponseStatus
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -35,10 +35,10 @@ MAX_PATH: Final = 200
 SHUTDOWN_TIMEOUT: Final = 1.0
 STYLES: Final = {"song.completed": "green", "song.failed": "red", "song.streaming": "cyan", "refused": "yellow"}
 REFUSALS: Final = {
-    Answer.NOT_A_POST: ("method", "it is no POST"),
-    Answer.TOO_LARGE: ("too_large", "its body is larger than 1 MiB"),
+    ResponseStatus.NOT_A_POST: ("method", "it is no POST"),
+    ResponseStatus.TOO_LARGE: ("too_large", "its body is larger than 1 MiB"),
 }
-"""Reasons and sentences for answers that are given before an event is verified."""
+"""Reasons and sentences for responses that are sent before an event is verified."""
 
 webhooks_app: Final = typer.Typer(help="Set up the receiving of events.")
 
@@ -69,7 +69,7 @@ def listen_command(
 ) -> int:
     """Show events as they arrive, and why one is refused, until Ctrl-C: for setting up a tunnel or a reverse proxy.
 
-    The secret is read from MUSICAPI_WEBHOOK_SECRET. The events are answered, and used for nothing else.
+    The secret is read from MUSICAPI_WEBHOOK_SECRET. The events are confirmed, and used for nothing else.
     """
     if not path.startswith("/") or not path.isprintable() or set(path) & {"?", "#", " "}:
         raise UsageError(f"--path is {path!r}; it must begin with / and have no query and no blanks")
@@ -143,7 +143,7 @@ class _Row:
 
 
 class _Listener:
-    """Verifies events, answers them as a client does, and shows them."""
+    """Verifies events, responds as a client does, and shows them."""
 
     def __init__(self, secret: Secret, path: str, screen: Screen) -> None:
         self._secret = secret
@@ -156,7 +156,7 @@ class _Listener:
         self.refused = 0
 
     async def handle(self, request: "web.Request") -> "web.Response":
-        """Answer a request, and show it."""
+        """Respond to a request, and show it."""
         from aiohttp import web  # noqa: PLC0415
 
         if request.path != self._path:
@@ -165,18 +165,18 @@ class _Listener:
             return web.Response(status=404)
         response = await self._receiver.aiohttp(request)
         if response.status in REFUSALS:
-            reason, sentence = REFUSALS[Answer(response.status)]
+            reason, sentence = REFUSALS[ResponseStatus(response.status)]
             self._refuse(response.status, reason, f"{request.method} {self._path}: {sentence}")
         return response
 
-    async def _receive(self, body: bytes, headers: webhooks.Headers, _: str) -> Answer:
+    async def _receive(self, body: bytes, headers: webhooks.Headers, _: str) -> ResponseStatus:
         try:
             event = webhooks.verify(body, headers, self._secret)
         except errors.WebhookVerificationError as error:
-            self._refuse(Answer.NOT_VERIFIED, error.reason, error.message)
-            return Answer.NOT_VERIFIED
+            self._refuse(ResponseStatus.NOT_VERIFIED, error.reason, error.message)
+            return ResponseStatus.NOT_VERIFIED
         self._show(event)
-        return Answer.KEPT
+        return ResponseStatus.KEPT
 
     def _show(self, event: webhooks.Event) -> None:
         is_repeated = event.id in self._ids
