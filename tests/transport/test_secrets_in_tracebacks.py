@@ -160,7 +160,7 @@ async def test_submission_that_fails_shows_no_part_of_its_webhook_secret(
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("turns", range(0, 30, 5))
 async def test_submission_that_is_cancelled_shows_no_part_of_its_webhook_secret(size: int, turns: int) -> None:
-    hooks = {"webhook_url": "https://app.example/hooks", "webhook_secret": key_of(size)}
+    hooks: Any = {"webhook_url": "https://app.example/hooks", "webhook_secret": key_of(size)}
     async with (
         scripted(stall()) as server,
         MusicAPI(OTHER_KEY, base_url=server.base_url, timeout=0.5, **hooks) as client,
