@@ -63,7 +63,7 @@ class Record:
 
 @asynccontextmanager
 async def serving(sandbox: Sandbox) -> AsyncIterator[MusicAPI]:
-    """Yield a client that receives its events; one whose event is lost is polled after two seconds."""
+    """Yield a client that receives its events; a task whose event is lost is polled after two seconds."""
     app = web.Application()
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     async with MusicAPI("key", base_url=sandbox.base_url, poll_interval=2.0, webhook_secret=SECRET) as client:
@@ -77,7 +77,9 @@ async def serving(sandbox: Sandbox) -> AsyncIterator[MusicAPI]:
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_songs_with_lost_responses_and_events_are_made_once_and_found_by_their_events(seed: int) -> None:
+async def test_songs_with_lost_responses_and_events_are_made_once_and_found_by_their_events(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
     faults = random.Random(seed).choices(RESPONSE_FAULTS, RESPONSE_SHARES, k=SUBMISSIONS)
     descriptions = [f"rain {number}" for number in range(SUBMISSIONS)]
     record = Record()
@@ -105,3 +107,4 @@ async def test_songs_with_lost_responses_and_events_are_made_once_and_found_by_t
     assert len(record.recovered) > SUBMISSIONS * 0.1
     assert record.uncertain - set(accepted), "some were never accepted"
     assert {one.status for one in sandbox.deliveries} == {200, 401}
+    assert "without an event" not in caplog.text, "events come, though some are lost"
