@@ -12,7 +12,8 @@ from musicapi_async._arguments import wrong_argument
 from musicapi_async._client_settings import options_of, settings_of, taking
 from musicapi_async._engine import Engine
 from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
-from musicapi_async._request import Request, TaskRequest
+from musicapi_async._protocol import request_advice
+from musicapi_async._request import STARTS_TASK, Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
 from musicapi_async._tasks.submission import Submission
@@ -139,7 +140,9 @@ class MusicAPI:
         UncertainSubmissionError if the request may or may not have been accepted, ConnectionFailedError if no
         connection can be made, ClientClosedError on a closed client, and the typed error of a refusal.
         """
-        return self._engine.submission(request)
+        if not isinstance(request, TaskRequest):
+            raise wrong_argument("request", request, STARTS_TASK, request_advice(request))
+        return Submission(request, self._engine)
 
     async def call(self, request: Request[R]) -> R:
         """Send a request that starts no task, and return its result; a file is waited for until it is prepared.

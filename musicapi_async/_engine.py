@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from musicapi_async._arguments import wrong_argument
 from musicapi_async._protocol import (
     ID_RESULTS,
     check_operation,
@@ -16,9 +15,8 @@ from musicapi_async._protocol import (
     encode_plain,
     read_submission,
     report_to,
-    request_advice,
 )
-from musicapi_async._request import POST, STARTS_TASK, Request, TaskRequest, model_of
+from musicapi_async._request import POST, Request, TaskRequest, model_of
 from musicapi_async._responses.contents import ids_in
 from musicapi_async._secrets import Secret
 from musicapi_async._settings import Settings
@@ -28,7 +26,6 @@ from musicapi_async._tasks.events import TaskEvents
 from musicapi_async._tasks.inbox import InboxReader
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule
-from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task, checked_task_id, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
@@ -74,12 +71,6 @@ class Engine:
     def is_open(self) -> bool:
         """True when there are connections to close."""
         return self.shared.connections.is_open
-
-    def submission(self, request: TaskRequest[R]) -> Submission[R]:
-        """Return an unsent submission; raises InvalidRequestError for a request that starts no task."""
-        if not isinstance(request, TaskRequest):
-            raise wrong_argument("request", request, STARTS_TASK, request_advice(request))
-        return Submission(request, self)
 
     async def submit(self, request: TaskRequest[R], call: Call) -> Task[R]:
         """Start a task, which is paid for, by the call of its request.

@@ -63,6 +63,7 @@ def encode_submission(request: TaskRequest[Any], hook: SubmissionHook | None = N
     return Call(
         method=request.method,
         path=request.path,
+        attempted=f"{request.method} {request.path}",
         body=request.to_wire(),
         request_class=RequestClass.SUBMISSION,
         request=request,
@@ -109,6 +110,7 @@ def encode_call(request: Request[R]) -> tuple[Call, Callable[[Response], R]]:
     call = Call(
         method=request.method,
         path=request.path + query,
+        attempted=f"{request.method} {request.path}{query}",
         body=None if is_read else sent,
         request_class=RequestClass.READ if is_read else RequestClass.SUBMISSION,
         request=request,
@@ -157,8 +159,14 @@ def encode_plain(
         raise wrong_argument("json", json, "a dict, or None")
     check_json("json", json)
     request_class = RequestClass.READ if method == GET else RequestClass.SUBMISSION
+    sent_path = as_sent(path).replace("#", "%23")
     call = Call(
-        method=method, path=as_sent(path).replace("#", "%23"), body=json, request_class=request_class, request=json
+        method=method,
+        path=sent_path,
+        attempted=f"{method} {sent_path}",
+        body=json,
+        request_class=request_class,
+        request=json,
     )
     return call, lambda response: read_object(call.attempted, response, read_body(response))
 

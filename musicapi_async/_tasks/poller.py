@@ -281,8 +281,9 @@ class Poller:
         rule, caller = entry.rule, entry.caller
         assert caller is not None  # noqa: S101 - for the type checker: an unattached task has no poller
         path = f"{rule.poll_path}/{entry.id if PLAIN_ID.fullmatch(entry.id) else quote(entry.id, safe='')}"
-        call = Call(method=GET, path=path, is_retried=is_retried, replacement=rule.replacement)
-        state = await caller.send(call, partial(read_state, entry.id, rule, f"{GET} {path}"))
+        attempted = f"{GET} {path}"
+        call = Call(method=GET, path=path, attempted=attempted, is_retried=is_retried, replacement=rule.replacement)
+        state = await caller.send(call, partial(read_state, entry.id, rule, attempted))
         if state.status in TERMINAL:
             self._record_end(entry, state)
         elif entry.end is None:

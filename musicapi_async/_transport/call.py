@@ -37,6 +37,8 @@ class Call:
 
     method: str
     path: str
+    attempted: str
+    """The method and the path, for errors and the log."""
     body: Mapping[str, object] | None = attrs.field(default=None, repr=False)
     request_class: RequestClass = RequestClass.READ
     """SUBMISSION while an attempt may be charged; polls for a file that is being prepared are free."""
@@ -68,8 +70,3 @@ class Call:
     """The id of the accepted task."""
     cancellation: asyncio.CancelledError | None = None
     """The caller's cancellation while its submission was in flight: to be raised after reading the response."""
-
-    @property
-    def attempted(self) -> str:
-        """The method and the path, for errors and the log."""
-        return f"{self.method} {self.path}"
