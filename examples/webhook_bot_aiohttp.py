@@ -1,4 +1,4 @@
-"""A bot in aiohttp.web: POST /songs {"description": "..."} answers with a task's id; the songs are printed when done.
+"""A bot in aiohttp.web: POST /songs {"description": "..."} returns a task's id; the songs are printed when done.
 
     export MUSICAPI_KEY=... MUSICAPI_WEBHOOK_SECRET=... MUSICAPI_WEBHOOK_URL=https://your-host/hooks/musicapi
     python examples/webhook_bot_aiohttp.py 8080
@@ -19,7 +19,7 @@ DELIVERIES = web.AppKey("deliveries", set[asyncio.Task[None]])
 
 
 async def make_song(request: web.Request) -> web.Response:
-    """Start a song, and answer at once."""
+    """Start a song, and respond at once."""
     client, started = request.app[CLIENT], None
     try:
         started = await client.sonic.describe(description=(await request.json())["description"])
@@ -44,7 +44,7 @@ async def deliver(client: MusicAPI, started: Task[Songs] | errors.UncertainSubmi
 
 
 async def close(app: web.Application) -> None:
-    """Close the client in on_cleanup: at on_shutdown, requests are still being answered."""
+    """Close the client in on_cleanup: at on_shutdown, requests are still in progress."""
     await app[CLIENT].aclose()
     await asyncio.gather(*app[DELIVERIES])
 

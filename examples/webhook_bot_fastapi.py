@@ -1,4 +1,4 @@
-"""A bot in FastAPI: POST /songs {"description": "..."} answers with a task's id; the songs are printed when done.
+"""A bot in FastAPI: POST /songs {"description": "..."} returns a task's id; the songs are printed when done.
 
     export MUSICAPI_KEY=... MUSICAPI_WEBHOOK_SECRET=... MUSICAPI_WEBHOOK_URL=https://your-host/hooks/musicapi
     uvicorn --app-dir examples webhook_bot_fastapi:app --port 8080
@@ -22,7 +22,7 @@ deliveries: set[asyncio.Task[None]] = set()
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Close the client at the end of the lifespan, when every request was answered."""
+    """Close the client at the end of the lifespan, after the last response."""
     async with client:
         yield
     await asyncio.gather(*deliveries)
@@ -34,7 +34,7 @@ app.mount("/hooks", client.webhooks.asgi)
 
 @app.post("/songs", status_code=202)
 async def make_song(description: Annotated[str, Body(embed=True)]) -> dict[str, str | None]:
-    """Start a song, and answer at once."""
+    """Start a song, and respond at once."""
     try:
         started: Task[Songs] | errors.UncertainSubmissionError = await client.sonic.describe(description=description)
     except errors.UncertainSubmissionError as error:

@@ -179,16 +179,16 @@ class _Listener:
         return ResponseStatus.KEPT
 
     def _show(self, event: webhooks.Event) -> None:
-        is_repeated = event.id in self._ids
+        is_duplicate = event.id in self._ids
         self._ids.append(event.id)
         self.verified += 1
         fields = {name: value for name, value in event.to_dict().items() if name != "matched"}
-        self._screen.event({"event": "verified", **fields, "repeated": is_repeated})
+        self._screen.event({"event": "verified", **fields, "duplicate": is_duplicate})
         states = [clip.state or "unknown" for clip in event.clips]
         parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
         parts += [title] if (title := next((clip.title for clip in event.clips if clip.title), None)) else []
         parts += [event.message] if event.message and not states else []
-        parts += ["sent again"] if is_repeated else []
+        parts += ["sent again"] if is_duplicate else []
         self._add(event.type or "no type", event.task_id or "no task", ", ".join(parts))
 
     def _refuse(self, status: int, reason: str, message: str) -> None:

@@ -151,7 +151,7 @@ def is_listening(port: int) -> bool:
 
 
 def ask(port: int, **fields: str) -> tuple[int, dict[str, str | None]]:
-    """Ask a bot for a song; return the status and the JSON of its answer."""
+    """Ask a bot for a song; return the status and the JSON of its response."""
     url, headers = f"http://127.0.0.1:{port}/songs", {"Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(fields).encode(), headers)
     try:

@@ -32,9 +32,9 @@ def listening(tmp_path: Path, *arguments: str) -> Iterator[tuple[subprocess.Pope
         yield process, event_in(process.stdout, "listening")["url"]
 
 
-def event_in(stream: IO[bytes] | None, kind: str) -> Mapping[str, Any]:
-    """Return the next event of a kind that the command prints."""
-    found: Mapping[str, Any] = json.loads(line_with(f'"event": "{kind}"', stream))
+def event_in(stream: IO[bytes] | None, event: str) -> Mapping[str, Any]:
+    """Return the next event of a type that the command prints."""
+    found: Mapping[str, Any] = json.loads(line_with(f'"event": "{event}"', stream))
     return found
 
 
@@ -78,7 +78,7 @@ def test_listen_prints_the_events_of_the_service_as_lines_of_json(tmp_path: Path
     assert (refused["status"], refused["reason"]) == (401, "signature")
     assert [event["type"] for event in verified] == ["song.streaming", "song.completed", "song.completed"]
     assert {event["task_id"] for event in verified} == {task_id}
-    assert [event["repeated"] for event in verified] == [False, False, True]
+    assert [event["duplicate"] for event in verified] == [False, False, True]
     assert [clip["state"] for clip in verified[1]["clips"]] == ["succeeded"] * 2
     assert done.code == 0
     assert done.json == {"event": "end", "verified": 3, "refused": 1}
