@@ -33,7 +33,8 @@ class ClientWebhooks:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._receiver = Receiver(self._respond)
+        # Without an inbox nothing is awaited; writing to one is shielded.
+        self._receiver = Receiver(self._respond, is_shielded=True)
 
     @property
     def asgi(self) -> ASGIApp:
