@@ -27,6 +27,7 @@ from musicapi_async import (
     webhooks,
 )
 from musicapi_async._transport.retry import RULES, FailureKind, RequestClass
+from musicapi_async.webhooks import ClientWebhooks
 from musicapi_async.wire.requests import field_spec, fields_of
 
 PAGE: Final = Path(__file__).with_name("reference.md")
@@ -76,7 +77,7 @@ the wait at once, whatever the status of the response.
 def page() -> str:
     """Return the whole page."""
     parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), handles_part()]
-    parts += [errors_part(), retries_part(), settings_part()]
+    parts += [webhooks_part(), errors_part(), retries_part(), settings_part()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -239,6 +240,28 @@ def member_row(member: Member) -> str:
 def table_row(*cells: str) -> str:
     """Return a row of a table."""
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def webhooks_part() -> str:
+    """Describe the functions that receive events."""
+    members = [(f"client.webhooks.{name}", member) for name, member in vars(ClientWebhooks).items() if name[0] != "_"]
+    parts = ["## Webhooks", "", markdown(inspect.getdoc(ClientWebhooks) or ""), ""]
+    for name, member in [("webhooks.verify", webhooks.verify), *members, ("webhooks.FileInbox", webhooks.FileInbox)]:
+        parts += (f"### {name}{parameters_text(member)}", "", markdown(inspect.getdoc(member) or ""), "")
+    return "\n".join(parts)
+
+
+def parameters_text(member: object) -> str:
+    """Return the parameters of a function or a class in parentheses; empty for a property."""
+    if not callable(member):
+        return ""
+    parameters = inspect.signature(member).parameters.values()
+    shown = (
+        one.name if one.default is one.empty else f"{one.name}={one.default!r}"
+        for one in parameters
+        if one.name != "self"
+    )
+    return f"({', '.join(shown)})"
 
 
 def errors_part() -> str:

@@ -3,7 +3,7 @@
 import hmac
 from typing import Generic, TypeVar
 
-__all__ = ["HeaderText", "Secret", "SecretBytes", "hidden"]
+__all__ = ["BodyBytes", "HeaderText", "Secret", "SecretBytes", "hidden"]
 
 T = TypeVar("T", bound=str | bytes)
 
@@ -69,6 +69,19 @@ class HeaderText(str):
     def __repr__(self) -> str:
         """Show dots."""
         return "'...'"
+
+
+class BodyBytes(bytes):
+    """The body of a request, which contains the webhook secret; bytes, since the HTTP library sends nothing else.
+
+    It is shown by its length. A slice is shown as it is, but the secret comes last in a body.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show the length."""
+        return f"<{len(self)} bytes>"
 
 
 def _bytes_of(value: str | bytes) -> bytes:

@@ -65,7 +65,7 @@ class TaskEvents:
 
     def _match(self, event: ReportedEvent, reference: str | None) -> bool:
         reported = self._poller.reported
-        reported.note_event()
+        reported.note_event(asyncio.get_running_loop().time())
         submission = None if reference is None else self._submissions.get(reference)
         if submission is not None and event.task_id is not None:
             submission.event_id = submission.event_id or event.task_id

@@ -8,6 +8,7 @@ from typing import Final
 
 from musicapi_async._logger import logger
 from musicapi_async._tasks.entry import Entry
+from musicapi_async._tasks.schedule import NEVER
 from musicapi_async._tasks.state import ReportedEvent
 
 __all__ = ["ReportedTasks"]
@@ -28,6 +29,7 @@ class ReportedTasks:
         self._kept: OrderedDict[str, ReportedEvent] = OrderedDict()
         self._unreported = 0
         """Tasks in a row that ended without the event that was expected."""
+        self._last_event_at = -NEVER
 
     def expects(self, entry: Entry) -> bool:
         """Return whether an event is expected of a task: the service reports it, and events have been coming."""
@@ -56,13 +58,15 @@ class ReportedTasks:
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
 
-    def note_event(self) -> None:
-        """Note that events are coming."""
+    def note_event(self, now: float) -> None:
+        """Note that events are coming, by event-loop time."""
         self._unreported = 0
+        self._last_event_at = now
 
     def note_unreported(self, entry: Entry) -> None:
         """Note that a poll has found the end of a task; log it when that happens to several tasks in a row."""
-        if not entry.is_reported:
+        # Tasks whose event is lost end last of a burst: an event since they were accepted shows that events come.
+        if not entry.is_reported or (entry.accepted_at or 0.0) < self._last_event_at:
             return
         self._unreported += 1
         if self._unreported == MAX_UNREPORTED:

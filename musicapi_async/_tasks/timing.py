@@ -40,7 +40,7 @@ BINS: Final = len(EDGES) - 1
 SMOOTHING: Final = 0.25
 """Initial width of the smoothing, in units of the logarithm; it narrows with the observations."""
 MIN_NARROWING: Final = 0.35
-OVERDUE_SHARE: Final = 0.05
+OVERDUE_SHARE: Final = 0.03
 """The share of tasks that are still running when their event counts as overdue."""
 MEMORY: Final = 100.0
 """The number of most recent tasks that an estimate is based on."""
@@ -83,7 +83,7 @@ class Timing:
         return max(MIN_INTERVAL, interval * (1 + SPREAD * (self._random.random() - 0.5)))
 
     def overdue(self, timing_key: str, stage: Stage) -> float:
-        """Return the seconds from a stage's beginning by which 95 % of the tasks have ended, and with them their event.
+        """Return the seconds from a stage's beginning by which 97 % of the tasks have ended, and with them their event.
 
         With a ``fixed_interval`` that is the interval.
         """

@@ -16,7 +16,7 @@ from yarl import URL
 
 from musicapi_async._responses.decoding import unreadable
 from musicapi_async._responses.response import KEY_SHOWN, Response, read_raw_response, without_keys
-from musicapi_async._secrets import SecretBytes
+from musicapi_async._secrets import BodyBytes, SecretBytes
 from musicapi_async._settings import Settings
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ShieldedTask, cancel_task, wait_shielded
@@ -170,7 +170,7 @@ class Session:
                     url,
                     headers=options.post_headers if has_body else options.get_headers,
                     # Not in a local variable: it may contain the webhook secret.
-                    data=write_json(call.body) if has_body else None,
+                    data=BodyBytes(write_json(call.body)) if has_body else None,
                     timeout=WITHOUT_LIMITS,
                     allow_redirects=False,
                     proxy=route.proxy,

@@ -1,7 +1,6 @@
 """Command line of ``musicapi``. Each command is one function; its docstring is its help."""
 
 import asyncio
-import errno
 import io
 import math
 import sys
@@ -13,10 +12,11 @@ import typer
 
 from musicapi_async._version import VERSION
 from musicapi_async.cli.bulk_app import bulk_app
-from musicapi_async.cli.exits import UsageError, exit_code_table
+from musicapi_async.cli.exits import UsageError, cannot_listen, exit_code_table
 from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
 from musicapi_async.cli.screen import Screen
 from musicapi_async.cli.task import families, generate, make_request, resume_task, show_task
+from musicapi_async.cli.webhooks import webhooks_app
 
 if TYPE_CHECKING:
     from musicapi_async.sandbox import Sandbox
@@ -37,6 +37,7 @@ app: Final = typer.Typer(
 )
 
 app.add_typer(bulk_app, name="bulk")
+app.add_typer(webhooks_app, name="webhooks")
 
 AsJson = Annotated[
     bool,
@@ -200,9 +201,7 @@ async def _serve(sandbox: "Sandbox", screen: Screen) -> None:
     try:
         await sandbox.start()
     except OSError as error:
-        # asyncio's own text repeats the address in Python's notation.
-        reason = "the port is already in use" if error.errno == errno.EADDRINUSE else error.strerror or error
-        raise UsageError(f"the sandbox cannot listen: {reason}; try another --port or --host") from error
+        raise cannot_listen("the sandbox", error) from error
     try:
         screen.emit({"base_url": sandbox.base_url})
         screen.progress.stop()

@@ -43,8 +43,9 @@ class Screen:
         terminal = stream.isatty()
         safe = cast("TextIO", _SafeStream(stream))
         self._console = Console(file=safe, force_terminal=terminal, highlight=False, markup=False, emoji=False)
-        self._is_live = terminal and not self._console.is_dumb_terminal
-        self.progress: Board | Lines = Board(self._console) if self._is_live else Lines(self.print)
+        self.is_live = terminal and not self._console.is_dumb_terminal
+        """True where a display is redrawn in place."""
+        self.progress: Board | Lines = Board(self._console) if self.is_live else Lines(self.print)
         self._log_handler = _LogHandler(self)
         self._log_level = LOGGER.level
 
@@ -71,7 +72,7 @@ class Screen:
     def live(self, draw: Callable[[], RenderableType]) -> Live | None:
         """Replace the task's display by another, until it is stopped; None where nothing can be redrawn."""
         self.progress.stop()
-        if not self._is_live:
+        if not self.is_live:
             return None
         self._live = live_display(self._console, draw, refresh_per_second=4)
         self._live.start()
@@ -89,7 +90,7 @@ class Screen:
     def print(self, line: str) -> None:
         """Print a permanent line."""
         line = printable(hide_key(line))
-        if self._is_live:
+        if self.is_live:
             self._console.print(Text(line), soft_wrap=True)
         else:
             _write(sys.stderr if self._as_json else sys.stdout, line)
@@ -130,7 +131,7 @@ class Screen:
     def _write_line(self, stream: TextIO, line: str, *, style: str = "") -> None:
         """Write a line to a stream, above the live display if that is drawn on the same terminal."""
         is_drawn = self.progress.is_running or (self._live is not None and self._live.is_started)
-        if self._is_live and is_drawn and stream.isatty():
+        if self.is_live and is_drawn and stream.isatty():
             self._console.print(Text(line, style=style), soft_wrap=True)
         else:
             _write(stream, line)

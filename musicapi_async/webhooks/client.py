@@ -13,7 +13,7 @@ from musicapi_async._tasks.unfinished import fresh
 from musicapi_async._transport.cancellation import complete
 from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async._webhook_urls import reference_of
-from musicapi_async.errors import InvalidRequestError, NotFoundError, UncertainSubmissionError
+from musicapi_async.errors import ClientClosedError, InvalidRequestError, NotFoundError, UncertainSubmissionError
 from musicapi_async.webhooks.events import Event
 from musicapi_async.webhooks.receiver import ASGIApp, Receiver
 from musicapi_async.webhooks.responses import ResponseStatus
@@ -33,7 +33,8 @@ class ClientWebhooks:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._receiver = Receiver(self._respond)
+        # Without an inbox nothing is awaited; writing to one is shielded.
+        self._receiver = Receiver(self._respond, is_shielded=True)
 
     @property
     def asgi(self) -> ASGIApp:
@@ -94,9 +95,10 @@ class ClientWebhooks:
         ``timeout`` is the time to wait for the event, in seconds; None for no limit. One poll then checks that the
         service knows the task under this client's key.
 
-        Raises the error itself, with a note, when no event comes or the service does not know the task: its outcome is
-        still unknown. Raises InvalidRequestError for an error without a ``reference``: its submission was sent without
-        ``webhook_url``.
+        Raises the error itself, with a note, when no event comes, the client is closed, or the service does not know
+        the task: its outcome is still unknown. Raises the errors of ``Task.poll`` when that could not be checked: the
+        event is remembered, so try again. Raises InvalidRequestError for an error without a ``reference``: its
+        submission was sent without ``webhook_url``.
         """
         if not isinstance(error, UncertainSubmissionError):
             raise wrong_argument("error", error, "an UncertainSubmissionError")
@@ -107,7 +109,10 @@ class ClientWebhooks:
             raise InvalidRequestError(message, "error", None, "an error of a submission with webhook_url")
         if (inbox := self._engine.shared.inbox) is not None:
             inbox.start()
-        task_id = await self._engine.events.task_id_of(error.reference, timeout)
+        try:
+            task_id = await self._engine.calls.track(self._engine.events.task_id_of(error.reference, timeout))
+        except ClientClosedError:
+            raise _with_note(error, "the client was closed before an event of it came") from None
         if task_id is None:
             raise _with_note(error, f"no event of it came within {timeout:g} s")
         task: Task[object] = self._engine.resume(type(request), task_id)

@@ -30,11 +30,12 @@ class Receiver:
     ``receive`` raises WebhookVerificationError for an event that is not verified (401); any other error means that the
     event was not kept (503). Once it has begun it runs to its end, also when the sender leaves or the server cancels
     the request, which ends only then: nothing is left to a task that a server drops when it shuts down. No error
-    reaches the sender.
+    reaches the sender. ``is_shielded`` is True for a ``receive`` that sees to that itself.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, *, is_shielded: bool = False) -> None:
         self._receive = receive
+        self._is_shielded = is_shielded
         self.asgi: ASGIApp = ASGIApp(self)
         """An ASGI 3 application, which accepts any path: ``app.add_route(path, receiver.asgi, methods=["POST"])``.
 
@@ -45,7 +46,9 @@ class Receiver:
 
     async def respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
         """Return the response to a POST, in any framework; ``url`` may lack its scheme and host."""
-        return await complete(self._respond(body, headers, url))
+        responding = self._respond(body, headers, url)
+        # A task for each event would cost as much as its verification.
+        return await (responding if self._is_shielded else complete(responding))
 
     async def _respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
         try:

@@ -1,21 +1,34 @@
 """The examples run to their end, and pay for nothing twice when they are killed on the way."""
 
+import json
+import signal
+import socket
 import sqlite3
+import urllib.error
+import urllib.request
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from commands import finish, served, started, until
+from anyio.from_thread import start_blocking_portal
+from commands import LONG, finish, line_with, on_unix, served, started, until
+from signing import SECRET
 
-from musicapi_async.sandbox import Sandbox
+from musicapi_async.sandbox import Fault, Sandbox
 
 ROOT = Path(__file__).parents[2]
 CREATE = "POST /sonic/create"
 LYRICS = "POST /sonic/lyrics"
 
+POLL = "GET /sonic/task/{task_id}"
+
 SONGS = 6
 IDEAS = [f"rain in month {n}" for n in range(SONGS)]
+BOTS = {
+    "aiohttp": (str(ROOT / "examples" / "webhook_bot_aiohttp.py"),),
+    "fastapi": ("-m", "uvicorn", "--app-dir", str(ROOT / "examples"), "webhook_bot_fastapi:app", "--port"),
+}
 PARTS = "[Bridge] And the rain goes on"
 
 
@@ -124,3 +137,65 @@ def test_lyrics_example_killed_resumes_without_paying_twice(tmp_path: Path, kill
         # The draft that was in flight, or about to be, is not requested again.
         assert SONGS - 1 <= sandbox.requests[LYRICS] <= SONGS
         check_charges(sandbox, tmp_path / "songs" / "journal.db")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def ask(port: int, **fields: str) -> tuple[int, dict[str, str | None]]:
+    """Ask a bot for a song; return the status and the JSON of its response."""
+    url, headers = f"http://127.0.0.1:{port}/songs", {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(fields).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+            return int(response.status), json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, {}
+
+
+@on_unix
+@pytest.mark.parametrize("program", BOTS.values(), ids=BOTS)
+def test_webhook_bot_prints_songs_when_their_event_comes_and_names_the_others(
+    program: tuple[str, ...], tmp_path: Path
+) -> None:
+    port = free_port()
+    env = {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "MUSICAPI_POLL_INTERVAL": "",
+        "MUSICAPI_WEBHOOK_SECRET": SECRET,
+        "MUSICAPI_WEBHOOK_URL": f"http://127.0.0.1:{port}/hooks/musicapi",
+    }
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Sandbox(seconds=LONG * 100)) as sandbox,
+        started(str(port), cwd=tmp_path, sandbox=sandbox, env=env, program=program) as process,
+    ):
+        until(lambda: is_listening(port) or process.poll() is not None)
+        assert ask(port, description="rain") == (202, {"task_id": sandbox.accepted[0].task_id})
+        portal.call(sandbox.advance, LONG * 300)
+        line = line_with(sandbox.accepted[0].task_id, process.stdout)
+        assert line.count(sandbox.base_url.removesuffix("/api/v1")) == 2
+        assert not sandbox.requests[POLL]
+
+        sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
+        assert ask(port, description="sun") == (202, {"task_id": None})
+        portal.call(sandbox.advance, LONG * 300)
+        assert "http" in line_with(sandbox.accepted[1].task_id, process.stdout)
+
+        assert ask(port, description="")[0] in {400, 422}
+        assert ask(port, title="snow")[0] in {400, 422}
+        assert ask(port, description="snow")[0] == 202
+        process.send_signal(signal.SIGINT)
+        ended = finish(process)
+
+    assert len(sandbox.accepted) == sandbox.requests[CREATE] == 3
+    assert f"client.sonic.task('{sandbox.accepted[2].task_id}')" in ended.out + ended.err

@@ -4,12 +4,14 @@ import asyncio
 import copy
 import io
 import json
+import logging
 import pickle
 import pprint
 import reprlib
 import textwrap
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.pretty import pretty_repr
 from rich.traceback import Traceback
 from scripted import cut, respond, scripted, stall
+from signing import headers_of
 
 import musicapi_async
 import musicapi_sync
@@ -27,6 +30,7 @@ PART: Final = "SECRETSECRET"
 """Every part of a key of 12 letters holds it."""
 SIZES: Final = (40, 81, 200, 1000)
 ACCEPTED: Final = respond(200, {"task_id": "t-1"})
+OTHER_KEY: Final = "another-key-of-the-service"
 REQUEST: Final = sonic.Describe(description="rain")
 
 
@@ -126,6 +130,89 @@ async def test_proxy_that_fails_shows_no_part_of_its_password(size: int, scheme:
             assert_hidden(await error_of(client.account.credits))
             assert_hidden(await error_of(lambda: client.download(f"{scheme}://files.example/x", "never")))
         assert server.received[0].headers["proxy-authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("step", [respond(401, {"error": "no"}), respond(500, b"<html>"), cut(), stall()])
+async def test_submission_that_fails_shows_no_part_of_its_webhook_secret(
+    size: int, step: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = key_of(size)
+    async with (
+        scripted(step) as server,
+        MusicAPI(
+            OTHER_KEY,
+            base_url=server.base_url,
+            timeout=0.2,
+            max_attempts=1,
+            webhook_url="https://app.example/hooks",
+            webhook_secret=secret,
+        ) as client,
+    ):
+        with caplog.at_level(logging.DEBUG):
+            error = await error_of(lambda: client.submit(REQUEST))
+        assert_hidden(error)
+        assert_hidden(pickle.loads(pickle.dumps(error)))  # noqa: S301 - our own
+        assert PART[:6] not in repr(client) + repr(client.webhooks) + caplog.text
+        assert json.loads(server.received[0].body)["webhook_secret"] == secret
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("turns", range(0, 30, 5))
+async def test_submission_that_is_cancelled_shows_no_part_of_its_webhook_secret(size: int, turns: int) -> None:
+    hooks: Any = {"webhook_url": "https://app.example/hooks", "webhook_secret": key_of(size)}
+    async with (
+        scripted(stall()) as server,
+        MusicAPI(OTHER_KEY, base_url=server.base_url, timeout=0.5, **hooks) as client,
+    ):
+        running = asyncio.ensure_future(client.submit(REQUEST))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        (end,) = await asyncio.gather(running, return_exceptions=True)
+        assert isinstance(end, BaseException)
+        assert PART[:6] not in shown(end)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"no JSON"])
+async def test_event_that_is_refused_shows_no_part_of_the_webhook_secret(
+    size: int, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = key_of(size)
+    signed = dict(headers_of(body, secret))
+    changes = [{"X-Webhook-Signature": f"sha256={'0' * 64}"}, {"X-Webhook-Timestamp": "1"}]
+    changes += [{}] if body != b"{}" else []
+    async with MusicAPI("k", base_url="http://127.0.0.1:9", webhook_secret=secret) as client:
+        expected = signed["X-Webhook-Signature"].removeprefix("sha256=")
+        with caplog.at_level(logging.DEBUG):
+            for changed in changes:
+                error = await error_of(partial(client.webhooks.receive, body, signed | changed, "/hooks"))
+                assert isinstance(error, errors.WebhookVerificationError)
+                assert_hidden(error)
+                assert expected not in str(error) + repr(error)
+        assert PART[:6] not in caplog.text
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_event_that_reaches_a_closed_client_shows_no_part_of_the_webhook_secret(size: int) -> None:
+    secret = key_of(size)
+    client = MusicAPI("k", base_url="http://127.0.0.1:9", webhook_secret=secret)
+    await client.aclose()
+    error = await error_of(lambda: client.webhooks.receive(b"{}", headers_of(b"{}", secret), "/hooks"))
+    assert isinstance(error, errors.ClientClosedError)
+    assert_hidden(error)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("step", [respond(500, b"<html>"), cut(), stall()])
+async def test_request_with_a_webhook_secret_of_its_own_that_fails_shows_no_part_of_it(size: int, step: Any) -> None:
+    request = sonic.Describe(description="rain", webhook_url="https://app.example/", webhook_secret=key_of(size))
+    async with (
+        scripted(step) as server,
+        MusicAPI(OTHER_KEY, base_url=server.base_url, timeout=0.2, max_attempts=1) as client,
+    ):
+        assert_hidden(await error_of(lambda: client.submit(request)))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -29,6 +29,7 @@ VALUES: dict[str, object] = {
     "path": "harbor.mp3",
     "price": 20.0,
     "reason": "the server disconnected",
+    "reference": "0" * 32,
     "refunded": True,
     "request": sonic.Describe(description="rain"),
     "request_id": "r-7",

@@ -332,6 +332,21 @@ async def test_events_that_stay_away_are_reported_once_and_tasks_polled_as_usual
     assert [message.partition(":")[0] for message in messages] == ["5 tasks ended without an event"]
 
 
+async def test_lost_events_among_others_are_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(poll_interval=0.2) as app:
+        app.sandbox.add_event_fault("song.streaming", *[EventFault(lost=True)] * 10)
+        app.sandbox.add_event_fault("song.completed", *[EventFault(lost=True)] * 9)
+        tasks = [await app.submit() for _ in range(10)]
+        app.sandbox.advance(5000)
+        await app.take(1)
+        with caplog.at_level(logging.WARNING, "musicapi"):
+            for task in tasks:
+                await task.wait(10)
+
+    assert app.polls() == 9
+    assert not [record.message for record in caplog.records if "without an event" in record.message]
+
+
 async def test_client_without_a_secret_refuses_events() -> None:
     async with serving(webhook_url=None, webhook_secret=None) as app:
         body = body_of()
