@@ -1,23 +1,21 @@
 """The events of a bulk run: the server that receives them, and the songs that were paid for twice."""
 
-import errno
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
 from musicapi_async import Secret, Settings, bulk
 from musicapi_async.bulk import Attempt
 from musicapi_async.cli.exits import UsageError
-from musicapi_async.cli.running import wait_shielded
 from musicapi_async.cli.screen import Screen
+from musicapi_async.cli.serving import serving
 from musicapi_async.webhooks import Headers
 from musicapi_async.webhooks.receiver import Receiver
 from musicapi_async.webhooks.responses import ResponseStatus
 
 __all__ = ["check_listen", "receiving", "report_paid_twice"]
 
-SHUTDOWN_TIMEOUT: Final = 1.0
 MAX_PORT: Final = 65_535
 
 
@@ -29,28 +27,15 @@ def check_listen(listen: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-@asynccontextmanager
-async def receiving(listen: str, journal: Path, settings: Settings) -> AsyncIterator[None]:
-    """Keep the events that arrive at an address beside the journal; raises UsageError where it cannot listen."""
+def receiving(listen: str, journal: Path, settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Return a server that keeps the events which arrive at an address beside the journal.
+
+    Raises UsageError without a URL that leads to it, and when entered where it cannot listen.
+    """
     host, port = check_listen(listen)
     if settings.webhook_url is None or settings.webhook_secret is None:
         raise UsageError("--listen needs --webhook-url, the address under which the service reaches this one")
-    from aiohttp import web  # noqa: PLC0415 - a web server: imported on use
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", _receiver(journal, settings.webhook_secret).aiohttp)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            # asyncio's own text repeats the address in Python's notation.
-            reason = "the port is already in use" if error.errno == errno.EADDRINUSE else error.strerror or error
-            raise UsageError(f"cannot listen at {listen}: {reason}; try another --listen") from error
-        yield
-    finally:
-        await wait_shielded(runner.cleanup())
+    return serving(_receiver(journal, settings.webhook_secret).aiohttp, host, port, "--listen")
 
 
 def _receiver(journal: Path, secret: Secret) -> Receiver:

@@ -120,11 +120,11 @@ def explain(error: BaseException) -> Failure:
     )
 
 
-def cannot_listen(what: str, error: OSError) -> UsageError:
-    """Return the error of a command whose server cannot listen at its address."""
+def cannot_listen(what: str, error: OSError, options: str = "--port or --host") -> UsageError:
+    """Return the error of a command whose server cannot listen at the address that these options name."""
     # asyncio's own text repeats the address in Python's notation.
     reason = "the port is already in use" if error.errno == errno.EADDRINUSE else error.strerror or error
-    return UsageError(f"{what} cannot listen: {reason}; try another --port or --host")
+    return UsageError(f"{what} cannot listen: {reason}; try another {options}")
 
 
 def exit_code_table() -> str:
