@@ -38,6 +38,7 @@ simulate: .venv/.dev
 
 torture: .venv/.dev
 	$(BIN)/python tests/bulk/killing.py 2000 20
+	$(BIN)/python tests/bulk/killing.py 2000 20 --webhook-url
 
 clean:
 	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -76,11 +76,11 @@ class FileInbox:
         finally:
             partial.unlink(missing_ok=True)
 
-    def names(self) -> list[str]:
-        """Return the names of the events, after removing those that are too old."""
+    def names(self, max_age: float = MAX_AGE) -> list[str]:
+        """Return the names of the events, after removing those that are older than ``max_age`` seconds."""
         found = []
         for file in self._files():
-            if time.time() - _changed_at(file) > MAX_AGE:
+            if time.time() - _changed_at(file) > max_age:
                 file.unlink(missing_ok=True)
             else:
                 found.append(file.name)
@@ -97,6 +97,11 @@ class FileInbox:
     def remove(self, name: str) -> None:
         """Remove an event that was taken."""
         (self._folder / name).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove all events."""
+        for file in self._files():
+            file.unlink(missing_ok=True)
 
     def name_of(self, event_id: str) -> str:
         """Return the name of the file of an event."""

@@ -9,7 +9,7 @@ from musicapi_async._tasks.state import ReportedEvent
 from musicapi_async._webhook_inbox import FileInbox, InboxEvent
 from musicapi_async.wire.json import read_json
 
-__all__ = ["InboxReader"]
+__all__ = ["InboxReader", "reported_event"]
 
 INTERVAL: Final = 0.5
 """Seconds between two readings of the folder."""
@@ -57,11 +57,15 @@ class InboxReader:
             await asyncio.sleep(INTERVAL)
 
     async def _apply(self, name: str, event: InboxEvent) -> bool:
-        body = read_json(event.content)
-        reported = ReportedEvent(event.type, event.task_id, body if isinstance(body, dict) else {}, event.content)
-        is_matched = self._events.receive(event.id, reported, event.reference)
+        is_matched = self._events.receive(event.id, reported_event(event), event.reference)
         if is_matched:
             await asyncio.to_thread(self._inbox.remove, name)
         else:
             self._foreign.add(name)
         return is_matched
+
+
+def reported_event(event: InboxEvent) -> ReportedEvent:
+    """Return a kept event as the client's waits take it."""
+    body = read_json(event.content)
+    return ReportedEvent(event.type, event.task_id, body if isinstance(body, dict) else {}, event.content)

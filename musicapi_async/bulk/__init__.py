@@ -7,12 +7,13 @@
   those that the user decides to send again
 - ``run.py`` the run and its workers: ``submitting.py`` submits planned records, ``budget.py`` keeps the limit of
   credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
+- ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
 - ``sqlite/`` the journal in an SQLite file
 - ``report.py`` a page about a folder
 """
 
 from musicapi_async.bulk.collecting import Outcome
-from musicapi_async.bulk.journal import Changes, Journal, Planned, Record, State
+from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
 from musicapi_async.bulk.planning import (
     abandon_uncertain,
     plan_all,
@@ -22,11 +23,13 @@ from musicapi_async.bulk.planning import (
     retry_failed,
     retry_refused,
 )
+from musicapi_async.bulk.receiving import receive
 from musicapi_async.bulk.requests_file import BadLine, read_requests
 from musicapi_async.bulk.run import Run, run
 from musicapi_async.bulk.sqlite import SQLiteJournal, open  # noqa: A004 - bulk.open
 
 __all__ = [
+    "Attempt",
     "BadLine",
     "Changes",
     "Journal",
@@ -40,6 +43,7 @@ __all__ = [
     "open",
     "plan_all",
     "read_requests",
+    "receive",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",

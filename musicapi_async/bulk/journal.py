@@ -1,11 +1,14 @@
 """Records of requests, their states and transitions, and the ``Journal`` protocol that stores them durably. No I/O."""
 
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 import attrs
 
 from musicapi_async._request import TaskRequest
+from musicapi_async._webhook_inbox import FileInbox
 
 __all__ = [
     "ENDED",
@@ -15,6 +18,7 @@ __all__ = [
     "SERVICE",
     "TRANSITIONS",
     "UNFINISHED",
+    "Attempt",
     "Changes",
     "Closable",
     "Journal",
@@ -23,7 +27,9 @@ __all__ = [
     "State",
     "attempts_after",
     "charged_after",
+    "inbox_of",
     "records_in",
+    "was_unpaid",
 ]
 
 State = Literal["planned", "sending", "accepted", "finished", "saved", "failed", "refunded", "uncertain", "refused"]
@@ -42,7 +48,7 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     "failed": frozenset({"planned"}),
     # Sent again, up to the attempts of a run.
     "refunded": frozenset({"planned"}),
-    # Resolved by the user alone: sent again, found under an id, or abandoned.
+    # Resolved by the user: sent again, found under an id, or abandoned; or found by an event that a poll confirms.
     "uncertain": frozenset({"planned", "accepted", "failed"}),
     # Sent again when the user says so, or has corrected the request.
     "refused": frozenset({"planned"}),
@@ -96,6 +102,8 @@ class Changes:
     """Credits this request is expected to cost; given with the transition to ``sending``."""
     overdue_at: float | None = None
     """Time at which its task exceeded the time limit of a run."""
+    reference: str | None = attrs.field(default=None, repr=False)
+    """The reference in the URL to which the service reports the request; given with the transition to ``sending``."""
     was_not_accepted: bool = False
     """True when the user states that an uncertain request was not accepted; given with the transition to
     ``planned``."""
@@ -139,6 +147,8 @@ class Record(Planned):
     """The clips of its result, as JSON objects."""
     files: Sequence[str] = ()
     """The names of its saved files, in the output folder."""
+    reference: str | None = attrs.field(default=None, repr=False)
+    """The reference in the URL to which the service reports its latest attempt; None where it reports to none."""
 
     @property
     def is_overdue(self) -> bool:
@@ -156,10 +166,31 @@ class Record(Planned):
         return groups
 
 
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """A submission of a record whose events the service reports."""
+
+    reference: str = attrs.field(repr=False)
+    """The reference in the URL of its events."""
+    record: Record
+    """The record as it is now; it may have been sent again since."""
+    task_id: str | None = None
+    """The id of the task that it started; None where no response or event has named one."""
+    is_extra: bool = False
+    """True when its task was found after the record was sent again or given up: its song is paid for besides."""
+    files: Sequence[str] | None = None
+    """The names of the saved files of such a song; None while it is not saved."""
+
+
+def inbox_of(path: str | os.PathLike[str]) -> FileInbox:
+    """Return the folder beside a journal's file in which ``receive`` keeps the events of its tasks."""
+    return FileInbox(Path(f"{os.fspath(path)}.events"))
+
+
 def attempts_after(record: Record, state: State, changes: Changes) -> int:
     """Return how often a record was accepted, or may have been, after a transition."""
     # An uncertain request that is sent again may have been charged already.
-    is_more = state == "accepted" or (record.state == "uncertain" and not _was_unpaid(record, state, changes))
+    is_more = state == "accepted" or (record.state == "uncertain" and not was_unpaid(record, state, changes))
     return record.attempts + is_more - (record.state == "accepted" and state == "uncertain")
 
 
@@ -171,11 +202,11 @@ def charged_after(record: Record, state: State, changes: Changes) -> float:
     """
     if state == "sending":
         return record.charged + (changes.charge or 0.0)
-    is_taken_back = state == "refunded" or _was_unpaid(record, state, changes)
+    is_taken_back = state == "refunded" or was_unpaid(record, state, changes)
     return max(0.0, record.charged - (record.charge or 0.0)) if is_taken_back else record.charged
 
 
-def _was_unpaid(record: Record, state: State, changes: Changes) -> bool:
+def was_unpaid(record: Record, state: State, changes: Changes) -> bool:
     """Return whether the last attempt is known not to have been accepted, by the service or by the user's decision."""
     if record.state == "uncertain":
         return state == "planned" and changes.was_not_accepted
@@ -196,6 +227,11 @@ class Journal(Protocol):
     @property
     def name(self) -> str:
         """The name of the journal in error messages."""
+        ...
+
+    @property
+    def inbox(self) -> FileInbox | None:
+        """The folder in which events of its tasks are kept; None where there is none."""
         ...
 
     @property
@@ -242,6 +278,26 @@ class Journal(Protocol):
 
         With ``in_current_plan`` only those that the active plan asks for.
         """
+        ...
+
+    async def attempt(self, reference: str) -> Attempt | None:
+        """Return the attempt with a reference; None when the journal has none."""
+        ...
+
+    async def open_references(self, count: int) -> Sequence[str]:
+        """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
+        ...
+
+    async def has_task(self, task_id: str, besides: str) -> bool:
+        """Return whether a task is that of a record, or of an attempt other than the one of reference ``besides``."""
+        ...
+
+    async def extras(self) -> Sequence[Attempt]:
+        """Return the attempts whose songs are paid for besides those of their records."""
+        ...
+
+    async def record_extra(self, reference: str, task_id: str, files: Sequence[str] | None = None) -> None:
+        """Record the task of an attempt whose song is paid for besides, and its files when they are saved."""
         ...
 
     async def counts(self) -> Mapping[State, int]:

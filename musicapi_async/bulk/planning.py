@@ -102,8 +102,8 @@ def _planned(request: object, keys: Keys) -> Planned:
 async def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again, all or those of these keys; return how many.
 
-    A request that the service had accepted is then paid for twice: check the account first. Raises JournalError when
-    the journal cannot be written.
+    A request that the service had accepted is then paid for twice: check the account first, and take the events that
+    were kept (``run.recover()``). Raises JournalError when the journal cannot be written.
     """
     return await _transition_all(
         journal, "uncertain", "planned", keys, Changes(reason="sent again, as its user decided")

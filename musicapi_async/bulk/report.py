@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import attrs
 
-from musicapi_async.bulk.journal import TRANSITIONS, Record, State
+from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -85,6 +85,8 @@ class Entry:
     songs: Sequence[Song]
     others: Sequence[tuple[str, str]] = ()
     """Names and addresses of files that belong to no clip."""
+    paid_twice: Sequence[str] = ()
+    """Ids of tasks that were paid for besides the record's own; their files are among ``others``."""
 
     @property
     def is_troubled(self) -> bool:
@@ -146,16 +148,27 @@ class Summary:
         )
 
 
-def write_report(folder: Path, records: Callable[[], Iterable[Record]], prices: Mapping[str, float | None]) -> Summary:
+def write_report(
+    folder: Path,
+    records: Callable[[], Iterable[Record]],
+    prices: Mapping[str, float | None],
+    extras: Iterable[Attempt] = (),
+) -> Summary:
     """Write the page about a folder's records, as a stream, atomically.
 
-    ``records`` is called twice, to add up and to write; ``prices`` are credits by operation. Raises OSError, and
-    ModuleNotFoundError with what to install when jinja2 is missing.
+    ``records`` is called twice, to add up and to write; ``prices`` are credits by operation; ``extras`` are attempts
+    that were paid for besides their records. Raises OSError, and ModuleNotFoundError with what to install when jinja2
+    is missing.
     """
     template = _template()
+    by_number: dict[int, list[Attempt]] = {}
+    for extra in extras:
+        by_number.setdefault(extra.record.number, []).append(extra)
 
     def entries() -> Iterator[Entry]:
-        return (entry_of(record, folder, prices.get(record.operation)) for record in records())
+        for record in records():
+            entry = entry_of(record, folder, prices.get(record.operation))
+            yield _with_extras(entry, by_number[record.number], folder) if record.number in by_number else entry
 
     summary = Summary.of(entries())
     script, style = _read_resource("report.js"), _read_resource("report.css")
@@ -200,6 +213,13 @@ def entry_of(record: Record, folder: Path, price: float | None) -> Entry:
         songs=songs,
         others=[(name, url) for name in others if (url := _address(name, folder)) is not None],
     )
+
+
+def _with_extras(entry: Entry, extras: Sequence[Attempt], folder: Path) -> Entry:
+    names = [name for extra in extras for name in extra.files or ()]
+    files = [(name, url) for name in names if (url := _address(name, folder)) is not None]
+    task_ids = [extra.task_id or "" for extra in extras]
+    return attrs.evolve(entry, others=[*entry.others, *files], paid_twice=task_ids)
 
 
 def _credits(record: Record, price: float | None) -> float | None:

@@ -19,6 +19,7 @@ from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
 from musicapi_async.bulk.planning import Requests, plan_all
+from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
 from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
@@ -61,6 +62,11 @@ def run(
       task that failed in any other way is not sent again, except by ``retry_failed``.
     - ``max_credits``: the credits that may be spent on this journal, across all runs; a request that may have been paid
       for counts as paid. The limit holds as long as no request costs more than the price known when it is sent.
+
+    With a ``webhook_url`` an uncertain request keeps its slot until its event comes, for ``timeout`` seconds and at
+    most 600: when the event comes and one poll knows the task, the request is accepted. Events that come later, or
+    between two runs, do the same (``bulk.receive``). An event of an attempt that was sent again meanwhile has its song
+    saved too, and is logged: it was paid for twice.
 
     ```python
     from musicapi_async import MusicAPI, bulk, sonic
@@ -133,6 +139,7 @@ class Run:
         self._collector = Collector(
             client, journal, sink, budget, self._queue, waiter, in_flight=in_flight, attempts=attempts
         )
+        self._recovery = EventRecovery(client, journal, sink, self._queue, waiter)
         self._is_planned = False
         self._has_begun = False
         self._has_checked = False
@@ -191,6 +198,17 @@ class Run:
         if self._folder is not None:
             await asyncio.to_thread(prepare_folder, self._folder)
 
+    async def recover(self) -> None:
+        """Accept the uncertain records whose events were kept since the last run; the run collects their tasks.
+
+        Call it before you decide on uncertain records, for example to send them again. The requests are planned first,
+        as by the first outcome.
+        """
+        async with self._advancing:
+            if not self._is_planned:
+                await self._plan()
+        await self._recovery.take_kept()
+
     def stop(self, error: BaseException) -> None:
         """Submit nothing more, and complete the tasks in flight; then the iteration raises the error."""
         self._queue.stop(error)
@@ -215,9 +233,11 @@ class Run:
         try:
             engine_of(self._client).restore_state(await self._journal.recall(ESTIMATES))
             await self._budget.open()
+            await self._recovery.open()
         except BaseException as error:
             self._journal.runs.discard(self)
             self.stop(error)
+            await self._recovery.aclose()
             raise
         self._active = self._in_flight
         for _ in range(self._in_flight):
@@ -227,6 +247,7 @@ class Run:
 
     async def _finish(self) -> None:
         """Store the estimates of task durations for the next run."""
+        await self._recovery.aclose()
         if self in self._journal.runs:
             self._journal.runs.discard(self)
             await self._journal.remember(ESTIMATES, engine_of(self._client).export_state())
@@ -244,7 +265,7 @@ class Run:
                     outcome = await self._process(record)
                     if outcome is not None:
                         await self._outcomes.put(outcome)
-                is_over = not await self._check_overdue()
+                is_over = not await self._check_last()
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - logged, and raised by the run
@@ -263,13 +284,22 @@ class Run:
         try:
             accepted = await self._submitter.submit(record)
         except NotAcceptedError as refused:
-            return Outcome(record=refused.record, error=refused.error)
+            record = await self._recovery.wait_for(refused.record)
+            if record.state == "accepted":
+                return await self._collector.resume(record)
+            return Outcome(record=record, error=refused.error)
         return None if accepted is None else await self._collector.collect(*accepted)
 
-    async def _check_overdue(self) -> bool:
-        """Poll all overdue tasks once more, when nothing else is left; True when there may be more to do then."""
-        if self._active > 1 or self._has_checked or self._queue.is_closed:
+    async def _check_last(self) -> bool:
+        """Take the last events, and poll all overdue tasks once more, when nothing else is left.
+
+        Returns True when there may be more to do then.
+        """
+        if self._active > 1 or self._queue.is_closed:
             return False
+        await self._recovery.finish()
+        if self._has_checked or self._queue.has_retries:
+            return self._queue.has_retries
         self._has_checked = True
         after = 0
         while found := await self._journal.records("accepted", after, PAGE_SIZE):

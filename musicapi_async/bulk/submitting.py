@@ -9,7 +9,9 @@ from musicapi_async._client import MusicAPI
 from musicapi_async._engine import engine_of
 from musicapi_async._logger import logger
 from musicapi_async._protocol import encode_submission
+from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import Task
+from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, UNFINISHED, Changes, Journal, Record, State, records_in
@@ -75,6 +77,11 @@ class WorkQueue:
         """True when nothing more is resumed either."""
 
     @property
+    def has_retries(self) -> bool:
+        """True when a record is queued again."""
+        return bool(self._retries)
+
+    @property
     def is_stopped(self) -> bool:
         """True when nothing more may be submitted."""
         return self.stopped_by is not None
@@ -98,6 +105,10 @@ class WorkQueue:
     def retry(self, record: Record) -> None:
         """Queue a record again."""
         self._retries.append(record)
+
+    def reserve(self, record: Record) -> None:
+        """Leave a record that is about to be accepted to ``retry``: it is not returned as one of an earlier run."""
+        self._resumed.add(record.number)
 
     async def aclose(self) -> None:
         """Stop returning records."""
@@ -148,11 +159,18 @@ class SubmissionRecorder:
         self.record: Record = record
         self._charge = charge
         self._journal = journal
+        self._call: Call | None = None
         self._task_id: str | None = None
 
+    def encode(self, request: TaskRequest[Any]) -> Call:
+        """Return the call that submits the record, with this hook."""
+        self._call = encode_submission(request, self)
+        return self._call
+
     async def before_send(self) -> None:
-        """Record that the request may be sent from now on."""
-        await complete(self._transition("sending", Changes(charge=self._charge)))
+        """Record that the request may be sent from now on, and the reference by which its events are matched."""
+        reference = None if self._call is None else self._call.reference
+        await complete(self._transition("sending", Changes(charge=self._charge, reference=reference)))
 
     async def not_accepted(self) -> None:
         """Record that the request was not sent, and waits."""
@@ -265,7 +283,7 @@ class Submitter:
         try:
             async with self._budget.paying(record, charge):
                 request = request_of(record)
-                return await engine_of(self._client).submit(request, encode_submission(request, recorder))
+                return await engine_of(self._client).submit(request, recorder.encode(request))
         except ConnectionFailedError:
             raise
         except MusicAPIError as error:

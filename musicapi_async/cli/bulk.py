@@ -17,18 +17,19 @@ from musicapi_async import MusicAPI, bulk, errors
 from musicapi_async._version import VERSION
 from musicapi_async.bulk import BadLine, Planned, Record, SQLiteJournal
 from musicapi_async.bulk.journal import INCOMPLETE
+from musicapi_async.bulk.receiving import JOURNAL
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.bulk.sqlite import JournalSnapshot, TrialJournal
+from musicapi_async.cli.bulk_events import check_listen, receiving, report_paid_twice
 from musicapi_async.cli.bulk_progress import RunDisplay
 from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, closing_shielded, open_client, wait_shielded
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["DEFAULT_OUTAGE", "DEFAULT_TIMEOUT", "JOURNAL", "LOST_ENTRIES", "BulkOptions", "requests_text", "run_bulk"]
+__all__ = ["DEFAULT_OUTAGE", "DEFAULT_TIMEOUT", "LOST_ENTRIES", "BulkOptions", "requests_text", "run_bulk"]
 
-JOURNAL: Final = "journal.db"
 PLANNED_FILE: Final = "planned file"
 """The journal's entry for the fingerprint of the file that was planned last."""
 SANDBOX_CREDITS: Final = 100_000.0
@@ -60,6 +61,8 @@ class BulkOptions:
     timeout: float = DEFAULT_TIMEOUT
     outage: float = DEFAULT_OUTAGE
     names: str = NAMES
+    webhook_url: str | None = None
+    listen: str | None = None
     dry_run: bool
     embedded: bool
     resend_uncertain: bool
@@ -87,8 +90,11 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
     if options.dry_run:
         await _estimate(options, screen)
         return
+    if options.listen is not None:
+        check_listen(options.listen)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(open_client(embedded=options.embedded, credits=SANDBOX_CREDITS))
+        opening = open_client(embedded=options.embedded, credits=SANDBOX_CREDITS, webhook_url=options.webhook_url)
+        client = await stack.enter_async_context(opening)
         await asyncio.to_thread(make_folder, options.out)
         journal = await stack.enter_async_context(closing_shielded(_journal(options)))
         if isinstance(journal, TrialJournal):
@@ -98,7 +104,11 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
                 "a trial with the embedded sandbox: each one starts from the beginning, and nothing is charged"
             )
             await journal.begin(urlsplit(client.settings.base_url).netloc)
+        if options.listen is not None:
+            await stack.enter_async_context(receiving(options.listen, journal.path, client.settings))
         run = await _plan(options, client, journal, screen)
+        # Before what is uncertain is sent again: its event may have come since the last run.
+        await run.recover()
         await _resolve(options, journal, screen)
         await _make_songs(options, client, run, journal, screen)
 
@@ -200,6 +210,7 @@ async def _report_pending(options: BulkOptions, journal: SQLiteJournal, screen: 
         f"{counts['saved']:,} saved; {running:,} paid for and still running on the server; "
         f"{counts['planned']:,} not sent yet; resume with: {options.resume_command()}"
     )
+    report_paid_twice(await journal.extras(), screen)
     await _report_uncertain(options, journal, screen)
 
 
@@ -207,6 +218,7 @@ async def _report_end(options: BulkOptions, journal: SQLiteJournal, screen: Scre
     counts = await journal.counts()
     screen.emit({"counts": dict(counts)})
     screen.print(", ".join(f"{count:,} {state}" for state, count in counts.items() if count))
+    report_paid_twice(await journal.extras(), screen)
     await _report_uncertain(options, journal, screen)
     if counts["failed"]:
         screen.print(

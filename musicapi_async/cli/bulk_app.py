@@ -12,7 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from musicapi_async import bulk
-from musicapi_async.bulk import State
+from musicapi_async.bulk import Attempt, State
+from musicapi_async.bulk.receiving import JOURNAL
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES
@@ -20,12 +21,12 @@ from musicapi_async.bulk.sqlite import JournalSnapshot
 from musicapi_async.cli.bulk import (
     DEFAULT_OUTAGE,
     DEFAULT_TIMEOUT,
-    JOURNAL,
     LOST_ENTRIES,
     BulkOptions,
     requests_text,
     run_bulk,
 )
+from musicapi_async.cli.bulk_events import report_paid_twice
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.running import closing_shielded, run_command
 from musicapi_async.cli.screen import Screen
@@ -111,6 +112,20 @@ def run_bulk_command(
             metavar="TEXT", help="Template of file names; fields: index, key, title, clip_id, operation, ext."
         ),
     ] = NAMES,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Public https:// URL to which the service reports finished songs, also of requests whose response was "
+            "lost; signed with MUSICAPI_WEBHOOK_SECRET.",
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Address to receive these reports at during the run, such as 127.0.0.1:8788."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the file and estimate its cost; send nothing.")
     ] = False,
@@ -150,6 +165,8 @@ def run_bulk_command(
         timeout=timeout,
         outage=outage,
         names=names,
+        webhook_url=webhook_url,
+        listen=listen,
         dry_run=dry_run,
         embedded=sandbox,
         resend_uncertain=resend_uncertain,
@@ -256,7 +273,7 @@ async def report(folder: Path, screen: Screen) -> None:
 
 def _write_report(folder: Path) -> Summary:
     with JournalSnapshot(folder / JOURNAL) as snapshot:
-        return write_report(folder, snapshot.records, price_list())
+        return write_report(folder, snapshot.records, price_list(), snapshot.extras())
 
 
 @attrs.frozen(kw_only=True)
@@ -269,6 +286,8 @@ class _JournalStatus:
     """The first keys of uncertain requests, at most KEYS_SHOWN."""
     overdue: int
     has_lost: bool
+    extras: Sequence[Attempt]
+    """The attempts that were paid for besides their records."""
 
 
 async def status(folder: Path, screen: Screen) -> None:
@@ -293,6 +312,7 @@ async def status(folder: Path, screen: Screen) -> None:
     )
     run = f"run in progress: {found.holder}" if found.holder else "no run in progress"
     screen.print(f"{requests_text(total)}; {run}")
+    report_paid_twice(found.extras, screen)
     _print_hints(found, resolutions, screen)
 
 
@@ -321,6 +341,7 @@ def _read_status(folder: Path) -> _JournalStatus:
             uncertain=[record.key for record in islice(snapshot.records({"uncertain"}), KEYS_SHOWN)],
             overdue=snapshot.overdue(),
             has_lost=snapshot.has_lost_entries(),
+            extras=snapshot.extras(),
         )
 
 

@@ -66,21 +66,22 @@ def fail(screen: Screen, error: BaseException, code: int | None = None) -> int:
 
 
 @asynccontextmanager
-async def open_client(*, embedded: bool = False, credits: float = 1000.0) -> AsyncIterator[MusicAPI]:
+async def open_client(
+    *, embedded: bool = False, credits: float = 1000.0, webhook_url: str | None = None
+) -> AsyncIterator[MusicAPI]:
     """Open a client of the service, or of an embedded sandbox whose account starts with ``credits``."""
     if not embedded:
-        async with closing_shielded(MusicAPI()) as client:
+        async with closing_shielded(MusicAPI(webhook_url=webhook_url)) as client:
             yield client
         return
     from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use
 
     # A new seed each time, so that two runs make different songs.
     sandbox = Sandbox(seconds=TASK_SECONDS, credits=credits, seed=secrets.randbits(32))
-    async with (
-        closing_shielded(sandbox),
-        closing_shielded(MusicAPI("sandbox", base_url=sandbox.base_url, poll_interval=POLL_INTERVAL)) as client,
-    ):
-        yield client
+    async with closing_shielded(sandbox):
+        trial = MusicAPI("sandbox", base_url=sandbox.base_url, poll_interval=POLL_INTERVAL, webhook_url=webhook_url)
+        async with closing_shielded(trial) as client:
+            yield client
 
 
 @asynccontextmanager

@@ -6,11 +6,12 @@
 - ``run.py`` a run, on the loop of its client
 """
 
-from musicapi_async.bulk import BadLine, Outcome, Planned, Record, State, read_requests
+from musicapi_async.bulk import Attempt, BadLine, Outcome, Planned, Record, State, read_requests
 from musicapi_sync.bulk.journal import (
     Journal,
     abandon_uncertain,
     open,  # noqa: A004 - bulk.open
+    receive,
     resend_uncertain,
     resolve_as_accepted,
     resolve_not_sent,
@@ -20,6 +21,7 @@ from musicapi_sync.bulk.journal import (
 from musicapi_sync.bulk.run import Run, run
 
 __all__ = [
+    "Attempt",
     "BadLine",
     "Journal",
     "Outcome",
@@ -30,6 +32,7 @@ __all__ = [
     "abandon_uncertain",
     "open",
     "read_requests",
+    "receive",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",

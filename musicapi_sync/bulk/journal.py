@@ -10,7 +10,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 import musicapi_async.bulk
-from musicapi_async.bulk import Record, State
+from musicapi_async import Secret, webhooks
+from musicapi_async._secrets import hidden
+from musicapi_async.bulk import Attempt, Record, State
+from musicapi_async.bulk.receiving import keep_event
 from musicapi_async.errors import JournalError
 from musicapi_sync._notices import warn
 
@@ -18,6 +21,7 @@ __all__ = [
     "Journal",
     "abandon_uncertain",
     "open",
+    "receive",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",
@@ -115,6 +119,10 @@ class Journal:
         """Return the credits that all records have, or may have, cost, without refunds."""
         return self._call(lambda journal: journal.total_charged())
 
+    def extras(self) -> Sequence[Attempt]:
+        """Return the attempts whose songs are paid for besides those of their records."""
+        return self._call(lambda journal: journal.extras())
+
     def _call(self, function: Callable[[musicapi_async.bulk.SQLiteJournal], Coroutine[Any, Any, T]]) -> T:
         self._check_process()
         return _begin(lambda: asyncio.run(function(self._journal)), Future()).result()
@@ -165,11 +173,26 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
     return Journal(musicapi_async.bulk.open(path, is_current=is_current))
 
 
+def receive(
+    path: str | os.PathLike[str],
+    body: bytes,
+    headers: webhooks.Headers,
+    url: str,
+    secret: str | Secret | None = None,
+) -> webhooks.Event:
+    """Verify an event and keep it on disk for the journal's run, which takes it within a second, or the next run does.
+
+    Arguments and errors are those of ``musicapi_async.bulk.receive``. The event is flushed to the disk before this
+    returns: respond with 2xx after that.
+    """
+    return keep_event(path, body, headers, url, hidden(secret))
+
+
 def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:
     """Plan uncertain records again, all or those of these keys; return how many.
 
-    A request that the service had accepted is then paid for twice: check the account first. Raises JournalError when
-    the journal cannot be written.
+    A request that the service had accepted is then paid for twice: check the account first, and take the events that
+    were kept (``run.recover()``). Raises JournalError when the journal cannot be written.
     """
     return journal._call(lambda journal: musicapi_async.bulk.resend_uncertain(journal, keys))
 

@@ -133,6 +133,16 @@ class Run:
             raise StopIteration
         return outcome
 
+    def recover(self) -> None:
+        """Accept the uncertain records whose events were kept since the last run; the run collects their tasks.
+
+        Call it before you decide on uncertain records, for example to send them again. The requests are planned first,
+        as by the first outcome.
+        """
+        with self._planning:
+            self._begin()
+        self._call(self._run.recover)
+
     def stop(self, error: BaseException) -> None:
         """Submit nothing more, and complete the tasks in flight; then the iteration raises the error."""
         self._run.stop(error)

@@ -1,6 +1,7 @@
 """A bulk run killed again and again, with a service that loses responses, compared with the service's count.
 
-Run alone it is the large one: ``make torture``, or ``python tests/bulk/killing.py RECORDS KILLS [SEED]``.
+Run alone it is the large one: ``make torture``, or ``python tests/bulk/killing.py RECORDS KILLS [SEED]``; with
+``--webhook-url`` at the end the service also sends its events, some of them lost, doubled or reordered.
 """
 
 import asyncio
@@ -9,16 +10,18 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import attrs
+from aiohttp import web
 
 from musicapi_async import bulk, sonic
 from musicapi_async.bulk import Planned, Record
-from musicapi_async.sandbox import Fault, Sandbox
+from musicapi_async.sandbox import EventFault, Fault, Sandbox
 
 __all__ = ["Books", "compare", "kill", "planned"]
 
@@ -27,16 +30,20 @@ PRICE: Final = 20.0
 CREDITS: Final = 1e9
 FILES: Final = 3
 """Of each clip: audio, cover, JSON."""
+SECRET: Final = "hush-hush-hush"
+EVENT_FAULTS: Final = {EventFault(lost=True): 0.1, EventFault(doubled=True): 0.1, EventFault(reordered=True): 0.1}
 CHILD: Final = """
 import asyncio, sys
 from pathlib import Path
 from musicapi_async import MusicAPI, bulk
 
-async def main(path, base_url):
-    async with MusicAPI("k", base_url=base_url, poll_interval=0.05, create_rate=2000.0) as client:
+async def main(path, base_url, *webhook):
+    events = dict(zip(("webhook_url", "webhook_secret"), webhook))
+    async with MusicAPI("k", base_url=base_url, poll_interval=0.05, create_rate=2000.0, **events) as client:
         async with bulk.open(path) as journal:
             print("begun", flush=True)
-            async for _ in bulk.run(client, journal, out=Path(path).parent):
+            # An event is lost now and then, and waited for until the time is up.
+            async for _ in bulk.run(client, journal, out=Path(path).parent, timeout=5.0 if webhook else 600.0):
                 pass
 
 asyncio.run(main(*sys.argv[1:]))
@@ -63,28 +70,34 @@ class Books:
     """Files of saved records that are missing, or are not what the service has."""
     unaccounted: float
     """Credits that were taken and are not in the journal's count, or the other way round."""
+    unrecovered: int
+    """Tasks that were charged for and of which an event was received, whose records are uncertain nevertheless."""
 
 
-async def kill(records: int, kills: int, seed: int, *, cut: bool = False) -> Books:
+async def kill(records: int, kills: int, seed: int, *, cut: bool = False, events: bool = False) -> Books:
     """Run so many records, kill the runner so often at random moments, let the last one end, and compare.
 
-    With ``cut`` the journal loses its last bytes now and then, as it may with a machine that stops.
+    With ``cut`` the journal loses its last bytes now and then, as it may with a machine that stops. With ``events`` the
+    service sends events, which another process than the runner receives.
     """
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.db"
-        async with Sandbox(seconds=0.5, credits=CREDITS) as sandbox:
+        sandbox = Sandbox(seconds=0.5, credits=CREDITS, event_faults=EVENT_FAULTS if events else {})
+        async with sandbox, _receiving(path) as url:
+            webhook = (url, SECRET) if events else ()
             async with bulk.open(path) as journal:
                 await bulk.plan_all(journal, planned(records))
             sandbox.add_fault(CREATE, *(_fault(chance) for _ in range(records * 2)))
             killed = 0
             while killed < kills and await _run(
-                path, sandbox.base_url, chance.uniform(0, 4.0 * records / 1000 / kills)
+                path, sandbox.base_url, chance.uniform(0, 4.0 * records / 1000 / kills), *webhook
             ):
                 killed += 1
                 if cut and chance.random() < 0.5:
                     await asyncio.to_thread(_cut, path.with_name(f"{path.name}-wal"), chance.randrange(30_000))
-            await _run(path, sandbox.base_url, None)
+            for _ in range(1 + events):  # the second one takes what came at the end of the first
+                await _run(path, sandbox.base_url, None, *webhook)
             return await compare(path, sandbox, records)
 
 
@@ -108,21 +121,51 @@ async def compare(path: Path, sandbox: Sandbox, records: int) -> Books:
         uncertain = await journal.records("uncertain", 0, records)
         saved = await journal.records("saved", 0, records)
         charged = sum((await journal.charged()).values())
-    asked = Counter(str(task.request.to_wire()) for task in sandbox.accepted)
-    unsure = {str(record.request) for record in uncertain}
+    asked = Counter(_meaning(task.request.to_wire()) for task in sandbox.accepted)
+    unsure = {_meaning(record.request) for record in uncertain}
+    received = {one.task_id for one in sandbox.deliveries if one.status == 200}
     for_nothing = len(unsure - set(asked))
     return Books(
         planned=records,
         charged=len(sandbox.accepted),
         doubled=sum(count - 1 for count in asked.values()),
-        lost=sum(task.task_id not in known and str(task.request.to_wire()) not in unsure for task in sandbox.accepted),
+        lost=sum(
+            task.task_id not in known and _meaning(task.request.to_wire()) not in unsure for task in sandbox.accepted
+        ),
         uncertain=len(uncertain),
         for_nothing=for_nothing,
         saved=len(saved),
         left=records - len(saved) - len(uncertain),
         broken=await _broken(path.parent, saved),
         unaccounted=CREDITS - sandbox.account("k").credits - PRICE * (charged - for_nothing),
+        unrecovered=sum(
+            task.task_id in received and _meaning(task.request.to_wire()) in unsure for task in sandbox.accepted
+        ),
     )
+
+
+def _meaning(request: Mapping[str, object]) -> str:
+    """Return a request as text, without the URL of its events."""
+    return str({name: value for name, value in request.items() if not name.startswith("webhook_")})
+
+
+@asynccontextmanager
+async def _receiving(path: Path) -> AsyncIterator[str]:
+    """Receive the events of a journal's tasks, and yield the URL."""
+
+    async def handle(request: web.Request) -> web.Response:
+        await bulk.receive(path, await request.read(), request.headers, str(request.url), SECRET)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/hooks", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
+    finally:
+        await runner.cleanup()
 
 
 async def _broken(folder: Path, saved: Sequence[Record]) -> int:
@@ -152,10 +195,10 @@ def _cut(path: Path, by: int) -> None:
         os.truncate(path, max(0, path.stat().st_size - by))
 
 
-async def _run(path: Path, base_url: str, seconds: float | None) -> bool:
+async def _run(path: Path, base_url: str, seconds: float | None, *webhook: str) -> bool:
     """Run in a process of its own; return whether it was killed, so many seconds after it began."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CHILD, str(path), base_url, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", CHILD, str(path), base_url, *webhook, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"begun\n"
@@ -171,13 +214,14 @@ async def _run(path: Path, base_url: str, seconds: float | None) -> bool:
 
 def main() -> None:
     """Print the books of a run without and one with a journal that loses its end."""
-    count, kills, *given = map(int, sys.argv[1:])
+    events = sys.argv[-1] == "--webhook-url"
+    count, kills, *given = map(int, sys.argv[1:-1] if events else sys.argv[1:])
     seed = given[0] if given else random.SystemRandom().randrange(10**6)
     names = [field.name for field in attrs.fields(Books)]
     print(f"{count} requests, {kills} kills, seed {seed}\n\n| journal | {' | '.join(names)} |")  # noqa: T201
     print(f"|---|{'---:|' * len(names)}")  # noqa: T201
     for cut in (False, True):
-        books = asyncio.run(kill(count, kills, seed, cut=cut))
+        books = asyncio.run(kill(count, kills, seed, cut=cut, events=events))
         cells = " | ".join(f"{value:g}" for value in attrs.astuple(books))
         print(f"| {'loses its end' if cut else 'whole'} | {cells} |", flush=True)  # noqa: T201
 

@@ -65,6 +65,13 @@ async def test_run_killed_again_and_again_pays_once_and_loses_nothing(seed: int)
     assert audit.uncertain < RECORDS * 0.12 + 4 * 8
 
 
+async def test_run_killed_again_and_again_recovers_what_was_accepted_by_its_events() -> None:
+    audit = await kill(records=RECORDS, kills=4, seed=4, events=True)
+
+    check(audit)
+    assert audit.unrecovered == 0
+
+
 async def test_run_whose_journal_loses_its_end_is_uncertain_and_not_wrong() -> None:
     check(await kill(records=RECORDS, kills=4, seed=3, cut=True))
 

@@ -36,6 +36,7 @@ BULK = (
     "Run",
     "abandon_uncertain",
     "open",
+    "receive",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",
@@ -47,11 +48,15 @@ BULK = (
 STORES = {"Changes", "SQLiteJournal", "plan_all"}
 STORING = {
     "activate_plan",
+    "attempt",
     "charge_unpriced",
     "claim",
+    "has_task",
     "new_plan",
+    "open_references",
     "plan",
     "recall",
+    "record_extra",
     "remember",
     "transition",
     "update",

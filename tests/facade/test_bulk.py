@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from facade.interrupting import NEEDS_SIGNALS, interrupted_when
 from facade.scripts import run_script
+from signing import SECRET, body_of, headers_of
 
 from musicapi_async.sandbox import Fault, Sandbox
 from musicapi_sync import MusicAPI, bulk, errors, sonic
@@ -366,3 +367,21 @@ def test_journal_never_closed_lets_the_process_end(served: Sandbox, path: Path) 
     assert "Traceback" not in done.stderr
     assert found["planned"] == 60 - len(served.accepted)
     assert "uncertain" not in found
+
+
+def test_run_takes_kept_events_before_uncertain_requests_are_sent_again(served: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    served.add_fault("POST /sonic/create", Fault(drop=True, accepted=True))
+    with client_of(served) as root, bulk.open(path) as journal:
+        client = root.with_options(webhook_url="http://127.0.0.1:9/hooks", webhook_secret=SECRET)
+        (lost,) = bulk.run(client, journal, describe(1), timeout=0.0)
+        assert lost.record.state == "uncertain"
+        (task,) = served.accepted
+        body = body_of(task_id=task.task_id)
+        bulk.receive(path, body, headers_of(body), str(task.request.to_wire()["webhook_url"]), SECRET)
+        resumed = bulk.run(client, journal, describe(1))
+        resumed.recover()
+        assert bulk.resend_uncertain(journal) == 0
+        assert [outcome.record.task_id for outcome in resumed] == [task.task_id]
+        assert journal.extras() == []
+    assert len(served.accepted) == 1

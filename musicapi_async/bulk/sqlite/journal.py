@@ -11,7 +11,18 @@ from typing import Any, ClassVar, Final, Self
 from musicapi_async._arguments import usable_path
 from musicapi_async._logger import logger
 from musicapi_async._transport.cancellation import complete
-from musicapi_async.bulk.journal import NO_CHANGES, SERVICE, TRANSITIONS, Changes, Closable, Planned, Record, State
+from musicapi_async.bulk.journal import (
+    NO_CHANGES,
+    SERVICE,
+    TRANSITIONS,
+    Attempt,
+    Changes,
+    Closable,
+    Planned,
+    Record,
+    State,
+    inbox_of,
+)
 from musicapi_async.bulk.sqlite import statements
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
@@ -52,6 +63,8 @@ class SQLiteJournal:
         self._is_current = is_current
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
+        self.inbox = inbox_of(self.path)
+        """The folder in which ``receive`` keeps the events of its tasks."""
         self._writer = Writer(self.path, self._connect)
         self._claimed = 0
         """The number of the last record that was claimed."""
@@ -162,6 +175,26 @@ class SQLiteJournal:
 
         return await self._writer.read(select)
 
+    async def attempt(self, reference: str) -> Attempt | None:
+        """Return the attempt with a reference; None when the journal has none."""
+        return await self._writer.read(statements.attempt_of, reference)
+
+    async def open_references(self, count: int) -> Sequence[str]:
+        """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
+        return await self._writer.read(statements.open_references, count)
+
+    async def has_task(self, task_id: str, besides: str) -> bool:
+        """Return whether a task is that of a record, or of an attempt other than the one of reference ``besides``."""
+        return await self._writer.read(statements.has_task, task_id, besides)
+
+    async def extras(self) -> Sequence[Attempt]:
+        """Return the attempts whose songs are paid for besides those of their records."""
+        return await self._writer.read(statements.extras_in)
+
+    async def record_extra(self, reference: str, task_id: str, files: Sequence[str] | None = None) -> None:
+        """Record the task of an attempt whose song is paid for besides, and its files when they are saved."""
+        await self._writer.write(statements.record_extra, reference, task_id, files)
+
     async def counts(self) -> Mapping[State, int]:
         """Return the number of records in each state."""
         return await self._writer.read(statements.count_states)
@@ -176,7 +209,7 @@ class SQLiteJournal:
 
     async def total_charged(self) -> float:
         """Return the credits that all records have, or may have, cost, without refunds."""
-        return float(await self._writer.read(select_value, "SELECT total(charged) FROM row"))
+        return float(await self._writer.read(select_value, statements.TOTAL_CHARGED))
 
     async def remember(self, name: str, value: object) -> None:
         """Store a JSON value under a name, for later runs."""
@@ -253,13 +286,14 @@ class TrialJournal(SQLiteJournal):
         def begin(connection: sqlite3.Connection) -> None:
             if not statements.is_trial(connection):
                 self._check_empty(connection)
-            for table in ("row", "kept", "correction"):
+            for table in ("row", "kept", "correction", "attempt"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
             for name in (SERVICE, statements.TRIAL):
                 statements.remember(connection, name, service)
             self._writer.highest = 0
 
         await self._writer.write(begin)
+        await asyncio.to_thread(self.inbox.clear)
 
     def _check_empty(self, connection: sqlite3.Connection) -> None:
         service = statements.recall(connection, SERVICE)

@@ -163,7 +163,23 @@ THIRD: Final = (
     # A file is checked again by today's rules, and a trial's mark of an older release may stand in a paid journal.
     "DELETE FROM kept WHERE name IN ('planned file', 'trial')",
 )
-STEPS: Final[Sequence[Sequence[str | Callable[[sqlite3.Connection], None]]]] = (FIRST, SECOND, THIRD)
+FOURTH: Final = (
+    # By which an event is matched: of the latest attempt, and of all.
+    "ALTER TABLE row ADD COLUMN reference TEXT",
+    """
+    CREATE TABLE attempt (
+        position INTEGER PRIMARY KEY,
+        reference TEXT NOT NULL UNIQUE,
+        number INTEGER NOT NULL,
+        task_id TEXT,
+        -- The charge that was taken back, since it was not accepted as far as was known.
+        taken_back REAL,
+        is_extra INTEGER NOT NULL DEFAULT 0,
+        extra_files TEXT
+    )
+    """,
+)
+STEPS: Final[Sequence[Sequence[str | Callable[[sqlite3.Connection], None]]]] = (FIRST, SECOND, THIRD, FOURTH)
 """Migrations to each version from the one before; never changed once released."""
 VERSION: Final = len(STEPS)
 

@@ -3,13 +3,13 @@
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from musicapi_async.bulk.journal import TRANSITIONS, Record, State
+from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
 from musicapi_async.bulk.sqlite import statements
 from musicapi_async.bulk.sqlite.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
 from musicapi_async.bulk.sqlite.schema import VERSION, read_version, select_value
@@ -65,6 +65,11 @@ class JournalSnapshot:
         """Return the number of records in each state."""
         with self._explained():
             return statements.count_states(self._opened_connection())
+
+    def extras(self) -> Sequence[Attempt]:
+        """Return the attempts whose songs are paid for besides those of their records."""
+        with self._explained():
+            return statements.extras_in(self._opened_connection())
 
     def overdue(self) -> int:
         """Return how many accepted records are overdue: not finished within the time limit of a run."""

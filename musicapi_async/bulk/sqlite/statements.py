@@ -16,11 +16,13 @@ from musicapi_async.bulk.journal import (
     INCOMPLETE,
     SERVICE,
     TRANSITIONS,
+    Attempt,
     Changes,
     Record,
     State,
     attempts_after,
     charged_after,
+    was_unpaid,
 )
 from musicapi_async.bulk.keys import canonical
 from musicapi_async.bulk.sqlite.lock import Mark
@@ -30,16 +32,22 @@ from musicapi_async.errors import InvalidRequestError
 __all__ = [
     "COLUMNS",
     "IN_PLAN",
+    "TOTAL_CHARGED",
     "TRIAL",
     "activate_plan",
     "add_to_plan",
+    "attempt_of",
     "charge_unpriced",
     "count_charged",
     "count_states",
+    "extras_in",
+    "has_task",
     "is_incomplete",
     "is_trial",
+    "open_references",
     "read_progress",
     "recall",
+    "record_extra",
     "record_of",
     "recover",
     "remember",
@@ -86,8 +94,14 @@ LOST_WITH_ITS_PROCESS: Final = "its process ended before the response arrived"
 LOST_WITH_THE_DISK: Final = "the journal has lost entries: it may have been sent"
 TO_UNCERTAIN: Final = "UPDATE row SET state = 'uncertain', reason = ?"
 CHARGED: Final = """
-    SELECT operation, sum(attempts + (state IN ('sending', 'uncertain')) - refunds) FROM row
-    WHERE attempts > 0 OR state IN ('sending', 'uncertain') GROUP BY operation
+    SELECT operation, sum(count) FROM (
+        SELECT operation, attempts + (state IN ('sending', 'uncertain')) - refunds AS count FROM row
+        WHERE attempts > 0 OR state IN ('sending', 'uncertain')
+        UNION ALL SELECT operation, 1 FROM attempt JOIN row USING (number) WHERE is_extra AND taken_back IS NOT NULL
+    ) GROUP BY operation
+"""
+TOTAL_CHARGED: Final = """
+    SELECT (SELECT total(charged) FROM row) + (SELECT total(taken_back) FROM attempt WHERE is_extra)
 """
 WAS_SENT_UNPRICED: Final = "charge IS NULL AND (attempts > 0 OR state IN ('sending', 'uncertain'))"
 UNPRICED: Final = f"SELECT DISTINCT operation FROM row WHERE {WAS_SENT_UNPRICED}"  # noqa: S608 - names of ours
@@ -96,6 +110,24 @@ CHARGE_UNPRICED: Final = f"""
         charged = charged + :price * max(0, attempts + (state IN ('sending', 'uncertain')) - refunds)
     WHERE operation = :operation AND {WAS_SENT_UNPRICED}
 """  # noqa: S608 - names of ours
+
+
+ATTEMPTS: Final = f"""
+    SELECT attempt.reference, attempt.task_id, is_extra, extra_files,
+        {", ".join(f"row.{name}" for name in COLUMN_NAMES)}
+    FROM attempt JOIN row USING (number)
+"""  # noqa: S608 - names of ours
+OPEN_REFERENCES: Final = """
+    SELECT reference FROM row WHERE state = 'uncertain' AND reference IS NOT NULL
+    UNION SELECT * FROM (
+        SELECT attempt.reference FROM attempt JOIN row USING (number)
+        WHERE attempt.task_id IS NULL AND row.reference IS NOT attempt.reference ORDER BY position DESC LIMIT ?
+    )
+"""
+HAS_TASK: Final = """
+    SELECT EXISTS (SELECT 1 FROM row WHERE task_id = :task_id AND reference IS NOT :besides)
+        OR EXISTS (SELECT 1 FROM attempt WHERE task_id = :task_id AND reference <> :besides)
+"""
 
 
 def add_to_plan(connection: sqlite3.Connection, entries: Iterable[Entry], plan: int | None) -> int:
@@ -181,7 +213,27 @@ def write_transition(connection: sqlite3.Connection, record: Record, state: Stat
     found = _update(connection, record, assignments, values)
     if found is None:
         return None
+    _write_attempt(connection, record, found, changes)
     return found if is_new else attrs.evolve(record, **changed)
+
+
+def _write_attempt(connection: sqlite3.Connection, before: Record, after: Record, changes: Changes) -> None:
+    """Write what a transition says of the attempt by whose reference the record's events are matched."""
+    if after.reference is None:
+        return
+    if after.state == "sending":
+        # A submission that is sent again after a 429 keeps its reference.
+        statement = (
+            "INSERT INTO attempt (reference, number) VALUES (?, ?) "
+            "ON CONFLICT (reference) DO UPDATE SET taken_back = NULL"
+        )
+        connection.execute(statement, (after.reference, after.number))
+    elif after.state == "accepted":
+        statement = "UPDATE attempt SET task_id = ? WHERE reference = ?"
+        connection.execute(statement, (after.task_id, after.reference))
+    elif was_unpaid(before, after.state, changes):
+        statement = "UPDATE attempt SET taken_back = ? WHERE reference = ?"
+        connection.execute(statement, (before.charge or 0.0, after.reference))
 
 
 def write_changes(connection: sqlite3.Connection, record: Record, changes: Changes) -> Record | None:
@@ -216,12 +268,15 @@ def _transition(record: Record, state: State, changes: Changes) -> dict[str, Any
         "charged": charged_after(record, state, changes),
         TIMES.get(state, "ended_at"): time.time(),
         **_given(changes),
+        # Also where there is none: that of the attempt before is not this one's.
+        **({"reference": changes.reference} if state == "sending" else {}),
     }
 
 
 def _lost() -> dict[str, Any]:
-    # The charge of the attempt before is not this one's.
-    return {"state": "uncertain", "reason": LOST_WITH_THE_DISK, "charge": None, "ended_at": time.time()}
+    # The charge and the reference of the attempt before are not this one's.
+    changed = {"state": "uncertain", "reason": LOST_WITH_THE_DISK, "ended_at": time.time()}
+    return {**changed, "charge": None, "reference": None}
 
 
 def recall(connection: sqlite3.Connection, name: str) -> Any:
@@ -250,6 +305,44 @@ def charge_unpriced(connection: sqlite3.Connection, prices: Mapping[str, float])
     """Charge the attempts of records that have no charge of their own, at these prices by operation."""
     for (operation,) in connection.execute(UNPRICED).fetchall():
         connection.execute(CHARGE_UNPRICED, {"operation": operation, "price": prices.get(operation, 0.0)})
+
+
+def attempt_of(connection: sqlite3.Connection, reference: str) -> Attempt | None:
+    """Return the attempt with a reference; None when there is none."""
+    found = connection.execute(f"{ATTEMPTS} WHERE attempt.reference = ?", (reference,)).fetchone()
+    return None if found is None else _attempt_in(found)
+
+
+def open_references(connection: sqlite3.Connection, count: int) -> Sequence[str]:
+    """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
+    return [reference for (reference,) in connection.execute(OPEN_REFERENCES, (count,))]
+
+
+def has_task(connection: sqlite3.Connection, task_id: str, besides: str) -> bool:
+    """Return whether a task is that of a record, or of an attempt other than the one of reference ``besides``."""
+    return bool(connection.execute(HAS_TASK, {"task_id": task_id, "besides": besides}).fetchone()[0])
+
+
+def extras_in(connection: sqlite3.Connection) -> Sequence[Attempt]:
+    """Return the attempts whose songs are paid for besides those of their records."""
+    return [_attempt_in(found) for found in connection.execute(f"{ATTEMPTS} WHERE is_extra ORDER BY position")]
+
+
+def record_extra(connection: sqlite3.Connection, reference: str, task_id: str, files: Sequence[str] | None) -> None:
+    """Record the task of an attempt whose song is paid for besides, and its files."""
+    statement = "UPDATE attempt SET task_id = ?, is_extra = 1, extra_files = ? WHERE reference = ?"
+    connection.execute(statement, (task_id, None if files is None else to_json(files), reference))
+
+
+def _attempt_in(found: Sequence[Any]) -> Attempt:
+    reference, task_id, is_extra, files, *record = found
+    return Attempt(
+        reference=reference,
+        record=record_of(record),
+        task_id=task_id,
+        is_extra=bool(is_extra),
+        files=None if files is None else json.loads(files),
+    )
 
 
 def is_incomplete(connection: sqlite3.Connection) -> bool:
@@ -291,8 +384,8 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
     cut_off = connection.execute(f"{TO_UNCERTAIN} WHERE state = 'sending'", (LOST_WITH_ITS_PROCESS,)).rowcount
     if not is_complete:
         # Numbers are unreliable once lines have moved: each waiting record may have been sent, as may later ones.
-        # The charge of the attempt before is not this one's.
-        statement = f"{TO_UNCERTAIN}, charge = NULL WHERE state IN ('planned', 'refunded')"
+        # The charge and the reference of the attempt before are not this one's.
+        statement = f"{TO_UNCERTAIN}, charge = NULL, reference = NULL WHERE state IN ('planned', 'refunded')"
         cut_off += connection.execute(statement, (LOST_WITH_THE_DISK,)).rowcount
         remember(connection, INCOMPLETE, value=True)
     return mark, cut_off

@@ -1,0 +1,94 @@
+"""The events of a bulk run: the server that receives them, and the songs that were paid for twice."""
+
+import errno
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from musicapi_async import Secret, Settings, bulk
+from musicapi_async.bulk import Attempt
+from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.running import wait_shielded
+from musicapi_async.cli.screen import Screen
+from musicapi_async.webhooks import Headers
+from musicapi_async.webhooks.receiver import Receiver
+from musicapi_async.webhooks.responses import ResponseStatus
+
+__all__ = ["check_listen", "receiving", "report_paid_twice"]
+
+SHUTDOWN_TIMEOUT: Final = 1.0
+MAX_PORT: Final = 65_535
+
+
+def check_listen(listen: str) -> tuple[str, int]:
+    """Return the host and the port of ``--listen``; raises UsageError for anything but ``HOST:PORT``."""
+    host, _, port = listen.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) <= MAX_PORT:
+        raise UsageError(f"--listen is {listen!r}; it must be HOST:PORT, such as 127.0.0.1:8788")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+@asynccontextmanager
+async def receiving(listen: str, journal: Path, settings: Settings) -> AsyncIterator[None]:
+    """Keep the events that arrive at an address beside the journal; raises UsageError where it cannot listen."""
+    host, port = check_listen(listen)
+    if settings.webhook_url is None or settings.webhook_secret is None:
+        raise UsageError("--listen needs --webhook-url, the address under which the service reaches this one")
+    from aiohttp import web  # noqa: PLC0415 - a web server: imported on use
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", _receiver(journal, settings.webhook_secret).aiohttp)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            # asyncio's own text repeats the address in Python's notation.
+            reason = "the port is already in use" if error.errno == errno.EADDRINUSE else error.strerror or error
+            raise UsageError(f"cannot listen at {listen}: {reason}; try another --listen") from error
+        yield
+    finally:
+        await wait_shielded(runner.cleanup())
+
+
+def _receiver(journal: Path, secret: Secret) -> Receiver:
+    # Not the client's own: each event is on the disk before it is answered, and stays there until the run has used it.
+    async def receive(body: bytes, headers: Headers, url: str) -> ResponseStatus:
+        await bulk.receive(journal, body, headers, url, secret)
+        return ResponseStatus.KEPT
+
+    return Receiver(receive)
+
+
+def _paid_twice(extras: Sequence[Attempt]) -> list[dict[str, object]]:
+    """Return the attempts that were paid for besides their records, as JSON objects."""
+    return [
+        {"key": extra.record.key, "task_ids": _tasks_of(extra), "files": list(extra.files or ())} for extra in extras
+    ]
+
+
+def report_paid_twice(extras: Sequence[Attempt], screen: Screen) -> None:
+    """Name the attempts that were paid for besides their records, and their files."""
+    screen.emit({"paid_twice": _paid_twice(extras)})
+    if extras:
+        screen.warn(
+            "paid for twice: an uncertain attempt of these requests had been accepted, as its event showed after the "
+            "request was sent again or dropped; its song, of the last task here, is saved too:"
+        )
+        screen.table(
+            [
+                [
+                    extra.record.key,
+                    ", ".join(_tasks_of(extra)),
+                    "not saved yet" if extra.files is None else ", ".join(extra.files),
+                ]
+                for extra in extras
+            ]
+        )
+
+
+def _tasks_of(extra: Attempt) -> list[str]:
+    """Return the ids of the record's own task, where it has one, and of the one besides."""
+    return [task_id for task_id in (extra.record.task_id, extra.task_id) if task_id is not None]
