@@ -1,6 +1,5 @@
 """The events of a bulk run: the server that receives them, and the songs that were paid for twice."""
 
-import errno
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,15 +8,14 @@ from typing import Final
 from musicapi_async import Secret, Settings, bulk
 from musicapi_async.bulk import Attempt
 from musicapi_async.cli.exits import UsageError
-from musicapi_async.cli.running import wait_shielded
 from musicapi_async.cli.screen import Screen
+from musicapi_async.cli.serving import serving
 from musicapi_async.webhooks import Headers
 from musicapi_async.webhooks.receiver import Receiver
 from musicapi_async.webhooks.responses import ResponseStatus
 
 __all__ = ["check_listen", "receiving", "report_paid_twice"]
 
-SHUTDOWN_TIMEOUT: Final = 1.0
 MAX_PORT: Final = 65_535
 
 
@@ -35,22 +33,8 @@ async def receiving(listen: str, journal: Path, settings: Settings) -> AsyncIter
     host, port = check_listen(listen)
     if settings.webhook_url is None or settings.webhook_secret is None:
         raise UsageError("--listen needs --webhook-url, the address under which the service reaches this one")
-    from aiohttp import web  # noqa: PLC0415 - a web server: imported on use
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", _receiver(journal, settings.webhook_secret).aiohttp)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            # asyncio's own text repeats the address in Python's notation.
-            reason = "the port is already in use" if error.errno == errno.EADDRINUSE else error.strerror or error
-            raise UsageError(f"cannot listen at {listen}: {reason}; try another --listen") from error
+    async with serving(_receiver(journal, settings.webhook_secret).aiohttp, host, port, "--listen"):
         yield
-    finally:
-        await wait_shielded(runner.cleanup())
 
 
 def _receiver(journal: Path, secret: Secret) -> Receiver:

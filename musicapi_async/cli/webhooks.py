@@ -4,8 +4,7 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import attrs
@@ -15,10 +14,11 @@ from rich.console import Group
 from rich.text import Text
 
 from musicapi_async import Secret, Settings, errors, webhooks
-from musicapi_async.cli.exits import UsageError, cannot_listen
+from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.progress import printable
-from musicapi_async.cli.running import run_command, wait_shielded
+from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
+from musicapi_async.cli.serving import address_of, serving
 from musicapi_async.webhooks.receiver import Receiver
 from musicapi_async.webhooks.responses import ResponseStatus
 
@@ -32,7 +32,6 @@ MAX_REMEMBERED_IDS: Final = 1000
 """Ids of events by which one that is sent again is recognized."""
 MAX_PATH: Final = 200
 """Characters of another path that are shown."""
-SHUTDOWN_TIMEOUT: Final = 1.0
 STYLES: Final = {"song.completed": "green", "song.failed": "red", "song.streaming": "cyan", "refused": "yellow"}
 REFUSALS: Final = {
     ResponseStatus.NOT_A_POST: ("method", "it is no POST"),
@@ -81,10 +80,11 @@ async def _listen(host: str, port: int, path: str, screen: Screen) -> None:
     """Show events until the command is stopped, which is its normal end."""
     screen.stream_events()
     listener = _Listener(_secret(), path, screen)
-    async with _serving(listener, host, port) as origin:
-        screen.event({"event": "listening", "url": f"{origin}{path}"})
+    async with serving(listener.handle, host, port) as opened:
+        url = f"http://{address_of(host, opened)}{path}"
+        screen.event({"event": "listening", "url": url})
         screen.progress.stop()
-        screen.print(f"listening at {origin}{path}; stop it with Ctrl-C")
+        screen.print(f"listening at {url}; stop it with Ctrl-C")
         screen.print(f"give the service a public https:// address that leads here, such as https://YOUR-TUNNEL{path}")
         live = screen.live(listener.draw)
         with suppress(asyncio.CancelledError):
@@ -106,26 +106,6 @@ def _secret() -> Secret:
             "events that are signed without one cannot be verified"
         )
     return secret
-
-
-@asynccontextmanager
-async def _serving(listener: "_Listener", host: str, port: int) -> AsyncIterator[str]:
-    """Serve a listener, and yield the scheme, host and port of its address."""
-    from aiohttp import web  # noqa: PLC0415 - a web server: imported on use
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", listener.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise cannot_listen("the command", error) from error
-        shown = f"[{host}]" if ":" in host else host
-        yield f"http://{shown}:{runner.addresses[0][1]}"
-    finally:
-        await wait_shielded(runner.cleanup())
 
 
 @attrs.frozen
