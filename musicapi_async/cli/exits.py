@@ -1,7 +1,6 @@
 """Exit codes, and the one sentence that explains a failure."""
 
 import asyncio
-import errno
 import os
 import traceback
 from pathlib import Path
@@ -17,7 +16,6 @@ __all__ = [
     "IncompleteError",
     "PendingTaskError",
     "UsageError",
-    "cannot_listen",
     "describe",
     "exit_code_table",
     "explain",
