@@ -1,6 +1,7 @@
 """Exit codes, and the one sentence that explains a failure."""
 
 import asyncio
+import errno
 import os
 import traceback
 from pathlib import Path
@@ -16,6 +17,7 @@ __all__ = [
     "IncompleteError",
     "PendingTaskError",
     "UsageError",
+    "cannot_listen",
     "describe",
     "exit_code_table",
     "explain",

@@ -83,7 +83,7 @@ async def _listen(host: str, port: int, path: str, screen: Screen) -> None:
     async with serving(listener.handle, host, port, "--port or --host") as origin:
         screen.event({"event": "listening", "url": f"{origin}{path}"})
         screen.progress.stop()
-        screen.print(f"listening at {url}; stop it with Ctrl-C")
+        screen.print(f"listening at {origin}{path}; stop it with Ctrl-C")
         screen.print(f"give the service a public https:// address that leads here, such as https://YOUR-TUNNEL{path}")
         live = screen.live(listener.draw)
         with suppress(asyncio.CancelledError):
