@@ -2,7 +2,8 @@
 
 - ``journal.py`` the journal, which ``bulk.open`` returns, and the one of a trial; ``snapshot.py`` reads it meanwhile
 - ``writer.py`` its thread; ``lock.py`` the lock beside the file, with the mark: how far the journal has come
-- ``schema.py`` its tables and their migrations, ``statements.py`` the statements on these
+- ``schema.py`` its tables and their migrations, ``statements.py`` the statements on these, ``attempts.py`` those on the
+  attempts that events are matched with; ``rows.py`` rows as records
 """
 
 from musicapi_async.bulk.sqlite.journal import SQLiteJournal, TrialJournal, open  # noqa: A004 - bulk.open

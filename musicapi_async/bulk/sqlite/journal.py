@@ -23,8 +23,9 @@ from musicapi_async.bulk.journal import (
     State,
     inbox_of,
 )
-from musicapi_async.bulk.sqlite import statements
+from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
+from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of, to_json
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
 from musicapi_async.bulk.sqlite.writer import Writer
 from musicapi_async.errors import JournalError
@@ -116,7 +117,7 @@ class SQLiteJournal:
         given now; a record that was sent keeps the request as it was sent, and the one given now is used if it is ever
         sent again. Raises InvalidRequestError for a key that is in a new plan already.
         """
-        entries = [(one.key, one.operation, statements.to_json(one.request), one.key_version) for one in requests]
+        entries = [(one.key, one.operation, to_json(one.request), one.key_version) for one in requests]
         return await self._writer.write(statements.add_to_plan, entries, plan)
 
     async def activate_plan(self, plan: int | None = None) -> int:
@@ -168,32 +169,32 @@ class SQLiteJournal:
         With ``in_current_plan`` only those that the active plan asks for.
         """
         where = f"{statements.IN_PLAN if in_current_plan else ''}state = ? AND number > ?"
-        query = f"SELECT {statements.COLUMNS} FROM row WHERE {where} ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
+        query = f"SELECT {COLUMNS} FROM row WHERE {where} ORDER BY number LIMIT ?"  # noqa: S608 - names of ours
 
         def select(connection: sqlite3.Connection) -> Sequence[Record]:
-            return [statements.record_of(found) for found in connection.execute(query, (state, after, count))]
+            return [record_of(found) for found in connection.execute(query, (state, after, count))]
 
         return await self._writer.read(select)
 
     async def attempt(self, reference: str) -> Attempt | None:
         """Return the attempt with a reference; None when the journal has none."""
-        return await self._writer.read(statements.attempt_of, reference)
+        return await self._writer.read(attempts.attempt_of, reference)
 
     async def open_references(self, count: int) -> Sequence[str]:
         """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
-        return await self._writer.read(statements.open_references, count)
+        return await self._writer.read(attempts.open_references, count)
 
     async def has_task(self, task_id: str, besides: str) -> bool:
         """Return whether a task is that of a record, or of an attempt other than the one of reference ``besides``."""
-        return await self._writer.read(statements.has_task, task_id, besides)
+        return await self._writer.read(attempts.has_task, task_id, besides)
 
     async def extras(self) -> Sequence[Attempt]:
         """Return the attempts whose songs are paid for besides those of their records."""
-        return await self._writer.read(statements.extras_in)
+        return await self._writer.read(attempts.extras_in)
 
     async def record_extra(self, reference: str, task_id: str, files: Sequence[str] | None = None) -> None:
         """Record the task of an attempt whose song is paid for besides, and its files when they are saved."""
-        await self._writer.write(statements.record_extra, reference, task_id, files)
+        await self._writer.write(attempts.record_extra, reference, task_id, files)
 
     async def counts(self) -> Mapping[State, int]:
         """Return the number of records in each state."""

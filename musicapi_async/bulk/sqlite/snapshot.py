@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
-from musicapi_async.bulk.sqlite import statements
+from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
+from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of
 from musicapi_async.bulk.sqlite.schema import VERSION, read_version, select_value
 from musicapi_async.errors import JournalError
 
@@ -57,9 +58,9 @@ class JournalSnapshot:
         wanted = tuple(TRANSITIONS if states is None else states)
         marks = ", ".join("?" * len(wanted))
         # The plus keeps SQLite from using the index of states, and so from sorting.
-        query = f"SELECT {statements.COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
+        query = f"SELECT {COLUMNS} FROM row WHERE +state IN ({marks}) ORDER BY number"  # noqa: S608 - names of ours
         with self._explained(), closing(self._opened_connection().execute(query, wanted)) as found:
-            yield from map(statements.record_of, found)
+            yield from map(record_of, found)
 
     def counts(self) -> Mapping[State, int]:
         """Return the number of records in each state."""
@@ -69,7 +70,7 @@ class JournalSnapshot:
     def extras(self) -> Sequence[Attempt]:
         """Return the attempts whose songs are paid for besides those of their records."""
         with self._explained():
-            return statements.extras_in(self._opened_connection())
+            return attempts.extras_in(self._opened_connection())
 
     def overdue(self) -> int:
         """Return how many accepted records are overdue: not finished within the time limit of a run."""

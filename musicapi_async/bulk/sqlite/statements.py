@@ -7,7 +7,7 @@ corrections are in ``correction`` until then.
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -16,49 +16,38 @@ from musicapi_async.bulk.journal import (
     INCOMPLETE,
     SERVICE,
     TRANSITIONS,
-    Attempt,
     Changes,
     Record,
     State,
     attempts_after,
     charged_after,
-    was_unpaid,
 )
 from musicapi_async.bulk.keys import canonical
+from musicapi_async.bulk.sqlite.attempts import write_attempt
 from musicapi_async.bulk.sqlite.lock import Mark
+from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of, to_json, to_text
 from musicapi_async.bulk.sqlite.schema import select_value
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = [
-    "COLUMNS",
     "IN_PLAN",
     "TOTAL_CHARGED",
     "TRIAL",
     "activate_plan",
     "add_to_plan",
-    "attempt_of",
     "charge_unpriced",
     "count_charged",
     "count_states",
-    "extras_in",
-    "has_task",
     "is_incomplete",
     "is_trial",
-    "open_references",
     "read_progress",
     "recall",
-    "record_extra",
-    "record_of",
     "recover",
     "remember",
-    "to_json",
     "write_changes",
     "write_transition",
 ]
 
-COLUMN_NAMES: Final = tuple(field.name for field in attrs.fields(Record))
-COLUMNS: Final = ", ".join(COLUMN_NAMES)
-JSON_COLUMNS: Final = ("request", "clips", "files")
 TAKE_OVER: Final = (
     "operation = coalesce(next_operation, operation), request = coalesce(next_request, request), "
     "next_operation = NULL, next_request = NULL"
@@ -110,24 +99,6 @@ CHARGE_UNPRICED: Final = f"""
         charged = charged + :price * max(0, attempts + (state IN ('sending', 'uncertain')) - refunds)
     WHERE operation = :operation AND {WAS_SENT_UNPRICED}
 """  # noqa: S608 - names of ours
-
-
-ATTEMPTS: Final = f"""
-    SELECT attempt.reference, attempt.task_id, is_extra, extra_files,
-        {", ".join(f"row.{name}" for name in COLUMN_NAMES)}
-    FROM attempt JOIN row USING (number)
-"""  # noqa: S608 - names of ours
-OPEN_REFERENCES: Final = """
-    SELECT reference FROM row WHERE state = 'uncertain' AND reference IS NOT NULL
-    UNION SELECT * FROM (
-        SELECT attempt.reference FROM attempt JOIN row USING (number)
-        WHERE attempt.task_id IS NULL AND row.reference IS NOT attempt.reference ORDER BY position DESC LIMIT ?
-    )
-"""
-HAS_TASK: Final = """
-    SELECT EXISTS (SELECT 1 FROM row WHERE task_id = :task_id AND reference IS NOT :besides)
-        OR EXISTS (SELECT 1 FROM attempt WHERE task_id = :task_id AND reference <> :besides)
-"""
 
 
 def add_to_plan(connection: sqlite3.Connection, entries: Iterable[Entry], plan: int | None) -> int:
@@ -213,27 +184,8 @@ def write_transition(connection: sqlite3.Connection, record: Record, state: Stat
     found = _update(connection, record, assignments, values)
     if found is None:
         return None
-    _write_attempt(connection, record, found, changes)
+    write_attempt(connection, record, found, changes)
     return found if is_new else attrs.evolve(record, **changed)
-
-
-def _write_attempt(connection: sqlite3.Connection, before: Record, after: Record, changes: Changes) -> None:
-    """Write what a transition says of the attempt by whose reference the record's events are matched."""
-    if after.reference is None:
-        return
-    if after.state == "sending":
-        # A submission that is sent again after a 429 keeps its reference.
-        statement = (
-            "INSERT INTO attempt (reference, number) VALUES (?, ?) "
-            "ON CONFLICT (reference) DO UPDATE SET taken_back = NULL"
-        )
-        connection.execute(statement, (after.reference, after.number))
-    elif after.state == "accepted":
-        statement = "UPDATE attempt SET task_id = ? WHERE reference = ?"
-        connection.execute(statement, (after.task_id, after.reference))
-    elif was_unpaid(before, after.state, changes):
-        statement = "UPDATE attempt SET taken_back = ? WHERE reference = ?"
-        connection.execute(statement, (before.charge or 0.0, after.reference))
 
 
 def write_changes(connection: sqlite3.Connection, record: Record, changes: Changes) -> Record | None:
@@ -307,44 +259,6 @@ def charge_unpriced(connection: sqlite3.Connection, prices: Mapping[str, float])
         connection.execute(CHARGE_UNPRICED, {"operation": operation, "price": prices.get(operation, 0.0)})
 
 
-def attempt_of(connection: sqlite3.Connection, reference: str) -> Attempt | None:
-    """Return the attempt with a reference; None when there is none."""
-    found = connection.execute(f"{ATTEMPTS} WHERE attempt.reference = ?", (reference,)).fetchone()
-    return None if found is None else _attempt_in(found)
-
-
-def open_references(connection: sqlite3.Connection, count: int) -> Sequence[str]:
-    """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
-    return [reference for (reference,) in connection.execute(OPEN_REFERENCES, (count,))]
-
-
-def has_task(connection: sqlite3.Connection, task_id: str, besides: str) -> bool:
-    """Return whether a task is that of a record, or of an attempt other than the one of reference ``besides``."""
-    return bool(connection.execute(HAS_TASK, {"task_id": task_id, "besides": besides}).fetchone()[0])
-
-
-def extras_in(connection: sqlite3.Connection) -> Sequence[Attempt]:
-    """Return the attempts whose songs are paid for besides those of their records."""
-    return [_attempt_in(found) for found in connection.execute(f"{ATTEMPTS} WHERE is_extra ORDER BY position")]
-
-
-def record_extra(connection: sqlite3.Connection, reference: str, task_id: str, files: Sequence[str] | None) -> None:
-    """Record the task of an attempt whose song is paid for besides, and its files."""
-    statement = "UPDATE attempt SET task_id = ?, is_extra = 1, extra_files = ? WHERE reference = ?"
-    connection.execute(statement, (task_id, None if files is None else to_json(files), reference))
-
-
-def _attempt_in(found: Sequence[Any]) -> Attempt:
-    reference, task_id, is_extra, files, *record = found
-    return Attempt(
-        reference=reference,
-        record=record_of(record),
-        task_id=task_id,
-        is_extra=bool(is_extra),
-        files=None if files is None else json.loads(files),
-    )
-
-
 def is_incomplete(connection: sqlite3.Connection) -> bool:
     """Return whether the journal has lost entries, and the user has not resolved them."""
     return recall(connection, INCOMPLETE) is True
@@ -389,33 +303,3 @@ def recover(connection: sqlite3.Connection, left: Mark | None, *, is_complete: b
         cut_off += connection.execute(statement, (LOST_WITH_THE_DISK,)).rowcount
         remember(connection, INCOMPLETE, value=True)
     return mark, cut_off
-
-
-def record_of(found: Sequence[Any]) -> Record:
-    """Return the record in a row with the columns ``COLUMNS``."""
-    values: dict[str, Any] = dict(zip(COLUMN_NAMES, found, strict=True))
-    for name in JSON_COLUMNS:
-        values[name] = json.loads(values[name]) if values[name] else ()
-    return Record(**values)
-
-
-def to_json(value: object) -> str:
-    """Return a JSON value as it is stored."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # A lone surrogate, as the service's JSON may hold, becomes the escape it came as.
-    return text if _is_whole(text) else json.dumps(value, separators=(",", ":"))
-
-
-def to_text(value: object) -> object:
-    """Return a column's value as it is stored."""
-    if not isinstance(value, str) or _is_whole(value):
-        return value
-    return value.encode("utf-8", "backslashreplace").decode()
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
