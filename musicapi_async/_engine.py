@@ -31,7 +31,7 @@ from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
 from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.call import Call
-from musicapi_async._transport.caller import Caller, raise_cancellation
+from musicapi_async._transport.caller import Caller, note_preparation, raise_cancellation
 from musicapi_async._transport.cancellation import ActiveCalls, complete
 from musicapi_async._transport.connections import Connections
 from musicapi_async._transport.downloads import Downloads
@@ -107,7 +107,11 @@ class Engine:
         activity = self.caller.activity
         snapshot = activity.snapshot()
         call, read = encode_call(request)
-        result = await self.calls.track(self.caller.send(call, read))
+        try:
+            result = await self.calls.track(self.caller.send(call, read))
+        except asyncio.CancelledError as end:
+            note_preparation(call, end)
+            raise
         if isinstance(result, Credits):
             activity.record_balance(result.total, snapshot)
         if isinstance(result, Batch):

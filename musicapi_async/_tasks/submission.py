@@ -183,8 +183,8 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
             return self._task
         if self._error is not None:
             raise fresh(self._error)
-        self._loop = loop
         call = encode_submission(self._request)
+        self._loop = loop
         try:
             self._task = await self._submitter.submit(self._request, call)
         except MusicAPIError as error:

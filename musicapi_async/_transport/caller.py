@@ -41,7 +41,7 @@ from musicapi_async.errors import (
     UncertainSubmissionError,
 )
 
-__all__ = ["Caller", "raise_cancellation"]
+__all__ = ["Caller", "note_preparation", "raise_cancellation"]
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ PREPARATION_INTERVAL: Final = 3.0
 """Seconds between two requests for a file that is being prepared, as the service advises."""
 MAX_PREPARATION: Final = 180.0
 """Seconds after which a file that is still being prepared is given up."""
+PREPARING: Final = "was accepted: the same request returns its file, which is being prepared, free of charge"
 MIN_MASKED_KEY: Final = 16
 """A shorter key is not masked in responses: it could be a part of ordinary words."""
 
@@ -116,8 +117,8 @@ class Caller:
             except Exception as error:
                 # If reading has a bug, the error shows the response, so that a paid result is not lost.
                 raise unreadable(call.attempted, response, f"it cannot be read: {error!r}") from error
-        except NotReadyError as not_ready:
-            self._note_preparing(call, not_ready)
+        except NotReadyError:
+            self._note_preparing(call)
             raise
         except (MusicAPIError, TransportError) as failure:
             if not is_paid:
@@ -256,7 +257,7 @@ class Caller:
         cut = TransportError(FailureKind.CUT, "it was abandoned after it was sent")
         end.add_note(str(self._uncertain(call, cut)))
 
-    def _note_preparing(self, call: Call, not_ready: NotReadyError) -> None:
+    def _note_preparing(self, call: Call) -> None:
         """Record that the service has accepted the call and is preparing the file; attempts are counted anew.
 
         Raises the caller's cancellation, if there was one.
@@ -269,8 +270,7 @@ class Caller:
             self.session.rate_limiter.accepted()
             # Further requests for the file are free.
             call.request_class, call.sent_at = RequestClass.READ, None
-        if call.cancellation is not None:
-            raise call.cancellation from not_ready
+        raise_cancellation(call, PREPARING)
 
 
 def raise_cancellation(call: Call, outcome: str) -> None:
@@ -280,6 +280,14 @@ def raise_cancellation(call: Call, outcome: str) -> None:
         logger.log(logging.WARNING, "%s", sentence)
         call.cancellation.add_note(sentence)
         raise call.cancellation
+
+
+def note_preparation(call: Call, end: asyncio.CancelledError) -> None:
+    """Log, and add to a cancellation, that the service had accepted the call and was preparing its file."""
+    if call.preparing_since is not None and call.cancellation is None:
+        sentence = f"{call.attempted} was cancelled, and {PREPARING}"
+        logger.log(logging.WARNING, "%s", sentence)
+        end.add_note(sentence)
 
 
 async def _before_retry(failed: AttemptError, delay: float, call: Call, _: Callable[[Response], object]) -> None:

@@ -134,19 +134,20 @@ class Session:
         """Send a paid request in a shielded task: its response contains the id of what was paid for."""
         caller = asyncio.current_task()
         assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
-        shielded: ShieldedTask[Response] = ShieldedTask(sending, loop=asyncio.get_running_loop())
+        shielded: ShieldedTask[Response] | None = None
 
         def stop() -> None:
-            if call.sent_at is None:
+            if shielded is not None and call.sent_at is None:
                 cancel_task(shielded)
 
-        self.in_flight[caller] = shielded
+        # All of it inside the block: a signal handler may raise at any line.
         try:
+            shielded = self.in_flight[caller] = ShieldedTask(sending, loop=asyncio.get_running_loop())
             call.cancellation = await wait_shielded(shielded, on_cancel=stop)
         finally:
-            del self.in_flight[caller]
+            self.in_flight.pop(caller, None)
             # A caller that was not cancelled but closed: nothing is sent that it does not know of.
-            if not shielded.done():
+            if shielded is None or not shielded.done():
                 stop()
         if call.cancellation is not None and shielded.cancelled():
             raise call.cancellation

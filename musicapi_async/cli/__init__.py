@@ -3,7 +3,7 @@
 - ``app.py`` and ``bulk_app.py`` define the command line; ``running.py`` runs a command, ``exits.py`` explains its end
 - ``task.py`` one task, submitted or resumed; ``files.py`` its files; ``bulk.py`` a run of a requests file,
   ``bulk_events.py`` its events
-- ``webhooks.py`` the events that reach this machine; ``serving.py`` the web server that receives them
+- ``webhooks.py`` the events that reach this machine; ``serving.py`` the server that receives them
 - ``screen.py`` output; ``progress.py`` and ``bulk_progress.py`` what is shown meanwhile
 """
 

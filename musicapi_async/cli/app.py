@@ -12,10 +12,9 @@ import typer
 
 from musicapi_async._version import VERSION
 from musicapi_async.cli.bulk_app import bulk_app
-from musicapi_async.cli.exits import UsageError, exit_code_table
+from musicapi_async.cli.exits import UsageError, cannot_listen, exit_code_table
 from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
 from musicapi_async.cli.screen import Screen
-from musicapi_async.cli.serving import cannot_listen
 from musicapi_async.cli.task import families, generate, make_request, resume_task, show_task
 from musicapi_async.cli.webhooks import webhooks_app
 
@@ -184,7 +183,7 @@ def sandbox_command(
     from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use
 
     sandbox = Sandbox(port=port, host=host, seconds=seconds, credits=balance, failure_rate=failure_rate)
-    return run_command(lambda screen: _serve(sandbox, host, port, screen))
+    return run_command(lambda screen: _serve(sandbox, screen))
 
 
 async def _show_credits(screen: Screen) -> None:
@@ -197,12 +196,12 @@ async def _show_credits(screen: Screen) -> None:
     )
 
 
-async def _serve(sandbox: "Sandbox", host: str, port: int, screen: Screen) -> None:
+async def _serve(sandbox: "Sandbox", screen: Screen) -> None:
     """Serve the sandbox until the command is stopped, which is its normal end."""
     try:
         await sandbox.start()
     except OSError as error:
-        raise cannot_listen(host, port, error) from error
+        raise cannot_listen("the sandbox", error) from error
     try:
         screen.emit({"base_url": sandbox.base_url})
         screen.progress.stop()

@@ -1,7 +1,7 @@
 """The events of a bulk run: the server that receives them, and the songs that were paid for twice."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +27,15 @@ def check_listen(listen: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-@asynccontextmanager
-async def receiving(listen: str, journal: Path, settings: Settings) -> AsyncIterator[None]:
-    """Keep the events that arrive at an address beside the journal; raises UsageError where it cannot listen."""
+def receiving(listen: str, journal: Path, settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Return a server that keeps the events which arrive at an address beside the journal.
+
+    Raises UsageError without a URL that leads to it, and when entered where it cannot listen.
+    """
     host, port = check_listen(listen)
     if settings.webhook_url is None or settings.webhook_secret is None:
         raise UsageError("--listen needs --webhook-url, the address under which the service reaches this one")
-    async with serving(_receiver(journal, settings.webhook_secret).aiohttp, host, port, "--listen"):
-        yield
+    return serving(_receiver(journal, settings.webhook_secret).aiohttp, host, port, "--listen")
 
 
 def _receiver(journal: Path, secret: Secret) -> Receiver:

@@ -1,6 +1,7 @@
 """Exit codes, and the one sentence that explains a failure."""
 
 import asyncio
+import errno
 import os
 import traceback
 from pathlib import Path
@@ -16,6 +17,7 @@ __all__ = [
     "IncompleteError",
     "PendingTaskError",
     "UsageError",
+    "cannot_listen",
     "describe",
     "exit_code_table",
     "explain",
@@ -116,6 +118,13 @@ def explain(error: BaseException) -> Failure:
         task_id=error.task_id,
         resume=error.resume,
     )
+
+
+def cannot_listen(what: str, error: OSError, options: str = "--port or --host") -> UsageError:
+    """Return the error of a command whose server cannot listen at the address that these options name."""
+    # asyncio's own text repeats the address in Python's notation.
+    reason = "the port is already in use" if error.errno == errno.EADDRINUSE else error.strerror or error
+    return UsageError(f"{what} cannot listen: {reason}; try another {options}")
 
 
 def exit_code_table() -> str:

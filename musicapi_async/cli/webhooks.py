@@ -18,7 +18,7 @@ from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.progress import printable
 from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
-from musicapi_async.cli.serving import address_of, serving
+from musicapi_async.cli.serving import serving
 from musicapi_async.webhooks.receiver import Receiver
 from musicapi_async.webhooks.responses import ResponseStatus
 
@@ -80,11 +80,10 @@ async def _listen(host: str, port: int, path: str, screen: Screen) -> None:
     """Show events until the command is stopped, which is its normal end."""
     screen.stream_events()
     listener = _Listener(_secret(), path, screen)
-    async with serving(listener.handle, host, port) as opened:
-        url = f"http://{address_of(host, opened)}{path}"
-        screen.event({"event": "listening", "url": url})
+    async with serving(listener.handle, host, port, "--port or --host") as origin:
+        screen.event({"event": "listening", "url": f"{origin}{path}"})
         screen.progress.stop()
-        screen.print(f"listening at {url}; stop it with Ctrl-C")
+        screen.print(f"listening at {origin}{path}; stop it with Ctrl-C")
         screen.print(f"give the service a public https:// address that leads here, such as https://YOUR-TUNNEL{path}")
         live = screen.live(listener.draw)
         with suppress(asyncio.CancelledError):

@@ -163,5 +163,5 @@ def test_listen_on_a_port_in_use_exits_with_2(musicapi: MusicAPI) -> None:
     assert done.code == 2
     assert (
         done.json["error"]["message"]
-        == f"cannot listen at 127.0.0.1:{port}: the port is already in use; try another --port or --host"
+        == "the command cannot listen: the port is already in use; try another --port or --host"
     )

@@ -347,3 +347,15 @@ async def test_submission_with_a_log_handler_that_raises_is_retried_and_accepted
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+async def test_submission_that_cannot_be_encoded_raises_each_time(client: MusicAPI, sandbox: Sandbox) -> None:
+    class Odd(sonic.Describe):
+        def to_wire(self) -> dict[str, object]:
+            raise ValueError("cannot be encoded")
+
+    submission = client.submit(Odd(description="rain"))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cannot be encoded"):
+            await asyncio.wait_for(asyncio.ensure_future(submission), 5)
+    assert not sandbox.requests[CREATE]

@@ -131,3 +131,41 @@ async def test_paid_call_answered_202_is_uncertain_and_sent_once(clock: Clock) -
         with pytest.raises(errors.UncertainSubmissionError):
             await making
     assert len(server.received) == 1
+
+
+async def test_export_cancelled_in_flight_says_that_it_was_accepted(caplog: pytest.LogCaptureFixture) -> None:
+    held = asyncio.Event()
+
+    async def prepare_late(writer: asyncio.StreamWriter) -> bool:
+        await held.wait()
+        return await PREPARING(writer)
+
+    async with scripted(prepare_late) as server, client_of(server) as client:
+        pending = asyncio.create_task(client.sonic.midi(clip="c-1"))
+        while not server.received:
+            await asyncio.sleep(0.001)
+        pending.cancel()
+        held.set()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await pending
+
+    (note,) = caught.value.__notes__
+    assert note.startswith("POST /sonic/midi was cancelled in flight, and was accepted: ")
+    assert note in caplog.messages
+
+
+async def test_export_cancelled_while_it_is_prepared_says_that_it_was_accepted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with scripted(PREPARING) as server, client_of(server) as client:
+        pending = asyncio.create_task(client.sonic.midi(clip="c-1"))
+        while not server.received:
+            await asyncio.sleep(0.001)
+        await asyncio.wait([pending], timeout=0.2)
+        pending.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await pending
+
+    (note,) = caught.value.__notes__
+    assert note.startswith("POST /sonic/midi was cancelled, and was accepted: ")
+    assert note in caplog.messages
