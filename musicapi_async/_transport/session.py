@@ -7,6 +7,7 @@ while idle can thus never make a payment uncertain, and nothing is sent twice.
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -41,6 +42,12 @@ __all__ = ["RequestOptions", "Session"]
 KEEP_ALIVE: Final = 90.0
 # time_limits.py enforces the limits: the HTTP library's would fire before data that has arrived is read.
 WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
+
+
+def _cancel_unsent(sending: asyncio.Task[Response], call: Call) -> None:
+    """Cancel a submission of which no byte was written."""
+    if call.sent_at is None:
+        cancel_task(sending)
 
 
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
@@ -134,21 +141,15 @@ class Session:
         """Send a paid request in a shielded task: its response contains the id of what was paid for."""
         caller = asyncio.current_task()
         assert caller is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
-        shielded: ShieldedTask[Response] | None = None
-
-        def stop() -> None:
-            if shielded is not None and call.sent_at is None:
-                cancel_task(shielded)
-
         # All of it inside the block: a signal handler may raise at any line.
         try:
             shielded = self.in_flight[caller] = ShieldedTask(sending, loop=asyncio.get_running_loop())
+            stop = partial(_cancel_unsent, shielded, call)
             call.cancellation = await wait_shielded(shielded, on_cancel=stop)
         finally:
-            self.in_flight.pop(caller, None)
-            # A caller that was not cancelled but closed: nothing is sent that it does not know of.
-            if shielded is None or not shielded.done():
-                stop()
+            if (unfinished := self.in_flight.pop(caller, None)) is not None and not unfinished.done():
+                # A caller that was not cancelled but closed: nothing is sent that it does not know of.
+                _cancel_unsent(unfinished, call)
         if call.cancellation is not None and shielded.cancelled():
             raise call.cancellation
         return shielded.result()
