@@ -52,16 +52,16 @@ class Engine:
 
     def __init__(self, settings: Settings, root: "Engine | None" = None) -> None:
         self.settings = settings
-        self.is_view = root is not None
+        self.is_view: bool = root is not None
         self.shared: Shared = Shared(settings) if root is None else root.shared
-        self.calls = self.shared.calls
-        self.poller = self.shared.poller
-        self.events = self.shared.events
+        self.calls: ActiveCalls = self.shared.calls
+        self.poller: Poller = self.shared.poller
+        self.events: TaskEvents = self.shared.events
         if settings.webhook_secret is not None:
             self.poller.expect_events()
-        self.files = self.shared.files
-        self.background = self.shared.background
-        self.caller = self.shared.caller(settings)
+        self.files: Downloads = self.shared.files
+        self.background: Background = self.shared.background
+        self.caller: Caller = self.shared.caller(settings)
 
     def view(self, settings: Settings) -> "Engine":
         """Return an engine with other settings on the same connections."""
@@ -224,17 +224,18 @@ class Shared:
     """The state that a client and its views share: connections, the poller, calls in progress."""
 
     def __init__(self, settings: Settings) -> None:
-        self.connections = Connections(settings)
-        self.calls = ActiveCalls()
+        self.connections: Connections = Connections(settings)
+        self.calls: ActiveCalls = ActiveCalls()
         timing, max_polls = Timing(settings.poll_interval, settings.poll_cost), max(1, settings.max_requests // 2)
-        self.poller = Poller(timing, max_polls, self.calls)
-        self.events = TaskEvents(self.poller)
-        self.inbox = None if settings.webhook_inbox is None else InboxReader(settings.webhook_inbox, self.events)
+        self.poller: Poller = Poller(timing, max_polls, self.calls)
+        self.events: TaskEvents = TaskEvents(self.poller)
+        inbox = settings.webhook_inbox
+        self.inbox: InboxReader | None = None if inbox is None else InboxReader(inbox, self.events)
         if self.inbox is not None:
             self.poller.on_first_wait = self.inbox.start
-        self.session = Session(settings, self.connections)
-        self.files = Downloads(self.connections, self.session.budget)
-        self.background = Background(self.session.in_flight)
+        self.session: Session = Session(settings, self.connections)
+        self.files: Downloads = Downloads(self.connections, self.session.budget)
+        self.background: Background = Background(self.session.in_flight)
         self._activities: dict[tuple[str, Secret], AccountActivity] = {}
 
     def caller(self, settings: Settings) -> Caller:

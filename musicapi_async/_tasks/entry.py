@@ -57,7 +57,7 @@ class Entry:
         """The key of the duration estimates: tasks with the same key take about as long."""
         self.accepted_at: float | None = accepted_at
         """Event-loop time of its acceptance; None for a task resumed from its id."""
-        self.is_reported = is_reported
+        self.is_reported: bool = is_reported
         """True when the service sends the events of the task to this client."""
         self.end: TaskState[Any] | None = None
         self.finished_clips: tuple[Clip, ...] = ()

@@ -59,7 +59,7 @@ class Poller:
         self._wheel: Wheel[Entry] = Wheel(min(TICK, (timing.fixed_interval or 1) / 4))
         self._subscribed: dict[Entry, Polling] = {}
         """The entries with subscribers."""
-        self.reported = ReportedTasks()
+        self.reported: ReportedTasks = ReportedTasks()
         self.on_first_wait: Callable[[], None] | None = None
         """Called when the first task is waited for."""
         self._queue: OrderedDict[Entry, Polling] = OrderedDict()

@@ -43,7 +43,7 @@ class Screen:
         terminal = stream.isatty()
         safe = cast("TextIO", _SafeStream(stream))
         self._console = Console(file=safe, force_terminal=terminal, highlight=False, markup=False, emoji=False)
-        self.is_live = terminal and not self._console.is_dumb_terminal
+        self.is_live: bool = terminal and not self._console.is_dumb_terminal
         """True where a display is redrawn in place."""
         self.progress: Board | Lines = Board(self._console) if self.is_live else Lines(self.print)
         self._log_handler = _LogHandler(self)

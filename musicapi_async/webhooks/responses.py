@@ -43,7 +43,7 @@ class BoundedBody:
     def __init__(self, length: int | None) -> None:
         self._chunks: list[bytes] = []
         self._read = 0
-        self.is_too_large = length is not None and length > MAX_BODY
+        self.is_too_large: bool = length is not None and length > MAX_BODY
         """True when the body is larger than it may be."""
 
     def add(self, chunk: bytes) -> None:

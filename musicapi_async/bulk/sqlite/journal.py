@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Self
 from musicapi_async._arguments import usable_path
 from musicapi_async._logger import logger
 from musicapi_async._transport.cancellation import complete
+from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async.bulk.journal import (
     NO_CHANGES,
     SERVICE,
@@ -64,7 +65,7 @@ class SQLiteJournal:
         self._is_current = is_current
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
-        self.inbox = inbox_of(self.path)
+        self.inbox: FileInbox = inbox_of(self.path)
         """The folder in which ``receive`` keeps the events of its tasks."""
         self._writer = Writer(self.path, self._connect)
         self._claimed = 0
