@@ -218,8 +218,8 @@ class MusicAPI:
     def stream(self, source: Clip | DownloadFile | str) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file as they arrive, also of a clip that is still running (its ``stream_url``).
 
-        Chunks have any length; the first comes once it is long enough to be told from an error page. A file that breaks
-        off is resumed without a gap: at that byte, or from the start when all that was yielded comes again unchanged.
+        Chunks have any length; the first comes once it can be distinguished from an error page. A file that breaks
+        off is resumed at that byte, or from the start when all that was yielded comes again unchanged.
         At most two chunks are received ahead of the consumer. A generator that is left early releases its connection at
         once when it is closed (``contextlib.aclosing``), else soon after. The limits are those of ``download``.
 

@@ -12,6 +12,7 @@ from musicapi_async.results import Clip, DownloadFile
 
 __all__ = ["SUFFIX", "Content", "address_path", "url_of"]
 
+CUT_SHORT: Final = frozenset({FailureKind.CUT, FailureKind.TIMEOUT})
 SHOWN: Final = 60
 """Bytes of an error page that its error quotes."""
 # The end of "Mr. Brightside" or "v1.2" is not a suffix.
@@ -19,7 +20,7 @@ SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 
 
 class Content:
-    """What was received of one file: its size, and its first bytes, which tell music from an error page."""
+    """What was received of one file: its size, and its first bytes, which distinguish music from an error page."""
 
     def __init__(self, source: Clip | DownloadFile | str, url: str, target: str | None = None) -> None:
         self.url = url
@@ -28,11 +29,11 @@ class Content:
         self._is_song = not isinstance(source, str)
         suffix = "" if target is None else PurePosixPath(target).suffix
         suffix = suffix if SUFFIX.fullmatch(suffix) else PurePosixPath(address_path(url)).suffix
-        self.is_media = self._is_song or suffix.lower().lstrip(".") in SUFFIXES
+        self.is_media: bool = self._is_song or suffix.lower().lstrip(".") in SUFFIXES
         """True when the name is one of a media file, so that a text or an error page is an error."""
-        self.size = 0
+        self.size: int = 0
         """The number of bytes received."""
-        self.start = b""
+        self.start: bytes = b""
         """The first bytes, at most ``FIRST_BYTES``."""
 
     def add(self, chunk: bytes) -> None:
@@ -68,7 +69,7 @@ class Content:
         """Return the error for this file from the last failure of the transport or refusal of the host."""
         if not isinstance(failure, TransportError):
             return self.error(f"its host responded with status {failure.status}", failure.status)
-        is_cut = failure.kind in {FailureKind.CUT, FailureKind.TIMEOUT}
+        is_cut = failure.kind in CUT_SHORT
         return self.error(failure.reason + (f"; {self.size} bytes were received" if is_cut else ""))
 
 

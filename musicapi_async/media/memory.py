@@ -58,7 +58,7 @@ def stream(
 
 
 class _Relay:
-    """Chunks on their way from the task that receives them to the consumer."""
+    """Passes chunks from the task that receives them to the consumer."""
 
     def __init__(self, content: Content) -> None:
         self.content = content
@@ -68,7 +68,7 @@ class _Relay:
         self._digest = hashlib.blake2b()
         """Of all bytes received: a host that cannot resume sends them again, and they must be the same."""
         self._held = b""
-        """The beginning, until it is long enough to be told from an error page."""
+        """The beginning, until it is long enough to be distinguished from an error page."""
 
     async def fetch(self, files: Downloads, settings: Settings) -> None:
         """Receive the whole file, over several attempts if it is cut off; raises DownloadError."""
@@ -80,14 +80,14 @@ class _Relay:
         await self._put(self._held)
 
     async def _take(self, response: FileResponse) -> None:
-        missing, repeated = self.content.size - response.start, hashlib.blake2b()
+        missing, digest = self.content.size - response.start, hashlib.blake2b()
         async for chunk in response.chunks:
             new = chunk
             if missing > 0:
                 again, new = chunk[:missing], chunk[missing:]
-                repeated.update(again)
+                digest.update(again)
                 missing -= len(again)
-                if missing == 0 and repeated.digest() != self._digest.digest():
+                if missing == 0 and digest.digest() != self._digest.digest():
                     raise self._changed()
             if new:
                 await self._add(new)
