@@ -14,7 +14,19 @@ from av.audio.stream import AudioStream
 
 from musicapi_async import Clip
 
-__all__ = ["CODECS", "JPEG", "Line", "Lyrics", "clip", "decoded", "encode", "found_by_av", "stream_wave", "write_cover"]
+__all__ = [
+    "CODECS",
+    "JPEG",
+    "Line",
+    "Lyrics",
+    "chapters_by_av",
+    "clip",
+    "decoded",
+    "encode",
+    "found_by_av",
+    "stream_wave",
+    "write_cover",
+]
 
 RATE: Final = 48000
 CODECS: Final = {"mp3": "libmp3lame", "m4a": "aac", "flac": "flac", "opus": "libopus", "wav": "pcm_s16le"}
@@ -86,6 +98,12 @@ def found_by_av(path: Path) -> dict[str, str]:
     """Return the tags that FFmpeg finds, of the file or of its first stream, in lower case."""
     with av.open(path) as file:
         return {name.lower(): text for name, text in {**file.streams.audio[0].metadata, **file.metadata}.items()}
+
+
+def chapters_by_av(path: Path) -> list[tuple[str, float]]:
+    """Return the titles and starts of the chapters that FFmpeg finds, in its order."""
+    with av.open(path) as file:
+        return [(one["metadata"]["title"], float(one["start"] * (one["time_base"] or 0))) for one in file.chapters()]
 
 
 def stream_wave(*chunks: tuple[bytes, bytes], size: int = 0xFFFFFFFF) -> bytes:

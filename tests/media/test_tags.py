@@ -9,12 +9,23 @@ import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
-import av
 import eyed3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media_songs import CODECS, JPEG, Line, Lyrics, clip, decoded, encode, found_by_av, stream_wave, write_cover
+from media_songs import (
+    CODECS,
+    JPEG,
+    Line,
+    Lyrics,
+    chapters_by_av,
+    clip,
+    decoded,
+    encode,
+    found_by_av,
+    stream_wave,
+    write_cover,
+)
 from tinytag import TinyTag
 
 from musicapi_async import errors, media
@@ -141,9 +152,7 @@ def test_chapters_of_mp3_are_in_order_for_ffmpeg(tmp_path: Path, version: str) -
     song = write_song(tmp_path, "mp3")
     media.tag(song, clip(), timeline=TIMED, id3_version=version)  # type: ignore[arg-type]
 
-    with av.open(song) as file:
-        found = [(one["metadata"]["title"], float(one["start"] * (one["time_base"] or 0))) for one in file.chapters()]
-    assert found == [("Intro", 1.0), ("A much longer name of a verse", 2.004), ("End", 3.5)]
+    assert chapters_by_av(song) == [("Intro", 1.0), ("A much longer name of a verse", 2.004), ("End", 3.5)]
     assert media.read_tags(song).chapters == (
         media.Chapter("Intro", 1.0, 2.004),
         media.Chapter("A much longer name of a verse", 2.004, 3.5),
@@ -151,16 +160,14 @@ def test_chapters_of_mp3_are_in_order_for_ffmpeg(tmp_path: Path, version: str) -
     )
 
 
-@pytest.mark.parametrize("suffix", ["flac", "opus"])
-def test_chapters_of_comments_are_read_again(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", ["flac", "opus", "wav"])
+def test_chapters_of_other_formats_are_read_by_ffmpeg_too(tmp_path: Path, suffix: str) -> None:
     song = write_song(tmp_path, suffix)
     media.tag(song, clip(), timeline=TIMED)
 
-    assert [(one.title, one.start) for one in media.read_tags(song).chapters] == [
-        ("Intro", 1.0),
-        ("A much longer name of a verse", 2.004),
-        ("End", 3.5),
-    ]
+    expected = [("Intro", 1.0), ("A much longer name of a verse", 2.004), ("End", 3.5)]
+    assert [(one.title, one.start) for one in media.read_tags(song).chapters] == expected
+    assert chapters_by_av(song) == expected
 
 
 def test_tag_of_a_fragmented_m4a_is_refused(tmp_path: Path) -> None:
@@ -340,6 +347,25 @@ def test_any_text_is_read_again_by_everyone(
     starts = [line.start for line in written.synced]
     assert starts == sorted(starts)
     assert found_by_av(song)["title"].startswith("a")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_damage_is_refused_or_kept_as_it_is(
+    tmp_path_factory: pytest.TempPathFactory, samples: dict[str, bytes], suffix: str, data: st.DataObject
+) -> None:
+    content = bytearray(samples[suffix])
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, 600) | st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    song = write_song(tmp_path_factory.mktemp("damaged"), suffix, bytes(content))
+    try:
+        media.tag(song, clip(), timeline=TIMED)
+    except errors.TagError:
+        assert song.read_bytes() == content
+    else:
+        assert media.read_tags(song).title == clip().title
 
 
 def test_tags_without_mutagen_name_the_extra_before_anything_is_written(tmp_path: Path) -> None:

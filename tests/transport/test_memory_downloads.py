@@ -262,6 +262,15 @@ async def test_stream_on_a_client_that_is_closed_meanwhile_raises() -> None:
         await anext(client.stream("http://127.0.0.1:9/song"))
 
 
+async def test_stream_of_a_clip_that_still_runs_is_its_live_stream() -> None:
+    async with Sandbox(seconds=2) as sandbox, MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
+        songs = await client.sonic.describe(description="rain").wait(until="stream")
+        (song, *_) = [song for song in songs if song.stream_url]
+
+        assert song.audio_url is None
+        assert len(await collect(client, song)) > 1000
+
+
 async def test_read_and_stream_of_the_sandbox_are_the_downloaded_file() -> None:
     async with Sandbox(seconds=0.05) as sandbox, MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         (song, *_) = await client.sonic.describe(description="rain").wait()

@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,7 +54,7 @@ def _guarded(path: Path, work: Callable[[], T]) -> T:
     try:
         return work()
     # The library meets damaged files with any of these.
-    except (OSError, ValueError, LookupError, MutagenError) as error:
+    except (OSError, ValueError, LookupError, struct.error, MutagenError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise TagError(str(path), reason) from error
 
