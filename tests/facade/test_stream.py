@@ -1,8 +1,10 @@
 """The blocking client's downloads to memory: bytes, and a generator of chunks."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from facade.scripts import run_script
 
 from musicapi_async.sandbox import Sandbox
 from musicapi_sync import Clip, MusicAPI, errors
@@ -64,3 +66,50 @@ def test_stream_on_a_closed_client_raises(served: Sandbox) -> None:
         next(chunks)
     with pytest.raises(errors.ClientClosedError):
         client.stream(song)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_stream_of_a_parent_raises_in_a_forked_child_and_continues_in_the_parent(served: Sandbox) -> None:
+    done = run_script(
+        """
+        import os
+        from musicapi_sync import MusicAPI, errors
+
+        client = MusicAPI()
+        song = client.sonic.describe(description="rain").wait()[0]
+        chunks = client.stream(song)
+        received = next(chunks)
+        child = os.fork()
+        if child == 0:
+            try:
+                next(chunks)
+            except errors.EventLoopError as error:
+                print("child", type(error).__name__, flush=True)
+            print("child", len(client.read(song)) > 1000, flush=True)
+            client.close()
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        received += b"".join(chunks)
+        print("parent", status, received == client.read(song))
+        client.close()
+        """,
+        served,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["child EventLoopError", "child True", "parent 0 True"]
+
+
+def test_stream_that_is_open_at_the_end_of_the_process_prints_nothing(served: Sandbox) -> None:
+    done = run_script(
+        """
+        from musicapi_sync import MusicAPI
+
+        client = MusicAPI()
+        chunks = client.stream(client.sonic.describe(description="rain").wait()[0])
+        print(len(next(chunks)) > 0)
+        """,
+        served,
+    )
+
+    assert (done.stdout, done.stderr) == ("True\n", "")
