@@ -218,10 +218,11 @@ class MusicAPI:
     def stream(self, source: Clip | DownloadFile | str) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file as they arrive, also of a clip that is still running (its ``stream_url``).
 
-        Chunks have any length; the first comes once it can be distinguished from an error page. A file that breaks
-        off is resumed at that byte, or from the start when all that was yielded comes again unchanged.
-        At most two chunks are received ahead of the consumer. A generator that is left early releases its connection at
-        once when it is closed (``contextlib.aclosing``), else soon after. The limits are those of ``download``.
+        Chunks have any length; the first comes once it can be distinguished from an error page. A file that breaks off
+        is resumed at that byte, or from the start when all that was yielded comes again unchanged. At most two chunks
+        are received ahead of the consumer; of all downloads and open streams, 32 receive at a time. A generator that is
+        left early releases its connection at once when it is closed (``contextlib.aclosing``), else soon after. The
+        limits are those of ``download``.
 
         Raises InvalidRequestError at once for an argument of the wrong type, DownloadError at once for a clip without
         audio; during the iteration DownloadError when the host fails or the file changes, and ClientClosedError on a

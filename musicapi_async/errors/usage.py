@@ -146,7 +146,7 @@ class TagError(MusicAPIError):
     """The tags of an audio file cannot be read or written; the file is unchanged.
 
     Raised by ``media.tag`` and ``media.read_tags`` for a file of another format, a damaged or a fragmented one, and one
-    that the disk does not give or take.
+    that the disk does not give or take. The reason says what is wrong with it.
     """
 
     path: str

@@ -116,8 +116,14 @@ async def _chunks(
     files: Downloads, settings: Settings, calls: ActiveCalls, relay: _Relay
 ) -> AsyncGenerator[bytes, None]:
     """Yield the chunks that a task receives: a retry cannot be part of a generator that is left at a ``yield``."""
+
+    def end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()  # so that asyncio does not report it, if the consumer never comes back for it
+        relay.chunks.put_nowait(None)
+
     receiving = asyncio.create_task(calls.track(relay.fetch(files, settings)))
-    receiving.add_done_callback(lambda _: relay.chunks.put_nowait(None))
+    receiving.add_done_callback(end)
     try:
         while (chunk := await relay.chunks.get()) is not None:
             relay.room.release()
@@ -127,8 +133,6 @@ async def _chunks(
         # Also when the generator is left early: the task releases its slot and its connection.
         receiving.cancel()
         cancellation = await wait_shielded(receiving)
-        if not receiving.cancelled():
-            receiving.exception()  # so that asyncio does not report it: the consumer has it, or has left
         if cancellation is not None:
             raise cancellation
 

@@ -262,6 +262,22 @@ async def test_stream_on_a_client_that_is_closed_meanwhile_raises() -> None:
         await anext(client.stream("http://127.0.0.1:9/song"))
 
 
+async def test_stream_that_is_never_continued_after_its_client_closed_reports_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with scripted(endless(OK + b"\r\n", MP3)) as server:
+        client = MusicAPI("k", base_url=server.base_url)
+        chunks = client.stream(clip_at(server))
+        await anext(chunks)
+        with anyio.fail_after(5):
+            await client.aclose()
+        del chunks
+        gc.collect()
+        await asyncio.sleep(0)
+
+    assert caplog.text == ""
+
+
 async def test_stream_of_a_clip_that_still_runs_is_its_live_stream() -> None:
     async with Sandbox(seconds=2) as sandbox, MusicAPI("k", base_url=sandbox.base_url, poll_interval=0.01) as client:
         songs = await client.sonic.describe(description="rain").wait(until="stream")
