@@ -5,7 +5,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,6 +23,7 @@ from musicapi_async import (
     TaskState,
     bulk,
     errors,
+    media,
     results,
     webhooks,
 )
@@ -77,7 +78,7 @@ the wait at once, whatever the status of the response.
 def page() -> str:
     """Return the whole page."""
     parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), handles_part()]
-    parts += [webhooks_part(), errors_part(), retries_part(), settings_part()]
+    parts += [media_part(), webhooks_part(), errors_part(), retries_part(), settings_part()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -172,6 +173,32 @@ def handles_part() -> str:
         module = next((f"{name}." for name in ("bulk", "webhooks") if f".{name}." in cls.__module__), "")
         parts += class_part(f"{module}{cls.__name__}", cls)
     return "\n".join(parts)
+
+
+def media_part() -> str:
+    """Describe the functions and values that deal with files after the download."""
+    parts = ["## media", "", markdown(inspect.getdoc(media) or ""), ""]
+    for name in media.__all__:
+        value = getattr(media, name)
+        if value in HANDLES:
+            continue
+        parts += class_part(f"media.{name}", value) if inspect.isclass(value) else function_part(f"media.{name}", value)
+    return "\n".join(parts)
+
+
+def function_part(name: str, function: Callable[..., object]) -> Iterator[str]:
+    """Describe a function: its signature as it stands in the source, and its docstring."""
+    (node,) = ast.parse(inspect.getsource(function)).body
+    assert isinstance(node, ast.FunctionDef)  # noqa: S101 - for the type checker
+    returned = "" if node.returns is None else f" → `{ast.unparse(node.returns)}`"
+    yield from (
+        f"### {name}",
+        "",
+        f"`{name}({ast.unparse(node.args)})`{returned}",
+        "",
+        markdown(inspect.getdoc(function) or ""),
+        "",
+    )
 
 
 def class_part(name: str, cls: type) -> Iterator[str]:

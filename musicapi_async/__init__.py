@@ -1,14 +1,15 @@
 """The Python SDK for MusicAPI (musicapi.ai): songs from lyrics or an idea, async first.
 
 Start at ``MusicAPI``. Request classes are in the families (``sonic``, ``producer``, ``lyrics``, ...), results are
-classes such as ``Clip`` and ``Songs``, and errors are in ``errors``. ``musicapi_sync`` is the blocking counterpart.
+classes such as ``Clip`` and ``Songs``, errors are in ``errors``, tags of files in ``media``. ``musicapi_sync`` is the
+blocking counterpart.
 """
 
 import importlib
 import logging
 import typing
 
-from musicapi_async import errors
+from musicapi_async import errors, media
 from musicapi_async._client import JSON, MusicAPI
 from musicapi_async._clip_fields import ClipOrId
 from musicapi_async._request import Request, TaskRequest
@@ -105,6 +106,7 @@ __all__ = [
     "account",
     "errors",
     "lyrics",
+    "media",
     "nuro",
     "operations",
     "producer",

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
@@ -211,6 +211,37 @@ class MusicAPI:
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
         return await self._engine.calls.track(save(self._engine.files, self.settings, source, path, on_progress))
+
+    async def read(self, source: Clip | DownloadFile | str, *, max_size: int | None = None) -> bytes:
+        """Return the bytes of a clip's audio, of a prepared file, or of any file by its URL.
+
+        As ``download``, without a file: only a complete file is returned. ``max_size`` is the maximum number of bytes;
+        None for the setting ``max_file_size`` (1 GiB).
+
+        Raises DownloadError when there is no finished audio, the host fails, or the file is larger than the limit (one
+        that announces its size, before it is received); InvalidRequestError, before anything is fetched, when an
+        argument is wrong; ClientClosedError on a client that is closed, also meanwhile.
+        """
+        from musicapi_async.media.memory import read
+
+        return await self._engine.calls.track(read(self._engine.files, self.settings, source, max_size))
+
+    def stream(self, source: Clip | DownloadFile | str) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a file as they arrive, also of a clip that is still running (its ``stream_url``).
+
+        Chunks have any length; the first comes once it can be distinguished from an error page. A file that breaks off
+        is resumed at that byte, or from the start when all that was yielded comes again unchanged. At most two chunks
+        are received ahead of the consumer; of all downloads and open streams, 32 receive at a time. A generator that is
+        left early releases its connection at once when it is closed (``contextlib.aclosing``), else soon after. The
+        limits are those of ``download``.
+
+        Raises InvalidRequestError at once for an argument of the wrong type, DownloadError at once for a clip without
+        audio; during the iteration DownloadError when the host fails or the file changes, and ClientClosedError on a
+        client that is closed, also meanwhile.
+        """
+        from musicapi_async.media.memory import stream
+
+        return stream(self._engine.files, self.settings, self._engine.calls, source)
 
     async def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint that this package does not know, such as ``request("POST", "/sonic/new", json={...})``.

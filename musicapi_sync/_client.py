@@ -3,7 +3,7 @@
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,7 +17,7 @@ from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.requests._family import family_property
 from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._loop_thread import LoopThread, View
-from musicapi_sync._tasks import Run, Task
+from musicapi_sync._tasks import Run, Task, generator_of
 from musicapi_sync._webhooks import ClientWebhooks
 
 __all__ = ["MusicAPI"]
@@ -193,6 +193,30 @@ class MusicAPI:
                 else on_progress,
             )
         )
+
+    def read(self, source: Clip | DownloadFile | str, *, max_size: int | None = None) -> bytes:
+        """Return the bytes of a clip's audio, of a prepared file, or of any file by its URL.
+
+        As ``download``, without a file: only a complete file is returned. ``max_size`` is the maximum number of bytes;
+        None for the setting ``max_file_size`` (1 GiB).
+
+        Raises the errors of ``musicapi_async.MusicAPI.read``.
+        """
+        return self._view.call(lambda client, _: client.read(source, max_size=max_size))
+
+    def stream(self, source: Clip | DownloadFile | str) -> Generator[bytes, None, None]:
+        """Yield the bytes of a file as they arrive, also of a clip that is still running (its ``stream_url``).
+
+        A generator that is left early (``break``) releases its connection. See ``musicapi_async.MusicAPI.stream``,
+        which raises the same.
+        """
+
+        async def start(
+            client: musicapi_async.MusicAPI, _: object
+        ) -> tuple[musicapi_async.MusicAPI, AsyncGenerator[bytes, None]]:
+            return client, client.stream(source)
+
+        return generator_of(self._view, *self._view.call(start))
 
     def request(self, method: str, path: str, *, json: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
         """Call an endpoint that this package does not know, such as ``request("POST", "/sonic/new", json={...})``.

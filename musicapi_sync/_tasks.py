@@ -22,12 +22,13 @@ from musicapi_async.errors import (
 )
 from musicapi_sync._loop_thread import View
 from musicapi_sync._notices import NOT_DELIVERED, note
-from musicapi_sync._portal import INTERRUPT_GRACE
+from musicapi_sync._portal import INTERRUPT_GRACE, DescribePending
 
-__all__ = ["Outcome", "Run", "Task", "check_process"]
+__all__ = ["Outcome", "Run", "Task", "check_process", "generator_of"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
 
 
 class Task(Generic[R_co]):
@@ -121,23 +122,7 @@ class Task(Generic[R_co]):
         ) -> tuple[musicapi_async.MusicAPI, AsyncGenerator[TaskState[R_co], None]]:
             return client, self._on(client).updates(interval)
 
-        async def step(client: musicapi_async.MusicAPI, _: object) -> TaskState[R_co] | None:
-            # Not the task's client: in a forked child the task may have moved to another one since.
-            check_process(client, started_on)
-            return await anext(states, None)
-
-        started_on, states = view.call(start)
-        try:
-            while True:
-                state = view.call(step, self._describe_pending)
-                if state is None:
-                    return
-                yield state
-        finally:
-            # Also after a break, so that the task is not polled needlessly. Where no call is possible (the client is
-            # closed, or the generator is collected on the loop's own thread), the loop closes the generator.
-            with contextlib.suppress(ClientClosedError, RuntimeError):
-                view.call(lambda *_: states.aclose())
+        yield from generator_of(view, *view.call(start), self._describe_pending)
 
     def _describe_pending(self, _: object = None) -> str:
         """Return a sentence on the task, which is still running, and how it is resumed."""
@@ -357,6 +342,34 @@ class Run(Generic[R]):
         if self._client is not None:
             engine_of(self._client).note_delivered(*left)
         return describe_tasks([task.resumption for task in left.values()], NOT_DELIVERED)
+
+
+def generator_of(
+    view: View,
+    started_on: musicapi_async.MusicAPI,
+    items: AsyncGenerator[T, None],
+    describe_pending: DescribePending[T] = lambda _: None,
+) -> Generator[T, None, None]:
+    """Yield the items of an async generator of the client ``started_on``, and close it also when it is left early."""
+
+    async def step(client: musicapi_async.MusicAPI, _: object) -> T | None:
+        # Not the task's client: in a forked child the task may have moved to another one since.
+        check_process(client, started_on)
+        return await anext(items, None)
+
+    async def close(client: musicapi_async.MusicAPI, _: object) -> None:
+        # In a forked child it would wait for a task of the parent, for ever.
+        check_process(client, started_on)
+        await items.aclose()
+
+    try:
+        while (item := view.call(step, describe_pending)) is not None:
+            yield item
+    finally:
+        # Also after a break, so that nothing is polled or received needlessly. Where no call is possible (the client is
+        # closed, or the generator is collected on the loop's own thread), the loop closes the generator.
+        with contextlib.suppress(ClientClosedError, RuntimeError):
+            view.call(close)
 
 
 def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | None) -> None:

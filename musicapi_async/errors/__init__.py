@@ -22,6 +22,8 @@
     ├── TaskFailedError            the service gave up on a task
     ├── TaskTimeoutError           the timeout expired; the task is still running on the server (also a TimeoutError)
     ├── DownloadError              a file could not be fetched or written
+    ├── TagError                   the tags of an audio file cannot be read or written
+    ├── MissingExtraError          an optional package is not installed (also an ImportError)
     ├── WebhookVerificationError   an event has no valid signature
     ├── BudgetExceededError        a bulk run reached its credit limit
     ├── BulkStoppedError           a bulk run submits nothing more: its tasks do not end, or cannot be found
@@ -66,7 +68,9 @@ from musicapi_async.errors.usage import (
     ClientClosedError,
     EventLoopError,
     InvalidRequestError,
+    MissingExtraError,
     RunClosedError,
+    TagError,
     UnattachedTaskError,
     WebhookVerificationError,
 )
@@ -85,6 +89,7 @@ __all__ = [
     "InvalidRequestError",
     "InvalidResponseError",
     "JournalError",
+    "MissingExtraError",
     "ModerationError",
     "MusicAPIError",
     "NotFoundError",
@@ -95,6 +100,7 @@ __all__ = [
     "RunClosedError",
     "ServerError",
     "SubscriptionError",
+    "TagError",
     "TaskFailedError",
     "TaskTimeoutError",
     "UnattachedTaskError",

@@ -190,8 +190,8 @@ class NotReadyError(MusicAPIError, TimeoutError):
 class DownloadError(MusicAPIError):
     """A file could not be fetched or written; nothing is left under its final name.
 
-    Raised by ``client.download`` when the attempts are used up, the file is refused or is not what its host announced,
-    or the disk does not take it.
+    Raised by ``client.download``, ``client.read`` and ``client.stream`` when the attempts are used up, the file is
+    refused or is not what its host announced, or the disk does not take it.
     """
 
     _advice: ClassVar[str] = "Downloading again is free"

@@ -11,7 +11,9 @@ __all__ = [
     "ClientClosedError",
     "EventLoopError",
     "InvalidRequestError",
+    "MissingExtraError",
     "RunClosedError",
+    "TagError",
     "UnattachedTaskError",
     "WebhookVerificationError",
 ]
@@ -117,6 +119,43 @@ class RunClosedError(MusicAPIError, RuntimeError):
     """
 
     _advice = "Start another run"
+
+
+@attrs.define(slots=False, repr=False)
+class MissingExtraError(MusicAPIError, ImportError):
+    """An optional package is not installed.
+
+    Raised before anything is sent, read or written.
+    """
+
+    _advice: ClassVar[str] = "Install it with: pip install 'musicapi-async[{extra}]'"
+
+    needed_for: str
+    """What needs the package."""
+    package: str
+    """The name of the package."""
+    extra: str
+    """The extra of this package that installs it."""
+
+    def __str__(self) -> str:
+        return self._sentences(f"{self.needed_for} needs {self.package}, which is not installed")
+
+
+@attrs.define(slots=False, repr=False)
+class TagError(MusicAPIError):
+    """The tags of an audio file cannot be read or written; the file is unchanged.
+
+    Raised by ``media.tag`` and ``media.read_tags`` for a file of another format, a damaged or a fragmented one, and one
+    that the disk does not give or take. The reason says what is wrong with it.
+    """
+
+    path: str
+    """The audio file."""
+    reason: str
+    """Why its tags cannot be read or written."""
+
+    def __str__(self) -> str:
+        return self._sentences(f"tags of {self.path}: {self.reason}")
 
 
 @attrs.define(slots=False, repr=False)

@@ -1,5 +1,33 @@
-"""Files: downloads, their formats and their names."""
+"""Files: downloads, their formats and their names; the tags of audio files (extra ``media``)."""
+
+import importlib
+import typing
+from typing import Final
 
 from musicapi_async.media.saved import SavedFile
 
-__all__ = ["SavedFile"]
+if typing.TYPE_CHECKING:
+    from musicapi_async.media.tagging import read_tags, tag
+    from musicapi_async.media.tags.values import Chapter, SongTags, SyncedLine
+
+__all__ = ["Chapter", "SavedFile", "SongTags", "SyncedLine", "read_tags", "tag"]
+
+# Loaded on first access, so that importing a client stays cheap.
+_MODULES: Final = {
+    "Chapter": "tags.values",
+    "SongTags": "tags.values",
+    "SyncedLine": "tags.values",
+    "read_tags": "tagging",
+    "tag": "tagging",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name on first access."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

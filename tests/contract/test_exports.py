@@ -45,7 +45,7 @@ def test_exports_are_the_public_names() -> None:
     modules = {name for name in musicapi_async.__all__ if isinstance(getattr(musicapi_async, name), ModuleType)}
 
     assert names | modules | {"__version__"} == set(musicapi_async.__all__)
-    assert modules == {"errors", "webhooks", *(cls.family for cls in musicapi_async.operations())}
+    assert modules == {"errors", "media", "webhooks", *(cls.family for cls in musicapi_async.operations())}
     assert len(musicapi_async.__all__) == len(set(musicapi_async.__all__))
 
 

@@ -19,6 +19,7 @@ VALUES: dict[str, object] = {
     "balance_at": datetime(2026, 11, 23, 8, 0, tzinfo=UTC),
     "clips": (Clip(clip_id="c-1", state="succeeded"),),
     "body": {"error": "No.", "code": [1, None]},
+    "extra": "media",
     "family": "sonic",
     "field": "title",
     "header": "X-Webhook-Signature",
@@ -26,6 +27,8 @@ VALUES: dict[str, object] = {
     "last_seen": "running",
     "limit": 80,
     "message": "the lyrics contain copyrighted content: 'Don't Stop'.",
+    "needed_for": "reading and writing tags",
+    "package": "mutagen",
     "path": "harbor.mp3",
     "price": 20.0,
     "reason": "the server disconnected",
@@ -86,7 +89,7 @@ def test_error_tree_is_as_documented() -> None:
         if name != "MusicAPIError"
     }
     assert drawn == real
-    assert len(real) == 27
+    assert len(real) == 29
 
 
 def test_every_error_class_of_the_module_is_exported() -> None:
@@ -159,7 +162,7 @@ def test_error_message_says_what_to_do_next(name: str, sentence: str) -> None:
 
 
 # What to do about these is in the message alone.
-WITHOUT_ADVICE = {"APIStatusError", "JournalError", "MusicAPIError"}
+WITHOUT_ADVICE = {"APIStatusError", "JournalError", "MusicAPIError", "TagError"}
 # Their text can be the reason of an UncertainSubmissionError, whose request must not be tried again.
 NESTED = {"InvalidResponseError", "ServerError"}
 

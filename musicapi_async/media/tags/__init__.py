@@ -1,0 +1,1 @@
+"""Tags in audio files: titles, lyrics with their times, covers, and the ids of the service."""
