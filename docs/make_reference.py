@@ -23,6 +23,7 @@ from musicapi_async import (
     TaskState,
     bulk,
     errors,
+    media,
     results,
 )
 from musicapi_async._transport.retry import RULES, FailureKind, RequestClass
@@ -31,7 +32,7 @@ from musicapi_async.wire.requests import field_spec, fields_of
 PAGE: Final = Path(__file__).with_name("reference.md")
 PROPERTIES: Final = frozenset({"property", "cached_property"})
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
-HANDLES: Final = (TaskState, Outcome, SavedFile, bulk.Outcome, bulk.Record)
+HANDLES: Final = (TaskState, Outcome, SavedFile, media.Timeline, media.Line, bulk.Outcome, bulk.Record)
 OPENING: Final = """\
 # Reference
 
@@ -164,12 +165,17 @@ def results_part() -> str:
 
 
 def handles_part() -> str:
-    """Describe the values that tasks, runs and downloads return."""
+    """Describe the values that tasks, runs and downloads return, and timelines."""
     parts = ["## Tasks, runs and files", ""]
     for cls in HANDLES:
-        is_bulk = cls.__module__.startswith("musicapi_async.bulk")
-        parts += class_part(f"bulk.{cls.__name__}" if is_bulk else cls.__name__, cls)
+        parts += class_part(f"{module_of(cls)}{cls.__name__}", cls)
     return "\n".join(parts)
+
+
+def module_of(cls: type) -> str:
+    """Return the public module of a class with a dot; empty for one that the package exports itself."""
+    is_exported = getattr(musicapi_async, cls.__name__, None) is cls
+    return "" if is_exported else f"{cls.__module__.split('.')[1]}."
 
 
 def class_part(name: str, cls: type) -> Iterator[str]:

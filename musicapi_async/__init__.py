@@ -8,7 +8,7 @@ import importlib
 import logging
 import typing
 
-from musicapi_async import errors
+from musicapi_async import errors, media
 from musicapi_async._client import JSON, MusicAPI
 from musicapi_async._clip_fields import ClipOrId
 from musicapi_async._request import Request, TaskRequest
@@ -103,6 +103,7 @@ __all__ = [
     "account",
     "errors",
     "lyrics",
+    "media",
     "nuro",
     "operations",
     "producer",

@@ -1,5 +1,29 @@
-"""Files: downloads, their formats and their names."""
+"""Files: downloads, their formats and their names; lyrics with their times, as captions."""
+
+import importlib
+import typing
+from typing import Final
 
 from musicapi_async.media.saved import SavedFile
 
-__all__ = ["SavedFile"]
+if typing.TYPE_CHECKING:
+    from musicapi_async.media.timeline import Line, Timeline
+
+__all__ = ["Line", "SavedFile", "Timeline"]
+
+# Loaded on first access, so that importing a client stays cheap.
+_MODULES: Final = {
+    "Line": "timeline",
+    "Timeline": "timeline",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name on first access."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

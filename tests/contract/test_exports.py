@@ -44,7 +44,7 @@ def test_exports_are_the_public_names() -> None:
     modules = {name for name in musicapi_async.__all__ if isinstance(getattr(musicapi_async, name), ModuleType)}
 
     assert names | modules | {"__version__"} == set(musicapi_async.__all__)
-    assert modules == {"errors", *(cls.family for cls in musicapi_async.operations())}
+    assert modules == {"errors", "media", *(cls.family for cls in musicapi_async.operations())}
     assert len(musicapi_async.__all__) == len(set(musicapi_async.__all__))
 
 
@@ -72,7 +72,10 @@ def public_classes() -> list[type]:
     client = musicapi_async.MusicAPI("exports")
     families = [type(getattr(client, name)) for name in musicapi_async.requests.FAMILIES]
     found_errors = [getattr(musicapi_async.errors, name) for name in musicapi_async.errors.__all__]
-    return [*classes, *families, *found_errors, *musicapi_async.operations(), Sandbox]
+    media = [
+        value for name in musicapi_async.media.__all__ if inspect.isclass(value := getattr(musicapi_async.media, name))
+    ]
+    return [*dict.fromkeys([*classes, *media]), *families, *found_errors, *musicapi_async.operations(), Sandbox]
 
 
 # The client names them only for type checkers: they are loaded when they are used.
