@@ -5,6 +5,8 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,14 @@ def clip_of(words: list[dict[str, Any]], **fields: Any) -> Clip:
 
 def test_timeline_is_the_same_in_both_packages() -> None:
     assert musicapi_sync.media.Timeline is media.Timeline
+
+
+def test_timelines_are_imported_only_on_use() -> None:
+    script = "import sys, musicapi_async, musicapi_sync; print([name for name in sys.modules if '.media.' in name])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "timeline" not in done.stdout
+    assert "captions" not in done.stdout
 
 
 def test_timeline_of_words_has_a_line_for_each_line_of_them() -> None:
