@@ -5,7 +5,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -32,7 +32,7 @@ from musicapi_async.wire.requests import field_spec, fields_of
 PAGE: Final = Path(__file__).with_name("reference.md")
 PROPERTIES: Final = frozenset({"property", "cached_property"})
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
-HANDLES: Final = (TaskState, Outcome, SavedFile, media.Timeline, media.Line, bulk.Outcome, bulk.Record)
+HANDLES: Final = (TaskState, Outcome, SavedFile, bulk.Outcome, bulk.Record)
 OPENING: Final = """\
 # Reference
 
@@ -76,7 +76,7 @@ the wait at once, whatever the status of the response.
 def page() -> str:
     """Return the whole page."""
     parts = [OPENING, contents(), *map(family_part, FAMILIES), results_part(), handles_part()]
-    parts += [errors_part(), retries_part(), settings_part()]
+    parts += [media_part(), errors_part(), retries_part(), settings_part()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -165,17 +165,38 @@ def results_part() -> str:
 
 
 def handles_part() -> str:
-    """Describe the values that tasks, runs and downloads return, and timelines."""
+    """Describe the values that tasks, runs and downloads return."""
     parts = ["## Tasks, runs and files", ""]
     for cls in HANDLES:
-        parts += class_part(f"{module_of(cls)}{cls.__name__}", cls)
+        is_bulk = cls.__module__.startswith("musicapi_async.bulk")
+        parts += class_part(f"bulk.{cls.__name__}" if is_bulk else cls.__name__, cls)
     return "\n".join(parts)
 
 
-def module_of(cls: type) -> str:
-    """Return the public module of a class with a dot; empty for one that the package exports itself."""
-    is_exported = getattr(musicapi_async, cls.__name__, None) is cls
-    return "" if is_exported else f"{cls.__module__.split('.')[1]}."
+def media_part() -> str:
+    """Describe the functions and values that deal with files after the download."""
+    parts = ["## media", "", markdown(inspect.getdoc(media) or ""), ""]
+    for name in media.__all__:
+        value = getattr(media, name)
+        if value in HANDLES:
+            continue
+        parts += class_part(f"media.{name}", value) if inspect.isclass(value) else function_part(f"media.{name}", value)
+    return "\n".join(parts)
+
+
+def function_part(name: str, function: Callable[..., object]) -> Iterator[str]:
+    """Describe a function: its signature as it stands in the source, and its docstring."""
+    (node,) = ast.parse(inspect.getsource(function)).body
+    assert isinstance(node, ast.FunctionDef)  # noqa: S101 - for the type checker
+    returned = "" if node.returns is None else f" → `{ast.unparse(node.returns)}`"
+    yield from (
+        f"### {name}",
+        "",
+        f"`{name}({ast.unparse(node.args)})`{returned}",
+        "",
+        markdown(inspect.getdoc(function) or ""),
+        "",
+    )
 
 
 def class_part(name: str, cls: type) -> Iterator[str]:

@@ -69,7 +69,8 @@ def _saved_clip(path: Path) -> Clip:
         raise UsageError(f"cannot read {file}, which is saved with each song: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"{file} is not JSON; pass a song that was saved by musicapi") from error
-    raw = content.get("raw") if isinstance(content, Mapping) else None
+    # Without the service's own object there are no times, but the id to fetch them with.
+    raw = content.get("raw") or content.get("clip") if isinstance(content, Mapping) else None
     if not isinstance(raw, Mapping) or not (clip := structure_clip(raw)).clip_id:
         raise UsageError(f"{file} holds no clip; pass a song that was saved by musicapi")
     return clip

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from commands import MusicAPI, served
 
+from musicapi_async import Clip
 from musicapi_async.sandbox import Fault, Sandbox
 
 ALIGNED = "POST /sonic/aligned-lyrics"
@@ -64,7 +65,13 @@ def test_lyrics_without_times_are_fetched_only_with_the_option(
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(None, "cannot read"), ("{", "not JSON"), ("[]", "no clip"), ('{"raw": {}}', "no clip")],
+    [
+        (None, "cannot read"),
+        ("{", "not JSON"),
+        ("[]", "no clip"),
+        ('{"raw": {}}', "no clip"),
+        ('{"clip": {}}', "no clip"),
+    ],
 )
 def test_lyrics_of_what_is_no_saved_song_exit_with_2(
     musicapi: MusicAPI, tmp_path: Path, content: str | None, expected: str
@@ -78,6 +85,16 @@ def test_lyrics_of_what_is_no_saved_song_exit_with_2(
     assert done.code == 2
     assert expected in done.err
     assert "harbor.json" in done.err.replace("\n", "")
+
+
+def test_lyrics_of_a_song_without_the_services_own_object_can_be_fetched(musicapi: MusicAPI, tmp_path: Path) -> None:
+    song = tmp_path / "harbor.json"
+    song.write_text(json.dumps({"clip": Clip(clip_id="c-1", title="Harbor").to_dict()}))
+
+    done = musicapi("lyrics", str(song))
+
+    assert done.code == 2
+    assert "--fetch" in done.err
 
 
 @pytest.mark.parametrize("formats", ["txt", "lrc,json", ""])
