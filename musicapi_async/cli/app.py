@@ -13,6 +13,7 @@ import typer
 from musicapi_async._version import VERSION
 from musicapi_async.cli.bulk_app import bulk_app
 from musicapi_async.cli.exits import UsageError, cannot_listen, exit_code_table
+from musicapi_async.cli.lyrics import FORMATS, checked_formats, write_lyrics
 from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
 from musicapi_async.cli.screen import Screen
 from musicapi_async.cli.task import families, generate, make_request, resume_task, show_task
@@ -150,6 +151,29 @@ def task_command(
         seconds = _checked_timeout(timeout)
         return run_command(lambda screen: resume_task(task_id, family, download, seconds, screen), as_json=as_json)
     return run_command(lambda screen: show_task(task_id, family, screen), as_json=as_json)
+
+
+@app.command("lyrics")
+def lyrics_command(
+    songs: Annotated[
+        list[Path], typer.Argument(metavar="AUDIO_OR_JSON...", help="Saved songs: their audio or JSON files.")
+    ],
+    *,
+    formats: Annotated[
+        str, typer.Option("--as", metavar="FORMATS", help=f"Formats, comma-separated: {','.join(FORMATS)}.")
+    ] = "lrc",
+    fetch: Annotated[
+        bool,
+        typer.Option(
+            "--fetch",
+            help="For songs without times, get them from the service: 1 credit for each sonic song, then free.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Write the lyrics of saved songs with their times, in files beside the audio."""
+    names = checked_formats(formats)
+    return run_command(lambda screen: write_lyrics(songs, names, screen, fetch=fetch), as_json=as_json)
 
 
 @app.command("credits")

@@ -1,4 +1,4 @@
-"""Files: downloads, their formats and their names; the tags of audio files (extra ``media``)."""
+"""Files: downloads, their formats and names; lyrics with their times, as captions; tags (extra ``media``)."""
 
 import importlib
 import typing
@@ -9,14 +9,17 @@ from musicapi_async.media.saved import SavedFile
 if typing.TYPE_CHECKING:
     from musicapi_async.media.tagging import read_tags, tag
     from musicapi_async.media.tags.values import Chapter, SongTags, SyncedLine
+    from musicapi_async.media.timeline import Line, Timeline
 
-__all__ = ["Chapter", "SavedFile", "SongTags", "SyncedLine", "read_tags", "tag"]
+__all__ = ["Chapter", "Line", "SavedFile", "SongTags", "SyncedLine", "Timeline", "read_tags", "tag"]
 
 # Loaded on first access, so that importing a client stays cheap.
 _MODULES: Final = {
     "Chapter": "tags.values",
+    "Line": "timeline",
     "SongTags": "tags.values",
     "SyncedLine": "tags.values",
+    "Timeline": "timeline",
     "read_tags": "tagging",
     "tag": "tagging",
 }

@@ -73,7 +73,17 @@ def public_classes() -> list[type]:
     client = musicapi_async.MusicAPI("exports")
     families = [type(getattr(client, name)) for name in musicapi_async.requests.FAMILIES]
     found_errors = [getattr(musicapi_async.errors, name) for name in musicapi_async.errors.__all__]
-    return [*classes, *families, *found_errors, *musicapi_async.operations(), Sandbox, webhooks.Event]
+    media = [
+        value for name in musicapi_async.media.__all__ if inspect.isclass(value := getattr(musicapi_async.media, name))
+    ]
+    return [
+        *dict.fromkeys([*classes, *media]),
+        *families,
+        *found_errors,
+        *musicapi_async.operations(),
+        Sandbox,
+        webhooks.Event,
+    ]
 
 
 # The client names them only for type checkers: they are loaded when they are used.

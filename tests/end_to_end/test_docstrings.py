@@ -10,7 +10,7 @@ from code_blocks import docstring_blocks
 
 import musicapi_async
 import musicapi_sync.bulk
-from musicapi_async import bulk, errors, results
+from musicapi_async import bulk, errors, media, results
 from musicapi_async.results.base import ResultSequence
 from musicapi_async.sandbox import Sandbox
 
@@ -28,6 +28,7 @@ for program in sys.argv[1:]:
 HANDLED = [
     *(getattr(package, name) for package in (musicapi_async, musicapi_sync) for name in ("MusicAPI", "Run", "Task")),
     *(musicapi_async.Submission, musicapi_async.TaskState, musicapi_async.Outcome, musicapi_sync.Outcome),
+    *(media.Line, media.Timeline),
     *(musicapi_async.SavedFile, musicapi_async.Settings, Sandbox),
     *(bulk.run, bulk.open, musicapi_sync.bulk.run, musicapi_sync.bulk.open),
     *(errors.UncertainSubmissionError, errors.TaskTimeoutError, errors.TaskFailedError),
