@@ -28,7 +28,7 @@ from media_songs import (
 )
 from tinytag import TinyTag
 
-from musicapi_async import errors, media
+from musicapi_async import Word, errors, media
 
 FORMATS = tuple(CODECS)
 TIMED = Lyrics()
@@ -74,6 +74,14 @@ def test_tags_written_are_read_again(song: Path, tmp_path: Path) -> None:
     assert found.cover == JPEG
     assert [line.text for line in found.synced] == ["Slow & <low>", "Rain in the harbour", "日本の雨", ""]
     assert [line.start for line in found.synced] == pytest.approx([1.0, 2.004, 3.5, 3.9], abs=0.0051)
+
+
+def test_tags_take_the_lines_of_a_timeline(song: Path) -> None:
+    words = [Word("Rain", 0.1, 0.5, 0), Word("in", 0.6, 0.9, 0), Word("town", 1.2, 1.5, 1)]
+    media.tag(song, clip(), timeline=media.Timeline.of(words))
+
+    # The last entry, without a text, ends the last line.
+    assert [line.text for line in media.read_tags(song).synced] == ["Rain in", "town", ""]
 
 
 def test_tags_leave_the_decoded_audio_as_it_was(song: Path, tmp_path: Path) -> None:
