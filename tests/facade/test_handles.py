@@ -187,7 +187,7 @@ def test_runs_left_early_keep_only_their_ids(slow: Sandbox) -> None:
         leave(50)
 
         def of_runs() -> int:
-            return sum(type(one).__name__ in {"Run", "_Source", "Task"} for one in gc.get_objects())
+            return sum(type(one).__name__ in {"Run", "RequestSource", "Task"} for one in gc.get_objects())
 
         before = of_runs()
         leave(200)

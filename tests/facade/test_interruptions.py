@@ -146,7 +146,7 @@ def test_ctrl_c_pressed_twice_leaves_the_task_in_the_log(
 def test_ctrl_c_on_an_unanswered_request_notes_that_it_may_be_charged(
     waiting_client: MusicAPI, slow: Sandbox, use: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicapi_sync._portal.GRACE", 0.1)
+    monkeypatch.setattr("musicapi_sync._portal.INTERRUPT_GRACE", 0.1)
     route = {"lyrics": "POST /sonic/lyrics", "request": "POST /sonic/lyrics", "submit": CREATE}[use]
     slow.add_fault(route, Fault(delay=60))
     with interrupted_when(lambda: slow.requests[route] > 0) as caught:
@@ -163,7 +163,7 @@ def test_ctrl_c_on_an_unanswered_request_notes_that_it_may_be_charged(
 
 @NEEDS_SIGNALS
 def test_ctrl_c_on_an_unanswered_submission_calls_the_hook(slow: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("musicapi_sync._portal.GRACE", 0.1)
+    monkeypatch.setattr("musicapi_sync._portal.INTERRUPT_GRACE", 0.1)
     slow.add_fault(CREATE, Fault(delay=60))
     reported: list[errors.UncertainSubmissionError] = []
     with MusicAPI("k", base_url=slow.base_url, on_uncertain=reported.append) as client:

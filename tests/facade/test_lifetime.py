@@ -115,10 +115,10 @@ def test_runs_left_by_break_are_released_and_logged_at_close(quick: Sandbox, cap
         client.account.credits()
         for _ in range(200):
             gc.collect()
-            if not any(isinstance(one, musicapi_async.Run) for one in gc.get_objects()):
+            if not any(type(one) is musicapi_async.Run for one in gc.get_objects()):
                 break
             client.account.credits()
-        left = [one for one in gc.get_objects() if isinstance(one, musicapi_async.Run)]
+        left = [one for one in gc.get_objects() if type(one) is musicapi_async.Run]
         assert left == []
     accepted = {task.task_id for task in quick.accepted}
 
