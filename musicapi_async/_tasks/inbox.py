@@ -36,13 +36,13 @@ class InboxReader:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
 
-    async def put(self, event: InboxEvent) -> bool:
-        """Keep a verified event on disk, then apply it; return False when it is of no task of this client.
+    async def put(self, event: InboxEvent, reported: ReportedEvent) -> bool:
+        """Keep a verified event on disk, then apply what it reports; return False when it is of no task of this client.
 
         Raises OSError when it cannot be kept.
         """
         await asyncio.to_thread(self._inbox.put, event)
-        return await self._apply(self._inbox.name_of(event.id), event)
+        return await self._apply(self._inbox.name_of(event.id), event, reported)
 
     async def _read(self) -> None:
         while True:
@@ -51,13 +51,13 @@ class InboxReader:
                 self._foreign.intersection_update(names)
                 for name in names:
                     if name not in self._foreign and (event := await asyncio.to_thread(self._inbox.read, name)):
-                        await self._apply(name, event)
+                        await self._apply(name, event, reported_event(event))
             except Exception as error:  # noqa: BLE001 - tasks are polled, whatever happens to the folder
                 logger.error("the webhook inbox cannot be read: %r", error)
             await asyncio.sleep(INTERVAL)
 
-    async def _apply(self, name: str, event: InboxEvent) -> bool:
-        is_matched = self._events.receive(event.id, reported_event(event), event.reference)
+    async def _apply(self, name: str, event: InboxEvent, reported: ReportedEvent) -> bool:
+        is_matched = self._events.receive(event.id, reported, event.reference)
         if is_matched:
             await asyncio.to_thread(self._inbox.remove, name)
         else:

@@ -23,10 +23,11 @@ from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ActiveCalls
+from musicapi_async._transport.connections import ANOTHER_LOOP
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
 
-__all__ = ["ANOTHER_LOOP", "Poller"]
+__all__ = ["Poller"]
 
 TICK: Final = 0.1
 """Width of a slot of the wheel in seconds. Polls of one slot are sent together, which halves their CPU time."""
@@ -42,10 +43,6 @@ REPORTED_WITHIN: Final = 1.0
 """Seconds between the end of a task and its event, at most, for the estimates of durations."""
 FAR: Final = 1e12
 """Event-loop time beyond which a poll is never due; the wheel has no slots for larger numbers."""
-ANOTHER_LOOP: Final = (
-    "this client was first used in another event loop: make one client for each loop, "
-    "or use musicapi_sync, which brings its own"
-)
 
 
 class Poller:

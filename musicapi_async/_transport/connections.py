@@ -29,6 +29,7 @@ from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
 __all__ = [
+    "ANOTHER_LOOP",
     "RECEIVED",
     "USER_AGENT",
     "Connections",
@@ -39,6 +40,10 @@ __all__ = [
 ]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
+ANOTHER_LOOP: Final = (
+    "this client was first used in another event loop: make one client for each loop, "
+    "or use musicapi_sync, which brings its own"
+)
 DNS_CACHE: Final = 300
 HAS_POLL: Final = hasattr(select, "poll")
 """False on Windows."""
@@ -183,11 +188,7 @@ class Connections:
             raise ClientClosedError
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
-            message = (
-                "this client was first used in another event loop: make one client for each loop, "
-                "or use musicapi_sync, which brings its own"
-            )
-            raise EventLoopError(message)
+            raise EventLoopError(ANOTHER_LOOP)
         self._loop = loop
 
     def route(self, url: URL) -> ProxyRoute:

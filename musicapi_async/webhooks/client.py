@@ -81,12 +81,12 @@ class ClientWebhooks:
         event = verify(body, headers, secret)
         self._engine.shared.connections.check()
         reference, inbox = reference_of(url), self._engine.shared.inbox
+        reported = ReportedEvent(event.type, event.task_id, event.raw, bytes(body))
         if inbox is None:
-            reported = ReportedEvent(event.type, event.task_id, event.raw, bytes(body))
             is_matched = self._engine.events.receive(event.id, reported, reference)
         else:
-            kept = InboxEvent(event.id, event.type, event.task_id, reference, bytes(body))
-            is_matched = await complete(inbox.put(kept))
+            kept = InboxEvent(event.id, event.type, event.task_id, reference, reported.content)
+            is_matched = await complete(inbox.put(kept, reported))
         return attrs.evolve(event, matched=is_matched)
 
     async def recover(self, error: UncertainSubmissionError, timeout: float | None = 600.0) -> Task[object]:
