@@ -6,6 +6,7 @@ while idle can thus never make a payment uncertain, and nothing is sent twice.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from musicapi_async._transport.connections import (
     ProxyRoute,
     transport_error_of,
 )
+from musicapi_async._transport.direct import IS_USABLE, WITHOUT_LIMITS, DirectRequest, RequestHead
 from musicapi_async._transport.rate_limit import SubmissionRateLimiter
 from musicapi_async._transport.retry import RequestClass, RetryBudget
 from musicapi_async._transport.time_limits import TimeLimit, TimeoutScheduler
@@ -40,8 +42,6 @@ __all__ = ["RequestOptions", "Session"]
 
 # Above the interval between two polls, so that a single waiting task keeps its connection.
 KEEP_ALIVE: Final = 90.0
-# time_limits.py enforces the limits: the HTTP library's would fire before data that has arrived is read.
-WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 
 
 def _cancel_unsent(sending: asyncio.Task[Response], call: Call) -> None:
@@ -54,7 +54,7 @@ async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: obj
     context.trace_request_ctx.sent_at = datetime.now(UTC)
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(repr=False, eq=False)
 class RequestOptions:
     """The part of a request that depends on the settings: address, headers, route and limits."""
 
@@ -70,6 +70,8 @@ class RequestOptions:
     silence: float
     """Maximum time between two bytes; all three are in seconds."""
     max_size: int
+    heads: dict[tuple[str, bool, bool], RequestHead] = attrs.field(factory=dict)
+    """The heads of requests that are written directly: by method, with a body or without, paid or free."""
 
 
 class Session:
@@ -83,6 +85,7 @@ class Session:
         self.rate_limiter: SubmissionRateLimiter = SubmissionRateLimiter(settings.create_rate)
         self.budget: RetryBudget = RetryBudget()
         self._limits = TimeoutScheduler()
+        self._is_direct = IS_USABLE
         self.in_flight: dict[asyncio.Task[Any], asyncio.Task[Response]] = {}
         """The callers whose paid request is in flight, and the asyncio tasks that send it."""
 
@@ -155,30 +158,17 @@ class Session:
         return shielded.result()
 
     async def _exchange(self, http: aiohttp.ClientSession, call: Call, options: RequestOptions) -> Response:
-        route, is_paid = options.route, call.request_class is RequestClass.SUBMISSION
+        is_paid = call.request_class is RequestClass.SUBMISSION
         received: list[bytes] = []
-        head: aiohttp.ClientResponse | None = None
+        head: aiohttp.ClientResponse | DirectRequest | None = None
         limit = TimeLimit(self._limits, options.total, options.connecting, options.silence)
         on_data = None if options.silence >= options.total else limit.note_activity
         if is_paid:
             # In the context of this request's own asyncio task: nothing else uses its connection.
             RECEIVED.set(bytearray())
-        url = options.base.with_path(options.base_path + call.path, encoded=True)
-        has_body = call.body is not None
         try:
             with limit:
-                async with http.request(
-                    call.method,
-                    url,
-                    headers=options.post_headers if has_body else options.get_headers,
-                    # Not in a local variable: it may contain the webhook secret.
-                    data=BodyBytes(write_json(call.body)) if has_body else None,
-                    timeout=WITHOUT_LIMITS,
-                    allow_redirects=False,
-                    proxy=route.proxy,
-                    proxy_headers=route.tunnel_headers,
-                    trace_request_ctx=call,
-                ) as head:
+                async with self._request(http, call, options) as head:
                     if (announced := head.content_length or 0) > options.max_size:
                         # Data received with the header may contain an id that was paid for; the rest is not awaited.
                         received.append(head.content.read_nowait())
@@ -200,6 +190,31 @@ class Session:
             # An unparsable header line is quoted, and may contain the key: then the original is not shown.
             cause = error if without_keys(str(error), options.keys) == str(error) else None
         raise failure from cause
+
+    def _request(
+        self, http: aiohttp.ClientSession, call: Call, options: RequestOptions
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse | DirectRequest]:
+        has_body, path = call.body is not None, options.base_path + call.path
+        # BodyBytes: it may contain the webhook secret.
+        body = BodyBytes(write_json(call.body)) if has_body else None
+        headers = options.post_headers if has_body else options.get_headers
+        if self._is_direct and options.route.proxy is None:
+            is_fresh = call.request_class is RequestClass.SUBMISSION
+            key = (call.method, has_body, is_fresh)
+            if (head := options.heads.get(key)) is None:
+                head = options.heads[key] = RequestHead(http, call.method, options.base, headers, is_fresh=is_fresh)
+            return DirectRequest(head, call, path, body, self.budget)
+        return http.request(
+            call.method,
+            options.base.with_path(path, encoded=True),
+            headers=headers,
+            data=body,
+            timeout=WITHOUT_LIMITS,
+            allow_redirects=False,
+            proxy=options.route.proxy,
+            proxy_headers=options.route.tunnel_headers,
+            trace_request_ctx=call,
+        )
 
     async def _read_within(
         self, content: aiohttp.StreamReader, max_size: int, parts: list[bytes], on_data: Callable[[], None] | None
@@ -240,7 +255,7 @@ def _too_large(options: RequestOptions, how_large: str = "") -> str:
 
 
 def _broken_response(
-    head: aiohttp.ClientResponse | None,
+    head: aiohttp.ClientResponse | DirectRequest | None,
     parts: list[bytes],
     received: bytearray | None,
     keys: tuple[SecretBytes, ...],
@@ -252,7 +267,7 @@ def _broken_response(
     return None if head is None else _response_of(head, parts, keys)
 
 
-def _response_of(head: aiohttp.ClientResponse, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Response:
+def _response_of(head: aiohttp.ClientResponse | DirectRequest, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Response:
     return Response(head.status, head.headers, _without_keys(b"".join(parts), keys), keys)
 
 
