@@ -169,12 +169,13 @@ class Session:
         try:
             with limit:
                 async with self._request(http, call, options) as head:
-                    if (announced := head.content_length or 0) > options.max_size:
+                    has_arrived = head.content.is_eof()
+                    if not has_arrived and (announced := head.content_length or 0) > options.max_size:
                         # Data received with the header may contain an id that was paid for; the rest is not awaited.
                         received.append(head.content.read_nowait())
                         response = _response_of(head, received, options.keys)
                         raise unreadable(call.attempted, response, _too_large(options, f": {announced} are announced"))
-                    if on_data is not None:
+                    if on_data is not None and not has_arrived:
                         on_data()
                     is_whole = await self._read_within(head.content, options.max_size, received, on_data)
                     response = _response_of(head, received, options.keys)
@@ -220,6 +221,10 @@ class Session:
         self, content: aiohttp.StreamReader, max_size: int, parts: list[bytes], on_data: Callable[[], None] | None
     ) -> bool:
         """Read to the end; return False as soon as there are more than ``max_size`` bytes."""
+        if content.is_eof():
+            # It arrived with its header, as most do.
+            parts.append(content.read_nowait())
+            return len(parts[0]) <= max_size
         size = 0
         self.connections.arriving.add(content)
         try:
