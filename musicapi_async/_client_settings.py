@@ -2,12 +2,15 @@
 
 import inspect
 import ssl
-from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from musicapi_async._secrets import Secret, hidden
 from musicapi_async._settings import Hook, Settings, with_secrets
 from musicapi_async._webhook_inbox import FileInbox
+
+if TYPE_CHECKING:
+    from aiohttp import TraceConfig
 
 __all__ = ["options_of", "settings_of", "taking"]
 
@@ -35,6 +38,7 @@ def settings_of(
     proxy: str | Secret | None = None,
     trust_env: bool | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    trace_configs: Sequence["TraceConfig"] | None = None,
     allow_private_addresses: bool | None = None,
     webhook_url: str | None = None,
     webhook_secret: str | Secret | None = None,

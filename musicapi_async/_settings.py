@@ -6,8 +6,8 @@ import math
 import os
 import re
 import ssl
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -16,6 +16,9 @@ from musicapi_async._secrets import Secret, hidden
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async._webhook_urls import MAX_OWN_URL, MAX_URL, is_loopback, is_web_url, reference_of
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
+
+if TYPE_CHECKING:
+    from aiohttp import TraceConfig
 
 __all__ = ["Hook", "Settings", "with_secrets"]
 
@@ -176,6 +179,18 @@ def _check_context(_: object, __: object, context: Any) -> None:
         raise InvalidRequestError(message, "ssl_context", None, "ssl.SSLContext")
 
 
+def _check_traces(_: object, __: object, traces: tuple[Any, ...]) -> None:
+    for trace in traces:
+        # By what is used of it: the HTTP library is not imported for a setting.
+        if not hasattr(trace, "on_request_start") or not hasattr(trace, "trace_config_ctx"):
+            message = f"trace_configs must hold aiohttp.TraceConfig objects, not {type(trace).__name__}"
+            raise InvalidRequestError(message, "trace_configs", None, "aiohttp.TraceConfig objects")
+
+
+def _tuple_of(traces: Sequence["TraceConfig"]) -> tuple["TraceConfig", ...]:
+    return tuple(traces) if isinstance(traces, Sequence) else (traces,)
+
+
 def _check_hook(_: object, __: object, hook: Any) -> None:
     if hook is None:
         return
@@ -261,6 +276,11 @@ class Settings:
     for this machine itself."""
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, validator=_check_context)
     """For a custom certificate authority or a client certificate; None for the default one."""
+    trace_configs: Sequence["TraceConfig"] = attrs.field(
+        default=(), repr=False, converter=_tuple_of, validator=_check_traces
+    )
+    """``aiohttp.TraceConfig`` objects, whose hooks are called for each request to the API. They see the headers, with
+    the key. With any of them requests take the HTTP library's own path, at about 1.5 times the CPU."""
     allow_private_addresses: bool = attrs.field(default=False, validator=_check_flag)
     """True to allow downloads from addresses that are not public; from the API's own host they are always allowed. A
     proxy resolves names itself: through one, only an address in the URL is checked."""

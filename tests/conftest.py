@@ -11,6 +11,8 @@ import musicapi_async
 from musicapi_async import MusicAPI
 from musicapi_async.sandbox import Sandbox
 
+pytest_plugins = ["paths"]
+
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
 

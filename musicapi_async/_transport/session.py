@@ -85,7 +85,8 @@ class Session:
         self.rate_limiter: SubmissionRateLimiter = SubmissionRateLimiter(settings.create_rate)
         self.budget: RetryBudget = RetryBudget()
         self._limits = TimeoutScheduler()
-        self._is_direct = IS_USABLE
+        self._traces = list(settings.trace_configs)
+        self._is_direct = IS_USABLE and not self._traces
         self.in_flight: dict[asyncio.Task[Any], asyncio.Task[Response]] = {}
         """The callers whose paid request is in flight, and the asyncio tasks that send it."""
 
@@ -243,7 +244,9 @@ class Session:
     def _open_for_reads(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
         # No limit here: the semaphores limit it, so that waiting for a slot does not count against the timeout.
         connector = KeptConnector(connecting=self._limits.connecting, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=self._traces
+        )
 
     def _open_for_paid(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
@@ -251,7 +254,7 @@ class Session:
         return aiohttp.ClientSession(
             connector=FreshConnector(connecting=self._limits.connecting, limit=0, **common),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[tracing],
+            trace_configs=[tracing, *self._traces],
         )
 
 
@@ -272,7 +275,9 @@ def _broken_response(
     return None if head is None else _response_of(head, parts, keys)
 
 
-def _response_of(head: aiohttp.ClientResponse | DirectRequest, parts: list[bytes], keys: tuple[SecretBytes, ...]) -> Response:
+def _response_of(
+    head: aiohttp.ClientResponse | DirectRequest, parts: list[bytes], keys: tuple[SecretBytes, ...]
+) -> Response:
     return Response(head.status, head.headers, _without_keys(b"".join(parts), keys), keys)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_origin, get_type_hints
 
+import aiohttp
 import attrs
 import pytest
 
@@ -90,7 +91,7 @@ def public_classes() -> list[type]:
 FAMILY_CLASSES = {
     cls.__name__: cls
     for cls in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.requests.FAMILIES)
-} | {"ClientWebhooks": webhooks.ClientWebhooks}
+} | {"ClientWebhooks": webhooks.ClientWebhooks, "TraceConfig": aiohttp.TraceConfig}
 
 
 def signatures_of(cls: type) -> Iterator[tuple[str, object]]:
@@ -103,7 +104,7 @@ def signatures_of(cls: type) -> Iterator[tuple[str, object]]:
             for parameter, hint in hints.items():
                 yield f"{cls.__qualname__}.{name}({parameter})", hint
     if attrs.has(cls):
-        hints = get_type_hints(cls, localns={"Clip": Clip})
+        hints = get_type_hints(cls, localns={"Clip": Clip, "TraceConfig": aiohttp.TraceConfig})
         yield from ((f"{cls.__qualname__}.{field.name}", hints[field.name]) for field in attrs.fields(cls))
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from paths import BOTH_PATHS, path_settings
 from scripted import Scripted, close_when, cut, hang_up, respond, scripted
 
 from musicapi_async import Credits, MusicAPI, errors, sonic
+
+pytestmark = BOTH_PATHS
 
 BALANCE = respond(200, {"credits": 50})
 ACCEPTED = respond(200, {"message": "success", "task_id": "t-1"})
@@ -18,7 +21,7 @@ REQUEST = sonic.Describe(description="rain")
 
 
 def client_of(server: Scripted, **settings: Any) -> MusicAPI:
-    return MusicAPI("secret-key", base_url=server.base_url, **settings)
+    return MusicAPI("secret-key", base_url=server.base_url, **path_settings(), **settings)
 
 
 def methods(server: Scripted) -> list[str]:

@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
+from paths import BOTH_PATHS, path_settings
 from scripted import Scripted, Step, endless, half_head, raw, respond, scripted, stall, trickle
 
 from musicapi_async import Credits, MusicAPI, errors, sonic
+
+pytestmark = BOTH_PATHS
 
 REQUEST: Final = sonic.Describe(description="rain")
 OK: Final = b"HTTP/1.1 200 OK\r\n"
@@ -25,7 +28,7 @@ SECONDS: Final = 30
 
 
 def client_of(server: Scripted, **settings: Any) -> MusicAPI:
-    return MusicAPI("secret-key", base_url=server.base_url, **{**LIMITS, **settings})
+    return MusicAPI("secret-key", base_url=server.base_url, **{**path_settings(), **LIMITS, **settings})
 
 
 @contextmanager

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import BOTH_PATHS, path_settings
 from scripted import Scripted, Step, cut, raw, respond, scripted
 
 from musicapi_async import Credits, MusicAPI, errors, sonic
 from musicapi_async._responses.response import read_raw_response
+
+pytestmark = BOTH_PATHS
 
 BALANCE = respond(200, {"credits": 50})
 ACCEPTED = respond(200, {"message": "success", "task_id": "t-1"})
@@ -20,7 +23,7 @@ REQUEST = sonic.Describe(description="rain")
 
 
 def client_of(server: Scripted, **settings: Any) -> MusicAPI:
-    return MusicAPI("secret-key", base_url=server.base_url, **settings)
+    return MusicAPI("secret-key", base_url=server.base_url, **path_settings(), **settings)
 
 
 def packed(content: bytes) -> Step:
@@ -78,7 +81,7 @@ async def test_submit_with_a_misframed_refusal_is_uncertain_and_hides_the_key() 
     key = "sk-" + "0123456789" * 4
     body = b'{"error": "bad key %s"}' % key.encode()
     step = raw(b"HTTP/1.1 500 X\r\nContent-Length: 1\r\nContent-Length: 2\r\nX-Request-Id: r-7\r\n\r\n" + body)
-    async with scripted(step) as server, MusicAPI(key, base_url=server.base_url) as client:
+    async with scripted(step) as server, MusicAPI(key, base_url=server.base_url, **path_settings()) as client:
         with pytest.raises(errors.UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
 
@@ -140,7 +143,7 @@ async def test_submit_cut_while_it_is_written_is_uncertain_and_sent_once() -> No
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with MusicAPI("k", base_url=f"http://127.0.0.1:{port}") as client:
+        async with MusicAPI("k", base_url=f"http://127.0.0.1:{port}", **path_settings()) as client:
             with pytest.raises(errors.UncertainSubmissionError):
                 await client.sonic.create(lyrics="la " * 1600)
 
@@ -165,7 +168,7 @@ async def test_cookies_are_neither_stored_nor_sent() -> None:
     biscuit = respond(200, {"credits": 50}, {"Set-Cookie": "session=1; Path=/"})
     async with scripted(biscuit) as server:
         # By name: no library keeps the cookies of a bare address.
-        async with MusicAPI("k", base_url=f"http://localhost:{server.port}") as client:
+        async with MusicAPI("k", base_url=f"http://localhost:{server.port}", **path_settings()) as client:
             await client.account.credits()
             await client.account.credits()
 
@@ -216,7 +219,7 @@ async def test_response_sent_before_the_request_was_read_is_used() -> None:
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with MusicAPI("k", base_url=f"http://127.0.0.1:{port}") as client:
+        async with MusicAPI("k", base_url=f"http://127.0.0.1:{port}", **path_settings()) as client:
             with pytest.raises(errors.InvalidRequestError, match="less than 5000"):
                 await client.sonic.create(lyrics="la " * 1600)
 

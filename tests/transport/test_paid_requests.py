@@ -5,16 +5,19 @@ import json
 from typing import Final
 
 import pytest
+from paths import BOTH_PATHS, path_settings
 from scripted import Scripted, Step, cut, raw, respond, scripted, stall
 
 from musicapi_async import MusicAPI, errors, sonic
+
+pytestmark = BOTH_PATHS
 
 ACCEPTED = respond(200, {"message": "success", "task_id": "t-1"})
 REQUEST = sonic.Describe(description="rain")
 
 
 def client_of(server: Scripted, **settings: float) -> MusicAPI:
-    return MusicAPI("secret-key", base_url=server.base_url, **settings)  # type: ignore[arg-type]  # numbers by name
+    return MusicAPI("secret-key", base_url=server.base_url, **path_settings(), **settings)  # type: ignore[arg-type]  # numbers by name
 
 
 async def submit(server: Scripted, **settings: float) -> str:

@@ -11,9 +11,12 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from clock import Clock
+from paths import BOTH_PATHS, path_settings
 from scripted import Scripted, Step, cut, raw, respond, scripted, stall
 
 from musicapi_async import Credits, MusicAPI, errors, sonic
+
+pytestmark = BOTH_PATHS
 
 KEY: Final = "secret-key"
 REQUEST: Final = sonic.Describe(description="rain")
@@ -141,7 +144,7 @@ POLICY: Final = {
 
 
 def client_of(server: Scripted) -> MusicAPI:
-    return MusicAPI(KEY, base_url=server.base_url, timeout=20)
+    return MusicAPI(KEY, base_url=server.base_url, timeout=20, **path_settings())
 
 
 async def ended(clock: Clock, call: Awaitable[Any]) -> Any:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from paths import BOTH_PATHS, path_settings
 from scripted import Scripted, Step, cut, half_head, hang_up, raw, respond, scripted, stall
 
 import musicapi_async
@@ -156,9 +157,10 @@ async def attempt(output: Output, what: Callable[[], Awaitable[object]]) -> None
             output.stream.write(repr(pickle.dumps(result, 0)))
 
 
+@BOTH_PATHS
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 async def test_secrets_with_any_response_are_written_nowhere(step: Step, output: Output) -> None:
-    async with scripted(step) as server, client_of(server, output) as client:
+    async with scripted(step) as server, client_of(server, output, **path_settings()) as client:
         await attempt(output, client.account.credits)
         await attempt(output, lambda: client.submit(REQUEST))
         await attempt(output, lambda: client.sonic.task("t-1").poll())

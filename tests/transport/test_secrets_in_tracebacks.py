@@ -15,6 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
+import aiohttp
 import pytest
 from rich.console import Console
 from rich.pretty import pretty_repr
@@ -96,13 +97,12 @@ def test_client_with_invalid_settings_shows_no_part_of_its_key(size: int, packag
         assert_hidden(caught.value)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "traces"), [(40, 0), (81, 0), (200, 0), (200, 1), (1000, 0)])
 @pytest.mark.parametrize("step", [respond(401, {"error": "no"}), cut(), respond(200, b"<html>"), stall()])
-async def test_call_that_fails_shows_no_part_of_its_key(size: int, step: Any) -> None:
-    async with (
-        scripted(step) as server,
-        MusicAPI(key_of(size), base_url=server.base_url, timeout=0.2, max_attempts=1) as client,
-    ):
+async def test_call_that_fails_shows_no_part_of_its_key(size: int, traces: int, step: Any) -> None:
+    # With a trace it takes the other path of a request.
+    settings: dict[str, Any] = {"trace_configs": [aiohttp.TraceConfig()] * traces, "timeout": 0.2, "max_attempts": 1}
+    async with scripted(step) as server, MusicAPI(key_of(size), base_url=server.base_url, **settings) as client:
         for what in (client.account.credits, lambda: client.submit(REQUEST), lambda: client.sonic.task("t").poll()):
             assert_hidden(await error_of(what))
 
