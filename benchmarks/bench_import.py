@@ -1,34 +1,35 @@
 """What ``import musicapi_async`` costs: CPU time, user and system, of whole fresh processes."""
 
+import os
 import resource
 import statistics
 import subprocess
 import sys
 from typing import Final
 
-from common import print_table, print_title, ratio, spread, verdict
+from common import print_table, print_title, ratio, verdict
 
 ROUNDS: Final = 15
-MILLISECONDS: Final = 1000.0
-TARGET: Final = 60.0
+TARGETS: Final = {"import musicapi_async": 0.75, "import musicapi_sync": 0.85}
+"""At most so many times the import of aiohttp, which is loaded when a client is made."""
 BASELINE: Final = "import aiohttp"
-OURS: Final = "import musicapi_async"
 # The code to run; the bare interpreter is in every figure.
 PROGRAMS: Final = (
     "pass",
     BASELINE,
-    OURS,
-    "import musicapi_sync",
+    *TARGETS,
     "import musicapi",
     "import openai",
 )
+# Where it is set, our modules would be compiled at each start, as those of an installed package never are.
+ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 SHOWN: Final = {"pass": "bare Python", "import musicapi": "import musicapi (musicapi-sdk)"}
 
 
 def cpu_of(program: str) -> float:
     """Run the program in a new process and return its CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True, env=ENVIRONMENT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -47,9 +48,9 @@ def main() -> None:
     ]
     print_title("What an import costs")
     print_table(["a fresh process with", "CPU seconds", f"ratio to {BASELINE}"], rows)
-    pairs = zip(seconds[OURS], seconds[BASELINE], strict=True)
-    above = spread([(ours - theirs) * MILLISECONDS for ours, theirs in pairs])
-    verdict(f"{OURS} takes {above:.0f} ms of CPU above aiohttp's own", above.median, TARGET)
+    for name, target in TARGETS.items():
+        found = ratio(seconds[name], seconds[BASELINE])
+        verdict(f"{name} takes {found} times the CPU of {BASELINE}", found.median, target)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import attrs
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._client_settings import options_of, settings_of, taking
-from musicapi_async._engine import Engine
 from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
 from musicapi_async._protocol import request_advice
 from musicapi_async._request import STARTS_TASK, Request, TaskRequest
@@ -61,7 +60,10 @@ class MusicAPI:
     @taking(settings_of)
     def __init__(self, settings: Settings) -> None:
         """Take the settings; what is None comes from the environment, or is the default."""
-        self._engine = Engine(settings)
+        # Here, not with this module: it loads the HTTP library, most of what an import of the package would cost.
+        from musicapi_async._engine import Engine
+
+        self._engine: Engine = Engine(settings)
         self._root: MusicAPI | None = None
 
     @property

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from musicapi_async._protocol import (
     ID_RESULTS,
@@ -39,7 +39,7 @@ from musicapi_async._transport.session import Session
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.results import Batch, Credits, Evidence
 
-__all__ = ["Engine", "engine_of"]
+__all__ = ["Engine"]
 
 R = TypeVar("R")
 
@@ -47,7 +47,7 @@ R = TypeVar("R")
 class Engine:
     """Sends requests under one set of settings; the engines of a client's views share its connections and tasks.
 
-    Only this package's own modules (bulk, the command, the blocking client) use it, through ``engine_of``.
+    Only this package's own modules (bulk, the command, the blocking client) use it, through ``_engine_access``.
     """
 
     def __init__(self, settings: Settings, root: "Engine | None" = None) -> None:
@@ -209,15 +209,6 @@ class Engine:
         with suppress(KeyError, TypeError, ValueError):
             self.poller.timing.restore_state((state or {})["timing"])
             self.shared.session.rate_limiter.restore_delay(float((state or {})["gap"]))
-
-
-class _HasEngine(Protocol):
-    _engine: Engine
-
-
-def engine_of(client: _HasEngine) -> Engine:
-    """Return the engine of a client, for the packages' own modules."""
-    return client._engine  # noqa: SLF001 - here alone
 
 
 class Shared:

@@ -1,4 +1,7 @@
-"""Notices of paid tasks that are left running, and how to resume them: in the log, on exceptions, on standard error."""
+"""Notices of paid tasks that are left running, and how to resume them: in the log, on exceptions, on standard error.
+
+Also the sentence on a client in another event loop, which several modules raise.
+"""
 
 import contextlib
 import logging
@@ -8,11 +11,15 @@ from typing import Final
 
 from musicapi_async._logger import logger
 
-__all__ = ["MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks", "warn_without_log"]
+__all__ = ["ANOTHER_LOOP", "MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks", "warn_without_log"]
 
 MAX_NAMED: Final = 20
 """Maximum number of tasks named in a sentence; the rest are counted."""
 RUNNING: Final = "still running on the server"
+ANOTHER_LOOP: Final = (
+    "this client was first used in another event loop: make one client for each loop, "
+    "or use musicapi_sync, which brings its own"
+)
 
 
 def describe_tasks(resumptions: Collection[str], state: str = RUNNING) -> str:

@@ -3,6 +3,9 @@
 Requests, results and errors are the same classes; the client, its tasks and its runs block.
 """
 
+import typing
+
+import musicapi_async
 from musicapi_async import (
     JSON,
     AlignedLyrics,
@@ -42,21 +45,15 @@ from musicapi_async import (
     Vox,
     Word,
     __version__,
-    account,
     errors,
-    lyrics,
     media,
-    nuro,
     operations,
-    producer,
-    riffusion,
-    sonic,
-    studio,
-    suno,
-    webhooks,
 )
 from musicapi_sync._client import MusicAPI
 from musicapi_sync._tasks import Outcome, Run, Task
+
+if typing.TYPE_CHECKING:
+    from musicapi_async import account, lyrics, nuro, producer, riffusion, sonic, studio, suno, webhooks
 
 __all__ = [
     "JSON",
@@ -114,3 +111,14 @@ __all__ = [
     "suno",
     "webhooks",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the requests of a family, or the webhooks, on first access."""
+    if name in __all__:
+        return getattr(musicapi_async, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,11 +1,12 @@
 """The blocking client, ``MusicAPI``."""
 
+import importlib
 import inspect
 import os
 import warnings
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import attrs
 
@@ -15,14 +16,19 @@ from musicapi_async._client_settings import options_of, settings_of, taking
 from musicapi_async._notices import note_tasks
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.requests._family import family_property
-from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
 from musicapi_sync._loop_thread import LoopThread, View
 from musicapi_sync._tasks import Run, Task, generator_of
-from musicapi_sync._webhooks import ClientWebhooks
+
+if TYPE_CHECKING:
+    from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
+    from musicapi_sync._webhooks import ClientWebhooks
 
 __all__ = ["MusicAPI"]
 
 R = TypeVar("R")
+LOADED_LATER: Final = ("musicapi_async._engine", "musicapi_sync._families", "musicapi_sync._webhooks")
+"""The modules that are loaded when a client is made: not with the package, whose import they would double, nor at the
+first use, where a signal handler that uses the client as well would find them half loaded."""
 
 
 def _describe_response(method: str) -> Callable[[object], str | None]:
@@ -56,6 +62,8 @@ class MusicAPI:
     @taking(settings_of)
     def __init__(self, settings: Settings) -> None:
         """Take the settings; what is None comes from the environment, or is the default."""
+        for module in LOADED_LATER:
+            importlib.import_module(module)
         self._settings = settings
         self._view = View(LoopThread(self._settings), {})
         self._root: MusicAPI | None = None
@@ -66,48 +74,66 @@ class MusicAPI:
         return self._settings
 
     @family_property
-    def sonic(self) -> Sonic:
+    def sonic(self) -> "Sonic":
         """Songs from lyrics or a description, and operations on them."""
+        from musicapi_sync._families import Sonic
+
         return Sonic(self)
 
     @family_property
-    def producer(self) -> Producer:
+    def producer(self) -> "Producer":
         """One song for each request, made from a sound, from lyrics, or from another clip."""
+        from musicapi_sync._families import Producer
+
         return Producer(self)
 
     @family_property
-    def riffusion(self) -> Riffusion:
+    def riffusion(self) -> "Riffusion":
         """Songs with the time of every word; deprecated by the vendor."""
+        from musicapi_sync._families import Riffusion
+
         return Riffusion(self)
 
     @family_property
-    def nuro(self) -> Nuro:
+    def nuro(self) -> "Nuro":
         """Songs with a voice, and instrumentals; retired on some hosts."""
+        from musicapi_sync._families import Nuro
+
         return Nuro(self)
 
     @family_property
-    def studio(self) -> Studio:
+    def studio(self) -> "Studio":
         """Songs of 130 or 32 seconds; marked unavailable by the vendor."""
+        from musicapi_sync._families import Studio
+
         return Studio(self)
 
     @family_property
-    def suno(self) -> Suno:
+    def suno(self) -> "Suno":
         """Legacy paths; use ``sonic`` and ``lyrics`` instead."""
+        from musicapi_sync._families import Suno
+
         return Suno(self)
 
     @family_property
-    def lyrics(self) -> Lyrics:
+    def lyrics(self) -> "Lyrics":
         """Drafts of lyrics."""
+        from musicapi_sync._families import Lyrics
+
         return Lyrics(self)
 
     @family_property
-    def account(self) -> Account:
+    def account(self) -> "Account":
         """The account's balance."""
+        from musicapi_sync._families import Account
+
         return Account(self)
 
     @property
-    def webhooks(self) -> ClientWebhooks:
+    def webhooks(self) -> "ClientWebhooks":
         """The events that the service sends to ``webhook_url``."""
+        from musicapi_sync._webhooks import ClientWebhooks
+
         return ClientWebhooks(self._view)
 
     def submit(self, request: TaskRequest[R]) -> Task[R]:

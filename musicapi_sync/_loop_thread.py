@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import musicapi_async
-from musicapi_async._engine import engine_of
+from musicapi_async._engine_access import engine_of
 from musicapi_async._notices import describe_tasks, warn_without_log
 from musicapi_async.errors import ClientClosedError, EventLoopError
 from musicapi_sync._notices import NOT_DELIVERED, warn

@@ -18,7 +18,7 @@ from anyio import move_on_after
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import musicapi_async
-from musicapi_async._engine import engine_of
+from musicapi_async._engine_access import engine_of
 from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
 from musicapi_sync._notices import note, warn
 

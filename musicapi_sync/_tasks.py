@@ -11,7 +11,7 @@ import attrs
 
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState, UploadedClip
-from musicapi_async._engine import engine_of
+from musicapi_async._engine_access import engine_of
 from musicapi_async._notices import describe_tasks
 from musicapi_async.errors import (
     ClientClosedError,

@@ -1,10 +1,9 @@
 """The poller's record of one task."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from musicapi_async._tasks.schedule import Polling
 from musicapi_async._tasks.state import TaskRule, TaskState
-from musicapi_async._transport.caller import Caller
 from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
 from musicapi_async.errors import (
     ClientClosedError,
@@ -15,6 +14,10 @@ from musicapi_async.errors import (
     NotFoundError,
 )
 from musicapi_async.results import Clip
+
+if TYPE_CHECKING:
+    # It loads the HTTP library, which only a client needs.
+    from musicapi_async._transport.caller import Caller
 
 __all__ = ["Entry"]
 
@@ -43,7 +46,7 @@ class Entry:
         self,
         task_id: str,
         rule: TaskRule[Any],
-        caller: Caller | None,
+        caller: "Caller | None",
         timing_key: str = "",
         accepted_at: float | None = None,
         *,
@@ -51,7 +54,7 @@ class Entry:
     ) -> None:
         self.id: str = task_id
         self.rule: TaskRule[Any] = rule
-        self.caller: Caller | None = caller
+        self.caller: "Caller | None" = caller
         """None for an unpickled task, which belongs to no poller."""
         self.timing_key: str = timing_key
         """The key of the duration estimates: tasks with the same key take about as long."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from musicapi_async._logger import logger
+from musicapi_async._notices import ANOTHER_LOOP
 from musicapi_async._request import GET
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.reported import ReportedTasks
@@ -23,7 +24,6 @@ from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ActiveCalls
-from musicapi_async._transport.connections import ANOTHER_LOOP
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
+from musicapi_async._notices import ANOTHER_LOOP
 from musicapi_async._protocol import encode_submission
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.state import Until
 from musicapi_async._tasks.task import Task, check_wait
 from musicapi_async._tasks.unfinished import fresh
 from musicapi_async._transport.call import Call
-from musicapi_async._transport.connections import ANOTHER_LOOP
 from musicapi_async.errors import EventLoopError, MusicAPIError, UncertainSubmissionError
 
 __all__ = ["Submission"]

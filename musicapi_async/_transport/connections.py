@@ -20,6 +20,7 @@ from aiohttp.tracing import Trace
 from multidict import CIMultiDict
 from yarl import URL
 
+from musicapi_async._notices import ANOTHER_LOOP
 from musicapi_async._responses.response import MAX_KEPT, without_keys
 from musicapi_async._secrets import HeaderText, Secret, SecretBytes
 from musicapi_async._settings import Settings
@@ -29,7 +30,6 @@ from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
 __all__ = [
-    "ANOTHER_LOOP",
     "RECEIVED",
     "USER_AGENT",
     "Connections",
@@ -40,10 +40,6 @@ __all__ = [
 ]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
-ANOTHER_LOOP: Final = (
-    "this client was first used in another event loop: make one client for each loop, "
-    "or use musicapi_sync, which brings its own"
-)
 DNS_CACHE: Final = 300
 HAS_POLL: Final = hasattr(select, "poll")
 """False on Windows."""

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from musicapi_async._client import MusicAPI
-from musicapi_async._engine import engine_of
+from musicapi_async._engine_access import engine_of
 from musicapi_async._logger import logger
 from musicapi_async._tasks.inbox import reported_event
 from musicapi_async._tasks.task import Task

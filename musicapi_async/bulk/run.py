@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from musicapi_async._arguments import is_amount, usable_path, wrong_argument
 from musicapi_async._client import MusicAPI
-from musicapi_async._engine import engine_of
+from musicapi_async._engine_access import engine_of
 from musicapi_async._logger import logger
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import check_timeout

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from musicapi_async._client import MusicAPI
-from musicapi_async._engine import engine_of
+from musicapi_async._engine_access import engine_of
 from musicapi_async._logger import logger
 from musicapi_async._protocol import encode_submission
 from musicapi_async._request import TaskRequest

@@ -13,7 +13,7 @@ import attrs
 from rich.filesize import decimal
 
 from musicapi_async import Clip, MusicAPI, Songs, Task, TaskRequest, errors, operations
-from musicapi_async._engine import engine_of
+from musicapi_async._engine_access import engine_of
 from musicapi_async.cli.exits import PendingTaskError, UsageError
 from musicapi_async.cli.files import SavedClip, TaskFile, make_folder, save_clips
 from musicapi_async.cli.progress import minutes, name_of

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from musicapi_async._arguments import wrong_argument
-from musicapi_async._engine import Engine
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.state import ReportedEvent
 from musicapi_async._tasks.task import Task, check_timeout
@@ -22,6 +21,8 @@ from musicapi_async.webhooks.verification import Headers, verify
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from musicapi_async._engine import Engine
+
 __all__ = ["ClientWebhooks"]
 
 
@@ -31,7 +32,7 @@ class ClientWebhooks:
     Give one of its adapters the path of ``webhook_url``, or call ``receive`` in a view of your own.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: "Engine") -> None:
         self._engine = engine
         # Without an inbox nothing is awaited; writing to one is shielded.
         self._receiver = Receiver(self._respond, is_shielded=True)
