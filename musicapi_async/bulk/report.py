@@ -50,8 +50,8 @@ IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
 OTHERS: Final = frozenset({"json", "mid", "heic", "zip"})
 ITEMS_AT_ONCE: Final = 500
 """Pieces of the page that are written at once."""
-MAX_TIMES: Final = 12_000_000
-"""Characters of all times of words on the page, those of some 3,000 songs: it opens in a second or two."""
+MAX_TIMES: Final = 8_000_000
+"""Characters of all times of words on the page: those of some 2,000 songs, which take seconds to write."""
 
 
 @attrs.frozen(kw_only=True)

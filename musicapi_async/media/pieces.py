@@ -125,6 +125,8 @@ def is_spaceless(before: str, after: str) -> bool:
 
 def printable(text: str) -> str:
     """Return a text without null and control characters; a lone surrogate becomes a question mark."""
+    if text.isprintable():
+        return text
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).encode("utf-8", "replace").decode()
 
 
@@ -164,7 +166,8 @@ def pieces_of_lyrics(pieces: Sequence[Piece], lyrics: str) -> list[Piece]:
 
 
 def _timed(piece: Piece, pieces: Sequence[Piece], token: _Token) -> Piece:
-    return attrs.evolve(piece, start=pieces[token.first].start, end=pieces[token.last].end)
+    start, end = pieces[token.first].start, pieces[token.last].end
+    return Piece(piece.text, start, end, piece.line, piece.section, piece.after_blank)
 
 
 def _append(found: list[Piece], owners: list[tuple[int, int] | None], piece: Piece, token: _Token | None) -> None:
@@ -186,11 +189,13 @@ def _sung_tokens(pieces: Sequence[Piece]) -> Iterator[_Token]:
         while end < len(pieces) and not pieces[end].after_blank and pieces[end].line == pieces[at].line:
             end += 1
         owners = [number for number in range(at, end) for _ in pieces[number].text]
-        text = "".join(piece.text for piece in pieces[at:end])
+        text = "".join([piece.text for piece in pieces[at:end]])
         for match in _TOKEN.finditer(text):
             first, last = owners[match.start()], owners[match.end() - 1]
             after_blank = match.start() == 0 or text[match.start() - 1].isspace()
-            piece = attrs.evolve(pieces[first], text=match[0], after_blank=after_blank)
+            piece = pieces[first]
+            if (piece.text, piece.after_blank) != (match[0], after_blank):
+                piece = attrs.evolve(piece, text=match[0], after_blank=after_blank)
             yield _Token(_key(match[0]), piece, first, last)
         at = end
 
@@ -214,7 +219,10 @@ def _written_tokens(lyrics: str) -> Iterator[_Token]:
 
 def _key(text: str) -> str:
     """Return a word without case and punctuation."""
-    letters = "".join(letter for letter in text.casefold() if unicodedata.category(letter)[0] in "LMN")
+    folded = text.casefold()
+    if folded.isalnum():
+        return folded
+    letters = "".join(letter for letter in folded if unicodedata.category(letter)[0] in "LMN")
     return letters or text
 
 

@@ -86,4 +86,6 @@ def _aligned(fields: Mapping[str, object]) -> AlignedLyrics:
 def _words(fields: object) -> tuple[Word, ...]:
     """Return words from their own fields, which name the line otherwise than the service does."""
     listed = fields if isinstance(fields, list) else []
-    return structure([{**word, "line_index": word.get("line")} for word in listed if isinstance(word, dict)], tuple[Word, ...])
+    return structure(
+        [{**word, "line_index": word.get("line")} for word in listed if isinstance(word, dict)], tuple[Word, ...]
+    )
