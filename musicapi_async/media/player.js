@@ -216,9 +216,11 @@ class Player {
     const length = this.length ?? claimed; // better than a bar that cannot be used
     seek.max = Math.max(length ?? 0, time);
     seek.value = time;
-    seek.setAttribute("aria-valuetext", length === null ? clock(time) : `${clock(time)} of ${clock(length)}`);
-    at.textContent = clock(time);
-    whole.textContent = length === null ? "" : clock(length);
+    const texts = [clock(time), length === null ? "" : clock(length)];
+    if (at.textContent !== texts[0] || whole.textContent !== texts[1]) {
+      seek.setAttribute("aria-valuetext", texts[1] ? texts.join(" of ") : texts[0]);
+      [at.textContent, whole.textContent] = texts;
+    }
     this.lyrics?.show(time);
   }
 

@@ -85,19 +85,23 @@ def live(first: bytes, whole: bytes) -> Iterator[tuple[str, threading.Event]]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[tuple[str, threading.Event]]:
+def whole() -> bytes:
+    return encode("mp3", SECONDS)
+
+
+@pytest.fixture(scope="module")
+def server(whole: bytes) -> Iterator[tuple[str, threading.Event]]:
     # Chromium reads 32 KiB at once: of this stream it gets the first half.
-    with live(encode("mp3", SECONDS, {"write_xing": "0"}), encode("mp3", SECONDS)) as found:
+    with live(encode("mp3", SECONDS, {"write_xing": "0"}), whole) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, server: tuple[str, threading.Event]) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, whole: bytes, server: tuple[str, threading.Event]) -> Path:
     folder = tmp_path_factory.mktemp("karaoke") / "songs 100% #1"
     folder.mkdir()
     write_silence(folder / "harbor.wav", int(WORDS * STEP))
     media.karaoke(folder / "harbor.html", timeline(), audio=folder / "harbor.wav", title=HOSTILE)
-    whole = encode("mp3", SECONDS)
     (folder / "cut.mp3").write_bytes(whole[: len(whole) // 2])
     short = media.Timeline.of([Word(word(at), at * STEP, at * STEP + STEP, 0) for at in range(1, 15)])
     media.karaoke(folder / "cut.html", short, audio=folder / "cut.mp3")
