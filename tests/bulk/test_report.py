@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from musicapi_async.bulk import report
 from musicapi_async.bulk.journal import TRANSITIONS, Record, State
 from musicapi_async.bulk.report import entry_of, write_report
 
@@ -220,16 +219,14 @@ def test_report_takes_the_times_of_words_from_the_files_of_songs(tmp_path: Path)
     assert "The lyrics of 1 song follow the music" in page.words
 
 
-def test_report_with_too_many_times_leaves_out_those_of_later_songs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "MAX_TIMES", 1000)
+def test_report_with_too_many_times_leaves_out_those_of_later_songs(tmp_path: Path) -> None:
     records = []
     for number in range(1, 9):
         write_times(tmp_path / f"{number}.json", 40)
         (tmp_path / f"{number}.mp3").touch()
         records.append(record(number, files=[f"{number}.mp3", f"{number}.json"], clips=[clip()]))
-    page = page_of(tmp_path, *records)
+    write_report(tmp_path, lambda: records, PRICES, max_times=1000)
+    page = Page(tmp_path / "index.html")
     assert len(times_in(page)) == 2
     assert sum(map(len, times_in(page))) <= 1000
     assert page.words.count("la la") == 6
