@@ -1,10 +1,9 @@
-"use strict";
 document.documentElement.classList.add("js");
 document.addEventListener("DOMContentLoaded", () => {
   const byId = (id) => document.getElementById(id);
   const rows = [...document.querySelectorAll(".row")];
   const songs = [...document.querySelectorAll(".song:not(.silent)")];
-  const [audio, player, seek, search] = ["audio", "player", "seek", "search"].map(byId);
+  const [audio, bar, search] = ["audio", "player", "search"].map(byId);
   const filters = document.querySelectorAll(".filters button");
   let current = null, state = "";
 
@@ -12,40 +11,69 @@ document.addEventListener("DOMContentLoaded", () => {
   // of them would take a page half a second to open.
 
   const titleOf = (song) => song.querySelector(".title").textContent;
-  const clock = (seconds) => {
-    const whole = Number.isFinite(seconds) ? Math.floor(seconds) : 0;
-    const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
-    return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
-  };
+  const player = new Player(bar, {
+    onState: showState,
+    onError: () => { byId("now").textContent = `${titleOf(current)}: it cannot be played`; },
+    onEnd: (isCut) => {
+      if (isCut) showCut(current);
+      go(1, false);
+    },
+  });
 
-  function choose(song) {
+  function choose(song, place = null) {
     if (current) {
       audio.pause();
-      showState(current, false);
+      showState(false);
       current.classList.remove("current");
+      if (sung.get(current)?.isOpener) current.querySelector("details").open = false;
     }
     current = song;
     song.classList.add("current");
-    audio.src = song.querySelector(".audio").href;
+    const lyrics = lyricsOf(song);
+    if (lyrics) {
+      const details = song.querySelector("details");
+      // What the player has opened it closes again.
+      lyrics.isOpener = !details.open;
+      details.open = true;
+    }
+    player.load(song.querySelector(".audio").href, Number(song.dataset.seconds), lyrics, place);
     const image = song.querySelector("img");
-    player.querySelector(".cover").replaceChildren(...(image ? [image.cloneNode()] : []));
+    bar.querySelector(".cover").replaceChildren(...(image ? [image.cloneNode()] : []));
     byId("now").textContent = titleOf(song);
-    player.hidden = false;
+    bar.hidden = false;
     if ("mediaSession" in navigator) navigator.mediaSession.metadata = new MediaMetadata({ title: titleOf(song) });
   }
 
   function play(song) {
     if (song !== current) choose(song);
-    audio.play().catch((error) => {
-      // A song that was left before it began is no fault.
-      if (error.name !== "AbortError" && song === current) byId("now").textContent = `${titleOf(song)}: it cannot be played`;
-    });
+    player.play();
+  }
+
+  // The lyrics of a song are taken apart when they are first opened: all of them would be a million elements.
+  const sung = new Map();
+  function lyricsOf(song) {
+    const element = song.querySelector(".lyrics[data-times]");
+    if (element && !sung.has(song)) {
+      sung.set(song, new SungLyrics(element, (seconds) => {
+        if (song === current) player.seek(seconds);
+        else choose(song, seconds);
+        player.play();
+      }));
+    }
+    return sung.get(song) ?? null;
+  }
+
+  function showCut(song) {
+    if (song.querySelector(".cut")) return;
+    const text = document.createElement("span");
+    text.className = "missing cut";
+    text.textContent = `its audio ends at ${clock(player.reached)} of ${clock(player.length)}`;
+    song.querySelector(".facts").append(text);
   }
 
   function toggle() {
     if (!current) go(1);
-    else if (audio.paused) play(current);
-    else audio.pause();
+    else player.toggle();
   }
 
   function go(step, follows = true) {
@@ -60,25 +88,11 @@ document.addEventListener("DOMContentLoaded", () => {
     if (follows || document.activeElement === document.body) song.scrollIntoView({ block: "nearest" });
   }
 
-  function showTime() {
-    const whole = Number.isFinite(audio.duration) ? audio.duration : 0;
-    seek.max = whole;
-    seek.value = audio.currentTime;
-    seek.setAttribute("aria-valuetext", `${clock(audio.currentTime)} of ${clock(whole)}`);
-    byId("at").textContent = clock(audio.currentTime);
-    byId("whole").textContent = clock(whole);
+  function showState(isPlaying) {
+    current.classList.toggle("playing", isPlaying);
+    current.querySelector(".play").setAttribute("aria-label", `${isPlaying ? "Pause" : "Play"} ${titleOf(current)}`);
   }
 
-  function showState(song, isPlaying) {
-    for (const part of [song, player]) part.classList.toggle("playing", isPlaying);
-    byId("toggle").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
-    song.querySelector(".play").setAttribute("aria-label", `${isPlaying ? "Pause" : "Play"} ${titleOf(song)}`);
-  }
-
-  for (const name of ["play", "pause"]) audio.addEventListener(name, () => showState(current, !audio.paused));
-  for (const name of ["timeupdate", "durationchange", "emptied"]) audio.addEventListener(name, showTime);
-  audio.addEventListener("ended", () => go(1, false));
-  seek.addEventListener("input", () => { audio.currentTime = seek.value; });
   byId("toggle").addEventListener("click", toggle);
   byId("next").addEventListener("click", () => go(1));
   byId("previous").addEventListener("click", () => go(-1));
@@ -89,7 +103,11 @@ document.addEventListener("DOMContentLoaded", () => {
     if (event.detail) button.blur();
     const song = button.closest(".song");
     song === current ? toggle() : play(song);
+    // Its lyrics may just have opened below the player.
+    song.scrollIntoView({ block: "nearest" });
   });
+  // This event does not bubble.
+  byId("rows").addEventListener("toggle", ({ target }) => { if (target.open && target.closest(".song")) lyricsOf(target.closest(".song")); }, true);
   if ("mediaSession" in navigator) {
     navigator.mediaSession.setActionHandler("nexttrack", () => go(1, false));
     navigator.mediaSession.setActionHandler("previoustrack", () => go(-1, false));

@@ -1,15 +1,14 @@
 """A folder of songs as one page: ``index.html``, which needs nothing but the files beside it.
 
-``report.html`` is its template, ``report.css`` and ``report.js`` are put into it. Texts of the service or the user
-are escaped, and the page's content security policy allows only these two, and files of its own folder.
+``report.html`` is its template; ``report.css`` and ``report.js``, with the player of ``media``, are put into it. Texts
+of the service or the user are escaped, and the page's content security policy allows only these, and files of its own
+folder.
 """
 
-import hashlib
 import json
 import math
 import os
 import secrets
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,14 +16,17 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import attrs
 
 from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
+from musicapi_async.media.player import lyrics_for_player, page_policy, player_resource
+from musicapi_async.media.sidecar import read_timeline
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.environment import TemplateStream
 
 __all__ = ["MEANINGS", "PAGE", "Entry", "Song", "Summary", "entry_of", "write_report"]
 
@@ -49,6 +51,8 @@ IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
 OTHERS: Final = frozenset({"json", "mid", "heic", "zip"})
 ITEMS_AT_ONCE: Final = 500
 """Pieces of the page that are written at once."""
+MAX_TIMES: Final = 8_000_000
+"""Characters of all times of words on the page: those of some 2,000 songs, which take seconds to write."""
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +62,8 @@ class Song:
     title: str
     tags: str = ""
     lyrics: str = ""
+    times: str = ""
+    """The times of its words, for the player; empty where they are not known."""
     model: str = ""
     seconds: float | None = None
     audio: str | None = None
@@ -153,12 +159,14 @@ def write_report(
     records: Callable[[], Iterable[Record]],
     prices: Mapping[str, float | None],
     extras: Iterable[Attempt] = (),
+    max_times: int = MAX_TIMES,
 ) -> Summary:
     """Write the page about a folder's records, as a stream, atomically.
 
     ``records`` is called twice, to add up and to write; ``prices`` are credits by operation; ``extras`` are attempts
-    that were paid for besides their records. Raises OSError, and ModuleNotFoundError with what to install when jinja2
-    is missing.
+    that were paid for besides their records; ``max_times`` is the number of characters of all times of words, beyond
+    which further songs are shown without theirs. Raises OSError, and ModuleNotFoundError with what to install when
+    jinja2 is missing.
     """
     template = _template()
     by_number: dict[int, list[Attempt]] = {}
@@ -171,18 +179,26 @@ def write_report(
             yield _with_extras(entry, by_number[record.number], folder) if record.number in by_number else entry
 
     summary = Summary.of(entries())
-    script, style = _read_resource("report.js"), _read_resource("report.css")
+    script = player_resource("player.js") + _read_resource("report.js")
+    style = player_resource("player.css") + _read_resource("report.css")
+    singer = _Singer(folder, max_times)
     stream = template.stream(
         name=folder.resolve().name or "songs",
         summary=summary,
         meanings=MEANINGS,
-        entries=entries(),
+        entries=map(singer.add_times, entries()),
+        singer=singer,
         written_at=datetime.now(UTC),
         script=script,
         style=style,
-        policy=_policy(script, style),
+        policy=page_policy(script, style),
     )
     stream.enable_buffering(ITEMS_AT_ONCE)
+    _write_stream(stream, folder)
+    return summary
+
+
+def _write_stream(stream: "TemplateStream", folder: Path) -> None:
     partial = folder / f".{PAGE}.{secrets.token_hex(4)}.part"
     try:
         with partial.open("xb") as file:
@@ -192,7 +208,36 @@ def write_report(
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-    return summary
+
+
+class _Singer:
+    """Adds the times of their words to songs, from the files beside them, as long as the page is not too large."""
+
+    def __init__(self, folder: Path, max_times: int) -> None:
+        self._folder = folder
+        self._left = max_times
+        self.songs = 0
+        """Songs that have got their times."""
+        self.is_full = False
+        """True when the times of a song were left out."""
+
+    def add_times(self, entry: Entry) -> Entry:
+        """Return an entry with the times of its songs."""
+        return attrs.evolve(entry, songs=[self._sung(song) for song in entry.songs])
+
+    def _sung(self, song: Song) -> Song:
+        if song.audio is None or song.about is None or self.is_full:
+            return song
+        timeline = read_timeline(self._folder / os.fsdecode(unquote_to_bytes(song.about)))
+        if timeline is None:
+            return song
+        lyrics = lyrics_for_player(timeline)
+        if len(lyrics.times) > self._left:
+            self.is_full = True
+            return song
+        self._left -= len(lyrics.times)
+        self.songs += 1
+        return attrs.evolve(song, lyrics=lyrics.text, times=lyrics.times)
 
 
 def entry_of(record: Record, folder: Path, price: float | None) -> Entry:
@@ -298,16 +343,3 @@ def _template() -> "Template":
 
 def _read_resource(name: str) -> str:
     return files(__package__ or "").joinpath(name).read_text("utf-8")
-
-
-def _policy(script: str, style: str) -> str:
-    """Return the content security policy: this script, this style, images and media of the same origin."""
-    return (
-        f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src 'self'; "
-        "media-src 'self'; base-uri 'none'; form-action 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,18 +1,17 @@
 """``musicapi lyrics``: the lyrics of saved songs with their times, as files beside the audio."""
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
-from musicapi_async import Clip, MusicAPI
+from musicapi_async import MusicAPI
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.running import open_client
 from musicapi_async.cli.screen import Screen
+from musicapi_async.media.sidecar import SavedSong, keep_times, read_saved_song
 from musicapi_async.media.timeline import Timeline
-from musicapi_async.results.clip import structure_clip
 
 __all__ = ["FORMATS", "checked_formats", "write_lyrics"]
 
@@ -33,17 +32,17 @@ async def write_lyrics(paths: Sequence[Path], formats: Sequence[str], screen: Sc
 
     All songs are read before the first request is sent.
     """
-    clips = [await asyncio.to_thread(_saved_clip, path) for path in paths]
-    for path, clip in zip(paths, clips, strict=True):
-        if not clip.words and not fetch:
+    songs = [await asyncio.to_thread(_saved_song, path) for path in paths]
+    for path, song in zip(paths, songs, strict=True):
+        if not song.has_times and not fetch:
             message = f"{path} has no times of its words; --fetch gets them from the service, for 1 credit a song"
             raise UsageError(message)
     written: list[str] = []
-    needs_client = not all(clip.words for clip in clips)
+    needs_client = not all(song.has_times for song in songs)
     async with open_client() if needs_client else nullcontext() as client:
-        for path, clip in zip(paths, clips, strict=True):
+        for path, song in zip(paths, songs, strict=True):
             # Written before the next request is sent: an error of that one must not lose what this one cost.
-            timeline = await _timeline(client, clip)
+            timeline = await _timeline(client, path, song, screen)
             if not timeline.lines:
                 screen.warn(f"{path} has no lyrics")
                 continue
@@ -54,23 +53,24 @@ async def write_lyrics(paths: Sequence[Path], formats: Sequence[str], screen: Sc
     screen.emit({"files": written})
 
 
-async def _timeline(client: MusicAPI | None, clip: Clip) -> Timeline:
-    if client is None or clip.words:
-        return Timeline.of(clip)
-    return Timeline.of(await client.sonic.aligned_lyrics(clip=clip), clip=clip)
+async def _timeline(client: MusicAPI | None, path: Path, song: SavedSong, screen: Screen) -> Timeline:
+    if client is None or song.has_times:
+        return song.timeline()
+    aligned = await client.sonic.aligned_lyrics(clip=song.clip)
+    try:
+        # Kept, so that they are paid for once.
+        await asyncio.to_thread(keep_times, path.with_suffix(".json"), aligned)
+    except OSError as error:
+        screen.warn(f"the times of {path} could not be kept beside it: {error.strerror}")
+    return SavedSong(song.clip, aligned).timeline()
 
 
-def _saved_clip(path: Path) -> Clip:
-    """Return the clip of a song that was saved, from the JSON file beside its audio; raises UsageError."""
+def _saved_song(path: Path) -> SavedSong:
+    """Return a saved song, from the JSON file beside its audio; raises UsageError."""
     file = path.with_suffix(".json")
     try:
-        content = json.loads(file.read_bytes())
+        return read_saved_song(file)
     except OSError as error:
         raise UsageError(f"cannot read {file}, which is saved with each song: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(f"{file} is not JSON; pass a song that was saved by musicapi") from error
-    # Without the service's own object there are no times, but the id to fetch them with.
-    raw = content.get("raw") or content.get("clip") if isinstance(content, Mapping) else None
-    if not isinstance(raw, Mapping) or not (clip := structure_clip(raw)).clip_id:
-        raise UsageError(f"{file} holds no clip; pass a song that was saved by musicapi")
-    return clip
+        raise UsageError(f"{file} {error}; pass a song that was saved by musicapi") from error

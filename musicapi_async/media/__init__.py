@@ -1,4 +1,4 @@
-"""Files: downloads, their formats and names; lyrics with their times, as captions; tags (extra ``media``)."""
+"""Files: downloads, formats, names; lyrics with their times, as captions and karaoke pages; tags (extra ``media``)."""
 
 import importlib
 import typing
@@ -7,11 +7,12 @@ from typing import Final
 from musicapi_async.media.saved import SavedFile
 
 if typing.TYPE_CHECKING:
+    from musicapi_async.media.karaoke_page import karaoke
     from musicapi_async.media.tagging import read_tags, tag
     from musicapi_async.media.tags.values import Chapter, SongTags, SyncedLine
     from musicapi_async.media.timeline import Line, Timeline
 
-__all__ = ["Chapter", "Line", "SavedFile", "SongTags", "SyncedLine", "Timeline", "read_tags", "tag"]
+__all__ = ["Chapter", "Line", "SavedFile", "SongTags", "SyncedLine", "Timeline", "karaoke", "read_tags", "tag"]
 
 # Loaded on first access, so that importing a client stays cheap.
 _MODULES: Final = {
@@ -20,6 +21,7 @@ _MODULES: Final = {
     "SongTags": "tags.values",
     "SyncedLine": "tags.values",
     "Timeline": "timeline",
+    "karaoke": "karaoke_page",
     "read_tags": "tagging",
     "tag": "tagging",
 }
