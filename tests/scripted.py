@@ -68,6 +68,8 @@ class Scripted:
     """What was read of requests that were not read to their end."""
     connections: int = 0
     closed: int = 0
+    writers: list[asyncio.StreamWriter] = attrs.field(factory=list)
+    """The connections, in the order in which they were accepted."""
     port: int = 0
     host: str = "127.0.0.1"
     scheme: str = "http"
@@ -217,6 +219,7 @@ async def scripted(
 
 async def _converse(script: Scripted, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     script.connections += 1
+    script.writers.append(writer)
     connection = script.connections
     if isinstance(script.steps[0], HangUp):
         await _hang_up(script, reader, writer)

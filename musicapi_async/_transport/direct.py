@@ -21,7 +21,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from musicapi_async._secrets import BodyBytes, SecretBytes
+from musicapi_async._transport.ahead import ConnectionAhead
 from musicapi_async._transport.call import Call
+from musicapi_async._transport.connections import RECEIVED
 from musicapi_async._transport.retry import RequestClass, RetryBudget
 
 __all__ = ["IS_USABLE", "WITHOUT_LIMITS", "DirectRequest", "RequestHead"]
@@ -77,10 +79,19 @@ class DirectRequest:
     allows it.
     """
 
-    __slots__ = ("_body", "_budget", "_call", "_connection", "_head", "_path", "content", "headers", "status")
+    __slots__ = ("_ahead", "_body", "_budget", "_call", "_connection", "_head", "_path", "content", "headers", "status")
 
-    def __init__(self, head: RequestHead, call: Call, path: str, body: BodyBytes | None, budget: RetryBudget) -> None:
+    def __init__(
+        self,
+        head: RequestHead,
+        call: Call,
+        path: str,
+        body: BodyBytes | None,
+        budget: RetryBudget,
+        ahead: ConnectionAhead | None = None,
+    ) -> None:
         self._head = head
+        self._ahead = ahead
         self._call = call
         self._path = path
         self._body = body
@@ -117,7 +128,12 @@ class DirectRequest:
         connector = head.http.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("the client was closed")
-        connection = await connector.connect(head.request, traces=[], timeout=WITHOUT_LIMITS)
+        ready = None if self._ahead is None else self._ahead.take(head.request)
+        if ready is None:
+            connection = await connector.connect(head.request, traces=[], timeout=WITHOUT_LIMITS)
+        else:
+            connection = ready.connection
+            RECEIVED.set(ready.received)
         try:
             protocol, transport = _usable(connection, head)
             protocol.set_response_params(timer=NO_TIMER, read_until_eof=True)

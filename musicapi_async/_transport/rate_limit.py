@@ -7,6 +7,7 @@ At first there is no limit. After a 429 submissions are sent one by one, at the 
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from musicapi_async._logger import logger
@@ -28,7 +29,9 @@ ACCEPTED_PER_STEP: Final = 10
 class SubmissionRateLimiter:
     """Rate limiter, first come, first served; ``rate`` is in requests per second, None to adapt to 429s."""
 
-    def __init__(self, rate: float | None) -> None:
+    def __init__(self, rate: float | None, on_turn_set: Callable[[float], None]) -> None:
+        self._on_turn_set = on_turn_set
+        """Called with the time of the next turn, by the event loop's clock, while a submission waits for it."""
         self._is_fixed = rate is not None
         self._delay = 0.0 if rate is None else 1 / rate
         self._next_at = 0.0
@@ -89,6 +92,7 @@ class SubmissionRateLimiter:
     def _arm(self) -> None:
         if self._timer is None and self._waiters:
             self._timer = asyncio.get_running_loop().call_at(self._next_at, self._release_next)
+            self._on_turn_set(self._next_at)
 
     def _release_next(self) -> None:
         self._timer = None

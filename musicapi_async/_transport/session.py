@@ -20,6 +20,7 @@ from musicapi_async._responses.decoding import unreadable
 from musicapi_async._responses.response import KEY_SHOWN, Response, read_raw_response, without_keys
 from musicapi_async._secrets import BodyBytes, SecretBytes
 from musicapi_async._settings import Settings
+from musicapi_async._transport.ahead import ConnectionAhead
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ShieldedTask, cancel_task, wait_shielded
 from musicapi_async._transport.connections import (
@@ -82,7 +83,10 @@ class Session:
         self._slots = asyncio.Semaphore(settings.max_requests)
         # Fewer than all: polls must continue while many paid requests are in flight.
         self._paid_slots = asyncio.Semaphore(max(1, settings.max_requests - max(1, settings.max_requests // 4)))
-        self.rate_limiter: SubmissionRateLimiter = SubmissionRateLimiter(settings.create_rate)
+        self.rate_limiter: SubmissionRateLimiter = SubmissionRateLimiter(settings.create_rate, self._plan_ahead)
+        self._ahead = ConnectionAhead(settings.connect_timeout)
+        self._next_head: RequestHead | None = None
+        """The head of the submission that was queued last; None before, and where requests are not written directly."""
         self.budget: RetryBudget = RetryBudget()
         self._limits = TimeoutScheduler()
         self._traces = list(settings.trace_configs)
@@ -91,8 +95,9 @@ class Session:
         """The callers whose paid request is in flight, and the asyncio tasks that send it."""
 
     def close(self) -> None:
-        """Take the timer out of the event loop."""
+        """Take the timers out of the event loop, and close the unused connection."""
         self._limits.close()
+        self._ahead.close()
 
     def abandon(self, caller: asyncio.Task[Any]) -> None:
         """End a caller's paid request without its response, if it is in flight; its outcome is then unknown."""
@@ -124,6 +129,7 @@ class Session:
         http = self.connections.session("paid", self._open_for_paid)
         async with self._paid_slots:
             began = asyncio.get_running_loop().time()
+            self._next_head = self._head_of(http, call, options)
             while True:
                 call.dispatched_at = await self.rate_limiter.acquire()
                 await self._slots.acquire()
@@ -200,12 +206,8 @@ class Session:
         # BodyBytes: it may contain the webhook secret.
         body = BodyBytes(write_json(call.body)) if has_body else None
         headers = options.post_headers if has_body else options.get_headers
-        if self._is_direct and options.route.proxy is None:
-            is_fresh = call.request_class is RequestClass.SUBMISSION
-            key = (call.method, has_body, is_fresh)
-            if (head := options.heads.get(key)) is None:
-                head = options.heads[key] = RequestHead(http, call.method, options.base, headers, is_fresh=is_fresh)
-            return DirectRequest(head, call, path, body, self.budget)
+        if (head := self._head_of(http, call, options)) is not None:
+            return DirectRequest(head, call, path, body, self.budget, self._ahead if head.is_fresh else None)
         return http.request(
             call.method,
             options.base.with_path(path, encoded=True),
@@ -217,6 +219,23 @@ class Session:
             proxy_headers=options.route.tunnel_headers,
             trace_request_ctx=call,
         )
+
+    def _head_of(self, http: aiohttp.ClientSession, call: Call, options: RequestOptions) -> RequestHead | None:
+        """Return the head of requests such as this one; None where they are not written directly."""
+        if not self._is_direct or options.route.proxy is not None:
+            return None
+        has_body, is_fresh = call.body is not None, call.request_class is RequestClass.SUBMISSION
+        key = (call.method, has_body, is_fresh)
+        if (head := options.heads.get(key)) is None:
+            headers = options.post_headers if has_body else options.get_headers
+            head = options.heads[key] = RequestHead(http, call.method, options.base, headers, is_fresh=is_fresh)
+        return head
+
+    def _plan_ahead(self, turn: float) -> None:
+        """Have the next submission's connection ready at its turn."""
+        head = self._next_head
+        if head is not None and head.http.connector is not None:
+            self._ahead.plan(head.http.connector, head.request, turn)
 
     async def _read_within(
         self, content: aiohttp.StreamReader, max_size: int, parts: list[bytes], on_data: Callable[[], None] | None

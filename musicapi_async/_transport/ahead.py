@@ -1,0 +1,110 @@
+"""A connection for the next submission, made while it waits for its turn.
+
+Each submission has a connection of its own. Where turns are known (``create_rate``, or after a 429) the next one is
+connected about a second before, TLS included: the submission then takes one round trip, where it took three. It is used
+once, at most two seconds old, and only if nothing has come over it: whatever has ended or spoken is closed.
+"""
+
+import asyncio
+import select
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+import aiohttp
+from aiohttp.connector import Connection
+
+from musicapi_async._transport.connections import RECEIVED
+
+__all__ = ["ConnectionAhead"]
+
+LEAD: Final = 1.0
+"""Seconds before its turn at which a submission is connected."""
+MAX_AGE: Final = 2.0
+"""Seconds after which an unused connection is closed; servers close idle ones after 2 and more."""
+INPUT: Final = getattr(select, "POLLIN", 0) | getattr(select, "POLLRDHUP", 0)
+"""0 on Windows, where an idle connection cannot be checked: none is made ahead."""
+
+
+class Ready(NamedTuple):
+    """An unused connection."""
+
+    request: aiohttp.ClientRequest
+    """A request to the same place; it is not sent."""
+    connection: Connection
+    received: bytearray
+    """What its handler keeps of the response that comes over it."""
+    made_at: float
+
+
+class ConnectionAhead:
+    """At most one connection that is kept for the next submission of a client."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        """The time limit of connecting, in seconds."""
+        self._ready: Ready | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def plan(self, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest, turn: float) -> None:
+        """Connect to where the request goes, shortly before ``turn``, in event-loop time."""
+        if INPUT and self._ready is None and self._connecting is None:
+            self._call_at(turn - LEAD, connector, request)
+
+    def take(self, request: aiohttp.ClientRequest) -> Ready | None:
+        """Return the connection to where the request goes, if there is one that may be used."""
+        ready = self._ready
+        if ready is None or ready.request.connection_key != request.connection_key:
+            return None
+        self._ready = None
+        self._cancel_timer()
+        if asyncio.get_running_loop().time() - ready.made_at <= MAX_AGE and _is_silent(ready.connection):
+            return ready
+        ready.connection.close()
+        return None
+
+    def close(self) -> None:
+        """Close the connection, or stop connecting."""
+        self._cancel_timer()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._ready is not None:
+            self._ready.connection.close()
+            self._ready = None
+
+    def _call_at(self, at: float, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest) -> None:
+        self._cancel_timer()
+        self._timer = asyncio.get_running_loop().call_at(at, self._start, connector, request)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _start(self, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest) -> None:
+        self._connecting = asyncio.get_running_loop().create_task(self._connect(connector, request))
+
+    async def _connect(self, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest) -> None:
+        received = bytearray()
+        # In the context of this asyncio task, for the handler of the connection.
+        RECEIVED.set(received)
+        try:
+            # Whatever fails here is tried again, and reported, by the submission itself.
+            with suppress(aiohttp.ClientError, TimeoutError, OSError, RuntimeError):
+                async with asyncio.timeout(self._timeout):
+                    connection = await connector.connect(request, traces=[], timeout=aiohttp.ClientTimeout())
+                loop = asyncio.get_running_loop()
+                self._ready = Ready(request, connection, received, loop.time())
+                self._timer = loop.call_later(MAX_AGE, self.close)
+        finally:
+            self._connecting = None
+
+
+def _is_silent(connection: Connection) -> bool:
+    """Return True when the peer has neither ended nor sent anything."""
+    protocol = connection.protocol
+    if connection.closed or connection.transport is None or protocol is None or protocol.should_close:
+        return False  # what has come was read already
+    found = select.poll()
+    found.register(connection.transport.get_extra_info("socket").fileno(), INPUT)
+    return not found.poll(0)
