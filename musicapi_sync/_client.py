@@ -3,9 +3,9 @@
 import inspect
 import os
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 
@@ -19,6 +19,10 @@ from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, 
 from musicapi_sync._loop_thread import LoopThread, View
 from musicapi_sync._tasks import Run, Task, generator_of
 from musicapi_sync._webhooks import ClientWebhooks
+
+if TYPE_CHECKING:
+    from musicapi_async.media.saving import CaptionFormat, SavedClip
+    from musicapi_async.media.timeline import Timeline
 
 __all__ = ["MusicAPI"]
 
@@ -192,6 +196,25 @@ class MusicAPI:
                 if on_progress is not None and is_plain
                 else on_progress,
             )
+        )
+
+    def save(
+        self,
+        clip: Clip,
+        folder: str | os.PathLike[str],
+        *,
+        cover: bool = True,
+        tags: bool = False,
+        lyrics: "Sequence[CaptionFormat]" = (),
+        timeline: "Timeline | None" = None,
+    ) -> "SavedClip":
+        """Write a finished clip into a folder: its audio and cover, and on request its tags and captions.
+
+        All files are named by the clip's title and its whole id. See ``musicapi_async.MusicAPI.save``, which describes
+        the arguments and raises the same.
+        """
+        return self._view.call(
+            lambda client, _: client.save(clip, folder, cover=cover, tags=tags, lyrics=lyrics, timeline=timeline)
         )
 
     def read(self, source: Clip | DownloadFile | str, *, max_size: int | None = None) -> bytes:
