@@ -56,6 +56,8 @@ FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 MAX_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
 MAX_OPERATION: Final = 30
+PARTIAL: Final = (f".{'[0-9a-f]' * 16}.part", f".*.{'[0-9a-f]' * 8}.part")
+"""The names of partial files: of audio, and of texts."""
 STALE: Final = 600.0
 """Seconds after which a partial file counts as abandoned."""
 MAX_DOWNLOADS: Final = 8
@@ -76,11 +78,12 @@ def prepare_folder(folder: Path) -> None:
     """Make the folder, and remove partial files of killed processes in it; raises DownloadError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for partial in folder.glob(f".{'[0-9a-f]' * 16}.part"):
-            # Another program may be writing one now.
-            with suppress(OSError):
-                if time.time() - partial.stat().st_mtime > STALE:
-                    partial.unlink()
+        for pattern in PARTIAL:
+            for partial in folder.glob(pattern):
+                # Another program may be writing one now.
+                with suppress(OSError):
+                    if time.time() - partial.stat().st_mtime > STALE:
+                        partial.unlink()
     except OSError as error:
         raise DownloadError("", str(folder), error.strerror or str(error)) from error
 

@@ -158,7 +158,7 @@ class ClipSaver:
         audio = await self.fetch(clip, stem, SONGS, on_progress, is_reused=held is not None)
         cover = await self.cover(clip, stem) if self.options.cover else None
         known = saved_song(clip, held or {})
-        if times is not None and timeline is None and _is_worth_times(known, stem, self.options):
+        if times is not None and timeline is None and await complete(run_sync(self._needs_times, known, stem)):
             known = attrs.evolve(known, aligned=await times(clip))
         saved = SavedClip(clip=clip, audio=audio, cover=cover, sidecar=_sidecar_of(stem))
         return await complete(run_sync(self._finish, saved, stem, known, {**(held or {})}, fields or {}, timeline))
@@ -200,6 +200,12 @@ class ClipSaver:
         path = _sidecar_of(stem)
         await complete(run_sync(self._write_sidecar, path, fields))
         return path
+
+    def _needs_times(self, known: SavedSong, stem: Path) -> bool:
+        """Return whether captions are missing for which the times of the words are not known."""
+        if known.has_times or not known.clip.clip_id or not _has_lyrics(known.clip):
+            return False
+        return any(not stem.with_name(f"{stem.name}.{name}").is_file() for name in self.options.lyrics)
 
     def _finish(
         self,
@@ -291,12 +297,6 @@ def _merged(
     files = {name: path.name for name, path in saved.files.items()}
     times = {} if aligned is None else {TIMES: aligned.to_dict()}
     return {**held, **known, "clip": clip.to_dict(), "files": files, "raw": clip.raw, **times}
-
-
-def _is_worth_times(known: SavedSong, stem: Path, options: SaveOptions) -> bool:
-    """Return whether the times of a song's words are needed, and there are words."""
-    is_missing = any(not stem.with_name(f"{stem.name}.{name}").is_file() for name in options.lyrics)
-    return is_missing and not known.has_times and bool(known.clip.clip_id) and _has_lyrics(known.clip)
 
 
 def _has_lyrics(clip: Clip) -> bool:
