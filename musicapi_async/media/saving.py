@@ -146,6 +146,8 @@ class ClipSaver:
     ) -> SavedClip:
         """Write the files of a clip, all named ``stem`` with their suffixes; ``fields`` go into its JSON file too.
 
+        Where that name is another clip's, it gets the clip's id as well.
+
         Captions are those of ``timeline``, else of the clip itself, else of times that were saved earlier. Where
         captions are requested and none of these has times, ``times`` is called; what it returns is kept in the JSON
         file. Files that exist are kept, except that ``timeline`` is written in any case.
@@ -153,15 +155,14 @@ class ClipSaver:
         A kill leaves complete files only, and the next call completes them: the audio comes first, and gets its tags
         last, when the JSON file is beside it.
         """
-        held = await complete(run_sync(_held, _sidecar_of(stem), clip))
-        # A file of this name beside the JSON of another clip is that clip's.
-        audio = await self.fetch(clip, stem, SONGS, on_progress, is_reused=held is not None)
+        stem, held = await complete(run_sync(_own_name, stem, clip))
+        audio = await self.fetch(clip, stem, SONGS, on_progress)
         cover = await self.cover(clip, stem) if self.options.cover else None
-        known = saved_song(clip, held or {})
+        known = saved_song(clip, held)
         if times is not None and timeline is None and await complete(run_sync(self._needs_times, known, stem)):
             known = attrs.evolve(known, aligned=await times(clip))
         saved = SavedClip(clip=clip, audio=audio, cover=cover, sidecar=_sidecar_of(stem))
-        return await complete(run_sync(self._finish, saved, stem, known, {**(held or {})}, fields or {}, timeline))
+        return await complete(run_sync(self._finish, saved, stem, known, held, fields or {}, timeline))
 
     async def fetch(
         self,
@@ -169,11 +170,9 @@ class ClipSaver:
         stem: Path,
         formats: AbstractSet[str],
         on_progress: Progress | None = None,
-        *,
-        is_reused: bool = True,
     ) -> SavedFile:
         """Download a file, unless it is there: it appears under its name only when it is complete."""
-        existing = await complete(run_sync(existing_file, stem, formats)) if is_reused else None
+        existing = await complete(run_sync(existing_file, stem, formats))
         return existing or await self.download(source, stem, on_progress=on_progress)
 
     async def cover(self, clip: Clip, stem: Path) -> SavedFile | None:
@@ -279,12 +278,18 @@ def _sidecar_of(stem: Path) -> Path:
     return stem.with_name(f"{stem.name}.json")
 
 
-def _held(path: Path, clip: Clip) -> Mapping[str, object] | None:
-    """Return what the JSON file of a clip holds: nothing where there is no file, None for a file of another clip."""
-    held = read_sidecar(path)
-    about = held.get("clip")
-    is_other = isinstance(about, Mapping) and about.get("clip_id") != clip.clip_id
-    return None if is_other else held
+def _own_name(stem: Path, clip: Clip) -> tuple[Path, Mapping[str, object]]:
+    """Return the name of a clip's files, and what its JSON file holds already.
+
+    A name that is taken by another clip gets the clip's whole id, so that no song is overwritten.
+    """
+    for name in (stem.name, f"{stem.name}-{id_for_name(clip.clip_id)}"):
+        found = stem.with_name(name)
+        held = read_sidecar(_sidecar_of(found))
+        about = held.get("clip")
+        if not isinstance(about, Mapping) or about.get("clip_id") == clip.clip_id:
+            return found, held
+    return stem, {}
 
 
 def _merged(

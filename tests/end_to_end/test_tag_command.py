@@ -128,18 +128,23 @@ def test_task_that_is_resumed_gets_the_tags_and_captions_that_were_requested(mus
         assert (slow.requests[FILE], slow.requests[ALIGNED]) == (downloads, 2)
 
 
-def test_task_resumed_into_the_files_of_another_clip_downloads_its_own(musicapi: MusicAPI, sandbox: Sandbox) -> None:
+def test_task_resumed_beside_the_files_of_another_clip_leaves_those(musicapi: MusicAPI, sandbox: Sandbox) -> None:
     done = generate(musicapi, sandbox, "--json")
-    before = [path.read_bytes() for path in songs_in(Path("songs"))]
-    for clip, path in zip(done.json["clips"], songs_in(Path("songs")), strict=True):
-        path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x00\x00another song")
+    songs = [path.read_bytes() for path in songs_in(Path("songs"))]
+    for clip in done.json["clips"]:
         about = Path(clip["files"]["json"])
         content = json.loads(about.read_bytes())
         about.write_text(json.dumps(content | {"clip": {"clip_id": "another"}}), "utf-8")
+        Path(clip["files"]["audio"]).write_bytes(b"ID3\x04\x00\x00\x00\x00\x00\x00another song")
+    others = {path: path.read_bytes() for path in Path("songs").iterdir()}
 
-    assert musicapi("task", done.json["task_id"], "--download", "songs", sandbox=sandbox).code == 0
+    for _ in range(2):
+        resumed = musicapi("task", done.json["task_id"], "--download", "songs", "--json", sandbox=sandbox)
+        assert resumed.code == 0
+        assert sorted(Path(clip["files"]["audio"]).read_bytes() for clip in resumed.json["clips"]) == sorted(songs)
 
-    assert [path.read_bytes() for path in songs_in(Path("songs"))] == before
+    assert {path: path.read_bytes() for path in others} == others
+    assert len(names_in(Path("songs"))) == 12
 
 
 def test_tag_writes_the_tags_of_songs_made_earlier_once(musicapi: MusicAPI, sandbox: Sandbox) -> None:
