@@ -103,6 +103,8 @@ document.addEventListener("DOMContentLoaded", () => {
     if (event.detail) button.blur();
     const song = button.closest(".song");
     song === current ? toggle() : play(song);
+    // Its lyrics may just have opened below the player.
+    song.scrollIntoView({ block: "nearest" });
   });
   // This event does not bubble.
   byId("rows").addEventListener("toggle", ({ target }) => { if (target.open && target.closest(".song")) lyricsOf(target.closest(".song")); }, true);

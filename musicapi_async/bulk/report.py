@@ -26,6 +26,7 @@ from musicapi_async.media.sidecar import read_timeline
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.environment import TemplateStream
 
 __all__ = ["MEANINGS", "PAGE", "Entry", "Song", "Summary", "entry_of", "write_report"]
 
@@ -50,8 +51,8 @@ IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
 OTHERS: Final = frozenset({"json", "mid", "heic", "zip"})
 ITEMS_AT_ONCE: Final = 500
 """Pieces of the page that are written at once."""
-MAX_TIMES: Final = 12_000_000
-"""Characters of all times of words on the page, those of some 3,000 songs: it opens in a second or two."""
+MAX_TIMES: Final = 8_000_000
+"""Characters of all times of words on the page: those of some 2,000 songs, which take seconds to write."""
 
 
 @attrs.frozen(kw_only=True)
@@ -158,12 +159,14 @@ def write_report(
     records: Callable[[], Iterable[Record]],
     prices: Mapping[str, float | None],
     extras: Iterable[Attempt] = (),
+    max_times: int = MAX_TIMES,
 ) -> Summary:
     """Write the page about a folder's records, as a stream, atomically.
 
     ``records`` is called twice, to add up and to write; ``prices`` are credits by operation; ``extras`` are attempts
-    that were paid for besides their records. Raises OSError, and ModuleNotFoundError with what to install when jinja2
-    is missing.
+    that were paid for besides their records; ``max_times`` is the number of characters of all times of words, beyond
+    which further songs are shown without theirs. Raises OSError, and ModuleNotFoundError with what to install when
+    jinja2 is missing.
     """
     template = _template()
     by_number: dict[int, list[Attempt]] = {}
@@ -178,7 +181,7 @@ def write_report(
     summary = Summary.of(entries())
     script = player_resource("player.js") + _read_resource("report.js")
     style = player_resource("player.css") + _read_resource("report.css")
-    singer = _Singer(folder)
+    singer = _Singer(folder, max_times)
     stream = template.stream(
         name=folder.resolve().name or "songs",
         summary=summary,
@@ -191,6 +194,11 @@ def write_report(
         policy=page_policy(script, style),
     )
     stream.enable_buffering(ITEMS_AT_ONCE)
+    _write_stream(stream, folder)
+    return summary
+
+
+def _write_stream(stream: "TemplateStream", folder: Path) -> None:
     partial = folder / f".{PAGE}.{secrets.token_hex(4)}.part"
     try:
         with partial.open("xb") as file:
@@ -200,15 +208,14 @@ def write_report(
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-    return summary
 
 
 class _Singer:
     """Adds the times of their words to songs, from the files beside them, as long as the page is not too large."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_times: int) -> None:
         self._folder = folder
-        self._left = MAX_TIMES
+        self._left = max_times
         self.songs = 0
         """Songs that have got their times."""
         self.is_full = False

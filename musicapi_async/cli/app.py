@@ -14,6 +14,7 @@ from musicapi_async._version import VERSION
 from musicapi_async.cli.bulk_app import LyricsAs, Tags, bulk_app
 from musicapi_async.cli.exits import UsageError, cannot_listen, exit_code_table
 from musicapi_async.cli.files import formats_in, save_options
+from musicapi_async.cli.karaoke import write_pages
 from musicapi_async.cli.lyrics import write_lyrics
 from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
 from musicapi_async.cli.screen import Screen
@@ -190,6 +191,18 @@ def lyrics_command(
     """Write the lyrics of saved songs with their times, in files beside the audio."""
     names = formats_in(formats, "--as")
     return run_command(lambda screen: write_lyrics(songs, names, screen, fetch=fetch), as_json=as_json)
+
+
+@app.command("karaoke")
+def karaoke_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder of saved songs: the --out folder of generate or bulk.")
+    ],
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Write a page for each saved song with times, beside its audio: the word that is sung is marked."""
+    return run_command(lambda screen: write_pages(folder, screen), as_json=as_json)
 
 
 @app.command("tag")

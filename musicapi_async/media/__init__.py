@@ -1,4 +1,4 @@
-"""Files: downloads, their formats and names; lyrics with their times, as captions and karaoke pages; tags (extra ``media``)."""
+"""Files: downloads, formats, names; lyrics with their times, as captions and karaoke pages; tags (extra ``media``)."""
 
 import importlib
 import typing

@@ -35,7 +35,8 @@ document.addEventListener("DOMContentLoaded", () => {
     trial.addEventListener("error", () => setTimeout(probe, PROBE));
     trial.src = finished;
   }
-  if (finished) probe();
+  // Before that, it would delay the page.
+  if (finished) addEventListener("load", probe);
   let [before, seconds] = [0, 0];
   setInterval(() => {
     seconds = player.audio.paused || player.time !== before ? 0 : seconds + 1;

@@ -56,6 +56,8 @@ def karaoke(
         raise InvalidRequestError("timeline has no lines; a karaoke page needs lyrics", "timeline", None, "one line")
     if title is not None and not isinstance(title, str):
         raise wrong_argument("title", title, "a str or None")
+    if isinstance(audio, tuple) and len(audio) != len(("stream", "finished")):
+        raise wrong_argument("audio", audio, "a file or address, or a pair of them: (stream, finished)")
     first, finished = audio if isinstance(audio, tuple) else (audio, None)
     addresses = {
         "audio": _address("audio", first, target),
@@ -99,7 +101,8 @@ def _address(name: str, source: Source, page: Path, *, may_be_missing: bool = Fa
         return _web_address(name, source)
     file = path_argument(name, source, "pass the name of a file, or an address (https://...)")
     try:
-        parts = Path(os.path.abspath(file)).relative_to(os.path.abspath(page.parent)).parts
+        # A file that is a link may lead elsewhere.
+        parts = (file.parent.resolve() / file.name).relative_to(page.parent.resolve()).parts
     except ValueError:
         parts = ()
     if not parts:

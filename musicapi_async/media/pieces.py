@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
-import attrs
-
 from musicapi_async.results import Word
 
 __all__ = ["Piece", "pieces_of_lyrics", "pieces_of_words"]
@@ -32,8 +30,7 @@ _SLOW: Final = 4_000_000
 """Pairs of tokens up to which the comparison is exact; beyond it, very frequent words do not begin a match."""
 
 
-@attrs.frozen
-class Piece:
+class Piece(NamedTuple):
     """One word, or one syllable of it, at its place in the lyrics."""
 
     text: str
@@ -109,7 +106,7 @@ class _Reader:
             return
         before = self._pieces[-1] if self._pieces and self._pieces[-1].line == self._line else None
         if before is not None and self._last == at:
-            self._pieces[-1] = attrs.evolve(before, text=f"{before.text}{' ' if after_blank else ''}{text}")
+            self._pieces[-1] = before._replace(text=f"{before.text}{' ' if after_blank else ''}{text}")
             return
         if before is not None and not self._has_blanks:
             after_blank = not is_spaceless(before.text, text)
@@ -125,6 +122,8 @@ def is_spaceless(before: str, after: str) -> bool:
 
 def printable(text: str) -> str:
     """Return a text without null and control characters; a lone surrogate becomes a question mark."""
+    if text.isprintable():
+        return text
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).encode("utf-8", "replace").decode()
 
 
@@ -158,13 +157,14 @@ def pieces_of_lyrics(pieces: Sequence[Piece], lyrics: str) -> list[Piece]:
         if not shared:
             at = found[-1] if found else written[0].piece
             for token in sung[i1:i2]:
-                inserted = attrs.evolve(token.piece, line=at.line, section=at.section)
+                inserted = token.piece._replace(line=at.line, section=at.section)
                 _append(found, owners, _timed(inserted, pieces, token), token)
     return found
 
 
 def _timed(piece: Piece, pieces: Sequence[Piece], token: _Token) -> Piece:
-    return attrs.evolve(piece, start=pieces[token.first].start, end=pieces[token.last].end)
+    start, end = pieces[token.first].start, pieces[token.last].end
+    return Piece(piece.text, start, end, piece.line, piece.section, piece.after_blank)
 
 
 def _append(found: list[Piece], owners: list[tuple[int, int] | None], piece: Piece, token: _Token | None) -> None:
@@ -172,7 +172,7 @@ def _append(found: list[Piece], owners: list[tuple[int, int] | None], piece: Pie
     owner = None if token is None else (token.first, token.last)
     if owner is not None and owners and owners[-1] == owner and found[-1].line == piece.line:
         blank = " " if piece.after_blank else ""
-        found[-1] = attrs.evolve(found[-1], text=f"{found[-1].text}{blank}{piece.text}")
+        found[-1] = found[-1]._replace(text=f"{found[-1].text}{blank}{piece.text}")
         return
     found.append(piece)
     owners.append(owner)
@@ -185,12 +185,18 @@ def _sung_tokens(pieces: Sequence[Piece]) -> Iterator[_Token]:
         end = at + 1
         while end < len(pieces) and not pieces[end].after_blank and pieces[end].line == pieces[at].line:
             end += 1
+        if end == at + 1 and pieces[at].after_blank and _TOKEN.fullmatch(pieces[at].text):
+            yield _Token(_key(pieces[at].text), pieces[at], at, at)
+            at = end
+            continue
         owners = [number for number in range(at, end) for _ in pieces[number].text]
-        text = "".join(piece.text for piece in pieces[at:end])
+        text = "".join([piece.text for piece in pieces[at:end]])
         for match in _TOKEN.finditer(text):
             first, last = owners[match.start()], owners[match.end() - 1]
             after_blank = match.start() == 0 or text[match.start() - 1].isspace()
-            piece = attrs.evolve(pieces[first], text=match[0], after_blank=after_blank)
+            piece = pieces[first]
+            if (piece.text, piece.after_blank) != (match[0], after_blank):
+                piece = piece._replace(text=match[0], after_blank=after_blank)
             yield _Token(_key(match[0]), piece, first, last)
         at = end
 
@@ -214,7 +220,10 @@ def _written_tokens(lyrics: str) -> Iterator[_Token]:
 
 def _key(text: str) -> str:
     """Return a word without case and punctuation."""
-    letters = "".join(letter for letter in text.casefold() if unicodedata.category(letter)[0] in "LMN")
+    folded = text.casefold()
+    if folded.isalnum():
+        return folded
+    letters = "".join(letter for letter in folded if unicodedata.category(letter)[0] in "LMN")
     return letters or text
 
 

@@ -24,18 +24,16 @@ class SungLyrics {
     this.heldUntil = 0;
     const times = element.dataset.times.split(";");
     let end = 0;
-    const rows = element.textContent.split("\n").map((text, number) => {
+    const lines = element.textContent.split("\n");
+    const rows = lines.map((text, number) => {
       if (times[number]) {
         const row = this.addLine(text, times[number], end);
         end = this.ends.at(-1);
         return row;
       }
-      const row = document.createElement(text ? "h3" : "br");
-      if (text) row.dir = "auto";
-      row.textContent = text.replace(/^\[(.*)\]$/s, "$1");
-      return row;
+      return text ? this.heading(text, lines[number + 1] ?? "") : "";
     });
-    element.replaceChildren(...rows.filter((row) => row.tagName !== "BR"));
+    element.replaceChildren(...rows);
     element.classList.add("sung-lyrics");
     element.setAttribute("role", "group");
     element.setAttribute("aria-label", "Lyrics; each line plays the song from there");
@@ -53,6 +51,16 @@ class SungLyrics {
   }
 
   get end() { return (this.ends.at(-1) ?? 0) / 1000; }
+
+  // On the side where the line after it begins.
+  heading(text, line) {
+    const heading = document.createElement("h3");
+    heading.dir = /^\P{L}*[\p{sc=Arab}\p{sc=Hebr}\p{sc=Syrc}\p{sc=Thaa}\p{sc=Nko}]/u.test(line) ? "rtl" : "ltr";
+    const name = document.createElement("bdi");
+    name.textContent = text.replace(/^\[(.*)\]$/s, "$1");
+    heading.append(name);
+    return heading;
+  }
 
   addLine(text, times, end) {
     const line = document.createElement("button");
@@ -208,9 +216,11 @@ class Player {
     const length = this.length ?? claimed; // better than a bar that cannot be used
     seek.max = Math.max(length ?? 0, time);
     seek.value = time;
-    seek.setAttribute("aria-valuetext", length === null ? clock(time) : `${clock(time)} of ${clock(length)}`);
-    at.textContent = clock(time);
-    whole.textContent = length === null ? "" : clock(length);
+    const texts = [clock(time), length === null ? "" : clock(length)];
+    if (at.textContent !== texts[0] || whole.textContent !== texts[1]) {
+      seek.setAttribute("aria-valuetext", texts[1] ? texts.join(" of ") : texts[0]);
+      [at.textContent, whole.textContent] = texts;
+    }
     this.lyrics?.show(time);
   }
 

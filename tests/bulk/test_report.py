@@ -197,6 +197,42 @@ def test_summary_of_entries_is_their_total(tmp_path: Path) -> None:
     assert summary.counts == {"planned": 1, "saved": 3, "uncertain": 1, "refunded": 1}
 
 
+def times_in(page: Page) -> list[str]:
+    return [attributes["data-times"] or "" for _, attributes in page.elements if "data-times" in attributes]
+
+
+def write_times(path: Path, count: int = 2) -> None:
+    words = [{"text": f"la{at}", "start": at, "end": at + 0.5, "line_index": at} for at in range(count)]
+    path.write_text(json.dumps({"raw": {"clip_id": "c", "timestamp": {"words": words}}}))
+
+
+def test_report_takes_the_times_of_words_from_the_files_of_songs(tmp_path: Path) -> None:
+    names = touch(tmp_path, "1.mp3", "1.json", "#2 %.mp3", "#2 %.json", "3.json", "4.mp3", "4.json")
+    write_times(tmp_path / "#2 %.json")
+    write_times(tmp_path / "3.json")
+    (tmp_path / "4.json").write_text('{"raw": {"clip_id": "c", "timestamp": {"words": [{"text": "[Intro]"}]}}}')
+    page = page_of(tmp_path, record(files=names, clips=[clip()] * 4))
+    # The third one cannot be played, the fourth has no words.
+    assert times_in(page) == ["0,500,3;500,500,3"]
+    assert "la0\nla1" in page.words
+    assert page.words.count("la la") == 3
+    assert "The lyrics of 1 song follow the music" in page.words
+
+
+def test_report_with_too_many_times_leaves_out_those_of_later_songs(tmp_path: Path) -> None:
+    records = []
+    for number in range(1, 9):
+        write_times(tmp_path / f"{number}.json", 40)
+        (tmp_path / f"{number}.mp3").touch()
+        records.append(record(number, files=[f"{number}.mp3", f"{number}.json"], clips=[clip()]))
+    write_report(tmp_path, lambda: records, PRICES, max_times=1000)
+    page = Page(tmp_path / "index.html")
+    assert len(times_in(page)) == 2
+    assert sum(map(len, times_in(page))) <= 1000
+    assert page.words.count("la la") == 6
+    assert "musicapi karaoke DIR" in page.words
+
+
 def test_report_without_prices_shows_no_credits(tmp_path: Path) -> None:
     write_report(tmp_path, lambda: [record()], {})
     assert "redits" not in Page(tmp_path / "index.html").words

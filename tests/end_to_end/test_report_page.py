@@ -1,16 +1,14 @@
 """The report page in a browser: 500 requests, 1,000 clips, without a network."""
 
 import asyncio
-import os
+import json
 import re
-import shutil
-import time
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from browser import DESKTOP, PHONE, Page, launched, needs_browser, until, write_silence
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned, Record
@@ -19,10 +17,7 @@ from musicapi_async.cli.bulk_app import report
 from musicapi_async.cli.running import run_command
 from musicapi_async.sandbox.audio import MAKERS
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-BROWSER: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get install chromium")
+pytestmark = needs_browser
 
 ROWS: Final = 500
 SILENT: Final = 25
@@ -30,20 +25,8 @@ SILENT: Final = 25
 TROUBLES: Final[tuple[State, ...]] = ("uncertain", "refused", "failed", "refunded")
 LYRICS: Final = "[Verse]\n" + "The harbour sleeps beneath a paper moon\n" * 24
 HOSTILE: Final = '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
-DESKTOP: Final = {"width": 1280, "height": 900}
-WAIT: Final = 30.0
-PHONE: Final = {"width": 390, "height": 844}
-
-Page = Any
-"""Playwright's; it may not be installed."""
-
-
-def write_audio(path: Path, seconds: int) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(1)
-        file.setframerate(8000)
-        file.writeframes(b"\x80" * 8000 * seconds)
+SUNG: Final = 4
+"""The row whose songs have the times of their words: four words a line, each half a second."""
 
 
 def changes_of(record: Record, folder: Path) -> tuple[Changes, Changes]:
@@ -55,9 +38,19 @@ def changes_of(record: Record, folder: Path) -> tuple[Changes, Changes]:
     for stem in stems:
         (folder / f"{stem}.wav").hardlink_to(folder.parent / "audio.wav")
         (folder / f"{stem}-cover.png").hardlink_to(folder.parent / "cover.png")
-        (folder / f"{stem}.json").write_text("{}")
+        (folder / f"{stem}.json").write_text(json.dumps(sidecar_of(record)))
     files = [f"{stem}{end}" for stem in stems for end in (".wav", "-cover.png", ".json")]
     return Changes(clips=clips), Changes(files=files)
+
+
+def sidecar_of(record: Record) -> dict[str, Any]:
+    if record.number != SUNG:
+        return {}
+    words = [
+        {"text": f"{title}{at}", "start": at / 2, "end": at / 2 + 0.4, "line_index": at // 4}
+        for at, title in enumerate(["the", "harbour", "sleeps", "tonight"] * 12)
+    ]
+    return {"raw": {"clip_id": "c", "timestamp": {"words": words}}}
 
 
 async def make_journal(folder: Path) -> None:
@@ -85,7 +78,7 @@ async def make_journal(folder: Path) -> None:
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("report") / "songs 100% #1"
     folder.mkdir()
-    write_audio(folder.parent / "audio.wav", 30)
+    write_silence(folder.parent / "audio.wav", 30)
     (folder.parent / "cover.png").write_bytes(MAKERS["png"]("cover"))
     asyncio.run(make_journal(folder))
     assert run_command(lambda screen: report(folder, screen)) == 0
@@ -96,12 +89,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 def browser(address: str) -> Iterator[Any]:
     # Made after the folder: while it is open, this thread can run no other event loop.
     del address
-    # Chromium does not sandbox itself for root.
-    arguments = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=BROWSER, args=arguments)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -130,14 +119,6 @@ def open_page(browser: Any, address: str) -> Iterator[Callable[..., Page]]:
 @pytest.fixture
 def page(open_page: Callable[..., Page]) -> Page:
     return open_page()
-
-
-def until(page: Page, expression: str) -> None:
-    """Wait until a script returns true; Playwright's own way needs eval, which the page forbids."""
-    deadline = time.monotonic() + WAIT
-    while not page.evaluate(expression):
-        assert time.monotonic() < deadline, expression
-        page.wait_for_timeout(20)
 
 
 def shown(page: Page) -> int:
@@ -278,3 +259,34 @@ def test_report_page_fits_the_screen_in_both_color_schemes(
     ink, paper = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
     assert (ink < paper) is (scheme == "light")
     page.screenshot(path=tmp_path / "page.png")
+
+
+def test_report_page_song_with_times_marks_the_sung_word(page: Page) -> None:
+    song = page.locator(".song", has=page.locator("[data-times]")).first
+    song.locator(".play").click()
+    assert playing(page) == stem(SUNG, "a")
+    assert song.locator(".lyrics").is_visible() is True
+    for word in (0, 5, 47):
+        page.evaluate(
+            f"(() => {{ const a = document.querySelector('audio'); a.pause(); a.currentTime = {word / 2 + 0.2} }})()"
+        )
+        until(page, f"document.querySelector('.singing')?.textContent.endsWith('{word}')")
+        assert page.locator(".singing").count() == 1
+    # What it has opened it closes with the next song, which has its own lyrics.
+    page.keyboard.press("j")
+    assert playing(page) == stem(SUNG, "b")
+    assert page.locator(".song details[open]").count() == 1
+    assert song.locator(".lyrics").is_visible() is False
+
+
+def test_report_page_click_on_a_line_plays_the_song_from_there(page: Page) -> None:
+    page.locator(".play").first.click()
+    assert playing(page) == stem(1, "a")
+    song = page.locator(".song", has=page.locator("[data-times]")).nth(1)
+    song.locator("summary").click()
+    song.locator(".line").nth(3).click()
+    assert playing(page) == stem(SUNG, "b")
+    assert page.evaluate("document.querySelector('audio').currentTime") >= 6
+    until(page, "document.querySelector('.singing')?.textContent === 'the12'")
+    song.locator(".line").nth(1).press("Enter")
+    until(page, "document.querySelector('.singing')?.textContent === 'the4'")
