@@ -116,16 +116,17 @@ class FileSink:
         self._saver = ClipSaver(download=self._download, options=options)
         self._slots = asyncio.Semaphore(MAX_DOWNLOADS)
 
-    async def save(self, record: Record, result: Any) -> Sequence[str]:
+    async def save(self, record: Record, result: Any, *, is_extra: bool = False) -> Sequence[str]:
         """Write the files that are not there yet, and return the names of all.
 
-        Files of a call that was interrupted are used again. Raises DownloadError, and the errors of fetching times that
-        another run may fetch.
+        Files of a call that was interrupted are used again. For a song that is paid for besides (``is_extra``) no times
+        are bought. Raises DownloadError, and the errors of fetching times that another run may fetch.
         """
         clips = clips_in(result)
         saved = _files_by_clip(record)
         stem = self._stem(record, Clip(clip_id=record.task_id or "task", title=record.operation))
-        times = partial(self._times_of, record) if timed_clips(class_of(record.operation)) else None
+        has_times = not is_extra and timed_clips(class_of(record.operation)) > 0
+        times = partial(self._times_of, record) if has_times else None
         saving = [
             self._save(record, clip, number, saved.get(clip.clip_id), times) for number, clip in enumerate(clips, 1)
         ]
