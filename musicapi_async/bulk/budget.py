@@ -127,7 +127,7 @@ class Budget:
             self._responded.set()
 
     @asynccontextmanager
-    async def buying(self, operation: str) -> AsyncIterator[None]:
+    async def paying_for(self, operation: str) -> AsyncIterator[None]:
         """Admit a paid request that has no record of its own, and keep its charge, unless it was not accepted.
 
         The charge is in the journal before the request is sent. Raises the errors of ``admit``.

@@ -161,7 +161,7 @@ class FileSink:
         Raises an error after which another run may get them; in that run, it is the last.
         """
         try:
-            async with self._budget.buying(AlignLyrics.operation_name):
+            async with self._budget.paying_for(AlignLyrics.operation_name):
                 return await self._client.call(AlignLyrics(clip=clip))
         except (ClientClosedError, JournalError):
             raise

@@ -61,7 +61,7 @@ def _songs_in(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _is_of_song(file: Path) -> bool:
-    suffix = file.suffix.lower().lstrip(".")
+    suffix = file.suffix.lstrip(".")
     return not file.name.startswith(".") and (suffix in SONGS or suffix == "json")
 
 

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from facade.scripts import run_script
 
 from musicapi_async.sandbox import Sandbox
-from musicapi_sync import Clip, MusicAPI, errors, media
+from musicapi_sync import Clip, MusicAPI, errors
 
 
 @pytest.fixture
@@ -114,14 +113,3 @@ def test_stream_that_is_open_at_the_end_of_the_process_prints_nothing(served: Sa
     )
 
     assert (done.stdout, done.stderr) == ("True\n", "")
-
-
-def test_save_writes_the_files_of_a_clip(client: MusicAPI, tmp_path: Path) -> None:
-    song = client.riffusion.create(lyrics="The harbour sleeps", title="Harbor").wait()[0]
-
-    saved = client.save(song, tmp_path, tags=True, lyrics=("lrc",))
-
-    assert set(saved.files.values()) == set(tmp_path.iterdir())
-    assert media.read_tags(saved) == saved.tags
-    with pytest.raises(errors.InvalidRequestError, match="clip is"):
-        client.save("c-1", tmp_path)  # type: ignore[arg-type]
