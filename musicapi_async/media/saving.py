@@ -247,8 +247,8 @@ class ClipSaver:
         try:
             tags, _ = write_tags(path, saved.clip, saved.cover, timeline, fields, is_new=is_new)
         except TagError as error:
-            if isinstance(error.__cause__, OSError):
-                raise DownloadError(f"clip {saved.clip.clip_id}", str(path), f"no tags: {error.reason}") from error
+            if (reason := _disk_error(error)) is not None:
+                raise DownloadError(path.name, str(path), f"no tags: {error.reason}") from reason
             logger.warning("no tags in %s: %s", path.name, error.reason)
             return attrs.evolve(saved, tag_error=error)
         return attrs.evolve(saved, tags=tags, audio=attrs.evolve(saved.audio, size=path.stat().st_size))
@@ -307,6 +307,14 @@ def _merged(
 def _has_lyrics(clip: Clip) -> bool:
     """Return whether a clip has lyrics besides section tags; an instrumental has at most those."""
     return bool(SECTION.sub("", clip.lyrics or "").strip())
+
+
+def _disk_error(error: BaseException) -> OSError | None:
+    """Return the error of the disk that led to another one; None where none did."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, OSError):
+        found = found.__cause__ or found.__context__
+    return found
 
 
 def _disk(path: Path, work: Callable[[], object]) -> None:

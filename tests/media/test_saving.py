@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import pickle
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import attrs
 import pytest
+from rooms import IN_A_ROOM, require_rooms
 
 from musicapi_async import Clip, MusicAPI, Songs, Word, errors, media
 from musicapi_async.sandbox import Fault, Sandbox
@@ -16,6 +19,25 @@ FILE = "GET /files/{name}"
 ALIGNED = "POST /sonic/aligned-lyrics"
 LYRICS = "[Verse 1]\nThe harbour\nsleeps"
 WEBM = b"\x1a\x45\xdf\xa3" + bytes(2000)
+FULL = """
+import pickle, subprocess, sys
+from pathlib import Path
+from musicapi_sync import MusicAPI, errors
+
+folder, clip, base_url = sys.argv[1:]
+disk = Path(folder) / "disk"
+disk.mkdir()
+clip = pickle.loads(Path(clip).read_bytes())
+with MusicAPI("k", base_url=base_url) as client:
+    for size in range(100, 160, 4):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", disk], check=True)
+        try:
+            saved = client.save(clip, disk, tags=True)
+            print("tags" if saved.tags else saved.tag_error)
+        except errors.DownloadError:
+            print("DownloadError")
+        subprocess.run(["umount", disk], check=True)
+"""
 
 
 @pytest.fixture
@@ -252,3 +274,17 @@ async def test_save_where_the_disk_takes_no_file_raises_and_the_next_call_comple
     saved = await client.save(songs[0], folder, tags=True, lyrics=("lrc",))
     assert set(saved.files) == {"audio", "cover", "lrc", "json"}
     assert saved.tags is not None
+
+
+async def test_save_with_tags_on_a_full_disk_raises_and_records_no_tag_error(
+    songs: Songs, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The library for tags wraps errors of the disk in its own."""
+    await require_rooms()
+    clip = tmp_path / "clip.pickle"
+    clip.write_bytes(pickle.dumps(songs[0]))
+    arguments = [str(tmp_path), str(clip), sandbox.base_url]
+    command = [*IN_A_ROOM, sys.executable, "-c", FULL, *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
+
+    assert set(done.stdout.split()) == {"DownloadError", "tags"}
