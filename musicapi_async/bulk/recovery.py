@@ -274,7 +274,7 @@ class EventRecovery:
             result = await self._waiter.wait(self._task_of(record, task_id))
             # A record of its own for the files: they hold this task's id.
             besides = attrs.evolve(record, state="finished", task_id=task_id, clips=(), files=())
-            files = () if self._sink is None else await self._sink.save(besides, result)
+            files = () if self._sink is None else await self._sink.save(besides, result, is_extra=True)
         except JournalError:
             raise
         except TaskFailedError as error:

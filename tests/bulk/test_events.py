@@ -344,13 +344,14 @@ async def test_request_that_was_dropped_is_saved_when_its_event_comes(app: App, 
     async with bulk.open(app.path) as journal:
         await bulk.abandon_uncertain(journal)
     await keep(app, app.sandbox.accepted[0].task_id, app.urls()[0])
-    await app.run(out=tmp_path / "songs")
+    await app.run(out=tmp_path / "songs", lyrics=("lrc",))
     async with bulk.open(app.path) as journal:
         (extra,) = await journal.extras()
 
     assert (extra.record.state, extra.task_id) == ("failed", app.sandbox.accepted[0].task_id)
     assert extra.files
     assert len(app.sandbox.accepted) == 1
+    assert app.sandbox.requests["POST /sonic/aligned-lyrics"] == 0, "nothing more is paid for it"
 
 
 async def test_reference_is_in_the_journal_before_the_request_is_sent(app: App) -> None:
