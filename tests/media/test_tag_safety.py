@@ -3,10 +3,14 @@
 import itertools
 import json
 import os
+import resource
+import shutil
 import signal
 import stat
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -179,3 +183,124 @@ def test_tag_whose_sidecar_cannot_be_written_leaves_the_file(tmp_path: Path) -> 
 
     assert song.read_bytes() == before
     assert sorted(os.listdir(tmp_path)) == ["harbor.json", "harbor.mp3"]
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "wav"])
+def test_tag_on_a_full_disk_leaves_the_file(tmp_path: Path, suffix: str) -> None:
+    song = write_song(tmp_path, suffix)
+    before = song.read_bytes()
+    media.read_tags(song)  # what it imports may be written too
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(errors.TagError, match="File too large"):
+            media.tag(song, clip())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert song.read_bytes() == before
+    assert os.listdir(tmp_path) == [song.name]
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Work as a user who may write only what everyone may."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a folder that other users can read too, as those of pytest cannot be."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_tag_in_a_read_only_folder_says_so(open_folder: Path) -> None:
+    song = write_song(open_folder, "mp3")
+    before = song.read_bytes()
+    song.chmod(0o666)
+    media.read_tags(song)
+    open_folder.chmod(0o555)
+    with without_rights(), pytest.raises(errors.TagError, match="no file can be written beside it: Permission denied"):
+        media.tag(song, clip())
+
+    assert song.read_bytes() == before
+    assert os.listdir(open_folder) == [song.name]
+
+
+def test_tag_of_an_unreadable_file_raises(open_folder: Path) -> None:
+    song = write_song(open_folder, "mp3")
+    media.read_tags(song)
+    song.chmod(0)
+    with without_rights():
+        with pytest.raises(errors.TagError, match="Permission denied"):
+            media.tag(song, clip())
+        with pytest.raises(errors.TagError, match="Permission denied"):
+            media.read_tags(song)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_tag_by_root_keeps_the_owner_of_the_file(tmp_path: Path) -> None:
+    song = write_song(tmp_path, "mp3")
+    os.chown(song, 1234, 5678)
+    media.tag(song, clip())
+
+    assert (song.stat().st_uid, song.stat().st_gid) == (1234, 5678)
+
+
+def test_tag_of_a_link_to_itself_raises(tmp_path: Path) -> None:
+    link = tmp_path / "harbor.mp3"
+    link.symlink_to(link)
+    with pytest.raises(errors.TagError, match="Too many levels of symbolic links"):
+        media.tag(link, clip())
+    with pytest.raises(errors.TagError, match="Too many levels of symbolic links"):
+        media.read_tags(link)
+
+
+def test_tag_of_a_folder_raises(tmp_path: Path) -> None:
+    with pytest.raises(errors.TagError, match="Is a directory"):
+        media.tag(tmp_path, clip())
+
+
+def test_tag_of_a_wav_that_would_exceed_4_gib_is_refused_before_it_is_copied(tmp_path: Path) -> None:
+    song = write_song(tmp_path, "wav", stream_wave())
+    size = 0xFFFFFFFF + 8  # the largest that a WAV file can have
+    with song.open("rb+") as file:
+        file.truncate(size)  # sparse: it takes no space
+    with pytest.raises(errors.TagError, match="4 GiB"):
+        media.tag(song, clip())
+
+    assert song.stat().st_size == size
+    assert os.listdir(tmp_path) == [song.name]
+
+
+ID3_BEFORE = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
+ID3_AFTER = b"TAG" + b"old".ljust(125, b"\0")
+APE_AFTER = b"APETAGEX\xd0\x07\0\0\x20" + bytes(19)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "before", "after"),
+    [("flac", ID3_BEFORE, b""), ("mp3", ID3_BEFORE, ID3_AFTER), ("mp3", b"", APE_AFTER), ("mp3", b"", ID3_AFTER)],
+)
+def test_tag_of_a_file_with_other_tags_around_it_keeps_its_audio(
+    tmp_path: Path, samples: dict[str, bytes], suffix: str, before: bytes, after: bytes
+) -> None:
+    song = write_song(tmp_path, suffix, before + samples[suffix] + after)
+    audio = decoded(song)
+    media.tag(song, clip(), timeline=TIMED)
+    once = song.read_bytes()
+    media.tag(song, clip(), timeline=TIMED)
+
+    assert decoded(song) == audio
+    assert song.read_bytes() == once
+    assert media.read_tags(song).title == clip().title

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import eyed3
 import pytest
@@ -24,6 +25,7 @@ from media_songs import (
     write_cover,
     write_song,
 )
+from mutagen import flac, id3
 
 from musicapi_async import Word, errors, media
 
@@ -162,6 +164,55 @@ def test_tag_with_a_cover_that_players_do_not_show_is_refused(tmp_path: Path) ->
 def test_tag_of_something_else_than_a_clip_is_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidRequestError, match="clip is"):
         media.tag(write_song(tmp_path, "wav"), [clip()])  # type: ignore[arg-type]
+
+
+def test_tag_with_a_timeline_without_lines_keeps_the_lyrics_without_times(song: Path) -> None:
+    found = media.tag(song, clip(), timeline=media.Timeline())
+
+    assert (found.lyrics, found.synced, found.chapters) == (clip().lyrics, (), ())
+
+
+@pytest.mark.parametrize("timeline", ["harbor.lrc", [Word("Rain", 0.0, 1.0)]])
+def test_tag_with_something_else_than_a_timeline_is_refused(tmp_path: Path, timeline: object) -> None:
+    song = write_song(tmp_path, "wav")
+    with pytest.raises(errors.InvalidRequestError, match="timeline is .* it must be a media.Timeline"):
+        media.tag(song, clip(), timeline=timeline)  # type: ignore[arg-type]
+
+    assert os.listdir(tmp_path) == [song.name]
+
+
+@pytest.mark.parametrize("start", [float("nan"), float("inf"), -0.1, 2.0**32])
+def test_tag_with_a_line_at_no_time_is_refused(tmp_path: Path, start: float) -> None:
+    lines = Lyrics((Line("Rain", 0.0, 1.0), Line("town", start, 1.0)))
+    with pytest.raises(errors.InvalidRequestError, match=r"timeline.lines\[1\].start is .* from 0 to 360000"):
+        media.tag(write_song(tmp_path, "mp3"), clip(), timeline=lines)
+
+
+def test_lines_with_times_have_no_bracket_that_is_not_a_stamp(tmp_path: Path) -> None:
+    song = write_song(tmp_path, "flac")
+    media.tag(song, clip(), timeline=Lyrics((Line("[oh] my", 1.0, 1.5), Line("a\0b", 2.0, 2.5))))
+
+    assert found_by_av(song)["syncedlyrics"] == "[00:01.00](oh) my\n[00:02.00]ab\n[00:02.50]"
+
+
+def test_lines_of_another_program_in_mpeg_frames_are_not_taken_for_milliseconds(tmp_path: Path) -> None:
+    song = write_song(tmp_path, "mp3")
+    frames = id3.ID3()
+    frames.add(id3.SYLT(encoding=3, lang="eng", format=1, type=1, desc="", text=[("Rain", 40)]))
+    frames.save(song)
+
+    assert media.read_tags(song).synced == ()
+
+
+@pytest.mark.parametrize("start", ["later", "1:02", "::", "00:00:nan"])
+def test_damaged_chapters_of_another_program_are_left_out(tmp_path: Path, start: str) -> None:
+    song = write_song(tmp_path, "flac")
+    file: Any = flac.FLAC(song)
+    file["CHAPTER001"], file["CHAPTER001NAME"] = start, "Intro"
+    file["CHAPTER002"], file["CHAPTER002NAME"] = "00:00:01.500", "Verse"
+    file.save()
+
+    assert media.tag(song, clip()).chapters == (media.Chapter("Verse", 1.5),)
 
 
 TEXT = st.text(max_size=30)

@@ -67,19 +67,21 @@ def _read(path: Path) -> SongTags:
 
 def _write(given: Path, clip: Clip, tags: SongTags, version: ID3Version) -> SongTags:
     """Tag a copy of the file, compare its audio, and rename it; a link is kept."""
-    path = given.resolve(strict=True)
+    path = Path(os.path.realpath(given, strict=True))
     copy = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with path.open("rb") as before:
             file_format = tag_format(before)
             if file_format == "m4a" and is_fragmented(before):
                 raise ValueError("it is a fragmented M4A file, whose audio would be cut off by tags; remux it first")
+            _create(copy)
             _write_as(file_format, path, copy, tags, version)
             with copy.open("rb+") as after:
                 if not has_same_audio(file_format, before, after):
                     raise ValueError("its audio would not be the same afterwards; the file is damaged, or empty")
                 written = READERS[file_format](copy)
                 os.fsync(after.fileno())
+        _keep_owner(path, copy)
         shutil.copymode(path, copy)
         # Before the rename, so that after any error the file is as it was.
         _write_sidecar(_sidecar_of(given), clip, written)
@@ -88,6 +90,22 @@ def _write(given: Path, clip: Clip, tags: SongTags, version: ID3Version) -> Song
         with contextlib.suppress(OSError):
             copy.unlink(missing_ok=True)
     return written
+
+
+def _create(copy: Path) -> None:
+    """Create the copy, which nobody else can read until it has the mode of the file."""
+    try:
+        copy.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise ValueError(f"no file can be written beside it: {error.strerror}") from error
+
+
+def _keep_owner(path: Path, copy: Path) -> None:
+    """Give the copy to the owner and group of the file, where this user may: root can, for one."""
+    held = path.stat()
+    if hasattr(os, "chown") and (held.st_uid, held.st_gid) != (copy.stat().st_uid, copy.stat().st_gid):
+        with contextlib.suppress(OSError):
+            os.chown(copy, held.st_uid, held.st_gid)
 
 
 def _write_as(file_format: str, path: Path, copy: Path, tags: SongTags, version: ID3Version) -> None:

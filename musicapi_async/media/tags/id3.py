@@ -112,7 +112,9 @@ def read_frames(frames: Any) -> SongTags:
     """Return the tags that the frames hold."""
     texts: dict[str, Any] = {name: _text(frames, frame.__name__) for name, frame in TEXTS.items()}
     own: dict[str, Any] = {name: _text(frames, f"TXXX:{label}") for name, label in OWN.items()}
-    lyrics, synced = frames.getall("USLT"), frames.getall("SYLT")
+    lyrics = frames.getall("USLT")
+    # The others count MPEG frames.
+    synced = [one for one in frames.getall("SYLT") if one.format == MILLISECONDS]
     covers = sorted(frames.getall("APIC"), key=lambda one: one.type != id3.PictureType.COVER_FRONT)
     chapters = [
         Chapter(_text(one.sub_frames, "TIT2") or "", one.start_time / 1000, one.end_time / 1000)

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 import attrs
 
+from musicapi_async.media.captions import BRACKETS, lrc_stamp
+
 __all__ = ["Chapter", "SongTags", "SyncedLine", "TimedLyrics", "chapters_of", "lrc_text", "synced_lines_of"]
 
 UNPRINTABLE: Final = re.compile(r"[\x00\x0b\x0c]")
@@ -145,10 +147,11 @@ def chapters_of(timeline: TimedLyrics) -> tuple[Chapter, ...]:
 
 
 def lrc_text(lines: Sequence[SyncedLine]) -> str:
-    """Return lines as an LRC text, which FLAC, Ogg and M4A files hold; rounded to hundredths of a second."""
-    stamps = [divmod(round(line.start * 100), 6000) for line in lines]
-    texts = zip(stamps, lines, strict=True)
-    return "\n".join(f"[{minutes:02}:{rest // 100:02}.{rest % 100:02}]{line.text}" for (minutes, rest), line in texts)
+    """Return lines as an LRC text, which FLAC, Ogg and M4A files hold; rounded to hundredths of a second.
+
+    Brackets become round ones, as in an LRC file: readers take one at the start of a line for a stamp.
+    """
+    return "\n".join(f"[{lrc_stamp(line.start)}]{line.text.translate(BRACKETS)}" for line in lines)
 
 
 def lines_of_lrc(text: str) -> tuple[SyncedLine, ...]:
