@@ -17,7 +17,8 @@ from musicapi_async._logger import logger
 from musicapi_async.errors import TagError
 from musicapi_async.media.formats import SUFFIXES
 from musicapi_async.media.names import json_text, write_text
-from musicapi_async.media.tags.audio import has_same_audio, is_fragmented, tag_format
+from musicapi_async.media.tags.audio import has_same_audio, tag_format
+from musicapi_async.media.tags.boxes import copy_with_chapters, is_fragmented
 from musicapi_async.media.tags.id3 import ID3Version, read_mp3, write_mp3
 from musicapi_async.media.tags.mp4 import read_mp4, write_mp4
 from musicapi_async.media.tags.values import SongTags
@@ -112,7 +113,10 @@ def _write_as(file_format: str, path: Path, copy: Path, tags: SongTags, version:
     if file_format == "wav":
         write_wave(path, copy, tags, version)
         return
-    shutil.copyfile(path, copy)
+    if file_format == "m4a" and tags.chapters:
+        copy_with_chapters(path, copy, tags.chapters)
+    else:
+        shutil.copyfile(path, copy)
     if file_format == "mp3":
         write_mp3(copy, tags, version)
     else:

@@ -67,7 +67,7 @@ class Chapter:
     start: float
     """Start in seconds from the beginning of the song."""
     end: float | None = None
-    """End in seconds from the beginning of the song; None in FLAC and Ogg files, which hold only starts."""
+    """End in seconds from the beginning of the song; None in FLAC, Ogg and M4A files, which hold only starts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,7 +102,7 @@ class SongTags:
     synced: tuple[SyncedLine, ...] = attrs.field(default=(), repr=lambda lines: f"<{len(lines)} lines>")
     """The lines of the lyrics with their times."""
     chapters: tuple[Chapter, ...] = ()
-    """The sections of the song; M4A files hold none."""
+    """The sections of the song; an M4A file holds at most 255."""
     cover: bytes | None = attrs.field(default=None, repr=lambda cover: f"<{len(cover or b'')} bytes>")
     """The picture of the front cover, JPEG or PNG."""
     clip_id: str | None = None
