@@ -304,3 +304,6 @@ def test_tag_of_a_file_with_other_tags_around_it_keeps_its_audio(
     assert decoded(song) == audio
     assert song.read_bytes() == once
     assert media.read_tags(song).title == clip().title
+    # An old tag at the end does not show another title.
+    assert b"old" not in once
+    assert once.count(b"TAG") == after.count(b"TAG")

@@ -6,14 +6,12 @@ from typing import BinaryIO, Final
 
 from musicapi_async.media.formats import FIRST_BYTES, format_of
 from musicapi_async.media.tags.boxes import boxes_of, chunk_offsets
+from musicapi_async.media.tags.id3 import ID3_HEAD, id3_size, id3v1_size
 from musicapi_async.media.tags.wave import chunks_of
 
-__all__ = ["has_same_audio", "id3_size", "tag_format"]
+__all__ = ["has_same_audio", "tag_format"]
 
 BLOCK: Final = 1024 * 1024
-ID3_HEAD: Final = 10
-ID3_FOOTER: Final = 0x10
-ID3V1: Final = 128
 CHUNK_START: Final = 16
 OGG_HEAD: Final = 27
 LAST_BLOCK: Final = 0x80
@@ -81,25 +79,13 @@ class _Reader:
         return content
 
 
-def id3_size(head: bytes) -> int:
-    """Return the size of the ID3v2 tag that begins with this header; 0 without one."""
-    if len(head) < ID3_HEAD or head[:3] != b"ID3":
-        return 0
-    size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:ID3_HEAD], (21, 14, 7, 0), strict=True))
-    return size + ID3_HEAD + (ID3_HEAD if head[5] & ID3_FOOTER else 0)
-
-
 def _mpeg_regions(file: BinaryIO) -> Iterator[Region]:
-    end = file.seek(0, os.SEEK_END)
+    end = file.seek(0, os.SEEK_END) - id3v1_size(file)
     start = 0
     file.seek(0)
     while size := id3_size(file.read(ID3_HEAD)):
         start += size
         file.seek(start)
-    if end - start >= ID3V1:
-        file.seek(end - ID3V1)
-        if file.read(3) == b"TAG":
-            end -= ID3V1
     yield start, max(0, end - start)
 
 

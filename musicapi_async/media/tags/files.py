@@ -110,16 +110,15 @@ def _keep_owner(path: Path, copy: Path) -> None:
 
 
 def _write_as(file_format: str, path: Path, copy: Path, tags: SongTags, version: ID3Version) -> None:
-    if file_format == "wav":
-        write_wave(path, copy, tags, version)
-        return
-    if file_format == "m4a" and tags.chapters:
-        copy_with_chapters(path, copy, tags.chapters)
-    else:
-        shutil.copyfile(path, copy)
     if file_format == "mp3":
-        write_mp3(copy, tags, version)
+        write_mp3(path, copy, tags, version)
+    elif file_format == "wav":
+        write_wave(path, copy, tags, version)
     else:
+        if file_format == "m4a" and tags.chapters:
+            copy_with_chapters(path, copy, tags.chapters)
+        else:
+            shutil.copyfile(path, copy)
         WRITERS[file_format](copy, tags)
 
 
