@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -200,6 +201,18 @@ def test_tag_on_a_full_disk_leaves_the_file(tmp_path: Path, suffix: str) -> None
 
     assert song.read_bytes() == before
     assert os.listdir(tmp_path) == [song.name]
+
+
+def test_tag_by_several_threads_leaves_a_file_of_one_of_them(song: Path) -> None:
+    titles = [f"song {number}" for number in range(8)]
+    before = decoded(song)
+    with ThreadPoolExecutor(4) as pool:
+        written = list(pool.map(lambda title: media.tag(song, clip(title=title), timeline=TIMED), titles))
+
+    assert {tags.title for tags in written} == set(titles)
+    assert media.read_tags(song) in written
+    assert decoded(song) == before
+    assert sorted(os.listdir(song.parent)) == sorted([song.name, "harbor.json"])
 
 
 @contextmanager

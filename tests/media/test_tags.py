@@ -159,6 +159,29 @@ def test_tag_with_a_cover_that_players_do_not_show_is_refused(tmp_path: Path) ->
         media.tag(write_song(tmp_path, "wav"), clip(), cover=cover)
 
 
+def test_tag_with_a_cover_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    cover = write_cover(tmp_path)
+    with cover.open("rb+") as file:
+        file.truncate(15 * 1024 * 1024 + 1)
+    with pytest.raises(errors.InvalidRequestError, match="is larger; it must be .* at most 15728640 bytes"):
+        media.tag(write_song(tmp_path, "wav"), clip(), cover=cover)
+
+
+# A picture block of FLAC is the smallest room for one.
+@pytest.mark.parametrize(("suffix", "size"), [("flac", 15 * 1024 * 1024), *((suffix, 2_000_000) for suffix in FORMATS)])
+def test_tag_with_a_large_cover_is_read_again(tmp_path: Path, suffix: str, size: int) -> None:
+    song = write_song(tmp_path, suffix)
+    cover = write_cover(tmp_path)
+    with cover.open("rb+") as file:
+        file.truncate(size)
+    media.tag(song, clip(), cover=cover)
+
+    assert media.read_tags(song).cover == cover.read_bytes()
+    media.tag(song, clip(), cover=write_cover(tmp_path))
+    assert media.read_tags(song).cover == JPEG
+    assert song.stat().st_size < 1_000_000
+
+
 def test_tag_of_something_else_than_a_clip_is_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidRequestError, match="clip is"):
         media.tag(write_song(tmp_path, "wav"), [clip()])  # type: ignore[arg-type]
