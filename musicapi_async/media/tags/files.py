@@ -94,7 +94,7 @@ def _write(given: Path, clip: Clip, tags: SongTags, version: ID3Version) -> Song
 
 
 def _create(copy: Path) -> None:
-    """Create the copy, which nobody else can read until it has the mode of the file."""
+    """Create the copy, which no other user can read until it has the mode of the file."""
     try:
         copy.touch(mode=0o600, exist_ok=False)
     except OSError as error:
