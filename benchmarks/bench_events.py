@@ -2,8 +2,8 @@
 
 - Thousands of tasks are in flight, each waited for, with the receiver in the same process; the service, in another one,
   ends them after about as many intervals as the learned schedule needs polls (``bench_event_schedule.py``).
-- An event is received by the client's handler (verified, decoded, its wait woken and its result made), against a
-  handler of aiohttp that reads the body and responds.
+- An event is received by the client's handler, against a handler of aiohttp that reads the body and responds: verified
+  and decoded, its wait woken, and the result of that wait made, which a poll of a finished task costs too.
 """
 
 import asyncio
@@ -53,7 +53,11 @@ REPORTED: Final = "events"
 DISCARDED: Final = "the same events into a bare handler"
 BARE: Final = "an aiohttp handler that reads the body"
 UNMATCHED: Final = "client.webhooks.aiohttp, no task of this client"
-WOKEN: Final = "client.webhooks.aiohttp, a wait woken"
+WOKEN: Final = "client.webhooks.aiohttp, updates() woken"
+WITH_SONGS: Final = "client.webhooks.aiohttp, wait() woken and its songs made"
+RECEIVED: Final = (BARE, UNMATCHED, WOKEN, WITH_SONGS)
+AGE: Final = 60.0
+"""Seconds since the acceptance of a task, when its event arrives: long enough ago that no poll is due meanwhile."""
 CPU_TARGET: Final = 0.4
 RECEIVING_TARGET: Final = 1.5
 
@@ -112,7 +116,8 @@ async def polls_of(session: aiohttp.ClientSession, base_url: str) -> int:
 
 async def receive(base_url: str) -> dict[str, list[float]]:
     """Receive floods of events, the ways taking turns; return the CPU of an event in each round."""
-    ways, costs = deque((BARE, UNMATCHED, WOKEN)), {BARE: [], UNMATCHED: [], WOKEN: []}
+    ways, costs = deque(RECEIVED), {way: [] for way in RECEIVED}
+    waiting = {WOKEN: ended, WITH_SONGS: waited}
     async with (
         MusicAPI(KEY, base_url=base_url, webhook_secret=SECRET) as client,
         receiver(client) as hooks,
@@ -120,8 +125,9 @@ async def receive(base_url: str) -> dict[str, list[float]]:
     ):
         for turn in range(EVENT_ROUNDS + 1):
             for way in ways:
-                task_ids = [f"{way[-5:]}-{turn}-{number}" for number in range(EVENTS)]
-                waits = [asyncio.create_task(wait(client, task_id)) for task_id in task_ids if way == WOKEN]
+                task_ids = [f"{RECEIVED.index(way)}-{turn}-{number}" for number in range(EVENTS)]
+                tasks = [task_of(client, task_id) for task_id in task_ids]
+                waits = [asyncio.create_task(waiting[way](task)) for task in tasks if way in waiting]
                 await asyncio.sleep(0)
                 gc.collect()
                 cpu, flood = time.process_time(), {"url": hooks + ("/bare" if way == BARE else "/hooks")}
@@ -133,11 +139,22 @@ async def receive(base_url: str) -> dict[str, list[float]]:
     return costs
 
 
-def wait(client: MusicAPI, task_id: str) -> Any:
-    """Wait for a task that was accepted just now."""
-    engine, now = engine_of(client), asyncio.get_running_loop().time()
-    entry = Entry(task_id, TaskRule.of(sonic.Describe), engine.caller, "sonic.describe", now, is_reported=True)
-    return Task[Any](entry, engine.poller).wait(None)
+def task_of(client: MusicAPI, task_id: str) -> Task[Any]:
+    """Return a task that the service has accepted a minute ago."""
+    engine, accepted_at = engine_of(client), asyncio.get_running_loop().time() - AGE
+    entry = Entry(task_id, TaskRule.of(sonic.Describe), engine.caller, "sonic.describe", accepted_at, is_reported=True)
+    return Task[Any](entry, engine.poller)
+
+
+async def waited(task: Task[Any]) -> None:
+    """Wait for the songs of a task."""
+    await task.wait(None)
+
+
+async def ended(task: Task[Any]) -> None:
+    """Wait for the end of a task, without reading its songs."""
+    async for _ in task.updates():
+        pass
 
 
 def print_songs(figures: dict[str, list[dict[str, float]]]) -> None:

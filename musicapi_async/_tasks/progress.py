@@ -76,7 +76,7 @@ class TaskProgress:
         self.grace = GRACE_POLLS if status == "incomplete" and grace is None else grace
         """Further polls after which the clips so far are the result; None while the task is clearly running."""
         self.stage: Stage = stage or _status_and_stage(list(map(_state_and_url, clips)), 0)[1]
-        self.has_failed_clip = has_failed_clip or any(clip.state == FAILED for clip in clips)
+        self.has_failed_clip = has_failed_clip or FAILED in [clip.state for clip in clips]
         """True when one of its clips has failed."""
         self._clips = clips
         self._result = result
@@ -119,7 +119,7 @@ def parse_progress(result_type: type, expected_clips: int, body: Body, content: 
     raw_clips = find_songs(body)
     states = list(map(state_and_url, raw_clips))
     status, stage = _status_and_stage(states, expected_clips)
-    has_failed_clip = any(state == FAILED for state, _ in states)
+    has_failed_clip = FAILED in [state for state, _ in states]
     response = RawResponse(content, find_songs_in)
     if status in DONE:
         read = partial(_songs, raw_clips, response)

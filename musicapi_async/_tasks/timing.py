@@ -213,6 +213,9 @@ class Durations:
         """Distribute one observation within its interval, by the current density."""
         until = min(max(until, after + 0.001), MAX_DURATION)
         first, last = bisect_right(EDGES, after) - 1, min(bisect_left(EDGES, until), BINS) - 1
+        if first == last:  # nearly always, when an event has reported the end
+            self._weights[first] += gain
+            return
         parts = [
             (min(EDGES[bin + 1], until) - max(EDGES[bin], after)) / (EDGES[bin + 1] - EDGES[bin]) * self._density[bin]
             for bin in range(first, last + 1)

@@ -54,7 +54,7 @@ class ClientWebhooks:
         return await self._receiver.aiohttp(request)
 
     async def _respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
-        await self.receive(body, headers, url)
+        await self._receive(body, headers, url)
         return ResponseStatus.KEPT
 
     async def receive(self, body: bytes, headers: Headers, url: str) -> Event:
@@ -72,6 +72,10 @@ class ClientWebhooks:
         without a ``webhook_secret``; ClientClosedError when the client was closed; OSError when ``webhook_inbox``
         cannot keep it: respond with a 503, and the service sends it again.
         """
+        event, is_matched = await self._receive(body, headers, url)
+        return attrs.evolve(event, matched=is_matched)
+
+    async def _receive(self, body: bytes, headers: Headers, url: str) -> tuple[Event, bool]:
         secret = self._engine.settings.webhook_secret
         if secret is None:
             message = "a client without webhook_secret cannot verify events: pass MusicAPI(webhook_secret=...)"
@@ -83,11 +87,9 @@ class ClientWebhooks:
         reference, inbox = reference_of(url), self._engine.shared.inbox
         reported = ReportedEvent(event.type, event.task_id, event.raw, bytes(body))
         if inbox is None:
-            is_matched = self._engine.events.receive(event.id, reported, reference)
-        else:
-            kept = InboxEvent(event.id, event.type, event.task_id, reference, reported.content)
-            is_matched = await complete(inbox.put(kept, reported))
-        return attrs.evolve(event, matched=is_matched)
+            return event, self._engine.events.receive(event.id, reported, reference)
+        kept = InboxEvent(event.id, event.type, event.task_id, reference, reported.content)
+        return event, await complete(inbox.put(kept, reported))
 
     async def recover(self, error: UncertainSubmissionError, timeout: float | None = 600.0) -> Task[object]:
         """Return the task of an uncertain submission as soon as its event has come, also one that came before.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
+from typing import Final
 
 import attrs
 
@@ -14,6 +15,8 @@ from musicapi_async.results.clip import structure_clip
 from musicapi_async.wire.values import text
 
 __all__ = ["Event", "structure_event"]
+
+MESSAGE_KEYS: Final = ("error_message", "error", "message", "msg")
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +71,8 @@ def structure_event(body: Mapping[str, object], event_id: str, header_type: str,
 
 def _message_of(body: Mapping[str, object], inner: Mapping[str, object]) -> str | None:
     """Return the sentence of an event, whose key is not documented for a failure."""
-    keys = ("error_message", "error", "message", "msg")
-    values = (text(part.get(key)) for part in (body, inner) for key in keys)
-    found = next(filter(None, values), None)
-    return None if found is None else bounded_text(found, MAX_MESSAGE)
+    for part in (body, inner):
+        for key in MESSAGE_KEYS:
+            if found := text(part.get(key)):
+                return bounded_text(found, MAX_MESSAGE)
+    return None
