@@ -39,13 +39,14 @@ from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async.requests import sonic
 
-TASKS: Final = 2000
-ROUNDS: Final = 3
+TASKS: Final = 10_000
+ROUNDS: Final = 2
 SUBMITTING: Final = 32
 """Submissions at once."""
-POLL_INTERVAL: Final = 3.0
-ENDS: Final = (12.0, 20.0)
-"""Seconds until the first and the last task end: 5 to 6 polls each."""
+POLL_INTERVAL: Final = 7.0
+ENDS: Final = (28.0, 46.0)
+"""Seconds until the first and the last task end: 5 to 6 polls each, about twice as fast as songs of 75 s."""
+EVENTS_OF_A_TASK: Final = 2
 EVENTS: Final = 2000
 EVENT_ROUNDS: Final = 12
 POLLED: Final = "polling"
@@ -62,12 +63,27 @@ CPU_TARGET: Final = 0.4
 RECEIVING_TARGET: Final = 1.5
 
 
+class Discarded:
+    """The events of a bare handler: how many are missing until all tasks are reported."""
+
+    def __init__(self) -> None:
+        self._missing = TASKS * EVENTS_OF_A_TASK
+        self.are_complete = asyncio.Event()
+
+    def count(self) -> None:
+        """Count an event."""
+        self._missing -= 1
+        if not self._missing:
+            self.are_complete.set()
+
+
 @asynccontextmanager
-async def receiver(client: MusicAPI) -> AsyncIterator[str]:
+async def receiver(client: MusicAPI, discarded: Discarded) -> AsyncIterator[str]:
     """Serve the client's handler and a bare one; yield their address."""
 
     async def bare(request: web.Request) -> web.Response:
         await request.read()
+        discarded.count()
         return web.Response()
 
     app = web.Application()
@@ -88,7 +104,8 @@ async def hold(way: str, base_url: str) -> dict[str, float]:
         interval = POLL_INTERVAL if way == POLLED else None
         client = MusicAPI(KEY, base_url=base_url, poll_interval=interval, webhook_secret=SECRET)
         await stack.enter_async_context(client)
-        hooks = await stack.enter_async_context(receiver(client))
+        discarded = Discarded()
+        hooks = await stack.enter_async_context(receiver(client, discarded))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         user = client.with_options(webhook_url=f"{hooks}/hooks") if way == REPORTED else client
         own = {"webhook_url": f"{hooks}/bare", "webhook_secret": SECRET} if way == DISCARDED else {}
@@ -103,7 +120,7 @@ async def hold(way: str, base_url: str) -> dict[str, float]:
         polls, cpu = await polls_of(session, base_url), time.process_time()
         waits = [asyncio.create_task(task.wait(None)) for task in tasks if way != DISCARDED]
         await session.post(f"{base_url}/go", json={"from": ENDS[0], "to": ENDS[1]})
-        await asyncio.gather(*(waits or [asyncio.sleep(ENDS[1] + 1)]))
+        await asyncio.gather(*(waits or [discarded.are_complete.wait()]))
         cpu = time.process_time() - cpu
         polls = await polls_of(session, base_url) - polls
     return {"cpu": cpu / len(tasks) * MICROSECONDS, "polls": polls / len(tasks)}
@@ -120,7 +137,7 @@ async def receive(base_url: str) -> dict[str, list[float]]:
     waiting = {WOKEN: ended, WITH_SONGS: waited}
     async with (
         MusicAPI(KEY, base_url=base_url, webhook_secret=SECRET) as client,
-        receiver(client) as hooks,
+        receiver(client, Discarded()) as hooks,
         aiohttp.ClientSession() as session,
     ):
         for turn in range(EVENT_ROUNDS + 1):
