@@ -5,16 +5,15 @@ import hmac
 import math
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._secrets import Secret
 from musicapi_async.errors import InvalidRequestError, WebhookVerificationError
-from musicapi_async.webhooks.events import Event, structure_event
+from musicapi_async.webhooks.events import Event, SignedEvent, structure_event
 from musicapi_async.wire.json import read_json
 
-__all__ = ["Headers", "verify"]
+__all__ = ["Headers", "signed_event", "verify"]
 
 Headers: TypeAlias = Mapping[str, object] | Mapping[bytes, object] | Iterable[tuple[str | bytes, str | bytes]]
 """The headers of a request: a framework's mapping, also one with several values for a name or with lists of values, a
@@ -63,6 +62,14 @@ def verify(body: bytes, headers: Headers, secret: str | Secret, tolerance: float
     the wrong type, such as a body that was already parsed.
     """
     secret = _hidden(secret)  # before anything can fail: a traceback may show local variables
+    return structure_event(signed_event(body, headers, secret, tolerance))
+
+
+def signed_event(body: bytes, headers: Headers, secret: Secret, tolerance: float = 300.0) -> SignedEvent:
+    """Return the event of a webhook request, not yet structured, after its signature was verified.
+
+    Raises as ``verify`` does.
+    """
     content = _content_of(body)
     _check_tolerance(tolerance)
     if not _is_usable(secret):
@@ -77,7 +84,7 @@ def verify(body: bytes, headers: Headers, secret: str | Secret, tolerance: float
         raise _wrong_signature(content, found)
     _check_age(float(timestamp), tolerance)
     event_id = event_id or hashlib.sha256(content).hexdigest()
-    return structure_event(_object_of(content), event_id, header_type, datetime.fromtimestamp(int(timestamp), UTC))
+    return SignedEvent.of(_object_of(content), content, event_id, header_type, int(timestamp))
 
 
 def _hidden(secret: object) -> Secret:
