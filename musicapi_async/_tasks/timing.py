@@ -43,6 +43,8 @@ SMOOTHING: Final = 0.25
 MIN_NARROWING: Final = 0.35
 OVERDUE_SHARE: Final = 0.03
 """The share of tasks that are still running when their event counts as overdue."""
+LATEST_SHARE: Final = 0.01
+"""The share of tasks that are still running when nearly all have ended."""
 MEMORY: Final = 100.0
 """The number of most recent tasks that an estimate is based on."""
 UNOBSERVED: Final = 0.05
@@ -94,6 +96,10 @@ class Timing:
             return self.fixed_interval
         return self._durations(timing_key, stage).overdue
 
+    def latest(self, timing_key: str) -> float | None:
+        """Return the seconds from acceptance by which 99 % of the tasks have ended; None with a ``fixed_interval``."""
+        return None if self.fixed_interval is not None else self._durations(timing_key, "waiting").latest
+
     def observe(self, timing_key: str, stage: Stage, after: float, until: float) -> None:
         """Note that a task ended later than ``after`` and at latest ``until`` seconds from the stage's beginning."""
         if self.fixed_interval is None:
@@ -129,7 +135,7 @@ class Durations:
     Observing is cheap: the observations are only kept, and fitted when an estimate is next used.
     """
 
-    __slots__ = ("_areas", "_density", "_hazards", "_observed", "_overdue", "_risks", "_unfitted", "_weights")
+    __slots__ = ("_areas", "_density", "_hazards", "_latest", "_observed", "_overdue", "_risks", "_unfitted", "_weights")
 
     def __init__(self, median: float, spread: float, weight: float = 3.0) -> None:
         below = [_share_below(edge, median, spread) for edge in EDGES]
@@ -143,6 +149,12 @@ class Durations:
         """The seconds by which all but ``OVERDUE_SHARE`` of the tasks have ended."""
         self._fit_if_due()
         return self._overdue
+
+    @property
+    def latest(self) -> float:
+        """The seconds by which all but ``LATEST_SHARE`` of the tasks have ended."""
+        self._fit_if_due()
+        return self._latest
 
     def observe(self, after: float, until: float) -> None:
         """Note that something ended later than ``after`` and not later than ``until``."""
@@ -227,10 +239,12 @@ class Durations:
     def _fit(self) -> None:
         self._density = _smoothed(self._weights, self._observed)
         self._hazards, self._risks, self._areas = [], [0.0], [0.0]
-        left, self._overdue = 1.0, MAX_DURATION
+        left, self._overdue, self._latest = 1.0, MAX_DURATION, MAX_DURATION
         for bin, share in enumerate(self._density):
             if left > OVERDUE_SHARE >= left - share:
                 self._overdue = EDGES[bin + 1]
+            if left > LATEST_SHARE >= left - share:
+                self._latest = EDGES[bin + 1]
             width = EDGES[bin + 1] - EDGES[bin]
             hazard = share / width / max(left - share / 2, 1e-9)
             self._hazards.append(hazard)
