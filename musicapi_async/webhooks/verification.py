@@ -39,7 +39,7 @@ SPELLINGS: Final[Mapping[str, str]] = {
 }
 """The headers that are read by their name in lower case, also that in a WSGI environment: ``HTTP_X_WEBHOOK_ID``."""
 SCHEME: Final = "sha256="
-SIGNATURE_LENGTH: Final = len(SCHEME) + 2 * hashlib.sha256().digest_size
+DIGEST_SIZE: Final = hashlib.sha256().digest_size
 MAX_DIGITS: Final = 11
 """Digits of a timestamp."""
 MAX_LABEL: Final = 200
@@ -153,12 +153,12 @@ def _pairs_of(headers: object) -> list[tuple[object, object]]:
 
 def _signature_of(found: Mapping[str, str]) -> bytes:
     given = _required(found, SIGNATURE)
-    if len(given) == SIGNATURE_LENGTH and given[: len(SCHEME)].lower() == SCHEME:
+    if len(given) == len(SCHEME) + 2 * DIGEST_SIZE and given[: len(SCHEME)].lower() == SCHEME:
         try:
             signature = bytes.fromhex(given[len(SCHEME) :])
         except ValueError:
             signature = b""
-        if len(signature) == hashlib.sha256().digest_size:  # not with blanks between the digits
+        if len(signature) == DIGEST_SIZE:  # not with blanks between the digits
             return signature
     raise _malformed(SIGNATURE, "must be sha256= and 64 hexadecimal digits")
 
