@@ -100,7 +100,7 @@ class Engine:
         return task
 
     def latest_end_of(self, request: TaskRequest[Any]) -> float | None:
-        """Return the seconds after which nearly all tasks of such a request have ended; None where it is not learned."""
+        """Return the seconds after which nearly all tasks of such a request have ended; None when not estimated."""
         return self.poller.timing.latest(_timing_key(request))
 
     async def call(self, request: Request[R]) -> R:

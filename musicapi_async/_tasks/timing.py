@@ -135,7 +135,17 @@ class Durations:
     Observing is cheap: the observations are only kept, and fitted when an estimate is next used.
     """
 
-    __slots__ = ("_areas", "_density", "_hazards", "_latest", "_observed", "_overdue", "_risks", "_unfitted", "_weights")
+    __slots__ = (
+        "_areas",
+        "_density",
+        "_hazards",
+        "_latest",
+        "_observed",
+        "_overdue",
+        "_risks",
+        "_unfitted",
+        "_weights",
+    )
 
     def __init__(self, median: float, spread: float, weight: float = 3.0) -> None:
         below = [_share_below(edge, median, spread) for edge in EDGES]
