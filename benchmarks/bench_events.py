@@ -8,6 +8,7 @@
 
 import asyncio
 import gc
+import hmac
 import json
 import sys
 import time
@@ -38,6 +39,7 @@ from musicapi_async._engine import engine_of
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.state import TaskRule
 from musicapi_async.requests import sonic
+from musicapi_async.wire.json import read_json
 
 TASKS: Final = 10_000
 ROUNDS: Final = 2
@@ -53,10 +55,11 @@ POLLED: Final = "polling"
 REPORTED: Final = "events"
 DISCARDED: Final = "the same events into a bare handler"
 BARE: Final = "an aiohttp handler that reads the body"
+VERIFIED: Final = "the same with HMAC, comparison and JSON parse alone"
 UNMATCHED: Final = "client.webhooks.aiohttp, no task of this client"
 WOKEN: Final = "client.webhooks.aiohttp, updates() woken"
 WITH_SONGS: Final = "client.webhooks.aiohttp, wait() woken and its songs made"
-RECEIVED: Final = (BARE, UNMATCHED, WOKEN, WITH_SONGS)
+PATHS: Final = {BARE: "/bare", VERIFIED: "/verified", UNMATCHED: "/hooks", WOKEN: "/hooks", WITH_SONGS: "/hooks"}
 AGE: Final = 60.0
 """Seconds since the acceptance of a task, when its event arrives: long enough ago that no poll is due meanwhile."""
 CPU_TARGET: Final = 0.4
@@ -86,9 +89,17 @@ async def receiver(client: MusicAPI, discarded: Discarded) -> AsyncIterator[str]
         discarded.count()
         return web.Response()
 
+    async def verified(request: web.Request) -> web.Response:
+        body, headers = await request.read(), request.headers
+        signed = b"%b.%b" % (headers["X-Webhook-Timestamp"].encode(), body)
+        given = bytes.fromhex(headers["X-Webhook-Signature"].removeprefix("sha256="))
+        is_signed = hmac.compare_digest(hmac.digest(SECRET.encode(), signed, "sha256"), given)
+        return web.Response(status=200 if is_signed and read_json(body) else 401)
+
     app = web.Application()
     app.router.add_post("/hooks", client.webhooks.aiohttp)
     app.router.add_post("/bare", bare)
+    app.router.add_post("/verified", verified)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -133,7 +144,7 @@ async def polls_of(session: aiohttp.ClientSession, base_url: str) -> int:
 
 async def receive(base_url: str) -> dict[str, list[float]]:
     """Receive floods of events, the ways taking turns; return the CPU of an event in each round."""
-    ways, costs = deque(RECEIVED), {way: [] for way in RECEIVED}
+    names, ways, costs = list(PATHS), deque(PATHS), {way: [] for way in PATHS}
     waiting = {WOKEN: ended, WITH_SONGS: waited}
     async with (
         MusicAPI(KEY, base_url=base_url, webhook_secret=SECRET) as client,
@@ -142,13 +153,13 @@ async def receive(base_url: str) -> dict[str, list[float]]:
     ):
         for turn in range(EVENT_ROUNDS + 1):
             for way in ways:
-                task_ids = [f"{RECEIVED.index(way)}-{turn}-{number}" for number in range(EVENTS)]
+                task_ids = [f"{names.index(way)}-{turn}-{number}" for number in range(EVENTS)]
                 tasks = [task_of(client, task_id) for task_id in task_ids]
                 waits = [asyncio.create_task(waiting[way](task)) for task in tasks if way in waiting]
                 await asyncio.sleep(0)
                 gc.collect()
-                cpu, flood = time.process_time(), {"url": hooks + ("/bare" if way == BARE else "/hooks")}
-                await session.post(f"{base_url}/flood", json={**flood, "task_ids": task_ids})
+                cpu = time.process_time()
+                await session.post(f"{base_url}/flood", json={"url": hooks + PATHS[way], "task_ids": task_ids})
                 await asyncio.gather(*waits)
                 if turn:
                     costs[way].append((time.process_time() - cpu) / EVENTS * MICROSECONDS)

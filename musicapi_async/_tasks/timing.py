@@ -174,7 +174,8 @@ class Durations:
 
     def export_state(self) -> tuple[float, list[float]]:
         """Return how many tasks were observed, and the weights of the bins."""
-        self._weigh()
+        if self._unfitted:
+            self._fit()
         return self._observed, [round(weight, 6) for weight in self._weights]
 
     def restore_state(self, observed: float, weights: Sequence[float]) -> None:
@@ -217,7 +218,6 @@ class Durations:
 
     def _fit_if_due(self) -> None:
         if self._unfitted and len(self._unfitted) * REFIT >= self._observed + len(self._unfitted):
-            self._weigh()
             self._fit()
 
     def _weigh(self) -> None:
@@ -247,6 +247,7 @@ class Durations:
             self._weights[bin] += part * gain
 
     def _fit(self) -> None:
+        self._weigh()
         self._density = _smoothed(self._weights, self._observed)
         self._hazards, self._risks, self._areas = [], [0.0], [0.0]
         left, self._overdue, self._latest = 1.0, MAX_DURATION, MAX_DURATION
