@@ -98,7 +98,7 @@ class ClientWebhooks:
         ``timeout`` is the time to wait for the event, in seconds; None for no limit. One poll then checks that the
         service knows the task under this client's key.
 
-        An exception cannot tell type checkers which operation it is about: the task is one of ``object``. Where the
+        Type checkers do not know the operation of an exception: the task is typed as one of ``object``. Where the
         operation is known, ``client.resume(sonic.Describe, task.id)`` is the same task with its type.
 
         Raises the error itself, with a note, when no event comes, the client is closed, or the service does not know
