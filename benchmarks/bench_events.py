@@ -13,8 +13,9 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -37,7 +38,9 @@ from event_service import SECRET
 from musicapi_async import MusicAPI, Task
 from musicapi_async._engine import engine_of
 from musicapi_async._tasks.entry import Entry
+from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule
+from musicapi_async._tasks.task import _Waiter, entry_of
 from musicapi_async.requests import sonic
 from musicapi_async.wire.json import read_json
 
@@ -57,7 +60,7 @@ DISCARDED: Final = "the same events into a bare handler"
 BARE: Final = "an aiohttp handler that reads the body"
 VERIFIED: Final = "the same with HMAC, comparison and JSON parse alone"
 UNMATCHED: Final = "client.webhooks.aiohttp, no task of this client"
-WOKEN: Final = "client.webhooks.aiohttp, updates() woken"
+WOKEN: Final = "client.webhooks.aiohttp, wait() woken"
 WITH_SONGS: Final = "client.webhooks.aiohttp, wait() woken and its songs made"
 PATHS: Final = {BARE: "/bare", VERIFIED: "/verified", UNMATCHED: "/hooks", WOKEN: "/hooks", WITH_SONGS: "/hooks"}
 AGE: Final = 60.0
@@ -145,12 +148,13 @@ async def polls_of(session: aiohttp.ClientSession, base_url: str) -> int:
 async def receive(base_url: str) -> dict[str, list[float]]:
     """Receive floods of events, the ways taking turns; return the CPU of an event in each round."""
     names, ways, costs = list(PATHS), deque(PATHS), {way: [] for way in PATHS}
-    waiting = {WOKEN: ended, WITH_SONGS: waited}
     async with (
         MusicAPI(KEY, base_url=base_url, webhook_secret=SECRET) as client,
         receiver(client, Discarded()) as hooks,
         aiohttp.ClientSession() as session,
     ):
+        waiting: dict[str, Callable[[Task[Any]], Coroutine[Any, Any, None]]]
+        waiting = {WOKEN: partial(woken, engine_of(client).poller), WITH_SONGS: waited}
         for turn in range(EVENT_ROUNDS + 1):
             for way in ways:
                 task_ids = [f"{names.index(way)}-{turn}-{number}" for number in range(EVENTS)]
@@ -179,10 +183,16 @@ async def waited(task: Task[Any]) -> None:
     await task.wait(None)
 
 
-async def ended(task: Task[Any]) -> None:
-    """Wait for the end of a task, without reading its songs."""
-    async for _ in task.updates():
-        pass
+async def woken(poller: Poller, task: Task[Any]) -> None:
+    """Wait for the end of a task as ``wait`` does, up to the moment at which it makes the songs."""
+    entry = entry_of(task)
+    waiter = _Waiter[Any](entry, None, "finished")
+    poller.subscribe(entry, waiter)
+    try:
+        await waiter.state
+    finally:
+        poller.unsubscribe(entry, waiter)
+        waiter.retrieve_error()
 
 
 def print_songs(figures: dict[str, list[dict[str, float]]]) -> None:
