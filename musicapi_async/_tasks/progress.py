@@ -104,8 +104,10 @@ class TaskProgress:
         return _restore, (self.status, self.clips, self.result, self.stage, self.grace)
 
     def _read_clips(self) -> None:
-        if self._read is not None:
-            (self._clips, self._result), self._read = self._read(), None
+        # Two threads may read a state at once: both parse then, and find the same.
+        if (read := self._read) is not None:
+            self._clips, self._result = read()
+            self._read = None
 
 
 def _restore(status: Status, clips: tuple[Clip, ...], result: Any, stage: Stage, grace: int | None) -> TaskProgress:
