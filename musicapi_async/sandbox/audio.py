@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Mapping
 from typing import Final
 
-__all__ = ["AUDIO_SUFFIX", "MAKERS", "SECONDS"]
+__all__ = ["AUDIO_SUFFIX", "MAKERS", "MEDIA_TYPE", "SECONDS", "without_length"]
 
 RATE: Final = 22050
 SECONDS: Final = 6.0
@@ -23,6 +23,16 @@ COVER_SIZE: Final = 96
 
 AUDIO_SUFFIX: Final = "mp3" if importlib.util.find_spec("lameenc") else "wav"
 """MP3 where the optional encoder lameenc is installed, WAV elsewhere."""
+MEDIA_TYPE: Final = "audio/mpeg" if AUDIO_SUFFIX == "mp3" else "audio/wav"
+UNKNOWN_SIZE: Final = b"\xff" * 4
+
+
+def without_length(content: bytes) -> bytes:
+    """Return the audio as a live stream has it: nothing in it says how long it will be."""
+    # The encoder writes MP3 without an Info header.
+    if AUDIO_SUFFIX == "mp3":
+        return content
+    return content[:4] + UNKNOWN_SIZE + content[8:40] + UNKNOWN_SIZE + content[44:]
 
 
 def _tune_mp3(name: str) -> bytes:
