@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._tasks.timing import MAX_INTERVAL, MIN_INTERVAL, SPREAD, Durations, Timing
+from musicapi_async._tasks.timing import EARLY_INTERVAL, MAX_INTERVAL, MIN_INTERVAL, SPREAD, Durations, Timing
 
 seconds = st.floats(min_value=0, max_value=1e6)
 seen = st.lists(st.tuples(seconds, st.floats(min_value=0, max_value=1e4)), max_size=50)
@@ -50,6 +50,23 @@ def test_first_poll_interval_lasts_until_a_finish_is_plausible() -> None:
     # Where it is likely, closely; what is not known is guessed.
     assert timing.interval("slow", "waiting", 295.0) < 12
     assert 25 < timing.interval("unknown", "waiting", 0.0) < 60
+
+
+def test_poll_intervals_for_a_stream_are_learned_apart_from_the_end() -> None:
+    timing = Timing(None, 1.0, seed=0)
+    for _ in range(60):
+        timing.observe("song", "waiting", 295, 305)
+        timing.observe("song", "stream", 39, 41)
+    restored = Timing(None, 1.0, seed=0)
+    restored.restore_state(timing.export_state())
+
+    for each in (timing, restored):
+        assert 25 < each.interval("song", "waiting", 0.0, "stream") < 40
+        assert each.interval("song", "waiting", 38.0, "stream") < 4
+        # Later than any before it: closely, and not as rarely as the end of the song is likely.
+        assert each.interval("song", "waiting", 100.0, "stream") <= EARLY_INTERVAL * (1 + SPREAD)
+        assert 30 < each.overdue("song", "waiting", "stream") < 60
+        assert each.overdue("song", "waiting") > 200
 
 
 def test_timing_forgets_old_observations() -> None:
