@@ -19,6 +19,7 @@ SECONDS: Final = 6.0
 BEATS_PER_SECOND: Final = 4
 PENTATONIC: Final = (0, 3, 5, 7, 10, 12)
 CHANNELS: Final = 1
+BIT_RATE: Final = 128
 COVER_SIZE: Final = 96
 
 AUDIO_SUFFIX: Final = "mp3" if importlib.util.find_spec("lameenc") else "wav"
@@ -102,7 +103,7 @@ def _mp3(samples: "array[int]") -> bytes:
     import lameenc  # noqa: PLC0415 - optional
 
     encoder = lameenc.Encoder()
-    encoder.set_bit_rate(64)
+    encoder.set_bit_rate(BIT_RATE)
     encoder.set_in_sample_rate(RATE)
     encoder.set_channels(CHANNELS)
     encoder.set_quality(7)

@@ -30,8 +30,11 @@ GONE_WRONG: Final = "The upstream generation failed. Credits were previously ref
 # Events of a task, as shares of its duration.
 CLIPS_APPEAR: Final = 0.3
 FIRST_CLIP_DONE: Final = 0.75
-STREAM_BEGINS_WITH: Final = 0.25
-"""The share of the audio that a stream has when it appears: a listener can begin at once."""
+STREAM_BEGINS_WITH: Final = 0.4
+"""The share of the audio that a stream has when it appears, so that a listener can begin at once: browsers play nothing
+before they have 32 KiB."""
+STREAM_PLAYS_TO: Final = 0.9
+"""The share up to which it grows as fast as it plays, or faster for a short task; the rest takes until its end."""
 UNSTREAMED: Final = ("nuro", "studio")
 """Families whose running clips have no stream."""
 
@@ -76,7 +79,13 @@ def streamed_share(task: SandboxTask, clip_id: str, share: float) -> float | Non
     if _is_done(task, index, share):
         return 1.0
     end = FIRST_CLIP_DONE if _is_done(task, index, FIRST_CLIP_DONE) else 1.0
-    return STREAM_BEGINS_WITH + (1 - STREAM_BEGINS_WITH) * (share - CLIPS_APPEAR) / (end - CLIPS_APPEAR)
+    # In seconds from here on.
+    elapsed, whole = (share - CLIPS_APPEAR) * task.takes, (end - CLIPS_APPEAR) * task.takes
+    played = STREAM_PLAYS_TO - STREAM_BEGINS_WITH
+    playing = min(played * SECONDS, whole * played / (1 - STREAM_BEGINS_WITH))
+    if elapsed < playing:
+        return STREAM_BEGINS_WITH + played * elapsed / playing
+    return STREAM_PLAYS_TO + (1 - STREAM_PLAYS_TO) * (elapsed - playing) / (whole - playing)
 
 
 def _is_done(task: SandboxTask, index: int, share: float) -> bool:
