@@ -100,8 +100,10 @@ class Task(Generic[R_co]):
 
         ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be
         streamed (its ``stream_url``, or ``audio_url``): the result then holds the clips that qualify. For this the task
-        is polled at least every five seconds, unless ``poll_interval`` is set. It is still running on the server
-        afterwards: wait again for the rest. A result without clips, such as a voice, is waited for to its end.
+        is polled when its stream can be expected, by the times of earlier ones, then at least every five seconds;
+        ``poll_interval`` sets a fixed interval, and with webhook events the event of the stream ends the wait. The task
+        is still running on the server afterwards: wait again for the rest. A result without clips, such as a voice, is
+        waited for to its end.
 
         When a wait times out or is cancelled, the task is still running on the server: wait again, or resume it later
         from its id. A wait that times out before its first poll is due polls once before it ends; ``timeout=0`` is one
@@ -196,15 +198,14 @@ def entry_of(task: Task[Any]) -> Entry:
 class _Waiter(Generic[R]):
     """Subscriber that waits for the end of a task, or a part of its result, until a deadline."""
 
-    __slots__ = ("_entry", "_last_seen", "_until", "deadline", "since", "state", "wants_partial")
+    __slots__ = ("_entry", "_last_seen", "deadline", "since", "state", "until")
 
     def __init__(self, entry: Entry, timeout: float | None, until: Until) -> None:
         loop = asyncio.get_running_loop()
         self.state: asyncio.Future[TaskState[R]] = loop.create_future()
         self.since = loop.time()
         self.deadline = math.inf if timeout is None or timeout > ENDLESS else self.since + timeout
-        self.wants_partial = until != "finished"
-        self._until: Until = until
+        self.until: Until = until
         self._entry = entry
         self._last_seen: str | None = None
 
@@ -217,7 +218,7 @@ class _Waiter(Generic[R]):
             self.state.set_exception(fresh(update))
         elif update.is_done and update.error is not None:
             self.state.set_exception(fresh(update.error))
-        elif update.is_done or ready_result(update, self._until) is not None:
+        elif update.is_done or ready_result(update, self.until) is not None:
             self.state.set_result(update)
         else:
             self._last_seen = update.status
@@ -246,7 +247,7 @@ class _UpdateQueue:
 
     since = 0.0
     deadline = math.inf
-    wants_partial = False
+    until: Until = "finished"
 
     def __init__(self, interval: float) -> None:
         self._interval = interval

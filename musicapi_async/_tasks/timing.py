@@ -10,22 +10,27 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from musicapi_async._tasks.progress import Stage
+from musicapi_async._tasks.progress import Stage, Until
 
 __all__ = ["EARLY_INTERVAL", "GUESSES", "MAX_INTERVAL", "MIN_INTERVAL", "SPREAD", "Durations", "Timing"]
 
-GUESSES: Final[Mapping[Stage, tuple[float, float]]] = {
+Span = Stage | Literal["stream"]
+"""A duration that is estimated: from the beginning of a stage to the end of the task, or to the first stream."""
+GUESSES: Final[Mapping[Span, tuple[float, float]]] = {
     "waiting": (75.0, 0.5),
     "streaming": (45.0, 0.7),
     "partial": (12.0, 1.0),
+    "stream": (20.0, 0.5),
 }
-"""The first guess of the seconds a stage takes until the task is finished: median, and spread of the logarithm."""
+"""The first guess of the seconds: median, and spread of the logarithm."""
 MIN_INTERVAL: Final = 1.0
 MAX_INTERVAL: Final = 30.0
 EARLY_INTERVAL: Final = 5.0
-"""Maximum seconds between two polls for a wait that ends before the task: its duration is not estimated."""
+"""Maximum seconds between two polls for a wait that ends before the task."""
+STREAM_PRICE: Final = 0.5
+"""The cost of a poll for a stream, as a share of the usual one: a listener is waiting."""
 SPREAD: Final = 0.1
 """Random share of the interval, so that tasks that were started together are not polled together."""
 MAX_KEYS: Final = 1000
@@ -56,7 +61,7 @@ MAX_UNFITTED: Final = 100
 
 
 class Timing:
-    """Estimates of how long tasks take, by timing key (an operation and its model) and by stage.
+    """Estimates of how long tasks take, by timing key (an operation and its model) and by span.
 
     ``fixed_interval`` is the interval of the polls in seconds; where it is None, ``price`` is the cost of a poll, in
     seconds of waiting.
@@ -66,69 +71,77 @@ class Timing:
         self.fixed_interval = fixed_interval
         self._price = price
         self._random = random.Random(seed)  # noqa: S311 - nothing secret
-        self._durations_by_key: dict[tuple[str, Stage], Durations] = {}
+        self._durations_by_key: dict[tuple[str, Span], Durations] = {}
 
     @property
     def usual(self) -> float:
         """The seconds a task takes by the first guess."""
         return GUESSES["waiting"][0]
 
-    def interval(self, timing_key: str, stage: Stage, waited: float, *, wants_partial: bool = False) -> float:
+    def interval(self, timing_key: str, stage: Stage, waited: float, until: Until = "finished") -> float:
         """Return the seconds until the next poll, after so many seconds in this stage; unbounded for the first.
 
-        With ``wants_partial``, for a wait that ends before the task does, at most ``EARLY_INTERVAL``.
+        For a wait that ends before the task does, at most ``EARLY_INTERVAL``; the first poll for a stream, which has
+        an estimate of its own, is unbounded.
         """
         if self.fixed_interval is not None:
             return self.fixed_interval
-        interval = self._durations(timing_key, stage).interval(waited, self._price)
-        if wants_partial:
+        span = _span(stage, until)
+        price = self._price * STREAM_PRICE if span == "stream" else self._price
+        interval = self._durations(timing_key, span).interval(waited, price)
+        if until != "finished" and (waited or span != "stream"):
             interval = min(interval, EARLY_INTERVAL)
         if waited:
             interval = min(interval, MAX_INTERVAL)
         return max(MIN_INTERVAL, interval * (1 + SPREAD * (self._random.random() - 0.5)))
 
-    def overdue(self, timing_key: str, stage: Stage) -> float:
-        """Return the seconds from a stage's beginning by which 97 % of the tasks have ended, and with them their event.
+    def overdue(self, timing_key: str, stage: Stage, until: Until = "finished") -> float:
+        """Return the seconds from a stage's beginning by which 97 % of the waits have ended, and with them their event.
 
         With a ``fixed_interval`` that is the interval.
         """
         if self.fixed_interval is not None:
             return self.fixed_interval
-        return self._durations(timing_key, stage).overdue
+        return self._durations(timing_key, _span(stage, until)).overdue
 
     def latest(self, timing_key: str) -> float | None:
         """Return the seconds from acceptance by which 99 % of the tasks have ended; None with a ``fixed_interval``."""
         return None if self.fixed_interval is not None else self._durations(timing_key, "waiting").latest
 
-    def observe(self, timing_key: str, stage: Stage, after: float, until: float) -> None:
-        """Note that a task ended later than ``after`` and at latest ``until`` seconds from the stage's beginning."""
+    def observe(self, timing_key: str, span: Span, after: float, until: float) -> None:
+        """Note that a span ended later than ``after`` and at latest ``until`` seconds from its beginning."""
         if self.fixed_interval is None:
-            self._durations(timing_key, stage).observe(after, until)
+            self._durations(timing_key, span).observe(after, until)
 
     def export_state(self) -> list[list[Any]]:
         """Return the estimates, as JSON takes them."""
         return [
-            [timing_key, stage, *durations.export_state()]
-            for (timing_key, stage), durations in self._durations_by_key.items()
+            [timing_key, span, *durations.export_state()]
+            for (timing_key, span), durations in self._durations_by_key.items()
         ]
 
     def restore_state(self, state: Iterable[Sequence[Any]]) -> None:
         """Start with exported estimates; raises ValueError or TypeError for invalid ones."""
-        for timing_key, stage, observed, weights in state:
-            if stage in GUESSES:
-                self._durations(str(timing_key), stage).restore_state(observed, weights)
+        for timing_key, span, observed, weights in state:
+            if span in GUESSES:
+                self._durations(str(timing_key), span).restore_state(observed, weights)
 
-    def _durations(self, timing_key: str, stage: Stage) -> "Durations":
-        found = self._durations_by_key.get((timing_key, stage))
+    def _durations(self, timing_key: str, span: Span) -> "Durations":
+        found = self._durations_by_key.get((timing_key, span))
         if found is None:
             if len(self._durations_by_key) >= MAX_KEYS:
                 self._durations_by_key.clear()  # models are arbitrary texts: start anew rather than grow without limit
-            found = self._durations_by_key[timing_key, stage] = Durations(*GUESSES[stage])
+            found = self._durations_by_key[timing_key, span] = Durations(*GUESSES[span])
         return found
 
 
+def _span(stage: Stage, until: Until) -> Span:
+    """Return the span at whose end a wait can end: streams appear in the stage ``waiting``, and end it."""
+    return "stream" if until == "stream" and stage == "waiting" else stage
+
+
 class Durations:
-    """Estimate of the duration of one stage under one timing key, in seconds.
+    """Estimate of the duration of one span under one timing key, in seconds.
 
     ``median`` and ``spread`` (the deviation of the logarithm) are the first guess, which counts as ``weight`` tasks.
 

@@ -172,5 +172,7 @@ def test_chromium_styles_the_words_that_are_past(page: Page) -> None:
     assert sung > 100
     assert left > 100
     seek(page, 1.3)
-    assert colours(page)[0] > sung * 1.5
-    assert colours(page)[1] == 0
+    sung_later, left_over = colours(page)
+    assert sung_later > sung * 1.5
+    # The edges of letters are blended with the background.
+    assert left_over < left / 10

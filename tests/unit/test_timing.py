@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._tasks.timing import MAX_INTERVAL, MIN_INTERVAL, SPREAD, Durations, Timing
+from musicapi_async._tasks.timing import EARLY_INTERVAL, MAX_INTERVAL, MIN_INTERVAL, SPREAD, Durations, Timing
 
 seconds = st.floats(min_value=0, max_value=1e6)
 seen = st.lists(st.tuples(seconds, st.floats(min_value=0, max_value=1e4)), max_size=50)
@@ -81,6 +81,23 @@ def test_estimates_used_after_many_observations_are_those_used_after_each() -> N
 
     assert unused.overdue("song", "waiting") == pytest.approx(used.overdue("song", "waiting"), rel=0.15)
     assert unused.interval("song", "waiting", 60.0) == pytest.approx(used.interval("song", "waiting", 60.0), rel=0.15)
+
+
+def test_poll_intervals_for_a_stream_are_learned_apart_from_the_end() -> None:
+    timing = Timing(None, 1.0, seed=0)
+    for _ in range(60):
+        timing.observe("song", "waiting", 295, 305)
+        timing.observe("song", "stream", 39, 41)
+    restored = Timing(None, 1.0, seed=0)
+    restored.restore_state(timing.export_state())
+
+    for each in (timing, restored):
+        assert 25 < each.interval("song", "waiting", 0.0, "stream") < 40
+        assert each.interval("song", "waiting", 38.0, "stream") < 4
+        # Later than any before it: closely, and not as rarely as the end of the song is likely.
+        assert each.interval("song", "waiting", 100.0, "stream") <= EARLY_INTERVAL * (1 + SPREAD)
+        assert 30 < each.overdue("song", "waiting", "stream") < 60
+        assert each.overdue("song", "waiting") > 200
 
 
 def test_timing_forgets_old_observations() -> None:
