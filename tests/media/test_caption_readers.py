@@ -166,7 +166,8 @@ def colours(page: Page) -> tuple[int, int]:
 @needs_browser
 def test_chromium_styles_the_words_that_are_past(page: Page) -> None:
     seek(page, 0.2)
-    assert colours(page) == (0, 0)
+    # A few points may be anything: the edges of letters are blended with the background.
+    assert max(colours(page)) < 10
     seek(page, 1.2)
     sung, left = colours(page)
     assert sung > 100
@@ -174,5 +175,4 @@ def test_chromium_styles_the_words_that_are_past(page: Page) -> None:
     seek(page, 1.3)
     sung_later, left_over = colours(page)
     assert sung_later > sung * 1.5
-    # The edges of letters are blended with the background.
     assert left_over < left / 10

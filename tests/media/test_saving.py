@@ -29,7 +29,7 @@ disk = Path(folder) / "disk"
 disk.mkdir()
 clip = pickle.loads(Path(clip).read_bytes())
 with MusicAPI("k", base_url=base_url) as client:
-    for size in range(100, 160, 4):
+    for size in range(96, 272, 8):
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", disk], check=True)
         try:
             saved = client.save(clip, disk, tags=True)
