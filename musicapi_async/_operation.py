@@ -8,7 +8,7 @@ result, a ``TaskRequest[Songs]`` starts a task.
 import difflib
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, dataclass_transform, get_args, get_origin
+from typing import Any, Final, TypeVar, dataclass_transform, get_args, get_origin
 
 import attrs
 
@@ -136,9 +136,14 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
     return init
 
 
+USUAL_NAMES: Final = {"tags": ("style", "styles", "genre", "genres")}
+"""What others call a field, for the hint about an unknown one: by its letters alone ``style`` is close to ``title``."""
+
+
 def _unknown_field(operation_name: str, name: str, names: Mapping[str, str]) -> InvalidRequestError:
     ours = {wire: field for field, wire in names.items()}
-    close = ours.get(name) or next(iter(difflib.get_close_matches(name, names, 1)), None)
+    usual = next((field for field in names if name in USUAL_NAMES.get(field, ())), None)
+    close = ours.get(name) or usual or next(iter(difflib.get_close_matches(name, names, 1)), None)
     hint = f"did you mean {close}?" if close else f"it takes {', '.join(names)}"
     # Without its value: under a wrong name it may be a secret.
     return InvalidRequestError(f"{operation_name} has no field {name}: {hint}", name, None, tuple(names))

@@ -102,7 +102,9 @@ def _clean_url(url: object) -> str:
 
 def _check_positive(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise InvalidRequestError(f"{attribute.name} is {value!r}; it must be above 0", attribute.name, value, "> 0")
+        raise InvalidRequestError(
+            f"{attribute.name} is {value!r}; it must be a number above 0", attribute.name, value, "> 0"
+        )
 
 
 def _check_count(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

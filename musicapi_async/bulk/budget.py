@@ -158,7 +158,7 @@ class Budget:
         self._spending.read(balance)
         for key, price in self._spending.prices.items():
             if before.get(key) != price:
-                logger.info("%s costs %g credits", key, price)
+                logger.info("%s costs %g credit%s", key, price, "" if price == 1 else "s")
         await self._journal.remember(SPENDING, self._spending.to_json(time.time()))
 
 

@@ -129,7 +129,7 @@ def class_of(operation: object) -> type[TaskRequest[Any]]:
     if isinstance(operation, str) and operation in known:
         return known[operation]
     if operation is None:
-        message = "operation is missing: name one in the line, or one for all"
+        message = "operation is missing: name one in the line, or one for all lines (--operation; in Python operation=)"
         raise InvalidRequestError(message, "operation", None, "required")
     message = f"operation is {operation!r}; it must be one that starts a task, such as sonic.describe"
     raise InvalidRequestError(message, "operation", operation, tuple(known))

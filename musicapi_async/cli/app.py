@@ -173,7 +173,8 @@ def task_command(
 @app.command("lyrics")
 def lyrics_command(
     songs: Annotated[
-        list[Path], typer.Argument(metavar="AUDIO_OR_JSON...", help="Saved songs: their audio or JSON files.")
+        list[Path],
+        typer.Argument(metavar="PATH", help="Folders of saved songs, or the audio or JSON of single ones."),
     ],
     *,
     formats: Annotated[
@@ -209,7 +210,7 @@ def karaoke_command(
 def tag_command(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="Folders of saved songs, or the audio or JSON of single ones."),
+        typer.Argument(metavar="PATH", help="Folders of saved songs, or the audio or JSON of single ones."),
     ],
     *,
     as_json: AsJson = False,

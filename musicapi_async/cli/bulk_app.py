@@ -1,6 +1,7 @@
 """Command line of ``musicapi bulk``, and its commands on the folder of a run: ``status``, ``report``, ``resolve``."""
 
 import asyncio
+import difflib
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -69,7 +70,8 @@ class _RunByDefault(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the command that was left out."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = ["run", *args]
+            is_misspelt = difflib.get_close_matches(args[0], self.commands) and not Path(args[0]).exists()
+            args = args if is_misspelt else ["run", *args]
         return super().parse_args(ctx, args)
 
 

@@ -51,7 +51,7 @@ async def write_pages(folder: Path, screen: Screen) -> None:
     for line in _explanations(skipped):
         screen.warn(line)
     if not pages:
-        raise UsageError(f"no song of {folder} has both its audio and the times of its words: no page was written")
+        raise UsageError(f"no page was written: in {folder} no song has both its audio and the times of its words")
 
 
 def _json_files(folder: Path) -> list[Path]:

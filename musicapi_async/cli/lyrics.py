@@ -1,7 +1,7 @@
 """``musicapi lyrics``: the lyrics of saved songs with their times, as files beside the audio."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,15 +20,13 @@ async def write_lyrics(paths: Sequence[Path], formats: Sequence[str], screen: Sc
 
     All songs are read before the first request is sent.
     """
-    songs = [await asyncio.to_thread(_saved_song, path) for path in paths]
-    for path, song in zip(paths, songs, strict=True):
-        if not song.has_times and not fetch:
-            message = f"{path} has no times of its words; --fetch gets them from the service, for 1 credit a song"
-            raise UsageError(message)
+    songs = await asyncio.to_thread(lambda: list(_songs_in(paths)))
+    untimed = [path for path, song in songs if not song.has_times]
+    if untimed and not fetch:
+        raise UsageError(f"{_without_times(untimed)}; --fetch gets them from the service, for 1 credit a song")
     written: list[str] = []
-    needs_client = not all(song.has_times for song in songs)
-    async with open_client() if needs_client else nullcontext() as client:
-        for path, song in zip(paths, songs, strict=True):
+    async with open_client() if untimed else nullcontext() as client:
+        for path, song in songs:
             # Written before the next request is sent: an error of that one must not lose what this one cost.
             timeline = await _timeline(client, path, song, screen)
             if not timeline.lines:
@@ -51,6 +49,30 @@ async def _timeline(client: MusicAPI | None, path: Path, song: SavedSong, screen
     except OSError as error:
         screen.warn(f"the times of {path} could not be kept beside it: {error.strerror}")
     return SavedSong(song.clip, aligned).timeline()
+
+
+def _without_times(paths: Sequence[Path]) -> str:
+    if len(paths) == 1:
+        return f"{paths[0]} has no times of its words"
+    return f"{len(paths):,} songs have no times of their words (the first is {paths[0]})"
+
+
+def _songs_in(paths: Sequence[Path]) -> Iterator[tuple[Path, SavedSong]]:
+    """Yield the songs of folders, in the order of their names, and single songs; raises UsageError."""
+    for path in paths:
+        if not path.is_dir():
+            yield path, _saved_song(path)
+            continue
+        is_empty = True
+        for file in sorted(path.glob("*.json")):
+            try:
+                song = read_saved_song(file)
+            except ValueError:
+                continue  # a file of another kind
+            is_empty = False
+            yield file, song
+        if is_empty:
+            raise UsageError(f"there is no song that was saved by musicapi in {path}")
 
 
 def _saved_song(path: Path) -> SavedSong:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 # Each batch is written in a thread: for small ones the switch costs more than the writing.
 BATCH: Final = 1024 * 1024
 AUDIO_SUFFIXES: Final = (".m4a", ".m4b")
+SEPARATORS: Final = tuple(separator for separator in (os.sep, os.altsep) if separator)
 
 
 async def save(
@@ -152,7 +153,12 @@ async def _copy(response: FileResponse, partial: _PartialFile, on_progress: Prog
 
 def _target_of(path: str | os.PathLike[str]) -> Path:
     """Return the path to write to; it is not opened yet."""
-    return path_argument("path", path, 'pass a name for the file: "song.mp3"')
+    target = path_argument("path", path, 'pass a name for the file: "song.mp3"')
+    # A Path has no slash at its end: the file would get the name of the folder. The root is refused as a directory.
+    if target.name and os.fspath(path).endswith(SEPARATORS):
+        message = f'path names a folder; name a file in it ("{target.name}/song.mp3"), or use client.save'
+        raise InvalidRequestError(message, "path", str(path), "the name of a file")
+    return target
 
 
 def _check_progress(on_progress: Progress | None) -> None:

@@ -67,12 +67,14 @@ def json_text(value: object, *, ascii_only: bool = False, indent: int | None = 2
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text atomically; raises OSError."""
+    """Write a text atomically; raises OSError with the name of the file, not of the one that is written first."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         # A lone surrogate (the service's JSON may hold one) becomes its escape.
         partial.write_bytes(text.encode("utf-8", "backslashreplace"))
         partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -191,6 +191,7 @@ def test_generate_refused_by_the_service_exits_with_its_code_and_one_sentence(
         (2, "cannot read", ("generate", "--lyrics", "missing")),
         (2, "not UTF-8", ("generate", "--lyrics", "latin")),
         (2, "see 'musicapi generate --help'", ("generate", IDEA, "--colour", "red")),
+        (2, "No such command 'reprot'. Did you mean 'report'", ("bulk", "reprot", "songs")),
         (2, "needs quotes: musicapi generate '", ("generate", "a", "calm", "shanty")),
         (11, "cannot write", ("generate", IDEA, "--out", f"latin{os.sep}songs")),
         (11, "cannot write latin: Not a directory", ("generate", IDEA, "--out", "latin")),

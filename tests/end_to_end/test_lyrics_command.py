@@ -63,6 +63,29 @@ def test_lyrics_without_times_are_fetched_only_with_the_option(
     assert lines[-3:] == ["The harbour", "sleeps", ""]
 
 
+def test_lyrics_of_a_folder_are_written_for_each_of_its_songs(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    song = saved_song(musicapi, sandbox, tmp_path, "sonic")
+    songs = sorted(path for path in song.parent.iterdir() if path.suffix == song.suffix)
+    song.with_name("notes.json").write_text("{}")
+
+    refused = musicapi("lyrics", str(song.parent))
+    assert refused.code == 2
+    assert f"{len(songs)} songs have no times" in refused.err.replace("\n", " ")
+
+    done = musicapi("lyrics", str(song.parent), "--fetch", sandbox=sandbox)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.split() == [str(path.with_suffix(".lrc")) for path in songs]
+
+
+def test_lyrics_of_a_folder_without_songs_exit_with_2(musicapi: MusicAPI, tmp_path: Path) -> None:
+    done = musicapi("lyrics", str(tmp_path))
+
+    assert done.code == 2
+    assert "there is no song that was saved by musicapi" in done.err.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

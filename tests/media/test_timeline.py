@@ -295,9 +295,17 @@ def test_timeline_with_another_suffix_is_not_saved(name: str, tmp_path: Path) ->
     assert os.listdir(tmp_path) == []
 
 
-def test_timeline_in_a_missing_folder_raises_an_oserror(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        media.Timeline.of(SONG).save(tmp_path / "missing" / "harbor.lrc")
+def test_timeline_in_a_missing_folder_raises_an_oserror_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "harbor.lrc"
+    with pytest.raises(FileNotFoundError) as caught:
+        media.Timeline.of(SONG).save(path)
+    assert caught.value.filename == str(path)
+
+    folder = tmp_path / "harbor.lrc"
+    folder.mkdir()
+    with pytest.raises(OSError, match=r"directory.*harbor\.lrc'$"):
+        media.Timeline.of(SONG).save(folder)
+    assert os.listdir(tmp_path) == ["harbor.lrc"]
 
 
 def test_json_has_the_fields_of_the_timeline() -> None:

@@ -133,6 +133,16 @@ async def test_download_to_a_directory_is_refused_before_it_is_fetched(path: str
         assert server.connections == 0
 
 
+async def test_download_to_a_name_with_a_slash_at_its_end_is_refused(tmp_path: Path) -> None:
+    async with scripted(respond(200, b"ID3")) as server, MusicAPI(KEY, base_url=server.base_url) as client:
+        with pytest.raises(errors.InvalidRequestError, match=r"names a folder; .* client\.save") as caught:
+            await client.download(f"{server.base_url}/song", f"{tmp_path}/songs/")
+
+        assert server.connections == 0
+    check(caught.value, "path")
+    assert not list(tmp_path.iterdir())
+
+
 async def progress(done: int, total: int | None) -> None:
     """Take what no download can give to a coroutine function."""
     raise AssertionError((done, total))

@@ -113,6 +113,9 @@ def test_choice_and_url_fields_are_validated() -> None:
         ("make_instrumental", "instrumental"),
         ("lyric", "lyrics"),
         ("titel", "title"),
+        ("style", "tags"),
+        ("styles", "tags"),
+        ("genre", "tags"),
     ],
 )
 def test_unknown_field_gets_a_hint(name: str, hint: str) -> None:
