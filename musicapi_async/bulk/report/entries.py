@@ -29,7 +29,18 @@ MEANINGS: Final[Mapping[State, str]] = {
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
 """States that are explained on the page."""
 DATA_FIELDS: Final = ("number", "key", "operation", "state", "task_id", "cost", "explanation", "request", "others")
-SONG_DATA_FIELDS: Final = ("title", "tags", "lyrics", "times", "model", "duration", "seconds", "audio", "cover", "about")
+SONG_DATA_FIELDS: Final = (
+    "title",
+    "tags",
+    "lyrics",
+    "times",
+    "model",
+    "duration",
+    "seconds",
+    "audio",
+    "cover",
+    "about",
+)
 # The only files that are linked: no browser runs anything in them.
 AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4", "aac", "aiff", "webm"})
 IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
@@ -260,5 +271,3 @@ def _address(name: str, folder: Path) -> str | None:
 
 def _suffix(name: str) -> str:
     return name.rpartition(".")[2].lower()
-
-

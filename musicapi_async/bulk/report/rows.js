@@ -132,7 +132,6 @@ class RowList {
   static MARGIN = 1000; // pixels above and below the window
   static FIRST = 10; // rows that are drawn before the height of any is known
   static KEPT = ".song details[open], .request:not([open]), .current, .cut, :focus"; // what a new element would not have
-  static KEEPS_PLACE = CSS.supports("overflow-anchor", "auto"); // the browser itself, when what is above it changes
 
   constructor(list, onEnter) {
     [this.list, this.onEnter] = [list, onEnter];
@@ -193,13 +192,17 @@ class RowList {
     return true;
   }
 
-  // What is in the window, of these rows, stays where it is.
+  // What is in the window, of these rows, stays where it is. The browser would do the same, with what it chooses itself.
   keepPlace(rows, change) {
-    const placeOf = (row) => row.element.getBoundingClientRect();
-    const anchor = RowList.KEEPS_PLACE ? null : this.drawn.find((row) => rows.includes(row) && placeOf(row).bottom > 0);
-    const before = anchor && placeOf(anchor).top;
+    const { style } = document.documentElement;
+    const topOf = (row) => row.element.getBoundingClientRect().top;
+    const anchor = this.drawn.findLast((row) => rows.includes(row) && topOf(row) <= 0) ?? this.drawn.find((row) => rows.includes(row));
+    const before = anchor && topOf(anchor);
+    style.overflowAnchor = "none";
     change();
-    if (anchor) scrollBy({ top: placeOf(anchor).top - before, behavior: "instant" });
+    const moved = anchor ? topOf(anchor) - before : 0;
+    if (Math.abs(moved) >= 1) scrollBy({ top: moved, behavior: "instant" });
+    style.overflowAnchor = "";
   }
 
   measure() {
