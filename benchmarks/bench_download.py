@@ -1,5 +1,7 @@
 """A file of 10 MB over loopback to the disk: against curl and bare aiohttp; memory and the event loop with 32 at once.
 
+Also the CPU time of `client.stream`, against bare aiohttp, from hosts that name the version of a file and that do not.
+
 The file's host is a process of its own. The package writes in threads, syncs the file to the disk, and gives it its
 name when it is whole; curl and the bare loops do not sync, and one bare loop writes in the event loop itself. curl is
 taken by its own clock: the start of its process is not held against it. The longest stall is the longest time by which
@@ -46,6 +48,10 @@ AT_ONCE: Final = 32
 ROUNDS: Final = 15
 FEW_ROUNDS: Final = 5
 CHUNK: Final = 64 * KIB
+STREAMED: Final = 6
+"""Files of one measurement of CPU time."""
+TAGGED: Final = "/tagged.mp3"
+STREAM_TARGET: Final = 1.5
 TARGET: Final = 0.9
 STALL_TARGET: Final = 50.0
 SDK: Final = "musicapi-async"
@@ -53,6 +59,9 @@ CURL: Final = "curl, by its own clock"
 BARE: Final = "bare aiohttp, 64 KiB at a time, written in the event loop"
 IDLE: Final = "nothing, for a second"
 THREADED: Final = "bare aiohttp, 1 MiB at a time, written in a thread"
+RECEIVED: Final = "bare aiohttp"
+NAMED: Final = "client.stream, from a host with ETags"
+UNNAMED: Final = "client.stream, from a host without"
 SYNC: Final = "of musicapi-async's, syncing 10 MB to the disk"
 
 Fetch = Callable[[str, Path], Awaitable[object]]
@@ -61,7 +70,7 @@ Fetch = Callable[[str, Path], Awaitable[object]]
 class _Host(socketserver.BaseRequestHandler):
     """Answers each request of a kept connection with the file."""
 
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: %d\r\n\r\n" % SIZE
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: %d\r\n" % SIZE
     content = START + bytes(SIZE - len(START))
 
     def handle(self) -> None:
@@ -70,8 +79,9 @@ class _Host(socketserver.BaseRequestHandler):
         while data := self.request.recv(CHUNK):
             received += data
             while b"\r\n\r\n" in received:
-                received = received.partition(b"\r\n\r\n")[2]
-                self.request.sendall(self.head)
+                request, _, received = received.partition(b"\r\n\r\n")
+                tag = b'ETag: "1"\r\n' if TAGGED.encode() in request else b""
+                self.request.sendall(self.head + tag + b"\r\n")
                 self.request.sendall(self.content)
 
 
@@ -182,6 +192,36 @@ async def one_by_one(url: str, path: Path) -> None:
     verdict(f"{SDK} has {rate} times the rate of {CURL}", rate.median, TARGET, at_least=True)
 
 
+async def streamed(url: str) -> None:
+    """Stream the file by each way in turns: CPU milliseconds for each."""
+    found: dict[str, list[float]] = {}
+    async with MusicAPI(KEY, base_url=url) as client, aiohttp.ClientSession() as session:
+
+        async def bare(address: str) -> None:
+            async with session.get(address) as response:
+                async for _ in response.content.iter_any():
+                    pass
+
+        async def stream(address: str) -> None:
+            async for _ in client.stream(address):
+                pass
+
+        ways = deque([(RECEIVED, bare, "/song.mp3"), (NAMED, stream, TAGGED), (UNNAMED, stream, "/song.mp3")])
+        for turn in range(ROUNDS + 1):
+            for name, receive, path in ways:
+                began = time.process_time()
+                for _ in range(STREAMED):
+                    await receive(url + path)
+                if turn:
+                    found.setdefault(name, []).append((time.process_time() - began) * 1000)
+            ways.rotate()
+    print_title(f"{STREAMED} such files to memory, chunk by chunk")
+    rows = [[name, f"{spread(cpu):.1f}", str(ratio(cpu, found[RECEIVED]))] for name, cpu in found.items()]
+    print_table(["by", "CPU ms", "ratio"], rows)
+    cost = ratio(found[NAMED], found[RECEIVED])
+    verdict(f"{NAMED} takes {cost} times the CPU of {RECEIVED}", cost.median, STREAM_TARGET)
+
+
 async def at_once(way: str, url: str, folder: Path) -> dict[str, float]:
     """Fetch 32 files at once, and print the growth of the process at most and the longest stall."""
     async with AsyncExitStack() as stack:
@@ -246,6 +286,7 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as folder, fake_service(__file__, "serve") as url:
             asyncio.run(one_by_one(url, Path(folder) / "song.mp3"))
+            asyncio.run(streamed(url))
             many_at_once(url, Path(folder))
 
 

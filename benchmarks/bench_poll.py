@@ -44,9 +44,9 @@ REQUESTS: Final = 256
 SLOW: Final = 0.25
 """The part of the requests that a slow contender sends."""
 CONCURRENCIES: Final = (1, 64)
-TARGET: Final = 1.0
-LEAN_TARGET: Final = 1.25
-OTHERS: Final = {"musicapi-sdk, threads": 4.0, "openai": 8.0, "runwayml": 8.0, "replicate": 8.0, "fal-client": 8.0}
+TARGET: Final = 0.7
+LEAN_TARGET: Final = 1.0
+OTHERS: Final = {"musicapi-sdk, threads": 9.0, "openai": 15.0, "runwayml": 15.0, "replicate": 15.0, "fal-client": 15.0}
 """How many times less than these a poll is to cost, at the higher concurrency."""
 
 SDK: Final = "musicapi-async"

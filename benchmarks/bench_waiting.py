@@ -63,7 +63,7 @@ class Subscriber:
 
     since = 0.0
     deadline = float("inf")
-    wants_partial = False
+    until = "finished"
 
     def __init__(self) -> None:
         self._missing = 0

@@ -12,9 +12,10 @@ import json
 import random
 import sys
 import time
+from contextlib import suppress
 from typing import Any, Final
 
-from aiohttp import ClientSession, TCPConnector, web
+from aiohttp import ClientError, ClientSession, TCPConnector, web
 from common import RESPONSES
 
 __all__ = ["SECRET"]
@@ -78,10 +79,11 @@ class Service:
         return web.Response()
 
     async def _report(self, url: str, task_id: str, takes: float) -> None:
-        await asyncio.sleep(takes * STREAM_AFTER)
-        await self._send(url, task_id, "song.streaming", RUNNING)
-        await asyncio.sleep(takes * (1 - STREAM_AFTER))
-        await self._send(url, task_id, "song.completed", FINISHED)
+        with suppress(ClientError):  # the receiver has ended
+            await asyncio.sleep(takes * STREAM_AFTER)
+            await self._send(url, task_id, "song.streaming", RUNNING)
+            await asyncio.sleep(takes * (1 - STREAM_AFTER))
+            await self._send(url, task_id, "song.completed", FINISHED)
 
     async def _send(self, url: str, task_id: str, event: str, response: dict[str, Any]) -> None:
         body = json.dumps({**response, **ENVELOPE, "task_id": task_id, "event": event}).encode()

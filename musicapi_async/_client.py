@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
@@ -24,6 +24,8 @@ from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Clip, DownloadFile, Evidence
 
 if TYPE_CHECKING:
+    from musicapi_async.media.saving import CaptionFormat, SavedClip
+    from musicapi_async.media.timeline import Timeline
     from musicapi_async.requests.lyrics import Lyrics
     from musicapi_async.requests.nuro import Nuro
     from musicapi_async.requests.producer import Producer
@@ -213,6 +215,40 @@ class MusicAPI:
         from musicapi_async.media.download import save  # few clients need it, and it takes a while to import
 
         return await self._engine.calls.track(save(self._engine.files, self.settings, source, path, on_progress))
+
+    async def save(
+        self,
+        clip: Clip,
+        folder: str | os.PathLike[str],
+        *,
+        cover: bool = True,
+        tags: bool = False,
+        lyrics: "Sequence[CaptionFormat]" = (),
+        timeline: "Timeline | None" = None,
+    ) -> "SavedClip":
+        """Write a finished clip into a folder: its audio and cover, and on request its tags and captions.
+
+        All files are named by the clip's title and its whole id; the folder is created if it is missing. Beside the
+        audio there is always a ``.json`` file with the clip. Files that are complete are kept: call it again after an
+        interruption, and it writes what is missing.
+
+        - ``cover``: download the cover image. One that cannot be had is logged as a warning.
+        - ``tags``: write what the clip is into its audio, as ``media.tag`` does; needs the extra ``media``. Audio that
+          takes no tags (a fragmented M4A) is kept as it is, and ``SavedClip.tag_error`` says why.
+        - ``lyrics``: formats of captions to write beside the audio: ``lrc``, ``srt``, ``vtt``, ``ass``.
+        - ``timeline``: the lyrics with their times, for captions and tags. Without it they are those of the clip, or
+          those that an earlier call has kept. None are ever bought: a clip of ``sonic`` has none of its own, and
+          ``media.Timeline.of(await client.sonic.aligned_lyrics(clip=clip), clip=clip)`` gets them for 1 credit. Where
+          there are none, no captions are written, with a warning if the clip has lyrics.
+
+        Raises MissingExtraError for tags without the extra and InvalidRequestError for a wrong argument, both before
+        anything is fetched; DownloadError when there is no finished audio, its host fails, or a file cannot be written;
+        ClientClosedError when a file is missing and the client is closed, also meanwhile.
+        """
+        from musicapi_async.media.saving import SaveOptions, save_in_folder
+
+        options = SaveOptions.of(cover=cover, tags=tags, lyrics=lyrics)
+        return await save_in_folder(self.download, clip, folder, options, timeline)
 
     async def read(self, source: Clip | DownloadFile | str, *, max_size: int | None = None) -> bytes:
         """Return the bytes of a clip's audio, of a prepared file, or of any file by its URL.

@@ -5,8 +5,8 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from musicapi_async._secrets import Secret, hidden
-from musicapi_async._settings import Hook, Settings, with_secrets
+from musicapi_async._secrets import Secret, hidden, with_secrets
+from musicapi_async._settings import Hook, Settings
 from musicapi_async._webhook_inbox import FileInbox
 
 if TYPE_CHECKING:

@@ -99,6 +99,10 @@ class Engine:
             raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
         return task
 
+    def latest_end_of(self, request: TaskRequest[Any]) -> float | None:
+        """Return the seconds after which nearly all tasks of such a request have ended; None when not estimated."""
+        return self.poller.timing.latest(_timing_key(request))
+
     async def call(self, request: Request[R]) -> R:
         """Send a request that starts no task, and return its result, as soon as it is prepared.
 

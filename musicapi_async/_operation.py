@@ -23,6 +23,7 @@ from musicapi_async._fields import (
     webhook_url_field,
 )
 from musicapi_async._request import Method, Request
+from musicapi_async._secrets import revealed, with_secrets
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.wire.requests import dig, field_spec, fields_of, missing_field, wire_names
 
@@ -106,7 +107,10 @@ def _result_of(cls: "type[Request[Any]]") -> type:
 
 
 def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
-    """Return the constructor, wrapped so that an unknown or missing keyword is an InvalidRequestError with a hint."""
+    """Return the constructor, wrapped so that an unknown or missing keyword is an InvalidRequestError with a hint.
+
+    A traceback through it, which may show local variables, shows no secret.
+    """
     build: Callable[..., None] = cls.__init__
     # The types that a caller may pass, rather than those a converter is annotated with.
     build.__annotations__ = {field.name: field.type for field in fields_of(cls)} | {"return": None}
@@ -115,8 +119,11 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
 
     @functools.wraps(build)
     def init(self: Request[Any], **given: object) -> None:
+        given = with_secrets(given)
         try:
-            build(self, **given)
+            build(self, **revealed(given))
+        except InvalidRequestError as error:
+            raise error.with_traceback(None)  # noqa: B904 - the same error, without the frames that hold the texts
         except TypeError:
             if required <= given.keys() <= names.keys():
                 raise

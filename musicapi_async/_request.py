@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 import attrs
 
 from musicapi_async._arguments import described
+from musicapi_async._secrets import with_secrets
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.wire.requests import (
     field_spec,
@@ -98,6 +99,7 @@ class Request(Generic[R_co]):
 
     def replace(self, **changes: object) -> Self:
         """Return the same request with some fields changed, checked anew."""
+        changes = with_secrets(changes)  # before anything can fail: a traceback may show local variables
         return type(self)(**{**{name: getattr(self, name) for name in wire_names(type(self))}, **changes})
 
     def __eq__(self, other: object) -> bool:
@@ -117,7 +119,8 @@ class Request(Generic[R_co]):
     def __repr__(self) -> str:
         """Show the fields that are set, without secrets."""
         fields = fields_of(type(self))
-        shown = [field for field in fields if field.repr and getattr(self, field.name) != field.default]
+        # A traceback may show a request that was refused before all of its fields were set.
+        shown = [field for field in fields if field.repr and getattr(self, field.name, field.default) != field.default]
         values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in shown)
         return f"{self.operation_name}({values})"
 

@@ -1,11 +1,15 @@
 """Secrets: values that no repr, log, traceback or slicing reveals. No I/O."""
 
 import hmac
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, Generic, TypeVar
 
-__all__ = ["BodyBytes", "HeaderText", "Secret", "SecretBytes", "hidden"]
+__all__ = ["BodyBytes", "HeaderText", "Secret", "SecretBytes", "hidden", "revealed", "with_secrets"]
 
 T = TypeVar("T", bound=str | bytes)
+
+SECRETS: Final = frozenset({"api_key", "proxy", "webhook_secret"})
+"""The names of settings and of fields of requests that are secret."""
 
 
 class _Hidden(Generic[T]):
@@ -91,3 +95,13 @@ def _bytes_of(value: str | bytes) -> bytes:
 def hidden(value: str | Secret | None) -> Secret | None:
     """Return a text as a secret; any other value unchanged."""
     return Secret(value) if isinstance(value, str) else value
+
+
+def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings or fields of a request with the secret ones hidden, where they are texts."""
+    return {name: hidden(value) if name in SECRETS else value for name, value in given.items()}
+
+
+def revealed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings or fields of a request with the hidden ones as texts, for the constructor that stores them."""
+    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in given.items()}

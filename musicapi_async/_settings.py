@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from musicapi_async._secrets import Secret, hidden
+from musicapi_async._secrets import Secret, hidden, with_secrets
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async._webhook_urls import MAX_OWN_URL, MAX_URL, is_loopback, is_web_url, reference_of
 from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
@@ -20,7 +20,7 @@ from musicapi_async.errors import InvalidRequestError, UncertainSubmissionError
 if TYPE_CHECKING:
     from aiohttp import TraceConfig
 
-__all__ = ["Hook", "Settings", "with_secrets"]
+__all__ = ["Hook", "Settings"]
 
 Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
 VARIABLES: Final = {
@@ -30,16 +30,10 @@ VARIABLES: Final = {
     "webhook_url": "MUSICAPI_WEBHOOK_URL",
     "webhook_secret": "MUSICAPI_WEBHOOK_SECRET",
 }
-SECRETS: Final = frozenset({"api_key", "proxy", "webhook_secret"})
 DEFAULT_BASE_URL: Final = "https://api.musicapi.ai/api/v1"
 
 
 S = TypeVar("S")
-
-
-def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with the secret ones hidden, where they are texts."""
-    return {name: hidden(value) if name in SECRETS else value for name, value in given.items()}
 
 
 def _clean_key(key: object) -> Secret:

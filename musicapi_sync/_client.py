@@ -4,7 +4,7 @@ import importlib
 import inspect
 import os
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -20,6 +20,8 @@ from musicapi_sync._loop_thread import LoopThread, View
 from musicapi_sync._tasks import Run, Task, generator_of
 
 if TYPE_CHECKING:
+    from musicapi_async.media.saving import CaptionFormat, SavedClip
+    from musicapi_async.media.timeline import Timeline
     from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
     from musicapi_sync._webhooks import ClientWebhooks
 
@@ -218,6 +220,25 @@ class MusicAPI:
                 if on_progress is not None and is_plain
                 else on_progress,
             )
+        )
+
+    def save(
+        self,
+        clip: Clip,
+        folder: str | os.PathLike[str],
+        *,
+        cover: bool = True,
+        tags: bool = False,
+        lyrics: "Sequence[CaptionFormat]" = (),
+        timeline: "Timeline | None" = None,
+    ) -> "SavedClip":
+        """Write a finished clip into a folder: its audio and cover, and on request its tags and captions.
+
+        All files are named by the clip's title and its whole id. See ``musicapi_async.MusicAPI.save``, which describes
+        the arguments and raises the same.
+        """
+        return self._view.call(
+            lambda client, _: client.save(clip, folder, cover=cover, tags=tags, lyrics=lyrics, timeline=timeline)
         )
 
     def read(self, source: Clip | DownloadFile | str, *, max_size: int | None = None) -> bytes:

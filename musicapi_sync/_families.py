@@ -21,6 +21,7 @@ from musicapi_async import (
     studio,
     suno,
 )
+from musicapi_async._secrets import with_secrets
 from musicapi_async.requests._family import complete_family
 from musicapi_sync._tasks import Task
 
@@ -88,6 +89,7 @@ def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Task[R]]:
     """Return the method that starts this operation's task."""
 
     def method(self: Family, **fields: Any) -> Task[R]:
+        fields = with_secrets(fields)  # before anything can fail: a traceback may show local variables
         return self._client.submit(build(**fields))
 
     build = cast("type[TaskRequest[R]]", request_class)
@@ -98,6 +100,7 @@ def calls(request_class: Callable[P, Request[R]]) -> Method[P, R]:
     """Return the method that calls this operation."""
 
     def method(self: Family, **fields: Any) -> R:
+        fields = with_secrets(fields)  # before anything can fail: a traceback may show local variables
         return self._client.call(build(**fields))
 
     build = cast("type[Request[R]]", request_class)

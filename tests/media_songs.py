@@ -5,12 +5,14 @@ import shutil
 import struct
 import tempfile
 from array import array
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import av
 from av.audio.stream import AudioStream
+from av.video.codeccontext import VideoCodecContext
 
 from musicapi_async import Clip
 
@@ -26,11 +28,18 @@ __all__ = [
     "found_by_av",
     "stream_wave",
     "write_cover",
+    "write_song",
 ]
 
 RATE: Final = 48000
-CODECS: Final = {"mp3": "libmp3lame", "m4a": "aac", "flac": "flac", "opus": "libopus", "wav": "pcm_s16le"}
-JPEG: Final = b"\xff\xd8\xff\xe0" + b"\x00\x10JFIF\x00" + bytes(2000) + b"\xff\xd9"
+CODECS: Final = {
+    "mp3": "libmp3lame",
+    "m4a": "aac",
+    "flac": "flac",
+    "opus": "libopus",
+    "ogg": "vorbis",
+    "wav": "pcm_s16le",
+}
 
 
 @attrs.frozen
@@ -69,10 +78,11 @@ def encode(suffix: str, seconds: float = 2.0, options: dict[str, str] | None = N
     file = Path(tempfile.mkdtemp()) / "song"
     container = {"m4a": "ipod", "opus": "ogg"}.get(suffix, suffix)
     with av.open(file, "w", format=container, options=options or {}) as out:
-        stream = out.add_stream(CODECS[suffix], rate=RATE)
+        # FFmpeg's encoder of Vorbis is an experiment to it, and knows two channels only.
+        stream = out.add_stream(CODECS[suffix], rate=RATE, options={"strict": "experimental"})
         assert isinstance(stream, AudioStream)
-        stream.layout = "mono"
-        resampler = av.AudioResampler(stream.format.name, "mono", RATE)
+        stream.layout = layout = "stereo" if suffix == "ogg" else "mono"
+        resampler = av.AudioResampler(stream.format.name, layout, RATE)
         samples = array("h", (int(9000 * math.sin(at * at / 2e6)) for at in range(int(RATE * seconds))))
         step = 960
         for at in range(0, len(samples), step):
@@ -86,6 +96,21 @@ def encode(suffix: str, seconds: float = 2.0, options: dict[str, str] | None = N
     content = file.read_bytes()
     shutil.rmtree(file.parent)
     return content
+
+
+def picture() -> bytes:
+    """Return a JPEG picture of one colour."""
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width = encoder.height = 64
+    encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1)
+    frame = av.VideoFrame(64, 64, "yuvj420p")
+    for plane in frame.planes:
+        plane.update(b"\x60" * plane.buffer_size)
+    return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
+
+
+JPEG: Final = picture()
 
 
 def decoded(path: Path) -> bytes:
@@ -118,4 +143,10 @@ def stream_wave(*chunks: tuple[bytes, bytes], size: int = 0xFFFFFFFF) -> bytes:
 def write_cover(folder: Path) -> Path:
     path = folder / "cover.jpg"
     path.write_bytes(JPEG)
+    return path
+
+
+def write_song(folder: Path, suffix: str, content: bytes | None = None) -> Path:
+    path = folder / f"harbor.{suffix}"
+    path.write_bytes(encode(suffix, 0.5) if content is None else content)
     return path

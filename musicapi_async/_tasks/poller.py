@@ -19,7 +19,15 @@ from musicapi_async._request import GET
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.reported import ReportedTasks
 from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, TaskUpdate, Wheel
-from musicapi_async._tasks.state import ReportedEvent, TaskState, as_final, progress_of, read_event, read_state
+from musicapi_async._tasks.state import (
+    ReportedEvent,
+    TaskState,
+    Until,
+    as_final,
+    progress_of,
+    read_event,
+    read_state,
+)
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
 from musicapi_async._transport.call import Call
@@ -39,8 +47,6 @@ STALL: Final = 0.5
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 TERMINAL: Final = ("finished", "failed")
 """The statuses after which a task does not change any more."""
-REPORTED_WITHIN: Final = 1.0
-"""Seconds between the end of a task and its event, at most, for the estimates of durations."""
 FAR: Final = 1e12
 """Event-loop time beyond which a poll is never due; the wheel has no slots for larger numbers."""
 
@@ -78,11 +84,12 @@ class Poller:
         self._check(entry)
         polling = entry.polling
         if polling is None:
-            polling = entry.polling = self._start_polling(entry, wants_partial=subscriber.wants_partial)
-        polling.subscribe(subscriber)
-        if subscriber.wants_partial and not polling.is_in_flight:
-            now = asyncio.get_running_loop().time()
-            polling.next_poll_at = min(polling.next_poll_at, now + self._interval(entry, polling, now))
+            polling = entry.polling = self._start_polling(entry, subscriber.until)
+            polling.subscribe(subscriber)
+        else:
+            polling.subscribe(subscriber)
+            if subscriber.until != "finished" and not polling.is_in_flight:
+                self._poll_earlier(entry, polling)
         if self.on_first_wait is not None:
             self.on_first_wait()
             self.on_first_wait = None
@@ -106,11 +113,11 @@ class Poller:
         if state is None:
             self.poll_soon(entry)
         elif state.is_done:
-            # The service reports the end within about a second.
-            polling.pending_for = max(polling.pending_for, now - polling.stage_began_at - REPORTED_WITHIN)
+            polling.note_reported(now)
             self._note_state(entry, polling, state)
         elif polling.stage == "waiting":  # events may arrive in any order, and behind a poll
-            polling.note_unfinished(progress_of(state).stage, now)
+            polling.note_reported(now)
+            self._note_unfinished(entry, polling, state, now)
             for subscriber in polling.subscribers:
                 subscriber.notify(state)
             if not polling.is_in_flight:
@@ -155,25 +162,36 @@ class Poller:
             raise EventLoopError(ANOTHER_LOOP)
         self._loop = loop
 
-    def _start_polling(self, entry: Entry, *, wants_partial: bool) -> Polling:
+    def _start_polling(self, entry: Entry, until: Until) -> Polling:
         now = asyncio.get_running_loop().time()
         if entry.accepted_at is None:
             # A resumed task, of unknown age: it is polled at once, but thousands of them are spread over time.
             next_poll_at = now + random.random() * len(self._subscribed) / BURST_RATE  # noqa: S311 - nothing secret
             return Polling(next_poll_at, now - self.timing.usual)
-        if self.reported.expects(entry):
-            interval = self.timing.overdue(entry.timing_key, "waiting")
+        return Polling(max(now, entry.accepted_at + self._first_interval(entry, until)), entry.accepted_at)
+
+    def _poll_earlier(self, entry: Entry, polling: Polling) -> None:
+        """Advance the next poll, for a subscriber that waits for less than those before it."""
+        now = asyncio.get_running_loop().time()
+        if polling.is_new and entry.accepted_at is not None:
+            earlier = max(now, entry.accepted_at + self._first_interval(entry, polling.until))
         else:
-            interval = self.timing.interval(entry.timing_key, "waiting", 0.0, wants_partial=wants_partial)
-        return Polling(max(now, entry.accepted_at + interval), entry.accepted_at)
+            earlier = now + self._interval(entry, polling, now)
+        polling.next_poll_at = min(polling.next_poll_at, earlier)
+
+    def _first_interval(self, entry: Entry, until: Until) -> float:
+        """Return the seconds from acceptance to the first poll."""
+        if self.reported.expects(entry):
+            return self.timing.overdue(entry.timing_key, "waiting", until)
+        return self.timing.interval(entry.timing_key, "waiting", 0.0, until)
 
     def _interval(self, entry: Entry, polling: Polling, now: float) -> float:
-        waited, wants_partial = now - polling.stage_began_at, polling.wants_partial
+        waited = now - polling.stage_began_at
         if self.reported.expects(entry):
-            overdue = self.timing.overdue(entry.timing_key, polling.stage) - waited
+            overdue = self.timing.overdue(entry.timing_key, polling.stage, polling.until) - waited
             if overdue > 0:
                 return polling.interval(overdue, now)
-        usual = self.timing.interval(entry.timing_key, polling.stage, waited, wants_partial=wants_partial)
+        usual = self.timing.interval(entry.timing_key, polling.stage, waited, polling.until)
         return polling.interval(usual, now)
 
     def _remove(self, entry: Entry, polling: Polling, subscriber: Subscriber) -> None:
@@ -321,15 +339,27 @@ class Poller:
             self._record_end(entry, state)
             self._end(entry, polling, state)
             return
-        polling.note_unfinished(progress_of(state).stage, now)
+        self._note_unfinished(entry, polling, state, now)
         for subscriber in polling.subscribers:
             subscriber.notify(state)
         self._poll_later(entry, polling)
+
+    def _note_unfinished(self, entry: Entry, polling: Polling, state: TaskState[Any], now: float) -> None:
+        stage = progress_of(state).stage
+        if stage != "waiting":
+            self._observe_stream(entry, polling, now)
+        polling.note_unfinished(stage, now)
+
+    def _observe_stream(self, entry: Entry, polling: Polling, now: float) -> None:
+        """Note when the first stream appeared; without a wait for it the polls are too far apart to show."""
+        if polling.until == "stream" and polling.stage == "waiting" and entry.accepted_at is not None:
+            self.timing.observe(entry.timing_key, "stream", polling.pending_for, now - polling.stage_began_at)
 
     def _observe_duration(self, entry: Entry, polling: Polling, now: float) -> None:
         began, pending_for = polling.stage_began_at, polling.pending_for
         if entry.accepted_at is None:
             return
+        self._observe_stream(entry, polling, now)
         self.timing.observe(entry.timing_key, polling.stage, pending_for, now - began)
         if polling.stage != "waiting":
             after, until = began + pending_for - entry.accepted_at, now - entry.accepted_at

@@ -56,10 +56,10 @@ JOINING_POLLS: Final = 12
 class TaskProgress:
     """The progress of a task; its clips and its result are parsed on first access.
 
-    Most polls find a running song whose clips are not accessed.
+    Most polls find a running song whose clips are not accessed; and those of an event are left to the wait it wakes.
     """
 
-    __slots__ = ("_clips", "_read", "_result", "grace", "stage", "status")
+    __slots__ = ("_clips", "_read", "_result", "grace", "has_failed_clip", "stage", "status")
 
     def __init__(
         self,
@@ -69,12 +69,15 @@ class TaskProgress:
         *,
         stage: Stage | None = None,
         grace: int | None = None,
+        has_failed_clip: bool = False,
         read: Callable[[], tuple[tuple[Clip, ...], Any]] | None = None,
     ) -> None:
         self.status: Status = status
         self.grace = GRACE_POLLS if status == "incomplete" and grace is None else grace
         """Further polls after which the clips so far are the result; None while the task is clearly running."""
         self.stage: Stage = stage or _status_and_stage(list(map(_state_and_url, clips)), 0)[1]
+        self.has_failed_clip = has_failed_clip or FAILED in [clip.state for clip in clips]
+        """True when one of its clips has failed."""
         self._clips = clips
         self._result = result
         self._read = read
@@ -101,8 +104,10 @@ class TaskProgress:
         return _restore, (self.status, self.clips, self.result, self.stage, self.grace)
 
     def _read_clips(self) -> None:
-        if self._read is not None:
-            (self._clips, self._result), self._read = self._read(), None
+        # Two threads may read a state at once: both parse then, and find the same.
+        if (read := self._read) is not None:
+            self._clips, self._result = read()
+            self._read = None
 
 
 def _restore(status: Status, clips: tuple[Clip, ...], result: Any, stage: Stage, grace: int | None) -> TaskProgress:
@@ -114,16 +119,29 @@ def parse_progress(result_type: type, expected_clips: int, body: Body, content: 
     if result_type is not Songs:
         return PARSERS[result_type](body, expected_clips)
     raw_clips = find_songs(body)
-    status, stage = _status_and_stage(list(map(state_and_url, raw_clips)), expected_clips)
+    states = list(map(state_and_url, raw_clips))
+    status, stage = _status_and_stage(states, expected_clips)
+    has_failed_clip = FAILED in [state for state, _ in states]
     response = RawResponse(content, find_songs_in)
     if status in DONE:
-        clips = _song_clips(raw_clips, response)
-        return TaskProgress(status, clips, Songs.from_clips(clips), stage=stage)
-    return TaskProgress(status, stage=stage, read=lambda: (_song_clips(response.clips(), response), None))
+        read = partial(_songs, raw_clips, response)
+        return TaskProgress(status, stage=stage, has_failed_clip=has_failed_clip, read=read)
+    # The objects of a running song are dropped: they would take four times the memory of its bytes.
+    return TaskProgress(
+        status,
+        stage=stage,
+        has_failed_clip=has_failed_clip,
+        read=lambda: (_song_clips(response.clips(), response), None),
+    )
+
+
+def _songs(raw_clips: Sequence[Body], response: RawResponse) -> tuple[tuple[Clip, ...], Songs]:
+    clips = _song_clips(raw_clips, response)
+    return clips, Songs.from_clips(clips)
 
 
 def _song_clips(raw_clips: Sequence[Body], response: RawResponse) -> tuple[Clip, ...]:
-    return tuple(structure_clip(raw, RawClip(response, at)) for at, raw in enumerate(raw_clips))
+    return tuple([structure_clip(raw, RawClip(response, at)) for at, raw in enumerate(raw_clips)])
 
 
 def _stems(body: Body, expected_clips: int) -> TaskProgress:

@@ -48,9 +48,9 @@ class ReportedTasks:
 
     def discard(self, entry: Entry) -> None:
         """Note that a task is not waited for any more."""
-        others = tuple(other for other in self._waiting.pop(entry.id, ()) if other is not entry)
-        if others:
-            self._waiting[entry.id] = others
+        others = self._waiting.pop(entry.id, ())
+        if others and others != (entry,):
+            self._waiting[entry.id] = tuple(other for other in others if other is not entry)
 
     def keep(self, task_id: str, event: ReportedEvent) -> None:
         """Keep an event for a wait that begins later."""

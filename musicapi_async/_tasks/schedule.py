@@ -7,7 +7,7 @@ import heapq
 import math
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from musicapi_async._tasks.progress import Stage
+from musicapi_async._tasks.progress import Stage, Until
 from musicapi_async._tasks.state import TaskState
 
 __all__ = ["NEVER", "RECENT", "Polling", "Subscriber", "TaskUpdate", "Wheel"]
@@ -22,6 +22,8 @@ LAST_POLL: Final = 2.0
 """Seconds for which an expired wait is extended for the response to a poll."""
 RECENT: Final = 5.0
 """Maximum age in seconds of a poll that makes a further one unnecessary when a wait expires."""
+REPORTED_WITHIN: Final = 1.0
+"""Seconds between a change of a task and its event, at most, for the estimates of durations."""
 NEVER: Final = math.inf
 NOT_YET: Final = -math.inf
 SLACK: Final = 64
@@ -36,8 +38,8 @@ class Subscriber(Protocol):
     """Time of the subscription."""
     deadline: float
     """Time at which it expires."""
-    wants_partial: bool
-    """True when it waits for a part of the result, such as a stream: its task is polled more often."""
+    until: Until
+    """The end of its wait; for a part of the result, such as a stream, its task is polled earlier."""
 
     def notify(self, update: TaskUpdate, /) -> None:
         """Receive a state of the task, or the error that ends the polling."""
@@ -68,13 +70,13 @@ class Polling:
         "stage_began_at",
         "subscribers",
         "unanswered",
-        "wants_partial",
+        "until",
     )
 
     def __init__(self, next_poll_at: float, stage_began_at: float) -> None:
         self.subscribers: tuple[Subscriber, ...] = ()
-        self.wants_partial: bool = False
-        """True while a subscriber waits for a part of the result."""
+        self.until: Until = "finished"
+        """The earliest end that a subscriber waits for."""
         self.is_urgent: bool = False
         """True when the poll in flight is to be followed by another one at once."""
         self.next_poll_at: float = next_poll_at
@@ -98,12 +100,23 @@ class Polling:
     def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber."""
         self.subscribers += (subscriber,)
-        self.wants_partial = self.wants_partial or subscriber.wants_partial
+        if subscriber.until != self.until:
+            self.until = self._earliest_end()
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Remove a subscriber, if it is one."""
         self.subscribers = tuple(other for other in self.subscribers if other is not subscriber)
-        self.wants_partial = self.wants_partial and any(other.wants_partial for other in self.subscribers)
+        if self.until != "finished":
+            self.until = self._earliest_end()
+
+    def _earliest_end(self) -> Until:
+        ends = {subscriber.until for subscriber in self.subscribers}
+        return "stream" if "stream" in ends else "first" if "first" in ends else "finished"
+
+    @property
+    def is_new(self) -> bool:
+        """True when it was never polled."""
+        return self.last_polled_at == NOT_YET
 
     @property
     def is_in_flight(self) -> bool:
@@ -171,6 +184,10 @@ class Polling:
         if stage != self.stage:
             self.stage, self.stage_began_at = stage, now
         self.pending_for = now - self.stage_began_at
+
+    def note_reported(self, now: float) -> None:
+        """Note that an event reports the end of the stage, within about a second."""
+        self.pending_for = max(self.pending_for, now - self.stage_began_at - REPORTED_WITHIN)
 
     def note_failure(self, error: Exception, now: float) -> None:
         """Note a poll that failed."""

@@ -198,7 +198,7 @@ def read_event(event: ReportedEvent, task_id: str, rule: TaskRule[R_co]) -> Task
     progress = parse_progress(rule.result_type, rule.expected_clips, event.body, event.content)
     is_whole = event.type == COMPLETED and progress.status == "finished"
     is_streaming = event.type == STREAMING and progress.status == "running" and progress.stage != "waiting"
-    if not (is_streaming or (is_whole and all(clip.state != FAILED for clip in progress.clips))):
+    if not (is_streaming or (is_whole and not progress.has_failed_clip)):
         return None
     return TaskState(task_id=task_id, family=rule.family, status=progress.status, raw=event.content, progress=progress)
 

@@ -100,8 +100,10 @@ class Task(Generic[R_co]):
 
         ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be
         streamed (its ``stream_url``, or ``audio_url``): the result then holds the clips that qualify. For this the task
-        is polled at least every five seconds, unless ``poll_interval`` is set. It is still running on the server
-        afterwards: wait again for the rest. A result without clips, such as a voice, is waited for to its end.
+        is polled when its stream can be expected, by the times of earlier ones, then at least every five seconds;
+        ``poll_interval`` sets a fixed interval, and with webhook events the event of the stream ends the wait. The task
+        is still running on the server afterwards: wait again for the rest. A result without clips, such as a voice, is
+        waited for to its end.
 
         When a wait times out or is cancelled, the task is still running on the server: wait again, or resume it later
         from its id. A wait that times out before its first poll is due polls once before it ends; ``timeout=0`` is one
@@ -119,13 +121,15 @@ class Task(Generic[R_co]):
         waiter: _Waiter[R_co] = _Waiter(entry, timeout, until)
         poller.subscribe(entry, waiter)
         try:
-            return await waiter.result
+            state = await waiter.state
         except asyncio.CancelledError as end:
             end.add_note(self._describe_pending())
             raise
         finally:
             poller.unsubscribe(entry, waiter)
             waiter.retrieve_error()
+        # Its clips are parsed here, and not in the poll or the receiving of the event that ends the wait.
+        return cast("R_co", state.result if state.is_done else ready_result(state, until))
 
     async def poll(self) -> TaskState[R_co]:
         """Poll once, now. A failed task is reported by the state, not raised.
@@ -194,41 +198,40 @@ def entry_of(task: Task[Any]) -> Entry:
 class _Waiter(Generic[R]):
     """Subscriber that waits for the end of a task, or a part of its result, until a deadline."""
 
-    __slots__ = ("_entry", "_last_seen", "_until", "deadline", "result", "since", "wants_partial")
+    __slots__ = ("_entry", "_last_seen", "deadline", "since", "state", "until")
 
     def __init__(self, entry: Entry, timeout: float | None, until: Until) -> None:
         loop = asyncio.get_running_loop()
-        self.result: asyncio.Future[R] = loop.create_future()
+        self.state: asyncio.Future[TaskState[R]] = loop.create_future()
         self.since = loop.time()
         self.deadline = math.inf if timeout is None or timeout > ENDLESS else self.since + timeout
-        self.wants_partial = until != "finished"
-        self._until: Until = until
+        self.until: Until = until
         self._entry = entry
         self._last_seen: str | None = None
 
     def notify(self, update: TaskUpdate) -> None:
-        """End the wait with a result or an error, or remember the task's status."""
-        if self.result.done():
+        """End the wait with a state that holds its result or with an error, or remember the task's status."""
+        if self.state.done():
             return
         if isinstance(update, BaseException):
             # Each waiter raises its own copy of the error.
-            self.result.set_exception(fresh(update))
+            self.state.set_exception(fresh(update))
         elif update.is_done and update.error is not None:
-            self.result.set_exception(fresh(update.error))
-        elif (result := update.result if update.is_done else ready_result(update, self._until)) is not None:
-            self.result.set_result(result)
+            self.state.set_exception(fresh(update.error))
+        elif update.is_done or ready_result(update, self.until) is not None:
+            self.state.set_result(update)
         else:
             self._last_seen = update.status
 
     def retrieve_error(self) -> None:
         """Mark the error as retrieved, in case the wait was cancelled at the moment of the error."""
-        if self.result.done() and not self.result.cancelled():
-            self.result.exception()
+        if self.state.done() and not self.state.cancelled():
+            self.state.exception()
 
     def expire(self, failure: Exception | None) -> None:
         """End the wait; the task may still be running on the server."""
-        if not self.result.done():
-            waited = round(self.result.get_loop().time() - self.since, 1)
+        if not self.state.done():
+            waited = round(self.state.get_loop().time() - self.since, 1)
             entry = self._entry
             error = TaskTimeoutError(
                 entry.rule.family, entry.id, waited, self._last_seen, entry.resumption, entry.finished_clips
@@ -236,7 +239,7 @@ class _Waiter(Generic[R]):
             error.__cause__ = failure
             if failure is not None:
                 error.add_note(f"the last poll failed: {failure}")
-            self.result.set_exception(error)
+            self.state.set_exception(error)
 
 
 class _UpdateQueue:
@@ -244,7 +247,7 @@ class _UpdateQueue:
 
     since = 0.0
     deadline = math.inf
-    wants_partial = False
+    until: Until = "finished"
 
     def __init__(self, interval: float) -> None:
         self._interval = interval

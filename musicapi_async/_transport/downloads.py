@@ -37,7 +37,8 @@ HEADERS: Final = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 class FileResponse(NamedTuple):
     """The response with a file: the offset of its first chunk, and the total size where the host announces it.
 
-    ``media_type`` is the response's (``audio/mpeg``, or empty), ``address`` the URL after redirects.
+    ``media_type`` is the response's (``audio/mpeg``, or empty), ``address`` the URL after redirects. ``validator``
+    names the version of the file, by which it can be resumed; None where the host does not name it.
     """
 
     start: int
@@ -45,6 +46,7 @@ class FileResponse(NamedTuple):
     chunks: AsyncIterator[bytes]
     media_type: str
     address: str
+    validator: str | None
 
 
 @attrs.define(eq=False)
@@ -153,7 +155,7 @@ class Downloads:
             _check_size(part.size, settings, "are announced")
             chunks = _chunks(response.content, rate, url, part, settings)
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            yield FileResponse(part.received, part.size, chunks, media_type, str(response.url))
+            yield FileResponse(part.received, part.size, chunks, media_type, str(response.url), part.validator)
         finally:
             if response is not None:
                 # A response that was read to its end has released its connection already.

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from musicapi_async._arguments import is_amount
 from musicapi_async._logger import logger
-from musicapi_async.bulk.journal import Journal, Record
+from musicapi_async.bulk.journal import Journal, Planned
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
 __all__ = ["DEARER", "Budget", "Spending", "pricing_key"]
@@ -21,6 +21,8 @@ __all__ = ["DEARER", "Budget", "Spending", "pricing_key"]
 
 SPENDING: Final = "spending"
 """Name under which the journal keeps the account of its credits."""
+OTHER_CHARGES: Final = "other charges"
+"""Name under which the journal keeps the credits charged for requests that have no record."""
 FORMER_PRICES: Final = "prices"
 FORMER_SPENT: Final = "spent"
 """Names under which journals of earlier versions keep learned prices and the credits spent."""
@@ -58,7 +60,10 @@ class Budget:
         self._price_list = price_list
         self._spending = Spending(price_list)
         self._in_flight = 0
+        self._other_charges = 0.0
+        """Credits that requests without a record have, or may have, cost, in all runs."""
         self._admitting = asyncio.Lock()
+        self._recording = asyncio.Lock()
         self._responded = asyncio.Event()
 
     @property
@@ -77,11 +82,12 @@ class Budget:
             spending.prices = dict(recalled["prices"])
         # Attempts of an earlier version, and records that a restored journal made uncertain, have no charge yet.
         await self._journal.charge_unpriced({name: spending.price(name) for name in self._price_list})
-        spending.charged = await self._journal.total_charged()
+        self._other_charges = float(await self._journal.recall(OTHER_CHARGES) or 0.0)
+        spending.charged = await self._journal.total_charged() + self._other_charges
         if recalled is not None:
             spending.restore(recalled, time.time())
 
-    async def admit(self, record: Record) -> float:
+    async def admit(self, record: Planned) -> float:
         """Wait until a request may be sent, and return its charge; ``paying`` must follow at once.
 
         Raises BudgetExceededError when its charge exceeds the limit, and the errors of requesting the balance.
@@ -103,13 +109,12 @@ class Budget:
             return spending.admit(key)
 
     @asynccontextmanager
-    async def paying(self, record: Record, charge: float) -> AsyncIterator[None]:
+    async def paying(self, record: Planned, charge: float) -> AsyncIterator[None]:
         """Keep an admitted request's charge, unless it was certainly not accepted."""
         try:
             yield
         except MusicAPIError as error:
-            may_be_charged = isinstance(error, UncertainSubmissionError) or error.task_ids or error.result_ids
-            if self.is_limited and not may_be_charged:
+            if self.is_limited and not _may_be_charged(error):
                 self._spending.withdraw(pricing_key(record), charge)
             else:
                 self._spending.note_uncertain(charge)
@@ -120,6 +125,28 @@ class Budget:
         finally:
             self._in_flight -= 1
             self._responded.set()
+
+    @asynccontextmanager
+    async def paying_for(self, operation: str) -> AsyncIterator[None]:
+        """Admit a paid request that has no record of its own, and keep its charge, unless it was not accepted.
+
+        The charge is in the journal before the request is sent. Raises the errors of ``admit``.
+        """
+        request = Planned(key="", operation=operation, request={})
+        charge = await self.admit(request)
+        async with self.paying(request, charge):
+            await self._record_charge(charge)
+            try:
+                yield
+            except MusicAPIError as error:
+                if not _may_be_charged(error):
+                    await self._record_charge(-charge)
+                raise
+
+    async def _record_charge(self, credits: float) -> None:
+        async with self._recording:
+            self._other_charges = max(0.0, self._other_charges + credits)
+            await self._journal.remember(OTHER_CHARGES, self._other_charges)
 
     def refund(self, credits: float) -> None:
         """Note that so many credits of a failed task were refunded."""
@@ -135,7 +162,12 @@ class Budget:
         await self._journal.remember(SPENDING, self._spending.to_json(time.time()))
 
 
-def pricing_key(record: Record) -> str:
+def _may_be_charged(error: MusicAPIError) -> bool:
+    """Return whether a request that ended with this error may have been accepted."""
+    return bool(isinstance(error, UncertainSubmissionError) or error.task_ids or error.result_ids)
+
+
+def pricing_key(record: Planned) -> str:
     """Return the key of a record's price: its operation and, where it names one, its model."""
     model = record.request.get("mv") or record.request.get("model_type")
     return f"{record.operation} {model}" if isinstance(model, str) else record.operation

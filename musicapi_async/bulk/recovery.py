@@ -18,7 +18,7 @@ from musicapi_async._tasks.inbox import reported_event
 from musicapi_async._tasks.task import Task
 from musicapi_async._webhook_inbox import FileInbox, InboxEvent
 from musicapi_async.bulk.journal import Attempt, Changes, Journal, Record
-from musicapi_async.bulk.requests_file import class_of
+from musicapi_async.bulk.requests_file import class_of, request_of
 from musicapi_async.bulk.saving import FileSink
 from musicapi_async.bulk.submitting import WorkQueue
 from musicapi_async.bulk.waiting import TaskWaiter, UnansweredError, UnknownTaskError
@@ -127,8 +127,7 @@ class EventRecovery:
             return record
         self._busy.add(reference)
         try:
-            timeout = MAX_WAIT if self._waiter.timeout is None else min(self._waiter.timeout, MAX_WAIT)
-            task_id = await self._events.task_id_of(reference, timeout)
+            task_id = await self._events.task_id_of(reference, self._time_to_wait(record))
             if task_id is not None and task_id not in self._busy:
                 self._busy.add(task_id)
                 try:
@@ -142,6 +141,14 @@ class EventRecovery:
         if record.state == "uncertain":
             self._watch(reference)
         return record
+
+    def _time_to_wait(self, record: Record) -> float:
+        """Return the seconds for which an uncertain record keeps its place among those in flight.
+
+        Then its task, if there is one, has most probably ended; an event that is later still recovers it.
+        """
+        limits = (MAX_WAIT, self._waiter.timeout, engine_of(self._client).latest_end_of(request_of(record)))
+        return min(limit for limit in limits if limit is not None)
 
     def _watch(self, reference: str) -> None:
         self._start(self._handle_from_client(reference), self._background)
@@ -274,7 +281,7 @@ class EventRecovery:
             result = await self._waiter.wait(self._task_of(record, task_id))
             # A record of its own for the files: they hold this task's id.
             besides = attrs.evolve(record, state="finished", task_id=task_id, clips=(), files=())
-            files = () if self._sink is None else await self._sink.save(besides, result)
+            files = () if self._sink is None else await self._sink.save(besides, result, is_extra=True)
         except JournalError:
             raise
         except TaskFailedError as error:

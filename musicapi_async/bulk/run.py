@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -25,6 +25,8 @@ from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
 from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import InvalidRequestError, JournalError
+from musicapi_async.media.saving import CaptionFormat, SaveOptions
+from musicapi_async.requests.sonic import AlignLyrics
 
 __all__ = ["Run", "check_arguments", "run"]
 
@@ -46,6 +48,8 @@ def run(
     timeout: float | None = 600.0,
     outage: float = 900.0,
     names: str = NAMES,
+    tags: bool = False,
+    lyrics: Sequence[CaptionFormat] = (),
 ) -> "Run":
     """Make the songs of many requests; yield the outcome of each as it ends: ``async for outcome in bulk.run(...)``.
 
@@ -62,6 +66,12 @@ def run(
       task that failed in any other way is not sent again, except by ``retry_failed``.
     - ``max_credits``: the credits that may be spent on this journal, across all runs; a request that may have been paid
       for counts as paid. The limit holds as long as no request costs more than the price known when it is sent.
+    - ``tags``: write what each clip is into its audio, as ``media.tag`` does; needs ``out`` and the extra ``media``.
+    - ``lyrics``: formats of captions to write beside the audio (``lrc``, ``srt``, ``vtt``, ``ass``); needs ``out``. The
+      times of the words of each clip of ``sonic`` with lyrics are fetched for them, for 1 credit a clip, within
+      ``max_credits``; further requests for the same clip are free. A song whose times cannot be had is saved without
+      them: ``musicapi lyrics --fetch`` gets them later. Songs that earlier runs have saved stay as they are: ``musicapi
+      tag`` tags them.
 
     With a ``webhook_url`` an uncertain request keeps its slot until its event comes, for ``timeout`` seconds and at
     most 600: when the event comes and one poll knows the task, the request is accepted. Events that come later, or
@@ -90,12 +100,17 @@ def run(
     folder = None if out is None else usable_path("out", out, 'name a folder: "songs/"')
     if not isinstance(names, str):
         raise wrong_argument("names", names, "text, such as {index:05d}-{clip_id}.{ext}")
+    options = SaveOptions.of(tags=tags, lyrics=lyrics)
+    if folder is None and (tags or lyrics):
+        raise wrong_argument("out", out, "a folder where tags or lyrics are requested", 'name one: "songs/"')
+    prices = price_list() | {AlignLyrics.operation_name: AlignLyrics.credits}
+    budget = Budget(max_credits, journal, lambda: _balance(client), prices)
     return Run(
         client,
         journal,
         requests,
-        None if folder is None else FileSink(client, folder, names),
-        Budget(max_credits, journal, lambda: _balance(client), price_list()),
+        None if folder is None else FileSink(client, folder, names, options, budget),
+        budget,
         folder=folder,
         in_flight=_checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
         attempts=_checked_count("attempts", attempts, MAX_ATTEMPTS),

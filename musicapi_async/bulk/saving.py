@@ -1,24 +1,53 @@
-"""Saving of a task's result in a folder: the audio, the cover and a ``.json`` of each clip."""
+"""Saving of a task's result in a folder: the names of its files, and what is written with each clip."""
 
 import asyncio
+import os
 import time
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from string import Formatter
 from typing import Any, Final
 
 from musicapi_async._client import MusicAPI
 from musicapi_async._logger import logger
+from musicapi_async._request import TaskRequest
+from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.journal import Record
-from musicapi_async.errors import DownloadError, InvalidRequestError
-from musicapi_async.media.formats import FIRST_BYTES, PICTURES, SUFFIXES, format_of, is_usual_suffix
-from musicapi_async.media.names import MAX_PART_LENGTH, TITLE_BYTES, id_for_name, json_text, title_for_name, write_text
-from musicapi_async.results import Clip, DownloadFile, DownloadFiles, ExtendedSong, ReplacedSection, Stem
+from musicapi_async.bulk.requests_file import class_of
+from musicapi_async.errors import (
+    ClientClosedError,
+    ConnectionFailedError,
+    DownloadError,
+    GatewayError,
+    InvalidRequestError,
+    InvalidResponseError,
+    JournalError,
+    MusicAPIError,
+    NotReadyError,
+    RateLimitError,
+    ServerError,
+    UncertainSubmissionError,
+)
+from musicapi_async.media.names import MAX_PART_LENGTH, TITLE_BYTES, id_for_name, title_for_name
+from musicapi_async.media.saved import Progress, SavedFile
+from musicapi_async.media.saving import ClipSaver, SaveOptions, Times
+from musicapi_async.media.song_files import SONGS
+from musicapi_async.requests.sonic import AlignLyrics
+from musicapi_async.results import (
+    AlignedLyrics,
+    Clip,
+    DownloadFile,
+    DownloadFiles,
+    ExtendedSong,
+    ReplacedSection,
+    Stem,
+    Stems,
+)
 from musicapi_async.results.base import Result
 
-__all__ = ["NAMES", "FileSink", "clips_in", "prepare_folder"]
+__all__ = ["NAMES", "FileSink", "clips_in", "prepare_folder", "timed_clips"]
 
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
@@ -27,24 +56,34 @@ FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 MAX_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
 MAX_OPERATION: Final = 30
-SECRETS: Final = frozenset({"webhook_secret"})
-"""Fields of a request that are never written to files, which may be shared."""
+PARTIAL: Final = (f".{'[0-9a-f]' * 16}.part", f".*.{'[0-9a-f]' * 8}.part")
+"""The names of partial files: of audio, and of texts."""
 STALE: Final = 600.0
 """Seconds after which a partial file counts as abandoned."""
 MAX_DOWNLOADS: Final = 8
 """Downloads at once."""
-SONGS: Final = SUFFIXES - PICTURES
+PASSING: Final = (
+    ConnectionFailedError,
+    GatewayError,
+    InvalidResponseError,
+    NotReadyError,
+    RateLimitError,
+    ServerError,
+    UncertainSubmissionError,
+)
+"""Errors of a request for times that may be over in the next run; further requests for the same clip are free."""
 
 
 def prepare_folder(folder: Path) -> None:
     """Make the folder, and remove partial files of killed processes in it; raises DownloadError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for partial in folder.glob(f".{'[0-9a-f]' * 16}.part"):
-            # Another program may be writing one now.
-            with suppress(OSError):
-                if time.time() - partial.stat().st_mtime > STALE:
-                    partial.unlink()
+        for pattern in PARTIAL:
+            for partial in folder.glob(pattern):
+                # Another program may be writing one now.
+                with suppress(OSError):
+                    if time.time() - partial.stat().st_mtime > STALE:
+                        partial.unlink()
     except OSError as error:
         raise DownloadError("", str(folder), error.strerror or str(error)) from error
 
@@ -55,29 +94,47 @@ def clips_in(result: Any) -> Sequence[Clip]:
     return [clip for part in parts if (clip := _clip_of(part)) is not None]
 
 
-class FileSink:
-    """Writes results into a folder, under names of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``."""
+def timed_clips(operation: type[TaskRequest[Any]]) -> int:
+    """Return how many clips an operation makes whose words the service finds the times of."""
+    # A stem has no lyrics of its own.
+    has_times = operation.family == AlignLyrics.family and operation.result is not Stems
+    return operation.expected_clips if has_times else 0
 
-    def __init__(self, client: MusicAPI, folder: Path, names: str = NAMES) -> None:
+
+class FileSink:
+    """Writes results into a folder, under names of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``.
+
+    With captions among the ``options``, the times of the words of sonic songs are fetched, which are paid for within
+    the ``budget``.
+    """
+
+    def __init__(self, client: MusicAPI, folder: Path, names: str, options: SaveOptions, budget: Budget) -> None:
         self._client = client
         self._folder = folder
         self._names = _checked_template(names)
+        self._budget = budget
+        self._saver = ClipSaver(download=self._download, options=options)
         self._slots = asyncio.Semaphore(MAX_DOWNLOADS)
 
-    async def save(self, record: Record, result: Any) -> Sequence[str]:
-        """Download the files that are not there yet, and return the names of all; raises DownloadError.
+    async def save(self, record: Record, result: Any, *, is_extra: bool = False) -> Sequence[str]:
+        """Write the files that are not there yet, and return the names of all.
 
-        Files of a call that was interrupted are used again.
+        Files of a call that was interrupted are used again. For a song that is paid for besides (``is_extra``) no times
+        are bought. Raises DownloadError, and the errors of fetching times that another run may fetch.
         """
         clips = clips_in(result)
         saved = _files_by_clip(record)
         stem = self._stem(record, Clip(clip_id=record.task_id or "task", title=record.operation))
-        saving = [self._save(record, clip, number, saved.get(clip.clip_id)) for number, clip in enumerate(clips, 1)]
+        has_times = not is_extra and timed_clips(class_of(record.operation)) > 0
+        times = partial(self._times_of, record) if has_times else None
+        saving = [
+            self._save(record, clip, number, saved.get(clip.clip_id), times) for number, clip in enumerate(clips, 1)
+        ]
         if isinstance(result, DownloadFiles):
             saving = [self._save_file(f"{stem}-{number}", file) for number, file in enumerate(result, 1)]
         if not clips:
             data = result.to_dict() if isinstance(result, Result) else result
-            saving.append(self._write(stem, record, {"result": data}))
+            saving.append(self._write(stem, {**_about(record), "result": data}))
         # Each is completed even if another fails, so that all received files are kept.
         written = await asyncio.gather(*saving, return_exceptions=True)
         for found in written:
@@ -85,61 +142,46 @@ class FileSink:
                 raise found
         return [name for names in written if not isinstance(names, BaseException) for name in names]
 
-    async def _save(self, record: Record, clip: Clip, number: int, saved: list[str] | None) -> list[str]:
+    async def _save(
+        self, record: Record, clip: Clip, number: int, saved: list[str] | None, times: Times | None
+    ) -> list[str]:
         if saved is not None:
             return saved
         stem = self._stem(record, clip, number)
-        names = [await self._fetch(stem, clip)] if clip.audio_url else []
-        if clip.image_url:
-            names += await self._fetch_cover(f"{stem}-cover", clip.image_url)
-        return [*names, *await self._write(stem, record, {"clip": clip.to_dict(), "raw": clip.raw})]
+        if not clip.audio_url:
+            cover = await self._saver.cover(clip, self._folder / stem)
+            names = [] if cover is None else [cover.path.name]
+            return [*names, *await self._write(stem, {**_about(record), "clip": clip.to_dict(), "raw": clip.raw})]
+        found = await self._saver.save(clip, self._folder / stem, _about(record), times=times)
+        return [path.name for path in found.files.values()]
+
+    async def _times_of(self, record: Record, clip: Clip) -> AlignedLyrics | None:
+        """Return the times of a clip's words; None where they cannot be had, which never holds a song back.
+
+        Raises an error after which another run may get them; in that run, it is the last.
+        """
+        try:
+            async with self._budget.paying_for(AlignLyrics.operation_name):
+                return await self._client.call(AlignLyrics(clip=clip))
+        except (ClientClosedError, JournalError):
+            raise
+        except MusicAPIError as error:
+            if record.state == "accepted" and isinstance(error, PASSING):
+                raise
+            logger.warning("no times for %s of %s: %s", clip.clip_id, record.key, error)
+            return None
 
     async def _save_file(self, stem: str, file: DownloadFile) -> list[str]:
-        return [await self._fetch(stem, file)]
+        return [(await self._saver.fetch(file, self._folder / stem, SONGS)).path.name]
 
-    async def _fetch_cover(self, stem: str, url: str) -> list[str]:
-        """Download the cover image; a song without one still counts as complete."""
-        try:
-            name = await self._fetch(stem, url, PICTURES)
-        except DownloadError as error:
-            if isinstance(error.__cause__, OSError):
-                raise  # the disk is full or gone: the next run saves it
-            logger.warning("no cover for %s: %s", stem, error.reason)
-            return []
-        # The address may lead to any file; this one is not a picture.
-        if Path(name).suffix.removeprefix(".") not in PICTURES:
-            logger.warning("no cover for %s: the response is not an image", stem)
-            with suppress(OSError):
-                await asyncio.to_thread((self._folder / name).unlink)
-            return []
-        return [name]
-
-    async def _fetch(self, stem: str, source: Clip | DownloadFile | str, formats: AbstractSet[str] = SONGS) -> str:
-        """Download a file, unless it exists: it appears under its name only when it is complete."""
-        existing = await asyncio.to_thread(self._existing, stem, formats)
-        if existing is not None:
-            return existing
+    async def _download(
+        self, source: Clip | DownloadFile | str, path: str | os.PathLike[str], *, on_progress: Progress | None = None
+    ) -> SavedFile:
         async with self._slots:
-            return (await self._client.download(source, self._folder / stem)).path.name
+            return await self._client.download(source, path, on_progress=on_progress)
 
-    def _existing(self, stem: str, formats: AbstractSet[str]) -> str | None:
-        """Return the name of an existing file of one of these formats whose content fits its name."""
-        for file_format in sorted(formats):
-            with suppress(OSError), (self._folder / f"{stem}.{file_format}").open("rb") as file:
-                found = format_of(file.read(FIRST_BYTES))
-                if found is not None and is_usual_suffix(found, file_format):
-                    return f"{stem}.{file_format}"
-        return None
-
-    async def _write(self, stem: str, record: Record, content: dict[str, Any]) -> list[str]:
-        path = self._folder / f"{stem}.json"
-        request = {name: value for name, value in record.request.items() if name not in SECRETS}
-        about = {"key": record.key, "operation": record.operation, "task_id": record.task_id, "request": request}
-        try:
-            await asyncio.to_thread(write_text, path, json_text(about | content) + "\n")
-        except OSError as error:
-            raise DownloadError(f"task {record.task_id}", str(path), error.strerror or str(error)) from error
-        return [path.name]
+    async def _write(self, stem: str, content: Mapping[str, object]) -> list[str]:
+        return [(await self._saver.write_sidecar(self._folder / stem, content)).name]
 
     def _stem(self, record: Record, clip: Clip, number: int = 1) -> str:
         return self._names.format(
@@ -150,6 +192,11 @@ class FileSink:
             clip_id=id_for_name(clip.clip_id) or f"clip{number}",
             operation=record.operation.replace(".", "-"),
         )
+
+
+def _about(record: Record) -> dict[str, object]:
+    """Return what the JSON file of a result says of its request."""
+    return {"key": record.key, "operation": record.operation, "task_id": record.task_id, "request": record.request}
 
 
 def _files_by_clip(record: Record) -> dict[str, list[str]]:

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from musicapi_async._version import VERSION
-from musicapi_async.cli.bulk_app import bulk_app
+from musicapi_async.cli.bulk_app import LyricsAs, Tags, bulk_app
 from musicapi_async.cli.exits import UsageError, cannot_listen, exit_code_table
+from musicapi_async.cli.files import formats_in, save_options
 from musicapi_async.cli.karaoke import write_pages
-from musicapi_async.cli.lyrics import FORMATS, checked_formats, write_lyrics
+from musicapi_async.cli.lyrics import write_lyrics
 from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
 from musicapi_async.cli.screen import Screen
+from musicapi_async.cli.tag import tag_songs
 from musicapi_async.cli.task import families, generate, make_request, resume_task, show_task
 from musicapi_async.cli.webhooks import webhooks_app
+from musicapi_async.media.saving import CAPTION_FORMATS
 
 if TYPE_CHECKING:
     from musicapi_async.sandbox import Sandbox
@@ -75,7 +78,8 @@ def _usage_error(error: Exception) -> UsageError | None:
     message = str(format_message()).rstrip(".")
     command = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
     if message.startswith("Got unexpected extra argument") and command == f"{PROGRAM} generate":
-        return UsageError(f"{message}; an idea of several words needs quotes: {command} 'a calm sea shanty'")
+        advice = f"an idea of several words needs quotes: {command} 'a calm sea shanty'; styles are given with --style"
+        return UsageError(f"{message}; {advice}")
     return UsageError(f"{message or 'a command is missing'}; see '{command} --help'")
 
 
@@ -104,13 +108,15 @@ def generate_command(
         typer.Option(metavar="FILE", help="A file with your own lyrics, instead of an idea; - reads standard input."),
     ] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="The title.")] = None,
-    tags: Annotated[str | None, typer.Option(metavar="TEXT", help="Styles, comma-separated.")] = None,
+    style: Annotated[str | None, typer.Option(metavar="TEXT", help="Styles, comma-separated.")] = None,
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model; by default the family's newest.")
     ] = None,
     instrumental: Annotated[bool, typer.Option("--instrumental", help="Make songs without vocals.")] = False,
     family: Family = "sonic",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder; created if missing.")] = Path(),
+    tags: Tags = False,
+    lyrics_as: LyricsAs = None,
     timeout: Timeout = DEFAULT_TIMEOUT,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Use an embedded fake server: no key, no network, no charge.")
@@ -118,19 +124,22 @@ def generate_command(
     as_json: AsJson = False,
 ) -> int:
     """Make songs from an idea or from lyrics, and save the audio, cover and metadata of each."""
+    options = save_options(tags=tags, lyrics_as=lyrics_as)
     if (idea is None) == (lyrics is None):
         raise UsageError("give an idea or --lyrics FILE" + (", not both" if lyrics else ""))
     fields = {
         "description": idea,
         "lyrics": None if lyrics is None else _read_lyrics(lyrics),
         "title": title,
-        "tags": tags,
+        "tags": style,
         "model": model,
         "instrumental": instrumental or None,
     }
     request = make_request(family, {name: value for name, value in fields.items() if value is not None})
     seconds = _checked_timeout(timeout)
-    return run_command(lambda screen: generate(request, out, seconds, screen, embedded=sandbox), as_json=as_json)
+    return run_command(
+        lambda screen: generate(request, out, options, seconds, screen, embedded=sandbox), as_json=as_json
+    )
 
 
 @app.command("task")
@@ -142,15 +151,22 @@ def task_command(
     download: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Wait, then save the files here; created if missing.")
     ] = None,
+    tags: Tags = False,
+    lyrics_as: LyricsAs = None,
     timeout: Timeout = DEFAULT_TIMEOUT,
     as_json: AsJson = False,
 ) -> int:
     """Show a task's status, or resume it: wait for its songs and save their files."""
     if family not in families():
         raise UsageError(f"--family is {family!r}; use one of: {', '.join(families())}")
+    options = save_options(tags=tags, lyrics_as=lyrics_as)
+    if download is None and (tags or lyrics_as is not None):
+        raise UsageError("--tags and --lyrics-as are for saved files; give --download DIR too")
     if wait or download is not None:
         seconds = _checked_timeout(timeout)
-        return run_command(lambda screen: resume_task(task_id, family, download, seconds, screen), as_json=as_json)
+        return run_command(
+            lambda screen: resume_task(task_id, family, download, options, seconds, screen), as_json=as_json
+        )
     return run_command(lambda screen: show_task(task_id, family, screen), as_json=as_json)
 
 
@@ -161,7 +177,7 @@ def lyrics_command(
     ],
     *,
     formats: Annotated[
-        str, typer.Option("--as", metavar="FORMATS", help=f"Formats, comma-separated: {','.join(FORMATS)}.")
+        str, typer.Option("--as", metavar="FORMATS", help=f"Formats, comma-separated: {','.join(CAPTION_FORMATS)}.")
     ] = "lrc",
     fetch: Annotated[
         bool,
@@ -173,7 +189,7 @@ def lyrics_command(
     as_json: AsJson = False,
 ) -> int:
     """Write the lyrics of saved songs with their times, in files beside the audio."""
-    names = checked_formats(formats)
+    names = formats_in(formats, "--as")
     return run_command(lambda screen: write_lyrics(songs, names, screen, fetch=fetch), as_json=as_json)
 
 
@@ -187,6 +203,19 @@ def karaoke_command(
 ) -> int:
     """Write a page for each saved song with times, beside its audio: the word that is sung is marked."""
     return run_command(lambda screen: write_pages(folder, screen), as_json=as_json)
+
+
+@app.command("tag")
+def tag_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Folders of saved songs, or the audio or JSON of single ones."),
+    ],
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Write title, lyrics, cover and ids into the audio of saved songs, from the JSON files beside them."""
+    return run_command(lambda screen: tag_songs(paths, screen), as_json=as_json)
 
 
 @app.command("credits")

@@ -18,8 +18,8 @@ from musicapi_async._version import VERSION
 from musicapi_async.bulk import BadLine, Planned, Record, SQLiteJournal
 from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.receiving import JOURNAL
-from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.saving import NAMES
+from musicapi_async.bulk.requests_file import class_of, price_list
+from musicapi_async.bulk.saving import NAMES, timed_clips
 from musicapi_async.bulk.sqlite import JournalSnapshot, TrialJournal
 from musicapi_async.cli.bulk_events import check_listen, receiving, report_paid_twice
 from musicapi_async.cli.bulk_progress import RunDisplay
@@ -27,6 +27,8 @@ from musicapi_async.cli.exits import Failure, IncompleteError, UsageError
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, closing_shielded, open_client, wait_shielded
 from musicapi_async.cli.screen import Screen
+from musicapi_async.media.saving import CaptionFormat
+from musicapi_async.requests.sonic import AlignLyrics
 
 __all__ = ["DEFAULT_OUTAGE", "DEFAULT_TIMEOUT", "LOST_ENTRIES", "BulkOptions", "requests_text", "run_bulk"]
 
@@ -61,6 +63,8 @@ class BulkOptions:
     timeout: float = DEFAULT_TIMEOUT
     outage: float = DEFAULT_OUTAGE
     names: str = NAMES
+    tags: bool = False
+    lyrics_as: tuple[CaptionFormat, ...] = ()
     webhook_url: str | None = None
     listen: str | None = None
     dry_run: bool
@@ -78,10 +82,18 @@ class BulkOptions:
         for field in attrs.fields(BulkOptions):
             value = getattr(self, field.name)
             if field.default is not attrs.NOTHING and value not in {None, field.default}:
-                text = f"{value:.15g}" if isinstance(value, float) else str(value)
-                options += [f"--{field.name.replace('_', '-')}", text]
+                options += [f"--{field.name.replace('_', '-')}", *_option_text(value)]
         sandbox = ["--sandbox"] if self.embedded else []
         return shlex.join(["musicapi", "bulk", str(self.file), "--out", str(self.out), *options, *sandbox])
+
+
+def _option_text(value: object) -> list[str]:
+    """Return an option's value as it is given on a command line; nothing for a flag."""
+    if value is True:
+        return []
+    if isinstance(value, tuple):
+        return [",".join(value)]
+    return [f"{value:.15g}" if isinstance(value, float) else str(value)]
 
 
 async def run_bulk(options: BulkOptions, screen: Screen) -> None:
@@ -137,6 +149,8 @@ async def _plan(options: BulkOptions, client: MusicAPI, journal: SQLiteJournal, 
         timeout=options.timeout,
         outage=options.outage,
         names=options.names,
+        tags=options.tags,
+        lyrics=options.lyrics_as,
     )
     count, new = await run.plan()
     if is_planned:
@@ -319,8 +333,13 @@ async def _estimate(options: BulkOptions, screen: Screen) -> None:
     async for line in _read_requests(options, screen):
         counts[line.operation] += 1
     costs = {operation: count * (prices[operation] or 0.0) for operation, count in counts.items()}
+    rows = [[operation, f"{count:,}", f"{costs[operation]:,g} credits"] for operation, count in counts.items()]
+    if options.lyrics_as and (clips := sum(count * timed_clips(class_of(name)) for name, count in counts.items())):
+        name = AlignLyrics.operation_name
+        costs[name] = clips * (AlignLyrics.credits or 0.0)
+        rows.append([name, f"{clips:,}", f"{costs[name]:,g} credits, at most"])
     screen.emit({"requests": dict(counts), "credits": costs, "total": sum(costs.values())})
-    screen.table([[operation, f"{count:,}", f"{costs[operation]:,g} credits"] for operation, count in counts.items()])
+    screen.table(rows)
     unknown = [operation for operation in counts if prices[operation] is None]
     screen.print(
         f"{requests_text(counts.total())}, about {sum(costs.values()):,g} credits at list prices, "

@@ -28,10 +28,12 @@ from musicapi_async.cli.bulk import (
 )
 from musicapi_async.cli.bulk_events import report_paid_twice
 from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.files import save_options
 from musicapi_async.cli.running import closing_shielded, run_command
 from musicapi_async.cli.screen import Screen
+from musicapi_async.media.saving import CAPTION_FORMATS
 
-__all__ = ["bulk_app", "report", "status"]
+__all__ = ["LyricsAs", "Tags", "bulk_app", "report", "status"]
 
 KEYS_SHOWN: Final = 10
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, also on failure.")]
@@ -45,6 +47,17 @@ IsCurrent = Annotated[
 IsOld = Annotated[
     bool,
     typer.Option("--journal-is-old", help="The journal may be an old backup: treat its unsent requests as uncertain."),
+]
+Tags = Annotated[
+    bool, typer.Option("--tags", help="Write title, lyrics, cover and ids into the audio, for music players.")
+]
+LyricsAs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMATS",
+        help=f"Also write the lyrics with their times; comma-separated: {','.join(CAPTION_FORMATS)}. For sonic songs "
+        "the times cost 1 credit a clip.",
+    ),
 ]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a bulk run.")]
 
@@ -112,6 +125,8 @@ def run_bulk_command(
             metavar="TEXT", help="Template of file names; fields: index, key, title, clip_id, operation, ext."
         ),
     ] = NAMES,
+    tags: Tags = False,
+    lyrics_as: LyricsAs = None,
     webhook_url: Annotated[
         str | None,
         typer.Option(
@@ -155,6 +170,7 @@ def run_bulk_command(
     """
     if resend_uncertain and drop_uncertain:
         raise UsageError("give --resend-uncertain or --drop-uncertain, not both")
+    saving = save_options(tags=tags, lyrics_as=lyrics_as)
     options = BulkOptions(
         file=file,
         out=out,
@@ -165,6 +181,8 @@ def run_bulk_command(
         timeout=timeout,
         outage=outage,
         names=names,
+        tags=saving.tags,
+        lyrics_as=saving.lyrics,
         webhook_url=webhook_url,
         listen=listen,
         dry_run=dry_run,

@@ -40,7 +40,11 @@ class IncompleteError(Exception):
 
 # From the special to the general: the first match is used.
 EXIT_CODES: Final = (
-    (USAGE, "an option or a field of the request is invalid", (errors.InvalidRequestError,)),
+    (
+        USAGE,
+        "an option or a field of the request is invalid, or needs what is not installed",
+        (errors.InvalidRequestError, errors.MissingExtraError),
+    ),
     (NO_KEY, "the API key is missing or was rejected", (errors.AuthenticationError,)),
     (
         4,
@@ -62,7 +66,11 @@ EXIT_CODES: Final = (
     (8, "the task failed", (errors.TaskFailedError,)),
     (9, "timeout; the task is still running on the server", (errors.TaskTimeoutError,)),
     (10, "uncertain: the request may have been accepted and charged", (errors.UncertainSubmissionError,)),
-    (11, "a file could not be downloaded or written", (errors.DownloadError, errors.JournalError, OSError)),
+    (
+        11,
+        "a file could not be downloaded, written or tagged",
+        (errors.DownloadError, errors.JournalError, errors.TagError, OSError),
+    ),
     (12, "the bulk run ended with some songs missing", (IncompleteError,)),
 )
 MIN_KEY_LENGTH: Final = 6

@@ -1,42 +1,50 @@
-"""Files that a command writes: the audio, cover and JSON of each clip, and a record of a task until it is complete."""
+"""Files that a command writes: those of each clip of a task, and a record of the task until it is complete."""
 
 import asyncio
 import errno
-import json
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from musicapi_async import Clip, MusicAPI, Songs
-from musicapi_async.cli.exits import hide_key
+from musicapi_async.cli.exits import UsageError, hide_key
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import DownloadError
-from musicapi_async.media.formats import PICTURES
 from musicapi_async.media.names import MAX_ID_BYTES, id_for_name, json_text, slug, title_for_name, write_text
+from musicapi_async.media.saving import (
+    CAPTION_FORMATS,
+    CaptionFormat,
+    ClipSaver,
+    SavedClip,
+    SaveOptions,
+    Times,
+)
+from musicapi_async.media.sidecar import read_sidecar
 
-__all__ = ["SavedClip", "TaskFile", "make_folder", "save_clips", "stems", "write_json"]
+__all__ = [
+    "TaskFile",
+    "UnsavedClip",
+    "formats_in",
+    "make_folder",
+    "save_clips",
+    "save_options",
+    "saved_fields",
+    "stems",
+    "write_json",
+]
 
 SHORT_ID_LENGTH: Final = 8
 
 
-@attrs.frozen
-class SavedClip:
-    """A clip and the files that were written for it; without audio, ``error`` says why."""
+class UnsavedClip(NamedTuple):
+    """A clip whose files are not all written, and why."""
 
     clip: Clip
-    files: Mapping[str, Path] = attrs.field(factory=dict)
-    error: DownloadError | OSError | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """Return the clip's object in ``--json``."""
-        fields = self.clip.to_dict() | {"files": {name: str(path) for name, path in self.files.items()}}
-        return fields if self.error is None else fields | {"download_error": str(self.error)}
+    error: DownloadError
 
 
 class TaskFile:
@@ -54,12 +62,26 @@ class TaskFile:
 
     def read(self) -> Mapping[str, object]:
         """Return the record; an empty mapping where there is none."""
-        return _read_json(self.path)
+        return read_sidecar(self.path)
 
     def remove(self) -> None:
         """Delete the file: the task is complete or has failed."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
+
+
+def formats_in(text: str, option: str) -> tuple[CaptionFormat, ...]:
+    """Return the formats of captions in a comma-separated list; raises UsageError for an unknown one."""
+    names = [name.strip().lower() for name in text.split(",")]
+    known: dict[str, CaptionFormat] = {name: name for name in CAPTION_FORMATS}
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"{option} has the format {unknown[0]!r}; use one or more of {','.join(CAPTION_FORMATS)}")
+    return tuple(dict.fromkeys(known[name] for name in names))
+
+
+def save_options(*, tags: bool, lyrics_as: str | None) -> SaveOptions:
+    """Return the options that are given; raises UsageError, and MissingExtraError for tags without mutagen."""
+    return SaveOptions.of(tags=tags, lyrics=() if lyrics_as is None else formats_in(lyrics_as, "--lyrics-as"))
 
 
 def make_folder(folder: Path) -> None:
@@ -93,77 +115,47 @@ def write_json(path: Path, value: object) -> None:
 
 
 async def save_clips(
-    client: MusicAPI, songs: Songs, folder: Path, task_fields: Mapping[str, object], screen: Screen
-) -> list[SavedClip]:
+    client: MusicAPI,
+    songs: Songs,
+    folder: Path,
+    options: SaveOptions,
+    task_fields: Mapping[str, object],
+    screen: Screen,
+    *,
+    times: Times | None = None,
+) -> list[SavedClip | UnsavedClip]:
     """Write the files of all playable clips; ``task_fields`` go into each clip's JSON file.
 
-    A clip whose audio cannot be downloaded is returned with its error; the others are written all the same.
+    A clip whose files cannot be downloaded or written is returned with its error; the others are written all the same.
     """
-    jobs = (
-        _save_clip(client, clip, folder / stem, task_fields, screen)
-        for clip, stem in zip(songs, stems(songs), strict=True)
-    )
+    saver = ClipSaver(download=client.download, options=options, redact=hide_key)
+
+    async def save(clip: Clip, stem: Path) -> SavedClip | UnsavedClip:
+        def show(done: int, total: int | None) -> None:
+            screen.progress.download(clip, done, total)
+
+        try:
+            saved = await saver.save(clip, stem, task_fields, times=times, on_progress=show)
+        except DownloadError as error:
+            return UnsavedClip(clip, error)
+        screen.progress.saved(clip)
+        return saved
+
+    jobs = (save(clip, folder / stem) for clip, stem in zip(songs, stems(songs), strict=True))
     # Every job is awaited to its end, even when one fails or all are cancelled: each still cleans up its files.
     results = await asyncio.gather(*jobs, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
-    return [result for result in results if isinstance(result, SavedClip)]
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
-async def _save_clip(
-    client: MusicAPI, clip: Clip, stem: Path, task_fields: Mapping[str, object], screen: Screen
-) -> SavedClip:
-    files: dict[str, Path] = {}
-    try:
-        audio = await client.download(
-            clip, stem, on_progress=lambda done, total: screen.progress.download(clip, done, total)
-        )
-        files["audio"] = audio.path
-        cover = await _save_cover(client, clip, stem, screen)
-        if cover is not None:
-            files["cover"] = cover
-        files["json"] = stem.with_name(f"{stem.name}.json")
-        await asyncio.to_thread(_write_metadata, files, task_fields, clip)
-    except (DownloadError, OSError) as error:
-        return SavedClip(clip, {name: path for name, path in files.items() if path.exists()}, error)
-    screen.progress.saved(clip)
-    return SavedClip(clip, files)
-
-
-async def _save_cover(client: MusicAPI, clip: Clip, stem: Path, screen: Screen) -> Path | None:
-    """Download the cover image; a missing one is a warning only."""
-    if clip.image_url is None:
-        return None
-    try:
-        saved = await client.download(clip.image_url, stem.with_name(f"{stem.name}-cover"))
-    except DownloadError as error:
-        screen.warn(f"no cover for {stem.name}: {error.reason}")
-        return None
-    # A download by address accepts any file format; an error page is not a picture.
-    if saved.format not in PICTURES:
-        screen.warn(f"no cover for {stem.name}: the response is not an image")
-        await asyncio.to_thread(saved.path.unlink, missing_ok=True)
-        return None
-    return saved.path
-
-
-def _write_metadata(files: Mapping[str, Path], task_fields: Mapping[str, object], clip: Clip) -> None:
-    names = {name: path.name for name, path in files.items()}
-    content = dict(task_fields)
-    if content.get("request") is None:
-        # A task resumed from its id does not report its request; the file of an earlier download has it.
-        content["request"] = _read_json(files["json"]).get("request")
-    write_json(files["json"], content | {"clip": clip.to_dict(), "files": names, "raw": clip.raw})
-
-
-def _read_json(path: Path) -> Mapping[str, object]:
-    """Return the object in a JSON file; an empty mapping where there is none."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def saved_fields(saved: SavedClip | UnsavedClip) -> dict[str, object]:
+    """Return a clip's object in ``--json``."""
+    if isinstance(saved, UnsavedClip):
+        return saved.clip.to_dict() | {"files": {}, "download_error": str(saved.error)}
+    fields = saved.clip.to_dict() | {"files": {name: str(path) for name, path in saved.files.items()}}
+    return fields if saved.tag_error is None else fields | {"tag_error": saved.tag_error.reason}
 
 
 def _stem(title: str | None, suffix: str) -> str:

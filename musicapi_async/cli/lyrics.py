@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Final
 
 from musicapi_async import MusicAPI
 from musicapi_async.cli.exits import UsageError
@@ -13,18 +12,7 @@ from musicapi_async.cli.screen import Screen
 from musicapi_async.media.sidecar import SavedSong, keep_times, read_saved_song
 from musicapi_async.media.timeline import Timeline
 
-__all__ = ["FORMATS", "checked_formats", "write_lyrics"]
-
-FORMATS: Final = ("lrc", "srt", "vtt", "ass")
-"""Without ``json``: that file beside the audio holds the song's metadata."""
-
-
-def checked_formats(text: str) -> tuple[str, ...]:
-    """Return the formats of a comma-separated list; raises UsageError for an unknown one."""
-    found = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    if unknown := [name for name in found if name not in FORMATS]:
-        raise UsageError(f"--as has the format {unknown[0]!r}; use one or more of {','.join(FORMATS)}")
-    return found
+__all__ = ["write_lyrics"]
 
 
 async def write_lyrics(paths: Sequence[Path], formats: Sequence[str], screen: Screen, *, fetch: bool) -> None:

@@ -6,20 +6,23 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 from rich.filesize import decimal
 
-from musicapi_async import Clip, MusicAPI, Songs, Task, TaskRequest, errors, operations
+from musicapi_async import AlignedLyrics, Clip, MusicAPI, Songs, Task, TaskRequest, errors, operations
 from musicapi_async._engine_access import engine_of
-from musicapi_async.cli.exits import PendingTaskError, UsageError
-from musicapi_async.cli.files import SavedClip, TaskFile, make_folder, save_clips
+from musicapi_async.cli.exits import PendingTaskError, UsageError, describe
+from musicapi_async.cli.files import TaskFile, UnsavedClip, make_folder, save_clips, saved_fields
 from musicapi_async.cli.progress import minutes, name_of
 from musicapi_async.cli.running import open_client, wait_shielded
 from musicapi_async.cli.screen import Screen
+from musicapi_async.media.saving import SavedClip, SaveOptions
 from musicapi_async.requests._family import TaskFamily
+from musicapi_async.requests.sonic import AlignLyrics
 
 __all__ = ["families", "generate", "make_request", "resume_task", "show_task"]
 
@@ -54,7 +57,9 @@ def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs
     return request
 
 
-async def generate(request: TaskRequest[Songs], out: Path, timeout: float, screen: Screen, *, embedded: bool) -> None:
+async def generate(
+    request: TaskRequest[Songs], out: Path, options: SaveOptions, timeout: float, screen: Screen, *, embedded: bool
+) -> None:
     """Submit the request, wait at most ``timeout`` seconds for its songs and save their files.
 
     With ``embedded`` it is sent to an embedded sandbox.
@@ -62,21 +67,24 @@ async def generate(request: TaskRequest[Songs], out: Path, timeout: float, scree
     async with open_client(embedded=embedded) as client:
         await asyncio.to_thread(make_folder, out)
         task = await _submit(client, request, screen)
-        job = _Job(task=task, out=out, timeout=timeout, request=request.to_wire(), embedded=embedded)
+        job = _Job(task=task, out=out, options=options, timeout=timeout, request=request.to_wire(), embedded=embedded)
         with _naming_task(job):
             _announce(job, screen)
             await _complete(client, job, screen)
 
 
-async def resume_task(task_id: str, family: str, out: Path | None, timeout: float, screen: Screen) -> None:
+async def resume_task(
+    task_id: str, family: str, out: Path | None, options: SaveOptions, timeout: float, screen: Screen
+) -> None:
     """Resume a task from its id: wait for its songs, and save their files if a folder is given."""
     async with open_client() as client:
         if out is not None:
             await asyncio.to_thread(make_folder, out)
         task = _task_of(client, family, task_id)
-        record = {} if out is None else TaskFile(out, task.id).read()
+        record = {} if out is None else await asyncio.to_thread(TaskFile(out, task.id).read)
         request = record.get("request")
-        job = _Job(task=task, out=out, timeout=timeout, request=request if isinstance(request, Mapping) else None)
+        sent = request if isinstance(request, Mapping) else None
+        job = _Job(task=task, out=out, options=options, timeout=timeout, request=sent)
         screen.emit({"task_id": task.id, "family": task.family})
         # The task's file is kept even if the task is not found: another host or key may know it.
         with _naming_task(job, *NOT_RESUMABLE):
@@ -104,6 +112,7 @@ class _Job:
 
     task: Task[Songs]
     out: Path | None
+    options: SaveOptions
     timeout: float
     request: Mapping[str, object] | None = None
     embedded: bool = False
@@ -119,7 +128,10 @@ class _Job:
         if self.embedded:
             return None
         download = [] if self.out is None else ["--download", str(self.out)]
-        return shlex.join(["musicapi", "task", self.task.id, "--family", self.task.family, "--wait", *download])
+        tags = ["--tags"] if self.options.tags else []
+        lyrics = ["--lyrics-as", ",".join(self.options.lyrics)] if self.options.lyrics else []
+        arguments = [self.task.id, "--family", self.task.family, "--wait", *download, *tags, *lyrics]
+        return shlex.join(["musicapi", "task", *arguments])
 
 
 @contextmanager
@@ -215,14 +227,27 @@ async def _complete(client: MusicAPI, job: _Job, screen: Screen) -> None:
         screen.table([_clip_row(clip) for clip in (*songs, *songs.failed)])
         return
     task_fields = {"task_id": job.task.id, "family": job.task.family, "request": job.request}
-    saved = await save_clips(client, songs, job.out, task_fields, screen)
+    # The service finds the times of words in songs of this family alone.
+    times = partial(_times_of, client, screen) if job.task.family == AlignLyrics.family else None
+    saved = await save_clips(client, songs, job.out, job.options, task_fields, screen, times=times)
     screen.progress.stop()
     _show_saved(saved, songs, job.out, screen)
-    error = next((item.error for item in saved if item.error is not None), None)
+    error = next((item.error for item in saved if isinstance(item, UnsavedClip)), None)
     if error is not None:
         raise error
     if job.file is not None:
         job.file.remove()
+
+
+async def _times_of(client: MusicAPI, screen: Screen, clip: Clip) -> AlignedLyrics | None:
+    """Return the times of a clip's words, for 1 credit; None, with a warning, where they cannot be had."""
+    try:
+        return await client.sonic.aligned_lyrics(clip=clip)
+    except errors.ClientClosedError:
+        raise
+    except errors.MusicAPIError as error:
+        screen.warn(f"no times of the words of {name_of(clip)}: {describe(error)}")
+        return None
 
 
 async def _wait(job: _Job, screen: Screen) -> Songs:
@@ -242,8 +267,9 @@ async def _follow(task: Task[Songs], screen: Screen) -> None:
             screen.progress.show(state)
 
 
-def _show_saved(saved: list[SavedClip], songs: Songs, out: Path, screen: Screen) -> None:
-    screen.emit({"clips": [item.to_json() for item in saved]})
+def _show_saved(saved: list[SavedClip | UnsavedClip], songs: Songs, out: Path, screen: Screen) -> None:
+    complete = [item for item in saved if isinstance(item, SavedClip)]
+    screen.emit({"clips": [saved_fields(item) for item in saved]})
     rows = [
         (
             file_type.ljust(5),
@@ -251,14 +277,13 @@ def _show_saved(saved: list[SavedClip], songs: Songs, out: Path, screen: Screen)
             decimal(path.stat().st_size),
             str(path),
         )
-        for item in saved
+        for item in complete
         for file_type, path in item.files.items()
     ]
     screen.table(rows)
-    complete = sum(item.error is None for item in saved)
-    expected = len(songs) + len(songs.failed)
-    count = f"{complete} of {expected} clips" if complete < expected else f"{complete} clip{'s'[: complete != 1]}"
-    screen.print(f"{count} saved in {out.resolve()}")
+    count, expected = len(complete), len(songs) + len(songs.failed)
+    text = f"{count} of {expected} clips" if count < expected else f"{count} clip{'s'[: count != 1]}"
+    screen.print(f"{text} saved in {out.resolve()}")
 
 
 def _clip_row(clip: Clip) -> tuple[str, ...]:

@@ -8,16 +8,29 @@ from musicapi_async.media.saved import SavedFile
 
 if typing.TYPE_CHECKING:
     from musicapi_async.media.karaoke_page import karaoke
+    from musicapi_async.media.saving import SavedClip
     from musicapi_async.media.tagging import read_tags, tag
     from musicapi_async.media.tags.values import Chapter, SongTags, SyncedLine
     from musicapi_async.media.timeline import Line, Timeline
 
-__all__ = ["Chapter", "Line", "SavedFile", "SongTags", "SyncedLine", "Timeline", "karaoke", "read_tags", "tag"]
+__all__ = [
+    "Chapter",
+    "Line",
+    "SavedClip",
+    "SavedFile",
+    "SongTags",
+    "SyncedLine",
+    "Timeline",
+    "karaoke",
+    "read_tags",
+    "tag",
+]
 
 # Loaded on first access, so that importing a client stays cheap.
 _MODULES: Final = {
     "Chapter": "tags.values",
     "Line": "timeline",
+    "SavedClip": "saving",
     "SongTags": "tags.values",
     "SyncedLine": "tags.values",
     "Timeline": "timeline",

@@ -11,11 +11,12 @@ from typing import Final
 
 from musicapi_async.media.lines import Line
 
-__all__ = ["ass", "lrc", "srt", "vtt"]
+__all__ = ["BRACKETS", "ass", "lrc", "lrc_stamp", "srt", "vtt"]
 
 HALF: Final = 0.50001
 """Rounds half up, also where a float is a little below the half that it stands for."""
-_BRACKETS: Final = str.maketrans("[]", "()")
+BRACKETS: Final = str.maketrans("[]", "()")
+"""For LRC, whose readers take a bracket at the start of a line for a stamp."""
 # No reader has an escape for a backslash: a word joiner after it keeps it from being one. A brace that is escaped needs
 # an empty block after it for readers that do not know the escape. FFmpeg writes both like this.
 _ASS_ESCAPES: Final = str.maketrans({"{": r"\{{}", "\\": "\\\N{WORD JOINER}"})
@@ -47,16 +48,16 @@ def lrc(lines: Sequence[Line], tags: Mapping[str, str | None], length: float, *,
     Section tags are left out: readers take a bracket at the start of a line for a stamp. There is no ``[offset:]``: its
     sign and unit depend on the reader.
     """
-    found = [f"[{name}:{_one_line(value).translate(_BRACKETS)}]" for name, value in tags.items() if value]
+    found = [f"[{name}:{_one_line(value).translate(BRACKETS)}]" for name, value in tags.items() if value]
     minutes, seconds = divmod(round(length), 60)
     found += [f"[length:{minutes:02}:{seconds:02}]", "[by:musicapi-async]"]
     for line in lines:
         text = _stamped_words(line) if words else line.text
         if "[" in text or "]" in text:
-            text = text.translate(_BRACKETS)
-        found.append(f"[{_lrc_stamp(line.start)}]{text}")
+            text = text.translate(BRACKETS)
+        found.append(f"[{lrc_stamp(line.start)}]{text}")
     if lines:
-        found.append(f"[{_lrc_stamp(lines[-1].end)}]")
+        found.append(f"[{lrc_stamp(lines[-1].end)}]")
     return "\n".join(found) + "\n"
 
 
@@ -109,10 +110,9 @@ def _blanks_of(line: Line) -> list[str]:
 
 def _stamped_words(line: Line) -> str:
     parts = [
-        f"<{_lrc_stamp(word.start)}>{word.text}{blank}"
-        for word, blank in zip(line.words, _blanks_of(line), strict=True)
+        f"<{lrc_stamp(word.start)}>{word.text}{blank}" for word, blank in zip(line.words, _blanks_of(line), strict=True)
     ]
-    return f"{''.join(parts)} <{_lrc_stamp(line.end)}>"
+    return f"{''.join(parts)} <{lrc_stamp(line.end)}>"
 
 
 def _vtt_words(line: Line, start: int, end: int) -> str:
@@ -165,7 +165,7 @@ def _milliseconds(seconds: float | None) -> int:
     return int((seconds or 0.0) * 1000 + HALF)
 
 
-def _lrc_stamp(seconds: float | None) -> str:
+def lrc_stamp(seconds: float | None) -> str:
     """Return ``mm:ss.xx``; minutes are counted on after 99."""
     time = int((seconds or 0.0) * 100 + HALF)
     return f"{time // 6000:02}:{time // 100 % 60:02}.{time % 100:02}"

@@ -1,7 +1,7 @@
 """The JSON file beside a saved song: its clip, and the times of its words that were fetched later."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +13,21 @@ from musicapi_async.results import AlignedLyrics, Clip, Word
 from musicapi_async.results.clip import structure_clip
 from musicapi_async.wire.converter import structure
 
-__all__ = ["SavedSong", "keep_times", "read_saved_song", "read_timeline"]
+__all__ = [
+    "TIMES",
+    "SavedSong",
+    "keep_times",
+    "read_saved_song",
+    "read_sidecar",
+    "read_timeline",
+    "saved_song",
+    "write_sidecar",
+]
 
 TIMES: Final = "aligned_lyrics"
 """Key of the times that were fetched for a song."""
+SECRETS: Final = frozenset({"webhook_secret"})
+"""Fields of a request that are never written to files, which may be shared."""
 TIMED: Final = (b'"timestamp"', b'"aligned_lyrics"')
 """One of these keys is in the file of every song with times."""
 
@@ -66,6 +77,29 @@ def keep_times(path: Path, aligned: AlignedLyrics) -> None:
     write_text(path, json_text({**content, TIMES: aligned.to_dict()}) + "\n")
 
 
+def read_sidecar(path: Path) -> Mapping[str, object]:
+    """Return the content of a JSON file; an empty mapping where there is none, or one that is no object."""
+    try:
+        held = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def write_sidecar(path: Path, content: Mapping[str, object], redact: Callable[[str], str] = str) -> None:
+    """Write the JSON file of a saved song, completely or not at all, without secrets; raises OSError."""
+    request = content.get("request")
+    if isinstance(request, Mapping):
+        content = {**content, "request": {name: value for name, value in request.items() if name not in SECRETS}}
+    write_text(path, redact(json_text(content)) + "\n")
+
+
+def saved_song(clip: Clip, held: Mapping[str, object]) -> SavedSong:
+    """Return a clip with the times that its JSON file holds."""
+    times = held.get(TIMES)
+    return SavedSong(clip, _aligned(times) if isinstance(times, Mapping) else None)
+
+
 def _song(content: bytes) -> SavedSong:
     try:
         held = json.loads(content)
@@ -75,8 +109,7 @@ def _song(content: bytes) -> SavedSong:
     raw = held.get("raw") or held.get("clip") if isinstance(held, Mapping) else None
     if not isinstance(raw, Mapping) or not (clip := structure_clip(raw)).clip_id:
         raise ValueError("holds no clip")
-    times = held.get(TIMES)
-    return SavedSong(clip, _aligned(times) if isinstance(times, Mapping) else None)
+    return saved_song(clip, held)
 
 
 def _aligned(fields: Mapping[str, object]) -> AlignedLyrics:

@@ -1,6 +1,7 @@
 """Tags of audio files: the public functions, and what of a clip goes into a file."""
 
 import os
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from musicapi_async._arguments import clip_advice, usable_path, wrong_argument
@@ -8,6 +9,7 @@ from musicapi_async._extras import require
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.media.formats import FIRST_BYTES, format_of
 from musicapi_async.media.tags.values import SongTags, TimedLyrics, chapters_of, clean, synced_lines_of
+from musicapi_async.media.timeline import Timeline
 from musicapi_async.results import Clip
 
 __all__ = ["read_tags", "tag"]
@@ -17,6 +19,7 @@ VERSIONS: Final = ("2.4", "2.3")
 COVERS: Final = ("jpg", "png")
 MAX_COVER: Final = 15 * 1024 * 1024
 """Bytes; a FLAC file holds a picture of less than 16 MiB."""
+MAX_TIME: Final = 100 * 3600
 MAX_TRACK: Final = 65535
 """An M4A file has two bytes for it."""
 
@@ -55,6 +58,7 @@ def tag(
         raise wrong_argument("clip", clip, "a Clip", clip_advice(clip))
     if id3_version not in VERSIONS:
         raise wrong_argument("id3_version", id3_version, "'2.4' or '2.3'")
+    _check_timeline(timeline)
     tags = SongTags(
         title=clean(clip.title),
         artist=clean(_checked_text("artist", artist)),
@@ -90,6 +94,19 @@ def read_tags(path: str | os.PathLike[str]) -> SongTags:
     from musicapi_async.media.tags.files import read
 
     return read(target)
+
+
+def _check_timeline(timeline: object) -> None:
+    """Refuse what has no lines, and times that no tag can hold; a ``media.Timeline`` always passes."""
+    if timeline is None or isinstance(timeline, Timeline):
+        return
+    lines = getattr(timeline, "lines", None)
+    if not isinstance(lines, Sequence):
+        raise wrong_argument("timeline", timeline, "a media.Timeline, or None", "media.Timeline.of(clip)")
+    for at, line in enumerate(lines):
+        for name in ("start", "end"):
+            if not 0 <= (value := getattr(line, name)) <= MAX_TIME:
+                raise wrong_argument(f"timeline.lines[{at}].{name}", value, f"a number of seconds from 0 to {MAX_TIME}")
 
 
 def _text_of(timeline: TimedLyrics | None) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Protocol, Self, Type
 import attrs
 
 from musicapi_async._request import Request, TaskRequest
+from musicapi_async._secrets import with_secrets
 from musicapi_async._tasks.submission import Submission
 from musicapi_async._tasks.task import Task
 from musicapi_async.results import Songs
@@ -111,6 +112,7 @@ def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Submission[
     """Return the method that starts this operation's task."""
 
     def method(self: Family, **fields: Any) -> Submission[R]:
+        fields = with_secrets(fields)  # before anything can fail: a traceback may show local variables
         return self._client.submit(build(**fields))
 
     build = cast("type[TaskRequest[R]]", request_class)
@@ -122,6 +124,7 @@ def calls(request_class: Callable[P, Request[R]]) -> Method[P, Coroutine[object,
     """Return the method that calls this operation."""
 
     async def method(self: Family, **fields: Any) -> R:
+        fields = with_secrets(fields)  # before anything can fail: a traceback may show local variables
         return await self._client.call(build(**fields))
 
     build = cast("type[Request[R]]", request_class)

@@ -15,7 +15,7 @@ from musicapi_async.sandbox.checks import RefusedError, check_clip, paths, poll_
 from musicapi_async.sandbox.clock import Clock
 from musicapi_async.sandbox.delivery import Delivery, EventSender
 from musicapi_async.sandbox.faults import EventFault, EventFaults, Fault, Faults
-from musicapi_async.sandbox.files import Files
+from musicapi_async.sandbox.files import CUT_AFTER, Files
 from musicapi_async.sandbox.polls import poll_response
 from musicapi_async.sandbox.responses import accepted, is_async_export, response_body
 from musicapi_async.sandbox.state import Account, Ending, SandboxTask, ServerState
@@ -76,7 +76,7 @@ class Sandbox:
         self._event_faults = EventFaults(event_faults or {}, seed)
         self._clock = Clock()
         self._events = EventSender(self._clock, self._event_faults, seconds, seed)
-        self._files = Files(self._state.knows_clip)
+        self._files = Files(self._state, self._clock)
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -137,7 +137,7 @@ class Sandbox:
             app.router.add_route(method, API + path, self._post if method == "POST" else handlers[path])
         for path in poll_paths():
             app.router.add_get(f"{API}{path}/{{task_id}}", self._poll)
-        app.router.add_get("/files/stream/{name}", self._files.serve)
+        app.router.add_get("/files/stream/{name}", self._files.stream, allow_head=False)
         app.router.add_get("/files/{name}", self._files.serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
@@ -189,6 +189,8 @@ class Sandbox:
         if fault is None:
             return await handler(request)
         await asyncio.sleep(fault.delay)
+        if fault.cut_after is not None:
+            request[CUT_AFTER] = fault.cut_after
         if fault.status is None and not fault.drop:
             return await handler(request)
         if fault.accepted:

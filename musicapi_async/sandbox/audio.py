@@ -12,17 +12,28 @@ from array import array
 from collections.abc import Callable, Mapping
 from typing import Final
 
-__all__ = ["AUDIO_SUFFIX", "MAKERS", "SECONDS"]
+__all__ = ["AUDIO_SUFFIX", "MAKERS", "MEDIA_TYPE", "SECONDS", "without_length"]
 
 RATE: Final = 22050
 SECONDS: Final = 6.0
 BEATS_PER_SECOND: Final = 4
 PENTATONIC: Final = (0, 3, 5, 7, 10, 12)
 CHANNELS: Final = 1
+BIT_RATE: Final = 128
 COVER_SIZE: Final = 96
 
 AUDIO_SUFFIX: Final = "mp3" if importlib.util.find_spec("lameenc") else "wav"
 """MP3 where the optional encoder lameenc is installed, WAV elsewhere."""
+MEDIA_TYPE: Final = "audio/mpeg" if AUDIO_SUFFIX == "mp3" else "audio/wav"
+UNKNOWN_SIZE: Final = b"\xff" * 4
+
+
+def without_length(content: bytes) -> bytes:
+    """Return the audio as a live stream has it: nothing in it says how long it will be."""
+    # The encoder writes MP3 without an Info header.
+    if AUDIO_SUFFIX == "mp3":
+        return content
+    return content[:4] + UNKNOWN_SIZE + content[8:40] + UNKNOWN_SIZE + content[44:]
 
 
 def _tune_mp3(name: str) -> bytes:
@@ -92,7 +103,7 @@ def _mp3(samples: "array[int]") -> bytes:
     import lameenc  # noqa: PLC0415 - optional
 
     encoder = lameenc.Encoder()
-    encoder.set_bit_rate(64)
+    encoder.set_bit_rate(BIT_RATE)
     encoder.set_in_sample_rate(RATE)
     encoder.set_channels(CHANNELS)
     encoder.set_quality(7)

@@ -9,8 +9,7 @@ from typing import Final
 import attrs
 
 from musicapi_async._webhook_urls import is_loopback
-from musicapi_async.results import LyricsDrafts
-from musicapi_async.sandbox.polls import BODY_FAILURES, CLIPS_APPEAR, WHOLE, FileUrl, poll_response
+from musicapi_async.sandbox.polls import BODY_FAILURES, CLIPS_APPEAR, FileUrl, has_streams, poll_response
 from musicapi_async.sandbox.state import SandboxTask
 from musicapi_async.wire.json import write_json
 
@@ -19,8 +18,6 @@ __all__ = ["PlannedEvent", "event_body", "forged_body", "planned_events", "recei
 COMPLETED: Final = "song.completed"
 FAILED: Final = "song.failed"
 STREAMING: Final = "song.streaming"
-UNSTREAMED: Final = ("nuro", "studio")
-"""Families whose running clips have no stream."""
 PLATFORMS: Final = ("suno", "sonic")
 """The names that receivers have seen for the platform of a sonic task."""
 
@@ -43,9 +40,7 @@ def planned_events(task: SandboxTask) -> tuple[PlannedEvent, ...]:
     """Return the events of a task, in order."""
     is_failing = task.ending in BODY_FAILURES or task.ending == "all_failed"
     end = PlannedEvent(FAILED if is_failing else COMPLETED, 1.0)
-    if task.family in UNSTREAMED or task.request.result in {*WHOLE, LyricsDrafts}:
-        return (end,)
-    return PlannedEvent(STREAMING, CLIPS_APPEAR), end
+    return (PlannedEvent(STREAMING, CLIPS_APPEAR), end) if has_streams(task) else (end,)
 
 
 def event_body(task: SandboxTask, event: PlannedEvent, file_url: FileUrl) -> bytes:

@@ -23,6 +23,9 @@ class Fault:
     """Seconds to wait before anything else happens."""
     drop: bool = False
     """True when the connection is cut in place of a response."""
+    cut_after: int | None = None
+    """The number of bytes of a file or a live stream after which the connection is cut (None: it is not); for the
+    routes ``GET /files/{name}`` and ``GET /files/stream/{name}``."""
     accepted: bool = False
     """True when the request is processed, and charged, before the fault."""
 

@@ -18,7 +18,7 @@ from musicapi_async.results import (
 from musicapi_async.sandbox.audio import AUDIO_SUFFIX, SECONDS
 from musicapi_async.sandbox.state import SandboxTask, lyrics_of, word_timings
 
-__all__ = ["BODY_FAILURES", "CLIPS_APPEAR", "WHOLE", "FileUrl", "poll_response"]
+__all__ = ["BODY_FAILURES", "CLIPS_APPEAR", "WHOLE", "FileUrl", "has_streams", "poll_response", "streamed_share"]
 
 Body = dict[str, object]
 FileUrl = Callable[[str], str]
@@ -30,6 +30,13 @@ GONE_WRONG: Final = "The upstream generation failed. Credits were previously ref
 # Events of a task, as shares of its duration.
 CLIPS_APPEAR: Final = 0.3
 FIRST_CLIP_DONE: Final = 0.75
+STREAM_BEGINS_WITH: Final = 0.4
+"""The share of the audio that a stream has when it appears, so that a listener can begin at once: browsers play nothing
+before they have 32 KiB."""
+STREAM_PLAYS_TO: Final = 0.9
+"""The share up to which it grows as fast as it plays, or faster for a short task; the rest takes until its end."""
+UNSTREAMED: Final = ("nuro", "studio")
+"""Families whose running clips have no stream."""
 
 
 def poll_response(task: SandboxTask, share: float, file_url: FileUrl) -> tuple[int, Body]:
@@ -53,6 +60,41 @@ def poll_response(task: SandboxTask, share: float, file_url: FileUrl) -> tuple[i
     if task.family == "producer":
         body["status"] = "SUCCESS" if share >= 1 else "RUNNING"
     return 200, body
+
+
+def has_streams(task: SandboxTask) -> bool:
+    """Return whether the running clips of a task have a stream."""
+    return task.family not in UNSTREAMED and task.request.result not in {*WHOLE, LyricsDrafts}
+
+
+def streamed_share(task: SandboxTask, clip_id: str, share: float) -> float | None:
+    """Return the share of a clip's audio that its stream has, from 0 to 1: all of it when the clip is finished.
+
+    None when there is no stream: not yet, or because the clip has failed.
+    """
+    index = task.clip_ids.index(clip_id)
+    has_failed = _has_failed(task, index, share) or (share >= 1 and task.ending in BODY_FAILURES)
+    if share < CLIPS_APPEAR or has_failed or not has_streams(task):
+        return None
+    if _is_done(task, index, share):
+        return 1.0
+    end = FIRST_CLIP_DONE if _is_done(task, index, FIRST_CLIP_DONE) else 1.0
+    # In seconds from here on.
+    elapsed, whole = (share - CLIPS_APPEAR) * task.takes, (end - CLIPS_APPEAR) * task.takes
+    played = STREAM_PLAYS_TO - STREAM_BEGINS_WITH
+    playing = min(played * SECONDS, whole * played / (1 - STREAM_BEGINS_WITH))
+    if elapsed < playing:
+        return STREAM_BEGINS_WITH + played * elapsed / playing
+    return STREAM_PLAYS_TO + (1 - STREAM_PLAYS_TO) * (elapsed - playing) / (whole - playing)
+
+
+def _is_done(task: SandboxTask, index: int, share: float) -> bool:
+    return share >= 1 or (index == 0 and share >= FIRST_CLIP_DONE and task.ending in {"songs", "partial"})
+
+
+def _has_failed(task: SandboxTask, index: int, share: float) -> bool:
+    is_failing = task.ending == "all_failed" or (task.ending == "partial" and index == 1)
+    return is_failing and _is_done(task, index, share)
 
 
 def _clips(task: SandboxTask, share: float, file_url: FileUrl) -> object:
@@ -184,8 +226,7 @@ def _written(task: SandboxTask, share: float) -> Body:
 
 def _clip(task: SandboxTask, index: int, share: float, file_url: FileUrl) -> Body:
     clip_id = task.clip_ids[index]
-    done = share >= 1 or (index == 0 and share >= FIRST_CLIP_DONE and task.ending in {"songs", "partial"})
-    failed = done and (task.ending == "all_failed" or (task.ending == "partial" and index == 1))
+    done, failed = _is_done(task, index, share), _has_failed(task, index, share)
     audio = f"{clip_id}.{AUDIO_SUFFIX}"
     clip: Body = {
         "clip_id": clip_id,

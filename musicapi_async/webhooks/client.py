@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.state import ReportedEvent
@@ -13,10 +11,10 @@ from musicapi_async._transport.cancellation import complete
 from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async._webhook_urls import reference_of
 from musicapi_async.errors import ClientClosedError, InvalidRequestError, NotFoundError, UncertainSubmissionError
-from musicapi_async.webhooks.events import Event
+from musicapi_async.webhooks.events import Event, SignedEvent, structure_event
 from musicapi_async.webhooks.receiver import ASGIApp, Receiver
 from musicapi_async.webhooks.responses import ResponseStatus
-from musicapi_async.webhooks.verification import Headers, verify
+from musicapi_async.webhooks.verification import Headers, signed_event
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -55,7 +53,7 @@ class ClientWebhooks:
         return await self._receiver.aiohttp(request)
 
     async def _respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
-        await self.receive(body, headers, url)
+        await self._keep(self._verified(body, headers, url), url)
         return ResponseStatus.KEPT
 
     async def receive(self, body: bytes, headers: Headers, url: str) -> Event:
@@ -73,28 +71,36 @@ class ClientWebhooks:
         without a ``webhook_secret``; ClientClosedError when the client was closed; OSError when ``webhook_inbox``
         cannot keep it: respond with a 503, and the service sends it again.
         """
+        signed = self._verified(body, headers, url)
+        return structure_event(signed, matched=await self._keep(signed, url))
+
+    def _verified(self, body: bytes, headers: Headers, url: str) -> SignedEvent:
         secret = self._engine.settings.webhook_secret
         if secret is None:
             message = "a client without webhook_secret cannot verify events: pass MusicAPI(webhook_secret=...)"
             raise InvalidRequestError(message, "webhook_secret", None, "ASCII text")
         if not isinstance(url, str):
             raise wrong_argument("url", url, "the text of the URL that was requested")
-        event = verify(body, headers, secret)
+        return signed_event(body, headers, secret)
+
+    async def _keep(self, signed: SignedEvent, url: str) -> bool:
+        """Wake the waits of an event, after it is on disk where there is an inbox; return whether it is matched."""
         self._engine.shared.connections.check()
         reference, inbox = reference_of(url), self._engine.shared.inbox
-        reported = ReportedEvent(event.type, event.task_id, event.raw, bytes(body))
+        reported = ReportedEvent(signed.type, signed.task_id, signed.body, signed.content)
         if inbox is None:
-            is_matched = self._engine.events.receive(event.id, reported, reference)
-        else:
-            kept = InboxEvent(event.id, event.type, event.task_id, reference, reported.content)
-            is_matched = await complete(inbox.put(kept, reported))
-        return attrs.evolve(event, matched=is_matched)
+            return self._engine.events.receive(signed.id, reported, reference)
+        kept = InboxEvent(signed.id, signed.type, signed.task_id, reference, signed.content)
+        return await complete(inbox.put(kept, reported))
 
     async def recover(self, error: UncertainSubmissionError, timeout: float | None = 600.0) -> Task[object]:
         """Return the task of an uncertain submission as soon as its event has come, also one that came before.
 
         ``timeout`` is the time to wait for the event, in seconds; None for no limit. One poll then checks that the
         service knows the task under this client's key.
+
+        Type checkers do not know the operation of an exception: the task is typed as one of ``object``. Where the
+        operation is known, ``client.resume(sonic.Describe, task.id)`` is the same task with its type.
 
         Raises the error itself, with a note, when no event comes, the client is closed, or the service does not know
         the task: its outcome is still unknown. Raises the errors of ``Task.poll`` when that could not be checked: the

@@ -1,8 +1,9 @@
 """An event of the service, as it was signed; its clips are structured on first access. No I/O."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
+from typing import Final, NamedTuple, Self
 
 import attrs
 
@@ -13,7 +14,9 @@ from musicapi_async.results.base import Result
 from musicapi_async.results.clip import structure_clip
 from musicapi_async.wire.values import text
 
-__all__ = ["Event", "structure_event"]
+__all__ = ["Event", "SignedEvent", "structure_event"]
+
+MESSAGE_KEYS: Final = ("error_message", "error", "message", "msg")
 
 
 @attrs.frozen(kw_only=True)
@@ -51,24 +54,48 @@ class Event(Result):
         return {**super().to_dict(), "clips": [clip.to_dict() for clip in self.clips]}
 
 
-def structure_event(body: Mapping[str, object], event_id: str, header_type: str, created_at: datetime) -> Event:
-    """Return the event of a signed JSON object; ``header_type`` counts only where the object names no type."""
-    data = body.get("data")
-    inner = data if isinstance(data, dict) else {}
+class SignedEvent(NamedTuple):
+    """A verified event, before it is structured: its header, and its signed JSON object."""
+
+    id: str
+    type: str
+    task_id: str | None
+    timestamp: int
+    """The time that was signed, in seconds since 1970."""
+    body: Mapping[str, object]
+    content: bytes
+    """The body, byte for byte."""
+
+    @classmethod
+    def of(cls, body: Mapping[str, object], content: bytes, event_id: str, header_type: str, timestamp: int) -> Self:
+        """Return the event of a signed JSON object; ``header_type`` counts only where the object names no type."""
+        task_id = text(body.get("task_id")) or text(_inner(body).get("task_id")) or None
+        return cls(event_id, text(body.get("event")) or header_type, task_id, timestamp, body, content)
+
+
+def structure_event(signed: SignedEvent, *, matched: bool | None = None) -> Event:
+    """Return the event of a signed one, as users see it."""
     return Event(
-        id=event_id,
-        type=text(body.get("event")) or header_type,
-        created_at=created_at,
-        task_id=text(body.get("task_id")) or text(inner.get("task_id")) or None,
-        platform=text(body.get("platform")) or None,
-        message=_message_of(body, inner),
-        raw=body,
+        id=signed.id,
+        type=signed.type,
+        created_at=datetime.fromtimestamp(signed.timestamp, UTC),
+        task_id=signed.task_id,
+        platform=text(signed.body.get("platform")) or None,
+        message=_message_of(signed.body),
+        matched=matched,
+        raw=signed.body,
     )
 
 
-def _message_of(body: Mapping[str, object], inner: Mapping[str, object]) -> str | None:
+def _inner(body: Mapping[str, object]) -> Mapping[str, object]:
+    data = body.get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def _message_of(body: Mapping[str, object]) -> str | None:
     """Return the sentence of an event, whose key is not documented for a failure."""
-    keys = ("error_message", "error", "message", "msg")
-    values = (text(part.get(key)) for part in (body, inner) for key in keys)
-    found = next(filter(None, values), None)
-    return None if found is None else bounded_text(found, MAX_MESSAGE)
+    for part in (body, _inner(body)):
+        for key in MESSAGE_KEYS:
+            if found := text(part.get(key)):
+                return bounded_text(found, MAX_MESSAGE)
+    return None

@@ -44,11 +44,11 @@ class Receiver:
         ``/hooks/musicapi``.
         """
 
-    async def respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
-        """Return the response to a POST, in any framework; ``url`` may lack its scheme and host."""
+    def respond(self, body: bytes, headers: Headers, url: str) -> Awaitable[ResponseStatus]:
+        """Return the response to a POST, in any framework, to be awaited; ``url`` may lack its scheme and host."""
         responding = self._respond(body, headers, url)
         # A task for each event would cost as much as its verification.
-        return await (responding if self._is_shielded else complete(responding))
+        return responding if self._is_shielded else complete(responding)
 
     async def _respond(self, body: bytes, headers: Headers, url: str) -> ResponseStatus:
         try:
@@ -64,7 +64,7 @@ class Receiver:
         from aiohttp import web  # noqa: PLC0415 - it takes longer to import than everything else here
 
         status = await self._respond_aiohttp(request)
-        response = web.Response(status=status, headers=status.headers)
+        response = web.Response(status=int(status), headers=status.headers or None)
         if not request.content.at_eof():  # the rest of the body would be taken for the next request
             response.force_close()
         return response
@@ -81,14 +81,14 @@ class Receiver:
         return await self.respond(body.content, request.headers, request.raw_path)
 
     async def _read_aiohttp(self, request: "web.Request") -> BoundedBody:
-        body = BoundedBody(request.content_length)
-        if request.content.at_eof():  # empty, or read by a middleware: the request keeps it
+        body, content = BoundedBody(request.content_length), request.content
+        if content.at_eof():  # empty, or read by a middleware: the request keeps it
             body.add(await request.read())
+            return body
 
         async def read() -> bool:
-            chunk = await request.content.readany()
-            body.add(chunk)
-            return bool(chunk)
+            body.add(await content.readany())
+            return not content.at_eof()
 
         await _read_whole(body, read)
         return body

@@ -3,19 +3,17 @@
 import hashlib
 import hmac
 import math
-import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._secrets import Secret
 from musicapi_async.errors import InvalidRequestError, WebhookVerificationError
-from musicapi_async.webhooks.events import Event, structure_event
+from musicapi_async.webhooks.events import Event, SignedEvent, structure_event
 from musicapi_async.wire.json import read_json
 
-__all__ = ["Headers", "verify"]
+__all__ = ["Headers", "signed_event", "verify"]
 
 Headers: TypeAlias = Mapping[str, object] | Mapping[bytes, object] | Iterable[tuple[str | bytes, str | bytes]]
 """The headers of a request: a framework's mapping, also one with several values for a name or with lists of values, a
@@ -36,8 +34,14 @@ NAMES: Final[Mapping[str, str]] = {
     ENCODING: "Content-Encoding",
 }
 """The headers that are read, as the service writes them."""
-SIGNATURE_FORMAT: Final = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
-TIMESTAMP_FORMAT: Final = re.compile(r"[0-9]{1,11}", re.ASCII)
+SPELLINGS: Final[Mapping[str, str]] = {
+    spelling: name for name in NAMES for spelling in (name, f"http_{name.replace('-', '_')}")
+}
+"""The headers that are read by their name in lower case, also that in a WSGI environment: ``HTTP_X_WEBHOOK_ID``."""
+SCHEME: Final = "sha256="
+DIGEST_SIZE: Final = hashlib.sha256().digest_size
+MAX_DIGITS: Final = 11
+"""Digits of a timestamp."""
 MAX_LABEL: Final = 200
 """Characters of an event's id and of its type."""
 GZIP: Final = b"\x1f\x8b"
@@ -58,24 +62,29 @@ def verify(body: bytes, headers: Headers, secret: str | Secret, tolerance: float
     the wrong type, such as a body that was already parsed.
     """
     secret = _hidden(secret)  # before anything can fail: a traceback may show local variables
+    return structure_event(signed_event(body, headers, secret, tolerance))
+
+
+def signed_event(body: bytes, headers: Headers, secret: Secret, tolerance: float = 300.0) -> SignedEvent:
+    """Return the event of a webhook request, not yet structured, after its signature was verified.
+
+    Raises as ``verify`` does.
+    """
     content = _content_of(body)
     _check_tolerance(tolerance)
     if not _is_usable(secret):
         raise WebhookVerificationError("secret", "the webhook secret must be text in ASCII that is not blank")
     found = _headers_of(headers)
     timestamp = _required(found, TIMESTAMP)
-    if not TIMESTAMP_FORMAT.fullmatch(timestamp):
+    if len(timestamp) > MAX_DIGITS or not timestamp.isdigit():
         raise _malformed(TIMESTAMP, "must be the seconds since 1970 as a whole number")
-    signature = SIGNATURE_FORMAT.fullmatch(_required(found, SIGNATURE))
-    if signature is None:
-        raise _malformed(SIGNATURE, "must be sha256= and 64 hexadecimal digits")
-    event_id, header_type = (_label(found, name) for name in (ID, TYPE))
-    event_id = event_id or _label(found, IDEMPOTENCY_KEY)
-    if not _is_signed(content, timestamp, signature[1], secret):
+    signature = _signature_of(found)
+    event_id, header_type = _label(found, ID) or _label(found, IDEMPOTENCY_KEY), _label(found, TYPE)
+    if not _is_signed(content, timestamp, signature, secret):
         raise _wrong_signature(content, found)
     _check_age(float(timestamp), tolerance)
     event_id = event_id or hashlib.sha256(content).hexdigest()
-    return structure_event(_object_of(content), event_id, header_type, datetime.fromtimestamp(int(timestamp), UTC))
+    return SignedEvent.of(_object_of(content), content, event_id, header_type, int(timestamp))
 
 
 def _hidden(secret: object) -> Secret:
@@ -89,9 +98,9 @@ def _is_usable(secret: Secret) -> bool:
     return text.isascii() and bool(text.strip())
 
 
-def _is_signed(content: bytes, timestamp: str, signature: str, secret: Secret) -> bool:
+def _is_signed(content: bytes, timestamp: str, signature: bytes, secret: Secret) -> bool:
     expected = hmac.digest(secret.reveal().encode(), b"%b.%b" % (timestamp.encode(), content), "sha256")
-    return hmac.compare_digest(expected, bytes.fromhex(signature))
+    return hmac.compare_digest(expected, signature)
 
 
 def _content_of(body: object) -> bytes:
@@ -111,35 +120,47 @@ def _headers_of(headers: object) -> dict[str, str]:
     """Return the headers that are read, by their name in lower case; raises for one that comes twice."""
     found: dict[str, str] = {}
     for given, value in _pairs_of(headers):
-        name = _name_of(given)
-        if name not in NAMES:
+        text = given if isinstance(given, str) else str(given, "latin-1") if isinstance(given, bytes) else ""
+        name = SPELLINGS.get(text.lower())
+        if name is None:
+            continue
+        if type(value) is str and name not in found and value.isascii():
+            found[name] = value.strip(" \t")
             continue
         for one in value if isinstance(value, (list, tuple)) else (value,):
-            if name in found:
-                raise WebhookVerificationError("doubled", f"{NAMES[name]} is there more than once", NAMES[name])
-            text = one.decode("latin-1") if isinstance(one, bytes) else one
-            if not isinstance(text, str) or not text.isascii():
-                raise _malformed(name, "must be text in ASCII")
-            found[name] = text.strip(" \t")
+            _add(found, name, one)
     return found
 
 
-def _pairs_of(headers: object) -> Iterator[tuple[object, object]]:
+def _add(found: dict[str, str], name: str, value: object) -> None:
+    if name in found:
+        raise WebhookVerificationError("doubled", f"{NAMES[name]} is there more than once", NAMES[name])
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    if not isinstance(text, str) or not text.isascii():
+        raise _malformed(name, "must be text in ASCII")
+    found[name] = text.strip(" \t")
+
+
+def _pairs_of(headers: object) -> list[tuple[object, object]]:
     items = getattr(headers, "items", None)
     try:
         # The items of a mapping with several values for a name are all of its pairs.
         pairs: Any = items() if callable(items) else headers
-        yield from ((name, value) for name, value in pairs)
+        return [(given, value) for given, value in pairs]
     except (TypeError, ValueError):
         raise wrong_argument("headers", headers, "a mapping of headers, or pairs of names and values") from None
 
 
-def _name_of(given: object) -> str:
-    """Return a header's name in lower case, also that of a WSGI environment: ``HTTP_X_WEBHOOK_ID``."""
-    name = given.decode("latin-1") if isinstance(given, bytes) else given
-    if not isinstance(name, str):
-        return ""
-    return name[5:].replace("_", "-").lower() if name.startswith("HTTP_") else name.lower()
+def _signature_of(found: Mapping[str, str]) -> bytes:
+    given = _required(found, SIGNATURE)
+    if len(given) == len(SCHEME) + 2 * DIGEST_SIZE and given[: len(SCHEME)].lower() == SCHEME:
+        try:
+            signature = bytes.fromhex(given[len(SCHEME) :])
+        except ValueError:
+            signature = b""
+        if len(signature) == DIGEST_SIZE:  # not with blanks between the digits
+            return signature
+    raise _malformed(SIGNATURE, "must be sha256= and 64 hexadecimal digits")
 
 
 def _required(found: Mapping[str, str], name: str) -> str:

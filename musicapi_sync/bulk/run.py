@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self, TypeVar
 
 import musicapi_async
@@ -17,6 +17,7 @@ from musicapi_async.bulk.planning import blocking_batches_of
 from musicapi_async.bulk.run import check_arguments
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.errors import ClientClosedError, JournalError
+from musicapi_async.media.saving import CaptionFormat
 from musicapi_sync._client import MusicAPI
 from musicapi_sync._notices import note
 from musicapi_sync._portal import INTERRUPT_GRACE
@@ -44,6 +45,8 @@ def run(
     timeout: float | None = 600.0,
     outage: float = 900.0,
     names: str = NAMES,
+    tags: bool = False,
+    lyrics: Sequence[CaptionFormat] = (),
 ) -> "Run":
     """Make the songs of many requests, and yield the outcome of each as it ends: ``for outcome in bulk.run(...)``.
 
@@ -78,6 +81,8 @@ def run(
             timeout=timeout,
             outage=outage,
             names=names,
+            tags=tags,
+            lyrics=lyrics,
         )
 
     return Run(client, journal, requests, *client._view.call(start))

@@ -19,7 +19,7 @@ import aiohttp
 import attrs
 from aiohttp import web
 
-from musicapi_async import bulk, sonic
+from musicapi_async import bulk, media, sonic
 from musicapi_async.bulk import Planned, Record
 from musicapi_async.sandbox import EventFault, Fault, Sandbox
 
@@ -29,7 +29,9 @@ CREATE: Final = "POST /sonic/create"
 PRICE: Final = 20.0
 CREDITS: Final = 1e9
 FILES: Final = 3
-"""Of each clip: audio, cover, JSON."""
+"""Of each clip: audio, cover, JSON; with captions one more."""
+TIMES_PRICE: Final = 1.0
+"""Of the times of the words of each clip."""
 SECRET: Final = "hush-hush-hush"
 EVENT_FAULTS: Final = {EventFault(lost=True): 0.1, EventFault(doubled=True): 0.1, EventFault(reordered=True): 0.1}
 CHILD: Final = """
@@ -37,13 +39,15 @@ import asyncio, sys
 from pathlib import Path
 from musicapi_async import MusicAPI, bulk
 
-async def main(path, base_url, *webhook):
+async def main(path, base_url, is_tagged, *webhook):
+    wanted = {"tags": True, "lyrics": ("lrc",)} if is_tagged else {}
     events = dict(zip(("webhook_url", "webhook_secret"), webhook))
     async with MusicAPI("k", base_url=base_url, poll_interval=0.05, create_rate=2000.0, **events) as client:
         async with bulk.open(path) as journal:
             print("begun", flush=True)
             # An event is lost now and then, and waited for until the time is up.
-            async for _ in bulk.run(client, journal, out=Path(path).parent, timeout=5.0 if webhook else 600.0):
+            timeout = 5.0 if webhook else 600.0
+            async for _ in bulk.run(client, journal, out=Path(path).parent, timeout=timeout, **wanted):
                 pass
 
 asyncio.run(main(*sys.argv[1:]))
@@ -70,35 +74,39 @@ class Books:
     """Files of saved records that are missing, or are not what the service has."""
     unaccounted: float
     """Credits that were taken and are not in the journal's count, or the other way round."""
+    untagged: int
+    """Saved songs without their tags, or the lines and the cover in them."""
     unrecovered: int
     """Tasks that were charged for and of which an event was received, whose records are uncertain nevertheless."""
 
 
-async def kill(records: int, kills: int, seed: int, *, cut: bool = False, events: bool = False) -> Books:
+async def kill(
+    records: int, kills: int, seed: int, *, cut: bool = False, events: bool = False, tagged: bool = False
+) -> Books:
     """Run so many records, kill the runner so often at random moments, let the last one end, and compare.
 
     With ``cut`` the journal loses its last bytes now and then, as it may with a machine that stops. With ``events`` the
-    service sends events, which another process than the runner receives.
+    service sends events, which another process than the runner receives. With ``tagged`` songs get tags and captions.
     """
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.db"
         sandbox = Sandbox(seconds=0.5, credits=CREDITS, event_faults=EVENT_FAULTS if events else {})
         async with sandbox, _receiving(path) as url:
-            webhook = (url, SECRET) if events else ()
+            options = ("tagged" if tagged else "", *((url, SECRET) if events else ()))
             async with bulk.open(path) as journal:
                 await bulk.plan_all(journal, planned(records))
             sandbox.add_fault(CREATE, *(_fault(chance) for _ in range(records * 2)))
             killed = 0
             while killed < kills and await _run(
-                path, sandbox.base_url, chance.uniform(0, 4.0 * records / 1000 / kills), *webhook
+                path, sandbox.base_url, chance.uniform(0, 4.0 * records / 1000 / kills), *options
             ):
                 killed += 1
                 if cut and chance.random() < 0.5:
                     await asyncio.to_thread(_cut, path.with_name(f"{path.name}-wal"), chance.randrange(30_000))
             for _ in range(1 + events):  # the second one takes what came at the end of the first
-                await _run(path, sandbox.base_url, None, *webhook)
-            return await compare(path, sandbox, records)
+                await _run(path, sandbox.base_url, None, *options)
+            return await compare(path, sandbox, records, tagged=tagged)
 
 
 def planned(records: int) -> list[Planned]:
@@ -113,7 +121,7 @@ def planned(records: int) -> list[Planned]:
     ]
 
 
-async def compare(path: Path, sandbox: Sandbox, records: int) -> Books:
+async def compare(path: Path, sandbox: Sandbox, records: int, *, tagged: bool = False) -> Books:
     """Set the journal and its folder against what the sandbox knows."""
     async with bulk.open(path) as journal:
         counts = await journal.counts()
@@ -125,6 +133,7 @@ async def compare(path: Path, sandbox: Sandbox, records: int) -> Books:
     unsure = {_meaning(record.request) for record in uncertain}
     received = {one.task_id for one in sandbox.deliveries if one.status == 200}
     for_nothing = len(unsure - set(asked))
+    times = TIMES_PRICE * sum(len(record.clips) for record in saved) if tagged else 0.0
     return Books(
         planned=records,
         charged=len(sandbox.accepted),
@@ -136,8 +145,9 @@ async def compare(path: Path, sandbox: Sandbox, records: int) -> Books:
         for_nothing=for_nothing,
         saved=len(saved),
         left=records - len(saved) - len(uncertain),
-        broken=await _broken(path.parent, saved),
-        unaccounted=CREDITS - sandbox.account("k").credits - PRICE * (charged - for_nothing),
+        broken=await _broken(path.parent, saved, FILES + tagged),
+        unaccounted=CREDITS - sandbox.account("k").credits - PRICE * (charged - for_nothing) - times,
+        untagged=await asyncio.to_thread(_untagged, path.parent, saved) if tagged else 0,
         unrecovered=sum(
             task.task_id in received and _meaning(task.request.to_wire()) in unsure for task in sandbox.accepted
         ),
@@ -168,19 +178,26 @@ async def _receiving(path: Path) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def _broken(folder: Path, saved: Sequence[Record]) -> int:
+async def _broken(folder: Path, saved: Sequence[Record], count: int) -> int:
     broken = 0
     async with aiohttp.ClientSession() as http:
         for record in saved:
-            names = {Path(name).stem: name for name in record.files if not name.endswith((".json", ".png"))}
-            broken += abs(len(record.files) - FILES * len(record.clips))
+            names = {Path(name).stem: name for name in record.files if not name.endswith((".json", ".png", ".lrc"))}
+            broken += abs(len(record.files) - count * len(record.clips))
             for clip in record.clips:
                 async with http.get(clip["audio_url"]) as response:
                     theirs = await response.read()
                 name = next((name for stem, name in names.items() if stem.endswith(clip["clip_id"])), "missing")
-                broken += not (folder / name).is_file() or (folder / name).read_bytes() != theirs
+                # Tags of an MP3 file come before its frames.
+                broken += not (folder / name).is_file() or not (folder / name).read_bytes().endswith(theirs)
             broken += sum(not (folder / name).is_file() for name in record.files)
     return broken
+
+
+def _untagged(folder: Path, saved: Sequence[Record]) -> int:
+    songs = [folder / name for record in saved for name in record.files if name.endswith(".mp3")]
+    tags = [media.read_tags(song) for song in songs]
+    return sum(not (one.clip_id and one.synced and one.cover) for one in tags)
 
 
 def _fault(chance: random.Random) -> Fault:
@@ -195,10 +212,10 @@ def _cut(path: Path, by: int) -> None:
         os.truncate(path, max(0, path.stat().st_size - by))
 
 
-async def _run(path: Path, base_url: str, seconds: float | None, *webhook: str) -> bool:
+async def _run(path: Path, base_url: str, seconds: float | None, *options: str) -> bool:
     """Run in a process of its own; return whether it was killed, so many seconds after it began."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CHILD, str(path), base_url, *webhook, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", CHILD, str(path), base_url, *options, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"begun\n"

@@ -17,10 +17,12 @@ from signing import SECRET, body_of, headers_of
 
 import musicapi_sync.bulk
 from musicapi_async import MusicAPI, bulk, errors
+from musicapi_async._tasks.timing import Timing
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async._webhook_urls import new_reference
 from musicapi_async.bulk import Attempt, Outcome, Record
 from musicapi_async.bulk.recovery import Meaning, meaning_of
+from musicapi_async.bulk.run import ESTIMATES
 from musicapi_async.bulk.sqlite.schema import FIRST, SECOND, THIRD
 from musicapi_async.sandbox import EventFault, Fault, Sandbox
 
@@ -141,6 +143,24 @@ async def test_run_whose_event_is_lost_leaves_the_record_uncertain(app: App) -> 
     assert await app.run(songs(1)) == []
     assert await counts(app.path) == {"uncertain": 1}
     assert len(app.sandbox.accepted) == 1
+
+
+async def test_uncertain_record_without_an_event_leaves_its_place_to_the_next_when_such_songs_have_ended(
+    app: App,
+) -> None:
+    requests = songs(2)
+    timing = Timing(None, 1.0)
+    for _ in range(400):
+        timing.observe(f"{requests[0].operation_name} {requests[0].default_model or ''}", "waiting", 0.1, 0.2)
+    async with bulk.open(app.path) as journal:
+        await journal.remember(ESTIMATES, {"timing": timing.export_state(), "gap": 0.0})
+    app.sandbox.add_fault(CREATE, LOST)
+    for event_type in ("song.streaming", "song.completed"):
+        app.sandbox.add_event_fault(event_type, EventFault(lost=True))
+    async with app.client(poll_interval=None) as client:
+        outcomes = await asyncio.wait_for(run(client, app.path, requests, in_flight=1), 20)
+
+    assert [outcome.record.state for outcome in outcomes] == ["uncertain", "saved"]
 
 
 async def test_event_between_two_runs_is_taken_by_the_next_one(app: App, tmp_path: Path) -> None:
@@ -344,13 +364,14 @@ async def test_request_that_was_dropped_is_saved_when_its_event_comes(app: App, 
     async with bulk.open(app.path) as journal:
         await bulk.abandon_uncertain(journal)
     await keep(app, app.sandbox.accepted[0].task_id, app.urls()[0])
-    await app.run(out=tmp_path / "songs")
+    await app.run(out=tmp_path / "songs", lyrics=("lrc",))
     async with bulk.open(app.path) as journal:
         (extra,) = await journal.extras()
 
     assert (extra.record.state, extra.task_id) == ("failed", app.sandbox.accepted[0].task_id)
     assert extra.files
     assert len(app.sandbox.accepted) == 1
+    assert app.sandbox.requests["POST /sonic/aligned-lyrics"] == 0, "nothing more is paid for it"
 
 
 async def test_reference_is_in_the_journal_before_the_request_is_sent(app: App) -> None:

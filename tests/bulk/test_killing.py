@@ -1,7 +1,6 @@
 """Killed at any moment, a bulk run resumes where it was: nothing is paid for twice, nothing paid for is lost."""
 
 import asyncio
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +8,12 @@ from typing import Final
 
 import pytest
 from bulk.killing import CREDITS, Books, compare, kill, planned
+from rooms import IN_A_ROOM, require_rooms
 
 from musicapi_async import bulk
 from musicapi_async.sandbox import Sandbox
 
 RECORDS: Final = 100
-IN_A_ROOM: Final = ("unshare", "--user", "--map-root-user", "--mount")
-"""With a small disk of its own."""
 FULL: Final = """
 import asyncio, shutil, subprocess, sys
 from pathlib import Path
@@ -27,7 +25,7 @@ async def run(folder, base_url):
     async with MusicAPI("k", base_url=base_url, poll_interval=0.02, create_rate=2000.0) as client:
         try:
             async with bulk.open(folder / "journal.db") as journal:
-                async for outcome in bulk.run(client, journal, out=folder):
+                async for outcome in bulk.run(client, journal, out=folder, tags=True, lyrics=("lrc",)):
                     if outcome.error is not None:
                         ended = type(outcome.error).__name__
         except MusicAPIError as error:
@@ -44,23 +42,18 @@ shutil.copytree(disk, folder, dirs_exist_ok=True)
 """
 
 
-def has_rooms() -> bool:
-    if shutil.which(IN_A_ROOM[0]) is None:
-        return False
-    return subprocess.run([*IN_A_ROOM, "true"], check=False, capture_output=True).returncode == 0
-
-
 def check(audit: Books) -> None:
     assert (audit.doubled, audit.lost, audit.left, audit.broken, audit.unaccounted) == (0, 0, 0, 0, 0), audit
     assert audit.charged == audit.planned - audit.for_nothing, audit
     assert audit.saved + audit.uncertain == audit.planned == RECORDS, audit
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_run_killed_again_and_again_pays_once_and_loses_nothing(seed: int) -> None:
-    audit = await kill(records=RECORDS, kills=4, seed=seed)
+@pytest.mark.parametrize(("seed", "tagged"), [(1, False), (2, True)])
+async def test_run_killed_again_and_again_pays_once_and_loses_nothing(seed: int, *, tagged: bool) -> None:
+    audit = await kill(records=RECORDS, kills=4, seed=seed, tagged=tagged)
 
     check(audit)
+    assert audit.untagged == 0
     # At most eight in flight for each kill, and the responses that were lost.
     assert audit.uncertain < RECORDS * 0.12 + 4 * 8
 
@@ -77,8 +70,7 @@ async def test_run_whose_journal_loses_its_end_is_uncertain_and_not_wrong() -> N
 
 
 async def test_run_on_a_full_disk_stops_and_resumes_when_there_is_room(tmp_path: Path) -> None:
-    if not await asyncio.to_thread(has_rooms):
-        pytest.skip("a small disk needs user namespaces, which this machine does not allow")
+    await require_rooms()
     folder, disk = tmp_path / "songs", tmp_path / "disk"
     disk.mkdir()
     async with Sandbox(seconds=0.1, credits=CREDITS) as sandbox:
@@ -86,9 +78,10 @@ async def test_run_on_a_full_disk_stops_and_resumes_when_there_is_room(tmp_path:
             await bulk.plan_all(journal, planned(20))
         command = [*IN_A_ROOM, sys.executable, "-c", FULL, str(disk), str(folder), sandbox.base_url]
         done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
-        audit = await compare(folder / "journal.db", sandbox, 20)
+        audit = await compare(folder / "journal.db", sandbox, 20, tagged=True)
 
     first, second = done.stdout.split()
     assert first in {"DownloadError", "JournalError"}
     assert second == "ended"
     assert (audit.doubled, audit.lost, audit.left, audit.broken, audit.unaccounted) == (0, 0, 0, 0, 0), audit
+    assert audit.untagged == 0

@@ -15,7 +15,8 @@ import attrs
 import pytest
 
 import musicapi_async
-from musicapi_async import Clip, Request, Run, Songs, Task, TaskRequest, TaskState, webhooks
+from musicapi_async import Clip, Request, Run, Songs, Task, TaskRequest, TaskState, media, webhooks
+from musicapi_async.media.saving import CaptionFormat
 from musicapi_async.sandbox import Sandbox
 
 MODULES = (
@@ -74,11 +75,9 @@ def public_classes() -> list[type]:
     client = musicapi_async.MusicAPI("exports")
     families = [type(getattr(client, name)) for name in musicapi_async.requests.FAMILIES]
     found_errors = [getattr(musicapi_async.errors, name) for name in musicapi_async.errors.__all__]
-    media = [
-        value for name in musicapi_async.media.__all__ if inspect.isclass(value := getattr(musicapi_async.media, name))
-    ]
+    of_media = [value for name in media.__all__ if inspect.isclass(value := getattr(media, name))]
     return [
-        *dict.fromkeys([*classes, *media]),
+        *dict.fromkeys([*classes, *of_media]),
         *families,
         *found_errors,
         *musicapi_async.operations(),
@@ -91,7 +90,13 @@ def public_classes() -> list[type]:
 FAMILY_CLASSES = {
     cls.__name__: cls
     for cls in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.requests.FAMILIES)
-} | {"ClientWebhooks": webhooks.ClientWebhooks, "TraceConfig": aiohttp.TraceConfig}
+} | {
+    "CaptionFormat": CaptionFormat,
+    "ClientWebhooks": webhooks.ClientWebhooks,
+    "SavedClip": media.SavedClip,
+    "TraceConfig": aiohttp.TraceConfig,
+    "Timeline": media.Timeline,
+}
 
 
 def signatures_of(cls: type) -> Iterator[tuple[str, object]]:

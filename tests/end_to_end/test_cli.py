@@ -103,7 +103,7 @@ def test_generate_into_a_pipe_prints_plain_lines_and_safe_names(slow_sandbox: Sa
 
 
 def test_generate_with_json_prints_one_object_to_stdout(sandbox: Sandbox, tmp_path: Path) -> None:
-    options = ("--title", "Harbor", "--tags", "sea shanty", "--model", "sonic-v6-mini", "--out", "songs", "--json")
+    options = ("--title", "Harbor", "--style", "sea shanty", "--model", "sonic-v6-mini", "--out", "songs", "--json")
     with started("generate", "--lyrics", "-", *options, cwd=tmp_path, sandbox=sandbox) as process:
         done = finish(process, "\ufeff[Verse]\nSalt on the rope\n".encode())
     assert done.code == 0
@@ -122,7 +122,7 @@ def test_generate_with_lyrics_file_and_riffusion_sends_its_fields(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     (tmp_path / "lyrics.txt").write_text("[Verse]\nSalt on the rope", encoding="utf-8")
-    options = ("--family", "riffusion", "--tags", "choir", "--instrumental", "--json")
+    options = ("--family", "riffusion", "--style", "choir", "--instrumental", "--json")
     done = musicapi("generate", "--lyrics", "lyrics.txt", *options, sandbox=sandbox)
     assert done.code == 0
     assert done.json["request"]["sound"] == "choir"

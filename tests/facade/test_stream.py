@@ -113,3 +113,16 @@ def test_stream_that_is_open_at_the_end_of_the_process_prints_nothing(served: Sa
     )
 
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_stream_of_a_clip_that_still_runs_is_the_whole_song(waiting_client: MusicAPI, slow: Sandbox) -> None:
+    task = waiting_client.sonic.describe(description="rain")
+    slow.advance(1800)
+    (clip, *_) = task.wait(until="stream")
+    chunks = waiting_client.stream(clip)
+    received = [next(chunks)]
+    slow.advance(5000)
+    received.extend(chunks)
+
+    assert clip.audio_url is None
+    assert b"".join(received) == waiting_client.read(task.wait()[0])

@@ -1,5 +1,7 @@
 """A simulation with many faults: users, restarts and outages in front of a sandbox, and an audit of the result.
 
+Events come too, with faults of their own, and find the tasks of submissions whose response was lost.
+
 Run it with other seeds: ``PYTHONPATH=tests python -m faults.simulation --seeds 20 --steps 3000``.
 """
 
@@ -9,17 +11,20 @@ import contextlib
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+import aiohttp
 import attrs
+from aiohttp import web
 from faults.fault_plan import Fault, FaultPlan
 from faults.proxy import FaultProxy
 from faults.user_records import Findings, UserRecords
 from faults.users import Scene, User
+from signing import SECRET
 
 from musicapi_async import MusicAPI, Songs, Task, errors
-from musicapi_async.sandbox import Sandbox
+from musicapi_async.sandbox import EventFault, Sandbox
 
 __all__ = ["Simulation", "simulate"]
 
@@ -32,6 +37,14 @@ PATIENCE: Final = 0.4
 """Seconds a client gives each exchange: what stalls takes as long."""
 THE_END: Final = 60.0
 ODD_ENDINGS: Final = ("partial", "one_clip", "all_failed", "timeout", "forbidden", "api_error")
+EVENT_FAULTS: Final = {
+    EventFault(lost=True): 0.1,
+    EventFault(doubled=True): 0.1,
+    EventFault(reordered=True): 0.1,
+    EventFault(delay=0.2): 0.05,
+    EventFault(forged=True): 0.05,
+    EventFault(before_response=True): 0.02,
+}
 LEAST_SHARE: Final = 0.1
 """Of the paid requests: with fewer faults a simulation shows nothing."""
 
@@ -56,7 +69,8 @@ class Simulation:
     def is_calm(self) -> bool:
         """True when too little went wrong to show anything."""
         paid = {fault: count for (where, fault), count in self.injected.items() if where != "GET"}
-        return sum(paid.values()) < LEAST_SHARE * self.posts or len(paid) < len(Fault)
+        has_few_faults = sum(paid.values()) < LEAST_SHARE * self.posts or len(paid) < len(Fault)
+        return has_few_faults or not self.findings.recovered
 
     @property
     def wrong(self) -> dict[str, object]:
@@ -71,7 +85,8 @@ class Simulation:
             f"seed {self.seed}: {self.actions} actions, {found.requests} requests, {faults} faults injected, "
             f"{self.restarts} restarts, {self.outages} outages\n"
             f"  accepted {found.accepted}, duplicates {found.duplicates}, lost {found.lost}, "
-            f"uncertain {found.uncertain} (of which accepted {found.uncertain_accepted})\n"
+            f"uncertain {found.uncertain} (of which accepted {found.uncertain_accepted}, "
+            f"found by their events {found.recovered})\n"
             f"  ended with songs {found.songs}, failed {found.failed}, unfinished {found.unfinished}; "
             f"credits charged {found.charged:.0f}, refunded {found.refunded:.0f}, unaccounted {found.missing:.0f}\n"
             f"  wrong: {self.wrong or 'nothing'}"
@@ -86,7 +101,12 @@ async def simulate(seed: int, steps: int, make: Maker = MusicAPI, share: float =
     before = asyncio.all_tasks()
     plan = FaultPlan(seed=seed, paid=share, polls=share / 2)
     records = UserRecords()
-    async with Sandbox(seconds=A_SONG, credits=CREDITS, keys=(KEY,), seed=seed, failure_rate=0.05) as sandbox:
+    async with (
+        _receiving(lambda: scene.client) as webhook_url,
+        Sandbox(
+            seconds=A_SONG, credits=CREDITS, keys=(KEY,), seed=seed, failure_rate=0.05, event_faults=EVENT_FAULTS
+        ) as sandbox,
+    ):
         sandbox.end_next(*ODD_ENDINGS)
         async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), plan) as proxy:
 
@@ -98,6 +118,10 @@ async def simulate(seed: int, steps: int, make: Maker = MusicAPI, share: float =
                     poll_interval=0.05,
                     create_rate=1000.0,
                     on_uncertain=records.on_uncertain,
+                    webhook_url=webhook_url,
+                    webhook_secret=SECRET,
+                    # Odd seeds take the HTTP library's own path of a request.
+                    trace_configs=[aiohttp.TraceConfig()] * (seed % 2),
                 )
 
             scene = Scene(client(), records)
@@ -108,6 +132,7 @@ async def simulate(seed: int, steps: int, make: Maker = MusicAPI, share: float =
             scene.note_runs()
             plan.clear()
             async with client() as last:
+                scene.client = last
                 await asyncio.gather(
                     *(_see_end(last, records, task_id) for task_id in records.tasks.keys() - records.ended)
                 )
@@ -129,6 +154,24 @@ async def simulate(seed: int, steps: int, make: Maker = MusicAPI, share: float =
         findings=findings,
         left=left,
     )
+
+
+@contextlib.asynccontextmanager
+async def _receiving(client: Callable[[], MusicAPI]) -> AsyncIterator[str]:
+    """Pass events to the client of the moment, which may be closed; yield their URL."""
+
+    async def receive(request: web.Request) -> web.Response:
+        return await client().webhooks.aiohttp(request)
+
+    app = web.Application()
+    app.router.add_post("/hooks", receive)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
+    finally:
+        await runner.cleanup()
 
 
 async def _live(

@@ -17,7 +17,7 @@ from musicapi_async.sandbox import Sandbox
 
 
 async def test_simulation_with_faults_loses_and_duplicates_nothing() -> None:
-    simulation = await simulate(seed=4, steps=2400)
+    simulation = await simulate(seed=4, steps=1800)
     print(simulation)  # noqa: T201 - the account of the simulation, with its seed
     # An unclosed socket warns when it is collected; a warning is a failure here.
     gc.collect()

@@ -29,6 +29,8 @@ class Findings:
     uncertain: int
     """Requests that were reported as such; some were accepted, some not."""
     uncertain_accepted: int
+    recovered: int
+    """Uncertain submissions whose task was found by its event."""
     songs: int
     """Tasks that ended with songs, which the user received."""
     failed: int
@@ -42,7 +44,9 @@ class Findings:
     invented: int
     """Ids that users have and the server never returned."""
     contradicted: int
-    """Requests that are known by an id and reported uncertain, or reported more than once."""
+    """Requests that are known by an id and reported uncertain (unless an event named it), or reported repeatedly."""
+    misattributed: int
+    """Uncertain submissions whose event named the task of another one."""
     unreported: int
     """Uncertain errors that were raised and not reported to the hook."""
     unfinished: int
@@ -70,6 +74,8 @@ class UserRecords:
     """By the hook, by name."""
     raised: set[str] = attrs.field(factory=set)
     """Uncertain errors, by name."""
+    recovered: dict[str, str] = attrs.field(factory=dict)
+    """The ids of the tasks of uncertain submissions that were found by their events, by name."""
     ended: dict[str, bool] = attrs.field(factory=dict)
     """Tasks that have ended: whether with songs."""
     unfinished: set[str] = attrs.field(factory=set)
@@ -82,6 +88,10 @@ class UserRecords:
     def add_tasks(self, *tasks: Task[Any]) -> None:
         """Note tasks by their ids."""
         self.tasks.update((task.id, task.family) for task in tasks)
+
+    def add_recovered(self, request: Any, task: Task[Any]) -> None:
+        """Note the task of an uncertain submission, found by its event."""
+        self.recovered.update(dict.fromkeys(names_of(request), task.id))
 
     def on_uncertain(self, error: errors.UncertainSubmissionError) -> None:
         """Count an uncertain submission: the hook of the client."""
@@ -109,13 +119,17 @@ class UserRecords:
         times = Counter(name for task in tasks for name in names_of(task.request))
         known = {name for task in tasks if task.task_id in self.tasks for name in names_of(task.request)}
         unknown = [task for task in tasks if task.task_id not in self.tasks]
-        contradicted = {name for name, count in self.reported.items() if count > 1 or name in known}
+        contradicted = {
+            name for name, count in self.reported.items() if count > 1 or (name in known and name not in self.recovered)
+        }
+        ids = {name: task.task_id for task in tasks for name in names_of(task.request)}
         charged, refunded = sum(task.price for task in tasks), sum(task.price for task in tasks if task.refunded)
         return Findings(
             requests=len(self.requested),
             accepted=len(tasks),
             uncertain=len(self.reported),
             uncertain_accepted=len(self.reported.keys() & times.keys()),
+            recovered=len(self.recovered),
             songs=sum(self.ended.values()),
             failed=len(self.ended) - sum(self.ended.values()),
             charged=charged,
@@ -124,6 +138,7 @@ class UserRecords:
             lost=sum(not set(names_of(task.request)) & self.reported.keys() for task in unknown),
             invented=len(self.tasks.keys() - {task.task_id for task in tasks}),
             contradicted=len(contradicted),
+            misattributed=sum(ids.get(name) != task_id for name, task_id in self.recovered.items()),
             unreported=len(self.raised - self.reported.keys()),
             unfinished=len(self.unfinished | (self.tasks.keys() - self.ended.keys())),
             missing=abs(had - account.credits - account.extra_credits - charged + refunded),

@@ -26,6 +26,8 @@ OPERATIONS: Final[tuple[Callable[[str], TaskRequest[Songs]], ...]] = (
 MOST_TICKS: Final = 80
 LONGEST: Final = 0.08
 """Seconds, and turns of the event loop, before a user changes their mind."""
+LONGEST_RECOVERY: Final = 1.0
+"""Seconds to wait for the event of an uncertain submission: songs take half of it."""
 
 
 @attrs.define(eq=False)
@@ -88,9 +90,22 @@ class User:
         client = self._scene.client
 
         async def submit() -> None:
-            self._keep(await client.submit(request))
+            try:
+                self._keep(await client.submit(request))
+            except errors.UncertainSubmissionError as error:
+                self._scene.records.add_error(error)
+                await self._recover(error)
 
         await self._perhaps_leave(submit())
+
+    async def _recover(self, error: errors.UncertainSubmissionError) -> None:
+        """Find the task of an uncertain submission by its event, with the client of the moment."""
+        if error.reference is not None:
+            found: Task[Any] = await self._scene.client.webhooks.recover(
+                error, self._draw.uniform(0.4, LONGEST_RECOVERY)
+            )
+            self._scene.records.add_recovered(error.request, found)
+            self._keep(found)
 
     async def _submit_many(self) -> None:
         request, client = self._scene.batch(), self._scene.client

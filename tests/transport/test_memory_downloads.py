@@ -181,6 +181,42 @@ async def test_stream_that_breaks_off_and_has_changed_raises(client: MusicAPI, s
     assert b"".join(received) == MP3[:3000]
 
 
+def tagged(tag: str, content: bytes, size: int = len(MP3)) -> Step:
+    """Return a response that may be cut off, with the tag of its version."""
+    return raw(OK + b'ETag: "%s"\r\nContent-Length: %d\r\n\r\n' % (tag.encode(), size) + content)
+
+
+async def test_stream_that_breaks_off_resumes_by_its_tag(client: MusicAPI) -> None:
+    size = len(MP3)
+    headers = {"Content-Range": f"bytes 3000-{size - 1}/{size}", "ETag": '"1"'}
+    async with scripted(tagged("1", MP3[:3000]), respond(206, MP3[3000:], headers)) as server:
+        assert await collect(client, clip_at(server)) == MP3
+
+
+async def test_stream_that_breaks_off_and_comes_again_under_its_tag_has_no_gap(client: MusicAPI) -> None:
+    async with scripted(tagged("1", MP3[:3000]), tagged("1", MP3[:2000]), tagged("1", MP3)) as server:
+        assert await collect(client.with_options(max_attempts=3), clip_at(server)) == MP3
+
+
+@pytest.mark.parametrize(
+    "second",
+    [tagged("2", OTHER), tagged("1", MP3 + MP3, 2 * len(MP3)), respond(200, OTHER)],
+    ids=["another tag", "another size", "no tag"],
+)
+async def test_stream_that_breaks_off_and_comes_in_another_version_raises(client: MusicAPI, second: Step) -> None:
+    received: list[bytes] = []
+    async with scripted(tagged("1", MP3[:3000]), second) as server:
+        with pytest.raises(errors.DownloadError, match="after 3000 bytes, and the file has changed"):
+            await collect(client, clip_at(server), received)
+
+    assert b"".join(received) == MP3[:3000]
+
+
+async def test_stream_that_breaks_off_before_its_first_byte_takes_the_next_version(client: MusicAPI) -> None:
+    async with scripted(tagged("1", b""), tagged("2", OTHER)) as server:
+        assert await collect(client, clip_at(server)) == OTHER
+
+
 async def test_stream_of_a_short_text_by_its_url_is_yielded(client: MusicAPI) -> None:
     async with scripted(respond(200, b"[00:01.00] rain")) as server:
         assert await collect(client, f"{server.base_url}/song.lrc") == b"[00:01.00] rain"

@@ -84,6 +84,7 @@ async def asynchronous(clip: Clip) -> None:
         assert_type(await client.call(musicapi_async.account.GetCredits()), Credits)
         assert_type(client.sonic.task("id"), musicapi_async.Task[Songs])
         assert_type(await client.download(clip, "song"), SavedFile)
+        assert_type(await client.save(clip, "songs/", tags=True, lyrics=("lrc", "srt")), musicapi_async.media.SavedClip)
         asyncio.create_task(client.sonic.describe(description="rain"))  # noqa: RUF006 - a coroutine, not only an awaitable
         await asyncio.gather(client.account.credits(), client.with_options(timeout=5).account.credits())
         async for outcome in client.run([riffusion.Describe(description="rain")], in_flight=5):

@@ -3,7 +3,7 @@
 
 import musicapi_async
 import musicapi_sync
-from musicapi_async import account, sonic
+from musicapi_async import Clip, account, sonic
 
 
 async def asynchronous(client: musicapi_async.MusicAPI) -> None:
@@ -17,6 +17,8 @@ async def asynchronous(client: musicapi_async.MusicAPI) -> None:
     await client.sonic.replace_section(clip="c", start="1", end=2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.nuro.instrumental_v2(description="x", segments=["intro"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     await client.sonic.batch(items=[account.GetCredits()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    await client.save("c-1", "songs/")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.save(Clip(), "songs/", lyrics=("txt",))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.resume(sonic.GetBpm, "t-1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.sonic.task("t-1").wait(until="end")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.submit(account.GetCredits())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,5 +1,6 @@
 """Poll intervals: learned from observed durations, bounded and spread."""
 
+import math
 import random
 from statistics import fmean
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async._tasks.timing import MAX_INTERVAL, MIN_INTERVAL, SPREAD, Durations, Timing
+from musicapi_async._tasks.timing import EARLY_INTERVAL, MAX_INTERVAL, MIN_INTERVAL, SPREAD, Durations, Timing
 
 seconds = st.floats(min_value=0, max_value=1e6)
 seen = st.lists(st.tuples(seconds, st.floats(min_value=0, max_value=1e4)), max_size=50)
@@ -50,6 +51,53 @@ def test_first_poll_interval_lasts_until_a_finish_is_plausible() -> None:
     # Where it is likely, closely; what is not known is guessed.
     assert timing.interval("slow", "waiting", 295.0) < 12
     assert 25 < timing.interval("unknown", "waiting", 0.0) < 60
+
+
+def test_latest_end_of_tasks_lies_behind_nearly_all_observed_ones() -> None:
+    timing = Timing(None, 1.0, seed=0)
+    guessed = timing.latest("song")
+    draw = random.Random(0)
+    for _ in range(400):
+        length = draw.lognormvariate(math.log(75), 0.2)
+        timing.observe("song", "waiting", length - 1, length)
+
+    learned = timing.latest("song")
+
+    assert guessed is not None
+    assert learned is not None
+    assert timing.overdue("song", "waiting") <= learned
+    assert 75 * math.exp(0.2 * 2) < learned < 150 < guessed
+    assert Timing(2.0, 1.0).latest("song") is None
+
+
+def test_estimates_used_after_many_observations_are_those_used_after_each() -> None:
+    used, unused = Timing(None, 1.0, seed=0), Timing(None, 1.0, seed=0)
+    draw = random.Random(0)
+    for _ in range(150):
+        length = draw.lognormvariate(math.log(75), 0.3)
+        for timing in (used, unused):
+            timing.observe("song", "waiting", length - 1, length)
+        used.interval("song", "waiting", 60.0)
+
+    assert unused.overdue("song", "waiting") == pytest.approx(used.overdue("song", "waiting"), rel=0.15)
+    assert unused.interval("song", "waiting", 60.0) == pytest.approx(used.interval("song", "waiting", 60.0), rel=0.15)
+
+
+def test_poll_intervals_for_a_stream_are_learned_apart_from_the_end() -> None:
+    timing = Timing(None, 1.0, seed=0)
+    for _ in range(60):
+        timing.observe("song", "waiting", 295, 305)
+        timing.observe("song", "stream", 39, 41)
+    restored = Timing(None, 1.0, seed=0)
+    restored.restore_state(timing.export_state())
+
+    for each in (timing, restored):
+        assert 25 < each.interval("song", "waiting", 0.0, "stream") < 40
+        assert each.interval("song", "waiting", 38.0, "stream") < 4
+        # Later than any before it: closely, and not as rarely as the end of the song is likely.
+        assert each.interval("song", "waiting", 100.0, "stream") <= EARLY_INTERVAL * (1 + SPREAD)
+        assert 30 < each.overdue("song", "waiting", "stream") < 60
+        assert each.overdue("song", "waiting") > 200
 
 
 def test_timing_forgets_old_observations() -> None:

@@ -5,7 +5,7 @@ import functools
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final
 from wsgiref.types import WSGIApplication
 
@@ -228,7 +228,9 @@ async def waitress_server(app: WSGIApplication, path: str = PATH) -> AsyncIterat
     try:
         yield Served(f"http://127.0.0.1:{server.effective_port}{path}")
     finally:
-        server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(sockets))
+        # The server may do so for another reason before this wakes it, and then the trigger is closed as well.
+        with suppress(OSError):
+            server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(sockets))
         await asyncio.to_thread(thread.join)
         await asyncio.to_thread(server.task_dispatcher.shutdown)
 

@@ -1,4 +1,4 @@
-"""A server that is terminated finishes to keep an event, also when it cancels its handlers."""
+"""A server that is terminated finishes to keep an event, also when it cancels its handlers; one killed has kept it."""
 
 import asyncio
 import signal
@@ -9,7 +9,11 @@ from typing import Final
 
 import aiohttp
 import pytest
-from signing import body_of, headers_of
+from signing import SECRET, body_of, headers_of
+
+from musicapi_async import MusicAPI
+from musicapi_async.sandbox import Sandbox
+from musicapi_async.webhooks import FileInbox
 
 SCRIPT: Final = """
     import asyncio, pathlib, socket, sys
@@ -36,6 +40,26 @@ SCRIPT: Final = """
         asyncio.run(server.serve(sockets=[listener]))
 """
 
+WSGI_SCRIPT: Final = """
+    import os, signal, sys
+    from wsgiref.simple_server import make_server
+    from musicapi_sync import MusicAPI
+    from musicapi_async.webhooks import FileInbox
+
+    def kill(status, headers):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def app(environ, start_response):
+        return client.webhooks.wsgi(environ, kill)
+
+    client = MusicAPI(
+        "k", base_url="http://127.0.0.1:9", webhook_secret=sys.argv[1], webhook_inbox=FileInbox(sys.argv[2])
+    )
+    with make_server("127.0.0.1", 0, app) as server:
+        print(server.server_port, flush=True)
+        server.handle_request()
+"""
+
 
 @pytest.mark.parametrize("server", ["aiohttp", "uvicorn"])
 async def test_server_that_is_terminated_finishes_to_keep_an_event(server: str, tmp_path: Path) -> None:
@@ -56,3 +80,33 @@ async def test_server_that_is_terminated_finishes_to_keep_an_event(server: str, 
     if server == "uvicorn":  # the other one cancels the request: it is not answered, and sent again
         assert isinstance(response, aiohttp.ClientResponse)
         assert response.status == 200
+
+
+async def test_wsgi_server_that_is_killed_before_its_response_has_the_event_on_disk(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", textwrap.dedent(WSGI_SCRIPT), SECRET, str(tmp_path)), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    url = f"http://127.0.0.1:{int(await process.stdout.readline())}/"
+    async with (
+        Sandbox(seconds=4000) as sandbox,
+        MusicAPI(
+            "k",
+            base_url=sandbox.base_url,
+            poll_interval=3600,
+            webhook_url=url,
+            webhook_secret=SECRET,
+            webhook_inbox=FileInbox(tmp_path),
+        ) as client,
+        aiohttp.ClientSession() as session,
+    ):
+        task = await client.sonic.describe(description="rain")
+        body = body_of(task_id=task.id)
+        with pytest.raises(aiohttp.ClientError):
+            await session.post(url, data=body, headers=headers_of(body))
+        assert await process.wait() == -signal.SIGKILL
+
+        songs = await task.wait(20)
+
+        assert [song.clip_id for song in songs] == ["c-1", "c-2"]
+        assert sandbox.requests["GET /sonic/task/{task_id}"] == 0

@@ -137,6 +137,9 @@ def test_verify_without_one_usable_signature_and_timestamp_is_refused(name: str,
         "sha256={0}é",
         "sha256=" + "\N{ARABIC-INDIC DIGIT ZERO}" * 64,
         "sha256={0}\n",
+        "sha256=" + "ab " * 21 + "a",
+        "sha256=" + "ab" * 31 + "  ",
+        "sha256=" + "ab" * 15 + "  " + "ab" * 16,
     ],
 )
 def test_verify_of_a_malformed_signature_is_refused(signature: str) -> None:

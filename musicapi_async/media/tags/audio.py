@@ -1,21 +1,18 @@
 """Where the encoded audio stands in a file, to compare it before and after a change of the tags."""
 
 import os
-import struct
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from musicapi_async.media.formats import FIRST_BYTES, format_of
+from musicapi_async.media.tags.boxes import boxes_of, chunk_offsets
+from musicapi_async.media.tags.id3 import ID3_HEAD, id3_size, id3v1_size
 from musicapi_async.media.tags.wave import chunks_of
 
-__all__ = ["has_same_audio", "id3_size", "is_fragmented", "tag_format"]
+__all__ = ["has_same_audio", "tag_format"]
 
 BLOCK: Final = 1024 * 1024
-ID3_HEAD: Final = 10
-ID3_FOOTER: Final = 0x10
-ID3V1: Final = 128
-BOX_HEAD: Final = 8
-LONG_BOX_HEAD: Final = 16
+CHUNK_START: Final = 16
 OGG_HEAD: Final = 27
 LAST_BLOCK: Final = 0x80
 FULL_SEGMENT: Final = 255
@@ -51,11 +48,6 @@ def has_same_audio(file_format: str, before: BinaryIO, after: BinaryIO) -> bool:
     return old.size > 0 and not new.read(1)
 
 
-def is_fragmented(file: BinaryIO) -> bool:
-    """Return whether an MP4 file is fragmented: its offsets may be absolute, and tags would move them."""
-    return any(name == b"moof" for name, _, _ in _boxes(file))
-
-
 class _Reader:
     """Reads regions of a file as if they were one."""
 
@@ -87,49 +79,23 @@ class _Reader:
         return content
 
 
-def id3_size(head: bytes) -> int:
-    """Return the size of the ID3v2 tag that begins with this header; 0 without one."""
-    if len(head) < ID3_HEAD or head[:3] != b"ID3":
-        return 0
-    size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:ID3_HEAD], (21, 14, 7, 0), strict=True))
-    return size + ID3_HEAD + (ID3_HEAD if head[5] & ID3_FOOTER else 0)
-
-
 def _mpeg_regions(file: BinaryIO) -> Iterator[Region]:
-    end = file.seek(0, os.SEEK_END)
+    end = file.seek(0, os.SEEK_END) - id3v1_size(file)
     start = 0
     file.seek(0)
     while size := id3_size(file.read(ID3_HEAD)):
         start += size
         file.seek(start)
-    if end - start >= ID3V1:
-        file.seek(end - ID3V1)
-        if file.read(3) == b"TAG":
-            end -= ID3V1
     yield start, max(0, end - start)
 
 
 def _mdat_regions(file: BinaryIO) -> Iterator[Region]:
-    return ((offset, size) for name, offset, size in _boxes(file) if name == b"mdat" and size)
-
-
-def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, the offset and the size of the content of each box at the top of an MP4 file."""
-    total = file.seek(0, os.SEEK_END)
-    at = 0
-    while at + BOX_HEAD <= total:
-        file.seek(at)
-        head = file.read(LONG_BOX_HEAD)
-        size, name = struct.unpack_from(">I4s", head)
-        head_size = BOX_HEAD
-        if size == 1 and len(head) == LONG_BOX_HEAD:
-            (size,), head_size = struct.unpack_from(">Q", head, BOX_HEAD), LONG_BOX_HEAD
-        if size == 0:  # to the end of the file
-            size = total - at
-        if size < head_size:
-            return
-        yield name, at + head_size, min(size - head_size, total - at - head_size)
-        at += size
+    """Yield the audio, and the beginning of each of its chunks, where the index says that it is."""
+    for box in boxes_of(file):
+        if box.name == b"mdat" and box.end > box.start:
+            yield box.start, box.end - box.start
+    for offset in chunk_offsets(file):
+        yield offset, CHUNK_START
 
 
 def _flac_regions(file: BinaryIO) -> Iterator[Region]:

@@ -17,7 +17,8 @@ from musicapi_async._logger import logger
 from musicapi_async.errors import TagError
 from musicapi_async.media.formats import SUFFIXES
 from musicapi_async.media.names import json_text, write_text
-from musicapi_async.media.tags.audio import has_same_audio, is_fragmented, tag_format
+from musicapi_async.media.tags.audio import has_same_audio, tag_format
+from musicapi_async.media.tags.boxes import copy_with_chapters, is_fragmented
 from musicapi_async.media.tags.id3 import ID3Version, read_mp3, write_mp3
 from musicapi_async.media.tags.mp4 import read_mp4, write_mp4
 from musicapi_async.media.tags.values import SongTags
@@ -67,19 +68,21 @@ def _read(path: Path) -> SongTags:
 
 def _write(given: Path, clip: Clip, tags: SongTags, version: ID3Version) -> SongTags:
     """Tag a copy of the file, compare its audio, and rename it; a link is kept."""
-    path = given.resolve(strict=True)
+    path = Path(os.path.realpath(given, strict=True))
     copy = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with path.open("rb") as before:
             file_format = tag_format(before)
             if file_format == "m4a" and is_fragmented(before):
                 raise ValueError("it is a fragmented M4A file, whose audio would be cut off by tags; remux it first")
+            _create(copy)
             _write_as(file_format, path, copy, tags, version)
             with copy.open("rb+") as after:
                 if not has_same_audio(file_format, before, after):
                     raise ValueError("its audio would not be the same afterwards; the file is damaged, or empty")
                 written = READERS[file_format](copy)
                 os.fsync(after.fileno())
+        _keep_owner(path, copy)
         shutil.copymode(path, copy)
         # Before the rename, so that after any error the file is as it was.
         _write_sidecar(_sidecar_of(given), clip, written)
@@ -90,14 +93,32 @@ def _write(given: Path, clip: Clip, tags: SongTags, version: ID3Version) -> Song
     return written
 
 
+def _create(copy: Path) -> None:
+    """Create the copy, which no other user can read until it has the mode of the file."""
+    try:
+        copy.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise ValueError(f"no file can be written beside it: {error.strerror}") from error
+
+
+def _keep_owner(path: Path, copy: Path) -> None:
+    """Give the copy to the owner and group of the file, where this user may: root can, for one."""
+    held = path.stat()
+    if hasattr(os, "chown") and (held.st_uid, held.st_gid) != (copy.stat().st_uid, copy.stat().st_gid):
+        with contextlib.suppress(OSError):
+            os.chown(copy, held.st_uid, held.st_gid)
+
+
 def _write_as(file_format: str, path: Path, copy: Path, tags: SongTags, version: ID3Version) -> None:
-    if file_format == "wav":
-        write_wave(path, copy, tags, version)
-        return
-    shutil.copyfile(path, copy)
     if file_format == "mp3":
-        write_mp3(copy, tags, version)
+        write_mp3(path, copy, tags, version)
+    elif file_format == "wav":
+        write_wave(path, copy, tags, version)
     else:
+        if file_format == "m4a" and tags.chapters:
+            copy_with_chapters(path, copy, tags.chapters)
+        else:
+            shutil.copyfile(path, copy)
         WRITERS[file_format](copy, tags)
 
 

@@ -1,15 +1,23 @@
 """ID3 tags of MP3 files, and of the chunk that holds them in WAV files."""
 
+import io
+import os
+import shutil
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from mutagen import id3
 
 from musicapi_async.media.tags.values import Chapter, SongTags, SyncedLine
 
-__all__ = ["ID3Version", "read_frames", "read_mp3", "set_frames", "write_mp3"]
+__all__ = ["ID3_HEAD", "ID3Version", "id3_size", "id3v1_size", "read_frames", "read_mp3", "set_frames", "write_mp3"]
 
 ID3Version = Literal["2.4", "2.3"]
+ID3_HEAD: Final = 10
+ID3_FOOTER: Final = 0x10
+ID3V1: Final = 128
+PADDING: Final = 1024
+BLOCK: Final = 1024 * 1024
 LANGUAGE: Final = "und"
 """The language of lyrics, in three letters as ISO 639-2 writes it: undetermined."""
 MILLISECONDS: Final = 2
@@ -29,16 +37,40 @@ OWN: Final = {
 }
 
 
-def write_mp3(path: Path, tags: SongTags, version: ID3Version) -> None:
-    """Write tags into an MP3 file; what they do not hold stays as it is."""
-    frames = _load(path)
+def write_mp3(source: Path, path: Path, tags: SongTags, version: ID3Version) -> None:
+    """Copy an MP3 file to ``path`` with these tags; what they do not hold stays as it is."""
+    frames = _load(source)
     set_frames(frames, tags, version)
-    frames.save(path, v2_version=3 if version == "2.3" else 4)
+    options: dict[str, Any] = {"v2_version": 3 if version == "2.3" else 4, "padding": lambda _: PADDING}
+    start = io.BytesIO()
+    frames.save(start, **options)
+    with source.open("rb") as file, path.open("wb") as copy:
+        copy.write(start.getvalue())
+        file.seek(id3_size(file.read(ID3_HEAD)))
+        shutil.copyfileobj(file, copy, BLOCK)
+        has_end = bool(id3v1_size(file))
+    if has_end:  # to be changed too
+        frames.save(path, **options)
 
 
 def read_mp3(path: Path) -> SongTags:
     """Return the tags of an MP3 file."""
     return read_frames(_load(path))
+
+
+def id3_size(head: bytes) -> int:
+    """Return the size of the ID3v2 tag that begins with this header; 0 without one."""
+    if len(head) < ID3_HEAD or head[:3] != b"ID3":
+        return 0
+    size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:ID3_HEAD], (21, 14, 7, 0), strict=True))
+    return size + ID3_HEAD + (ID3_HEAD if head[5] & ID3_FOOTER else 0)
+
+
+def id3v1_size(file: BinaryIO) -> int:
+    """Return the size of the ID3v1 tag at the end of a file; 0 without one."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - ID3V1))
+    content = file.read(ID3V1)
+    return ID3V1 if len(content) == ID3V1 and content.startswith(b"TAG") else 0
 
 
 def _load(path: Path) -> Any:
@@ -112,7 +144,9 @@ def read_frames(frames: Any) -> SongTags:
     """Return the tags that the frames hold."""
     texts: dict[str, Any] = {name: _text(frames, frame.__name__) for name, frame in TEXTS.items()}
     own: dict[str, Any] = {name: _text(frames, f"TXXX:{label}") for name, label in OWN.items()}
-    lyrics, synced = frames.getall("USLT"), frames.getall("SYLT")
+    lyrics = frames.getall("USLT")
+    # The others count MPEG frames.
+    synced = [one for one in frames.getall("SYLT") if one.format == MILLISECONDS]
     covers = sorted(frames.getall("APIC"), key=lambda one: one.type != id3.PictureType.COVER_FRONT)
     chapters = [
         Chapter(_text(one.sub_frames, "TIT2") or "", one.start_time / 1000, one.end_time / 1000)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from mutagen import mp4
 
+from musicapi_async.media.tags.boxes import read_chapters
 from musicapi_async.media.tags.id3 import OWN
 from musicapi_async.media.tags.values import SongTags, lines_of_lrc, lrc_text
 
@@ -23,7 +24,7 @@ SYNCED: Final = f"{FREE_FORM}SYNCEDLYRICS"
 
 
 def write_mp4(path: Path, tags: SongTags) -> None:
-    """Write tags into an M4A file that is not fragmented; what they do not hold stays as it is."""
+    """Write tags other than chapters into an M4A file that is not fragmented; what they do not hold stays as it is."""
     file: Any = mp4.MP4(path)
     if file.tags is None:
         file.add_tags()
@@ -49,6 +50,8 @@ def write_mp4(path: Path, tags: SongTags) -> None:
 def read_mp4(path: Path) -> SongTags:
     """Return the tags of an M4A file."""
     held: Any = mp4.MP4(path).tags or {}
+    with path.open("rb") as file:
+        chapters = read_chapters(file)
     texts: dict[str, Any] = {name: str(held[atom][0]) for name, atom in TEXTS.items() if held.get(atom)}
     own: dict[str, Any] = {name: _text(held, f"{FREE_FORM}{label}") for name, label in OWN.items()}
     return SongTags(
@@ -56,6 +59,7 @@ def read_mp4(path: Path) -> SongTags:
         **own,
         track=(held.get("trkn") or [(None, 0)])[0][0] or None,
         synced=lines_of_lrc(_text(held, SYNCED) or ""),
+        chapters=chapters,
         cover=bytes(held["covr"][0]) if held.get("covr") else None,
     )
 

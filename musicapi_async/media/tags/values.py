@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 import attrs
 
+from musicapi_async.media.captions import BRACKETS, lrc_stamp
+
 __all__ = ["Chapter", "SongTags", "SyncedLine", "TimedLyrics", "chapters_of", "lrc_text", "synced_lines_of"]
 
 UNPRINTABLE: Final = re.compile(r"[\x00\x0b\x0c]")
@@ -65,7 +67,7 @@ class Chapter:
     start: float
     """Start in seconds from the beginning of the song."""
     end: float | None = None
-    """End in seconds from the beginning of the song; None in FLAC and Ogg files, which hold only starts."""
+    """End in seconds from the beginning of the song; None in FLAC, Ogg and M4A files, which hold only starts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -100,7 +102,7 @@ class SongTags:
     synced: tuple[SyncedLine, ...] = attrs.field(default=(), repr=lambda lines: f"<{len(lines)} lines>")
     """The lines of the lyrics with their times."""
     chapters: tuple[Chapter, ...] = ()
-    """The sections of the song; M4A files hold none."""
+    """The sections of the song; an M4A file holds at most 255."""
     cover: bytes | None = attrs.field(default=None, repr=lambda cover: f"<{len(cover or b'')} bytes>")
     """The picture of the front cover, JPEG or PNG."""
     clip_id: str | None = None
@@ -145,10 +147,11 @@ def chapters_of(timeline: TimedLyrics) -> tuple[Chapter, ...]:
 
 
 def lrc_text(lines: Sequence[SyncedLine]) -> str:
-    """Return lines as an LRC text, which FLAC, Ogg and M4A files hold; rounded to hundredths of a second."""
-    stamps = [divmod(round(line.start * 100), 6000) for line in lines]
-    texts = zip(stamps, lines, strict=True)
-    return "\n".join(f"[{minutes:02}:{rest // 100:02}.{rest % 100:02}]{line.text}" for (minutes, rest), line in texts)
+    """Return lines as an LRC text, which FLAC, Ogg and M4A files hold; rounded to hundredths of a second.
+
+    Brackets become round ones, as in an LRC file: readers take one at the start of a line for a stamp.
+    """
+    return "\n".join(f"[{lrc_stamp(line.start)}]{line.text.translate(BRACKETS)}" for line in lines)
 
 
 def lines_of_lrc(text: str) -> tuple[SyncedLine, ...]:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ TEXTS: Final = {
 FRONT_COVER: Final = 3
 PICTURE: Final = "METADATA_BLOCK_PICTURE"
 MAX_CHAPTERS: Final = 999
+CLOCK: Final = re.compile(r"(\d{1,4}):(\d\d?):(\d\d?(?:\.\d{1,9})?)", re.ASCII)
 
 
 def write_flac(path: Path, tags: SongTags) -> None:
@@ -104,8 +106,9 @@ def _chapters_of(held: Any) -> tuple[Chapter, ...]:
         if not (start := held.get(f"CHAPTER{at:03}")):
             break
         name = next(iter(held.get(f"CHAPTER{at:03}NAME") or ()), "")
-        hours, minutes, seconds = (float(part) for part in str(start[0]).split(":"))
-        found.append(Chapter(str(name), hours * 3600 + minutes * 60 + seconds))
+        if clock := CLOCK.fullmatch(str(start[0])):  # else another program's, and damaged
+            hours, minutes, seconds = (float(part) for part in clock.groups())
+            found.append(Chapter(str(name), hours * 3600 + minutes * 60 + seconds))
     return tuple(found)
 
 

@@ -75,29 +75,32 @@ def write_wave(source: Path, path: Path, tags: SongTags, version: ID3Version) ->
     """Copy a WAV file to ``path`` with these tags, and with its true sizes; raises ValueError above 4 GiB."""
     with source.open("rb") as file, path.open("wb") as target:
         chunks = chunks_of(file)
-        frames = _frames(file, chunks)
-        frames = id3.ID3() if frames is None else frames
-        set_frames(frames, tags, version)
-        info = _info(file, chunks)
-        has_info = bool(info)
-        target.write(b"RIFF\0\0\0\0WAVE")
-        for chunk in chunks:
-            if not _is_tag(file, chunk):
-                target.write(struct.pack("<4sI", chunk.name, chunk.size))
-                file.seek(chunk.offset)
-                _copy(file, target, chunk.size)
-        if has_info:
-            info |= {label: value.encode() for name, label in INFO.items() if (value := getattr(tags, name))}
-            info |= {} if tags.track is None else {TRACK: str(tags.track).encode()}
-            _write_chunk(target, b"LIST", b"INFO" + b"".join(_info_entry(*item) for item in info.items()))
-        content = io.BytesIO()
-        frames.save(content, v2_version=3 if version == "2.3" else 4, padding=lambda _: 0)
-        _write_chunk(target, b"id3 ", content.getvalue())
-        size = target.seek(0, io.SEEK_END) - HEAD
+        kept = [chunk for chunk in chunks if not _is_tag(file, chunk)]
+        written = _tag_chunks(file, chunks, tags, version)
+        size = START - HEAD + len(written) + sum(HEAD + chunk.size + chunk.size % 2 for chunk in kept)
         if size > MAX_SIZE:
             raise ValueError("it would be larger than the 4 GiB that a WAV file can hold")
-        target.seek(4)
-        target.write(struct.pack("<I", size))
+        target.write(struct.pack("<4sI4s", b"RIFF", size, b"WAVE"))
+        for chunk in kept:
+            target.write(struct.pack("<4sI", chunk.name, chunk.size))
+            file.seek(chunk.offset)
+            _copy(file, target, chunk.size)
+        target.write(written)
+
+
+def _tag_chunks(file: BinaryIO, chunks: list[Chunk], tags: SongTags, version: ID3Version) -> bytes:
+    """Return the chunks of the tags: LIST if the file has one, and ID3."""
+    found = b""
+    if info := _info(file, chunks):
+        info |= {label: value.encode() for name, label in INFO.items() if (value := getattr(tags, name))}
+        info |= {} if tags.track is None else {TRACK: str(tags.track).encode()}
+        found = _chunk(b"LIST", b"INFO" + b"".join(_chunk(name, value + b"\0") for name, value in info.items()))
+    frames = _frames(file, chunks)
+    frames = id3.ID3() if frames is None else frames
+    set_frames(frames, tags, version)
+    content = io.BytesIO()
+    frames.save(content, v2_version=3 if version == "2.3" else 4, padding=lambda _: 0)
+    return found + _chunk(b"id3 ", content.getvalue())
 
 
 def _copy(file: BinaryIO, target: BinaryIO, size: int) -> None:
@@ -108,12 +111,7 @@ def _copy(file: BinaryIO, target: BinaryIO, size: int) -> None:
     target.write(b"\0" * (size % 2))
 
 
-def _write_chunk(target: BinaryIO, name: bytes, content: bytes) -> None:
-    target.write(struct.pack("<4sI", name, len(content)) + content + b"\0" * (len(content) % 2))
-
-
-def _info_entry(name: bytes, value: bytes) -> bytes:
-    content = value + b"\0"
+def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack("<4sI", name, len(content)) + content + b"\0" * (len(content) % 2)
 
 
