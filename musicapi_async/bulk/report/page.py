@@ -68,8 +68,6 @@ def write_report(
             yield with_extras(entry, by_number[record.number], folder) if record.number in by_number else entry
 
     summary = Summary.of(entries())
-    script = player_resource("player.js") + _read_resource("rows.js") + _read_resource("page.js")
-    style = player_resource("player.css") + _read_resource("page.css")
     singer = _Singer(folder, max_times)
     sung = map(singer.add_times, entries())
     is_small = max(summary.songs, summary.requests) <= max_small
@@ -82,9 +80,7 @@ def write_report(
         specimen=None if is_small else SPECIMEN,
         singer=singer,
         written_at=datetime.now(UTC),
-        script=script,
-        style=style,
-        policy=page_policy(script, style),
+        **_resources(),
     )
     stream.enable_buffering(ITEMS_AT_ONCE)
     _write_stream(stream, folder)
@@ -145,6 +141,13 @@ def _template() -> "Template":
         raise ModuleNotFoundError(EXTRA_HINT, name="jinja2") from error
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return page.from_string(_read_resource("page.html"))
+
+
+def _resources() -> dict[str, str]:
+    """Return the script and the style of the page, and the policy that allows them."""
+    script = player_resource("player.js") + _read_resource("rows.js") + _read_resource("page.js")
+    style = player_resource("player.css") + _read_resource("page.css")
+    return {"script": script, "style": style, "policy": page_policy(script, style)}
 
 
 def _read_resource(name: str) -> str:

@@ -75,7 +75,8 @@ function makeRow(specimen, data, meaning) {
   if (data.paid_twice) fill(row, ".twice span", data.paid_twice);
   else row.querySelector(".twice").remove();
   const songs = row.querySelector(".songs");
-  if (data.songs.length) songs.replaceChildren(...data.songs.map((song) => makeSong(songs.querySelector(".song"), song, data.state)));
+  const copied = songs.querySelector(".song");
+  if (data.songs.length) songs.replaceChildren(...data.songs.map((song) => makeSong(copied, song, data.state)));
   else songs.remove();
   const others = row.querySelector(".others");
   if (data.others) others.lastElementChild.replaceWith(...data.others.flatMap((file) => [makeLink(...file), " "]));
@@ -196,7 +197,8 @@ class RowList {
   keepPlace(rows, change) {
     const { style } = document.documentElement;
     const topOf = (row) => row.element.getBoundingClientRect().top;
-    const anchor = this.drawn.findLast((row) => rows.includes(row) && topOf(row) <= 0) ?? this.drawn.find((row) => rows.includes(row));
+    const staying = this.drawn.filter((row) => rows.includes(row));
+    const anchor = staying.findLast((row) => topOf(row) <= 0) ?? staying[0];
     const before = anchor && topOf(anchor);
     style.overflowAnchor = "none";
     change();
