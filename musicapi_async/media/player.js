@@ -110,7 +110,7 @@ class SungLyrics {
     this.lines[before]?.removeAttribute("aria-current");
     this.lines[line]?.setAttribute("aria-current", "true");
     if (line !== undefined && !this.element.contains(document.activeElement)) this.setStop(line);
-    this.follow(this.lines[line ?? 0]);
+    this.follow();
   }
 
   clear() { this.show(-1); }
@@ -118,9 +118,10 @@ class SungLyrics {
   // While the user reads elsewhere, the lyrics stay where they are.
   hold() { this.heldUntil = performance.now() + 5000; }
 
-  follow(line) {
+  // Has the line that is sung in sight.
+  follow() {
     if (performance.now() < this.heldUntil) return;
-    const box = line.getBoundingClientRect();
+    const box = this.lines[this.lineOf[this.at] ?? 0].getBoundingClientRect();
     const [scroller, top, height] = this.margin === null
       ? [this.element, this.element.getBoundingClientRect().top, this.element.clientHeight]
       : [window, 0, innerHeight - this.margin];

@@ -1,37 +1,20 @@
-"""A folder of songs as one page: ``index.html``, which needs nothing but the files beside it.
-
-``report.html`` is its template; ``report.css`` and ``report.js``, with the player of ``media``, are put into it. Texts
-of the service or the user are escaped, and the page's content security policy allows only these, and files of its own
-folder.
-"""
+"""Contents of the report: each record of a journal as the page shows it, and the totals of all."""
 
 import json
 import math
 import os
-import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
-from importlib.resources import files
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote_to_bytes
+from typing import Any, Final
+from urllib.parse import quote
 
 import attrs
 
 from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
-from musicapi_async.media.player import lyrics_for_player, page_policy, player_resource
-from musicapi_async.media.sidecar import read_timeline
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-    from jinja2.environment import TemplateStream
+__all__ = ["MEANINGS", "SPECIMEN", "Entry", "Song", "Summary", "entry_of", "with_extras"]
 
-__all__ = ["MEANINGS", "PAGE", "Entry", "Song", "Summary", "entry_of", "write_report"]
-
-PAGE: Final = "index.html"
-EXTRA_HINT: Final = "a report needs jinja2: pip install 'musicapi-async[cli]'"
 MEANINGS: Final[Mapping[State, str]] = {
     "planned": "not sent yet",
     "sending": "being sent now, or interrupted while it was sent",
@@ -45,14 +28,23 @@ MEANINGS: Final[Mapping[State, str]] = {
 }
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
 """States that are explained on the page."""
+DATA_FIELDS: Final = ("number", "key", "operation", "state", "task_id", "cost", "explanation", "request", "others")
+SONG_DATA_FIELDS: Final = (
+    "title",
+    "tags",
+    "lyrics",
+    "times",
+    "model",
+    "duration",
+    "seconds",
+    "audio",
+    "cover",
+    "about",
+)
 # The only files that are linked: no browser runs anything in them.
 AUDIO: Final = frozenset({"mp3", "wav", "flac", "ogg", "m4a", "mp4", "aac", "aiff", "webm"})
 IMAGES: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif"})
 OTHERS: Final = frozenset({"json", "mid", "heic", "zip"})
-ITEMS_AT_ONCE: Final = 500
-"""Pieces of the page that are written at once."""
-MAX_TIMES: Final = 8_000_000
-"""Characters of all times of words on the page: those of some 2,000 songs, which take seconds to write."""
 
 
 @attrs.frozen(kw_only=True)
@@ -104,6 +96,24 @@ class Entry:
         """Explanation of its state."""
         return MEANINGS[self.state]
 
+    @property
+    def explanation(self) -> str:
+        """Text that says why there is no song; empty where there is no trouble."""
+        return (self.reason or self.meaning) if self.is_troubled else ""
+
+    @property
+    def cost(self) -> str:
+        """Credits it has cost, or may have, as text."""
+        if self.credits is None:
+            return ""
+        return f"{'perhaps ' if self.state == 'uncertain' else ''}{self.credits:g} credits"
+
+    def data(self) -> dict[str, Any]:
+        """Return what the page's script makes a row of, without what is empty."""
+        found = {name: value for name in DATA_FIELDS if (value := getattr(self, name))}
+        songs = [{name: value for name in SONG_DATA_FIELDS if (value := getattr(song, name))} for song in self.songs]
+        return found | {"paid_twice": ", ".join(self.paid_twice), "songs": songs}
+
 
 @attrs.frozen(kw_only=True)
 class Summary:
@@ -154,90 +164,20 @@ class Summary:
         )
 
 
-def write_report(
-    folder: Path,
-    records: Callable[[], Iterable[Record]],
-    prices: Mapping[str, float | None],
-    extras: Iterable[Attempt] = (),
-    max_times: int = MAX_TIMES,
-) -> Summary:
-    """Write the page about a folder's records, as a stream, atomically.
-
-    ``records`` is called twice, to add up and to write; ``prices`` are credits by operation; ``extras`` are attempts
-    that were paid for besides their records; ``max_times`` is the number of characters of all times of words, beyond
-    which further songs are shown without theirs. Raises OSError, and ModuleNotFoundError with what to install when
-    jinja2 is missing.
-    """
-    template = _template()
-    by_number: dict[int, list[Attempt]] = {}
-    for extra in extras:
-        by_number.setdefault(extra.record.number, []).append(extra)
-
-    def entries() -> Iterator[Entry]:
-        for record in records():
-            entry = entry_of(record, folder, prices.get(record.operation))
-            yield _with_extras(entry, by_number[record.number], folder) if record.number in by_number else entry
-
-    summary = Summary.of(entries())
-    script = player_resource("player.js") + _read_resource("report.js")
-    style = player_resource("player.css") + _read_resource("report.css")
-    singer = _Singer(folder, max_times)
-    stream = template.stream(
-        name=folder.resolve().name or "songs",
-        summary=summary,
-        meanings=MEANINGS,
-        entries=map(singer.add_times, entries()),
-        singer=singer,
-        written_at=datetime.now(UTC),
-        script=script,
-        style=style,
-        policy=page_policy(script, style),
-    )
-    stream.enable_buffering(ITEMS_AT_ONCE)
-    _write_stream(stream, folder)
-    return summary
-
-
-def _write_stream(stream: "TemplateStream", folder: Path) -> None:
-    partial = folder / f".{PAGE}.{secrets.token_hex(4)}.part"
-    try:
-        with partial.open("xb") as file:
-            # A lone surrogate (the service's JSON may contain one) becomes its escape.
-            stream.dump(file, encoding="utf-8", errors="backslashreplace")
-        partial.replace(folder / PAGE)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-class _Singer:
-    """Adds the times of their words to songs, from the files beside them, as long as the page is not too large."""
-
-    def __init__(self, folder: Path, max_times: int) -> None:
-        self._folder = folder
-        self._left = max_times
-        self.songs = 0
-        """Songs that have got their times."""
-        self.is_full = False
-        """True when the times of a song were left out."""
-
-    def add_times(self, entry: Entry) -> Entry:
-        """Return an entry with the times of its songs."""
-        return attrs.evolve(entry, songs=[self._sung(song) for song in entry.songs])
-
-    def _sung(self, song: Song) -> Song:
-        if song.audio is None or song.about is None or self.is_full:
-            return song
-        timeline = read_timeline(self._folder / os.fsdecode(unquote_to_bytes(song.about)))
-        if timeline is None:
-            return song
-        lyrics = lyrics_for_player(timeline)
-        if len(lyrics.times) > self._left:
-            self.is_full = True
-            return song
-        self._left -= len(lyrics.times)
-        self.songs += 1
-        return attrs.evolve(song, lyrics=lyrics.text, times=lyrics.times)
+SPECIMEN: Final = Entry(
+    number=0,
+    key="-",
+    operation="-",
+    state="failed",
+    task_id="-",
+    reason="-",
+    request="-",
+    credits=0,
+    songs=[Song(title="-", tags="-", lyrics="-", times="-", model="-", seconds=1, audio="-", cover="-", about="-")],
+    others=[("-", "-")],
+    paid_twice=["-"],
+)
+"""An entry with every part that one can have: the page's script copies its row."""
 
 
 def entry_of(record: Record, folder: Path, price: float | None) -> Entry:
@@ -260,7 +200,8 @@ def entry_of(record: Record, folder: Path, price: float | None) -> Entry:
     )
 
 
-def _with_extras(entry: Entry, extras: Sequence[Attempt], folder: Path) -> Entry:
+def with_extras(entry: Entry, extras: Sequence[Attempt], folder: Path) -> Entry:
+    """Return an entry with the tasks and files of attempts that were paid for besides."""
     names = [name for extra in extras for name in extra.files or ()]
     files = [(name, url) for name in names if (url := _address(name, folder)) is not None]
     task_ids = [extra.task_id or "" for extra in extras]
@@ -330,16 +271,3 @@ def _address(name: str, folder: Path) -> str | None:
 
 def _suffix(name: str) -> str:
     return name.rpartition(".")[2].lower()
-
-
-def _template() -> "Template":
-    try:
-        from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - it needs the extra
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(EXTRA_HINT, name="jinja2") from error
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return page.from_string(_read_resource("report.html"))
-
-
-def _read_resource(name: str) -> str:
-    return files(__package__ or "").joinpath(name).read_text("utf-8")

@@ -1,19 +1,20 @@
 document.documentElement.classList.add("js");
 document.addEventListener("DOMContentLoaded", () => {
   const byId = (id) => document.getElementById(id);
-  const rows = [...document.querySelectorAll(".row")];
-  const songs = [...document.querySelectorAll(".song:not(.silent)")];
-  const [audio, bar, search] = ["audio", "player", "search"].map(byId);
-  const filters = document.querySelectorAll(".filters button");
+  const [bar, search] = ["player", "search"].map(byId);
+  const filters = [...document.querySelectorAll(".filters button")];
+  const meanings = Object.fromEntries(filters.map((button) => [button.dataset.state, button.title]));
+  const rows = readRows(byId("rows"), meanings);
+  const songs = rows.flatMap((row) => row.songs);
+  const list = new RowList(byId("rows"), (row) => { if (row === current?.row) player.lyrics?.follow(); });
   let current = null, state = "";
 
   // Playing: one song at a time, in the order of the page, through what is shown. One element plays them all: a thousand
   // of them would take a page half a second to open.
 
-  const titleOf = (song) => song.querySelector(".title").textContent;
   const player = new Player(bar, {
     onState: showState,
-    onError: () => { byId("now").textContent = `${titleOf(current)}: it cannot be played`; },
+    onError: () => { byId("now").textContent = `${current.title}: it cannot be played`; },
     onEnd: (isCut) => {
       if (isCut) showCut(current);
       go(1, false);
@@ -21,27 +22,30 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 
   function choose(song, place = null) {
+    const before = current;
     if (current) {
-      audio.pause();
+      player.audio.pause();
       showState(false);
-      current.classList.remove("current");
-      if (sung.get(current)?.isOpener) current.querySelector("details").open = false;
+      current.element.classList.remove("current");
+      if (sung.get(current.element)?.isOpener) current.element.querySelector("details").open = false;
     }
     current = song;
-    song.classList.add("current");
+    const element = song.element;
+    element.classList.add("current");
     const lyrics = lyricsOf(song);
     if (lyrics) {
-      const details = song.querySelector("details");
+      const details = element.querySelector("details");
       // What the player has opened it closes again.
       lyrics.isOpener = !details.open;
       details.open = true;
     }
-    player.load(song.querySelector(".audio").href, Number(song.dataset.seconds), lyrics, place);
-    const image = song.querySelector("img");
+    player.load(element.querySelector(".audio").href, Number(element.dataset.seconds), lyrics, place);
+    const image = element.querySelector("img");
     bar.querySelector(".cover").replaceChildren(...(image ? [image.cloneNode()] : []));
-    byId("now").textContent = titleOf(song);
+    byId("now").textContent = song.title;
     bar.hidden = false;
-    if ("mediaSession" in navigator) navigator.mediaSession.metadata = new MediaMetadata({ title: titleOf(song) });
+    if ("mediaSession" in navigator) navigator.mediaSession.metadata = new MediaMetadata({ title: song.title });
+    if (before) list.release(before.row);
   }
 
   function play(song) {
@@ -50,25 +54,22 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   // The lyrics of a song are taken apart when they are first opened: all of them would be a million elements.
-  const sung = new Map();
+  const sung = new WeakMap();
   function lyricsOf(song) {
-    const element = song.querySelector(".lyrics[data-times]");
-    if (element && !sung.has(song)) {
-      sung.set(song, new SungLyrics(element, (seconds) => {
+    const lyrics = song.element.querySelector(".lyrics[data-times]");
+    if (lyrics && !sung.has(song.element)) {
+      sung.set(song.element, new SungLyrics(lyrics, (seconds) => {
         if (song === current) player.seek(seconds);
         else choose(song, seconds);
         player.play();
       }));
     }
-    return sung.get(song) ?? null;
+    return sung.get(song.element) ?? null;
   }
 
   function showCut(song) {
-    if (song.querySelector(".cut")) return;
-    const text = document.createElement("span");
-    text.className = "missing cut";
-    text.textContent = `its audio ends at ${clock(player.reached)} of ${clock(player.length)}`;
-    song.querySelector(".facts").append(text);
+    if (song.element.querySelector(".cut")) return;
+    addNote(song.element, `its audio ends at ${clock(player.reached)} of ${clock(player.length)}`, "cut");
   }
 
   function toggle() {
@@ -78,21 +79,23 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function go(step, follows = true) {
     let at = current ? songs.indexOf(current) : step > 0 ? -1 : songs.length;
-    do at += step; while (songs[at] && songs[at].closest(".row").hidden);
+    do at += step; while (songs[at] && !songs[at].row.fits);
     const song = songs[at];
     if (!song) return;
-    while (!song.closest(".shown")) showMore();
-    play(song);
     // The eye and the screen reader come along, unless the song came by itself and somebody is busy elsewhere.
-    if (follows) song.focus({ preventScroll: true });
-    if (follows || document.activeElement === document.body) song.scrollIntoView({ block: "nearest" });
+    const isFree = follows || (document.activeElement === document.body && !list.isFocusAway);
+    if (isFree) list.reveal(song.row);
+    play(song);
+    if (follows) song.element.focus({ preventScroll: true });
+    if (isFree) song.element.scrollIntoView({ block: "nearest" });
   }
 
   function showState(isPlaying) {
-    current.classList.toggle("playing", isPlaying);
-    current.querySelector(".play").setAttribute("aria-label", `${isPlaying ? "Pause" : "Play"} ${titleOf(current)}`);
+    current.element.classList.toggle("playing", isPlaying);
+    current.element.querySelector(".play").setAttribute("aria-label", `${isPlaying ? "Pause" : "Play"} ${current.title}`);
   }
 
+  const songOf = (element) => list.rowOf(element).songOf(element);
   byId("toggle").addEventListener("click", toggle);
   byId("next").addEventListener("click", () => go(1));
   byId("previous").addEventListener("click", () => go(-1));
@@ -101,61 +104,27 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!button) return;
     // By the pointer: the space key shall go on with what plays then, not with this button.
     if (event.detail) button.blur();
-    const song = button.closest(".song");
+    const song = songOf(button);
     song === current ? toggle() : play(song);
     // Its lyrics may just have opened below the player.
-    song.scrollIntoView({ block: "nearest" });
+    song.element.scrollIntoView({ block: "nearest" });
   });
   // This event does not bubble.
-  byId("rows").addEventListener("toggle", ({ target }) => { if (target.open && target.closest(".song")) lyricsOf(target.closest(".song")); }, true);
+  byId("rows").addEventListener("toggle", ({ target }) => { if (target.open && target.closest(SONGS)) lyricsOf(songOf(target)); }, true);
   if ("mediaSession" in navigator) {
     navigator.mediaSession.setActionHandler("nexttrack", () => go(1, false));
     navigator.mediaSession.setActionHandler("previoustrack", () => go(-1, false));
   }
 
-  // Finding: the words of a row are read once, when they are first asked for.
-
-  const words = new Map();
-  const wordsOf = (row) => {
-    if (!words.has(row)) words.set(row, [...row.querySelectorAll(".find")].map((part) => part.textContent).join("\n").toLowerCase());
-    return words.get(row);
-  };
-
-  const more = byId("more");
-  const STEP = 30;
-  let reach = STEP;
-
-  // Of the rows that fit the first are laid out; the next when one comes near their end.
-  function show() {
-    const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let count = 0;
-    for (const row of rows) {
-      const fits = (!state || row.dataset.state === state) && (!wanted.length || wanted.every((word) => wordsOf(row).includes(word)));
-      if (row.hidden === fits) row.hidden = !fits;
-      row.classList.toggle("shown", fits && count < reach);
-      count += fits;
-    }
-    byId("nothing").hidden = count > 0;
-    byId("shown").textContent = `${count} of ${rows.length} requests fit`;
-    more.hidden = count <= reach;
-    more.firstChild.textContent = `Show more of ${count - reach}`;
-  }
-
-  function showMore() {
-    reach += STEP;
-    show();
-    // Still in sight it would not be told of again.
-    watcher.unobserve(more);
-    watcher.observe(more);
-  }
-
-  const watcher = new IntersectionObserver(([last]) => { if (last.isIntersecting) showMore(); }, { rootMargin: "1500px" });
-  watcher.observe(more);
-  more.addEventListener("click", showMore);
+  // Finding.
 
   function find() {
-    reach = STEP;
-    show();
+    const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of rows) row.fits = (!state || row.state === state) && wanted.every((word) => row.words.includes(word));
+    const found = rows.filter((row) => row.fits);
+    list.show(found);
+    byId("nothing").hidden = found.length > 0;
+    byId("shown").textContent = `${found.length} of ${rows.length} requests fit`;
   }
 
   function filter(wanted) {
@@ -187,7 +156,7 @@ document.addEventListener("DOMContentLoaded", () => {
     else return;
     event.preventDefault();
   });
-  show();
+  find();
   document.documentElement.classList.add("ready");
   performance.mark("ready");
 });
