@@ -7,6 +7,7 @@ from pathlib import Path
 
 from musicapi_async import MusicAPI
 from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import open_client
 from musicapi_async.cli.screen import Screen
 from musicapi_async.media.sidecar import SavedSong, keep_times, read_saved_song
@@ -18,8 +19,10 @@ __all__ = ["write_lyrics"]
 async def write_lyrics(paths: Sequence[Path], formats: Sequence[str], screen: Screen, *, fetch: bool) -> None:
     """Write the files of each song; ``fetch`` allows the paid request for the times of a song that has none.
 
-    All songs are read before the first request is sent.
+    All songs are read before the first request is sent, and a song that is named twice, by its audio and by its JSON
+    file, counts once.
     """
+    paths = list({path.with_suffix(".json"): path for path in reversed(paths)}.values())[::-1]
     songs = [await asyncio.to_thread(_saved_song, path) for path in paths]
     for path, song in zip(paths, songs, strict=True):
         if not song.has_times and not fetch:
@@ -44,6 +47,7 @@ async def write_lyrics(paths: Sequence[Path], formats: Sequence[str], screen: Sc
 async def _timeline(client: MusicAPI | None, path: Path, song: SavedSong, screen: Screen) -> Timeline:
     if client is None or song.has_times:
         return song.timeline()
+    await asyncio.to_thread(make_folder, path.parent)
     aligned = await client.sonic.aligned_lyrics(clip=song.clip)
     try:
         # Kept, so that they are paid for once.
