@@ -18,6 +18,7 @@ NAMES_SHOWN: Final = 10
 """Songs that are named for each reason why they have no page."""
 NO_TIMES: Final = "no times of its words"
 NO_LYRICS: Final = "no lyrics"
+UNREADABLE: Final = "its JSON file cannot be read"
 NO_AUDIO: Final = "no audio file beside it"
 
 
@@ -61,11 +62,16 @@ def _json_files(folder: Path) -> list[Path]:
 
 
 def _write_page(file: Path) -> _Page | None:
-    """Write the page of the song with this JSON file; None if the file belongs to no song. Raises OSError."""
+    """Write the page of the song with this JSON file; None if the file belongs to no song.
+
+    Raises OSError where the page cannot be written.
+    """
     try:
         song = read_saved_song(file)
     except ValueError:
         return None
+    except OSError:
+        return _Page(file, reason=UNREADABLE)
     stem = file.with_suffix("")
     audio, cover = existing_audio(stem, read_sidecar(file)), cover_beside(stem)
     if audio is None:
