@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.screen import Screen
-from musicapi_async.media.formats import PICTURES, SUFFIXES
 from musicapi_async.media.karaoke_page import karaoke
-from musicapi_async.media.sidecar import read_saved_song
+from musicapi_async.media.sidecar import read_saved_song, read_sidecar
+from musicapi_async.media.song_files import cover_beside, existing_audio
 
 __all__ = ["write_pages"]
 
@@ -18,6 +18,7 @@ NAMES_SHOWN: Final = 10
 """Songs that are named for each reason why they have no page."""
 NO_TIMES: Final = "no times of its words"
 NO_LYRICS: Final = "no lyrics"
+UNREADABLE: Final = "its JSON file cannot be read"
 NO_AUDIO: Final = "no audio file beside it"
 
 
@@ -61,12 +62,18 @@ def _json_files(folder: Path) -> list[Path]:
 
 
 def _write_page(file: Path) -> _Page | None:
-    """Write the page of the song with this JSON file; None if the file belongs to no song. Raises OSError."""
+    """Write the page of the song with this JSON file; None if the file belongs to no song.
+
+    Raises OSError where the page cannot be written.
+    """
     try:
         song = read_saved_song(file)
     except ValueError:
         return None
-    audio, cover = _file_beside(file, "", SUFFIXES - PICTURES), _file_beside(file, "-cover", PICTURES)
+    except OSError:
+        return _Page(file, reason=UNREADABLE)
+    stem = file.with_suffix("")
+    audio, cover = existing_audio(stem, read_sidecar(file)), cover_beside(stem)
     if audio is None:
         return _Page(file, reason=NO_AUDIO)
     if not song.has_times:
@@ -75,11 +82,6 @@ def _write_page(file: Path) -> _Page | None:
     if not timeline.lines:
         return _Page(file, reason=NO_LYRICS)
     return _Page(file, karaoke(file.with_suffix(".html"), timeline, audio=audio, cover=cover))
-
-
-def _file_beside(file: Path, ending: str, suffixes: frozenset[str]) -> Path | None:
-    paths = (file.with_name(f"{file.stem}{ending}.{suffix}") for suffix in sorted(suffixes))
-    return next((path for path in paths if path.is_file()), None)
 
 
 def _explanations(skipped: dict[str, list[Path]]) -> Iterator[str]:

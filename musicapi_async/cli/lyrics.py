@@ -7,6 +7,7 @@ from pathlib import Path
 
 from musicapi_async import MusicAPI
 from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import open_client
 from musicapi_async.cli.screen import Screen
 from musicapi_async.media.sidecar import SavedSong, keep_times, read_saved_song
@@ -18,9 +19,10 @@ __all__ = ["write_lyrics"]
 async def write_lyrics(paths: Sequence[Path], formats: Sequence[str], screen: Screen, *, fetch: bool) -> None:
     """Write the files of each song; ``fetch`` allows the paid request for the times of a song that has none.
 
-    All songs are read before the first request is sent.
+    All songs are read before the first request is sent, and a song that is named twice, by its audio and by its JSON
+    file, counts once.
     """
-    songs = await asyncio.to_thread(lambda: list(_songs_in(paths)))
+    songs = await asyncio.to_thread(_songs_in, paths)
     untimed = [path for path, song in songs if not song.has_times]
     if untimed and not fetch:
         raise UsageError(f"{_without_times(untimed)}; --fetch gets them from the service, for 1 credit a song")
@@ -42,6 +44,7 @@ async def write_lyrics(paths: Sequence[Path], formats: Sequence[str], screen: Sc
 async def _timeline(client: MusicAPI | None, path: Path, song: SavedSong, screen: Screen) -> Timeline:
     if client is None or song.has_times:
         return song.timeline()
+    await asyncio.to_thread(make_folder, path.parent)
     aligned = await client.sonic.aligned_lyrics(clip=song.clip)
     try:
         # Kept, so that they are paid for once.
@@ -57,22 +60,26 @@ def _without_times(paths: Sequence[Path]) -> str:
     return f"{len(paths):,} songs have no times of their words (the first is {paths[0]})"
 
 
-def _songs_in(paths: Sequence[Path]) -> Iterator[tuple[Path, SavedSong]]:
-    """Yield the songs of folders, in the order of their names, and single songs; raises UsageError."""
+def _songs_in(paths: Sequence[Path]) -> Sequence[tuple[Path, SavedSong]]:
+    """Return the songs of folders, in the order of their names, and single songs, each once; raises UsageError."""
+    found: dict[Path, tuple[Path, SavedSong]] = {}
     for path in paths:
-        if not path.is_dir():
-            yield path, _saved_song(path)
-            continue
-        is_empty = True
-        for file in sorted(path.glob("*.json")):
-            try:
-                song = read_saved_song(file)
-            except ValueError:
-                continue  # a file of another kind
-            is_empty = False
-            yield file, song
-        if is_empty:
-            raise UsageError(f"there is no song that was saved by musicapi in {path}")
+        for named, song in _songs_of_folder(path) if path.is_dir() else [(path, _saved_song(path))]:
+            found.setdefault(named.with_suffix(".json"), (named, song))
+    return list(found.values())
+
+
+def _songs_of_folder(folder: Path) -> Iterator[tuple[Path, SavedSong]]:
+    is_empty = True
+    for file in sorted(folder.glob("*.json")):
+        try:
+            song = read_saved_song(file)
+        except (OSError, ValueError):
+            continue  # a file of another kind
+        is_empty = False
+        yield file, song
+    if is_empty:
+        raise UsageError(f"there is no song that was saved by musicapi in {folder}")
 
 
 def _saved_song(path: Path) -> SavedSong:

@@ -12,7 +12,7 @@ from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import TagError
 from musicapi_async.media.formats import SUFFIXES
 from musicapi_async.media.sidecar import read_saved_song, read_sidecar
-from musicapi_async.media.song_files import SONGS, cover_beside, existing_file, write_tags
+from musicapi_async.media.song_files import SONGS, cover_beside, existing_audio, write_tags
 from musicapi_async.media.tagging import NEEDED_FOR
 
 __all__ = ["tag_songs"]
@@ -72,7 +72,8 @@ def _stem(file: Path) -> Path:
 
 def _tag(stem: Path) -> _Tagged:
     sidecar = stem.with_name(f"{stem.name}.json")
-    audio = existing_file(stem, SONGS)
+    fields = read_sidecar(sidecar)
+    audio = existing_audio(stem, fields)
     path = sidecar if audio is None else audio.path
     try:
         song = read_saved_song(sidecar)
@@ -84,7 +85,7 @@ def _tag(stem: Path) -> _Tagged:
         return _Tagged(path, "skipped", "no audio beside it")
     timeline = song.timeline() if song.has_times else None
     try:
-        _, is_new = write_tags(path, song.clip, cover_beside(stem), timeline, read_sidecar(sidecar))
+        _, is_new = write_tags(path, song.clip, cover_beside(stem), timeline, fields)
     except TagError as error:
         return _Tagged(path, "failed", error.reason, error)
     return _Tagged(path, "tagged" if is_new else "unchanged")

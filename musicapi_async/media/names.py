@@ -68,7 +68,8 @@ def json_text(value: object, *, ascii_only: bool = False, indent: int | None = 2
 
 def write_text(path: Path, text: str) -> None:
     """Write a text atomically; raises OSError with the name of the file, not of the one that is written first."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # Not longer than the name itself may be: file systems take 255 bytes.
+    partial = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         # A lone surrogate (the service's JSON may hold one) becomes its escape.
         partial.write_bytes(text.encode("utf-8", "backslashreplace"))

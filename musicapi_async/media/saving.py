@@ -21,7 +21,7 @@ from musicapi_async.media.formats import PICTURES
 from musicapi_async.media.names import id_for_name, title_for_name
 from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.media.sidecar import TIMES, SavedSong, read_sidecar, saved_song, write_sidecar
-from musicapi_async.media.song_files import SONGS, existing_file, write_tags
+from musicapi_async.media.song_files import existing_audio, existing_file, write_tags
 from musicapi_async.media.tagging import NEEDED_FOR
 from musicapi_async.media.tags.values import SongTags
 from musicapi_async.media.timeline import Timeline
@@ -156,24 +156,18 @@ class ClipSaver:
         last, when the JSON file is beside it.
         """
         stem, held = await complete(run_sync(_own_name, stem, clip))
-        audio = await self.fetch(clip, stem, SONGS, on_progress)
+        existing = await complete(run_sync(existing_audio, stem, held))
+        audio = existing or await self.download(clip, stem, on_progress=on_progress)
         cover = await self.cover(clip, stem) if self.options.cover else None
         known = saved_song(clip, held)
         if times is not None and timeline is None and await complete(run_sync(self._needs_times, known, stem)):
             known = attrs.evolve(known, aligned=await times(clip))
         saved = SavedClip(clip=clip, audio=audio, cover=cover, sidecar=_sidecar_of(stem))
-        return await complete(run_sync(self._finish, saved, stem, known, held, fields or {}, timeline))
+        return await complete(run_sync(self._finish, saved, stem, known, fields or {}, timeline))
 
-    async def fetch(
-        self,
-        source: Clip | DownloadFile | str,
-        stem: Path,
-        formats: AbstractSet[str],
-        on_progress: Progress | None = None,
-    ) -> SavedFile:
+    async def fetch(self, source: DownloadFile | str, stem: Path, formats: AbstractSet[str]) -> SavedFile:
         """Download a file, unless it is there: it appears under its name only when it is complete."""
-        existing = await complete(run_sync(existing_file, stem, formats))
-        return existing or await self.download(source, stem, on_progress=on_progress)
+        return await complete(run_sync(existing_file, stem, formats)) or await self.download(source, stem)
 
     async def cover(self, clip: Clip, stem: Path) -> SavedFile | None:
         """Download the cover image; a song without one still counts as complete."""
@@ -211,14 +205,14 @@ class ClipSaver:
         saved: SavedClip,
         stem: Path,
         known: SavedSong,
-        held: Mapping[str, object],
         fields: Mapping[str, object],
         given: Timeline | None,
     ) -> SavedClip:
         """Write the JSON file, the captions and the tags of a song whose audio is saved."""
         timeline = given or (known.timeline() if known.has_times else None)
         saved = attrs.evolve(saved, captions=self._captions(stem, timeline, known.clip))
-        content = _merged(held, fields, saved, known.aligned)
+        # Read again: another process may have written times into it meanwhile.
+        content = _merged(read_sidecar(saved.sidecar), fields, saved, known.aligned)
         # Before the captions, which may stand for times that were paid for.
         self._write_sidecar(saved.sidecar, content)
         for path in saved.captions.values():
@@ -299,9 +293,16 @@ def _merged(
     # A task that was resumed from its id does not report its request; an earlier call has it.
     known = {name: value for name, value in fields.items() if value is not None or name not in held}
     clip = saved.clip
-    files = {name: path.name for name, path in saved.files.items()}
+    files = _files_in(held, saved.sidecar.parent) | {name: path.name for name, path in saved.files.items()}
     times = {} if aligned is None else {TIMES: aligned.to_dict()}
     return {**held, **known, "clip": clip.to_dict(), "files": files, "raw": clip.raw, **times}
+
+
+def _files_in(held: Mapping[str, object], folder: Path) -> dict[str, str]:
+    """Return the files that a JSON file names and that are still there."""
+    files = held.get("files")
+    named = files.items() if isinstance(files, Mapping) else ()
+    return {name: file for name, file in named if isinstance(file, str) and (folder / file).is_file()}
 
 
 def _has_lyrics(clip: Clip) -> bool:

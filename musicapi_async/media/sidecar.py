@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 import attrs
 
+from musicapi_async._logger import logger
 from musicapi_async.media.names import json_text, write_text
 from musicapi_async.media.timeline import Timeline
 from musicapi_async.results import AlignedLyrics, Clip, Word
@@ -81,17 +83,30 @@ def read_sidecar(path: Path) -> Mapping[str, object]:
     """Return the content of a JSON file; an empty mapping where there is none, or one that is no object."""
     try:
         held = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return held if isinstance(held, dict) else {}
 
 
 def write_sidecar(path: Path, content: Mapping[str, object], redact: Callable[[str], str] = str) -> None:
-    """Write the JSON file of a saved song, completely or not at all, without secrets; raises OSError."""
+    """Write the JSON file of a saved song, completely or not at all, without secrets; raises OSError.
+
+    A file of that name that cannot be read, such as one with a slip of a user who edited it, is kept under another.
+    """
+    _set_aside_unreadable(path)
     request = content.get("request")
     if isinstance(request, Mapping):
         content = {**content, "request": {name: value for name, value in request.items() if name not in SECRETS}}
     write_text(path, redact(json_text(content)) + "\n")
+
+
+def _set_aside_unreadable(path: Path) -> None:
+    """Rename a file that is not empty and holds no JSON object."""
+    if not path.is_file() or not path.stat().st_size or read_sidecar(path):
+        return
+    kept = next(new for number in count(1) if not (new := path.with_name(f"{path.name}.{number}.bak")).exists())
+    path.rename(kept)
+    logger.warning("%s is not the JSON of a song: it was kept as %s", path, kept.name)
 
 
 def saved_song(clip: Clip, held: Mapping[str, object]) -> SavedSong:
@@ -103,7 +118,7 @@ def saved_song(clip: Clip, held: Mapping[str, object]) -> SavedSong:
 def _song(content: bytes) -> SavedSong:
     try:
         held = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError("is not JSON") from error
     # Without the service's own object there are no times, but the id to fetch them with.
     raw = held.get("raw") or held.get("clip") if isinstance(held, Mapping) else None

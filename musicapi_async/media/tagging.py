@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 from musicapi_async._arguments import clip_advice, usable_path, wrong_argument
@@ -12,7 +13,7 @@ from musicapi_async.media.tags.values import SongTags, TimedLyrics, chapters_of,
 from musicapi_async.media.timeline import Timeline
 from musicapi_async.results import Clip
 
-__all__ = ["read_tags", "tag"]
+__all__ = ["read_tags", "tag", "tags_of_clip", "write_song_tags"]
 
 NEEDED_FOR: Final = "reading and writing tags"
 VERSIONS: Final = ("2.4", "2.3")
@@ -59,7 +60,32 @@ def tag(
     if id3_version not in VERSIONS:
         raise wrong_argument("id3_version", id3_version, "'2.4' or '2.3'")
     _check_timeline(timeline)
-    tags = SongTags(
+    tags = tags_of_clip(
+        clip,
+        cover=cover,
+        timeline=timeline,
+        album=album,
+        artist=artist,
+        track=track,
+        task_id=task_id,
+        description=description,
+    )
+    return write_song_tags(target, clip, tags, id3_version)
+
+
+def tags_of_clip(
+    clip: Clip,
+    *,
+    cover: str | os.PathLike[str] | None = None,
+    timeline: TimedLyrics | None = None,
+    album: str | None = None,
+    artist: str | None = None,
+    track: int | None = None,
+    task_id: str | None = None,
+    description: str | None = None,
+) -> SongTags:
+    """Return the tags of a clip, with what else is known of it; raises InvalidRequestError for a wrong argument."""
+    return SongTags(
         title=clean(clip.title),
         artist=clean(_checked_text("artist", artist)),
         album=clean(_checked_text("album", album)),
@@ -75,9 +101,13 @@ def tag(
         model=clean(clip.model),
         description=clean(_checked_text("description", description)),
     )
+
+
+def write_song_tags(path: Path, clip: Clip, tags: SongTags, version: Literal["2.4", "2.3"] = "2.4") -> SongTags:
+    """Write tags into a file and the clip beside it; return all tags that the file now holds. Raises TagError."""
     from musicapi_async.media.tags.files import write
 
-    return write(target, clip, tags, id3_version)
+    return write(path, clip, tags, version)
 
 
 def read_tags(path: str | os.PathLike[str]) -> SongTags:

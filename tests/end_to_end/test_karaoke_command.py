@@ -89,12 +89,17 @@ def test_karaoke_of_songs_without_audio_or_words_names_them(musicapi: MusicAPI, 
         held = {"clip": Clip(clip_id=name).to_dict(), "raw": raw, "aligned_lyrics": {"words": []}}
         (tmp_path / f"{name}.json").write_text(json.dumps(held if not words else held | {"aligned_lyrics": None}))
         if name != "silent":
-            (tmp_path / f"{name}.mp3").touch()
+            (tmp_path / f"{name}.mp3").write_bytes(b"ID3" + bytes(20))
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "sung.flac").write_text("of the user")
+    (tmp_path / "sung.mid").write_bytes(b"MThd" + bytes(20))
 
     done = musicapi("karaoke", ".")
 
     assert done.code == 0
     assert done.out.split() == ["sung.html"]
+    assert "sung.mp3" in (tmp_path / "sung.html").read_text("utf-8")
+    assert "its JSON file cannot be read: folder" in done.err
     assert "no audio file beside it: silent" in done.err
     assert "no lyrics: instrumental" in done.err
 

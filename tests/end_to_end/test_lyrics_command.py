@@ -86,6 +86,17 @@ def test_lyrics_of_a_folder_without_songs_exit_with_2(musicapi: MusicAPI, tmp_pa
     assert "there is no song that was saved by musicapi" in done.err.replace("\n", " ")
 
 
+def test_lyrics_of_a_song_that_is_named_twice_are_fetched_once(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    song = saved_song(musicapi, sandbox, tmp_path, "sonic")
+
+    done = musicapi("lyrics", str(song), str(song.with_suffix(".json")), "--fetch", sandbox=sandbox)
+
+    assert (done.code, done.out.split()) == (0, [str(song.with_suffix(".lrc"))])
+    assert sandbox.requests[ALIGNED] == 1
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

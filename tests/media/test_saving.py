@@ -29,7 +29,7 @@ disk = Path(folder) / "disk"
 disk.mkdir()
 clip = pickle.loads(Path(clip).read_bytes())
 with MusicAPI("k", base_url=base_url) as client:
-    for size in range(96, 272, 8):
+    for size in range(100, 320, 8):
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", disk], check=True)
         try:
             saved = client.save(clip, disk, tags=True)
@@ -288,3 +288,59 @@ async def test_save_with_tags_on_a_full_disk_raises_and_records_no_tag_error(
     done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
 
     assert set(done.stdout.split()) == {"DownloadError", "tags"}
+
+
+async def test_save_leaves_other_media_of_its_name_alone(
+    client: MusicAPI, songs: Songs, samples: dict[str, bytes], tmp_path: Path
+) -> None:
+    first = await client.save(songs[0], tmp_path)
+    others = {"flac": samples["flac"], "mid": b"MThd" + bytes(100), "mp4": samples["m4a"]}
+    for suffix, content in others.items():
+        first.audio.path.with_suffix(f".{suffix}").write_bytes(content)
+
+    saved = await client.save(songs[0], tmp_path, tags=True)
+
+    assert saved.audio.path == first.audio.path
+    assert saved.tag_error is None
+    assert {suffix: saved.audio.path.with_suffix(f".{suffix}").read_bytes() for suffix in others} == others
+
+
+@pytest.mark.parametrize("edited", [b'{"my": "notes",}', b'["mine"]', b"\xff", b"[" * 100_000])
+async def test_save_over_a_json_file_that_cannot_be_read_keeps_it(
+    client: MusicAPI, songs: Songs, tmp_path: Path, edited: bytes
+) -> None:
+    saved = await client.save(songs[0], tmp_path, cover=False)
+    for number in (1, 2):
+        saved.sidecar.write_bytes(edited)
+
+        await client.save(songs[0], tmp_path, cover=False)
+
+        assert saved.sidecar.with_name(f"{saved.sidecar.name}.{number}.bak").read_bytes() == edited
+        assert json.loads(saved.sidecar.read_bytes())["clip"]["clip_id"] == songs[0].clip_id
+
+
+async def test_save_again_adds_what_is_missing_and_keeps_the_tags_of_the_user(
+    client: MusicAPI, songs: Songs, tmp_path: Path
+) -> None:
+    saved = await client.save(songs[0], tmp_path, cover=False, tags=True)
+    mine = attrs.evolve(songs[0], title="Mine", tags="polka", lyrics="La la")
+    await asyncio.to_thread(media.tag, saved, mine, artist="Me")
+
+    again = await client.save(songs[0], tmp_path, cover=True, tags=True, timeline=media.Timeline.of(songs[1]))
+
+    assert again.tags is not None
+    assert again.tags.cover is not None
+    assert (again.tags.title, again.tags.genre, again.tags.lyrics) == ("Mine", "polka", "La la")
+    assert again.tags.artist == "Me"
+
+
+async def test_save_with_less_still_names_the_files_that_are_there(
+    client: MusicAPI, songs: Songs, tmp_path: Path
+) -> None:
+    first = await client.save(songs[0], tmp_path, cover=True, lyrics=("lrc", "srt"))
+    first.captions["srt"].unlink()
+
+    await client.save(songs[0], tmp_path, cover=False)
+
+    files = json.loads(first.sidecar.read_bytes())["files"]
+    assert list(files) == ["audio", "cover", "lrc", "json"]

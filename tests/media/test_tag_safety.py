@@ -33,6 +33,16 @@ def test_tag_keeps_the_mode_of_the_file_and_leaves_no_other(song: Path) -> None:
     assert sorted(os.listdir(song.parent)) == sorted([song.name, "harbor.json"])
 
 
+def test_tag_of_a_file_with_the_longest_name_writes_its_json_file_too(
+    samples: dict[str, bytes], tmp_path: Path
+) -> None:
+    song = tmp_path / f"{'x' * 250}.wav"
+    song.write_bytes(samples["wav"])
+    media.tag(song, clip())
+
+    assert sorted(os.listdir(tmp_path)) == [song.with_suffix(".json").name, song.name]
+
+
 def test_tag_of_a_link_tags_the_file_behind_it(song: Path) -> None:
     link = song.with_name("link")
     link.symlink_to(song)

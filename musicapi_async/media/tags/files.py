@@ -132,7 +132,7 @@ def _write_sidecar(path: Path, clip: Clip, tags: SongTags) -> None:
     """Write the clip and its tags beside the file; keep what this package has written there before."""
     held: Any = {}
     if path.exists():
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             held = json.loads(path.read_bytes())
         if not isinstance(held, dict) or "clip" not in held:
             logger.warning("%s is not of this package: the tags were not written to it", path)
