@@ -16,7 +16,7 @@ from musicapi_async._logger import logger
 from musicapi_async.bulk.journal import Journal, Planned
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
-__all__ = ["DEARER", "Budget", "Spending", "pricing_key"]
+__all__ = ["DEARER", "OTHER_CHARGES", "Budget", "Spending", "pricing_key"]
 
 
 SPENDING: Final = "spending"

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Attempt, State
+from musicapi_async.bulk.budget import OTHER_CHARGES
 from musicapi_async.bulk.receiving import JOURNAL
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
@@ -293,7 +294,8 @@ async def report(folder: Path, screen: Screen) -> None:
 
 def _write_report(folder: Path) -> Summary:
     with JournalSnapshot(folder / JOURNAL) as snapshot:
-        return write_report(folder, snapshot.records, price_list(), snapshot.extras())
+        others = float(snapshot.recall(OTHER_CHARGES) or 0.0)
+        return write_report(folder, snapshot.records, price_list(), snapshot.extras(), others)
 
 
 @attrs.frozen(kw_only=True)

@@ -15,6 +15,7 @@ from anyio.to_thread import run_sync
 from musicapi_async._arguments import clip_advice, usable_path, wrong_argument
 from musicapi_async._extras import require
 from musicapi_async._logger import logger
+from musicapi_async._notices import warn_without_log
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.errors import DownloadError, InvalidRequestError, TagError
 from musicapi_async.media.formats import PICTURES
@@ -265,7 +266,14 @@ async def save_in_folder(
     stem = target / f"{title_for_name(clip.title)}-{id_for_name(clip.clip_id or clip.audio_url or '')}"
     saver = ClipSaver(download=download, options=options)
     await complete(run_sync(_disk, target, lambda: target.mkdir(parents=True, exist_ok=True)))
-    return await saver.save(clip, stem, timeline=timeline)
+    saved = await saver.save(clip, stem, timeline=timeline)
+    if options.lyrics and timeline is None and not saved.captions and _has_lyrics(clip):
+        warn_without_log(
+            f"no captions for {stem.name}: the times of its words are not known; "
+            "client.sonic.aligned_lyrics(clip=clip) returns those of a sonic song, for 1 credit: "
+            "pass timeline=media.Timeline.of(times, clip=clip)"
+        )
+    return saved
 
 
 def _sidecar_of(stem: Path) -> Path:

@@ -237,6 +237,8 @@ def test_bulk_with_tags_and_lyrics_writes_both_and_the_dry_run_names_their_price
         [songs_in(Path("songs"))[0].suffix, ".png", ".lrc", ".srt", ".json"] * 2
     )
     assert (sandbox.requests[ALIGNED], spent(sandbox)) == (2, 22)
+    assert musicapi("bulk", "report", "songs").code == 0
+    assert "<dd>22</dd>" in Path("songs/index.html").read_text("utf-8")
 
 
 def test_bulk_that_is_stopped_names_its_tags_and_captions_in_the_command_that_resumes_it(

@@ -123,7 +123,7 @@ class Summary:
     songs: int
     seconds: float
     credits: float | None
-    """Credits paid, by the prices that are known; None where none is."""
+    """Credits paid, by the prices that are known, and for the times of words; None where no price is known."""
     uncertain_credits: float
 
     @property
@@ -142,8 +142,8 @@ class Summary:
         return clock(self.seconds)
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> "Summary":
-        """Return the totals of entries."""
+    def of(cls, entries: Iterable[Entry], other_credits: float = 0.0) -> "Summary":
+        """Return the totals of entries, with the credits that were paid for other things than tasks."""
         counts: Counter[State] = Counter()
         paid = {False: 0.0, True: 0.0}
         songs, seconds, is_priced = 0, 0.0, False
@@ -159,7 +159,7 @@ class Summary:
             counts={state: counts[state] for state in TRANSITIONS if counts[state]},
             songs=songs,
             seconds=seconds,
-            credits=paid[False] if is_priced else None,
+            credits=paid[False] + other_credits if is_priced else None,
             uncertain_credits=paid[True],
         )
 

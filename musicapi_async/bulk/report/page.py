@@ -47,15 +47,18 @@ def write_report(
     records: Callable[[], Iterable[Record]],
     prices: Mapping[str, float | None],
     extras: Iterable[Attempt] = (),
+    other_credits: float = 0.0,
     max_times: int = MAX_TIMES,
     max_small: int = MAX_SMALL,
 ) -> Summary:
     """Write the page about a folder's records, as a stream, atomically.
 
     ``records`` is called twice, to add up and to write; ``prices`` are credits by operation; ``extras`` are attempts
-    that were paid for besides their records; ``max_times`` is the number of characters of all times of words, beyond
-    which further songs are shown without theirs; ``max_small`` is the number of songs or requests beyond which the page
-    needs JavaScript. Raises OSError, and ModuleNotFoundError with what to install when jinja2 is missing.
+    that were paid for besides their records; ``other_credits`` were paid for the times of words; ``max_times`` is the
+    number of characters of all times of words, beyond which further songs are shown without theirs; ``max_small`` is
+    the number of songs or requests beyond which the page needs JavaScript.
+
+    Raises OSError, and ModuleNotFoundError with what to install when jinja2 is missing.
     """
     template = _template()
     by_number: dict[int, list[Attempt]] = {}
@@ -67,7 +70,7 @@ def write_report(
             entry = entry_of(record, folder, prices.get(record.operation))
             yield with_extras(entry, by_number[record.number], folder) if record.number in by_number else entry
 
-    summary = Summary.of(entries())
+    summary = Summary.of(entries(), other_credits)
     singer = _Singer(folder, max_times)
     sung = map(singer.add_times, entries())
     is_small = max(summary.songs, summary.requests) <= max_small
