@@ -19,6 +19,8 @@ __all__ = ["ConnectionAhead"]
 
 LEAD: Final = 1.0
 """Seconds before its turn at which a submission is connected."""
+MIN_WAIT: Final = 0.05
+"""Seconds; a turn that comes sooner is not worth a connection that may not be there in time."""
 MAX_AGE: Final = 2.0
 """Seconds after which an unused connection is closed; servers close idle ones after 2 and more."""
 INPUT: Final = getattr(select, "POLLIN", 0) | getattr(select, "POLLRDHUP", 0)
@@ -48,7 +50,8 @@ class ConnectionAhead:
 
     def plan(self, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest, turn: float) -> None:
         """Connect to where the request goes, shortly before ``turn``, in event-loop time."""
-        if INPUT and self._ready is None and self._connecting is None:
+        is_free = self._ready is None and self._connecting is None
+        if INPUT and is_free and turn - asyncio.get_running_loop().time() >= MIN_WAIT:
             self._call_at(turn - LEAD, connector, request)
 
     def take(self, request: aiohttp.ClientRequest) -> Ready | None:
