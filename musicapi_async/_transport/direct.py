@@ -39,6 +39,7 @@ IS_USABLE: Final = aiohttp.__version__ in TESTED_VERSIONS and all(
 WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 NO_TIMER: Final = TimerNoop()
 PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0)
+PEER_WROTE: Final = getattr(select, "POLLIN", 0)
 
 
 class RequestHead:
@@ -163,16 +164,22 @@ def _encoded(headers: CIMultiDict[str], *, is_fresh: bool) -> SecretBytes:
 
 
 def _usable(connection: Connection, head: RequestHead) -> tuple[ResponseHandler, asyncio.Transport]:
-    """Return what a request is sent over; raises ServerDisconnectedError when the peer has ended it already.
+    """Return what a request is sent over; raises ServerDisconnectedError when the peer has ended or answered already.
 
-    A request of which no byte was written was certainly not accepted.
+    A request of which no byte was written was certainly not accepted. One that is written although its connection has
+    been answered is not: that answer, which may be a refusal, is about something else.
     """
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or transport.is_closing():
         raise aiohttp.ServerDisconnectedError
-    if head.is_fresh and PEER_CLOSED:
-        ended = select.poll()
-        ended.register(transport.get_extra_info("socket").fileno(), PEER_CLOSED)
-        if ended.poll(0):
-            raise aiohttp.ServerDisconnectedError
+    if head.is_fresh:
+        if protocol.should_close:  # what has come was read already
+            raise aiohttp.ServerDisconnectedError("the server answered before the request")
+        if PEER_CLOSED:
+            # With TLS any input may be a part of the protocol, such as a session ticket.
+            is_tls = transport.get_extra_info("sslcontext") is not None
+            come = select.poll()
+            come.register(transport.get_extra_info("socket").fileno(), PEER_CLOSED | (0 if is_tls else PEER_WROTE))
+            if come.poll(0):
+                raise aiohttp.ServerDisconnectedError
     return protocol, transport

@@ -1,8 +1,10 @@
 """The connection of a submission whose turn is known is made before its turn, and used once."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -123,3 +125,31 @@ async def test_submission_cut_on_a_connection_made_ahead_is_uncertain_and_keeps_
 
     assert [one.connection for one in server.received] == [1, 2]
     assert caught.value.task_ids == ("t-9",)
+
+
+async def test_submission_answered_before_it_was_written_is_not_written() -> None:
+    """Such an answer is about something else: to believe it would call a request refused that was then accepted."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        async with MusicAPI("k", base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", max_attempts=1) as client:
+            sending = asyncio.ensure_future(client.submit(REQUEST))
+            accepted: list[socket.socket] = []
+
+            def is_accepted() -> bool:
+                with suppress(BlockingIOError):
+                    accepted.append(listener.accept()[0])
+                return bool(accepted)
+
+            while not is_accepted():
+                await asyncio.sleep(0)
+            with accepted[0] as connection:
+                connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                with pytest.raises(errors.ConnectionFailedError):
+                    await sending
+                connection.setblocking(False)
+                received = b""
+                # The answer is left unread, so the connection is reset.
+                with suppress(ConnectionResetError):
+                    received = await asyncio.get_running_loop().sock_recv(connection, 1)
+
+    assert received == b""
