@@ -164,22 +164,22 @@ def _encoded(headers: CIMultiDict[str], *, is_fresh: bool) -> SecretBytes:
 
 
 def _usable(connection: Connection, head: RequestHead) -> tuple[ResponseHandler, asyncio.Transport]:
-    """Return what a request is sent over; raises ServerDisconnectedError when the peer has ended or answered already.
+    """Return what a request is sent over; raises ServerDisconnectedError when the peer has closed it or responded.
 
-    A request of which no byte was written was certainly not accepted. One that is written although its connection has
-    been answered is not: that answer, which may be a refusal, is about something else.
+    A request of which no byte was written was certainly not accepted. A response that has come before it is about
+    something else: taken for its own, it could call a request refused that was then accepted.
     """
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or transport.is_closing():
         raise aiohttp.ServerDisconnectedError
     if head.is_fresh:
         if protocol.should_close:  # what has come was read already
-            raise aiohttp.ServerDisconnectedError("the server answered before the request")
+            raise aiohttp.ServerDisconnectedError("the server responded before the request")
         if PEER_CLOSED:
             # With TLS any input may be a part of the protocol, such as a session ticket.
             is_tls = transport.get_extra_info("sslcontext") is not None
-            come = select.poll()
-            come.register(transport.get_extra_info("socket").fileno(), PEER_CLOSED | (0 if is_tls else PEER_WROTE))
-            if come.poll(0):
+            found = select.poll()
+            found.register(transport.get_extra_info("socket").fileno(), PEER_CLOSED | (0 if is_tls else PEER_WROTE))
+            if found.poll(0):
                 raise aiohttp.ServerDisconnectedError
     return protocol, transport

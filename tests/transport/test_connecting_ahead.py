@@ -127,8 +127,8 @@ async def test_submission_cut_on_a_connection_made_ahead_is_uncertain_and_keeps_
     assert caught.value.task_ids == ("t-9",)
 
 
-async def test_submission_answered_before_it_was_written_is_not_written() -> None:
-    """Such an answer is about something else: to believe it would call a request refused that was then accepted."""
+async def test_submission_whose_response_comes_before_it_was_written_is_not_written() -> None:
+    """Such a response is about something else: to believe it would call a request refused that was then accepted."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         async with MusicAPI("k", base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", max_attempts=1) as client:
@@ -148,7 +148,7 @@ async def test_submission_answered_before_it_was_written_is_not_written() -> Non
                     await sending
                 connection.setblocking(False)
                 received = b""
-                # The answer is left unread, so the connection is reset.
+                # The response is left unread, so the connection is reset.
                 with suppress(ConnectionResetError):
                     received = await asyncio.get_running_loop().sock_recv(connection, 1)
 
