@@ -22,7 +22,7 @@ from musicapi_async._engine_access import engine_of
 from musicapi_async._notices import describe_tasks, warn_without_log
 from musicapi_async.errors import ClientClosedError, EventLoopError
 from musicapi_sync._notices import NOT_DELIVERED, warn
-from musicapi_sync._portal import OWN_THREADS, Call, DescribePending, RunningLoop, start_lock, start_loop
+from musicapi_sync._portal import OWN_THREADS, STARTING, Call, DescribePending, RunningLoop, start_lock
 
 __all__ = ["LoopThread", "View"]
 
@@ -47,7 +47,8 @@ class LoopThread:
         # waiting.
         self._lock = threading.RLock()
         self._loop: RunningLoop | None = None
-        self._opening: Future[RunningLoop] | None = None
+        self._openings: dict[str, Future[RunningLoop]] = {}
+        """The start of the loop, under one key: its ``setdefault`` lets only one of several threads start it."""
         self._close_callbacks: dict[Callable[[], str | None], Callable[[], Awaitable[None]]] = {}
         self._has_closed = threading.Event()
         if self._closer is not None:
@@ -74,29 +75,40 @@ class LoopThread:
 
     def _open(self) -> RunningLoop:
         """Return the loop; start it, or wait for one that is just starting."""
-        with self._lock:
-            if self._closer is not None:
-                raise ClientClosedError
-            opening = self._opening
-            if opening is None:
-                _running.add(self)
-                started = start_loop(self._settings)
-                # A signal handler may have started another one, or closed the client, before this line or after it.
-                self._opening = opening = self._opening or started
-                if opening is not started or self._has_closed.is_set():
-                    started.result().end()
-            if self._has_closed.is_set():
-                raise ClientClosedError
-        try:
-            # Without the lock: a signal handler that runs meanwhile waits for the same start.
-            loop = opening.result()
-        except Exception:
-            if self._opening is opening:
-                self._opening = None
-            raise
+        if self._closer is not None:
+            raise ClientClosedError
+        opening = self._opening
+        if opening is None:
+            _running.add(self)
+            opening = Future()
+            # Ctrl-C cannot interrupt a thread of its own. It may end this line after the thread has started, and a
+            # signal handler may make a call of its own: therefore the thread, not this line, sets ``_opening``.
+            threading.Thread(target=self._start, args=(opening,), name=STARTING, daemon=True).start()
+        loop = opening.result()
         if self._closer is None:
             self._loop = loop
         return loop
+
+    def _start(self, opening: "Future[RunningLoop]") -> None:
+        """Start the loop, or wait for the one that another call is starting; in a thread of its own."""
+        first = self._openings.setdefault(STARTING, opening)
+        try:
+            # Whoever closes the client sets ``_closer`` before it reads ``_opening``.
+            if self._closer is not None:
+                raise ClientClosedError  # noqa: TRY301 - raised to the call
+            if first is opening:
+                with start_lock:
+                    opening.set_result(RunningLoop.open(self._settings))
+            else:
+                opening.set_result(first.result())
+        except BaseException as error:  # noqa: BLE001 - raised to the call
+            if first is opening:
+                self._openings.clear()
+            opening.set_exception(error)
+
+    @property
+    def _opening(self) -> "Future[RunningLoop] | None":
+        return self._openings.get(STARTING)
 
     def close(self) -> tuple[tuple[str, ...], Mapping[str, str]]:
         """Close the client and end the thread; calls in flight get ClientClosedError. May be called twice.
@@ -118,7 +130,8 @@ class LoopThread:
                 loop.close(self._close_callbacks.values())
         finally:
             # The system reuses the number of a thread that has ended.
-            self._loop = self._opening = None
+            self._loop = None
+            self._openings.clear()
             _running.discard(self)
             self._has_closed.set()
             left = self._report(loop)
@@ -126,10 +139,11 @@ class LoopThread:
 
     def _opened(self) -> RunningLoop | None:
         """Return the loop, if one was started; wait for one that is just starting."""
-        if self._opening is None:
+        opening = self._opening
+        if opening is None:
             return None
         try:
-            return self._opening.result()
+            return opening.result()
         except Exception:  # noqa: BLE001 - raised to the call that needed it
             return None
 
@@ -178,7 +192,7 @@ class LoopThread:
 
     def forget(self) -> None:
         """Reset after a fork, in the child, which has no such thread; inherited objects are kept untouched."""
-        _inherited.append((self._loop, self._opening, self._close_callbacks))
+        _inherited.append((self._loop, self._openings, self._close_callbacks))
         self._reset()
 
     @property

@@ -8,7 +8,6 @@ import queue
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Final, Generic, NoReturn, ParamSpec, Self, TypeAlias, TypeVar, cast
@@ -22,7 +21,7 @@ from musicapi_async._engine_access import engine_of
 from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
 from musicapi_sync._notices import note, warn
 
-__all__ = ["INTERRUPT_GRACE", "OWN_THREADS", "Call", "DescribePending", "RunningLoop", "start_lock", "start_loop"]
+__all__ = ["INTERRUPT_GRACE", "OWN_THREADS", "STARTING", "Call", "DescribePending", "RunningLoop", "start_lock"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -224,24 +223,6 @@ class RunningLoop:
             await callback()
         for call in tuple(self._calls):
             call.cancel(self.client)
-
-
-def start_loop(settings: musicapi_async.Settings) -> "Future[RunningLoop]":
-    """Start a loop thread from another thread, so that a Ctrl-C or a signal handler cannot interrupt the start.
-
-    Returns a future of the loop at once.
-    """
-    opening: Future[RunningLoop] = Future()
-
-    def start() -> None:
-        try:
-            with start_lock:
-                opening.set_result(RunningLoop.open(settings))
-        except BaseException as error:  # noqa: BLE001 - raised to the caller
-            opening.set_exception(error)
-
-    threading.Thread(target=start, name=STARTING, daemon=True).start()
-    return opening
 
 
 async def _set_up(
