@@ -4,12 +4,12 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar
 
-__all__ = ["BodyBytes", "HeaderText", "Secret", "SecretBytes", "hidden", "revealed", "with_secrets"]
+__all__ = ["SECRETS", "BodyBytes", "HeaderText", "Secret", "SecretBytes", "hidden", "revealed", "with_secrets"]
 
 T = TypeVar("T", bound=str | bytes)
 
 SECRETS: Final = frozenset({"api_key", "proxy", "webhook_secret"})
-"""The names of settings and of fields of requests that are secret."""
+"""The names of settings and of fields of requests that are secret, and are never written to files."""
 
 
 class _Hidden(Generic[T]):

@@ -6,14 +6,13 @@ once, at most two seconds old, and only if nothing has come over it: whatever ha
 """
 
 import asyncio
-import select
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 import aiohttp
 from aiohttp.connector import Connection
 
-from musicapi_async._transport.connections import RECEIVED
+from musicapi_async._transport.connections import HAS_POLL, RECEIVED, WITHOUT_LIMITS, has_input
 
 __all__ = ["ConnectionAhead"]
 
@@ -23,8 +22,6 @@ MIN_WAIT: Final = 0.05
 """Seconds; a turn that comes sooner is not worth a connection that may not be there in time."""
 MAX_AGE: Final = 2.0
 """Seconds after which an unused connection is closed; servers close idle ones after 2 and more."""
-INPUT: Final = getattr(select, "POLLIN", 0) | getattr(select, "POLLRDHUP", 0)
-"""0 on Windows, where an idle connection cannot be checked: none is made ahead."""
 
 
 class Ready(NamedTuple):
@@ -50,8 +47,9 @@ class ConnectionAhead:
 
     def plan(self, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest, turn: float) -> None:
         """Connect to where the request goes, shortly before ``turn``, in event-loop time."""
+        # Without poll (Windows) an idle connection cannot be checked, so that none is made.
         is_free = self._ready is None and self._connecting is None
-        if INPUT and is_free and turn - asyncio.get_running_loop().time() >= MIN_WAIT:
+        if HAS_POLL and is_free and turn - asyncio.get_running_loop().time() >= MIN_WAIT:
             self._call_at(turn - LEAD, connector, request)
 
     def take(self, request: aiohttp.ClientRequest) -> Ready | None:
@@ -61,7 +59,7 @@ class ConnectionAhead:
             return None
         self._ready = None
         self._cancel_timer()
-        if asyncio.get_running_loop().time() - ready.made_at <= MAX_AGE and _is_silent(ready.connection):
+        if asyncio.get_running_loop().time() - ready.made_at <= MAX_AGE and not has_input(ready.connection):
             return ready
         ready.connection.close()
         return None
@@ -95,19 +93,9 @@ class ConnectionAhead:
             # Whatever fails here is tried again, and reported, by the submission itself.
             with suppress(aiohttp.ClientError, TimeoutError, OSError, RuntimeError):
                 async with asyncio.timeout(self._timeout):
-                    connection = await connector.connect(request, traces=[], timeout=aiohttp.ClientTimeout())
+                    connection = await connector.connect(request, traces=[], timeout=WITHOUT_LIMITS)
                 loop = asyncio.get_running_loop()
                 self._ready = Ready(request, connection, received, loop.time())
                 self._timer = loop.call_later(MAX_AGE, self.close)
         finally:
             self._connecting = None
-
-
-def _is_silent(connection: Connection) -> bool:
-    """Return True when the peer has neither ended nor sent anything."""
-    protocol = connection.protocol
-    if connection.closed or connection.transport is None or protocol is None or protocol.should_close:
-        return False  # what has come was read already
-    found = select.poll()
-    found.register(connection.transport.get_extra_info("socket").fileno(), INPUT)
-    return not found.poll(0)

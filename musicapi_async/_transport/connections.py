@@ -30,17 +30,22 @@ from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
 __all__ = [
+    "HAS_POLL",
     "RECEIVED",
     "USER_AGENT",
+    "WITHOUT_LIMITS",
     "Connections",
     "FreshConnector",
     "KeptConnector",
     "ProxyRoute",
+    "has_input",
     "transport_error_of",
 ]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
+# time_limits.py enforces the limits: the HTTP library's would fire before data that has arrived is read.
+WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 HAS_POLL: Final = hasattr(select, "poll")
 """False on Windows."""
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
@@ -115,7 +120,7 @@ class KeptConnector(Connector):
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> aiohttp.connector.Connection | None:
         # Bytes on an idle connection cannot be the response to a request that was not written yet.
-        while (kept := await super()._get(key, traces)) is not None and _has_input(kept):
+        while (kept := await super()._get(key, traces)) is not None and has_input(kept):
             kept.close()
         return kept
 
@@ -136,10 +141,11 @@ class _KeepingHandler(ResponseHandler):
         super().data_received(data)
 
 
-def _has_input(connection: aiohttp.connector.Connection) -> bool:
+def has_input(connection: aiohttp.connector.Connection) -> bool:
     """Return True when an idle connection has received data or was closed by the peer."""
     protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None or protocol.should_close:
+    # should_close: what has come was read already.
+    if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
         return True
     socket = transport.get_extra_info("socket")
     if not HAS_POLL:

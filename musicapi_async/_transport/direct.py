@@ -23,10 +23,10 @@ from yarl import URL
 from musicapi_async._secrets import BodyBytes, SecretBytes
 from musicapi_async._transport.ahead import ConnectionAhead
 from musicapi_async._transport.call import Call
-from musicapi_async._transport.connections import RECEIVED
+from musicapi_async._transport.connections import RECEIVED, WITHOUT_LIMITS
 from musicapi_async._transport.retry import RequestClass, RetryBudget
 
-__all__ = ["IS_USABLE", "WITHOUT_LIMITS", "DirectRequest", "RequestHead"]
+__all__ = ["IS_USABLE", "DirectRequest", "RequestHead"]
 
 TESTED_VERSIONS: Final = frozenset({"3.14.5"})
 """The versions of the HTTP library that the whole suite was run with."""
@@ -35,8 +35,6 @@ IS_USABLE: Final = aiohttp.__version__ in TESTED_VERSIONS and all(
     for cls, names in {aiohttp.BaseConnector: ("connect",), ResponseHandler: ("set_response_params", "read")}.items()
     for name in names
 )
-# time_limits.py enforces the limits: the HTTP library's would fire before data that has arrived is read.
-WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
 NO_TIMER: Final = TimerNoop()
 PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0)
 PEER_WROTE: Final = getattr(select, "POLLIN", 0)

@@ -25,13 +25,14 @@ from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ShieldedTask, cancel_task, wait_shielded
 from musicapi_async._transport.connections import (
     RECEIVED,
+    WITHOUT_LIMITS,
     Connections,
     FreshConnector,
     KeptConnector,
     ProxyRoute,
     transport_error_of,
 )
-from musicapi_async._transport.direct import IS_USABLE, WITHOUT_LIMITS, DirectRequest, RequestHead
+from musicapi_async._transport.direct import IS_USABLE, DirectRequest, RequestHead
 from musicapi_async._transport.rate_limit import SubmissionRateLimiter
 from musicapi_async._transport.retry import RequestClass, RetryBudget
 from musicapi_async._transport.time_limits import TimeLimit, TimeoutScheduler
@@ -205,13 +206,12 @@ class Session:
         has_body, path = call.body is not None, options.base_path + call.path
         # BodyBytes: it may contain the webhook secret.
         body = BodyBytes(write_json(call.body)) if has_body else None
-        headers = options.post_headers if has_body else options.get_headers
         if (head := self._head_of(http, call, options)) is not None:
             return DirectRequest(head, call, path, body, self.budget, self._ahead if head.is_fresh else None)
         return http.request(
             call.method,
             options.base.with_path(path, encoded=True),
-            headers=headers,
+            headers=options.post_headers if has_body else options.get_headers,
             data=body,
             timeout=WITHOUT_LIMITS,
             allow_redirects=False,

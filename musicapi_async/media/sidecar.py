@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from musicapi_async._logger import logger
+from musicapi_async._secrets import SECRETS
 from musicapi_async.media.names import json_text, write_text
 from musicapi_async.media.timeline import Timeline
 from musicapi_async.results import AlignedLyrics, Clip, Word
@@ -28,8 +29,6 @@ __all__ = [
 
 TIMES: Final = "aligned_lyrics"
 """Key of the times that were fetched for a song."""
-SECRETS: Final = frozenset({"webhook_secret"})
-"""Fields of a request that are never written to files, which may be shared."""
 TIMED: Final = (b'"timestamp"', b'"aligned_lyrics"')
 """One of these keys is in the file of every song with times."""
 

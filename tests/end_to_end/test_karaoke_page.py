@@ -26,7 +26,7 @@ HOSTILE: Final = "</script><img src=x onerror=alert(1)>"
 
 
 def word(at: int) -> str:
-    """Return the text of a word: also from right to left, in a script without blanks, and one that looks like HTML."""
+    """Return the text of a word; one looks like HTML, others are right-to-left or of a script without spaces."""
     return {0: HOSTILE, 44: "\u05d0\u05d1", 137: "雨"}.get(at, f"word{at}")
 
 
@@ -175,7 +175,7 @@ def test_karaoke_page_marks_the_right_word_at_ten_places(page: Page) -> None:
 def test_karaoke_page_that_plays_marks_the_word_of_its_time(page: Page) -> None:
     page.keyboard.press("Space")
     until(page, f"{AUDIO}.currentTime > 0.6")
-    # In one look: a later one is of another time.
+    # Read in one call: the playback position moves on between two.
     found = page.evaluate(
         "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done("
         f"[{AUDIO}.currentTime, document.querySelectorAll('.sung').length]))))"

@@ -212,7 +212,7 @@ def test_large_report_page_song_that_ends_out_of_sight_starts_the_next(open_page
     until(page, IS_PLAYING)
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     until(page, f"{LAST} === '{ROWS}'")
-    # Somebody who is busy elsewhere is not taken away from there.
+    # The focus is not taken from an element that the user is in.
     page.locator(".request summary").last.focus()
     page.evaluate("(() => { const a = document.querySelector('audio'); a.currentTime = a.duration - 0.1 })()")
     until(page, f"{NOW} === 'Song 2a'")

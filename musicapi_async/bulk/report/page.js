@@ -82,7 +82,7 @@ document.addEventListener("DOMContentLoaded", () => {
     do at += step; while (songs[at] && !songs[at].row.fits);
     const song = songs[at];
     if (!song) return;
-    // The eye and the screen reader come along, unless the song came by itself and somebody is busy elsewhere.
+    // The eye and the screen reader come along, unless the song began by itself and the focus is elsewhere.
     const isFree = follows || (document.activeElement === document.body && !list.isFocusAway);
     if (isFree) list.reveal(song.row);
     play(song);
