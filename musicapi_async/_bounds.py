@@ -4,7 +4,16 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["MAX_BODY", "MAX_CODE", "MAX_MESSAGE", "MAX_REASON", "bounded_body", "bounded_text", "without_surrogates"]
+__all__ = [
+    "MAX_BODY",
+    "MAX_CODE",
+    "MAX_MESSAGE",
+    "MAX_REASON",
+    "bounded_body",
+    "bounded_text",
+    "shown",
+    "without_surrogates",
+]
 
 MAX_MESSAGE: Final = 500
 """Characters of the service's sentence."""
@@ -14,6 +23,8 @@ MAX_CODE: Final = 200
 """Characters of an error type or a request id."""
 MAX_BODY: Final = 4000
 """Bytes of a body as ASCII JSON, or of the start of a response that is not JSON."""
+MAX_SHOWN: Final = 40
+"""Characters of a text that was given where a number was wanted."""
 MAX_DEPTH: Final = 20
 MAX_ITEMS: Final = 10
 MAX_DETAIL: Final = 100
@@ -35,6 +46,14 @@ def bounded_text(text: str, limit: int) -> str:
 def without_surrogates(text: str) -> str:
     """Return the text with each lone surrogate, which no file or terminal accepts, as its escape."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def shown(value: object) -> str:
+    """Return a value where a number or a boolean was wanted, for an error: quotes alone do not say that it is text."""
+    if isinstance(value, str):
+        return f"the text {bounded_text(value, MAX_SHOWN)!r}"
+    is_plain = value is None or isinstance(value, (bool, int, float))
+    return repr(value) if is_plain else f"of type {type(value).__name__}"
 
 
 def bounded_body(body: object) -> object:

@@ -1,9 +1,10 @@
 """The settings as parameters of the clients, written once for both packages."""
 
+import difflib
 import inspect
 import ssl
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from musicapi_async._secrets import Secret, hidden, with_secrets
 from musicapi_async._settings import Hook, Settings
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from aiohttp import TraceConfig
 
 __all__ = ["options_of", "settings_of", "taking"]
+
+OTHER_KEYS: Final = frozenset({"key", "token", "apikey"})
+"""What other clients call the API key."""
+CLOSE: Final = 0.75
+"""How similar two names are, from 0 to 1, of which one may be a misspelling of the other."""
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -71,6 +77,14 @@ def options_of(
     return {name: value for name, value in locals().items() if value is not None}
 
 
+def _hint(given: Mapping[str, object], known: Mapping[str, object]) -> str:
+    """Return what a misspelt setting may have meant; empty where nothing is close."""
+    unknown = (name for name in given if name not in known)
+    name = next(unknown, "")
+    close = "api_key" if name in OTHER_KEYS else next(iter(difflib.get_close_matches(name, known, 1, CLOSE)), None)
+    return f"; did you mean {close}?" if close else ""
+
+
 def taking(
     read: Callable[P, V],
 ) -> Callable[[Callable[[C, V], R]], Callable[Concatenate[C, P], R]]:
@@ -90,7 +104,7 @@ def taking(
             try:
                 signature.bind(self, *args, **kwargs)
             except TypeError as error:
-                raise TypeError(f"{method.__qualname__}() {error}") from None
+                raise TypeError(f"{method.__qualname__}() {error}{_hint(kwargs, parameters)}") from None
             return method(self, cast("Callable[..., V]", read)(*args, **kwargs))
 
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):

@@ -3,12 +3,14 @@
 The docstring of a request class describes its fields, under ``Args``: that is where editors and help() find it.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import attrs
 
 from musicapi_async._arguments import wrong_argument
+from musicapi_async._bounds import shown
 from musicapi_async._webhook_urls import is_loopback, is_web_url
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.wire.requests import FieldSpec
@@ -22,6 +24,7 @@ __all__ = [
     "number_field",
     "parts_field",
     "seed_field",
+    "tags_field",
     "text_field",
     "texts_field",
     "webhook_url_field",
@@ -45,6 +48,7 @@ def text_field(
     begins: tuple[str, ...] = (),
     loopback: bool = False,
     secret: bool = False,
+    converter: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Declare a text: not blank, at most ``max_length`` characters, one of ``choices``.
 
@@ -74,7 +78,12 @@ def text_field(
             raise InvalidRequestError(message, name, None if secret else text, maximum)
 
     spec = FieldSpec(name=wire, sent_default=sent_default)
-    return attrs.field(default=default, validator=check, repr=not secret, metadata=spec.metadata())
+    return attrs.field(default=default, converter=converter, validator=check, repr=not secret, metadata=spec.metadata())
+
+
+def tags_field(*, default: Any = attrs.NOTHING, wire: str | None = None, max_length: Limit | None = None) -> Any:
+    """Declare a comma-separated text; a list of texts is joined to one."""
+    return text_field(default=default, wire=wire, max_length=max_length, converter=_joined)
 
 
 def webhook_url_field(*, default: None) -> Any:
@@ -125,13 +134,12 @@ def number_field(
             return
         name = attribute.name
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise InvalidRequestError(f"{name} is {value!r}; it must be {wanted}{limits}", name, value, (ge, le))
+            raise InvalidRequestError(f"{name} is {shown(value)}; it must be {wanted}{limits}", name, value, (ge, le))
         # Written so that NaN, which compares false with everything, is refused.
         if not (-MAX_NUMBER < value < MAX_NUMBER and (ge is None or value >= ge) and (le is None or value <= le)):
             raise InvalidRequestError(f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (ge, le))
 
-    # A whole number is an int: nothing to convert.
-    converter = None if whole else _plain_float
+    converter = _plain_int if whole else _plain_float
     return attrs.field(default=default, converter=converter, validator=check, metadata=FieldSpec(name=wire).metadata())
 
 
@@ -152,7 +160,8 @@ def flag(*, default: bool | None, wire: str | None = None) -> Any:
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if not isinstance(value, bool) and not (value is None and default is None):
             name = attribute.name
-            raise InvalidRequestError(f"{name} is {value!r}; it must be True or False", name, value, "True or False")
+            message = f"{name} is {shown(value)}; it must be True or False"
+            raise InvalidRequestError(message, name, value, "True or False")
 
     return attrs.field(default=default, validator=check, metadata=FieldSpec(name=wire).metadata())
 
@@ -168,7 +177,9 @@ def parts_field(
     """Declare 1 to ``max_items`` values of a class; ``read`` constructs or checks one, ``write`` makes it JSON."""
 
     def convert(value: Any) -> Any:
-        return tuple(read(part) for part in value) if is_iterable(value) else value
+        if not is_iterable(value):
+            return value
+        return tuple(_read_part(read, part, f"{wire}[{place}]") for place, part in enumerate(value))
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is None and default is None:
@@ -180,6 +191,13 @@ def parts_field(
 
     spec = FieldSpec(name=wire, serialize=lambda parts: [write(part) for part in parts])
     return attrs.field(default=default, converter=convert, validator=check, metadata=spec.metadata())
+
+
+def _read_part(read: Callable[[Any], Any], part: object, place: str) -> Any:
+    try:
+        return read(part)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"{place}: {error.message}", error.field, error.value, error.limit) from None
 
 
 def check_order(start: float | None, end: float | None) -> None:
@@ -214,6 +232,22 @@ def can_be_sent(value: str) -> bool:
 def _plain_float(value: Any) -> Any:
     # Other libraries' numbers may be subclasses of float that not every JSON writer accepts.
     return float(value) if isinstance(value, float) else value
+
+
+def _plain_int(value: Any) -> Any:
+    # A column with empty cells has whole numbers as floats; those of other libraries are not always ints.
+    if type(value) is int or isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    return operator.index(value) if hasattr(value, "__index__") else value
+
+
+def _joined(value: Any) -> Any:
+    """Return a list of texts as one text; anything else as it is."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        return value
+    return ", ".join(value)
 
 
 def _as_tuple(value: Any) -> Any:

@@ -18,6 +18,7 @@ from musicapi_async._fields import (
     number_field,
     parts_field,
     seed_field,
+    tags_field,
     text_field,
     texts_field,
     webhook_url_field,
@@ -44,6 +45,7 @@ _known: "list[type[Request[Any]]]" = []
         number_field,
         parts_field,
         seed_field,
+        tags_field,
         text_field,
         texts_field,
         webhook_url_field,
@@ -118,8 +120,11 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
     required = {field.name for field in fields_of(cls) if field.default is attrs.NOTHING}
 
     @functools.wraps(build)
-    def init(self: Request[Any], **given: object) -> None:
+    def init(self: Request[Any], /, *values: object, **given: object) -> None:
         given = with_secrets(given)
+        if values:
+            values = ()
+            raise _unnamed_field(cls.operation_name, names)
         try:
             build(self, **revealed(given))
         except InvalidRequestError as error:
@@ -134,6 +139,12 @@ def _checked(cls: "type[Request[Any]]") -> Callable[..., None]:
         raise missing_field(cls, min(required - given.keys()))
 
     return init
+
+
+def _unnamed_field(operation_name: str, names: Mapping[str, str]) -> InvalidRequestError:
+    first = next(iter(names))
+    message = f"{operation_name} takes its fields by name, such as {first}=..."
+    return InvalidRequestError(message, None, None, tuple(names))
 
 
 USUAL_NAMES: Final = {"tags": ("style", "styles", "genre", "genres")}

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from musicapi_async._bounds import shown
 from musicapi_async._secrets import Secret, hidden, with_secrets
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async._webhook_urls import MAX_OWN_URL, MAX_URL, is_loopback, is_web_url, reference_of
@@ -102,14 +103,13 @@ def _clean_url(url: object) -> str:
 
 def _check_positive(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise InvalidRequestError(
-            f"{attribute.name} is {value!r}; it must be a number above 0", attribute.name, value, "> 0"
-        )
+        message = f"{attribute.name} is {shown(value)}; it must be a number above 0"
+        raise InvalidRequestError(message, attribute.name, value, "> 0")
 
 
 def _check_count(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        message = f"{attribute.name} is {value!r}; it must be a whole number of at least 1"
+        message = f"{attribute.name} is {shown(value)}; it must be a whole number of at least 1"
         raise InvalidRequestError(message, attribute.name, value, ">= 1")
 
 

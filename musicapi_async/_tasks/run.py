@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar, cast
 import attrs
 
 from musicapi_async._arguments import wrong_argument
+from musicapi_async._bounds import shown
 from musicapi_async._notices import describe_tasks
 from musicapi_async._request import TaskRequest, checked_item
 from musicapi_async._tasks.background import Background, RequestSource
@@ -93,7 +94,7 @@ class Run(Generic[R]):
         background: Background,
     ) -> None:
         if isinstance(in_flight, bool) or not isinstance(in_flight, int) or in_flight < 1:
-            message = f"in_flight is {in_flight!r}; it must be a whole number of at least 1"
+            message = f"in_flight is {shown(in_flight)}; it must be a whole number of at least 1"
             raise InvalidRequestError(message, "in_flight", in_flight, ">= 1")
         check_timeout(timeout)
         _check_source(requests)

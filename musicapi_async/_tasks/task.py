@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, Final, Generic, Self, TypeVar, cast, get_args
 
 from musicapi_async._arguments import is_amount, wrong_argument
+from musicapi_async._bounds import shown
 from musicapi_async._request import TaskRequest
 from musicapi_async._responses.decoding import is_id
 from musicapi_async._tasks.entry import Entry
@@ -155,7 +156,7 @@ class Task(Generic[R_co]):
         failing.
         """
         if not is_amount(interval):
-            message = f"interval is {interval!r}; it must be a number of seconds, at least 0"
+            message = f"interval is {shown(interval)}; it must be a number of seconds, at least 0"
             raise InvalidRequestError(message, "interval", interval, ">= 0")
         poller, entry = self._attached(), self._entry
         if entry.end is not None:
@@ -290,7 +291,7 @@ class _UpdateQueue:
 def check_timeout(timeout: object) -> None:
     """Raise InvalidRequestError for a value that is no timeout."""
     if timeout is not None and not is_amount(timeout):
-        message = f"timeout is {timeout!r}; it must be a number of seconds, at least 0, or None for no limit"
+        message = f"timeout is {shown(timeout)}; it must be a number of seconds, at least 0, or None for no limit"
         raise InvalidRequestError(message, "timeout", timeout, ">= 0, or None")
 
 

@@ -40,6 +40,7 @@ from musicapi_async.errors import (
     ServerError,
     UncertainSubmissionError,
 )
+from musicapi_async.errors.base import request_id_text
 
 __all__ = ["Caller", "note_preparation", "raise_cancellation"]
 
@@ -157,8 +158,8 @@ class Caller:
                 self.activity.end_submission()
         if logger.is_enabled_for(logging.DEBUG):
             took, request_id = (time.perf_counter() - started) * 1000, response.request_id
-            sentence = "%s: %d in %.0f ms, request id %s"
-            logger.log(logging.DEBUG, sentence, call.attempted, response.status, took, request_id)
+            named = request_id_text(request_id)
+            logger.log(logging.DEBUG, "%s: %d in %.0f ms%s", call.attempted, response.status, took, named)
         return response
 
     def _options_for(self, min_timeout: float) -> RequestOptions:

@@ -3,8 +3,8 @@
 ``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes the songs; started again, it resumes.
 
 - ``journal.py`` records, their states and transitions, and the protocol of a journal that stores them
-- ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests; ``planning.py`` plans requests, and again
-  those that the user decides to send again
+- ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests, ``file_format.py`` what another file is;
+  ``planning.py`` plans requests, and again those that the user decides to send again
 - ``run.py`` the run and its workers: ``submitting.py`` submits planned records, ``budget.py`` keeps the limit of
   credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from musicapi_async._arguments import is_amount
+from musicapi_async._bounds import shown
 from musicapi_async._logger import logger
 from musicapi_async.bulk.journal import Journal, Planned
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
@@ -52,7 +53,7 @@ class Budget:
         price_list: Mapping[str, float | None],
     ) -> None:
         if limit is not None and not is_amount(limit):
-            message = f"max_credits is {limit!r}; it must be a number of credits, at least 0, or None for no limit"
+            message = f"max_credits is {shown(limit)}; it must be a number of credits, at least 0, or None for no limit"
             raise InvalidRequestError(message, "max_credits", limit, ">= 0, or None")
         self._limit = math.inf if limit is None else limit
         self._journal = journal

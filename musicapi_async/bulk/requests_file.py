@@ -2,17 +2,19 @@
 
 import asyncio
 import csv
+import difflib
 import functools
 import json
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from musicapi_async._arguments import usable_path
 from musicapi_async._request import TaskRequest
+from musicapi_async.bulk.file_format import csv_format, json_format, not_utf8
 from musicapi_async.bulk.journal import Planned, Record
 from musicapi_async.bulk.keys import Keys, checked_key
 from musicapi_async.errors import InvalidRequestError
@@ -33,6 +35,7 @@ MAX_WHOLE: Final = 2**53
 """The largest whole number up to which all are distinct as floats."""
 INVISIBLE: Final = "\u200b\ufeff"
 """Zero-width characters that editors insert, and that are not whitespace."""
+BOOLEANS: Final = {"true": True, "false": False}
 LINES_PER_READ: Final = 1000
 LINE_FIELDS: Final = ("operation", "key")
 """Fields of a line that are no fields of its request."""
@@ -78,8 +81,10 @@ def read_requests(path: str | os.PathLike[str], operation: str | None = None) ->
     null is not set. A CSV file has the names in its first line; an empty cell is not set, and a line of empty cells is
     skipped. A line that is no request is a ``BadLine``; so is a CSV file with two columns of one name.
 
-    Raises InvalidRequestError for a wrong path; iterating raises OSError when the file cannot be read.
+    Raises InvalidRequestError for a wrong path or operation; iterating raises OSError when the file cannot be read.
     """
+    if operation is not None:
+        class_of(operation)
     return RequestsFile(usable_path("path", path, 'name a file: "requests.jsonl"'), operation)
 
 
@@ -89,7 +94,12 @@ def _read(path: Path, operation: str | None) -> Iterator[Planned | BadLine]:
         closing(Keys()) as keys,
         path.open(encoding="utf-8-sig", errors="surrogateescape", newline="" if is_csv else None) as lines,
     ):
-        for number, line in _csv_lines(lines) if is_csv else _json_lines(lines):
+        first = next(lines, "")
+        if reason := csv_format(first) if is_csv else json_format(first):
+            yield BadLine(1, None, reason)
+            return
+        every = chain((first,), lines)
+        for number, line in _csv_lines(every) if is_csv else _json_lines(every):
             if isinstance(line, BadLine):
                 yield line
                 continue
@@ -106,8 +116,7 @@ def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None
     """
     request_class = class_of(line.get("operation") or operation)
     given = {name: value for name, value in line.items() if name not in LINE_FIELDS and value is not None}
-    if is_text:
-        given = _values_of(request_class, given)
+    given = _values_of(request_class, given) if is_text else _booleans_of(request_class, given)
     request = request_class(**given)
     key = line.get("key")
     if key is None or key == "":
@@ -131,7 +140,10 @@ def class_of(operation: object) -> type[TaskRequest[Any]]:
     if operation is None:
         message = "operation is missing: name one in the line, or one for all lines (--operation; in Python operation=)"
         raise InvalidRequestError(message, "operation", None, "required")
-    message = f"operation is {operation!r}; it must be one that starts a task, such as sonic.describe"
+    is_other = any(one.operation_name == operation for one in operations())
+    close = [] if is_other else difflib.get_close_matches(str(operation), known, 1)
+    hint = f"did you mean {close[0]}?" if close else "it must be one that starts a task, such as sonic.describe"
+    message = f"operation is {operation!r}; {hint}"
     raise InvalidRequestError(message, "operation", operation, tuple(known))
 
 
@@ -149,6 +161,9 @@ def price_list() -> dict[str, float | None]:
 def _json_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
+            continue
+        if reason := not_utf8(line):
+            yield number, BadLine(number, None, reason)
             continue
         try:
             fields = json.loads(line, object_pairs_hook=_object_of, parse_float=_number_of)
@@ -213,12 +228,30 @@ def _duplicate_column(number: int, names: Sequence[str]) -> BadLine | None:
 
 
 def _csv_line(number: int, names: Sequence[str], cells: Sequence[str]) -> Mapping[str, str] | BadLine:
+    if reason := next(filter(None, map(not_utf8, cells)), None):
+        return BadLine(number, None, reason)
     if len(cells) > len(names):
         return BadLine(number, None, "it has more cells than the first line has names")
     for place, (name, cell) in enumerate(zip(names, cells, strict=False), 1):
         if not name and cell.strip():
             return BadLine(number, None, f"column {place} has no name in the first line, and contains {cell!r}")
     return {name: cell for name, cell in zip(names, cells, strict=False) if name and cell}
+
+
+def _booleans_of(request_class: type[TaskRequest[Any]], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a line of JSON, where some tools write a boolean as a text."""
+    for name in _flags_by_operation()[request_class.operation_name] & given.keys():
+        if isinstance(value := given[name], str):
+            given[name] = BOOLEANS.get(value.lower(), value)
+    return given
+
+
+@functools.cache
+def _flags_by_operation() -> Mapping[str, frozenset[str]]:
+    return {
+        operation: frozenset(field.name for field in fields_of(cls) if "bool" in str(field.type))
+        for operation, cls in task_operations().items()
+    }
 
 
 def _values_of(request_class: type[TaskRequest[Any]], texts: Mapping[str, str]) -> dict[str, Any]:
@@ -228,7 +261,7 @@ def _values_of(request_class: type[TaskRequest[Any]], texts: Mapping[str, str]) 
 
 def _value_of(text: str, declared: str) -> Any:
     """Convert a cell to the type of its field: text stays as it is, anything else is JSON."""
-    is_text = "str" in declared and "Sequence" not in declared and "int" not in declared
+    is_text = "str" in declared and "int" not in declared and not declared.startswith("collections.abc.Sequence")
     if is_text:
         return text
     try:

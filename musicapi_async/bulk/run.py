@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from musicapi_async._arguments import is_amount, usable_path, wrong_argument
+from musicapi_async._bounds import shown
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine_access import engine_of
 from musicapi_async._logger import logger
@@ -352,12 +353,12 @@ async def _balance(client: MusicAPI) -> float:
 
 def _check_outage(outage: object) -> None:
     if not is_amount(outage):
-        message = f"outage is {outage!r}; it must be a number of seconds, at least 0"
+        message = f"outage is {shown(outage)}; it must be a number of seconds, at least 0"
         raise InvalidRequestError(message, "outage", outage, ">= 0")
 
 
 def _checked_count(name: str, value: Any, maximum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
-        message = f"{name} is {value!r}; it must be a whole number from 1 to {maximum}"
+        message = f"{name} is {shown(value)}; it must be a whole number from 1 to {maximum}"
         raise InvalidRequestError(message, name, value, f"1 to {maximum}")
     return value

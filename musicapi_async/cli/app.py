@@ -19,7 +19,7 @@ from musicapi_async.cli.lyrics import write_lyrics
 from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
 from musicapi_async.cli.screen import Screen
 from musicapi_async.cli.tag import tag_songs
-from musicapi_async.cli.task import families, generate, make_request, resume_task, show_task
+from musicapi_async.cli.task import families, families_with, generate, make_request, resume_task, show_task
 from musicapi_async.cli.webhooks import webhooks_app
 from musicapi_async.media.saving import CAPTION_FORMATS
 
@@ -49,6 +49,14 @@ AsJson = Annotated[
     typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else to stdout."),
 ]
 Family = Annotated[str, typer.Option(metavar="NAME", help=f"The model family: {', '.join(families())}.")]
+Source = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"The model family. From an idea: {', '.join(families_with('describe'))}. "
+        f"From lyrics: {', '.join(families_with('create'))}.",
+    ),
+]
 Timeout = Annotated[
     float,
     typer.Option(
@@ -113,7 +121,7 @@ def generate_command(
         str | None, typer.Option(metavar="NAME", help="The model; by default the family's newest.")
     ] = None,
     instrumental: Annotated[bool, typer.Option("--instrumental", help="Make songs without vocals.")] = False,
-    family: Family = "sonic",
+    family: Source = "sonic",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder; created if missing.")] = Path(),
     tags: Tags = False,
     lyrics_as: LyricsAs = None,

@@ -99,6 +99,7 @@ def _option_text(value: object) -> list[str]:
 async def run_bulk(options: BulkOptions, screen: Screen) -> None:
     """Check the whole file, make the songs that are missing, and report what is still missing."""
     screen.stream_events()
+    bulk.read_requests(options.file, options.operation)  # raises for a wrong operation, before a folder is made
     if options.dry_run:
         await _estimate(options, screen)
         return

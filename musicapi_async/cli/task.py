@@ -37,6 +37,11 @@ def families() -> list[str]:
     return sorted({operation.family for operation in operations() if operation.result is Songs})
 
 
+def families_with(verb: str) -> list[str]:
+    """Return the families that have an operation of this name: ``create`` from lyrics, ``describe`` from an idea."""
+    return sorted(operation.family for operation in operations() if operation.operation_name.endswith(f".{verb}"))
+
+
 def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs]:
     """Make the family's request: ``create`` if lyrics are given, else ``describe``.
 
@@ -49,7 +54,9 @@ def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs
     operation = by_family.get(family)
     if operation is None or not issubclass(operation, TaskRequest):
         source = "lyrics" if verb == "create" else "an idea"
-        raise UsageError(f"--family is {family!r}; for songs from {source} use one of: {', '.join(sorted(by_family))}")
+        raise UsageError(
+            f"--family is {family!r}; for songs from {source} use one of: {', '.join(families_with(verb))}"
+        )
     # A family without tags has sound in their place.
     parameters = inspect.signature(operation).parameters
     arguments = {"sound" if name == "tags" and "sound" in parameters else name: value for name, value in fields.items()}

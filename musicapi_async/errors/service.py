@@ -1,6 +1,6 @@
 """Errors about a response: none came, it refuses the request, or it is not what the service documents. No I/O."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
@@ -29,6 +29,9 @@ __all__ = [
     "ServerError",
     "SubscriptionError",
 ]
+
+UNKNOWN_PATH: Final = frozenset({"not found", "404: not found", "404 not found"})
+"""What web servers say of a path that they do not have, where the API names a task or a clip."""
 
 
 @attrs.define(slots=False, repr=False)
@@ -137,6 +140,12 @@ class NotFoundError(APIStatusError):
     """
 
     _advice = "Ids belong to one host and one account: check base_url and the key too"
+
+    @property
+    def advice(self) -> str:
+        """The next step: with a sentence that speaks of nothing in particular, the path itself may be unknown."""
+        is_path = self.message.strip(" .").casefold() in UNKNOWN_PATH
+        return "The host may not have this path: check base_url" if is_path else super().advice
 
 
 class GatewayError(APIStatusError):

@@ -3,11 +3,11 @@
 Source: https://docs.musicapi.ai/studio-instructions, ``POST /studio/create`` and ``GET /studio/task/{task_id}``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from musicapi_async._clip_fields import ClipOrId, clip_field
-from musicapi_async._fields import flag, number_field, text_field
+from musicapi_async._fields import flag, number_field, tags_field, text_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
@@ -57,7 +57,7 @@ class Create(_Song):
     """
 
     lyrics: str = text_field(max_length=1000)
-    tags: str = text_field(wire="prompt")
+    tags: str | Sequence[str] = tags_field(wire="prompt")
     prompt_strength: float = number_field(default=0.5, ge=0, le=1)
     clarity_strength: float = number_field(default=0.25, ge=0, le=1)
     lyrics_strength: float = number_field(default=0.5, ge=0, le=1)
@@ -123,7 +123,7 @@ class Instrumental(_Song):
     Costs 15 credits as of 2025-06-19.
     """
 
-    tags: str = text_field(wire="prompt")
+    tags: str | Sequence[str] = tags_field(wire="prompt")
     prompt_strength: float = number_field(default=0.5, ge=0, le=1)
     clarity_strength: float = number_field(default=0.25, ge=0, le=1)
     lyrics_strength: float = number_field(default=0.5, ge=0, le=1)
@@ -163,7 +163,7 @@ class Extend(_Song):
     """
 
     clip: ClipOrId = clip_field(wire="config.source.song_id")
-    tags: str = text_field(wire="prompt")
+    tags: str | Sequence[str] = tags_field(wire="prompt")
     prompt_strength: float = number_field(default=0.5, ge=0, le=1)
     clarity_strength: float = number_field(default=0.25, ge=0, le=1)
     lyrics_strength: float = number_field(default=0.5, ge=0, le=1)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from musicapi_async._arguments import wrong_argument
+from musicapi_async._bounds import shown
 from musicapi_async._secrets import Secret
 from musicapi_async.errors import InvalidRequestError, WebhookVerificationError
 from musicapi_async.webhooks.events import Event, SignedEvent, structure_event
@@ -112,7 +113,7 @@ def _content_of(body: object) -> bytes:
 
 def _check_tolerance(tolerance: object) -> None:
     if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance < math.inf:
-        message = f"tolerance is {tolerance!r}; it must be a number of seconds above 0"
+        message = f"tolerance is {shown(tolerance)}; it must be a number of seconds above 0"
         raise InvalidRequestError(message, "tolerance", tolerance, "> 0")
 
 

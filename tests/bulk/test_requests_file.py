@@ -1,6 +1,7 @@
 """A file of requests is checked line by line before anything is paid for."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,79 @@ def test_key_that_occurs_twice_is_reported(tmp_path: Path) -> None:
     assert bad == BadLine(2, "key", "key is 'a', which an earlier line has too")
 
 
-def test_file_with_invalid_utf8_is_reported_line_by_line(tmp_path: Path) -> None:
-    path = tmp_path / "songs.jsonl"
-    path.write_bytes(b'{"operation": "sonic.describe", "description": "caf\xe9"}\n')
-    (bad,) = read_requests(path)
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("songs.jsonl", b'{"description": "rain"}\n{"description": "caf\xe9"}\n{"description": "snow"}\n'),
+        ("songs.csv", b"description\nrain\ncaf\xe9\nsnow\n"),
+    ],
+)
+def test_file_with_invalid_utf8_is_reported_line_by_line(name: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    first, bad, third = read_requests(path, "sonic.describe")
 
     assert isinstance(bad, BadLine)
-    assert bad.field == "description"
+    assert bad.reason == "it has the byte 0xE9, which is not UTF-8 (in Windows-1252 it is 'é'): save the file as UTF-8"
+    assert (isinstance(first, Planned), isinstance(third, Planned)) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("songs.jsonl", '{"description": "rain"}\n'.encode("utf-16"), "the file is UTF-16 text"),
+        ("songs.jsonl", '{"description": "rain"}\n'.encode("utf-16-le"), "the file is UTF-16 text"),
+        ("songs.csv", "description,title\nrain,Rain\n".encode("utf-16"), "the file is UTF-16 text"),
+        ("songs.csv", b"description;title\nrain;Rain\n", "the file separates its cells with semicolons"),
+        ("songs.csv", b"description\ttitle\nrain\tRain\n", "the file separates its cells with tabs"),
+        ("songs.jsonl", b'[{"description": "rain"},\n {"description": "snow"}]\n', "the file is one JSON array"),
+        ("songs.jsonl", b'[\n{"description": "rain"}\n]\n', "the file is one JSON array"),
+        ("songs.jsonl", b'{\n  "description": "rain"\n}\n', "the file has an object over several lines"),
+    ],
+)
+def test_file_in_another_format_is_named_once_with_how_to_save_it(
+    name: str, content: bytes, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    (bad,) = read_requests(path, "sonic.describe")
+
+    assert isinstance(bad, BadLine)
+    assert bad.number == 1
+    assert bad.reason.startswith(reason)
+    assert re.search("save it|write each", bad.reason)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False), ("TRUE", True)])
+def test_boolean_that_is_text_in_json_is_a_boolean(text: str, value: object, tmp_path: Path) -> None:
+    (line,) = read_requests(written(tmp_path, {**DESCRIBE, "instrumental": text, "title": text}))
+
+    assert isinstance(line, Planned)
+    assert (line.request["make_instrumental"], line.request["title"]) == (value, text)
+
+
+def test_tags_that_are_a_list_are_joined(tmp_path: Path) -> None:
+    create = {"operation": "sonic.create", "lyrics": "la"}
+    listed, joined = read_requests(
+        written(tmp_path, {**create, "tags": ["rock", "calm"]}, {**create, "tags": "rock, calm"})
+    )
+
+    assert isinstance(listed, Planned)
+    assert isinstance(joined, Planned)
+    assert listed.request == joined.request
+
+
+@pytest.mark.parametrize(
+    ("operation", "hint"),
+    [
+        ("sonic.descrbe", "did you mean sonic.describe?"),
+        ("sonic.description", "did you mean sonic.describe?"),
+        ("make music", "such as sonic.describe"),
+    ],
+)
+def test_wrong_operation_for_the_file_is_refused_before_it_is_read(operation: str, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidRequestError, match=re.escape(hint)):
+        read_requests(tmp_path / "missing.jsonl", operation)
 
 
 def test_csv_with_names_in_its_first_line_yields_requests(tmp_path: Path) -> None:

@@ -220,3 +220,18 @@ def test_client_closed_error_without_a_task_has_no_resumption() -> None:
     assert errors.ClientClosedError().resumption is None
     assert errors.ClientClosedError("sonic", "t-1").resumption == "client.sonic.task('t-1')"
     assert errors.TaskTimeoutError("sonic", "t-1", 600.0, "running").resumption == "client.sonic.task('t-1')"
+
+
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        ("task not found.", "Ids belong to one host and one account"),
+        ("Not Found", "The host may not have this path: check base_url"),
+        ("404: Not Found", "The host may not have this path: check base_url"),
+    ],
+)
+def test_not_found_error_of_a_path_does_not_speak_of_ids(message: str, advice: str) -> None:
+    error = errors.NotFoundError("GET /sonic/tusk/1", 404, message)
+
+    assert error.advice.startswith(advice)
+    assert advice in str(error)

@@ -3,14 +3,14 @@
 import json
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicapi_async import Clip, errors, lyrics, operations, riffusion, sonic
+from musicapi_async import Clip, errors, lyrics, nuro, operations, riffusion, sonic
 from musicapi_async.wire.json import write_json
 
 Operation = type[Any]
@@ -57,7 +57,7 @@ def test_weight_field_is_from_0_to_1(name: str) -> None:
     for good in (0, 0.5, 1, 1.0):
         assert getattr(make(sonic.Create, lyrics="la", **{name: good}), name) == good
     for bad in (-0.01, 1.01, 1.2, math.nan, math.inf, "0.5", True):
-        with pytest.raises(errors.InvalidRequestError, match=f"{name} is {bad!r}.* from 0 to 1"):
+        with pytest.raises(errors.InvalidRequestError, match=f"{name} is .*{bad!r}.* from 0 to 1"):
             make(sonic.Create, lyrics="la", **{name: bad})
 
 
@@ -220,3 +220,33 @@ def test_float_subclass_can_be_sent() -> None:
     request = sonic.Extend(clip="c-1", at=OthersFloat(60.5))
 
     assert json.loads(write_json(request.to_wire()))["continue_at"] == 60.5
+
+
+def test_whole_number_that_is_a_float_is_sent_as_a_whole_number() -> None:
+    request = nuro.Instrumental(description="rain", duration=30.0)  # type: ignore[arg-type]  # as pandas writes it
+
+    assert write_json(request.to_wire()) == write_json(nuro.Instrumental(description="rain", duration=30).to_wire())
+    with pytest.raises(errors.InvalidRequestError, match=r"duration is 30\.5; it must be a whole number from"):
+        nuro.Instrumental(description="rain", duration=30.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tags", [["rock", "calm"], ("rock", "calm")])
+def test_tags_that_are_a_sequence_are_sent_as_one_text(tags: Sequence[str]) -> None:
+    assert sonic.Create(lyrics="la", tags=tags).to_wire()["tags"] == "rock, calm"
+
+
+def test_tags_that_are_too_long_together_are_refused() -> None:
+    with pytest.raises(errors.InvalidRequestError, match="tags has 1[0-9]+ characters; the service takes at most 1000"):
+        sonic.Create(lyrics="la", tags=["rock"] * 200)
+
+
+def test_batch_names_the_item_that_is_wrong() -> None:
+    item = {"task_type": "create_music", "custom_mode": True, "title": "Rain"}
+    with pytest.raises(errors.InvalidRequestError, match=r"items\[1\]: sonic.create needs lyrics") as found:
+        sonic.SubmitBatch(items=[sonic.Create(lyrics="la"), item])  # type: ignore[list-item]
+
+    assert found.value.field == "lyrics"
+    with pytest.raises(
+        errors.InvalidRequestError, match=r"items\[0\]: it is of type str; it must be a request of POST"
+    ):
+        sonic.SubmitBatch(items=["la"])  # type: ignore[list-item]

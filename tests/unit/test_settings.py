@@ -183,3 +183,19 @@ def test_view_settings_leave_those_of_the_client_unchanged() -> None:
     assert (client.settings.timeout, client.settings.api_key.reveal()) == (60, "k")
     with pytest.raises(InvalidRequestError, match="timeout"):
         client.with_options(timeout=0)
+
+
+def test_setting_that_is_text_is_called_text() -> None:
+    with pytest.raises(InvalidRequestError, match="timeout is the text '3'; it must be a number above 0"):
+        MusicAPI("k", timeout="3")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "meant"), [("key", "api_key"), ("apikey", "api_key"), ("timeouts", "timeout")])
+def test_misspelt_setting_names_the_one_that_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=rf"unexpected keyword argument '{name}'; did you mean {meant}\?"):
+        MusicAPI(**{name: "x"})  # type: ignore[arg-type]
+
+
+def test_unknown_setting_that_is_close_to_none_has_no_hint() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'session'$"):
+        MusicAPI("k", session=None)  # type: ignore[call-arg]

@@ -1,7 +1,9 @@
 """Songs made from a clip: its continuation, covers, other sound or section."""
 
+from collections.abc import Sequence
+
 from musicapi_async._clip_fields import ClipOrId, clip_field
-from musicapi_async._fields import check_order, flag, number_field, text_field, webhook_url_field
+from musicapi_async._fields import check_order, flag, number_field, tags_field, text_field, webhook_url_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.requests.sonic._shared import DEFAULT_MODEL, PAGE, Drafted, lyrics_limit, tags_limit
@@ -57,8 +59,8 @@ class Extend(Drafted[Songs]):
     lyrics: str | None = text_field(default=None, wire="prompt", max_length=lyrics_limit)
     description: str | None = text_field(default=None, wire="gpt_description_prompt", max_length=400)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -130,8 +132,8 @@ class Cover(Drafted[Songs]):
     lyrics: str | None = text_field(default=None, wire="prompt", max_length=lyrics_limit)
     description: str | None = text_field(default=None, wire="gpt_description_prompt", max_length=400)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -195,8 +197,8 @@ class AddVocals(TaskRequest[Songs]):
     clip: ClipOrId = clip_field(wire="continue_clip_id", only_uploaded=True)
     lyrics: str = text_field(wire="prompt", max_length=lyrics_limit)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -246,8 +248,8 @@ class AddInstrumental(TaskRequest[Songs]):
 
     clip: ClipOrId = clip_field(wire="continue_clip_id", only_uploaded=True)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -296,8 +298,8 @@ class ReplaceSection(TaskRequest[ReplacedSections]):
     lyrics: str | None = text_field(default=None, wire="prompt", max_length=5000)
     section_lyrics: str | None = text_field(default=None, wire="infill_lyrics", max_length=3000)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=1000)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=1000)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from musicapi_async._clip_fields import ClipOrId, clip_field, clips_field
-from musicapi_async._fields import check_order, flag, number_field, text_field, webhook_url_field
+from musicapi_async._fields import check_order, flag, number_field, tags_field, text_field, webhook_url_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.errors import InvalidRequestError
@@ -47,8 +47,8 @@ class Create(TaskRequest[Songs]):
 
     lyrics: str = text_field(wire="prompt", max_length=lyrics_limit)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -93,8 +93,8 @@ class Describe(TaskRequest[Songs]):
 
     description: str = text_field(wire="gpt_description_prompt", max_length=400)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -135,8 +135,8 @@ class PersonaSong(Drafted[Songs]):
     lyrics: str | None = text_field(default=None, wire="prompt", max_length=lyrics_limit)
     description: str | None = text_field(default=None, wire="gpt_description_prompt", max_length=400)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -185,8 +185,8 @@ class Sample(Drafted[Songs]):
     url: str | None = text_field(default=None, begins=WEB)
     clip: ClipOrId | None = clip_field(default=None, wire="sample_clip_id")
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=200)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -234,8 +234,8 @@ class Mashup(Drafted[Songs]):
     lyrics: str | None = text_field(default=None, wire="prompt", max_length=lyrics_limit)
     description: str | None = text_field(default=None, wire="gpt_description_prompt", max_length=400)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=200)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)

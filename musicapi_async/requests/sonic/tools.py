@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from musicapi_async._clip_fields import ClipOrId, clip_field
-from musicapi_async._fields import check_order, number_field, parts_field, text_field, texts_field
+from musicapi_async._fields import check_order, number_field, parts_field, tags_field, text_field, texts_field
 from musicapi_async._operation import operation, operation_at
 from musicapi_async._request import GET, POST, Request, TaskRequest
 from musicapi_async.errors import InvalidRequestError
@@ -82,7 +82,7 @@ class CreatePersona(Request[Persona]):
     name: str = text_field(max_length=79)
     clip: ClipOrId = clip_field(wire="clip_id")
     description: str | None = text_field(default=None, wire="describe")
-    styles: str | None = text_field(default=None, max_length=2000)
+    styles: str | Sequence[str] | None = tags_field(default=None, max_length=2000)
     vox_audio_id: str | None = text_field(default=None)
     start: float | None = number_field(default=None, wire="vocal_start_s", ge=0)
     end: float | None = number_field(default=None, wire="vocal_end_s", ge=0)
@@ -239,7 +239,7 @@ class UpsampleTags(Request[UpsampledTags]):
     Costs 1 credit as of 2026-07-15.
     """
 
-    tags: str = text_field()
+    tags: str | Sequence[str] = tags_field()
 
 
 def _item(value: Any) -> TaskRequest[Songs]:
@@ -248,7 +248,9 @@ def _item(value: Any) -> TaskRequest[Songs]:
     request = value if cls is None else cls.from_wire(value)
     if not isinstance(request, TaskRequest) or request.path != CREATE:
         # Not the value itself: it may hold a webhook's secret.
-        message = f"items holds a {type(value).__name__} that is no request of {CREATE}, such as sonic.Create(...)"
+        message = (
+            f"it is of type {type(value).__name__}; it must be a request of POST {CREATE}, such as sonic.Create(...)"
+        )
         raise InvalidRequestError(message, "items", type(value).__name__, "requests")
     return request
 

@@ -1,6 +1,8 @@
 """Tasks that fetch your own audio."""
 
-from musicapi_async._fields import flag, number_field, text_field, webhook_url_field
+from collections.abc import Sequence
+
+from musicapi_async._fields import flag, number_field, tags_field, text_field, webhook_url_field
 from musicapi_async._operation import operation
 from musicapi_async._request import POST, TaskRequest
 from musicapi_async.requests._shared import UPLOAD_SECONDS, WEB
@@ -42,8 +44,8 @@ class UploadCover(Guided[Songs]):
     lyrics: str | None = text_field(default=None, wire="prompt", max_length=lyrics_limit)
     description: str | None = text_field(default=None, wire="gpt_description_prompt", max_length=400)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
@@ -89,8 +91,8 @@ class UploadExtend(Guided[ExtendedSongs]):
     lyrics: str | None = text_field(default=None, wire="prompt", max_length=lyrics_limit)
     description: str | None = text_field(default=None, wire="gpt_description_prompt", max_length=400)
     title: str | None = text_field(default=None, max_length=80)
-    tags: str | None = text_field(default=None, max_length=tags_limit)
-    negative_tags: str | None = text_field(default=None, max_length=200)
+    tags: str | Sequence[str] | None = tags_field(default=None, max_length=tags_limit)
+    negative_tags: str | Sequence[str] | None = tags_field(default=None, max_length=200)
     vocal_gender: str | None = text_field(default=None, choices=("f", "m"))
     style_weight: float | None = number_field(default=None, ge=0, le=1)
     weirdness: float | None = number_field(default=None, wire="weirdness_constraint", ge=0, le=1)
