@@ -12,6 +12,7 @@ from musicapi_async._webhook_inbox import FileInbox
 
 if TYPE_CHECKING:
     from aiohttp import TraceConfig
+    from aiohttp.abc import AbstractResolver
 
 __all__ = ["options_of", "settings_of", "taking"]
 
@@ -44,6 +45,8 @@ def settings_of(
     proxy: str | Secret | None = None,
     trust_env: bool | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    resolver: Callable[[], "AbstractResolver"] | None = None,
+    headers: Mapping[str, str | Secret] | None = None,
     trace_configs: Sequence["TraceConfig"] | None = None,
     allow_private_addresses: bool | None = None,
     webhook_url: str | None = None,
@@ -69,6 +72,7 @@ def options_of(
     max_attempts: int | None = None,
     max_response_size: int | None = None,
     max_file_size: int | None = None,
+    headers: Mapping[str, str | Secret] | None = None,
     webhook_url: str | None = None,
     webhook_secret: str | Secret | None = None,
     on_uncertain: Hook | None = None,

@@ -11,6 +11,9 @@ T = TypeVar("T", bound=str | bytes)
 SECRETS: Final = frozenset({"api_key", "proxy", "webhook_secret"})
 """The names of settings and of fields of requests that are secret, and are never written to files."""
 
+HEADERS: Final = "headers"
+"""The setting whose values are secret: a header may be the token of a gateway."""
+
 
 class _Hidden(Generic[T]):
     """A hidden value: it is not a text, so that no slicing, formatting or joining reveals it."""
@@ -99,7 +102,10 @@ def hidden(value: str | Secret | None) -> Secret | None:
 
 def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings or fields of a request with the secret ones hidden, where they are texts."""
-    return {name: hidden(value) if name in SECRETS else value for name, value in given.items()}
+    found = {name: hidden(value) if name in SECRETS else value for name, value in given.items()}
+    if isinstance(headers := found.get(HEADERS), Mapping):
+        found[HEADERS] = {name: hidden(value) for name, value in headers.items()}
+    return found
 
 
 def revealed(given: Mapping[str, Any]) -> dict[str, Any]:

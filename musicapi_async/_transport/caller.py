@@ -167,8 +167,10 @@ class Caller:
         settings, base = self.settings, url_of(self.settings.base_url)
         route = self.session.connections.route(URL(settings.base_url))
         authorization = HeaderText(f"Bearer {settings.api_key.reveal()}")
-        common = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-        headers = route.headers(CIMultiDict({**common, "Authorization": authorization}))
+        headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        headers.update({name: HeaderText(value.reveal()) for name, value in settings.headers.items()})
+        headers["Authorization"] = authorization
+        headers = route.headers(headers)
         options = self._options[min_timeout] = RequestOptions(
             base=base,
             base_path=base.raw_path.rstrip("/"),

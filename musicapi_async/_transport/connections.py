@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.tracing import Trace
@@ -163,6 +164,7 @@ class Connections:
         self._open: dict[str, aiohttp.ClientSession] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._routes: dict[tuple[str, str | None], ProxyRoute] = {}
+        self._resolver: AbstractResolver | None = None
         self.arriving: set[aiohttp.StreamReader] = set()
         """The responses that are being read."""
         self.closed: bool = False
@@ -180,8 +182,11 @@ class Connections:
         if self.closed or asyncio.get_running_loop() is not self._loop:
             self.check()
         if use not in self._open:
-            context = self._settings.ssl_context
-            self._open[use] = make({"ttl_dns_cache": DNS_CACHE, "ssl": True if context is None else context})
+            settings = self._settings
+            if self._resolver is None and settings.resolver is not None:
+                self._resolver = settings.resolver()
+            context = True if settings.ssl_context is None else settings.ssl_context
+            self._open[use] = make({"ttl_dns_cache": DNS_CACHE, "ssl": context, "resolver": self._resolver})
         return self._open[use]
 
     def check(self) -> None:
@@ -209,6 +214,8 @@ class Connections:
         while self._open:
             _, session = self._open.popitem()
             await session.close()
+        if self._resolver is not None:
+            await self._resolver.close()
         # Closing a session does not wake the readers of its responses.
         for content in self.arriving:
             content.set_exception(aiohttp.ClientConnectionError("the client was closed"))

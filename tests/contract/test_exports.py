@@ -91,6 +91,7 @@ FAMILY_CLASSES = {
     cls.__name__: cls
     for cls in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.requests.FAMILIES)
 } | {
+    "AbstractResolver": aiohttp.abc.AbstractResolver,
     "CaptionFormat": CaptionFormat,
     "ClientWebhooks": webhooks.ClientWebhooks,
     "SavedClip": media.SavedClip,
@@ -109,7 +110,7 @@ def signatures_of(cls: type) -> Iterator[tuple[str, object]]:
             for parameter, hint in hints.items():
                 yield f"{cls.__qualname__}.{name}({parameter})", hint
     if attrs.has(cls):
-        hints = get_type_hints(cls, localns={"Clip": Clip, "TraceConfig": aiohttp.TraceConfig})
+        hints = get_type_hints(cls, localns={"Clip": Clip, **FAMILY_CLASSES})
         yield from ((f"{cls.__qualname__}.{field.name}", hints[field.name]) for field in attrs.fields(cls))
 
 

@@ -132,6 +132,93 @@ def test_trace_configs_of_another_type_are_refused(package: Any) -> None:
             package.MusicAPI("k", trace_configs=wrong)
 
 
+@pytest.mark.parametrize("traces", [0, 1])
+async def test_headers_of_the_setting_are_sent_with_every_request(traces: int) -> None:
+    settings: dict[str, Any] = {"trace_configs": [aiohttp.TraceConfig()] * traces, "headers": {"X-Team": "music"}}
+    async with (
+        scripted(BALANCE, ACCEPTED, RUNNING, BALANCE) as server,
+        MusicAPI("k", base_url=server.base_url, **settings) as client,
+    ):
+        await client.account.credits()
+        task = await client.submit(sonic.Describe(description="rain"))
+        await task.poll()
+        await client.with_options(headers={"User-Agent": "bot/1"}).account.credits()
+
+    assert [one.headers.get("x-team") for one in server.received] == ["music", "music", "music", None]
+    assert server.received[-1].headers["user-agent"] == "bot/1"
+    assert {one.headers["authorization"] for one in server.received} == {"Bearer k"}
+
+
+async def test_headers_of_the_setting_are_not_sent_to_the_host_of_a_file() -> None:
+    async with scripted(respond(200, {"bytes": 1}), host="localhost") as server:
+        settings: dict[str, Any] = {"headers": {"X-Team": "music"}, "allow_private_addresses": True}
+        async with MusicAPI("k", base_url="http://127.0.0.1:9", **settings) as client:
+            await client.read(server.base_url)
+
+    assert "x-team" not in server.received[0].headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"Authorization": "Bearer x"}, "headers has Authorization, which only the client sets"),
+        ({"content-type": "text/plain"}, "headers has content-type, which only the client sets"),
+        ({"HOST": "x"}, "headers has HOST"),
+        ({"Connection": "close"}, "headers has Connection"),
+        ({"X Team": "x"}, "headers has the name the text 'X Team'"),
+        ({"X-Team": "a\r\nX-Other: b"}, "headers has a value of X-Team that cannot be sent"),
+        ({"X-Team": "é"}, "headers has a value of X-Team"),
+        ({"X-Team": 3}, "headers has a value of X-Team"),
+        ("X-Team: a", "headers must be a mapping"),
+    ],
+)
+@pytest.mark.parametrize("package", [musicapi_async, musicapi_sync])
+def test_headers_that_cannot_be_set_are_refused(package: Any, headers: Any, message: str) -> None:
+    with pytest.raises(errors.InvalidRequestError, match=message) as found:
+        package.MusicAPI("k", headers=headers)
+
+    assert "Bearer x" not in repr(vars(found.value))
+
+
+class FixedResolver(aiohttp.abc.AbstractResolver):
+    """A resolver that knows one host, and counts what it is asked and whether it was closed."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.closed = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        self.asked.append(host)
+        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": family, "proto": 0, "flags": 0}]
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+async def test_resolver_of_the_setting_is_asked_for_the_host_and_closed_with_the_client() -> None:
+    made: list[FixedResolver] = []
+
+    def resolver() -> FixedResolver:
+        made.append(FixedResolver())
+        return made[-1]
+
+    async with scripted(BALANCE, ACCEPTED) as server:
+        url = f"http://api.example:{server.port}/api/v1"
+        async with MusicAPI("k", base_url=url, resolver=resolver) as client:
+            await client.account.credits()
+            await client.submit(sonic.Describe(description="rain"))
+
+    (one,) = made
+    assert (set(one.asked), one.closed) == ({"api.example"}, 1)
+
+
+def test_resolver_that_is_no_function_is_refused() -> None:
+    with pytest.raises(errors.InvalidRequestError, match="resolver must be a function that returns a resolver"):
+        MusicAPI("k", resolver="8.8.8.8")  # type: ignore[arg-type]
+
+
 async def test_interim_responses_are_passed_over() -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
 

@@ -93,7 +93,13 @@ def test_client_with_invalid_settings_shows_no_part_of_its_key(size: int, packag
     key = key_of(size)
     for make in (package.MusicAPI, package.Settings, package.Settings.load):
         with pytest.raises(errors.InvalidRequestError) as caught:
-            make(api_key=key, proxy=f"http://user:{key}@127.0.0.1:9", webhook_secret=key, **wrong)
+            make(
+                api_key=key,
+                proxy=f"http://user:{key}@127.0.0.1:9",
+                webhook_secret=key,
+                headers={"X-Token": key},
+                **wrong,
+            )
         assert_hidden(caught.value)
 
 
@@ -102,6 +108,7 @@ def test_client_with_invalid_settings_shows_no_part_of_its_key(size: int, packag
 async def test_call_that_fails_shows_no_part_of_its_key(size: int, traces: int, step: Any) -> None:
     # With a trace it takes the other path of a request.
     settings: dict[str, Any] = {"trace_configs": [aiohttp.TraceConfig()] * traces, "timeout": 0.2, "max_attempts": 1}
+    settings["headers"] = {"X-Token": key_of(size)}
     async with scripted(step) as server, MusicAPI(key_of(size), base_url=server.base_url, **settings) as client:
         for what in (client.account.credits, lambda: client.submit(REQUEST), lambda: client.sonic.task("t").poll()):
             assert_hidden(await error_of(what))
