@@ -148,6 +148,12 @@ class Clip(Result):
         raw = _RAW_SLOT.__get__(self)
         return raw.response.words()[raw.position] if isinstance(raw, RawClip) else _words(raw)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: cover, title, player and lyrics."""
+        from musicapi_async.results.notebook import html_of_clip  # noqa: PLC0415 - for notebooks alone
+
+        return html_of_clip(self)
+
 
 _RAW_SLOT: Final = vars(Clip)["raw"]
 
@@ -193,6 +199,12 @@ class Songs(ResultSequence[Clip]):
 
     def _items(self) -> tuple[Clip, ...]:
         return self.clips
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: each clip with its cover, title, player and lyrics."""
+        from musicapi_async.results.notebook import html_of_songs  # noqa: PLC0415 - for notebooks alone
+
+        return html_of_songs(self)
 
 
 _structure_fields: Final = default_structure_hook(Clip)
