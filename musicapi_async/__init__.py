@@ -6,12 +6,12 @@ blocking counterpart.
 """
 
 import importlib
-import logging
 import typing
 
 from musicapi_async import errors, media
 from musicapi_async._client import JSON, MusicAPI
 from musicapi_async._clip_fields import ClipOrId
+from musicapi_async._logger import set_up_logger as _set_up_logger
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._secrets import Secret
 from musicapi_async._settings import Settings
@@ -117,7 +117,7 @@ __all__ = [
     "webhooks",
 ]
 
-logging.getLogger("musicapi").addHandler(logging.NullHandler())
+_set_up_logger()
 
 
 def __getattr__(name: str) -> object:

@@ -2,10 +2,17 @@
 
 import contextlib
 import logging
-from collections.abc import Mapping
+import os
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Final
 
-__all__ = ["SafeLogger", "logger"]
+__all__ = ["SafeLogger", "log_to_stderr", "logger", "set_up_logger"]
+
+LEVEL: Final = "MUSICAPI_LOG"
+"""The environment variable with the level of messages to show on standard error."""
+LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+FORMAT: Final = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
 
 class SafeLogger:
@@ -45,3 +52,31 @@ class SafeLogger:
 
 
 logger: Final = SafeLogger("musicapi")
+
+
+def set_up_logger() -> None:
+    """Leave logging to the program, or show messages on standard error from the level that ``MUSICAPI_LOG`` names.
+
+    Any other level is ignored with a warning: a misspelt variable must not keep a program from starting.
+    """
+    logger.logger.addHandler(logging.NullHandler())
+    name = os.environ.get(LEVEL, "").strip().lower()
+    if name in LEVELS:
+        log_to_stderr(LEVELS[name])
+    elif name:
+        warnings.warn(f"{LEVEL} is {name!r}; it must be one of {', '.join(LEVELS)}", RuntimeWarning, stacklevel=3)
+
+
+def log_to_stderr(level: int) -> Callable[[], None]:
+    """Show the client's messages from this level on standard error, until the function that is returned is called."""
+    target, before = logger.logger, logger.logger.level
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(FORMAT))
+    target.setLevel(level)
+    target.addHandler(handler)
+
+    def stop() -> None:
+        target.removeHandler(handler)
+        target.setLevel(before)
+
+    return stop

@@ -214,11 +214,12 @@ class Connections:
         while self._open:
             _, session = self._open.popitem()
             await session.close()
-        if self._resolver is not None:
-            await self._resolver.close()
         # Closing a session does not wake the readers of its responses.
         for content in self.arriving:
             content.set_exception(aiohttp.ClientConnectionError("the client was closed"))
+        if self._resolver is not None:
+            resolver, self._resolver = self._resolver, None
+            await resolver.close()
 
 
 def transport_error_of(

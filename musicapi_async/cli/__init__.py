@@ -4,6 +4,7 @@
 - ``task.py`` one task, submitted or resumed; ``files.py`` its files; ``bulk.py`` a run of a requests file,
   ``bulk_events.py`` its events
 - ``webhooks.py`` the events that reach this machine; ``serving.py`` the server that receives them
+- ``doctor.py`` checks of this machine and the account
 - ``screen.py`` output; ``progress.py`` and ``bulk_progress.py`` what is shown meanwhile
 """
 

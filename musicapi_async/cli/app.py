@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 import math
 import sys
 from collections.abc import Sequence
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from musicapi_async._logger import log_to_stderr
 from musicapi_async._version import VERSION
 from musicapi_async.cli.bulk_app import LyricsAs, Tags, bulk_app
+from musicapi_async.cli.doctor import examine
 from musicapi_async.cli.exits import UsageError, cannot_listen, exit_code_table
 from musicapi_async.cli.files import formats_in, save_options
 from musicapi_async.cli.karaoke import write_pages
@@ -96,8 +99,13 @@ def musicapi(
     context: typer.Context,
     *,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show each request on standard error, as MUSICAPI_LOG=debug does.")
+    ] = False,
 ) -> None:
     """Print the version, or the help if no command is given."""
+    if verbose:
+        context.call_on_close(log_to_stderr(logging.DEBUG))
     if show_version:
         typer.echo(f"musicapi-async {VERSION}")
         raise typer.Exit
@@ -176,6 +184,12 @@ def task_command(
             lambda screen: resume_task(task_id, family, download, options, seconds, screen), as_json=as_json
         )
     return run_command(lambda screen: show_task(task_id, family, screen), as_json=as_json)
+
+
+@app.command("doctor")
+def doctor_command(*, as_json: AsJson = False) -> int:
+    """Check the key, the balance, the connection, the proxy, the clock and the webhook's address; free of charge."""
+    return run_command(examine, as_json=as_json)
 
 
 @app.command("lyrics")

@@ -53,7 +53,7 @@ class Screen:
         """Begin to show progress and the client's log messages."""
         LOGGER.addHandler(self._log_handler)
         self._log_level = LOGGER.level
-        LOGGER.setLevel(logging.INFO)
+        LOGGER.setLevel(min(logging.INFO, self._log_level or logging.INFO))  # it may be DEBUG already
         self.progress.start()
         return self
 
