@@ -24,8 +24,8 @@ check: .venv/.dev
 	$(COMPLETE) musicapi_async
 	$(COMPLETE) musicapi_sync
 
-docs: .venv/.installed
-	$(BIN)/python docs/make_reference.py
+docs: .venv/.docs
+	$(BIN)/sphinx-build -W -n --keep-going --quiet docs docs/_build
 
 bench: .venv/.bench
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
@@ -41,7 +41,7 @@ torture: .venv/.dev
 	$(BIN)/python tests/bulk/killing.py 2000 20 --webhook-url
 
 clean:
-	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv demo docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -52,6 +52,10 @@ clean:
 
 .venv/.dev: .venv/.installed
 	$(PIP) --editable '.[cli,speed]' --group dev
+	touch $@
+
+.venv/.docs: .venv/.installed
+	$(PIP) --group docs
 	touch $@
 
 .venv/.bench: .venv/.dev

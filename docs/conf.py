@@ -1,0 +1,37 @@
+"""How Sphinx builds the documentation: ``make docs``."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from musicapi_async import __version__  # noqa: E402 - after the path
+
+PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+REPOSITORY = PROJECT["urls"].get("Repository")
+
+project = PROJECT["name"]
+author = copyright = "the musicapi-async authors"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx_copybutton", "reference_pages"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+# A page that is not there yet has a place in the table of contents all the same.
+suppress_warnings = ["toc.empty_glob"]
+
+html_theme = "furo"
+html_title = f"{project} {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "source_repository": REPOSITORY or "",
+    "source_branch": "main",
+    "source_directory": "docs/",
+    "top_of_page_buttons": ["view"] if REPOSITORY else [],
+}
