@@ -35,15 +35,7 @@ An endpoint that is not listed here yet can be called with `client.request("POST
 """
 CONTENTS: Final = """
 ```{toctree}
-:caption: Operations
 :hidden:
-
-%s
-```
-
-```{toctree}
-:caption: Objects
-:maxdepth: 1
 
 %s
 ```
@@ -54,7 +46,7 @@ def pages() -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each page."""
     objects = {"settings": settings_page, **OBJECT_PAGES, "errors": errors_page, "retries": retries_page}
     objects["commands"] = commands_page
-    contents = CONTENTS % ("\n".join(FAMILIES), "\n".join(objects))
+    contents = CONTENTS % "\n".join([*FAMILIES, *objects])
     yield "index", f"{INTRODUCTION}\n{operation_table()}\n{contents}"
     yield from ((family, family_page(family)) for family in FAMILIES)
     yield from ((name, page()) for name, page in objects.items())

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from reference_pages.source import table, table_row
 
 from musicapi_async.cli.app import app
+from reference_pages.source import table, table_row
 
 __all__ = ["commands_page"]
 

@@ -11,7 +11,7 @@ __all__ = ["example_of"]
 
 VALUES: Final = {
     "at": "60",
-    "batch_id": "batch.batch_id",
+    "batch_id": "str(batch.batch_id)",
     "clip": "song",
     "clips": "[song, other]",
     "description": '"lofi rain"',
@@ -21,7 +21,7 @@ VALUES: Final = {
     "lyrics": r'"[Verse]\nThe harbour sleeps"',
     "name": '"Ann"',
     "persona_id": "voice.persona_id",
-    "segments": '[{"name": "intro", "duration": 30}]',
+    "segments": '[nuro.Segment(name="intro", duration=30)]',
     "share_link": '"https://suno.com/s/AbC123"',
     "sound": '"calm piano"',
     "start": "10",
@@ -36,6 +36,7 @@ OPTIONAL: Final = {
     "sonic.cover": ("lyrics",),
     "sonic.sample": ("url", "lyrics"),
     "sonic.mashup": ("lyrics",),
+    "nuro.instrumental_v2": ("segments",),
     "producer.create": ("sound",),
 }
 """Fields that are not required by themselves, of operations that need one of several."""

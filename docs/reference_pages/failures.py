@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from reference_pages.objects import member_row
-from reference_pages.source import docstring, first_sentence, markdown, own_members, table, table_row
-
 from musicapi_async import errors
 from musicapi_async._transport.retry import RULES, FailureKind, RequestClass
+from reference_pages.objects import member_row
+from reference_pages.source import docstring, first_sentence, markdown, own_members, table, table_row
 
 __all__ = ["errors_page", "retries_page"]
 
@@ -73,7 +72,7 @@ def error_part(cls: type[errors.MusicAPIError]) -> Iterator[str]:
     (base, *_) = [one for one in cls.__bases__ if issubclass(one, errors.MusicAPIError)] or [cls]
     if base not in {cls, errors.MusicAPIError}:
         yield from (f"A subclass of [{base.__name__}](#{base.__name__.lower()}), with its fields.", "")
-    yield from table(("field", "type", "meaning"), [member_row(member) for member in own_members(cls)])
+    yield from table(("field", "type and meaning"), [member_row(member) for member in own_members(cls)])
 
 
 def retries_page() -> str:

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-from reference_pages.source import docstring, markdown, members, signature, table, table_row
-
 import musicapi_async
 from musicapi_async import MusicAPI, Outcome, Run, Submission, Task, TaskState, bulk, media, results, sandbox, webhooks
+from reference_pages.source import Member, docstring, markdown, members, signature, table, table_row
 
 __all__ = ["OBJECT_PAGES", "class_part"]
 
@@ -34,7 +33,7 @@ def page_of(title: str, introduction: str, parts: Mapping[str, object]) -> str:
 def class_part(name: str, cls: type, *, level: int = 2) -> Iterator[str]:
     """Describe a class, its fields and its methods."""
     yield from (f"{'#' * level} {name}", "", docstring(cls), "")
-    yield from table(("field", "type", "meaning"), [member_row(member) for member in members(cls)])
+    yield from table(("field", "type and meaning"), [member_row(member) for member in members(cls)])
     for method_name, method in methods(cls):
         yield from function_part(f"{name.rpartition('.')[2]}.{method_name}", method, level=level + 1, drop_self=True)
 
@@ -53,14 +52,13 @@ def methods(cls: type) -> Iterator[tuple[str, Callable[..., object]]]:
 
 def function_part(name: str, function: Any, *, level: int = 2, drop_self: bool = False) -> Iterator[str]:
     """Describe a function: its parameters as they stand in the source, and its docstring."""
-    shown = signature(inspect.unwrap(function), drop_self=drop_self).replace("{name}", name, 1)
+    shown = signature(name, inspect.unwrap(function), drop_self=drop_self)
     yield from (f"{'#' * level} {name}", "", "```text", shown, "```", "", docstring(function), "")
 
 
-def member_row(member: Any) -> str:
+def member_row(member: Member) -> str:
     """Describe a field or a property in a row of a table."""
-    text = " ".join(member.text.split()) + (" (property)" if member.is_property else "")
-    return table_row(f"`{member.name}`", f"`{member.type}`", markdown(text))
+    return table_row(f"`{member.name}`", f"`{member.type}`. {markdown(' '.join(member.text.split()))}")
 
 
 def results_page() -> str:
@@ -77,7 +75,10 @@ def client_page() -> str:
 
 def tasks_page() -> str:
     """Describe tasks and runs."""
-    text = "Handles and values of tasks. `musicapi_sync` has the same, without `await`, and no `Submission`: there a call returns the `Task`."
+    text = (
+        "`musicapi_sync` has the same names, without `await`, but no `Submission`: there a call that starts a task "
+        "returns the `Task`."
+    )
     parts = {"Submission": Submission, "Task": Task, "TaskState": TaskState, "Run": Run, "Outcome": Outcome}
     return page_of("Tasks and runs", text, {**parts, "operations": musicapi_async.operations})
 

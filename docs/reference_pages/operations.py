@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
-from reference_pages.examples import example_of
-from reference_pages.source import markdown, table, table_row
 
 from musicapi_async import MusicAPI, Request, TaskRequest
 from musicapi_async.wire.requests import field_spec, fields_of
+from reference_pages.examples import example_of
+from reference_pages.source import markdown, table, table_row
 
 __all__ = ["FAMILIES", "family_page", "operation_table", "operations_of"]
 
@@ -58,7 +58,7 @@ def operation_part(operation: type[Request[Any]]) -> Iterator[str]:
     yield f"Returns `{returns}`; the request class is `{operation.family}.{operation.__name__}`."
     yield ""
     yield from table(
-        ("field", "sent as", "type", "default", "limits and meaning"),
+        ("field", "type, limits and meaning"),
         [field_row(field, args[field.name]) for field in fields_of(operation)],
     )
     constants = "".join(f", `{name}: {value!r}`" for name, value in operation.constants.items())
@@ -84,8 +84,9 @@ def field_row(field: "attrs.Attribute[Any]", text: str) -> str:
     """Describe a field in a row of a table."""
     spec = field_spec(field)
     sent = spec.sent_default if field.default is None else field.default
-    default = "required" if field.default is attrs.NOTHING else "" if sent is None else f"`{sent!r}`"
-    return table_row(f"`{field.name}`", f"`{spec.name or field.name}`", type_text(field.type), default, markdown(text))
+    default = ", required" if field.default is attrs.NOTHING else "" if sent is None else f", default `{sent!r}`"
+    wire = f" Sent as `{spec.name}`." if spec.name and spec.name != field.name else ""
+    return table_row(f"`{field.name}`", f"{type_text(field.type)}{default}. {markdown(text)}{wire}")
 
 
 def type_text(annotation: object) -> str:

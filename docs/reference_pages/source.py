@@ -10,9 +10,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-__all__ = ["Member", "docstring", "first_sentence", "markdown", "members", "own_members", "signature", "table", "table_row"]
+__all__ = [
+    "Member",
+    "docstring",
+    "first_sentence",
+    "markdown",
+    "members",
+    "own_members",
+    "signature",
+    "table",
+    "table_row",
+]
 
 PROPERTIES: Final = frozenset({"property", "cached_property", "family_property"})
+MAX_LINE: Final = 78
 
 
 class Member(NamedTuple):
@@ -21,7 +32,6 @@ class Member(NamedTuple):
     name: str
     type: str
     text: str
-    is_property: bool = False
 
 
 def members(cls: type) -> Iterator[Member]:
@@ -39,15 +49,15 @@ def own_members(cls: type) -> Iterator[Member]:
         elif (
             isinstance(node, ast.FunctionDef) and node.returns and PROPERTIES & {*map(ast.unparse, node.decorator_list)}
         ):
-            found = Member(node.name, _unquoted(node.returns), ast.get_docstring(node) or "", is_property=True)
+            found = Member(node.name, _unquoted(node.returns), ast.get_docstring(node) or "")
         else:
             continue
         if not found.name.startswith("_"):
             yield found
 
 
-def signature(function: Callable[..., object], *, drop_self: bool = False) -> str:
-    """Return a function's parameters and what it returns, as they stand in its source; no types of parameters."""
+def signature(name: str, function: Callable[..., object], *, drop_self: bool = False) -> str:
+    """Return a function's parameters and what it returns, as they are written in its source."""
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)  # noqa: S101 - for the type checker
     for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
@@ -55,8 +65,20 @@ def signature(function: Callable[..., object], *, drop_self: bool = False) -> st
     if drop_self:
         (node.args.posonlyargs or node.args.args).pop(0)
     returned = "" if node.returns is None else f" -> {_unquoted(node.returns)}"
-    prefix = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
-    return f"{prefix}{{name}}({ast.unparse(node.args)}){returned}"
+    prefix = "await " if isinstance(node, ast.AsyncFunctionDef) and "Generator" not in returned else ""
+    text = f"{prefix}{name}({ast.unparse(node.args)}){returned}"
+    return text if len(text) <= MAX_LINE else f"{prefix}{name}(\n{_one_a_line(node.args)}){returned}"
+
+
+def _one_a_line(arguments: ast.arguments) -> str:
+    """Return parameters, each on a line of its own: with the commas inside types and defaults left alone."""
+    lines, depth = [""], 0
+    for letter in ast.unparse(arguments):
+        depth += (letter in "([{") - (letter in ")]}")
+        lines[-1] += letter
+        if letter == "," and not depth:
+            lines.append("")
+    return "".join(f"    {line.strip()}\n" for line in lines)
 
 
 def docstring(value: object) -> str:

@@ -1,0 +1,102 @@
+"""Every code block of the documentation site runs, against the sandbox."""
+
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+import pytest
+from code_blocks import NOTEBOOK, ROOT, SITE, Block, operations_program, page_blocks
+
+from musicapi_async.sandbox import Sandbox
+
+# In one process for each page, since a new one for each block would take most of the time.
+RUN = """
+import json, os, sys
+for name, code in json.load(sys.stdin):
+    os.makedirs(name)
+    os.chdir(name)
+    exec(compile(code, name, "exec"), {"__name__": "__main__"})
+    os.chdir("..")
+    print("ended", name, file=sys.stderr)
+"""
+RUN_CELLS = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+for name, code in json.load(sys.stdin):
+    shell.run_cell(code).raise_error()
+    print("ended", name, file=sys.stderr)
+"""
+PYTHON = {page: [block for block in page_blocks(page) if block.language == "python"] for page in SITE}
+SHELL = [block for page in SITE for block in page_blocks(page) if block.language == "sh"]
+INSTALL = re.compile(r"pip install '?musicapi-async(?:\[(\w+)\])?'?")
+
+
+def environment(sandbox: Sandbox) -> Mapping[str, str]:
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MUSICAPI_KEY": "site-key",
+        "MUSICAPI_BASE_URL": sandbox.base_url,
+        "MUSICAPI_POLL_INTERVAL": "0.05",
+        # This suite may itself be run by make: there, only see that the targets exist and what they would do.
+        "MAKEFLAGS": "n",
+    }
+
+
+async def run(blocks: list[Block], folder: Path, script: str = RUN) -> None:
+    programs = [(block.name, block.code) for block in blocks]
+    async with Sandbox(seconds=0.1, credits=100_000) as sandbox:
+        process = await anyio.run_process(
+            [sys.executable, "-W", "error", "-c", script],
+            input=json.dumps(programs).encode(),
+            env=environment(sandbox),
+            cwd=folder,
+            check=False,
+        )
+
+    assert process.returncode == 0, process.stderr.decode()
+    ended = [line for line in process.stderr.decode().splitlines() if line.startswith("ended ")]
+    assert ended == [f"ended {name}" for name, _ in programs]
+
+
+def test_site_blocks_are_all_of_a_language_that_is_run() -> None:
+    assert {block.language for page in SITE for block in page_blocks(page)} == {"python", "sh"}
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in PYTHON.items() if blocks and page != NOTEBOOK])
+async def test_site_python_blocks_run(page: str, tmp_path: Path) -> None:
+    await run(PYTHON[page], tmp_path)
+
+
+async def test_notebook_cells_run_in_ipython(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    await run(PYTHON[NOTEBOOK], tmp_path, RUN_CELLS)
+
+
+@pytest.mark.parametrize("block", SHELL, ids=[block.name for block in SHELL])
+async def test_site_shell_block_runs(block: Block, tmp_path: Path) -> None:
+    if block.code.startswith("pip install"):
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+        for line in block.code.splitlines():
+            assert (found := INSTALL.fullmatch(line)), line
+            assert found[1] is None or found[1] in extras
+        return
+    async with Sandbox(seconds=0.1) as sandbox:
+        process = await anyio.run_process(
+            ["sh", "-eu", "-c", block.code],
+            env=environment(sandbox),
+            cwd=ROOT if block.code.startswith("make") else tmp_path,
+            check=False,
+        )
+
+    assert process.returncode == 0, process.stderr.decode()
+
+
+async def test_example_of_every_operation_runs(tmp_path: Path) -> None:
+    await run([operations_program()], tmp_path)
