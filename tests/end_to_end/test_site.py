@@ -35,6 +35,26 @@ for name, code in json.load(sys.stdin):
 PYTHON = {page: [block for block in page_blocks(page) if block.language == "python"] for page in SITE}
 SHELL = [block for page in SITE for block in page_blocks(page) if block.language == "sh"]
 INSTALL = re.compile(r"pip install '?musicapi-async(?:\[(\w+)\])?'?")
+USED = {
+    "fastapi": """
+import asyncio
+import httpx
+
+async def use() -> None:
+    transport = httpx.ASGITransport(app=app)
+    async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://app.example") as web:
+        task_id = (await web.post("/songs", params={"description": "lofi rain"})).json()
+        while not (urls := (await web.get(f"/songs/{task_id}")).json()) or None in urls:
+            await asyncio.sleep(0.02)
+
+asyncio.run(use())
+""",
+    "flask": """
+assert len(client.sonic.task(app.test_client().post("/songs/lofi rain").text).wait()) == 2
+client.close()
+""",
+}
+"""What a user of the page's web applications does, by framework."""
 
 
 def environment(sandbox: Sandbox) -> Mapping[str, str]:
@@ -72,6 +92,13 @@ def test_site_blocks_are_all_of_a_language_that_is_run() -> None:
 @pytest.mark.parametrize("page", [page for page, blocks in PYTHON.items() if blocks and page != NOTEBOOK])
 async def test_site_python_blocks_run(page: str, tmp_path: Path) -> None:
     await run(PYTHON[page], tmp_path)
+
+
+@pytest.mark.parametrize("framework", USED)
+async def test_web_application_of_the_site_makes_songs(framework: str, tmp_path: Path) -> None:
+    (block,) = [block for block in PYTHON["docs/web.md"] if f"from {framework} import" in block.code]
+
+    await run([block._replace(code=block.code + USED[framework])], tmp_path)
 
 
 async def test_notebook_cells_run_in_ipython(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
