@@ -56,7 +56,8 @@ def errors_page() -> str:
 
 def remedy_row(cls: type[errors.MusicAPIError]) -> str:
     """Describe an error in a row of a table."""
-    return table_row(f"[{cls.__name__}](#{cls.__name__.lower()})", first_sentence(cls), advice_of(cls))
+    advice = advice_of(cls) or "Its message names the next step"
+    return table_row(f"[{cls.__name__}](#{cls.__name__.lower()})", first_sentence(cls), f"{advice}.")
 
 
 def advice_of(cls: type[errors.MusicAPIError]) -> str:
