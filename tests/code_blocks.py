@@ -25,6 +25,8 @@ __all__ = [
 ROOT: Final = Path(__file__).parents[1]
 SITE: Final = tuple(sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 """The pages of the site that are not generated."""
+RUN_ELSEWHERE: Final = frozenset({"docs/testing.md", "docs/machines.md", "docs/storage.md"}) & set(SITE)
+"""Pages whose blocks need more than a sandbox: tests of their own run them."""
 NOTEBOOK: Final = "docs/notebook.md"
 """The page whose blocks are cells, each of which continues the one before."""
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)

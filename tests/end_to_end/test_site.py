@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from code_blocks import NOTEBOOK, ROOT, SITE, Block, operations_program, page_blocks
+from code_blocks import NOTEBOOK, ROOT, RUN_ELSEWHERE, SITE, Block, operations_program, page_blocks
 
 from musicapi_async.sandbox import Sandbox
 
@@ -32,8 +32,9 @@ for name, code in json.load(sys.stdin):
     shell.run_cell(code).raise_error()
     print("ended", name, file=sys.stderr)
 """
-PYTHON = {page: [block for block in page_blocks(page) if block.language == "python"] for page in SITE}
-SHELL = [block for page in SITE for block in page_blocks(page) if block.language == "sh"]
+PAGES = [page for page in SITE if page not in RUN_ELSEWHERE]
+PYTHON = {page: [block for block in page_blocks(page) if block.language == "python"] for page in PAGES}
+SHELL = [block for page in PAGES for block in page_blocks(page) if block.language == "sh"]
 VENDOR = "docs/from-musicapi-sdk.md"
 INSTALL = re.compile(r"pip install '?musicapi-async(?:\[(\w+)\])?'?")
 USED = {
@@ -87,7 +88,13 @@ async def run(blocks: list[Block], folder: Path, script: str = RUN, seconds: flo
 
 
 def test_site_blocks_are_all_of_a_language_that_is_run() -> None:
-    assert {block.language for page in SITE for block in page_blocks(page)} == {"python", "sh"}
+    assert {block.language for page in PAGES for block in page_blocks(page)} == {"python", "sh"}
+
+
+def test_page_whose_blocks_are_run_elsewhere_has_a_test_that_names_it() -> None:
+    tests = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert [page for page in RUN_ELSEWHERE if not any(page in text or Path(page).name in text for text in tests)] == []
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in PYTHON.items() if blocks and page != NOTEBOOK])
