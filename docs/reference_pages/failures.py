@@ -48,7 +48,7 @@ def errors_page() -> str:
     parents_first = [getattr(errors, name) for name in sorted(errors.__all__, key=lambda name: tree.find(f"{name} "))]
     parts = ["# Errors", "", markdown(before.strip()), "", *drawing, markdown(after), ""]
     parts += ["## Cause and remedy", ""]
-    parts += table(("error", "cause", "what to do"), [remedy_row(cls) for cls in parents_first[1:]])
+    parts += table(("error", "cause and remedy"), [remedy_row(cls) for cls in parents_first[1:]])
     for cls in parents_first:
         parts += error_part(cls)
     return "\n".join(parts)
@@ -57,7 +57,7 @@ def errors_page() -> str:
 def remedy_row(cls: type[errors.MusicAPIError]) -> str:
     """Describe an error in a row of a table."""
     advice = advice_of(cls) or "Its message names the next step"
-    return table_row(f"[{cls.__name__}](#{cls.__name__.lower()})", first_sentence(cls), f"{advice}.")
+    return table_row(f"[{cls.__name__}](#{cls.__name__.lower()})", f"{first_sentence(cls)} **{advice}.**")
 
 
 def advice_of(cls: type[errors.MusicAPIError]) -> str:
