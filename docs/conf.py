@@ -32,12 +32,11 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
-    "source_repository": REPOSITORY or "",
-    "source_branch": "main",
-    "source_directory": "docs/",
-    "top_of_page_buttons": ["view"] if REPOSITORY else [],
+    "top_of_page_buttons": [],
+    "footer_icons": [{"name": "Repository", "url": REPOSITORY, "html": "Repository", "class": ""}]
+    if REPOSITORY
+    else [],
 }
-
 
 LATER = ("testing", "machines", "storage")
 
