@@ -7,7 +7,14 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # It finds the packages through the first python on the PATH: --pythonpath has no effect in this mode.
 COMPLETE := PATH="$(CURDIR)/$(BIN):$$PATH" pyright --ignoreexternal --verifytypes
 
-.PHONY: demo test check docs bench soak simulate torture clean
+define packages
+rm -rf dist
+$(BIN)/python -m build --outdir dist
+$(BIN)/twine check --strict dist/*
+$(BIN)/check-wheel-contents dist/*.whl
+endef
+
+.PHONY: demo test check docs release bench soak simulate torture clean
 
 demo: .venv/.installed
 	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
@@ -23,9 +30,15 @@ check: .venv/.dev
 	$(BIN)/pyright
 	$(COMPLETE) musicapi_async
 	$(COMPLETE) musicapi_sync
+	$(packages)
 
-docs: .venv/.installed
-	$(BIN)/python docs/make_reference.py
+docs: .venv/.docs
+	$(BIN)/sphinx-build -W -n --keep-going --quiet docs docs/_build
+
+# The wheel in an empty environment of every Python from 3.11 to 3.14 that is installed.
+release: .venv/.dev
+	$(packages)
+	$(BIN)/python tests/built_wheel.py
 
 bench: .venv/.bench
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
@@ -41,7 +54,7 @@ torture: .venv/.dev
 	$(BIN)/python tests/bulk/killing.py 2000 20 --webhook-url
 
 clean:
-	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv demo docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -52,6 +65,10 @@ clean:
 
 .venv/.dev: .venv/.installed
 	$(PIP) --editable '.[cli,speed]' --group dev
+	touch $@
+
+.venv/.docs: .venv/.installed
+	$(PIP) --group docs
 	touch $@
 
 .venv/.bench: .venv/.dev

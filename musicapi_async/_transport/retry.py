@@ -1,6 +1,6 @@
 """Retry policy: which failures are retried, after which delay, and how many of them. No I/O.
 
-docs/reference.md shows the table.
+The page "Retry policy" of the documentation shows the table.
 """
 
 import enum

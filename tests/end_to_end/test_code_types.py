@@ -6,16 +6,18 @@ from pathlib import Path
 
 import anyio
 import pytest
-from code_blocks import docstring_blocks, page_blocks
+from code_blocks import SITE, docstring_blocks, operations_program, page_programs
 
-# The reference page only repeats the blocks of docstrings.
-PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")
-CHECKERS = {"mypy": ("mypy", "--strict", "--config-file="), "pyright": ("pyright", "--pythonpath", sys.executable)}
+PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", *SITE)
+CHECKERS = {
+    "mypy": ("mypy", "--strict", "--config-file=", "--untyped-calls-exclude=IPython"),
+    "pyright": ("pyright", "--pythonpath", sys.executable),
+}
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
 async def test_code_blocks_pass_the_type_checker(checker: str, tmp_path: Path) -> None:
-    blocks = [*docstring_blocks(), *(block for page in PAGES for block in page_blocks(page))]
+    blocks = [*docstring_blocks(), operations_program(), *(block for page in PAGES for block in page_programs(page))]
     files = {f"{block.name}.py": block.code for block in blocks if block.language == "python"}
     for name, code in files.items():
         (tmp_path / name).write_text(code, "utf-8")
@@ -29,5 +31,5 @@ async def test_code_blocks_pass_the_type_checker(checker: str, tmp_path: Path) -
         check=False,
     )
 
-    assert {"musicapi", "readme"} <= {name.partition("_")[0] for name in files}
+    assert {"musicapi", "readme", "quickstart", "notebook"} <= {name.partition("_")[0] for name in files}
     assert checked.returncode == 0, checked.stdout.decode() + checked.stderr.decode()

@@ -1,7 +1,9 @@
 """Every code block of the README runs, against the sandbox."""
 
 import os
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import anyio
@@ -21,6 +23,16 @@ def command(language: str, code: str) -> list[str]:
 
 def test_readme_blocks_are_all_of_a_language_that_is_run() -> None:
     assert {block.language for block in BLOCKS} == {"python", "sh"}
+
+
+def test_readme_links_lead_to_the_addresses_of_the_project_alone() -> None:
+    # It is also shown on the page of a registry, where a link to a file of the repository leads nowhere.
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"].values()
+    page = (ROOT / "README.md").read_text("utf-8")
+    links = re.findall(r"\]\(([^)]*)\)|<(?:img|a)[^>]*", page)
+
+    assert links
+    assert [link for link in links if link not in urls] == []
 
 
 @pytest.mark.parametrize(
