@@ -22,7 +22,7 @@ demo: .venv/.installed
 test: .venv/.dev
 	$(BIN)/python -m pytest
 
-check: .venv/.dev
+check: .venv/.dev .venv/.docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
