@@ -1,5 +1,6 @@
 """The settings as parameters of the clients, written once for both packages."""
 
+import functools
 import inspect
 import ssl
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from musicapi_async._webhook_inbox import FileInbox
 if TYPE_CHECKING:
     from aiohttp import TraceConfig
 
-__all__ = ["options_of", "settings_of", "taking"]
+__all__ = ["given_settings", "options_of", "settings_of", "taking"]
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -69,6 +70,22 @@ def options_of(
 ) -> dict[str, Any]:
     """Return the settings that a view of a client changes; None changes nothing."""
     return {name: value for name, value in locals().items() if value is not None}
+
+
+def _arguments_of(function: Callable[P, object]) -> Callable[P, dict[str, Any]]:
+    """Return a function with the same parameters, which returns the arguments that are not None."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def arguments(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        bound = signature.bind(*args, **kwargs)
+        return {name: value for name, value in bound.arguments.items() if value is not None}
+
+    return arguments
+
+
+given_settings = _arguments_of(settings_of)
+"""The settings of a client that are given, unchecked: for a client with defaults of its own."""
 
 
 def taking(
