@@ -4,6 +4,8 @@ pytest loads it when the package is installed. It is a package of its own, and i
 is used, so that it adds nothing noticeable to the start of other tests.
 """
 
+import difflib
+import inspect
 import typing
 
 import pytest
@@ -35,22 +37,31 @@ def musicapi_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     Songs are finished at once (seconds=0); @pytest.mark.musicapi_sandbox(seconds=60, credits=0) sets other arguments of
     the Sandbox. Async tests write: async with musicapi_sandbox.client() as client.
     """
-    from musicapi_async.errors import InvalidRequestError  # noqa: PLC0415 - loaded when the fixture is used
-    from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - the same
+    from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - loaded when the fixture is used
 
     arguments: dict[str, typing.Any] = {"seconds": 0}
     for marker in reversed(list(request.node.iter_markers(MARKER))):
         if marker.args:
-            raise pytest.UsageError(f"the marker {MARKER} takes keywords only, such as seconds=60")
+            pytest.fail(f"the marker {MARKER} takes keywords only, such as seconds=60", pytrace=False)
         arguments |= marker.kwargs
-    try:
-        sandbox = Sandbox(**arguments)
-    except (InvalidRequestError, TypeError) as error:
-        raise pytest.UsageError(f"the marker {MARKER}: {error}") from None
+    sandbox = _made(Sandbox, arguments)
     with sandbox:
         for name, value in sandbox.environment.items():
             monkeypatch.setenv(name, value)
         yield sandbox
+
+
+def _made(sandbox: "type[Sandbox]", arguments: "dict[str, typing.Any]") -> "Sandbox":
+    """Return the sandbox; a wrong argument of a marker fails the test with a sentence."""
+    names = list(inspect.signature(sandbox).parameters)
+    for name in arguments.keys() - names:
+        close = difflib.get_close_matches(name, names, 1)
+        advice = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
+        pytest.fail(f"the marker {MARKER}: Sandbox has no argument {name!r}; {advice}", pytrace=False)
+    try:
+        return sandbox(**arguments)
+    except ValueError as error:
+        pytest.fail(f"the marker {MARKER}: {error}", pytrace=False)
 
 
 @pytest.fixture
