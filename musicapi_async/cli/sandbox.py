@@ -94,8 +94,8 @@ def sandbox_help() -> str:
     """Return the help of the command. Typer keeps the line breaks of a paragraph, so that each one is a line."""
     paragraphs = (
         "Run a fake server on this machine until Ctrl-C, for testing: nothing is charged.",
-        "It accepts what the service accepts, refuses what it refuses, and makes short songs of its own. It sends "
-        "signed events to the webhook_url of a request if that leads to this machine.",
+        "It accepts what the service accepts, refuses what it refuses, and makes short songs of its own.",
+        "It sends signed events to the webhook_url of a request if that leads to this machine.",
         "A --fault happens every time or, with a rate, at random: --fault failed=0.1 lets a tenth of the tasks fail.",
         f"Faults of tasks: {_listed(ENDINGS)}.",
         f"Faults of requests: {_listed(RESPONSES)}.",

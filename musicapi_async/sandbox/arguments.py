@@ -2,13 +2,13 @@
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.sandbox.app import known_routes
 
-__all__ = ["check_keys", "check_number", "check_request_class", "check_route", "check_shares"]
+__all__ = ["check_endings", "check_keys", "check_number", "check_request_class", "check_route", "check_shares"]
 
 
 T = TypeVar("T")
@@ -37,6 +37,14 @@ def check_shares(name: str, shares: Mapping[T, float]) -> None:
     if (together := math.fsum(shares.values())) > 1:
         message = f"the shares of {name} are {together:g} together; they must be at most 1"
         raise InvalidRequestError(message, name, together, "at most 1")
+
+
+def check_endings(name: str, endings: Iterable[str], known: Sequence[str]) -> None:
+    """Raise InvalidRequestError for an ending that does not exist."""
+    for ending in endings:
+        if ending not in known:
+            message = f"{name} has {ending!r}; an ending is one of {', '.join(known)}"
+            raise InvalidRequestError(message, name, ending, known)
 
 
 def check_route(route: str) -> None:

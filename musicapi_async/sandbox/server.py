@@ -1,17 +1,22 @@
 """The fake server as an object: what it is made with, its controls, what it has seen, and its lifetime."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import Any, Final, Self, TypeVar, get_args, overload
 
 from aiohttp import web
-from anyio.from_thread import start_blocking_portal
 
 from musicapi_async._request import Request
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.sandbox.app import API, App
-from musicapi_async.sandbox.arguments import check_keys, check_number, check_request_class, check_route, check_shares
+from musicapi_async.sandbox.arguments import (
+    check_endings,
+    check_keys,
+    check_number,
+    check_request_class,
+    check_route,
+    check_shares,
+)
 from musicapi_async.sandbox.checks import known_models
 from musicapi_async.sandbox.clock import Clock
 from musicapi_async.sandbox.delivery import Delivery, EventSender
@@ -19,11 +24,13 @@ from musicapi_async.sandbox.faults import EventFault, EventFaults, Fault, Faults
 from musicapi_async.sandbox.files import Files
 from musicapi_async.sandbox.received import ReceivedRequest, RequestLog
 from musicapi_async.sandbox.state import Account, Ending, SandboxTask, ServerState
+from musicapi_async.sandbox.thread import ServerThread
 
 __all__ = ["SandboxServer"]
 
 Q = TypeVar("Q", bound=Request[Any])
 
+ENDINGS: Final = get_args(Ending)
 DEFAULT_KEY: Final = "sandbox-key"
 POLLS_PER_SONG: Final = 20
 MIN_POLL_INTERVAL: Final = 0.01
@@ -50,6 +57,7 @@ class SandboxServer:
         check_number("seconds", seconds)
         check_number("credits", credits)
         check_keys(keys)
+        check_endings("endings", endings or {}, ENDINGS[1:])
         check_shares("endings", endings or {})
         check_shares("faults", faults or {})
         check_shares("event_faults", event_faults or {})
@@ -67,7 +75,7 @@ class SandboxServer:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
-        self._thread: ExitStack | None = None
+        self._thread: ServerThread | None = None
         self.prices: dict[str, float] = self._state.prices
         """Prices of operations, such as ``sonic.create``, that differ from the price list."""
         self.models: dict[str, set[str]] = self._state.models
@@ -152,7 +160,11 @@ class SandboxServer:
         self._event_faults.add(event_type, *faults)
 
     def end_next(self, *endings: Ending) -> None:
-        """Set how the next tasks end; later ones end with songs, or by the shares of ``endings``."""
+        """Set how the next tasks end; later ones end with songs, or by the shares of ``endings``.
+
+        Raises InvalidRequestError for an ending that does not exist.
+        """
+        check_endings("end_next", endings, ENDINGS)
         self._state.endings.extend(endings)
 
     def advance(self, seconds: float) -> None:
@@ -203,10 +215,9 @@ class SandboxServer:
 
     def __enter__(self) -> Self:
         """Start it in a thread of its own. Raises OSError when the address cannot be used."""
-        with ExitStack() as stack:
-            portal = stack.enter_context(start_blocking_portal("asyncio", name="musicapi-sandbox"))
-            stack.enter_context(portal.wrap_async_context_manager(self))
-            self._thread = stack.pop_all()
+        thread = ServerThread(self)
+        thread.start()
+        self._thread = thread
         return self
 
     def __exit__(
@@ -214,7 +225,7 @@ class SandboxServer:
     ) -> None:
         """Stop it, and end its thread."""
         if self._thread is not None:
-            self._thread.close()
+            self._thread.stop()
             self._thread = None
 
     @property
