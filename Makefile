@@ -23,6 +23,7 @@ check: .venv/.dev
 	$(BIN)/pyright
 	$(COMPLETE) musicapi_async
 	$(COMPLETE) musicapi_sync
+	$(COMPLETE) pytest_musicapi
 
 docs: .venv/.installed
 	$(BIN)/python docs/make_reference.py

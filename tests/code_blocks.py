@@ -11,6 +11,7 @@ __all__ = ["ROOT", "Block", "docstring_blocks", "page_blocks"]
 
 ROOT: Final = Path(__file__).parents[1]
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FILE_NAME: Final = re.compile(r"# (\w+\.py)\n")
 AWAITS: Final = re.compile(r"^(await|async with|async for) |= await ", re.MULTILINE)
 DOCUMENTED: Final = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -21,6 +22,12 @@ class Block(NamedTuple):
     name: str
     language: str
     code: str
+
+    @property
+    def file_name(self) -> str:
+        """The file that its first line names, so that other blocks can import it; by default one of its own name."""
+        named = FILE_NAME.match(self.code)
+        return named[1] if named else f"{self.name}.py"
 
 
 def page_blocks(page: str) -> Iterator[Block]:

@@ -9,14 +9,14 @@ import pytest
 from code_blocks import docstring_blocks, page_blocks
 
 # The reference page only repeats the blocks of docstrings.
-PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/testing.md")
 CHECKERS = {"mypy": ("mypy", "--strict", "--config-file="), "pyright": ("pyright", "--pythonpath", sys.executable)}
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
 async def test_code_blocks_pass_the_type_checker(checker: str, tmp_path: Path) -> None:
     blocks = [*docstring_blocks(), *(block for page in PAGES for block in page_blocks(page))]
-    files = {f"{block.name}.py": block.code for block in blocks if block.language == "python"}
+    files = {block.file_name: block.code for block in blocks if block.language == "python"}
     for name, code in files.items():
         (tmp_path / name).write_text(code, "utf-8")
     bin_folder = Path(sys.executable).parent
@@ -29,5 +29,5 @@ async def test_code_blocks_pass_the_type_checker(checker: str, tmp_path: Path) -
         check=False,
     )
 
-    assert {"musicapi", "readme"} <= {name.partition("_")[0] for name in files}
+    assert {"musicapi", "readme", "test"} <= {name.partition("_")[0] for name in files}
     assert checked.returncode == 0, checked.stdout.decode() + checked.stderr.decode()
