@@ -3,10 +3,11 @@
 from collections import deque
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
+from musicapi_async._client import JSON
 from musicapi_async._request import Request
 from musicapi_async.sandbox.checks import RefusedError, request_of
 from musicapi_async.wire.json import read_json
@@ -14,7 +15,6 @@ from musicapi_async.wire.json import read_json
 __all__ = ["ReceivedRequest", "RequestLog"]
 
 Q = TypeVar("Q", bound=Request[Any])
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 MAX_REQUESTS: Final = 100_000
 """Requests that are kept: a sandbox may run for days in a terminal."""
