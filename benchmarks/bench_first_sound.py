@@ -93,12 +93,12 @@ async def songs(way: str, seed: int) -> tuple[Found, Found]:
 
 
 async def _take(client: MusicAPI, sandbox: Sandbox) -> Found:
-    loop, late, before = asyncio.get_running_loop(), [], sandbox.requests[POLL]
+    loop, late, before = asyncio.get_running_loop(), [], len(sandbox.requests(POLL))
     for _ in range(SONGS):
         await client.sonic.describe(description="rain").wait(until="stream")
-        made = sandbox.accepted[-1]
+        made = sandbox.tasks[-1]
         late.append(loop.time() - made.accepted_at - CLIPS_APPEAR * made.takes)
-    return Found(late, (sandbox.requests[POLL] - before) / SONGS)
+    return Found(late, (len(sandbox.requests(POLL)) - before) / SONGS)
 
 
 def main() -> None:

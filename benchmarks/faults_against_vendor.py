@@ -110,7 +110,7 @@ async def measure(name: str, through: Through, given: argparse.Namespace) -> lis
         async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), plan) as proxy:
             received = await through(proxy.base_url, [f"song {number}" for number in range(given.creates)])
             await proxy.drained()
-        tasks = sandbox.accepted
+        tasks = sandbox.tasks
     distinct = {name for task in tasks for name in names_of(task.request)}
     known = {task.task_id for task in tasks if task.task_id in received.task_ids or task.task_id in received.texts}
     known |= {task.task_id for task in tasks if received.clips.intersection(task.clip_ids)}
@@ -121,7 +121,7 @@ async def measure(name: str, through: Through, given: argparse.Namespace) -> lis
     figures = (
         given.creates,
         faults,
-        sandbox.requests["POST /sonic/create"],
+        len(sandbox.requests("POST /sonic/create")),
         len(tasks),
         len(tasks) - len(distinct),
         len(reported),

@@ -165,14 +165,14 @@ async def serve() -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     plan = FaultPlan(seed=1, paid=SHARE, polls=SHARE)
-    async with Sandbox(seconds=A_SONG, credits=1e9, failure_rate=SHARE) as sandbox:
+    async with Sandbox(seconds=A_SONG, credits=1e9, endings={"failed": SHARE}) as sandbox:
         async with FaultProxy(int(sandbox.base_url.split(":")[2].split("/")[0]), plan) as proxy:
             print(proxy.port, flush=True)
             await ended.wait()
             await proxy.drained()
-        names = {name for task in sandbox.accepted for name in names_of(task.request)}
+        names = {name for task in sandbox.tasks for name in names_of(task.request)}
         faults = sum(plan.injected.values())
-        counts = {"accepted": len(sandbox.accepted), "songs": len(names), "faults": faults, "requests": proxy.requests}
+        counts = {"accepted": len(sandbox.tasks), "songs": len(names), "faults": faults, "requests": proxy.requests}
     print(json.dumps(counts), flush=True)
 
 

@@ -1,6 +1,7 @@
 """The settings as parameters of the clients, written once for both packages."""
 
 import difflib
+import functools
 import inspect
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from aiohttp import TraceConfig
     from aiohttp.abc import AbstractResolver
 
-__all__ = ["options_of", "settings_of", "taking"]
+__all__ = ["given_settings", "options_of", "settings_of", "taking"]
 
 OTHER_KEYS: Final = frozenset({"key", "token", "apikey"})
 """What other clients call the API key."""
@@ -87,6 +88,22 @@ def _hint(given: Mapping[str, object], known: Mapping[str, object]) -> str:
     name = next(unknown, "")
     close = "api_key" if name in OTHER_KEYS else next(iter(difflib.get_close_matches(name, known, 1, CLOSE)), None)
     return f"; did you mean {close}?" if close else ""
+
+
+def _arguments_of(function: Callable[P, object]) -> Callable[P, dict[str, Any]]:
+    """Return a function with the same parameters, which returns the arguments that are not None."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def arguments(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        bound = signature.bind(*args, **kwargs)
+        return {name: value for name, value in bound.arguments.items() if value is not None}
+
+    return arguments
+
+
+given_settings = _arguments_of(settings_of)
+"""The settings of a client that are given, unchecked: for a client with defaults of its own."""
 
 
 def taking(

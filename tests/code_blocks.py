@@ -30,6 +30,7 @@ RUN_ELSEWHERE: Final = frozenset({"docs/testing.md", "docs/machines.md", "docs/s
 NOTEBOOK: Final = "docs/notebook.md"
 """The page whose blocks are cells, each of which continues the one before."""
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FILE_NAME: Final = re.compile(r"# (\w+\.py)\n")
 AWAITS: Final = re.compile(r"^(await|async with|async for) |= await ", re.MULTILINE)
 DOCUMENTED: Final = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -55,6 +56,12 @@ class Block(NamedTuple):
     name: str
     language: str
     code: str
+
+    @property
+    def file_name(self) -> str:
+        """The file that its first line names, so that other blocks can import it; by default one of its own name."""
+        named = FILE_NAME.match(self.code)
+        return named[1] if named else f"{self.name}.py"
 
 
 def page_blocks(page: str) -> Iterator[Block]:

@@ -1,13 +1,12 @@
 """Command line of ``musicapi``. Each command is one function; its docstring is its help."""
 
-import asyncio
 import io
 import logging
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -15,19 +14,17 @@ from musicapi_async._logger import log_to_stderr
 from musicapi_async._version import VERSION
 from musicapi_async.cli.bulk_app import LyricsAs, Tags, bulk_app
 from musicapi_async.cli.doctor import examine
-from musicapi_async.cli.exits import UsageError, cannot_listen, exit_code_table
+from musicapi_async.cli.exits import UsageError, exit_code_table
 from musicapi_async.cli.files import formats_in, save_options
 from musicapi_async.cli.karaoke import write_pages
 from musicapi_async.cli.lyrics import write_lyrics
 from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
+from musicapi_async.cli.sandbox import sandbox_command, sandbox_help
 from musicapi_async.cli.screen import Screen
 from musicapi_async.cli.tag import tag_songs
 from musicapi_async.cli.task import families, families_with, generate, make_request, resume_task, show_task
 from musicapi_async.cli.webhooks import webhooks_app
 from musicapi_async.media.saving import CAPTION_FORMATS
-
-if TYPE_CHECKING:
-    from musicapi_async.sandbox import Sandbox
 
 __all__ = ["app", "run"]
 
@@ -247,32 +244,7 @@ def credits_command(*, as_json: AsJson = False) -> int:
     return run_command(_show_credits, as_json=as_json)
 
 
-@app.command("sandbox")
-def sandbox_command(
-    *,
-    port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
-    ] = 8787,
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address to listen on; any but a loopback address can be reached from other machines.",
-        ),
-    ] = "127.0.0.1",
-    seconds: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="About how long a song takes.")] = 3.0,
-    balance: Annotated[
-        float, typer.Option("--credits", metavar="N", min=0, help="Starting balance of each new key.")
-    ] = 1000.0,
-    failure_rate: Annotated[
-        float, typer.Option(metavar="RATE", min=0, max=1, help="Fraction of tasks that fail, 0 to 1.")
-    ] = 0.0,
-) -> int:
-    """Run a fake server on this machine until Ctrl-C, for testing: it accepts any key and charges nothing."""
-    from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use
-
-    sandbox = Sandbox(port=port, host=host, seconds=seconds, credits=balance, failure_rate=failure_rate)
-    return run_command(lambda screen: _serve(sandbox, screen))
+app.command("sandbox", help=sandbox_help())(sandbox_command)
 
 
 async def _show_credits(screen: Screen) -> None:
@@ -283,31 +255,6 @@ async def _show_credits(screen: Screen) -> None:
     screen.print(
         f"{balance.total:g} credits ({balance.credits:g} from the subscription, {balance.extra_credits:g} extra)"
     )
-
-
-async def _serve(sandbox: "Sandbox", screen: Screen) -> None:
-    """Serve the sandbox until the command is stopped, which is its normal end."""
-    try:
-        await sandbox.start()
-    except OSError as error:
-        raise cannot_listen("the sandbox", error) from error
-    try:
-        screen.emit({"base_url": sandbox.base_url})
-        screen.progress.stop()
-        screen.print(f"the sandbox is running at {sandbox.base_url}; stop it with Ctrl-C")
-        screen.print("to use it, run in another terminal:")
-        for line in (
-            f"export MUSICAPI_BASE_URL={sandbox.base_url}",
-            "export MUSICAPI_KEY=any-key",
-            "export MUSICAPI_POLL_INTERVAL=0.5",
-            "musicapi generate 'a calm sea shanty'",
-        ):
-            screen.print(f"  {line}")
-        await asyncio.Event().wait()
-    except asyncio.CancelledError:
-        screen.print("the sandbox has stopped")
-    finally:
-        await sandbox.aclose()
 
 
 def _prepare_streams() -> None:

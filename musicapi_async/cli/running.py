@@ -31,7 +31,6 @@ Command: TypeAlias = Callable[[Screen], Coroutine[object, None, None]]
 SignalHandler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 TASK_SECONDS: Final = 3.0
-POLL_INTERVAL: Final = 0.25
 # SIGHUP: the terminal was closed, or its connection broke. SIGBREAK: the same on Windows. Each system has its own.
 STOP_SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
@@ -78,10 +77,8 @@ async def open_client(
 
     # A new seed each time, so that two runs make different songs.
     sandbox = Sandbox(seconds=TASK_SECONDS, credits=credits, seed=secrets.randbits(32))
-    async with closing_shielded(sandbox):
-        trial = MusicAPI("sandbox", base_url=sandbox.base_url, poll_interval=POLL_INTERVAL, webhook_url=webhook_url)
-        async with closing_shielded(trial) as client:
-            yield client
+    async with closing_shielded(sandbox), closing_shielded(sandbox.client(webhook_url=webhook_url)) as client:
+        yield client
 
 
 @asynccontextmanager

@@ -1,31 +1,33 @@
-"""The fake server: routes, keys and faults. Its state is in ``state.py``."""
+"""The web application of the fake server: routes, keys and faults. Its state is in ``state.py``."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
 
+import attrs
 from aiohttp import web
 
 from musicapi_async._request import Request, TaskRequest
-from musicapi_async._transport.cancellation import complete
 from musicapi_async.requests import sonic
 from musicapi_async.sandbox.checks import RefusedError, check_clip, paths, poll_paths, request_of
 from musicapi_async.sandbox.clock import Clock
-from musicapi_async.sandbox.delivery import Delivery, EventSender
-from musicapi_async.sandbox.faults import EventFault, EventFaults, Fault, Faults
+from musicapi_async.sandbox.delivery import EventSender
+from musicapi_async.sandbox.faults import Faults
 from musicapi_async.sandbox.files import CUT_AFTER, Files
-from musicapi_async.sandbox.polls import poll_response
+from musicapi_async.sandbox.polls import FileUrl, poll_response
+from musicapi_async.sandbox.received import ReceivedRequest, RequestLog
 from musicapi_async.sandbox.responses import accepted, is_async_export, response_body
-from musicapi_async.sandbox.state import Account, Ending, SandboxTask, ServerState
+from musicapi_async.sandbox.state import Account, SandboxTask, ServerState
 from musicapi_async.wire.json import read_json
 
-__all__ = ["Sandbox"]
+__all__ = ["API", "FILE_ROUTES", "App", "known_routes"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 API: Final = "/api/v1"
+FILES: Final = "/files"
+FILE_ROUTES: Final = (f"GET {FILES}/{{name}}", f"GET {FILES}/stream/{{name}}")
 BATCH: Final = "/sonic/batch"
 MAX_ITEMS: Final = 10
 POLL_ALIASES: Final = {"/suno/clip": "/sonic/task"}
@@ -34,158 +36,52 @@ NO_CREDITS: Final = "The remaining credits are not enough. You can buy more one-
 ACCOUNT: Final = web.RequestKey("account", Account)
 
 
-class Sandbox:
-    """A fake server on this machine: ``async with Sandbox() as sandbox`` serves it at ``sandbox.base_url``.
+def known_routes() -> frozenset[str]:
+    """Return the routes of the sandbox, such as ``POST /sonic/create`` and ``GET /sonic/task/{task_id}``."""
+    calls = {f"{method} {path}" for method, path in paths()}
+    return frozenset({*calls, *(f"GET {path}/{{task_id}}" for path in poll_paths()), *FILE_ROUTES})
 
-    - ``seconds``: approximate time that a song takes. ``seed``: seed of all random values. ``failure_rate``: share of
-      tasks that fail, from 0 to 1.
-    - ``credits``: initial balance of an account. ``keys``: the valid keys; without them any key is valid.
-    - ``event_faults``: share of the events that have a fault, from 0 to 1, for each fault.
-    - ``host``, ``port``: the address to listen on; by default loopback and a free port.
 
-    A request with a ``webhook_url`` of this machine gets events, signed with its ``webhook_secret`` or, without one,
-    with a secret that only the sandbox knows. An event that is not acknowledged with a 2xx is sent up to eight times,
-    at intervals that begin with a twentieth of ``seconds`` and double. Nothing is sent to other machines.
+@attrs.frozen(eq=False)
+class App:
+    """The handlers of the fake server's routes."""
 
-    ```python
-    from musicapi_async import MusicAPI
-    from musicapi_async.sandbox import Sandbox
+    _state: ServerState
+    _clock: Clock
+    _faults: Faults
+    _events: EventSender
+    _files: Files
+    _log: RequestLog
+    _file_url: FileUrl
 
-    async with Sandbox(seconds=0.5) as sandbox, MusicAPI("any-key", base_url=sandbox.base_url) as client:
-        task = await client.sonic.describe(description="lofi rain")
-        sandbox.advance(60)
-        songs = await task.wait()
-        print(songs[0].title, sandbox.account("any-key"))
-    ```
-    """
-
-    def __init__(
-        self,
-        *,
-        seconds: float = 3.0,
-        credits: float = 1000.0,
-        keys: tuple[str, ...] | None = None,
-        seed: int = 0,
-        failure_rate: float = 0.0,
-        event_faults: Mapping[EventFault, float] | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-    ) -> None:
-        self._state = ServerState(seconds=seconds, credits=credits, keys=keys, seed=seed, failure_rate=failure_rate)
-        self._faults = Faults()
-        self._event_faults = EventFaults(event_faults or {}, seed)
-        self._clock = Clock()
-        self._events = EventSender(self._clock, self._event_faults, seconds, seed)
-        self._files = Files(self._state, self._clock)
-        self._host = host
-        self._port = port
-        self._runner: web.AppRunner | None = None
-        self.prices: dict[str, float] = self._state.prices
-        """Prices of operations, such as ``sonic.create``, that differ from the price list."""
-        self.requests: Counter[str] = Counter()
-        """The number of requests to each route, including faults."""
-
-    def __repr__(self) -> str:
-        """Show the address and the number of accepted tasks."""
-        place = "not listening" if self._runner is None else self.base_url
-        return f"<Sandbox {place}: {len(self._state.tasks)} tasks accepted>"
-
-    @property
-    def base_url(self) -> str:
-        """The ``base_url`` for a client."""
-        return f"{self._origin}{API}"
-
-    @property
-    def accepted(self) -> tuple[SandboxTask, ...]:
-        """The tasks that were accepted and charged, in order."""
-        return tuple(self._state.tasks.values())
-
-    @property
-    def deliveries(self) -> tuple[Delivery, ...]:
-        """The attempts to deliver events, in the order of their ends."""
-        return tuple(self._events.deliveries)
-
-    def account(self, key: str) -> Account:
-        """Return the account of a key, to read or change its balance. Raises KeyError for a key that is not valid."""
-        found = self._state.account(key)
-        if found is None:
-            raise KeyError(key)
-        return found
-
-    def add_fault(self, route: str, *faults: Fault) -> None:
-        """Queue faults for a route, such as ``POST /sonic/create`` or ``GET /sonic/task/{task_id}``."""
-        self._faults.add(route, *faults)
-
-    def add_event_fault(self, event_type: str, *faults: EventFault) -> None:
-        """Queue faults for a type of event, such as ``song.completed``: each of the next tasks takes one."""
-        self._event_faults.add(event_type, *faults)
-
-    def end_next(self, *endings: Ending) -> None:
-        """Set how the next tasks end; later ones end with songs."""
-        self._state.endings.extend(endings)
-
-    def advance(self, seconds: float) -> None:
-        """Advance the clock of the tasks and their events by this many seconds."""
-        self._clock.advance(seconds)
-
-    async def start(self) -> None:
-        """Start to listen. Raises OSError when the address cannot be used."""
-        self._files.open()
+    def build(self) -> web.Application:
+        """Return the application that serves all routes."""
         app = web.Application(middlewares=[self._apply_fault, self._check_key])
         handlers = {"/get-credits": self._credits, "/sonic/batch": self._batch}
         for method, path in sorted(paths()):
             app.router.add_route(method, API + path, self._post if method == "POST" else handlers[path])
         for path in poll_paths():
             app.router.add_get(f"{API}{path}/{{task_id}}", self._poll)
-        app.router.add_get("/files/stream/{name}", self._files.stream, allow_head=False)
-        app.router.add_get("/files/{name}", self._files.serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        try:
-            await site.start()
-        except OSError:
-            await self.aclose()
-            raise
-        self._port = self._runner.addresses[0][1]
+        app.router.add_get(f"{FILES}/stream/{{name}}", self._files.stream, allow_head=False)
+        app.router.add_get(f"{FILES}/{{name}}", self._files.serve)
+        return app
 
-    async def aclose(self) -> None:
-        """Stop listening and remove the generated files."""
-        await complete(self._close())
-
-    async def _close(self) -> None:
-        await self._events.aclose()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-        await self._files.aclose()
-
-    async def __aenter__(self) -> Self:
-        """Start it. Raises OSError when the address cannot be used."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        await self.aclose()
-
-    @property
-    def _origin(self) -> str:
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
-
-    def _file_url(self, name: str) -> str:
-        return f"{self._origin}/files/{name}"
-
-    @web.middleware
-    async def _apply_fault(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _received(self, request: web.Request) -> str:
+        """Note a request, and return its route."""
         resource = request.match_info.route.resource
         path = resource.canonical if resource is not None else request.path
         route = f"{request.method} {path.removeprefix(API)}"
-        self.requests[route] += 1
-        fault = self._faults.take(route)
+        received = ReceivedRequest(route=route, path=request.path.removeprefix(API))
+        self._log.add(received)
+        if request.can_read_body:
+            with suppress(ConnectionError):  # a client that disconnected while sending
+                received.body = await request.read()
+        return route
+
+    @web.middleware
+    async def _apply_fault(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        route = await self._received(request)
+        fault = self._faults.take(route, at_random=request.path.startswith(API))
         if fault is None:
             return await handler(request)
         await asyncio.sleep(fault.delay)
@@ -224,7 +120,7 @@ class Sandbox:
             body = read_json(await request.read())
             if path == BATCH:
                 return await self._submit_batch(body, request[ACCOUNT])
-            made = request_of(path, body)
+            made = request_of(path, body, self._state.models)
             check_clip(made, self._state)
         except RefusedError as refused:
             return _refusal(refused.status, str(refused))
@@ -235,7 +131,7 @@ class Sandbox:
 
     async def _serve(self, made: Request[Any], account: Account) -> web.StreamResponse:
         is_paid = made.is_async_export and self._state.is_repeated(account, made)
-        if not is_paid and not account.charge(self._state.price(made)):
+        if not is_paid and not self._state.charge(account, self._state.price(made)):
             # Only this operation responds with a 402.
             return _refusal(402 if isinstance(made, sonic.CreateVoice) else 403, NO_CREDITS)
         if isinstance(made, TaskRequest):
@@ -260,12 +156,12 @@ class Sandbox:
         started: list[SandboxTask] = []
         for index, item in enumerate(items):
             try:
-                made = request_of("/sonic/create", item)
+                made = request_of("/sonic/create", item, self._state.models)
                 check_clip(made, self._state)
             except RefusedError as refused:
                 tasks.append({"index": index, "error": str(refused)})
                 continue
-            if isinstance(made, TaskRequest) and account.charge(self._state.price(made)):
+            if isinstance(made, TaskRequest) and self._state.charge(account, self._state.price(made)):
                 started.append(self._accept(made, account))
                 tasks.append({"index": index, "task_id": started[-1].task_id})
             else:

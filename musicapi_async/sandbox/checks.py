@@ -1,6 +1,6 @@
 """Validation of request bodies by the same request classes, with the service's error messages."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from musicapi_async._operation import operation_at
@@ -11,12 +11,15 @@ from musicapi_async.results import UploadedClip
 from musicapi_async.sandbox.state import ServerState, clip_in
 from musicapi_async.wire.requests import dig, wire_names
 
-__all__ = ["RefusedError", "check_clip", "paths", "poll_paths", "request_of"]
+__all__ = ["RefusedError", "check_clip", "known_models", "paths", "poll_paths", "request_of"]
 
-MODELS: Final[dict[str, tuple[str, ...]]] = {"sonic": sonic.MODELS, "riffusion": riffusion.MODELS}
-MODEL_PREFIXES: Final[dict[str, tuple[str, ...]]] = {"sonic": ("sonic-", "chirp-"), "riffusion": ("FUZZ-",)}
-# Retired ids are still accepted, but the service has refused this one.
-REFUSED_MODELS: Final = ("sonic-v4-5-all",)
+MODELS: Final[Mapping[str, tuple[str, ...]]] = {"sonic": sonic.MODELS, "riffusion": riffusion.MODELS}
+"""The models that the service names when it refuses another."""
+RETIRED_MODELS: Final = ("sonic-v5-5", "sonic-v5", "sonic-v4-5-plus", "sonic-v4-5", "sonic-v4", "sonic-v3-5")
+"""Models that the service still accepts."""
+SAMPLE_MODELS: Final = ("sonic-v4-5-all",)
+"""Models that the service refuses but at these paths."""
+SAMPLE_PATHS: Final = ("/sonic/sample", "/sonic/mashup")
 WITH_MODE: Final = frozenset(
     {
         "/riffusion/create",
@@ -75,8 +78,18 @@ def poll_paths() -> frozenset[str]:
     return frozenset(operation.poll_path() for operation in operations() if issubclass(operation, TaskRequest))
 
 
-def request_of(path: str, body: object) -> Request[Any]:
-    """Return the request of a POST's body; raises RefusedError for an invalid one."""
+def known_models() -> dict[str, set[str]]:
+    """Return the ids of the models that are accepted, by family; a family that is not in it accepts any."""
+    ids = [*sonic.MODELS, *RETIRED_MODELS]
+    # The other spelling that the service accepts.
+    return {"sonic": {*ids, *(f"chirp-{one.removeprefix('sonic-')}" for one in ids)}, "riffusion": {*riffusion.MODELS}}
+
+
+def request_of(path: str, body: object, models: Mapping[str, Collection[str]]) -> Request[Any]:
+    """Return the request of a POST's body; raises RefusedError for an invalid one.
+
+    ``models`` are the accepted models, by family.
+    """
     if not isinstance(body, Mapping):
         raise RefusedError("The request body should be a JSON object.")
     path = PATH_ALIASES.get(path, path)
@@ -85,7 +98,7 @@ def request_of(path: str, body: object) -> Request[Any]:
     _check_choices(path, fields)
     request_class = _class_of(family, path, fields)
     if "mv" in wire_names(request_class).values():
-        _check_model(family, fields.get("mv"))
+        _check_model(path, family, fields.get("mv"), models)
     _check_extras(path, request_class, fields)
     try:
         request = request_class.from_wire(fields)
@@ -167,16 +180,14 @@ def _check_extras(path: str, request_class: type[Request[Any]], body: Mapping[st
         raise RefusedError("The 'make_instrumental' field should be boolean.")
 
 
-def _check_model(family: str, model: object) -> None:
-    if model is None and family == "riffusion":
+def _check_model(path: str, family: str, model: object, models: Mapping[str, Collection[str]]) -> None:
+    if family not in models or (model is None and family == "riffusion"):
         return
-    prefixes = MODEL_PREFIXES.get(family)
-    if prefixes is None:
+    if path in SAMPLE_PATHS and model in SAMPLE_MODELS:
         return
-    is_known = isinstance(model, str) and model.startswith(prefixes)
-    if not is_known or model in REFUSED_MODELS:
-        models = " or ".join(f"'{name}'" for name in MODELS[family])
-        raise RefusedError(f"The 'mv' field is invalid. The model should be {models}.")
+    if not isinstance(model, str) or model not in models[family]:
+        known = " or ".join(f"'{name}'" for name in MODELS[family])
+        raise RefusedError(f"The 'mv' field is invalid. The model should be {known}.")
 
 
 def _message_of(request_class: type[Request[Any]], error: InvalidRequestError) -> str:

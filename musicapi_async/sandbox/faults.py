@@ -1,12 +1,15 @@
-"""Faults of the sandbox: of responses, queued per route, and of events, queued per type or at random."""
+"""Faults of the sandbox: of responses, queued per route or at random, and of events, queued per type or at random."""
 
 import random
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from typing import TypeVar
 
 import attrs
 
-__all__ = ["EventFault", "EventFaults", "Fault", "Faults"]
+__all__ = ["EventFault", "EventFaults", "Fault", "Faults", "drawn_from"]
+
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -15,9 +18,9 @@ class Fault:
 
     status: int | None = None
     """The status of the response to send instead; None for the usual response."""
-    body: Mapping[str, object] | list[object] | bytes | None = None
+    body: Mapping[str, object] | list[object] | bytes | None = attrs.field(default=None, hash=False)
     """The body of that response: JSON, or raw bytes."""
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """The headers of that response."""
     delay: float = 0.0
     """Seconds to wait before anything else happens."""
@@ -31,19 +34,23 @@ class Fault:
 
 
 class Faults:
-    """The queued faults of each route, in order."""
+    """The queued faults of each route, in order, and those that occur at random."""
 
-    def __init__(self) -> None:
+    def __init__(self, rates: Mapping[Fault, float], seed: int) -> None:
         self._queues: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._rates = dict(rates)
+        self._spread = random.Random(seed)  # noqa: S311 - reproducible by its seed
 
     def add(self, route: str, *faults: Fault) -> None:
         """Queue faults for a route such as ``POST /sonic/create`` or ``GET /sonic/task/{task_id}``."""
         self._queues[route].extend(faults)
 
-    def take(self, route: str) -> Fault | None:
-        """Take the next fault of a route."""
+    def take(self, route: str, *, at_random: bool) -> Fault | None:
+        """Take the next fault of a route; without one, ``at_random`` draws one."""
         queue = self._queues.get(route)
-        return queue.popleft() if queue else None
+        if queue:
+            return queue.popleft()
+        return drawn_from(self._rates, self._spread) if at_random else None
 
 
 @attrs.frozen(kw_only=True)
@@ -87,8 +94,13 @@ class EventFaults:
         queue = self._queues.get(event_type)
         if queue:
             return queue.popleft()
-        drawn = self._spread.random()
-        for fault, rate in self._rates.items():
-            if (drawn := drawn - rate) < 0:
-                return fault
-        return EventFault()
+        return drawn_from(self._rates, self._spread) or EventFault()
+
+
+def drawn_from(rates: Mapping[T, float], spread: random.Random) -> T | None:
+    """Return one at random, each at its rate; None for the rest."""
+    drawn = spread.random()
+    for one, rate in rates.items():
+        if (drawn := drawn - rate) < 0:
+            return one
+    return None

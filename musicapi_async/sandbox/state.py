@@ -1,10 +1,11 @@
-"""The state of the fake server: accounts, credits, clips and tasks. No I/O.
+"""The state of the fake server: accounts, credits, clips, models and tasks. No I/O.
 
 The time is passed in. ``polls.py`` has the responses to polls.
 """
 
 import random
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -13,6 +14,7 @@ import attrs
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async.results import LyricsDrafts, UploadedClip
 from musicapi_async.sandbox.audio import SECONDS
+from musicapi_async.sandbox.faults import drawn_from
 
 __all__ = ["Account", "Ending", "SandboxTask", "ServerState", "clip_in", "lyrics_of", "word_timings"]
 
@@ -46,19 +48,30 @@ class Account:
 
 @attrs.define(kw_only=True)
 class SandboxTask:
-    """A task that was accepted and charged."""
+    """A task that the sandbox accepted and charged."""
 
     task_id: str
+    """The id, the same as the ``id`` of the client's ``Task``."""
     family: str
+    """The family, such as ``sonic``."""
     request: TaskRequest[Any]
+    """The request that started it, as a value."""
     account: Account
+    """The account that was charged."""
     price: float
+    """Credits that were charged; a failed task gets them refunded."""
     accepted_at: float
+    """The time of its acceptance, in seconds by the clock that ``advance`` advances."""
     takes: float
+    """Seconds by that clock until it ends."""
     ending: Ending
+    """How it ends."""
     clip_ids: tuple[str, ...]
+    """The ids of its clips."""
     created_at: datetime
+    """The date of its acceptance."""
     refunded: bool = False
+    """True once a failed task was refunded: when the next request after its end arrives."""
 
     @property
     def poll_path(self) -> str:
@@ -74,7 +87,14 @@ class ServerState:
     """Accounts, tasks, clips and batches of the fake server."""
 
     def __init__(
-        self, *, seconds: float, credits: float, keys: tuple[str, ...] | None, seed: int, failure_rate: float
+        self,
+        *,
+        seconds: float,
+        credits: float,
+        keys: Sequence[str] | None,
+        seed: int,
+        endings: Mapping[Ending, float],
+        models: dict[str, set[str]],
     ) -> None:
         self.accounts: dict[str, Account] = {key: Account(credits) for key in keys or ()}
         self.tasks: dict[str, SandboxTask] = {}
@@ -86,12 +106,14 @@ class ServerState:
         """The ids of uploaded clips."""
         self.endings: list[Ending] = []
         self.prices: dict[str, float] = {}
+        self.models = models
+        self._charged = 0.0
         self._prepared_at: dict[tuple[int, str], float] = {}
         self._failing: list[SandboxTask] = []
         self._open_to_all = keys is None
         self._credits = credits
         self._seconds = seconds
-        self._failure_rate = failure_rate
+        self._ending_rates = dict(endings)
         self._spread = random.Random(seed)  # noqa: S311 - reproducible by its seed
 
     def account(self, key: str) -> Account | None:
@@ -104,11 +126,21 @@ class ServerState:
         """Return the price of a request."""
         return self.prices.get(request.operation_name, request.credits or 0.0)
 
+    def charge(self, account: Account, price: float) -> bool:
+        """Deduct a price from an account; return False when the balance is too low."""
+        is_paid = account.charge(price)
+        if is_paid:
+            self._charged += price
+        return is_paid
+
+    def charged(self, now: float) -> float:
+        """Return the credits that all accounts have been charged, less those of the tasks that have failed by now."""
+        tasks = tuple(self.tasks.values())
+        return self._charged - sum(task.price for task in tasks if task.ending in FAILING and task.share(now) >= 1)
+
     def accept(self, request: TaskRequest[Any], account: Account, now: float) -> SandboxTask:
         """Start a charged task."""
-        ending: Ending = "failed" if self._spread.random() < self._failure_rate else "songs"
-        if self.endings:
-            ending = self.endings.pop(0)
+        ending = self._next_ending()
         count = 1 if ending == "one_clip" else 0 if request.result is LyricsDrafts else request.expected_clips
         task = SandboxTask(
             task_id=self.new_id(),
@@ -129,6 +161,11 @@ class ServerState:
         if ending in FAILING:
             self._failing.append(task)
         return task
+
+    def _next_ending(self) -> Ending:
+        # Drawn in any case, so that the other random values do not depend on it.
+        drawn = drawn_from(self._ending_rates, self._spread) or "songs"
+        return self.endings.pop(0) if self.endings else drawn
 
     def refund_failed(self, now: float) -> None:
         """Refund the credits of tasks that have failed by now."""

@@ -129,17 +129,17 @@ async def compare(path: Path, sandbox: Sandbox, records: int, *, tagged: bool = 
         uncertain = await journal.records("uncertain", 0, records)
         saved = await journal.records("saved", 0, records)
         charged = sum((await journal.charged()).values())
-    asked = Counter(_meaning(task.request.to_wire()) for task in sandbox.accepted)
+    asked = Counter(_meaning(task.request.to_wire()) for task in sandbox.tasks)
     unsure = {_meaning(record.request) for record in uncertain}
     received = {one.task_id for one in sandbox.deliveries if one.status == 200}
     for_nothing = len(unsure - set(asked))
     times = TIMES_PRICE * sum(len(record.clips) for record in saved) if tagged else 0.0
     return Books(
         planned=records,
-        charged=len(sandbox.accepted),
+        charged=len(sandbox.tasks),
         doubled=sum(count - 1 for count in asked.values()),
         lost=sum(
-            task.task_id not in known and _meaning(task.request.to_wire()) not in unsure for task in sandbox.accepted
+            task.task_id not in known and _meaning(task.request.to_wire()) not in unsure for task in sandbox.tasks
         ),
         uncertain=len(uncertain),
         for_nothing=for_nothing,
@@ -149,7 +149,7 @@ async def compare(path: Path, sandbox: Sandbox, records: int, *, tagged: bool = 
         unaccounted=CREDITS - sandbox.account("k").credits - PRICE * (charged - for_nothing) - times,
         untagged=await asyncio.to_thread(_untagged, path.parent, saved) if tagged else 0,
         unrecovered=sum(
-            task.task_id in received and _meaning(task.request.to_wire()) in unsure for task in sandbox.accepted
+            task.task_id in received and _meaning(task.request.to_wire()) in unsure for task in sandbox.tasks
         ),
     )
 

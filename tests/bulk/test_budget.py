@@ -20,7 +20,7 @@ async def test_limit_of_any_size_is_never_exceeded(limit: float, tmp_path: Path)
         with pytest.raises(errors.BudgetExceededError) as caught:
             await run(client, tmp_path / "journal.db", songs(20), max_credits=limit)
 
-        assert len(sandbox.accepted) == limit // 20
+        assert len(sandbox.tasks) == limit // 20
         assert await left(client) == 1000 - limit // 20 * 20
     assert caught.value.limit == limit
     assert caught.value.spent == limit // 20 * 20
@@ -34,10 +34,10 @@ async def test_limit_raised_after_a_run_resumes_where_the_lower_one_stopped(tmp_
         for limit, made in ((60, 3), (60, 3), (100, 5)):
             with pytest.raises(errors.BudgetExceededError):
                 await run(client, path, songs(8), max_credits=limit)
-            assert len(sandbox.accepted) == made
+            assert len(sandbox.tasks) == made
         await run(client, path, songs(8), max_credits=160)
 
-        assert len(sandbox.accepted) == 8
+        assert len(sandbox.tasks) == 8
 
 
 async def test_price_missing_from_the_list_is_learned_before_many_are_sent(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ async def test_price_missing_from_the_list_is_learned_before_many_are_sent(tmp_p
             await run(client, tmp_path / "journal.db", songs(40), max_credits=400)
 
         assert await left(client) >= 10_000 - 400
-        assert len(sandbox.accepted) == 5
+        assert len(sandbox.tasks) == 5
     assert caught.value.price == 75
 
 
@@ -56,7 +56,7 @@ async def test_credits_refunded_for_a_failed_task_may_be_spent_again(tmp_path: P
         sandbox.end_next("failed", "songs", "failed")
         outcomes = await run(client, tmp_path / "journal.db", songs(3), max_credits=60, in_flight=1)
 
-        assert len(sandbox.accepted) == 5
+        assert len(sandbox.tasks) == 5
         assert await left(client) == 1000 - 60
     assert {outcome.record.state for outcome in outcomes} == {"saved"}
 
@@ -68,7 +68,7 @@ async def test_uncertain_request_that_was_accepted_counts_as_spent(tmp_path: Pat
             await run(client, tmp_path / "journal.db", songs(20), max_credits=100, in_flight=1)
 
         # Uncertain ones count, accepted or not.
-        assert len(sandbox.accepted) == 4
+        assert len(sandbox.tasks) == 4
         assert await left(client) == 1000 - 80
 
 
@@ -130,7 +130,7 @@ async def test_limit_after_a_run_without_one_counts_its_spending(tmp_path: Path)
         with pytest.raises(errors.BudgetExceededError):
             await run(client, path, songs(10), max_credits=100)
 
-        assert len(sandbox.accepted) == 5
+        assert len(sandbox.tasks) == 5
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ async def test_balance_that_cannot_be_read_stops_the_run_and_refuses_nothing(fau
         async with bulk.open(path) as journal:
             counts = await journal.counts()
 
-        assert len(sandbox.accepted) == 1
+        assert len(sandbox.tasks) == 1
     assert {state: count for state, count in counts.items() if count} == {"saved": 1, "planned": 29}
 
 
@@ -167,7 +167,7 @@ async def test_run_without_a_limit_requests_no_balance(tmp_path: Path) -> None:
     async with Sandbox(seconds=0.02, credits=1000) as sandbox, client_of(sandbox.base_url) as client:
         await run(client, tmp_path / "journal.db", songs(3))
 
-        assert not [request for request in sandbox.requests if "credits" in request]
+        assert not [received for received in sandbox.requests() if "credits" in received.route]
 
 
 @pytest.mark.parametrize("limit", [-1, float("nan"), True, "100"])

@@ -22,7 +22,7 @@ def words_of(record: Record) -> object:
 
 
 def made(sandbox: Sandbox) -> list[object]:
-    return [task.request.to_wire()["gpt_description_prompt"] for task in sandbox.accepted]
+    return [task.request.to_wire()["gpt_description_prompt"] for task in sandbox.tasks]
 
 
 async def run(sandbox: Sandbox, journal: Journal, requests: Any = None, **options: Any) -> None:

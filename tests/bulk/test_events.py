@@ -62,7 +62,7 @@ class App:
         return sorted(Path(f"{self.path}.events").glob("*.event"))
 
     def urls(self) -> list[str]:
-        return [str(task.request.to_wire()["webhook_url"]) for task in self.sandbox.accepted]
+        return [str(task.request.to_wire()["webhook_url"]) for task in self.sandbox.tasks]
 
 
 @asynccontextmanager
@@ -103,9 +103,9 @@ async def test_run_that_loses_a_response_saves_the_song_when_its_event_comes(app
     outcomes = await app.run(songs(2), out=tmp_path / "songs")
 
     assert sorted(outcome.record.state for outcome in outcomes) == ["saved", "saved"]
-    assert len(app.sandbox.accepted) == 2
+    assert len(app.sandbox.tasks) == 2
     found = await records(app.path, "saved")
-    assert {record.task_id for record in found} == {task.task_id for task in app.sandbox.accepted}
+    assert {record.task_id for record in found} == {task.task_id for task in app.sandbox.tasks}
     assert [(record.attempts, record.charged, record.reason or "") for record in found] == [(1, 20.0, "")] * 2
     assert all((tmp_path / "songs" / name).is_file() for record in found for name in record.files)
     assert {f"musicapi_attempt={record.reference}" for record in found} == {url.partition("?")[2] for url in app.urls()}
@@ -129,7 +129,7 @@ async def test_run_whose_client_receives_the_event_saves_the_song(path: Path) ->
         await runner.cleanup()
 
     assert [outcome.record.state for outcome in outcomes] == ["saved"]
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
 
 async def test_run_whose_event_is_lost_leaves_the_record_uncertain(app: App) -> None:
@@ -142,7 +142,7 @@ async def test_run_whose_event_is_lost_leaves_the_record_uncertain(app: App) -> 
     assert await counts(app.path) == {"uncertain": 1}
     assert await app.run(songs(1)) == []
     assert await counts(app.path) == {"uncertain": 1}
-    assert len(app.sandbox.accepted) == 1
+    assert len(app.sandbox.tasks) == 1
 
 
 async def test_uncertain_record_without_an_event_leaves_its_place_to_the_next_when_such_songs_have_ended(
@@ -170,20 +170,20 @@ async def test_event_between_two_runs_is_taken_by_the_next_one(app: App, tmp_pat
     (outcome,) = await app.run(songs(1), out=tmp_path / "songs")
 
     assert outcome.record.state == "saved"
-    assert outcome.record.task_id == app.sandbox.accepted[0].task_id
-    assert len(app.sandbox.accepted) == 1
+    assert outcome.record.task_id == app.sandbox.tasks[0].task_id
+    assert len(app.sandbox.tasks) == 1
 
 
 async def test_event_wakes_the_wait_of_its_task_without_a_poll(path: Path) -> None:
     async with serving(path, seconds=4000) as app, app.client(poll_interval=3600) as client:
         running = asyncio.create_task(run(client, path, songs(2)))
-        while len(app.sandbox.accepted) < 2:
+        while len(app.sandbox.tasks) < 2:
             await asyncio.sleep(0.01)
         app.sandbox.advance(5000)
         outcomes = await asyncio.wait_for(running, 10)
 
     assert [outcome.record.state for outcome in outcomes] == ["saved"] * 2
-    assert app.sandbox.requests[POLL] == 0
+    assert len(app.sandbox.requests(POLL)) == 0
 
 
 async def test_event_wakes_the_wait_of_a_task_of_an_earlier_run(path: Path) -> None:
@@ -197,14 +197,14 @@ async def test_event_wakes_the_wait_of_a_task_of_an_earlier_run(path: Path) -> N
             waiting.cancel()
         async with app.client(poll_interval=3600) as client:
             running = asyncio.create_task(run(client, path))
-            before = app.sandbox.requests[POLL]
-            while app.sandbox.requests[POLL] == before:
+            before = len(app.sandbox.requests(POLL))
+            while len(app.sandbox.requests(POLL)) == before:
                 await asyncio.sleep(0.01)
             app.sandbox.advance(5000)
             (outcome,) = await asyncio.wait_for(running, 10)
 
     assert outcome.record.state == "saved"
-    assert app.sandbox.requests[POLL] == before + 1
+    assert len(app.sandbox.requests(POLL)) == before + 1
 
 
 async def test_files_of_events_are_removed_once_the_journal_knows_their_tasks(app: App) -> None:
@@ -236,7 +236,7 @@ async def test_forged_event_is_refused_and_changes_nothing(app: App) -> None:
     assert app.statuses[0] == 401
     assert outcome.record.state == "saved"
     assert [clip.clip_id for clip in outcome.result if clip.clip_id == "forged"] == []
-    assert len(app.sandbox.accepted) == 1
+    assert len(app.sandbox.tasks) == 1
 
 
 async def test_event_of_a_task_that_the_service_does_not_know_leaves_the_record_uncertain(
@@ -252,7 +252,7 @@ async def test_event_of_a_task_that_the_service_does_not_know_leaves_the_record_
     assert str(record.reason).startswith("its event names task t-unknown, which the service does not know: ")
     assert "stays uncertain: its event names task t-unknown" in caplog.text
     assert app.files
-    assert app.sandbox.accepted == ()
+    assert app.sandbox.tasks == ()
 
 
 async def test_event_that_names_the_task_of_another_request_leaves_the_record_uncertain(app: App) -> None:
@@ -260,13 +260,13 @@ async def test_event_that_names_the_task_of_another_request_leaves_the_record_un
     app.sandbox.add_fault(CREATE, Fault(drop=True))
     await app.run(songs(2), timeout=0.0)
     (record,) = await records(app.path, "uncertain")
-    await keep(app, app.sandbox.accepted[0].task_id, f"/hooks?musicapi_attempt={record.reference}")
-    polls = app.sandbox.requests[POLL]
+    await keep(app, app.sandbox.tasks[0].task_id, f"/hooks?musicapi_attempt={record.reference}")
+    polls = len(app.sandbox.requests(POLL))
     assert await app.run() == []
 
     (record,) = await records(app.path, "uncertain")
     assert "is the task of another request" in str(record.reason)
-    assert app.sandbox.requests[POLL] == polls
+    assert len(app.sandbox.requests(POLL)) == polls
 
 
 async def test_event_of_another_journal_changes_nothing_and_is_kept(app: App) -> None:
@@ -292,7 +292,7 @@ async def test_event_is_taken_before_uncertain_requests_are_sent_again(app: App)
         states = [outcome.record.state async for outcome in resumed]
 
     assert states == ["saved"]
-    assert len(app.sandbox.accepted) == 1
+    assert len(app.sandbox.tasks) == 1
 
 
 async def test_attempt_that_was_sent_again_meanwhile_is_saved_and_named_as_paid_twice(
@@ -307,7 +307,7 @@ async def test_attempt_that_was_sent_again_meanwhile_is_saved_and_named_as_paid_
     await app.run(out=out)
     await app.run(out=out)
 
-    first, second = (task.task_id for task in app.sandbox.accepted)
+    first, second = (task.task_id for task in app.sandbox.tasks)
     assert f"was paid for twice: task {first} of an uncertain attempt was accepted, and the request was" in caplog.text
     async with bulk.open(app.path) as journal:
         (extra,) = await journal.extras()
@@ -329,12 +329,12 @@ async def test_attempt_that_its_user_took_for_not_accepted_counts_once_its_event
     await app.run()
     async with bulk.open(app.path) as journal:
         assert (await journal.total_charged(), await journal.charged()) == (20.0, {"sonic.describe": 1})
-    await keep(app, app.sandbox.accepted[0].task_id, app.urls()[0])
+    await keep(app, app.sandbox.tasks[0].task_id, app.urls()[0])
     await app.run()
     async with bulk.open(app.path) as journal:
         assert (await journal.total_charged(), await journal.charged()) == (40.0, {"sonic.describe": 2})
         assert [extra.files for extra in await journal.extras()] == [[]]
-    assert len(app.sandbox.accepted) == 2
+    assert len(app.sandbox.tasks) == 2
 
 
 async def test_song_that_is_paid_for_besides_is_saved_by_the_next_run_after_a_timeout(
@@ -345,7 +345,7 @@ async def test_song_that_is_paid_for_besides_is_saved_by_the_next_run_after_a_ti
         await app.run(songs(1), timeout=0.0)
         async with bulk.open(path) as journal:
             await bulk.resend_uncertain(journal)
-        await keep(app, app.sandbox.accepted[0].task_id, app.urls()[0])
+        await keep(app, app.sandbox.tasks[0].task_id, app.urls()[0])
         await app.run(timeout=0.2)
         async with bulk.open(path) as journal:
             assert [extra.files for extra in await journal.extras()] == [None]
@@ -363,15 +363,15 @@ async def test_request_that_was_dropped_is_saved_when_its_event_comes(app: App, 
     await app.run(songs(1), timeout=0.0)
     async with bulk.open(app.path) as journal:
         await bulk.abandon_uncertain(journal)
-    await keep(app, app.sandbox.accepted[0].task_id, app.urls()[0])
+    await keep(app, app.sandbox.tasks[0].task_id, app.urls()[0])
     await app.run(out=tmp_path / "songs", lyrics=("lrc",))
     async with bulk.open(app.path) as journal:
         (extra,) = await journal.extras()
 
-    assert (extra.record.state, extra.task_id) == ("failed", app.sandbox.accepted[0].task_id)
+    assert (extra.record.state, extra.task_id) == ("failed", app.sandbox.tasks[0].task_id)
     assert extra.files
-    assert len(app.sandbox.accepted) == 1
-    assert app.sandbox.requests["POST /sonic/aligned-lyrics"] == 0, "nothing more is paid for it"
+    assert len(app.sandbox.tasks) == 1
+    assert len(app.sandbox.requests("POST /sonic/aligned-lyrics")) == 0, "nothing more is paid for it"
 
 
 async def test_reference_is_in_the_journal_before_the_request_is_sent(app: App) -> None:
@@ -438,7 +438,7 @@ async def test_run_killed_between_the_event_and_its_handling_is_completed_by_the
     )
     async with asyncio.timeout(30):
         # Its event has been taken, and the poll that is to confirm it has no response yet.
-        while not app.sandbox.requests[POLL]:
+        while not len(app.sandbox.requests(POLL)):
             await asyncio.sleep(0.01)
     process.kill()
     await process.wait()
@@ -447,7 +447,7 @@ async def test_run_killed_between_the_event_and_its_handling_is_completed_by_the
     (outcome,) = await app.run(out=tmp_path / "songs")
 
     assert outcome.record.state == "saved"
-    assert len(app.sandbox.accepted) == 1
+    assert len(app.sandbox.tasks) == 1
 
 
 @pytest.mark.parametrize("target", ["journal", "folder"])

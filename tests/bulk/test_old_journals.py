@@ -77,7 +77,7 @@ async def test_journal_of_an_older_release_sends_only_what_was_not_begun(form: s
                         pass
                     counts = await journal.counts()
 
-    assert len(sandbox.accepted) == NOT_BEGUN
+    assert len(sandbox.tasks) == NOT_BEGUN
     assert counts["saved"] == BEGUN["saved"] + NOT_BEGUN
     assert counts["planned"] == 0
 

@@ -64,11 +64,11 @@ async def test_backup_restored_beside_its_newer_mark_sends_nothing(
     await run(quick, path, songs(*range(10)))
     back_up(path, copy)
     await run(quick, path, songs(*range(40)))
-    assert len(quick.accepted) == 40
+    assert len(quick.tasks) == 40
     back_up(copy, path)
     await run(quick, path, later)
 
-    assert len(quick.accepted) == 40
+    assert len(quick.tasks) == 40
     assert (await counts(path))["uncertain"] == len([one for one in later if one not in songs(*range(10))])
 
 
@@ -80,7 +80,7 @@ async def test_journal_that_is_lost_a_second_time_sends_nothing(quick: Sandbox, 
         await run(quick, path, songs(*range(4)))
 
         assert await counts(path) == {"uncertain": 4}
-    assert len(quick.accepted) == 4
+    assert len(quick.tasks) == 4
 
 
 async def test_backup_of_a_plan_restored_after_another_journal_sends_nothing(quick: Sandbox, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_backup_of_a_plan_restored_after_another_journal_sends_nothing(qui
         await run(quick, path, songs(*range(4)))
 
         assert await counts(path) == {"uncertain": 4}
-    assert len(quick.accepted) == 4
+    assert len(quick.tasks) == 4
 
 
 async def test_copy_that_was_only_read_since_restored_beside_a_later_mark_sends_nothing(
@@ -113,7 +113,7 @@ async def test_copy_that_was_only_read_since_restored_beside_a_later_mark_sends_
     back_up(copy, path)
     await run(quick, path, songs(1, 2))
 
-    assert len(quick.accepted) == 2
+    assert len(quick.tasks) == 2
     assert await counts(path) == {"saved": 1, "uncertain": 1}
 
 
@@ -150,15 +150,15 @@ async def test_keys_unknown_to_a_journal_stay_uncertain_until_all_are_resolved(
     async with bulk.open(path) as journal:
         assert {record.reason for record in await journal.records("uncertain")} == {LOST}
         second, third, _ = await journal.records("uncertain")
-        await bulk.resolve_as_accepted(journal, second.key, quick.accepted[1].task_id)
-        await bulk.resolve_as_accepted(journal, third.key, quick.accepted[2].task_id)
+        await bulk.resolve_as_accepted(journal, second.key, quick.tasks[1].task_id)
+        await bulk.resolve_as_accepted(journal, third.key, quick.tasks[2].task_id)
         assert await bulk.resolve_not_sent(journal) == 1
     caplog.clear()
     await run(quick, path, songs(1, 2, 3, 4, 5))
 
     assert "has lost entries" not in caplog.text
     assert await counts(path) == {"saved": 5}
-    assert len(quick.accepted) == 5
+    assert len(quick.tasks) == 5
 
 
 async def test_refund_in_a_journal_that_lost_entries_is_not_tried_again_by_itself(
@@ -174,11 +174,11 @@ async def test_refund_in_a_journal_that_lost_entries_is_not_tried_again_by_itsel
             await journal.transition(await journal.transition(record, "sending"), "accepted", Changes(task_id=task.id))
         back_up(path, copy)
         await run(quick, path)  # the task fails, is refunded, and is made again
-        assert len(quick.accepted) == 2
+        assert len(quick.tasks) == 2
         back_up(copy, path)
         await run(quick, path)
 
-    assert len(quick.accepted) == 2
+    assert len(quick.tasks) == 2
     assert await counts(path) == {"uncertain": 1}
 
 
@@ -211,7 +211,7 @@ async def test_two_journals_that_were_swapped_send_nothing(quick: Sandbox, tmp_p
     await run(quick, one, songs(1, 3))
     await run(quick, other, songs(2, 4))
 
-    assert len(quick.accepted) == 2
+    assert len(quick.tasks) == 2
     assert [await counts(path) for path in (one, other)] == [{"saved": 1, "uncertain": 2}] * 2
 
 
@@ -221,7 +221,7 @@ async def test_new_journal_beside_the_mark_of_one_that_sent_is_uncertain(quick: 
     path.unlink()
     await run(quick, path, songs(1, 2))
 
-    assert len(quick.accepted) == 1
+    assert len(quick.tasks) == 1
     assert await counts(path) == {"uncertain": 2}
 
 
@@ -263,7 +263,7 @@ async def test_journal_declared_old_has_its_planned_records_uncertain(quick: San
     path.with_name("journal.db.lock").unlink()
     await run(quick, path, songs(1, 2, 3), is_current=False)
 
-    assert len(quick.accepted) == 1
+    assert len(quick.tasks) == 1
     assert await counts(path) == {"saved": 1, "uncertain": 2}
 
 
@@ -275,7 +275,7 @@ async def test_journal_declared_current_by_mistake_sends_nothing(quick: Sandbox,
     back_up(copy, path)
     await run(quick, path, songs(1, 2), is_current=True)
 
-    assert len(quick.accepted) == 2
+    assert len(quick.tasks) == 2
 
 
 async def test_journal_that_sent_nothing_needs_no_mark(quick: Sandbox, tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ async def test_request_that_was_not_accepted_is_sent_again_and_counts_once(quick
         assert [record.charged for record in await journal.records("planned")] == [0.0, 20.0, 0.0]
     await run(quick, path)
 
-    assert len(quick.accepted) == 3
+    assert len(quick.tasks) == 3
 
 
 async def test_many_uncertain_records_are_resolved_together(quick: Sandbox, tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ async def test_many_uncertain_records_are_resolved_together(quick: Sandbox, tmp_
         assert [record.key for record in await journal.records("uncertain")] == keys[:1]
     await run(quick, path)
 
-    assert len(quick.accepted) == 5
+    assert len(quick.tasks) == 5
 
 
 @given(

@@ -66,7 +66,7 @@ async def test_file_that_exists_is_downloaded_again_only_if_it_is_no_song(
     assert [file.stat().st_mtime_ns for file in whole] == before
     assert broken.read_bytes() == there[broken]
     assert len(list(out.iterdir())) == 6
-    assert len(quick.accepted) == 1
+    assert len(quick.tasks) == 1
 
 
 async def test_song_without_a_cover_is_saved(quick: Sandbox, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ async def test_request_left_out_of_the_next_plan_is_not_made(quick: Sandbox, tmp
             assert await bulk.plan_all(journal, described("two", "four")) == (2, 1)
         await run(client, path)
 
-    made = {task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted}
+    made = {task.request.to_wire()["gpt_description_prompt"] for task in quick.tasks}
     assert made == {"two", "four"}
 
 
@@ -133,7 +133,7 @@ async def test_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox, 
                 await bulk.plan_all(journal, broken())
         await run(client, path)
 
-    assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted] == ["old"]
+    assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.tasks] == ["old"]
 
 
 async def test_request_corrected_under_its_key_is_made_as_it_is_now(quick: Sandbox, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ async def test_request_corrected_under_its_key_is_made_as_it_is_now(quick: Sandb
 
     assert [outcome.record.state for outcome in first] == ["refused", "saved"]
     assert [(outcome.record.key, outcome.record.state) for outcome in again] == [("a", "saved")]
-    made = [task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted]
+    made = [task.request.to_wire()["gpt_description_prompt"] for task in quick.tasks]
     assert made == ["good", "better"]
 
 
@@ -191,7 +191,7 @@ async def test_requests_with_a_bad_line_are_refused_before_anything_is_paid(quic
         with pytest.raises(errors.InvalidRequestError, match="line 2: description"):
             await run(client, tmp_path / "a.db", bulk.read_requests(file, "sonic.describe"))
 
-    assert not quick.accepted
+    assert not quick.tasks
 
 
 async def test_journal_of_another_service_is_refused(quick: Sandbox, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ async def test_uncertain_records_resolved_by_the_user_are_as_decided(quick: Sand
         a, b, c, _ = (outcome.record.key for outcome in outcomes)
         async with bulk.open(path) as journal:
             assert await bulk.resend_uncertain(journal, {a}) == 1
-            await bulk.resolve_as_accepted(journal, b, quick.accepted[1].task_id)
+            await bulk.resolve_as_accepted(journal, b, quick.tasks[1].task_id)
             assert await bulk.abandon_uncertain(journal, [c]) == 1
             with pytest.raises(errors.InvalidRequestError, match=f"key is '{c}'"):
                 await bulk.resolve_as_accepted(journal, c, "t")
@@ -224,7 +224,7 @@ async def test_uncertain_records_resolved_by_the_user_are_as_decided(quick: Sand
 
     assert sorted(outcome.record.key for outcome in again) == sorted([a, b])
     assert {state: count for state, count in counts.items() if count} == {"saved": 2, "failed": 1, "uncertain": 1}
-    assert len(quick.accepted) == 5
+    assert len(quick.tasks) == 5
     # The one that was sent again was in truth accepted twice; all of it counts as spent.
     assert charged == {"sonic.describe": 5}
 
@@ -244,7 +244,7 @@ async def test_run_left_with_its_journal_is_closed(tmp_path: Path) -> None:
         async with bulk.open(path) as journal:
             counts = await journal.counts()
 
-        assert counts["accepted"] == len(sandbox.accepted)
+        assert counts["accepted"] == len(sandbox.tasks)
         assert counts["sending"] == counts["uncertain"] == 0
         assert counts["planned"] == 30 - counts["accepted"]
     assert not [task for task in asyncio.all_tasks() - before if "bulk" in repr(task)]
@@ -269,13 +269,13 @@ async def test_run_whose_client_is_closed_ends_and_the_next_resumes(tmp_path: Pa
         async with client_of(sandbox.base_url) as client:
             over: list[Outcome] = []
             gathering = asyncio.ensure_future(gather(bulk.run(client, journal), over))
-            while len(sandbox.accepted) < 4:
+            while len(sandbox.tasks) < 4:
                 await asyncio.sleep(0.001)
             sandbox.advance(4000)
             await gathering
         again = [outcome.record.state for outcome in over]
 
-        assert len(sandbox.accepted) == 4
+        assert len(sandbox.tasks) == 4
     assert again == ["saved"] * 4
 
 

@@ -61,11 +61,11 @@ async def test_run_whose_folder_is_gone_submits_nothing_more(quick: Sandbox, pat
             async for _ in running:
                 pass
 
-    assert len(quick.accepted) < 30
+    assert len(quick.tasks) < 30
     async with client_of(quick.base_url, max_attempts=1) as client:
         await run(client, path, out=out)
     assert (await counts(path))["saved"] == 100
-    assert len(quick.accepted) == 100
+    assert len(quick.tasks) == 100
 
 
 async def test_cover_that_the_disk_does_not_take_is_saved_by_the_next_run(path: Path, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ async def test_refunded_request_left_out_of_the_next_plan_is_not_sent_again(quic
         await run(client, path, described("old"), attempts=1)
         await run(client, path, described("new"), attempts=3)
 
-    assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted] == ["old", "new"]
+    assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.tasks] == ["old", "new"]
 
 
 async def test_resolve_with_a_key_leaves_the_others(quick: Sandbox, path: Path) -> None:
@@ -115,7 +115,7 @@ async def test_resolve_as_accepted_after_a_wrong_id_takes_the_later_one(quick: S
         (outcome,) = await run(client, path)
         assert isinstance(outcome.error, errors.NotFoundError)
         async with bulk.open(path) as journal:
-            await bulk.resolve_as_accepted(journal, key, quick.accepted[0].task_id)
+            await bulk.resolve_as_accepted(journal, key, quick.tasks[0].task_id)
             assert await journal.charged() == {"sonic.describe": 1}
         await run(client, path)
 
@@ -139,9 +139,9 @@ async def test_resolve_as_accepted_with_another_requests_key_or_task_is_refused(
             with pytest.raises(errors.InvalidRequestError, match=reason) as caught:
                 await bulk.resolve_as_accepted(journal, first.key, wrong)
             assert caught.value.field == "task_id"
-        await bulk.resolve_as_accepted(journal, first.key, f" {quick.accepted[0].task_id}\n")
+        await bulk.resolve_as_accepted(journal, first.key, f" {quick.tasks[0].task_id}\n")
         # Said again, it is the same.
-        await bulk.resolve_as_accepted(journal, first.key, quick.accepted[0].task_id)
+        await bulk.resolve_as_accepted(journal, first.key, quick.tasks[0].task_id)
 
     assert await counts(path) == {"accepted": 1, "uncertain": 1, "saved": 1}
 
@@ -175,7 +175,7 @@ async def test_run_that_fails_before_it_began_stays_ended(quick: Sandbox, path: 
         with pytest.raises(errors.JournalError, match="ended while it was planned"):
             await anext(running)
 
-    assert not quick.accepted
+    assert not quick.tasks
 
 
 async def test_run_iterated_by_two_tasks_gives_each_outcome_once(quick: Sandbox, path: Path) -> None:
@@ -195,7 +195,7 @@ async def test_run_on_a_journal_with_another_run_is_refused(path: Path) -> None:
     ):
         first = bulk.run(client, journal, songs(3))
         pending = asyncio.ensure_future(anext(first))
-        while len(sandbox.accepted) < 3:
+        while len(sandbox.tasks) < 3:
             await asyncio.sleep(0.001)
         with pytest.raises(errors.JournalError, match="another run is using it"):
             await anext(bulk.run(client, journal))
@@ -214,7 +214,7 @@ async def test_records_that_are_sent_again_are_not_claimed_twice(path: Path) -> 
         async with paced as client:
             await run(client, path, songs(8), attempts=3, in_flight=3)
 
-        assert len(sandbox.accepted) == 16
+        assert len(sandbox.tasks) == 16
     assert await counts(path) == {"saved": 8}
 
 

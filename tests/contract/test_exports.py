@@ -35,6 +35,7 @@ MODULES = (
     "musicapi_async.sandbox",
     "musicapi_async.webhooks",
     "musicapi_sync.bulk",
+    "musicapi_sync.sandbox",
 )
 # "A task of whatever" is a true type; a bare Any, or a dict of Any, would switch checking off for the caller.
 OF_WHATEVER = (Request, TaskRequest, Task, TaskState, asyncio.Task)
@@ -172,7 +173,7 @@ def test_import_contracts_are_kept() -> None:
 
 
 def test_packages_are_marked_as_typed() -> None:
-    for package in ("musicapi_async", "musicapi_sync"):
+    for package in ("musicapi_async", "musicapi_sync", "pytest_musicapi"):
         (folder,) = importlib.import_module(package).__path__
         assert (Path(folder) / "py.typed").exists()
 

@@ -10,8 +10,10 @@ import pytest
 
 import musicapi_async
 import musicapi_async.bulk
+import musicapi_async.sandbox
 import musicapi_sync
 import musicapi_sync.bulk
+import musicapi_sync.sandbox
 
 # How an async name or annotation is called in the blocking package.
 NAMES = {
@@ -170,6 +172,18 @@ def parameters_of(value: object) -> list[tuple[str, object, object]]:
     function = getattr(value, "__func__", value)
     assert callable(function)
     return [(one.name, one.kind, one.default) for one in inspect.signature(function).parameters.values()]
+
+
+def test_sandbox_exports_the_same_names_and_takes_the_same_parameters() -> None:
+    asynchronous, blocking = musicapi_async.sandbox, musicapi_sync.sandbox
+    assert blocking.__all__ == asynchronous.__all__
+    for name in {*blocking.__all__} - {"Sandbox"}:
+        assert getattr(blocking, name) is getattr(asynchronous, name)
+
+    assert inspect.signature(blocking.Sandbox) == inspect.signature(asynchronous.Sandbox)
+    theirs, ours = (set(dir(package.Sandbox)) for package in (asynchronous, blocking))
+    assert ours == theirs
+    assert parameters_of(blocking.Sandbox.client) == parameters_of(asynchronous.Sandbox.client)
 
 
 def test_bulk_is_imported_only_on_use() -> None:

@@ -1,6 +1,6 @@
 """The words of the project: one concept has one name, and it is the field's.
 
-Checked are identifiers, string literals and docstrings of both packages, and the texts that users read. In the
+Checked are identifiers, string literals and docstrings of the packages, and the texts that users read. In the
 changelog, code in backticks is not checked, since it names what was renamed.
 """
 
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
+PACKAGES: Final = ("musicapi_async", "musicapi_sync", "pytest_musicapi")
 CAMEL_CASE: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 CODE_SPAN: Final = re.compile(r"`[^`]*`")
 
@@ -104,7 +105,7 @@ def identifiers_of(tree: ast.AST) -> set[str]:
 @functools.cache
 def source() -> tuple[Use, ...]:
     """Return each identifier once for each module, and every string literal."""
-    return tuple(use for package in ("musicapi_async", "musicapi_sync") for use in uses_in(ROOT / package))
+    return tuple(use for package in PACKAGES for use in uses_in(ROOT / package))
 
 
 def uses_in(package: Path) -> Iterator[Use]:

@@ -32,4 +32,4 @@ def write(folder: Path, *descriptions: str, lines: tuple[str, ...] = ()) -> None
 
 def made(sandbox: Sandbox) -> list[object]:
     """Return the descriptions of the requests that a sandbox has accepted."""
-    return [task.request.to_wire()["gpt_description_prompt"] for task in sandbox.accepted]
+    return [task.request.to_wire()["gpt_description_prompt"] for task in sandbox.tasks]

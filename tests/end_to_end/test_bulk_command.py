@@ -35,7 +35,7 @@ def test_bulk_run_with_a_line_changed_after_it_was_sent_says_that_the_song_stays
     assert "1 line has changed since the request was sent: a; the song that was made is kept" in " ".join(
         changed.err.split()
     )
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
 
 
 def test_bulk_run_again_pays_for_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_bulk_run_again_pays_for_nothing(musicapi: MusicAPI, sandbox: Sandbox, t
     assert done.out.splitlines()[-1] == "5 saved"
     assert Counter(path.suffix for path in (tmp_path / "songs").iterdir())[".json"] == 10
     assert (again.code, again.out.splitlines()[-1]) == (0, "5 saved")
-    assert len(sandbox.accepted) == 5
+    assert len(sandbox.tasks) == 5
 
 
 def test_bulk_with_an_unchanged_file_does_not_check_it_again(
@@ -65,7 +65,7 @@ def test_bulk_with_an_unchanged_file_does_not_check_it_again(
     command = ("bulk", "other.jsonl", *RUN[2:])
     assert "1 request, 1 of them new" in musicapi(*command, sandbox=sandbox).out
     assert "4 requests, 0 of them new" in musicapi(*RUN, sandbox=sandbox).out
-    assert len(sandbox.accepted) == 5
+    assert len(sandbox.tasks) == 5
 
 
 def test_bulk_with_bad_lines_names_each_before_anything_is_sent(
@@ -83,11 +83,11 @@ def test_bulk_with_bad_lines_names_each_before_anything_is_sent(
     ):
         assert any(f"requests.jsonl:{number}: " in line and expected in line for line in done.err.splitlines())
     assert "5 of 7 lines invalid; nothing was sent or charged" in done.err
-    assert not sandbox.requests[CREATE]
+    assert not len(sandbox.requests(CREATE))
 
     write(tmp_path, 2)
     assert musicapi(*RUN, sandbox=sandbox).code == 0
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
 
 
 @pytest.mark.parametrize(("lines", "options", "code"), [(1, (), 3), (1, ("--names", "{title}.{ext}"), 2), (0, (), 2)])
@@ -102,7 +102,7 @@ def test_bulk_with_json_prints_each_ending_as_a_line(
     *_, end = events(done.out)
     assert end["event"] == "end"
     assert end["error"]["code"] == code
-    assert sandbox.requests[CREATE] == (code == 3)
+    assert len(sandbox.requests(CREATE)) == (code == 3)
 
 
 def test_bulk_with_retry_refused_sends_refused_requests_again(
@@ -112,10 +112,10 @@ def test_bulk_with_retry_refused_sends_refused_requests_again(
     sandbox.add_fault(CREATE, Fault(status=404, body={"error": "no such path"}))
     assert musicapi(*RUN, "--in-flight", "1", sandbox=sandbox).code == 12
     assert musicapi(*RUN, sandbox=sandbox).code == 12
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
     assert musicapi(*RUN, "--retry-refused", sandbox=sandbox).code == 0
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
 
 
 def test_bulk_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_bulk_dry_run_counts_and_sends_nothing(musicapi: MusicAPI, sandbox: Sand
     assert done.code == 0
     assert done.json["requests"] == {"sonic.describe": 3, "producer.create": 1}
     assert done.json["credits"]["sonic.describe"] == 60
-    assert not sandbox.requests
+    assert not sandbox.requests()
     assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]
 
 
@@ -157,12 +157,12 @@ def test_bulk_with_uncertain_requests_lists_them_until_they_are_resolved(
     assert "not sent again automatically" in done.err
     assert all(f"k-{number}  sonic.describe" in done.out for number in range(3))
 
-    found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.accepted[0].task_id)
+    found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.tasks[0].task_id)
     assert (found.code, found.err) == (0, "")
     assert musicapi("bulk", "resolve", "songs", "k-3", "t").code == 2
     assert musicapi("bulk", "resolve", "nowhere", "k-3", "t").code == 2
     assert musicapi(*RUN, "--resend-uncertain", sandbox=sandbox).code == 0
-    assert len(sandbox.accepted) == 6
+    assert len(sandbox.tasks) == 6
 
     sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
     write(tmp_path, 5)
@@ -191,7 +191,7 @@ def test_bulk_with_an_error_of_every_request_stops(
     assert done.code == code
     assert expected in done.err
     assert "2 saved; 0 paid for and still running on the server; 28 not sent yet; resume with: " in done.out
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
 
 
 def test_bulk_with_max_credits_spends_no_more(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_bulk_with_max_credits_spends_no_more(musicapi: MusicAPI, sandbox: Sandb
     assert done.code == 4
     assert "--max-credits is 90 and 80 are spent" in done.err
     assert "--max-credits 90" in done.out
-    assert len(sandbox.accepted) == 4
+    assert len(sandbox.tasks) == 4
 
 
 def test_bulk_trial_begins_anew_and_is_never_taken_for_songs(musicapi: MusicAPI, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_bulk_trial_on_a_paid_journal_is_refused(musicapi: MusicAPI, sandbox: Sa
         assert done.code == 11
         assert "its songs are from 127.0.0.1:" in done.err
     assert musicapi(*RUN, sandbox=sandbox).out.splitlines()[-1] == "1 saved"
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
 
 @on_unix
@@ -230,7 +230,7 @@ def test_bulk_stopped_reports_its_tasks_and_resumes_them(number: int, code: int,
     with served(LONG) as slow:
         write(tmp_path, 6)
         with started(*RUN, "--in-flight", "4", cwd=tmp_path, sandbox=slow) as process:
-            until(lambda: len(slow.accepted) == 4)
+            until(lambda: len(slow.tasks) == 4)
             process.send_signal(number)
             done = finish(process)
         assert done.code == code
@@ -238,11 +238,11 @@ def test_bulk_stopped_reports_its_tasks_and_resumes_them(number: int, code: int,
         assert "--in-flight 4" in done.out
 
         with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
-            until(lambda: len(slow.accepted) == 6)
+            until(lambda: len(slow.tasks) == 6)
             slow.advance(2 * LONG)
             done = finish(process)
         assert (done.code, done.out.splitlines()[-1]) == (0, "6 saved")
-        assert len(slow.accepted) == 6
+        assert len(slow.tasks) == 6
 
 
 @on_unix
@@ -252,7 +252,7 @@ def test_bulk_stopped_twice_leaves_at_once_and_sends_nothing_again(number: int, 
         write(tmp_path, 2)
         sandbox.add_fault(CREATE, Fault(delay=20, accepted=True))
         with started(*RUN, "--in-flight", "1", "--json", cwd=tmp_path, sandbox=sandbox) as process:
-            until(lambda: sandbox.requests[CREATE])
+            until(lambda: len(sandbox.requests(CREATE)))
             process.send_signal(number)
             line_with("again to exit at once", process.stderr)
             process.send_signal(number)
@@ -266,7 +266,7 @@ def test_bulk_stopped_twice_leaves_at_once_and_sends_nothing_again(number: int, 
             done = finish(process)
         assert done.code == 12
         assert "1 saved, 1 uncertain" in done.out
-        assert sandbox.requests[CREATE] == 2
+        assert len(sandbox.requests(CREATE)) == 2
 
 
 @on_unix
@@ -277,7 +277,7 @@ def test_bulk_with_requests_through_a_pipe_makes_them(sandbox: Sandbox, tmp_path
         with started(*command, cwd=tmp_path, sandbox=sandbox) as process:
             done = finish(process, lines.encode())
         assert (done.code, done.out.splitlines()[-1]) == (0, f"{count} saved")
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
 
 
 @on_unix
@@ -285,14 +285,14 @@ def test_bulk_on_a_journal_in_use_names_its_holder(tmp_path: Path) -> None:
     with served(LONG) as slow:
         write(tmp_path, 1)
         with started(*RUN, cwd=tmp_path, sandbox=slow) as process:
-            until(lambda: slow.accepted)
+            until(lambda: slow.tasks)
             with started(*RUN, cwd=tmp_path, sandbox=slow) as other:
                 done = finish(other)
             process.send_signal(signal.SIGTERM)
             finish(process)
         assert done.code == 11
         assert f"it is in use by process {process.pid}" in done.err
-        assert len(slow.accepted) == 1
+        assert len(slow.tasks) == 1
 
 
 @on_unix
@@ -352,7 +352,7 @@ def test_bulk_with_tasks_that_do_not_end_counts_them_as_overdue(musicapi: MusicA
         done = musicapi(*RUN, "--timeout", "0.3", "--in-flight", "5", sandbox=slow)
         assert done.code == 12
         assert "2 accepted" in done.out
-        assert len(slow.accepted) == 2
+        assert len(slow.tasks) == 2
         stopped = musicapi(*RUN, "--timeout", "0.3", "--in-flight", "5", sandbox=slow)
         assert stopped.code == 12
         shown = musicapi("bulk", "status", "songs")
@@ -360,7 +360,7 @@ def test_bulk_with_tasks_that_do_not_end_counts_them_as_overdue(musicapi: MusicA
         assert musicapi("bulk", "status", "songs", "--json").json["overdue"] == 2
         slow.advance(4000)
         assert musicapi(*RUN, sandbox=slow).code == 0
-        assert len(slow.accepted) == 2
+        assert len(slow.tasks) == 2
 
 
 def test_bulk_without_a_service_pauses_and_says_so(musicapi: MusicAPI, tmp_path: Path) -> None:
@@ -383,7 +383,7 @@ def test_bulk_with_failed_songs_sends_them_again_only_with_retry_failed(
         done = musicapi(*RUN, sandbox=sandbox)
         assert done.code == 12
         assert "--retry-failed" in done.out
-        assert len(sandbox.accepted) == 1
+        assert len(sandbox.tasks) == 1
     done = musicapi(*RUN, "--retry-failed", sandbox=sandbox)
     assert "sending 1 failed request again, each charged again" in done.out
-    assert (done.code, len(sandbox.accepted)) == (0, 2)
+    assert (done.code, len(sandbox.tasks)) == (0, 2)

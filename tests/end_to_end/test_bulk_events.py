@@ -52,7 +52,7 @@ def test_bulk_with_a_lost_response_saves_the_song_by_its_event(
     done = musicapi(*RUN, *options, sandbox=sandbox, MUSICAPI_WEBHOOK_SECRET=SECRET)
 
     assert (done.code, done.out.splitlines()[-1]) == (0, "3 saved")
-    assert len(sandbox.accepted) == 3
+    assert len(sandbox.tasks) == 3
     assert SECRET not in done.out + done.err
     assert {one.status for one in sandbox.deliveries} == {200}
 
@@ -68,7 +68,7 @@ def test_bulk_with_a_lost_response_and_a_lost_event_reports_it_uncertain(
 
     assert done.code == 12
     assert "1 uncertain" in done.out
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
 
 def test_bulk_with_a_forged_event_refuses_it_and_saves_the_song_by_the_true_one(
@@ -82,7 +82,7 @@ def test_bulk_with_a_forged_event_refuses_it_and_saves_the_song_by_the_true_one(
 
     assert (done.code, done.out.splitlines()[-1]) == (0, "1 saved")
     assert [(one.forged, one.status) for one in sandbox.deliveries] == [(True, 401), (False, 200)]
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
 
 def test_bulk_killed_before_it_handles_an_event_is_completed_by_the_next_run(
@@ -93,7 +93,7 @@ def test_bulk_killed_before_it_handles_an_event_is_completed_by_the_next_run(
     sandbox.add_fault(POLL, Fault(delay=60))
     env = {"MUSICAPI_WEBHOOK_SECRET": SECRET}
     with started(*RUN, *options, cwd=tmp_path, sandbox=sandbox, env=env) as process:
-        until(lambda: sandbox.requests[POLL])
+        until(lambda: len(sandbox.requests(POLL)))
         process.kill()
         process.communicate()
     assert events_in(tmp_path)
@@ -101,7 +101,7 @@ def test_bulk_killed_before_it_handles_an_event_is_completed_by_the_next_run(
     done = musicapi(*RUN, sandbox=sandbox)
 
     assert (done.code, done.out.splitlines()[-1]) == (0, "1 saved")
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
 
 def test_bulk_with_resend_uncertain_takes_kept_events_first(
@@ -112,14 +112,14 @@ def test_bulk_with_resend_uncertain_takes_kept_events_first(
     sandbox.add_fault(POLL, Fault(delay=60))
     env = {"MUSICAPI_WEBHOOK_SECRET": SECRET}
     with started(*RUN, *options, cwd=tmp_path, sandbox=sandbox, env=env) as process:
-        until(lambda: sandbox.requests[POLL])
+        until(lambda: len(sandbox.requests(POLL)))
         process.kill()
         process.communicate()
     done = musicapi(*RUN, "--resend-uncertain", sandbox=sandbox)
 
     assert "sending 0 uncertain requests again" in done.out
     assert (done.code, done.out.splitlines()[-1]) == (0, "1 saved")
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
 
 def test_bulk_names_a_request_that_was_paid_for_twice(
@@ -132,7 +132,7 @@ def test_bulk_names_a_request_that_was_paid_for_twice(
         sandbox.add_event_fault(event_type, EventFault(lost=True))
     assert musicapi(*RUN, *options, "--timeout", "0", sandbox=sandbox, **env).code == 12
     assert musicapi(*RUN, *options, "--resend-uncertain", sandbox=sandbox, **env).code == 0
-    first, second = sandbox.accepted
+    first, second = sandbox.tasks
     body, journal = body_of(task_id=first.task_id), tmp_path / "songs" / "journal.db"
     url = str(first.request.to_wire()["webhook_url"])
     musicapi_sync.bulk.receive(journal, body, headers_of(body), url, SECRET)
@@ -150,7 +150,7 @@ def test_bulk_names_a_request_that_was_paid_for_twice(
     text = " ".join(re.sub("<[^>]*>", "", page).split())
     assert f"accepted too, as task {first.task_id}" in text
     assert all(name in page for name in extra["files"])
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_bulk_with_options_of_events_that_do_not_fit_sends_nothing(
 
     assert done.code == 2
     assert expected in " ".join(done.err.split())
-    assert not sandbox.requests
+    assert not sandbox.requests()
 
 
 def test_bulk_at_a_port_in_use_says_so_and_sends_nothing(musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_bulk_at_a_port_in_use_says_so_and_sends_nothing(musicapi: MusicAPI, san
 
     assert done.code == 2
     assert "cannot listen: the port is already in use; try another --listen" in " ".join(done.err.split())
-    assert not sandbox.requests[CREATE]
+    assert not len(sandbox.requests(CREATE))
 
 
 def test_bulk_trial_receives_the_events_of_its_sandbox(
@@ -203,7 +203,7 @@ def test_bulk_stopped_names_the_options_of_events_in_the_command_that_resumes_it
         write(tmp_path, 1)
         env = {"MUSICAPI_WEBHOOK_SECRET": SECRET}
         with started(*RUN, *options, cwd=tmp_path, sandbox=slow, env=env) as process:
-            until(lambda: slow.accepted)
+            until(lambda: slow.tasks)
             process.terminate()
             done = finish(process)
 

@@ -28,8 +28,8 @@ def test_resolve_not_sent_has_requests_sent_again(
     write(tmp_path, "rain", "snow", "hail")
     sandbox.add_fault(CREATE, Fault(drop=True, accepted=True), Fault(drop=True), Fault(drop=True))
     assert musicapi(*RUN, "--in-flight", "1", sandbox=sandbox).code == 12
-    found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.accepted[0].task_id, "--json")
-    assert found.json["task_id"] == sandbox.accepted[0].task_id
+    found = musicapi("bulk", "resolve", "songs", "k-0", sandbox.tasks[0].task_id, "--json")
+    assert found.json["task_id"] == sandbox.tasks[0].task_id
     settled = musicapi("bulk", "resolve", "songs", "--not-sent", *keys)
     assert (settled.code, settled.err) == (0, "")
     assert settled.out.startswith("2 requests recorded as not accepted")
@@ -85,9 +85,9 @@ def test_run_on_an_old_backup_pays_for_nothing_again(musicapi: MusicAPI, sandbox
     assert "the journal has lost entries" in done.out
     status = musicapi("bulk", "status", "songs", "--json").json
     assert (status["has_lost"], status["counts"]["uncertain"]) == (True, 1)
-    assert len(sandbox.accepted) == 3
+    assert len(sandbox.tasks) == 3
 
-    assert musicapi("bulk", "resolve", "songs", "k-2", sandbox.accepted[2].task_id).code == 0
+    assert musicapi("bulk", "resolve", "songs", "k-2", sandbox.tasks[2].task_id).code == 0
     assert musicapi("bulk", "resolve", "songs", "--not-sent", "--all").code == 0
     write(tmp_path, "one", "two", "three", "four")
     assert musicapi(*RUN, sandbox=sandbox).out.splitlines()[-1] == "4 saved"
@@ -113,7 +113,7 @@ def test_run_on_a_journal_without_lock_file_needs_an_option_once(
     assert musicapi("bulk", "status", "songs").code == 0
     assert end in musicapi(*RUN, answer, sandbox=sandbox).out
     assert end in musicapi(*RUN, sandbox=sandbox).out
-    assert len(sandbox.accepted) == count
+    assert len(sandbox.tasks) == count
 
 
 def test_line_corrected_after_its_request_was_uncertain_is_sent_as_it_is_now(
@@ -154,7 +154,7 @@ def test_two_columns_of_one_name_are_refused_before_anything_is_sent(
 
     assert done.code == 2
     assert "requests.csv:1: column 'description' occurs twice, as columns 2 and 3: keep one" in done.err
-    assert not sandbox.accepted
+    assert not sandbox.tasks
 
 
 # Trials: a journal that may hold what was paid for is never emptied.

@@ -107,7 +107,7 @@ def test_generate_with_json_prints_one_object_to_stdout(sandbox: Sandbox, tmp_pa
     with started("generate", "--lyrics", "-", *options, cwd=tmp_path, sandbox=sandbox) as process:
         done = finish(process, "\ufeff[Verse]\nSalt on the rope\n".encode())
     assert done.code == 0
-    assert done.json["task_id"] == sandbox.accepted[0].task_id
+    assert done.json["task_id"] == sandbox.tasks[0].task_id
     assert done.json["task_id"] in done.err
     request = done.json["request"]
     assert request["prompt"] == "[Verse]\nSalt on the rope\n"
@@ -207,7 +207,7 @@ def test_command_with_invalid_arguments_fails_before_anything_is_sent(
     assert re.fullmatch(rf"musicapi: [^\n]*{words}[^\n]*\n", done.err)
     result = musicapi(*arguments, "--json", sandbox=sandbox)
     assert result.json["error"]["code"] == result.code == code
-    assert not sandbox.requests
+    assert not sandbox.requests()
     assert names_in(tmp_path) == ["latin"]
 
 
@@ -216,7 +216,7 @@ def test_command_without_a_key_exits_with_3(musicapi: MusicAPI, sandbox: Sandbox
     done = musicapi(*command, sandbox=sandbox, MUSICAPI_KEY="")
     assert (done.code, done.out) == (3, "")
     assert "MUSICAPI_KEY" in done.err
-    assert not sandbox.requests
+    assert not sandbox.requests()
 
 
 def test_base_url_that_is_invalid_is_named_by_its_variable(musicapi: MusicAPI) -> None:
@@ -255,7 +255,7 @@ def test_generate_whose_task_fails_exits_with_8_and_no_resume_command(
 ) -> None:
     sandbox.end_next("failed")
     done = musicapi("generate", IDEA, sandbox=sandbox)
-    task_id = sandbox.accepted[0].task_id
+    task_id = sandbox.tasks[0].task_id
     assert done.code == 8
     assert task_id in done.err
     assert "musicapi task" not in done.err, "there is nothing to resume"
@@ -269,7 +269,7 @@ def test_generate_that_times_out_names_the_command_that_resumes_its_task(
 ) -> None:
     arguments = ("generate", IDEA, "--out", "my songs", "--timeout", "0.2", "--json")
     done = musicapi(*arguments, sandbox=slow_sandbox)
-    task_id = slow_sandbox.accepted[0].task_id
+    task_id = slow_sandbox.tasks[0].task_id
     assert done.code == done.json["error"]["code"] == 9
     assert done.json["error"]["task_id"] == task_id
     assert resume_in(done.json["error"]["resume"]) == resume_in(done.err)
@@ -286,12 +286,12 @@ def test_generate_that_times_out_names_the_command_that_resumes_its_task(
             request = json.loads(path.read_bytes())["request"]
             assert request["gpt_description_prompt"] == IDEA, "what was asked for stays known"
         assert musicapi(*resume_in(done.err), sandbox=slow_sandbox).code == 0
-    assert len(slow_sandbox.accepted) == 1
+    assert len(slow_sandbox.tasks) == 1
 
 
 def test_task_shows_status_and_addresses_of_clips(musicapi: MusicAPI, slow_sandbox: Sandbox) -> None:
     musicapi("generate", IDEA, "--timeout", "0.1", sandbox=slow_sandbox)
-    task_id = slow_sandbox.accepted[0].task_id
+    task_id = slow_sandbox.tasks[0].task_id
     waiting = musicapi("task", task_id, sandbox=slow_sandbox)
     assert (waiting.code, waiting.out) == (0, f"sonic task {task_id}: waiting\n")
     slow_sandbox.advance(LONG / 2)
@@ -322,7 +322,7 @@ def test_generate_stopped_by_a_signal_names_the_task(
         done = finish(process)
     assert done.code == code
     assert done.err.count("\n") == 1
-    task_id = slow_sandbox.accepted[0].task_id
+    task_id = slow_sandbox.tasks[0].task_id
     assert resume_in(done.err) == ["task", task_id, "--family", "sonic", "--wait", "--download", "my songs"]
 
 
@@ -330,12 +330,12 @@ def test_generate_stopped_by_a_signal_names_the_task(
 def test_generate_stopped_while_submitting_waits_for_the_task_id(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.add_fault(CREATE, Fault(delay=0.5))
     with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
-        until(lambda: sandbox.requests[CREATE])
+        until(lambda: len(sandbox.requests(CREATE)))
         process.send_signal(signal.SIGINT)
         done = finish(process)
     assert done.code == done.json["error"]["code"] == 130
     assert done.json["error"]["type"] == "Stopped"
-    assert done.json["error"]["task_id"] == sandbox.accepted[0].task_id
+    assert done.json["error"]["task_id"] == sandbox.tasks[0].task_id
 
 
 @on_unix
@@ -344,7 +344,7 @@ def test_generate_stopped_twice_exits_at_once_and_reports_the_uncertain_request(
 ) -> None:
     sandbox.add_fault(CREATE, Fault(delay=LONG))
     with started("generate", IDEA, cwd=tmp_path, sandbox=sandbox) as process:
-        until(lambda: sandbox.requests[CREATE])
+        until(lambda: len(sandbox.requests(CREATE)))
         process.send_signal(signal.SIGINT)
         line_with("stopping", process.stderr)
         process.send_signal(signal.SIGINT)
@@ -367,7 +367,7 @@ def test_generate_stopped_before_a_retry_sends_nothing_more(
     assert time.monotonic() - asked < 8
     assert done.json["error"] == {"code": 128 + number, "type": "Stopped", "message": "stopped"}
     assert done.err.count("\n") == 1
-    assert (sandbox.requests[CREATE], len(sandbox.accepted)) == (1, 0)
+    assert (len(sandbox.requests(CREATE)), len(sandbox.tasks)) == (1, 0)
 
 
 @on_unix
@@ -376,7 +376,7 @@ def test_generate_stopped_while_a_response_breaks_off_reports_the_uncertain_requ
 ) -> None:
     sandbox.add_fault(CREATE, Fault(delay=0.5, drop=True, accepted=True))
     with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
-        until(lambda: sandbox.requests[CREATE])
+        until(lambda: len(sandbox.requests(CREATE)))
         process.send_signal(signal.SIGINT)
         done = finish(process)
     assert done.json["error"]["type"] == "UncertainSubmissionError"
@@ -392,7 +392,7 @@ def test_generate_stopped_many_times_names_the_task(slow_sandbox: Sandbox, tmp_p
                 process.send_signal(signal.SIGTERM)
                 time.sleep(0.001)
             done = finish(process)
-        task_id = slow_sandbox.accepted[-1].task_id
+        task_id = slow_sandbox.tasks[-1].task_id
         assert resume_in(done.json["error"]["resume"])[:2] == resume_in(done.err)[:2] == ["task", task_id]
 
 
@@ -400,15 +400,15 @@ def test_generate_stopped_many_times_names_the_task(slow_sandbox: Sandbox, tmp_p
 def test_generate_stopped_while_downloading_leaves_no_partial_file(sandbox: Sandbox, tmp_path: Path) -> None:
     for number in range(4):
         folder = tmp_path / str(number)
-        sandbox.requests.clear()
+        fetched = len(sandbox.requests(FILE))
         with started("generate", IDEA, "--out", str(folder), cwd=tmp_path, sandbox=sandbox) as process:
-            until(lambda: sandbox.requests[FILE])
+            until(lambda: len(sandbox.requests(FILE)) > fetched)  # noqa: B023 - called before the next turn
             process.send_signal(signal.SIGINT)
             done = finish(process)
         assert done.code in {0, 130}
         assert not [name for name in names_in(folder) if name.startswith(".")]
         if done.code:
-            assert resume_in(done.err)[1] == sandbox.accepted[-1].task_id
+            assert resume_in(done.err)[1] == sandbox.tasks[-1].task_id
 
 
 def test_generate_with_one_failed_clip_saves_the_other_and_warns(

@@ -18,7 +18,7 @@ CHECKERS = {
 @pytest.mark.parametrize("checker", CHECKERS)
 async def test_code_blocks_pass_the_type_checker(checker: str, tmp_path: Path) -> None:
     blocks = [*docstring_blocks(), operations_program(), *(block for page in PAGES for block in page_programs(page))]
-    files = {f"{block.name}.py": block.code for block in blocks if block.language == "python"}
+    files = {block.file_name: block.code for block in blocks if block.language == "python"}
     for name, code in files.items():
         (tmp_path / name).write_text(code, "utf-8")
     bin_folder = Path(sys.executable).parent

@@ -10,6 +10,7 @@ from code_blocks import docstring_blocks
 
 import musicapi_async
 import musicapi_sync.bulk
+import musicapi_sync.sandbox
 from musicapi_async import bulk, errors, media, results
 from musicapi_async.results.base import ResultSequence
 from musicapi_async.sandbox import Sandbox
@@ -29,7 +30,7 @@ HANDLED = [
     *(getattr(package, name) for package in (musicapi_async, musicapi_sync) for name in ("MusicAPI", "Run", "Task")),
     *(musicapi_async.Submission, musicapi_async.TaskState, musicapi_async.Outcome, musicapi_sync.Outcome),
     *(media.Line, media.Timeline),
-    *(musicapi_async.SavedFile, musicapi_async.Settings, Sandbox),
+    *(musicapi_async.SavedFile, musicapi_async.Settings, Sandbox, musicapi_sync.sandbox.Sandbox),
     *(bulk.run, bulk.open, musicapi_sync.bulk.run, musicapi_sync.bulk.open),
     *(errors.UncertainSubmissionError, errors.TaskTimeoutError, errors.TaskFailedError),
     *(results.Clip, results.Evidence, results.Credits, results.UploadedClip),

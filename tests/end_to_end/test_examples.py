@@ -41,7 +41,7 @@ def run(name: str, *arguments: str, folder: Path, sandbox: Sandbox, kill_at: tup
     with started(*given, cwd=folder, sandbox=sandbox, env=env, program=program) as process:
         if kill_at is not None:
             route, count = kill_at
-            until(lambda: sandbox.requests[route] >= count or process.poll() is not None)
+            until(lambda: len(sandbox.requests(route)) >= count or process.poll() is not None)
             process.kill()
         return finish(process).code
 
@@ -65,14 +65,14 @@ def lyrics(folder: Path, sandbox: Sandbox, kill_at: tuple[str, int] | None = Non
 
 def check_charges(sandbox: Sandbox, *journals: Path) -> None:
     """Compare what was charged with what the journals know: each request once, and none that is in no journal."""
-    charged = Counter((task.request.operation_name, str(task.request.to_wire())) for task in sandbox.accepted)
+    charged = Counter((task.request.operation_name, str(task.request.to_wire())) for task in sandbox.tasks)
     assert set(charged.values()) == {1}
     records = [record for journal in journals for record in records_in(journal)]
     uncertain = [state for _, state in records].count("uncertain")
     assert {state for _, state in records} <= {"saved", "uncertain"}
     # What was in flight when it was killed is uncertain, and has no id.
     known = {task_id for task_id, _ in records}
-    assert len([task for task in sandbox.accepted if task.task_id not in known]) <= uncertain <= len(records) / 2
+    assert len([task for task in sandbox.tasks if task.task_id not in known]) <= uncertain <= len(records) / 2
 
 
 def records_in(journal: Path) -> list[tuple[str | None, str]]:
@@ -93,14 +93,14 @@ def test_csv_and_extend_examples_make_every_song_once(tmp_path: Path) -> None:
         assert audio_in(songs / "whole") == SONGS
 
         check_charges(sandbox, *(songs / f"{name}.db" for name in ("journal", "extended", "joined")))
-        operations = Counter(task.request.operation_name for task in sandbox.accepted)
+        operations = Counter(task.request.operation_name for task in sandbox.tasks)
     assert operations == {"sonic.describe": SONGS, "sonic.extend": SONGS, "sonic.concat": SONGS}
 
 
 def test_csv_example_killed_resumes_without_paying_twice(tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         prompts(tmp_path, sandbox, kill_at=(CREATE, 4))
-        assert len(sandbox.accepted) < SONGS
+        assert len(sandbox.tasks) < SONGS
         prompts(tmp_path, sandbox)
 
         check_charges(sandbox, tmp_path / "songs" / "journal.db")
@@ -110,9 +110,9 @@ def test_extend_example_killed_in_each_step_resumes_without_paying_twice(tmp_pat
     with served(0.1) as sandbox:
         prompts(tmp_path, sandbox)
         extend(tmp_path, sandbox, kill_at=(CREATE, SONGS + 3))
-        assert SONGS < len(sandbox.accepted) < SONGS * 2
+        assert SONGS < len(sandbox.tasks) < SONGS * 2
         extend(tmp_path, sandbox, kill_at=(CREATE, SONGS * 2 + 3))
-        assert len(sandbox.accepted) < SONGS * 3
+        assert len(sandbox.tasks) < SONGS * 3
         extend(tmp_path, sandbox)
 
         check_charges(sandbox, *(tmp_path / "songs" / f"{name}.db" for name in ("journal", "extended", "joined")))
@@ -122,7 +122,7 @@ def test_lyrics_example_makes_every_song_once(tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         assert lyrics(tmp_path, sandbox) == 0
 
-        assert sandbox.requests[LYRICS] == SONGS
+        assert len(sandbox.requests(LYRICS)) == SONGS
         check_charges(sandbox, tmp_path / "songs" / "journal.db")
     assert audio_in(tmp_path / "songs") == SONGS * 2
 
@@ -131,11 +131,11 @@ def test_lyrics_example_makes_every_song_once(tmp_path: Path) -> None:
 def test_lyrics_example_killed_resumes_without_paying_twice(tmp_path: Path, kill_at: tuple[str, int]) -> None:
     with served(0.1) as sandbox:
         lyrics(tmp_path, sandbox, kill_at=kill_at)
-        assert len(sandbox.accepted) < SONGS
+        assert len(sandbox.tasks) < SONGS
         lyrics(tmp_path, sandbox)
 
         # The draft that was in flight, or about to be, is not requested again.
-        assert SONGS - 1 <= sandbox.requests[LYRICS] <= SONGS
+        assert SONGS - 1 <= len(sandbox.requests(LYRICS)) <= SONGS
         check_charges(sandbox, tmp_path / "songs" / "journal.db")
 
 
@@ -180,16 +180,16 @@ def test_webhook_bot_prints_songs_when_their_event_comes_and_names_the_others(
         started(str(port), cwd=tmp_path, sandbox=sandbox, env=env, program=program) as process,
     ):
         until(lambda: is_listening(port) or process.poll() is not None)
-        assert ask(port, description="rain") == (202, {"task_id": sandbox.accepted[0].task_id})
+        assert ask(port, description="rain") == (202, {"task_id": sandbox.tasks[0].task_id})
         portal.call(sandbox.advance, LONG * 300)
-        line = line_with(sandbox.accepted[0].task_id, process.stdout)
+        line = line_with(sandbox.tasks[0].task_id, process.stdout)
         assert line.count(sandbox.base_url.removesuffix("/api/v1")) == 2
-        assert not sandbox.requests[POLL]
+        assert not len(sandbox.requests(POLL))
 
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=True))
         assert ask(port, description="sun") == (202, {"task_id": None})
         portal.call(sandbox.advance, LONG * 300)
-        assert "http" in line_with(sandbox.accepted[1].task_id, process.stdout)
+        assert "http" in line_with(sandbox.tasks[1].task_id, process.stdout)
 
         assert ask(port, description="")[0] in {400, 422}
         assert ask(port, title="snow")[0] in {400, 422}
@@ -197,5 +197,5 @@ def test_webhook_bot_prints_songs_when_their_event_comes_and_names_the_others(
         process.send_signal(signal.SIGINT)
         ended = finish(process)
 
-    assert len(sandbox.accepted) == sandbox.requests[CREATE] == 3
-    assert f"client.sonic.task('{sandbox.accepted[2].task_id}')" in ended.out + ended.err
+    assert len(sandbox.tasks) == len(sandbox.requests(CREATE)) == 3
+    assert f"client.sonic.task('{sandbox.tasks[2].task_id}')" in ended.out + ended.err

@@ -61,11 +61,11 @@ def test_bulk_with_its_terminal_closed_gets_the_responses_in_flight(tmp_path: Pa
         sandbox.add_fault(CREATE, *[Fault(delay=1)] * 8)
         write(tmp_path, 20)
         with on_a_terminal(*BULK, cwd=tmp_path, sandbox=sandbox) as (process, master):
-            until(lambda: sandbox.requests[CREATE] == 8)
+            until(lambda: len(sandbox.requests(CREATE)) == 8)
             os.close(master)
             assert process.wait() == 128 + HANGUP
 
-        assert len(sandbox.accepted) == 8
+        assert len(sandbox.tasks) == 8
         counts = status(tmp_path, sandbox)
     assert (counts["accepted"], counts["uncertain"], counts["planned"]) == (8, 0, 12)
 
@@ -77,7 +77,7 @@ def test_bulk_hung_up_more_than_once_still_waits_for_the_responses(again: signal
         sandbox.add_fault(CREATE, *[Fault(delay=1)] * 8)
         write(tmp_path, 20)
         with started(*BULK, cwd=tmp_path, sandbox=sandbox) as process:
-            until(lambda: sandbox.requests[CREATE] == 8)
+            until(lambda: len(sandbox.requests(CREATE)) == 8)
             process.send_signal(HANGUP)
             line_with("stopping", process.stderr)
             process.send_signal(again)
@@ -85,18 +85,18 @@ def test_bulk_hung_up_more_than_once_still_waits_for_the_responses(again: signal
 
         assert done.code == 128 + HANGUP
         assert "8 paid for" in done.out
-        assert len(sandbox.accepted) == 8
+        assert len(sandbox.tasks) == 8
 
 
 def test_generate_with_its_terminal_closed_keeps_the_id(tmp_path: Path) -> None:
     with served(LONG) as sandbox:
         sandbox.add_fault(CREATE, Fault(delay=1))
         with on_a_terminal("generate", "rain", "--out", "songs", cwd=tmp_path, sandbox=sandbox) as (process, master):
-            until(lambda: sandbox.requests[CREATE])
+            until(lambda: len(sandbox.requests(CREATE)))
             os.close(master)
             assert process.wait() == 128 + HANGUP
 
-        (accepted,) = sandbox.accepted
+        (accepted,) = sandbox.tasks
         kept = "".join(path.read_text() for path in (tmp_path / "songs").iterdir())
     assert accepted.task_id in kept
 
@@ -105,7 +105,7 @@ def test_generate_under_nohup_is_not_stopped_by_a_hangup(tmp_path: Path) -> None
     with served(LONG) as sandbox:
         arguments = ("generate", "rain", "--out", "songs")
         with started(*arguments, cwd=tmp_path, sandbox=sandbox, program=("-c", IGNORING), stdout=DEVNULL) as process:
-            until(lambda: sandbox.accepted)
+            until(lambda: sandbox.tasks)
             process.send_signal(HANGUP)
             sandbox.advance(2 * LONG)
             assert process.wait() == 0

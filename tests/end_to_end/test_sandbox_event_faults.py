@@ -119,7 +119,7 @@ async def test_sandbox_event_arrives_although_the_response_is_lost(receiver: Rec
             await client.submit(describe(receiver))
         arrivals = await receiver.take(2)
 
-    assert {json.loads(one.body)["task_id"] for one in arrivals} == {sandbox.accepted[0].task_id}
+    assert {json.loads(one.body)["task_id"] for one in arrivals} == {sandbox.tasks[0].task_id}
 
 
 async def test_sandbox_event_faults_at_random_have_their_rates(receiver: Receiver) -> None:

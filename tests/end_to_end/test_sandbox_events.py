@@ -190,7 +190,7 @@ async def test_sandbox_sends_nothing_to_another_machine(client: MusicAPI, sandbo
     sandbox.advance(5000)
     await receiver.take(2)
 
-    assert {one.task_id for one in await attempts(sandbox, 2)} == {sandbox.accepted[2].task_id}
+    assert {one.task_id for one in await attempts(sandbox, 2)} == {sandbox.tasks[2].task_id}
 
 
 async def test_sandbox_batch_sends_the_events_of_its_items(
@@ -227,4 +227,4 @@ async def test_sandbox_webhook_url_that_is_invalid_is_refused(sandbox: Sandbox, 
     ):
         assert response.status == 400
         assert "webhook_url" in (await response.json())["error"]
-    assert sandbox.accepted == ()
+    assert sandbox.tasks == ()

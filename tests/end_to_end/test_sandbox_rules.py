@@ -88,7 +88,7 @@ async def test_sandbox_request_without_custom_mode_is_refused(
 
     assert (await post(plain, sandbox, path, {**body, "custom_mode": True}))[0] == 200
     assert (await post(plain, sandbox, path, {**body, "custom_mode": False, "gpt_description_prompt": "la"}))[0] == 200
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_sandbox_invalid_field_is_named(
 
     assert status == 400
     assert refused["error"].startswith(text)
-    assert sandbox.accepted == ()
+    assert sandbox.tasks == ()
 
 
 async def test_sandbox_batch_keeps_refused_items_and_belongs_to_its_account(client: MusicAPI, sandbox: Sandbox) -> None:
@@ -130,7 +130,7 @@ async def test_sandbox_batch_keeps_refused_items_and_belongs_to_its_account(clie
     assert [bool(item.task_id) for item in batch] == [True, False]
     assert "task_type" in (batch[1].error or "")
     assert (found.submitted, found.tasks) == (batch.submitted, batch.tasks) == (1, batch.tasks)
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
     async with MusicAPI("other-key", base_url=sandbox.base_url) as other:
         with pytest.raises(errors.NotFoundError, match="batch not found"):
             await other.sonic.get_batch(batch_id=batch.batch_id)
@@ -143,9 +143,9 @@ async def test_sandbox_client_gone_while_sending_logs_no_traceback(caplog: pytes
         _, writer = await asyncio.open_connection(address.hostname, address.port)
         head = "POST /api/v1/sonic/create HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 99\r\n\r\n"
         writer.write(f'{head}{{"task_type"'.encode())
-        while not sandbox.requests["POST /sonic/create"]:
+        while not len(sandbox.requests("POST /sonic/create")):
             await asyncio.sleep(0)
         writer.transport.abort()
 
-    assert sandbox.accepted == ()
+    assert sandbox.tasks == ()
     assert caplog.records == []

@@ -30,7 +30,7 @@ async def streaming(client: MusicAPI, sandbox: Sandbox, ending: Ending = "songs"
     """Return a clip whose stream has just begun."""
     sandbox.end_next(ending)
     task = await client.sonic.describe(description="rain")
-    sandbox.advance(STREAM_APPEARS * sandbox.accepted[-1].takes)
+    sandbox.advance(STREAM_APPEARS * sandbox.tasks[-1].takes)
     return (await task.wait(until="stream"))[0]
 
 
@@ -72,7 +72,7 @@ async def test_live_stream_grows_with_the_clock_and_ends_with_the_finished_song(
         sandbox.advance(2 * LATER)
         async for chunk in chunks:
             received += chunk
-    (song, *_) = await client.resume(type(sandbox.accepted[0].request), sandbox.accepted[0].task_id).wait()
+    (song, *_) = await client.resume(type(sandbox.tasks[0].request), sandbox.tasks[0].task_id).wait()
     data = await client.read(song)
 
     assert received == data
@@ -87,7 +87,7 @@ async def test_live_stream_is_decoded_by_ffmpeg_to_its_end(client: MusicAPI, san
     process = await asyncio.create_subprocess_exec(
         str(FFMPEG), "-hide_banner", "-i", url, "-f", "null", "-", stderr=asyncio.subprocess.PIPE
     )
-    while not sandbox.requests[STREAM]:
+    while not len(sandbox.requests(STREAM)):
         await asyncio.sleep(0.01)
     sandbox.advance(2 * LATER)
     _, output = await process.communicate()
@@ -111,7 +111,7 @@ async def test_live_stream_that_does_not_exist_is_not_found(
 ) -> None:
     await client.sonic.describe(description="rain")
     sandbox.advance(before)
-    clip_id = sandbox.accepted[0].clip_ids[0] if not before else "c-1"
+    clip_id = sandbox.tasks[0].clip_ids[0] if not before else "c-1"
     suffix = stream_url_of(await streaming(client, sandbox)).rpartition(".")[2] if before else "mp3"
     origin = sandbox.base_url.removesuffix("/api/v1")
     async with http.get(f"{origin}/files/stream/{clip_id}.{suffix}") as response:
@@ -134,7 +134,7 @@ async def test_stream_that_is_cut_once_is_received_whole(client: MusicAPI, sandb
     sandbox.add_fault(STREAM, Fault(cut_after=9000))
     chunks = [chunk async for chunk in _until_the_end(client, sandbox, clip)]
 
-    assert sandbox.requests[STREAM] == 2
+    assert len(sandbox.requests(STREAM)) == 2
     assert len(chunks) > 1
     assert len(b"".join(chunks)) > 40_000
 
@@ -158,7 +158,7 @@ async def test_file_that_is_cut_is_resumed(client: MusicAPI, sandbox: Sandbox) -
     sandbox.add_fault(FILE, Fault(cut_after=9000))
 
     assert await client.read(song) == data
-    assert sandbox.requests[FILE] == 3
+    assert len(sandbox.requests(FILE)) == 3
 
 
 async def test_stream_that_is_left_early_leaves_a_sandbox_that_closes_at_once() -> None:

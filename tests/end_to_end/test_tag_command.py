@@ -53,7 +53,7 @@ def test_generate_with_tags_and_lyrics_writes_both(musicapi: MusicAPI, sandbox: 
         assert (tags.clip_id, tags.task_id) == (clip["clip_id"], done.json["task_id"])
         assert [line.text for line in tags.synced] == ["The harbour", "sleeps", ""]
     assert len(names_in(tmp_path / "songs")) == 10
-    assert (sandbox.requests[ALIGNED], spent(sandbox)) == (2, 22)
+    assert (len(sandbox.requests(ALIGNED)), spent(sandbox)) == (2, 22)
 
 
 def test_generate_whose_times_cannot_be_had_saves_the_songs(musicapi: MusicAPI, sandbox: Sandbox) -> None:
@@ -105,7 +105,7 @@ def test_tags_and_lyrics_are_refused_before_anything_is_sent(
 
     assert (done.code, done.out) == (2, "")
     assert words in done.err
-    assert not sandbox.requests
+    assert not sandbox.requests()
     assert names_in(Path()) == ["requests.jsonl"]
 
 
@@ -116,7 +116,7 @@ def test_task_that_is_resumed_gets_the_tags_and_captions_that_were_requested(mus
         assert resume.endswith("--download songs --tags --lyrics-as lrc,srt")
         slow.advance(120)
         assert musicapi(*resume.split()[1:], sandbox=slow).code == 0
-        downloads = slow.requests[FILE]
+        downloads = len(slow.requests(FILE))
         tags = [media.read_tags(path) for path in songs_in(Path("songs"))]
         assert [len(one.synced) for one in tags] == [3, 3]
         before = {path: path.read_bytes() for path in Path("songs").iterdir()}
@@ -125,7 +125,7 @@ def test_task_that_is_resumed_gets_the_tags_and_captions_that_were_requested(mus
 
         assert again.code == 0
         assert {path: path.read_bytes() for path in Path("songs").iterdir()} == before
-        assert (slow.requests[FILE], slow.requests[ALIGNED]) == (downloads, 2)
+        assert (len(slow.requests(FILE)), len(slow.requests(ALIGNED))) == (downloads, 2)
 
 
 def test_task_resumed_beside_the_files_of_another_clip_leaves_those(musicapi: MusicAPI, sandbox: Sandbox) -> None:
@@ -226,7 +226,7 @@ def test_bulk_with_tags_and_lyrics_writes_both_and_the_dry_run_names_their_price
     arguments = ("bulk", "requests.jsonl", "--out", "songs", *WANTED)
 
     dry = musicapi(*arguments, "--dry-run", sandbox=sandbox)
-    assert (dry.code, sandbox.requests[CREATE]) == (0, 0)
+    assert (dry.code, len(sandbox.requests(CREATE))) == (0, 0)
     assert "sonic.aligned_lyrics  2  2 credits, at most" in dry.out
     assert "about 22 credits" in dry.out
 
@@ -236,7 +236,7 @@ def test_bulk_with_tags_and_lyrics_writes_both_and_the_dry_run_names_their_price
     assert sorted(path.suffix for path in Path("songs").glob("00001-*")) == sorted(
         [songs_in(Path("songs"))[0].suffix, ".png", ".lrc", ".srt", ".json"] * 2
     )
-    assert (sandbox.requests[ALIGNED], spent(sandbox)) == (2, 22)
+    assert (len(sandbox.requests(ALIGNED)), spent(sandbox)) == (2, 22)
     assert musicapi("bulk", "report", "songs").code == 0
     assert "<dd>22</dd>" in Path("songs/index.html").read_text("utf-8")
 

@@ -141,7 +141,7 @@ class Failing:
 
         self._portal_opening = start_blocking_portal()
         portal = self._portal_opening.__enter__()
-        self._sandbox_opening = portal.wrap_async_context_manager(Sandbox(seconds=0.01, failure_rate=1))
+        self._sandbox_opening = portal.wrap_async_context_manager(Sandbox(seconds=0.01, endings={"failed": 1}))
         return self._sandbox_opening.__enter__().base_url
 
     def __exit__(self, *_: object) -> None:
@@ -159,14 +159,14 @@ def test_runs_left_early_are_released_and_logged_at_close(slow: Sandbox, caplog:
         left.append(weakref.ref(run))
         del run
     # A call goes through the loop behind all that was begun before it.
-    while len(slow.accepted) < 300:
+    while len(slow.tasks) < 300:
         client.account.credits()
     gc.collect()
 
     assert not [one for one in left if one() is not None]
     with caplog.at_level(logging.WARNING, "musicapi"):
         client.close()
-    assert all(task.task_id in caplog.text for task in slow.accepted)
+    assert all(task.task_id in caplog.text for task in slow.tasks)
 
 
 def test_runs_left_early_keep_only_their_ids(slow: Sandbox) -> None:
@@ -174,11 +174,11 @@ def test_runs_left_early_keep_only_their_ids(slow: Sandbox) -> None:
     with MusicAPI("k", base_url=slow.base_url) as client:
 
         def leave(many: int) -> None:
-            before = len(slow.accepted)
+            before = len(slow.tasks)
             for number in range(many):
                 run: Run[Songs] = client.run((), in_flight=1)
                 run.start(sonic.Describe(description=f"song {number}"))
-            while len(slow.accepted) < before + many:
+            while len(slow.tasks) < before + many:
                 client.account.credits()
             for _ in range(20):
                 client.account.credits()

@@ -31,7 +31,7 @@ def describe(number: int) -> list[sonic.Describe]:
 
 def wait_for_creates(sandbox: Sandbox, number: int) -> None:
     moment = threading.Event()
-    while sandbox.requests[CREATE] < number:
+    while len(sandbox.requests(CREATE)) < number:
         moment.wait(0.005)
 
 
@@ -75,7 +75,7 @@ def test_ctrl_c_cancels_the_call_names_the_task_and_leaves_the_client_usable(
     waiting_client: MusicAPI, slow: Sandbox
 ) -> None:
     task = waiting_client.sonic.describe(description="rain")
-    with interrupted_when(lambda: slow.requests[POLL] > 0) as caught:
+    with interrupted_when(lambda: len(slow.requests(POLL)) > 0) as caught:
         task.wait()
 
     assert task.id in "\n".join(caught.value.__notes__)
@@ -86,10 +86,10 @@ def test_ctrl_c_cancels_the_call_names_the_task_and_leaves_the_client_usable(
 @NEEDS_SIGNALS
 def test_ctrl_c_in_a_run_names_every_running_task(waiting_client: MusicAPI, slow: Sandbox) -> None:
     run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
-    with interrupted_when(lambda: slow.requests[POLL] > 0) as caught:
+    with interrupted_when(lambda: len(slow.requests(POLL)) > 0) as caught:
         next(run)
 
-    accepted = [task.task_id for task in slow.accepted]
+    accepted = [task.task_id for task in slow.tasks]
     assert len(accepted) == 3
     assert all(task_id in caught.value.__notes__[0] for task_id in accepted)
 
@@ -97,10 +97,10 @@ def test_ctrl_c_in_a_run_names_every_running_task(waiting_client: MusicAPI, slow
 @NEEDS_SIGNALS
 def test_ctrl_c_while_a_submission_is_in_flight_names_the_task(waiting_client: MusicAPI, slow: Sandbox) -> None:
     slow.add_fault(CREATE, Fault(delay=0.5))
-    with interrupted_when(lambda: slow.requests[CREATE] > 0) as caught:
+    with interrupted_when(lambda: len(slow.requests(CREATE)) > 0) as caught:
         waiting_client.sonic.describe(description="rain")
 
-    (accepted,) = slow.accepted
+    (accepted,) = slow.tasks
     assert accepted.task_id in caught.value.__notes__[0]
 
 
@@ -109,22 +109,22 @@ def test_ctrl_c_in_a_run_names_submissions_in_flight(waiting_client: MusicAPI, s
     for _ in range(3):
         slow.add_fault(CREATE, Fault(delay=0.5))
     run = waiting_client.run([sonic.Describe(description=f"song {n}") for n in range(9)], in_flight=3)
-    with interrupted_when(lambda: slow.requests[CREATE] == 3) as caught:
+    with interrupted_when(lambda: len(slow.requests(CREATE)) == 3) as caught:
         next(run)
 
-    assert len(slow.accepted) == 3
-    assert all(task.task_id in caught.value.__notes__[0] for task in slow.accepted)
-    assert {task.id for task in run.tasks} == {task.task_id for task in slow.accepted}
+    assert len(slow.tasks) == 3
+    assert all(task.task_id in caught.value.__notes__[0] for task in slow.tasks)
+    assert {task.id for task in run.tasks} == {task.task_id for task in slow.tasks}
 
 
 @NEEDS_SIGNALS
 def test_ctrl_c_in_a_batch_names_its_tasks(waiting_client: MusicAPI, slow: Sandbox) -> None:
     slow.add_fault("POST /sonic/batch", Fault(delay=0.5))
-    with interrupted_when(lambda: slow.requests["POST /sonic/batch"] > 0) as caught:
+    with interrupted_when(lambda: len(slow.requests("POST /sonic/batch")) > 0) as caught:
         waiting_client.sonic.batch(items=[sonic.Describe(description=f"song {n}") for n in range(3)])
 
-    assert len(slow.accepted) == 3
-    assert all(task.task_id in caught.value.__notes__[0] for task in slow.accepted)
+    assert len(slow.tasks) == 3
+    assert all(task.task_id in caught.value.__notes__[0] for task in slow.tasks)
 
 
 @NEEDS_SIGNALS
@@ -132,11 +132,11 @@ def test_ctrl_c_pressed_twice_leaves_the_task_in_the_log(
     waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.add_fault(CREATE, Fault(delay=1))
-    with interrupted_when(lambda: slow.requests[CREATE], times=2) as caught:
+    with interrupted_when(lambda: len(slow.requests(CREATE)), times=2) as caught:
         waiting_client.sonic.describe(description="rain")
     waiting_client.close()
 
-    (accepted,) = slow.accepted
+    (accepted,) = slow.tasks
     assert "in the log" in caught.value.__notes__[0]
     assert f"sonic task {accepted.task_id} is paid for" in caplog.text
 
@@ -149,7 +149,7 @@ def test_ctrl_c_on_an_unanswered_request_notes_that_it_may_be_charged(
     monkeypatch.setattr("musicapi_sync._portal.INTERRUPT_GRACE", 0.1)
     route = {"lyrics": "POST /sonic/lyrics", "request": "POST /sonic/lyrics", "submit": CREATE}[use]
     slow.add_fault(route, Fault(delay=60))
-    with interrupted_when(lambda: slow.requests[route] > 0) as caught:
+    with interrupted_when(lambda: len(slow.requests(route)) > 0) as caught:
         if use == "lyrics":
             waiting_client.lyrics.make(description="rain")
         elif use == "request":
@@ -167,7 +167,7 @@ def test_ctrl_c_on_an_unanswered_submission_calls_the_hook(slow: Sandbox, monkey
     slow.add_fault(CREATE, Fault(delay=60))
     reported: list[errors.UncertainSubmissionError] = []
     with MusicAPI("k", base_url=slow.base_url, on_uncertain=reported.append) as client:
-        with interrupted_when(lambda: slow.requests[CREATE] > 0):
+        with interrupted_when(lambda: len(slow.requests(CREATE)) > 0):
             client.sonic.describe(description="rain")
 
         assert client.account.credits().total > 0
@@ -178,7 +178,7 @@ def test_ctrl_c_on_an_unanswered_submission_calls_the_hook(slow: Sandbox, monkey
 def test_ctrl_c_before_the_request_is_sent_adds_no_note(served: Sandbox) -> None:
     served.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "60"}))
     with MusicAPI("key", base_url=served.base_url) as client:
-        with interrupted_when(lambda: served.requests[CREATE] > 0) as caught:
+        with interrupted_when(lambda: len(served.requests(CREATE)) > 0) as caught:
             client.sonic.describe(description="rain")
 
         assert not getattr(caught.value, "__notes__", ())
@@ -198,8 +198,8 @@ def test_exception_during_a_run_gets_a_note_of_its_tasks(slow: Sandbox) -> None:
         fail()
 
     (note,) = caught.value.__notes__
-    assert len(slow.accepted) == 3
-    assert all(task.task_id in note for task in slow.accepted)
+    assert len(slow.tasks) == 3
+    assert all(task.task_id in note for task in slow.tasks)
 
 
 def test_exception_leaving_the_client_block_names_the_running_task(slow: Sandbox) -> None:
@@ -212,7 +212,7 @@ def test_exception_leaving_the_client_block_names_the_running_task(slow: Sandbox
         fail()
 
     (note,) = caught.value.__notes__
-    (accepted,) = slow.accepted
+    (accepted,) = slow.tasks
     assert f"client.sonic.task('{accepted.task_id}')" in note
 
 
@@ -256,8 +256,8 @@ def test_ctrl_c_in_the_source_of_a_run_names_the_started_tasks(waiting_client: M
         next(waiting_client.run(source()))
 
     (note,) = caught.value.__notes__
-    assert len(slow.accepted) == 3
-    assert all(task.task_id in note for task in slow.accepted)
+    assert len(slow.tasks) == 3
+    assert all(task.task_id in note for task in slow.tasks)
 
 
 @NEEDS_SIGNALS
@@ -266,13 +266,13 @@ def test_ctrl_c_pressed_twice_in_a_run_logs_every_task(
 ) -> None:
     slow.add_fault(CREATE, Fault(delay=1))
     run = waiting_client.run(describe(4), in_flight=4)
-    with interrupted_when(lambda: len(slow.accepted) >= 3 and slow.requests[CREATE] == 4, times=2) as caught:
+    with interrupted_when(lambda: len(slow.tasks) >= 3 and len(slow.requests(CREATE)) == 4, times=2) as caught:
         next(run)
     waiting_client.close()
 
     assert caught.value.__notes__
-    assert len(slow.accepted) == 4
-    assert all(task.task_id in caplog.text for task in slow.accepted)
+    assert len(slow.tasks) == 4
+    assert all(task.task_id in caplog.text for task in slow.tasks)
 
 
 @NEEDS_SIGNALS
@@ -280,10 +280,10 @@ def test_ctrl_c_during_a_submission_logs_the_task(
     waiting_client: MusicAPI, slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.add_fault(CREATE, Fault(delay=0.5))
-    with interrupted_when(lambda: slow.requests[CREATE] > 0):
+    with interrupted_when(lambda: len(slow.requests(CREATE)) > 0):
         waiting_client.sonic.describe(description="rain")
 
-    (accepted,) = slow.accepted
+    (accepted,) = slow.tasks
     assert f"sonic task {accepted.task_id} is paid for and still running on the server" in caplog.text
 
 
@@ -305,5 +305,5 @@ def test_ctrl_c_during_close_names_running_tasks_on_standard_error(
         sending.result()
 
     written = capsys.readouterr().err
-    assert len(slow.accepted) == 2
-    assert all(task.task_id in written for task in slow.accepted)
+    assert len(slow.tasks) == 2
+    assert all(task.task_id in written for task in slow.tasks)

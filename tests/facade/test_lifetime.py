@@ -120,7 +120,7 @@ def test_runs_left_by_break_are_released_and_logged_at_close(quick: Sandbox, cap
             client.account.credits()
         left = [one for one in gc.get_objects() if type(one) is musicapi_async.Run]
         assert left == []
-    accepted = {task.task_id for task in quick.accepted}
+    accepted = {task.task_id for task in quick.tasks}
 
     assert len(accepted) == 30
     for task_id in accepted - delivered:

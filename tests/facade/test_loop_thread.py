@@ -51,7 +51,7 @@ class Calling(os.PathLike[str]):
 def wait_until_polled(sandbox: Sandbox) -> None:
     moment = threading.Event()
     for _ in range(1000):
-        if sandbox.requests[POLL]:
+        if len(sandbox.requests(POLL)):
             return
         moment.wait(0.01)
     pytest.fail("the task was never polled")
@@ -108,7 +108,7 @@ def test_run_lists_its_tasks_after_close(slow: Sandbox) -> None:
     wait_until_polled(slow)
     client.close()
 
-    assert {task.id for task in run.tasks} == {task.task_id for task in slow.accepted}
+    assert {task.id for task in run.tasks} == {task.task_id for task in slow.tasks}
 
 
 def test_close_during_a_wait_raises_client_closed_in_it(slow: Sandbox) -> None:
@@ -210,7 +210,7 @@ def test_run_lists_its_tasks_as_soon_as_calls_raise_client_closed(slow: Sandbox)
     for n in range(4):
         run.start(sonic.Describe(description=f"song {n}"))
     moment = threading.Event()
-    while slow.requests[CREATE] < 4:
+    while len(slow.requests(CREATE)) < 4:
         moment.wait(0.005)
     closing = threading.Thread(target=client.close)
     closing.start()
@@ -223,7 +223,7 @@ def test_run_lists_its_tasks_as_soon_as_calls_raise_client_closed(slow: Sandbox)
     closing.join()
 
     assert len(found) == 4
-    assert found == {task.task_id for task in slow.accepted}
+    assert found == {task.task_id for task in slow.tasks}
 
 
 def test_close_on_the_loop_thread_is_refused_and_the_client_stays_usable(
@@ -269,8 +269,8 @@ def test_updates_collected_on_the_loop_thread_stop_polling(
         assert left() is None
     finally:
         gc.enable()
-    polls = slow.requests[POLL]
+    polls = len(slow.requests(POLL))
     # Ten times the interval between polls.
     threading.Event().wait(0.2)
 
-    assert slow.requests[POLL] <= polls + 1
+    assert len(slow.requests(POLL)) <= polls + 1

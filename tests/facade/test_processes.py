@@ -292,7 +292,7 @@ def test_run_left_early_names_the_rest_on_standard_error(served: Sandbox, script
     done = run_script(script.replace("LEAVE", leave), served)
 
     delivered = done.stdout.strip()
-    accepted = {task.task_id for task in served.accepted}
+    accepted = {task.task_id for task in served.tasks}
     assert len(accepted) > 1
     assert delivered in accepted
     assert {task_id for task_id in accepted if task_id in done.stderr} == accepted - {delivered}
@@ -311,7 +311,7 @@ def test_process_that_ends_names_running_tasks_on_standard_error(slow: Sandbox, 
         slow,
     )
 
-    (accepted,) = slow.accepted
+    (accepted,) = slow.tasks
     assert done.stderr.count(f"client.sonic.task('{accepted.task_id}')") == 1
 
 
@@ -339,7 +339,7 @@ def test_asyncio_process_that_ends_names_running_tasks_once_on_standard_error(
         slow,
     )
 
-    (accepted,) = slow.accepted
+    (accepted,) = slow.tasks
     assert done.returncode == status
     assert done.stderr.count(f"client.sonic.task('{accepted.task_id}')") == 1
 
@@ -364,7 +364,7 @@ def test_asyncio_process_with_logging_names_running_tasks_only_in_the_log(slow: 
         slow,
     )
 
-    (accepted,) = slow.accepted
+    (accepted,) = slow.tasks
     assert done.stdout.count(f"client.sonic.task('{accepted.task_id}')") == 1
     assert done.stderr == ""
 
@@ -395,5 +395,5 @@ def test_ctrl_c_pressed_twice_while_a_client_closes_names_what_it_leaves(leaving
         slow,
     )
 
-    assert f"client.sonic.task('{slow.accepted[0].task_id}')" in done.stderr
+    assert f"client.sonic.task('{slow.tasks[0].task_id}')" in done.stderr
     assert "1 paid request was in flight and may have been accepted" in done.stderr

@@ -104,7 +104,7 @@ async def simulate(seed: int, steps: int, make: Maker = MusicAPI, share: float =
     async with (
         _receiving(lambda: scene.client) as webhook_url,
         Sandbox(
-            seconds=A_SONG, credits=CREDITS, keys=(KEY,), seed=seed, failure_rate=0.05, event_faults=EVENT_FAULTS
+            seconds=A_SONG, credits=CREDITS, keys=(KEY,), seed=seed, endings={"failed": 0.05}, event_faults=EVENT_FAULTS
         ) as sandbox,
     ):
         sandbox.end_next(*ODD_ENDINGS)
@@ -141,8 +141,8 @@ async def simulate(seed: int, steps: int, make: Maker = MusicAPI, share: float =
             account = sandbox.account(KEY)
             if balance != account.credits:
                 left += (f"a balance of {balance}, not {account.credits}",)
-            findings = records.audit(sandbox.accepted, account, CREDITS)
-            posts = sum(count for route, count in sandbox.requests.items() if route.startswith("POST"))
+            findings = records.audit(sandbox.tasks, account, CREDITS)
+            posts = sum(1 for received in sandbox.requests() if received.route.startswith("POST"))
     left += tuple(map(repr, asyncio.all_tasks() - before))
     return Simulation(
         seed=seed,

@@ -43,12 +43,12 @@ async def test_submit_with_any_fault_is_sent_once_or_uncertain(sandbox: Sandbox,
     ):
         if fault in HARMLESS | REPEATED:
             task = await client.submit(request)
-            assert [task.id] == [task.task_id for task in sandbox.accepted]
+            assert [task.id] == [task.task_id for task in sandbox.tasks]
         else:
             with pytest.raises(errors.UncertainSubmissionError) as raised:
                 await client.submit(request)
             assert reported == [raised.value]
-            assert len(sandbox.accepted) == (1 if fault.is_served else 0)
+            assert len(sandbox.tasks) == (1 if fault.is_served else 0)
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -83,4 +83,4 @@ async def test_proxy_that_is_down_refuses_connections(sandbox: Sandbox) -> None:
             with pytest.raises(errors.ConnectionFailedError):
                 await client.sonic.describe(description="song 1")
         assert await client.sonic.describe(description="song 2")
-        assert len(sandbox.accepted) == 1
+        assert len(sandbox.tasks) == 1

@@ -70,10 +70,10 @@ async def test_audit_with_unaccounted_credits_reports_them(client: MusicAPI, san
     records.add_tasks(task)
     sandbox.advance(7200)
     records.add_result(task.id, await task.wait(10))
-    assert records.audit(sandbox.accepted, account, had).wrong == {}
+    assert records.audit(sandbox.tasks, account, had).wrong == {}
 
     account.credits -= 1
-    assert records.audit(sandbox.accepted, account, had).wrong == {"missing": 1}
+    assert records.audit(sandbox.tasks, account, had).wrong == {"missing": 1}
 
 
 async def test_simulation_without_faults_is_reported_as_calm() -> None:

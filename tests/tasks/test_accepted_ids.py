@@ -41,7 +41,7 @@ async def accepted(sandbox: Sandbox, run: Run[Songs], count: int) -> None:
     async with asyncio.timeout(5):
         while len(run.tasks) < count:
             await asyncio.sleep(0.001)
-    assert len(sandbox.accepted) == count
+    assert len(sandbox.tasks) == count
 
 
 async def rest_of(run: Run[Songs]) -> list[Outcome[Songs]]:
@@ -63,7 +63,7 @@ async def test_run_that_was_closed_lists_the_tasks_still_running(client: MusicAP
 
     await run.aclose()
 
-    assert {task.id for task in run.tasks} == {task.task_id for task in sandbox.accepted}
+    assert {task.id for task in run.tasks} == {task.task_id for task in sandbox.tasks}
 
 
 async def test_run_left_early_returns_its_tasks_after_the_client_closed(sandbox: Sandbox) -> None:
@@ -75,7 +75,7 @@ async def test_run_left_early_returns_its_tasks_after_the_client_closed(sandbox:
         await asyncio.gather(pending, return_exceptions=True)
 
     left = await rest_of(run)
-    assert {outcome.task.id for outcome in left if outcome.task} == {task.task_id for task in sandbox.accepted}
+    assert {outcome.task.id for outcome in left if outcome.task} == {task.task_id for task in sandbox.tasks}
 
 
 async def test_run_closed_during_a_submission_waits_for_its_task_id() -> None:
@@ -124,7 +124,7 @@ async def test_errors_of_a_wait_all_hold_the_task_id(client: MusicAPI, sandbox: 
         await waiting
 
     for error in (late.value, closed.value):
-        assert (error.family, error.task_id) == ("sonic", sandbox.accepted[0].task_id)
+        assert (error.family, error.task_id) == ("sonic", sandbox.tasks[0].task_id)
         assert f"client.sonic.task('{task.id}')" in str(error)
 
 

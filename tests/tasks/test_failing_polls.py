@@ -121,7 +121,7 @@ async def test_poll_cancelled_from_outside_is_repeated(client: MusicAPI, sandbox
     others = asyncio.all_tasks()
     waiting = asyncio.create_task(task.wait(timeout=5))
     async with asyncio.timeout(5):
-        while not sandbox.requests[POLL]:
+        while not len(sandbox.requests(POLL)):
             await asyncio.sleep(0.001)
     for poll in asyncio.all_tasks() - others - {waiting}:
         if "RequestHandler" not in repr(poll):
@@ -129,4 +129,4 @@ async def test_poll_cancelled_from_outside_is_repeated(client: MusicAPI, sandbox
     sandbox.advance(5000)
 
     assert len(await waiting) == 2
-    assert sandbox.requests[POLL] == 2
+    assert len(sandbox.requests(POLL)) == 2

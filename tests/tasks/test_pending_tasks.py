@@ -75,9 +75,9 @@ async def test_accepted_task_is_logged_with_family_and_id(
     await client.request("POST", "/sonic/create", json=RAW)
 
     logged = of_level(caplog, logging.INFO)
-    assert len(sandbox.accepted) == 4
-    assert all(task.task_id in logged for task in sandbox.accepted)
-    assert f"sonic task {sandbox.accepted[0].task_id} was accepted" in logged
+    assert len(sandbox.tasks) == 4
+    assert all(task.task_id in logged for task in sandbox.tasks)
+    assert f"sonic task {sandbox.tasks[0].task_id} was accepted" in logged
 
 
 @pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
@@ -86,7 +86,7 @@ async def test_wait_that_is_cancelled_names_its_task_in_a_note(
 ) -> None:
     task = await client.sonic.describe(description="rain")
     waiting = asyncio.create_task(leave(task))
-    while not sandbox.requests[POLL]:
+    while not len(sandbox.requests(POLL)):
         await asyncio.sleep(0.001)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -128,7 +128,7 @@ async def test_run_that_is_cancelled_names_twenty_tasks_and_counts_the_rest(clie
         await pending
 
     (note,) = caught.value.__notes__
-    assert sum(task.task_id in note for task in sandbox.accepted) == 20
+    assert sum(task.task_id in note for task in sandbox.tasks) == 20
     assert "25 paid tasks" in note
     assert note.endswith("and 5 more")
 
@@ -178,7 +178,7 @@ async def test_exception_leaving_the_client_block_names_the_running_tasks(sandbo
         await fail()
 
     (note,) = caught.value.__notes__
-    assert sandbox.accepted[0].task_id in note
+    assert sandbox.tasks[0].task_id in note
 
 
 async def test_task_timeout_error_holds_the_finished_clips() -> None:
@@ -246,12 +246,12 @@ def assert_ids_are_shown(script: str, folder: Path, count: int) -> None:
         command = [sys.executable, "-c", textwrap.dedent(script)]
         more = {"MUSICAPI_POLL_INTERVAL": "0.05"}
         with subprocess.Popen(command, cwd=folder, env=environment | more, stderr=subprocess.PIPE) as process:
-            until(lambda: len(sandbox.accepted) == count and sandbox.requests[POLL] >= count)
+            until(lambda: len(sandbox.tasks) == count and len(sandbox.requests(POLL)) >= count)
             process.send_signal(signal.SIGINT)
             shown = process.communicate(timeout=30)[1].decode()
 
         assert "KeyboardInterrupt" in shown
-        assert all(task.task_id in shown for task in sandbox.accepted)
+        assert all(task.task_id in shown for task in sandbox.tasks)
 
 
 async def test_close_after_an_unknown_task_logs_no_paid_task(caplog: pytest.LogCaptureFixture) -> None:

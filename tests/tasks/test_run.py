@@ -34,7 +34,7 @@ def requests(count: int, taken: list[int] | None = None) -> Iterator[sonic.Descr
 async def in_flight(sandbox: Sandbox, count: int) -> None:
     """Return when so many tasks were accepted."""
     async with asyncio.timeout(5):
-        while len(sandbox.accepted) < count:
+        while len(sandbox.tasks) < count:
             await asyncio.sleep(0.001)
 
 
@@ -43,7 +43,7 @@ async def test_run_returns_one_outcome_per_request(quick_client: MusicAPI, quick
 
     assert {outcome.request for outcome in outcomes} == set(requests(40))
     assert all(outcome.result and len(outcome.result) == 2 for outcome in outcomes)
-    assert {outcome.task.id for outcome in outcomes if outcome.task} == {task.task_id for task in quick.accepted}
+    assert {outcome.task.id for outcome in outcomes if outcome.task} == {task.task_id for task in quick.tasks}
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -53,12 +53,12 @@ async def test_run_never_exceeds_in_flight(client: MusicAPI, sandbox: Sandbox, c
     await in_flight(sandbox, count)
     await client.account.credits()
 
-    assert len(sandbox.accepted) == count
+    assert len(sandbox.tasks) == count
     assert len(run.tasks) <= count
     sandbox.advance(5000)
     await pending
     # More are started only while an outcome is awaited.
-    assert len(sandbox.accepted) <= 2 * count
+    assert len(sandbox.tasks) <= 2 * count
 
 
 async def test_run_over_a_million_requests_takes_only_what_it_needs(quick_client: MusicAPI) -> None:
@@ -74,13 +74,13 @@ async def test_run_over_a_million_requests_takes_only_what_it_needs(quick_client
 async def test_run_left_by_break_submits_nothing_more(quick_client: MusicAPI, quick: Sandbox) -> None:
     async for _ in quick_client.run(requests(1000), in_flight=3):
         break
-    spent = len(quick.accepted)
+    spent = len(quick.tasks)
 
     for _ in range(20):
         await quick_client.account.credits()
 
     assert spent <= 6
-    assert len(quick.accepted) == spent
+    assert len(quick.tasks) == spent
 
 
 async def test_run_over_an_async_source_iterates_it_in_one_task(quick_client: MusicAPI) -> None:
@@ -184,7 +184,7 @@ async def test_run_over_something_else_than_requests_is_refused(quick_client: Mu
     with pytest.raises(errors.InvalidRequestError, match="one of requests is a text of 4 characters"):
         await anext(run)
 
-    assert quick.accepted == ()
+    assert quick.tasks == ()
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, None])
@@ -209,9 +209,9 @@ async def test_client_closed_during_a_run_returns_running_tasks_as_outcomes(sand
     with pytest.raises(errors.ClientClosedError):
         await gather_the_rest()
 
-    assert {outcome.task.id for outcome in outcomes if outcome.task} == {task.task_id for task in sandbox.accepted}
+    assert {outcome.task.id for outcome in outcomes if outcome.task} == {task.task_id for task in sandbox.tasks}
     assert all(isinstance(outcome.error, errors.ClientClosedError) for outcome in outcomes)
-    assert len(sandbox.accepted) == 3
+    assert len(sandbox.tasks) == 3
 
 
 async def test_run_timeout_is_an_outcome_with_its_task(client: MusicAPI) -> None:
@@ -234,7 +234,7 @@ async def test_run_after_close_lists_undelivered_tasks(sandbox: Sandbox) -> None
     await client.aclose()
 
     known = {task.id for task in run.tasks} | {delivered.task.id if delivered.task else ""}
-    assert known == {task.task_id for task in sandbox.accepted}
+    assert known == {task.task_id for task in sandbox.tasks}
 
 
 async def test_client_closed_during_a_run_logs_the_running_tasks(
@@ -246,8 +246,8 @@ async def test_client_closed_during_a_run_logs_the_running_tasks(
         await in_flight(sandbox, 2)
     await pending
 
-    assert all(f"client.sonic.task({task.task_id!r})" in caplog.text for task in sandbox.accepted)
-    assert {task.id for task in run.tasks} <= {task.task_id for task in sandbox.accepted}
+    assert all(f"client.sonic.task({task.task_id!r})" in caplog.text for task in sandbox.tasks)
+    assert {task.id for task in run.tasks} <= {task.task_id for task in sandbox.tasks}
 
 
 async def test_run_start_after_close_raises(client: MusicAPI, sandbox: Sandbox) -> None:
@@ -257,7 +257,7 @@ async def test_run_start_after_close_raises(client: MusicAPI, sandbox: Sandbox) 
     with pytest.raises(RuntimeError, match="run was closed"):
         run.start(sonic.Describe(description="one more"))
 
-    assert sandbox.accepted == ()
+    assert sandbox.tasks == ()
 
 
 async def test_run_next_during_close_returns_none(client: MusicAPI) -> None:

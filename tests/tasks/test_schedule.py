@@ -18,10 +18,10 @@ async def test_first_poll_of_a_task_waits_until_a_finish_is_plausible(clock: Clo
     async with Sandbox(seconds=100) as sandbox, MusicAPI("k", base_url=sandbox.base_url, timeout=3600) as client:
         first_polls = []
         for _ in range(15):
-            before, began = sandbox.requests[POLL], clock.ahead
+            before, began = len(sandbox.requests(POLL)), clock.ahead
             task = await client.sonic.describe(description="rain")
             waiting = asyncio.create_task(task.wait())
-            while sandbox.requests[POLL] == before:
+            while len(sandbox.requests(POLL)) == before:
                 sandbox.advance(0.5)
                 clock.ahead += 0.5
                 await asyncio.sleep(0.002)

@@ -19,9 +19,9 @@ BOTH = respond(200, {"code": 200, "data": [ONE_CLIP, {**ONE_CLIP, "clip_id": "c-
 
 async def polled(sandbox: Sandbox, times: int = 1) -> None:
     """Return when the sandbox has been polled so many more times."""
-    wanted = sandbox.requests[POLL] + times
+    wanted = len(sandbox.requests(POLL)) + times
     async with asyncio.timeout(5):
-        while sandbox.requests[POLL] < wanted:
+        while len(sandbox.requests(POLL)) < wanted:
             await asyncio.sleep(0.001)
 
 
@@ -101,12 +101,12 @@ async def test_wait_that_is_cancelled_stops_polling(client: MusicAPI, sandbox: S
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    polls = sandbox.requests[POLL]
+    polls = len(sandbox.requests(POLL))
 
     await client.account.credits()
     await asyncio.sleep(0.05)  # five poll intervals
 
-    assert sandbox.requests[POLL] <= polls + 1
+    assert len(sandbox.requests(POLL)) <= polls + 1
     sandbox.advance(5000)
     assert len(await task.wait()) == 2
 

@@ -115,7 +115,7 @@ async def test_wait_after_an_early_wait_returns_finished_clips(client: MusicAPI,
 
 async def test_submission_wait_until_stream_returns_the_stream(client: MusicAPI, sandbox: Sandbox) -> None:
     waiting = asyncio.create_task(client.sonic.describe(description="rain").wait(until="stream"))
-    while not sandbox.accepted:
+    while not sandbox.tasks:
         await asyncio.sleep(0.001)
     sandbox.advance(1800)
 
@@ -126,11 +126,11 @@ async def test_wait_until_stream_polls_at_least_every_ten_seconds(sandbox: Sandb
     async with MusicAPI("test-key", base_url=sandbox.base_url) as client:
         task = await client.sonic.describe(description="rain")
         for until in ("finished", "stream"):
-            before = sandbox.requests[POLL]
+            before = len(sandbox.requests(POLL))
             waiting = asyncio.create_task(task.wait(30, until))
             await clock.run(0.5, waiting)
             assert isinstance(waiting.exception(), errors.TaskTimeoutError)
-            polls = sandbox.requests[POLL] - before
+            polls = len(sandbox.requests(POLL)) - before
             assert polls <= 2 if until == "finished" else 5 <= polls <= 10
 
 
@@ -144,7 +144,7 @@ async def test_wait_with_an_invalid_until_is_refused_before_anything_is_sent(
     with pytest.raises(errors.InvalidRequestError, match="until is"):
         await client.sonic.describe(description="rain").wait(until=until)
 
-    assert not sandbox.requests
+    assert not sandbox.requests()
 
 
 def changing() -> list[Step]:

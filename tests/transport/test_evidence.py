@@ -38,7 +38,7 @@ async def test_investigation_with_an_earlier_balance_says_whether_it_was_charged
         sandbox.add_fault(CREATE, Fault(drop=True, accepted=accepted))
         with pytest.raises(UncertainSubmissionError) as caught:
             await client.submit(REQUEST)
-        balance_requests = sandbox.requests["GET /get-credits"]
+        balance_requests = len(sandbox.requests("GET /get-credits"))
         evidence = await client.investigate(caught.value)
 
     # Only on request, never behind the user's back.
@@ -69,7 +69,7 @@ async def test_investigation_during_an_async_export_counts_it(sandbox: Sandbox) 
         clip = (await song.wait())[0]
         await client.account.credits()
         preparing = asyncio.create_task(client.sonic.midi(clip=clip))
-        await until(lambda: sandbox.requests["POST /sonic/midi"] > 0)
+        await until(lambda: len(sandbox.requests("POST /sonic/midi")) > 0)
         sandbox.advance(4000)
         sandbox.add_fault(CREATE, Fault(drop=True))
         with pytest.raises(UncertainSubmissionError) as caught:

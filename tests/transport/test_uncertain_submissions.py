@@ -60,10 +60,10 @@ async def test_submit_cancelled_at_any_point_is_unsent_reported_or_logged(
         await client.account.credits()
 
         assert reported == []
-        if isinstance(end, asyncio.CancelledError) and sandbox.accepted:
-            assert sandbox.accepted[0].task_id in caplog.text
+        if isinstance(end, asyncio.CancelledError) and sandbox.tasks:
+            assert sandbox.tasks[0].task_id in caplog.text
         # Nothing is left half open: the client stays usable.
-        assert (await client.submit(sonic.Describe(description="sun"))).id == sandbox.accepted[-1].task_id
+        assert (await client.submit(sonic.Describe(description="sun"))).id == sandbox.tasks[-1].task_id
 
 
 async def test_submit_cancelled_in_flight_is_reported_to_the_hook(caplog: pytest.LogCaptureFixture) -> None:

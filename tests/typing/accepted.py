@@ -8,8 +8,10 @@ import aiohttp.web
 
 import musicapi_async
 import musicapi_async.bulk
+import musicapi_async.sandbox
 import musicapi_sync
 import musicapi_sync.bulk
+import musicapi_sync.sandbox
 from musicapi_async import (
     AlignedLyrics,
     Batch,
@@ -205,3 +207,14 @@ def durably_and_blocking(clip: Clip) -> None:
         requests = [musicapi_sync.bulk.Planned.of("key", sonic.Extend(clip=clip, at=60))]
         for outcome in musicapi_sync.bulk.run(client, journal, requests, out="songs"):
             assert_type(outcome.record, musicapi_sync.bulk.Record)
+
+
+async def sandboxed() -> None:
+    async with musicapi_async.sandbox.Sandbox(endings={"failed": 0.1}) as sandbox:
+        assert_type(sandbox.client(max_attempts=1), musicapi_async.MusicAPI)
+        assert_type(sandbox.requests(sonic.Describe)[0].description, str)
+        assert_type(sandbox.requests("POST /sonic/create")[0].json, musicapi_async.JSON)
+        assert_type(sandbox.tasks[0].price, float)
+    with musicapi_async.sandbox.Sandbox() as sandbox, musicapi_sync.sandbox.Sandbox() as blocking:
+        assert_type(sandbox.client(), musicapi_async.MusicAPI)
+        assert_type(blocking.client(), musicapi_sync.MusicAPI)

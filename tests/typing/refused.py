@@ -4,6 +4,7 @@
 import musicapi_async
 import musicapi_sync
 from musicapi_async import Clip, account, sonic
+from musicapi_async.sandbox import Sandbox
 
 
 async def asynchronous(client: musicapi_async.MusicAPI) -> None:
@@ -34,3 +35,10 @@ def blocking(client: musicapi_sync.MusicAPI) -> None:
     client.producer.cover(clip="c")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.submit(account.GetCredits())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.account.credits().credits = 5  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def sandboxed() -> None:
+    Sandbox(endings={"fail": 0.1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    Sandbox().client(timeouts=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Sandbox().requests(Clip)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    Sandbox().end_next("fail")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

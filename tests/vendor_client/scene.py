@@ -58,7 +58,7 @@ class Scene:
     @property
     def task(self) -> SandboxTask:
         """The task that was accepted last."""
-        return self.sandbox.accepted[-1]
+        return self.sandbox.tasks[-1]
 
     def pass_time(self) -> None:
         """Let every task that was begun come to its end."""

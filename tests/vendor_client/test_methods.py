@@ -254,14 +254,14 @@ def test_vendor_methods_are_all_tested() -> None:
 def test_vendor_method_returns_its_annotated_type(scene: Scene, name: str) -> None:
     case = METHODS[name]
     params = case.params(scene)
-    begun = scene.sandbox.accepted
+    begun = scene.sandbox.tasks
     asked = case.asked(begun[-1].clip_ids if begun else ()) if case.asked else None
     before = scene.balance()
 
     found = call(scene, name, params)
 
     spent = before - scene.balance()
-    accepted = scene.sandbox.accepted[len(begun) :]
+    accepted = scene.sandbox.tasks[len(begun) :]
     promised = get_type_hints(method_of(scene.vendor, name))["return"]
     wrong = breaches(found, promised, name)
     assert wrong <= OTHERWISE

@@ -150,7 +150,7 @@ async def test_view_with_a_secret_of_its_own_verifies_by_it_and_wakes_the_client
 
         assert event.matched
         assert [clip.clip_id for clip in await asyncio.wait_for(waiting, 10)] == ["c-1", "c-2"]
-        assert not sandbox.requests[POLL]
+        assert not len(sandbox.requests(POLL))
 
 
 async def test_client_whose_view_alone_has_a_secret_is_woken_through_the_view() -> None:
@@ -163,7 +163,7 @@ async def test_client_whose_view_alone_has_a_secret_is_woken_through_the_view() 
         await view.webhooks.receive(body, headers_of(body), "/hooks")
 
         assert len(await asyncio.wait_for(waiting, 10)) == 2
-        assert not sandbox.requests[POLL]
+        assert not len(sandbox.requests(POLL))
 
 
 async def test_unpickled_task_is_woken_by_its_event() -> None:
@@ -171,7 +171,7 @@ async def test_unpickled_task_is_woken_by_its_event() -> None:
         task = await client.sonic.describe(description="rain")
         again = client.attach(pickle.loads(pickle.dumps(task)))  # noqa: S301 - our own
         waiting = asyncio.create_task(again.wait())
-        while not sandbox.requests[POLL]:  # it is unknown how long it has been running: it is polled at once
+        while not len(sandbox.requests(POLL)):  # it is unknown how long it has been running: it is polled at once
             await asyncio.sleep(0.001)
         body = body_of(task_id=task.id)
         await client.webhooks.receive(body, headers_of(body), "/hooks")

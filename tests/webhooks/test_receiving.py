@@ -41,7 +41,7 @@ class App:
         return web.Response()
 
     def polls(self, route: str = POLL) -> int:
-        return self.sandbox.requests[route]
+        return len(self.sandbox.requests(route))
 
     async def submit(self) -> Any:
         return await self.client.sonic.describe(description="rain")
@@ -109,7 +109,7 @@ async def test_event_before_the_response_of_its_submission_is_kept_for_it(app: A
     app.sandbox.add_event_fault("song.streaming", EventFault(before_response=True))
     app.sandbox.add_event_fault("song.completed", EventFault(before_response=True))
     submitting = asyncio.create_task(app.submit())
-    while not app.sandbox.requests[CREATE]:
+    while not len(app.sandbox.requests(CREATE)):
         await asyncio.sleep(0.001)
     app.sandbox.advance(5000)
     events = await app.take(2)
@@ -271,7 +271,7 @@ async def test_uncertain_submission_finds_its_task_through_its_event(app: App) -
     task = await asyncio.wait_for(recovering, 10)
 
     assert isinstance(await task.wait(), Songs)
-    assert app.sandbox.requests[CREATE] == 1
+    assert len(app.sandbox.requests(CREATE)) == 1
 
 
 async def test_uncertain_submission_whose_event_came_before_is_recovered_at_once(app: App) -> None:

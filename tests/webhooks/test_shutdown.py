@@ -109,4 +109,4 @@ async def test_wsgi_server_that_is_killed_before_its_response_has_the_event_on_d
         songs = await task.wait(20)
 
         assert [song.clip_id for song in songs] == ["c-1", "c-2"]
-        assert sandbox.requests["GET /sonic/task/{task_id}"] == 0
+        assert len(sandbox.requests("GET /sonic/task/{task_id}")) == 0
