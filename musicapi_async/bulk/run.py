@@ -18,8 +18,9 @@ from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
-from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, checked_count
+from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, checked_count, checked_rate
 from musicapi_async.bulk.planning import Requests, plan_all
+from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
@@ -44,6 +45,7 @@ def run(
     in_flight: int = 50,
     attempts: int = 3,
     max_credits: float | None = None,
+    create_rate: float | None = None,
     timeout: float | None = 600.0,
     outage: float = 900.0,
     names: str = NAMES,
@@ -95,6 +97,7 @@ def run(
     is_client, is_journal = isinstance(client, MusicAPI), hasattr(journal, "recall")
     check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
     check_timeout(timeout)
+    checked_rate("create_rate", create_rate)
     _check_outage(outage)
     folder = None if out is None else usable_path("out", out, 'name a folder: "songs/"')
     if not isinstance(names, str):
@@ -113,6 +116,7 @@ def run(
         folder=folder,
         in_flight=checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
         attempts=checked_count("attempts", attempts, MAX_ATTEMPTS),
+        create_rate=create_rate,
         timeout=timeout,
         outage=outage,
     )
@@ -137,6 +141,7 @@ class Run:
         folder: Path | None,
         in_flight: int,
         attempts: int,
+        create_rate: float | None,
         timeout: float | None,
         outage: float,
     ) -> None:
@@ -148,7 +153,7 @@ class Run:
         self._in_flight = in_flight
         pauses = Outage(outage)
         self._queue = WorkQueue(journal, attempts, pauses)
-        self._submitter = Submitter(client, journal, budget, pauses, self._queue)
+        self._submitter = Submitter(client, journal, budget, pauses, self._queue, SubmissionRate(create_rate))
         waiter = TaskWaiter(timeout, outage)
         self._collector = Collector(
             client, journal, sink, budget, self._queue, waiter, in_flight=in_flight, attempts=attempts
