@@ -17,7 +17,7 @@ from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
-from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.journal import OUT, PAGE_SIZE, SERVICE, Journal, Record
 from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, checked_count, checked_rate
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.rate import SubmissionRate
@@ -216,6 +216,9 @@ class Run:
         await _check_service(self._journal, self._client.settings.base_url)
         if self._folder is not None:
             await asyncio.to_thread(prepare_folder, self._folder)
+            folder = str(await asyncio.to_thread(self._folder.resolve))
+            if await self._journal.recall(OUT) != folder:
+                await self._journal.remember(OUT, folder)
 
     async def recover(self) -> None:
         """Accept the uncertain records whose events were kept since the last run; the run collects their tasks.

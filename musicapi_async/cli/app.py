@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from musicapi_async._version import VERSION
-from musicapi_async.cli.bulk_app import LyricsAs, Tags, bulk_app
+from musicapi_async.cli.bulk import bulk_app
+from musicapi_async.cli.bulk.arguments import LyricsAs, Tags
 from musicapi_async.cli.exits import UsageError, cannot_listen, exit_code_table
 from musicapi_async.cli.files import formats_in, save_options
 from musicapi_async.cli.karaoke import write_pages

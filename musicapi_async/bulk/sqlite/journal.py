@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
-from musicapi_async._arguments import usable_path
+from musicapi_async._arguments import is_address, usable_path
 from musicapi_async._logger import logger
+from musicapi_async._secrets import without_password
 from musicapi_async._transport.cancellation import complete
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async.bulk.journal import (
@@ -29,7 +30,7 @@ from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
 from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of, to_json
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
 from musicapi_async.bulk.sqlite.writer import Writer
-from musicapi_async.errors import JournalError
+from musicapi_async.errors import InvalidRequestError, JournalError
 
 __all__ = ["SQLiteJournal", "TrialJournal", "open"]
 
@@ -40,6 +41,7 @@ IS_IT_CURRENT: Final = (
     "older, such as a backup, pass --journal-is-old (is_current=False): its planned requests are then uncertain"
 )
 
+EXAMPLE: Final = "songs/journal.db"
 ELSEWHERE: Final = "use another folder for the trial (--out), or remove this journal if nothing in it was paid for"
 
 
@@ -61,7 +63,7 @@ class SQLiteJournal:
     """True while only the embedded sandbox works on it."""
 
     def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
-        self.path: Path = usable_path("path", path, 'name a file: "songs/journal.db"')
+        self.path: Path = usable_path("path", path, f'name a file: "{EXAMPLE}"')
         self._is_current = is_current
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
@@ -325,4 +327,7 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQL
     Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
     newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
+    if is_address(path):
+        message = f"path is {without_password(path)!r}; this version keeps a journal in a file only, such as {EXAMPLE}"
+        raise InvalidRequestError(message, "path", without_password(path), "the path of a file")
     return SQLiteJournal(path, is_current=is_current)
