@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from musicapi_async.bulk.journal import Attempt, Record, State
-from musicapi_async.bulk.sqlite import JournalSnapshot
+from musicapi_async.bulk.sqlite import JournalSnapshot, journal_path
 
 __all__ = ["Snapshot", "snapshot"]
 
@@ -62,4 +62,4 @@ def snapshot(journal: str | Path) -> AbstractContextManager[Snapshot]:
 
     Entering raises JournalError when there is no journal, or it is something else, damaged, or of another version.
     """
-    return JournalSnapshot(Path(journal))
+    return JournalSnapshot(journal_path(journal))

@@ -32,7 +32,7 @@ from musicapi_async.bulk.sqlite.schema import prepare, select_value
 from musicapi_async.bulk.sqlite.writer import Writer
 from musicapi_async.errors import InvalidRequestError, JournalError
 
-__all__ = ["SQLiteJournal", "TrialJournal", "open"]
+__all__ = ["SQLiteJournal", "TrialJournal", "journal_path", "open"]
 
 
 IS_IT_CURRENT: Final = (
@@ -43,6 +43,14 @@ IS_IT_CURRENT: Final = (
 
 EXAMPLE: Final = "songs/journal.db"
 ELSEWHERE: Final = "use another folder for the trial (--out), or remove this journal if nothing in it was paid for"
+
+
+def journal_path(path: object) -> Path:
+    """Return the path of a journal's file; raises InvalidRequestError for an address, and for anything else."""
+    if is_address(path):
+        message = f"path is {without_password(path)!r}; this version keeps a journal in a file only, such as {EXAMPLE}"
+        raise InvalidRequestError(message, "path", without_password(path), "the path of a file")
+    return usable_path("path", path, f'name a file: "{EXAMPLE}"')
 
 
 class SQLiteJournal:
@@ -61,9 +69,11 @@ class SQLiteJournal:
 
     _is_trial: ClassVar[bool] = False
     """True while only the embedded sandbox works on it."""
+    _is_for_copy: ClassVar[bool] = False
+    """True while it is copied, or a copy is made in it."""
 
     def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
-        self.path: Path = usable_path("path", path, f'name a file: "{EXAMPLE}"')
+        self.path: Path = journal_path(path)
         self._is_current = is_current
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
@@ -229,7 +239,7 @@ class SQLiteJournal:
         except sqlite3.Error as error:
             raise JournalError(self.name, f"it cannot be opened: {error}") from error
         try:
-            prepare(connection, self.name)
+            prepare(connection, self.name, is_for_copy=self._is_for_copy)
         except BaseException:
             connection.close()
             raise
@@ -327,7 +337,4 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQL
     Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
     newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
-    if is_address(path):
-        message = f"path is {without_password(path)!r}; this version keeps a journal in a file only, such as {EXAMPLE}"
-        raise InvalidRequestError(message, "path", without_password(path), "the path of a file")
     return SQLiteJournal(path, is_current=is_current)

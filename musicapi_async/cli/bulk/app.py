@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from musicapi_async.bulk import PlanOptions
 from musicapi_async.cli.bulk import arguments as given
+from musicapi_async.cli.bulk.copying import CopyCommand, copy
 from musicapi_async.cli.bulk.journals import journal_beside, journal_in, journal_of, journal_of_arguments
 from musicapi_async.cli.bulk.plan import PlanCommand, plan
 from musicapi_async.cli.bulk.report import report
@@ -262,3 +263,25 @@ def report_command_line(
     """Write a page: every song with a player, and the reason for each one missing; works during a run too."""
     choice = journal_of(folder, journal)
     return run_command(lambda screen: report(choice, screen, out), as_json=as_json)
+
+
+@bulk_app.command("copy")
+def copy_command_line(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a bulk run, or its journal.")],
+    *,
+    journal: given.JournalOption = None,
+    journal_is_current: given.IsCurrent = False,
+    journal_is_old: given.IsOld = False,
+    as_json: given.AsJson = False,
+) -> int:
+    """Move a half-finished journal into another, empty one: its requests, tasks, spending and uncertain requests.
+
+    The old one is closed for good. Interrupted, run the same command again.
+    """
+    command = CopyCommand(
+        source=CopyCommand.source_of(folder),
+        target=journal_of(None, journal),
+        is_current=given.is_current(current=journal_is_current, old=journal_is_old),
+    )
+    command.check()
+    return run_command(lambda screen: copy(command, screen), as_json=as_json)
