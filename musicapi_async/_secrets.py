@@ -22,7 +22,7 @@ T = TypeVar("T", bound=str | bytes)
 SECRETS: Final = frozenset({"api_key", "proxy", "webhook_secret"})
 """The names of settings and of fields of requests that are secret, and are never written to files."""
 # Up to the last @: a password is often pasted as it is, with signs that would have to be escaped.
-_DATABASE_LOGIN: Final = re.compile(r"""\b(postgres(?:ql)?(?:\+\w+)?://[^\s":@/]*):[^\s"]*@""", re.IGNORECASE)
+_DATABASE_LOGIN: Final = re.compile(r"""\b(postgres(?:ql)?(?:\+\w+)?:/{1,2}[^\s":@/]*):[^\s"]*@""", re.IGNORECASE)
 _LOGIN: Final = re.compile(r"""\b([a-z][\w+.-]*://[^\s":@/]*):[^\s"/@]*@""", re.IGNORECASE)
 _PASSWORD: Final = re.compile(r"""([?&])(?:ssl)?password=[^\s"&#]*(&?)""", re.IGNORECASE)
 

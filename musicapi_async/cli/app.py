@@ -21,6 +21,7 @@ from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_comma
 from musicapi_async.cli.screen import Screen
 from musicapi_async.cli.tag import tag_songs
 from musicapi_async.cli.task import families, generate, make_request, resume_task, show_task
+from musicapi_async.cli.title import hide_passwords
 from musicapi_async.cli.webhooks import webhooks_app
 from musicapi_async.media.saving import CAPTION_FORMATS
 
@@ -61,6 +62,8 @@ Timeout = Annotated[
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     _prepare_streams()
+    if advice := hide_passwords(arguments):
+        Screen(as_json="--json" in arguments).warn(advice)
     try:
         code: int | None = app(list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except KeyboardInterrupt:

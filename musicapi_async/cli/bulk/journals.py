@@ -1,6 +1,7 @@
 """The journal that a command works on: that of a folder, or the one that ``--journal`` or the environment names."""
 
 import os
+import re
 import shlex
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 VARIABLE: Final = "MUSICAPI_JOURNAL"
+SCHEME_OF_PATH: Final = re.compile(r"postgres(ql)?(\+\w+)?:/", re.IGNORECASE)
+"""The beginning of an address that was taken for a path, which has one slash left."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,6 +94,8 @@ def journal_of(folder: Path | None, journal: str | None) -> JournalChoice:
     if folder is not None and journal is not None:
         raise UsageError("give DIR or --journal, not both")
     if folder is not None:
+        if SCHEME_OF_PATH.match(str(folder)):
+            raise UsageError("DIR is an address, and no folder: give it as --journal")
         return journal_in(folder)
     if (found := journal_at(journal)) is None:
         raise UsageError(f"name a journal: DIR, the --out folder of a bulk run, or --journal (or {VARIABLE})")

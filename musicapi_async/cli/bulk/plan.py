@@ -10,7 +10,7 @@ from musicapi_async import bulk
 from musicapi_async.bulk import PlanOptions
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.cli.bulk.journals import JournalChoice
-from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, note_planned, requests_text
+from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, note_planned, options_text, requests_text
 from musicapi_async.cli.running import closing_shielded
 from musicapi_async.cli.screen import Screen
 
@@ -58,13 +58,11 @@ def _report(command: PlanCommand, operations: Mapping[str, int], screen: Screen)
     next_step = command.choice.command("work", "--out", "DIR")
     if operations:
         missing = f", besides {', '.join(unknown)}, whose price is unknown" if unknown else ""
-        screen.print(
-            f"at most {credits:,g} credits at list prices{missing}; requests that were made already cost nothing again"
-        )
+        screen.print(f"at most {credits:,g} credits at list prices, less what is made already{missing}")
     if limit is not None:
         screen.print(f"no more than {limit:,g} credits are spent on this journal, across all plans (--max-credits)")
     if others := {name: value for name, value in given.items() if name != "max_credits"}:
-        screen.print("options: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in others.items()))
+        screen.print(f"options: {options_text(others)}")
     screen.print(f"nothing is sent yet; next: {next_step}")
     screen.emit(
         {

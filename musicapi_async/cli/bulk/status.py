@@ -14,7 +14,7 @@ from musicapi_async.bulk.report import MEANINGS
 from musicapi_async.cli.bulk.events import report_paid_twice
 from musicapi_async.cli.bulk.journals import JournalChoice
 from musicapi_async.cli.bulk.making import LOST_ENTRIES
-from musicapi_async.cli.bulk.requests_file import requests_text
+from musicapi_async.cli.bulk.requests_file import options_text, requests_text
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["status"]
@@ -63,8 +63,7 @@ async def status(choice: JournalChoice, screen: Screen) -> None:
     run = f"run in progress: {found.holder}" if found.holder else "no run in progress"
     screen.print(f"{requests_text(total)}; {run}")
     if found.options:
-        options = (f"{name.replace('_', ' ')} {value}" for name, value in found.options.items())
-        screen.print(f"options of the plan: {', '.join(options)}")
+        screen.print(f"options of the plan: {options_text(found.options)}")
     report_paid_twice(found.extras, screen)
     _print_hints(found, resolutions, screen)
 
