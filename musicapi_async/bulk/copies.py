@@ -1,4 +1,4 @@
-"""A journal's contents on their way into another journal: whole records, attempts and values. No I/O."""
+"""Contents of a journal as they are copied into another one: whole records, attempts and values. No I/O."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -22,7 +22,7 @@ class CopiedRecord:
 
     record: Record
     in_current_plan: bool
-    """True if the active plan asks for it."""
+    """True if it is in the active plan."""
     correction: Planned | None
     """The request that is sent if it is ever sent again; None where that is its own."""
 

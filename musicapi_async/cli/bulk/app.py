@@ -190,7 +190,7 @@ def work_command_line(
 ) -> int:
     """Make the songs that are planned in a journal, and end when nothing is left.
 
-    SIGTERM and Ctrl-C end it in an orderly way: nothing more is sent, and the responses in flight are waited for.
+    SIGTERM and Ctrl-C stop it: nothing more is sent, and the responses in flight are waited for.
     """
     options = WorkOptions(
         choice=journal_beside(out, journal),

@@ -54,7 +54,7 @@ class WorkOptions:
 
 
 async def run_work(options: WorkOptions, screen: Screen) -> None:
-    """Make the songs until none is left; SIGTERM ends a worker in an orderly way, which is success."""
+    """Make the songs until none is left; SIGTERM stops a worker, which is success."""
     screen.stream_events()
     try:
         await _work(options, screen)
