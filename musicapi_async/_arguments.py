@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Final, TypeGuard
@@ -22,8 +23,9 @@ from musicapi_async.results import (
     UploadedClip,
 )
 
-__all__ = ["clip_advice", "described", "is_amount", "path_argument", "usable_path", "wrong_argument"]
+__all__ = ["clip_advice", "described", "is_address", "is_amount", "path_argument", "usable_path", "wrong_argument"]
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # The first match counts.
 _ADVICE: Final[tuple[tuple[type, str], ...]] = (
     (Songs, "pass one of its clips, such as songs[0]"),
@@ -92,6 +94,11 @@ def described(value: object) -> str:
 def is_amount(value: object) -> TypeGuard[float]:
     """Return whether a value is a number of at least 0; NaN, which compares false with everything, is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def is_address(value: object) -> TypeGuard[str]:
+    """Return whether a value is the address of a database or a store, such as ``postgresql://...``, and no path."""
+    return isinstance(value, str) and _SCHEME.match(value) is not None
 
 
 def clip_advice(value: object) -> str:

@@ -1,15 +1,30 @@
 """Secrets: values that no repr, log, traceback or slicing reveals. No I/O."""
 
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar
 
-__all__ = ["SECRETS", "BodyBytes", "HeaderText", "Secret", "SecretBytes", "hidden", "revealed", "with_secrets"]
+__all__ = [
+    "SECRETS",
+    "BodyBytes",
+    "HeaderText",
+    "Secret",
+    "SecretBytes",
+    "hidden",
+    "revealed",
+    "with_secrets",
+    "without_password",
+]
 
 T = TypeVar("T", bound=str | bytes)
 
 SECRETS: Final = frozenset({"api_key", "proxy", "webhook_secret"})
 """The names of settings and of fields of requests that are secret, and are never written to files."""
+# Up to the last @: a password is often pasted as it is, with signs that would have to be escaped.
+_DATABASE_LOGIN: Final = re.compile(r"""\b(postgres(?:ql)?(?:\+\w+)?:/{1,2}[^\s":@/]*):[^\s"]*@""", re.IGNORECASE)
+_LOGIN: Final = re.compile(r"""\b([a-z][\w+.-]*://[^\s":@/]*):[^\s"/@]*@""", re.IGNORECASE)
+_PASSWORD: Final = re.compile(r"""([?&])(?:ssl)?password=[^\s"&#]*(&?)""", re.IGNORECASE)
 
 HEADERS: Final = "headers"
 """The setting whose values are secret: a header may be the token of a gateway."""
@@ -111,3 +126,9 @@ def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
 def revealed(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings or fields of a request with the hidden ones as texts, for the constructor that stores them."""
     return {name: value.reveal() if isinstance(value, Secret) else value for name, value in given.items()}
+
+
+def without_password(text: str) -> str:
+    """Return an address, or a text with addresses in it, without the passwords in these."""
+    text = _LOGIN.sub(r"\1@", _DATABASE_LOGIN.sub(r"\1@", text))
+    return _PASSWORD.sub(lambda found: found[1] if found[2] else "", text)

@@ -5,8 +5,9 @@
 - ``journal.py`` records, their states and transitions, and the protocol of a journal that stores them
 - ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests, ``file_format.py`` what another file is;
   ``planning.py`` plans requests, and again those that the user decides to send again
-- ``run.py`` the run and its workers: ``submitting.py`` submits planned records, ``budget.py`` keeps the limit of
-  credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
+- ``plan_options.py`` the options of a plan, which its journal keeps; ``work.py`` a run with these
+- ``run.py`` the run and its workers: ``submitting.py`` submits planned records (``rate.py``), ``budget.py`` keeps the
+  limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
 - ``sqlite/`` the journal in an SQLite file
 - ``report.py`` a page about a folder
@@ -14,6 +15,7 @@
 
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
+from musicapi_async.bulk.plan_options import PlanOptions, recall_options, remember_options
 from musicapi_async.bulk.planning import (
     abandon_uncertain,
     plan_all,
@@ -27,6 +29,7 @@ from musicapi_async.bulk.receiving import receive
 from musicapi_async.bulk.requests_file import BadLine, read_requests
 from musicapi_async.bulk.run import Run, run
 from musicapi_async.bulk.sqlite import SQLiteJournal, open  # noqa: A004 - bulk.open
+from musicapi_async.bulk.work import work
 
 __all__ = [
     "Attempt",
@@ -34,6 +37,7 @@ __all__ = [
     "Changes",
     "Journal",
     "Outcome",
+    "PlanOptions",
     "Planned",
     "Record",
     "Run",
@@ -43,11 +47,14 @@ __all__ = [
     "open",
     "plan_all",
     "read_requests",
+    "recall_options",
     "receive",
+    "remember_options",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",
     "retry_failed",
     "retry_refused",
     "run",
+    "work",
 ]

@@ -21,6 +21,7 @@ from musicapi_async.bulk.journal import (
     records_in,
 )
 from musicapi_async.bulk.keys import Keys, checked_key
+from musicapi_async.bulk.plan_options import PlanOptions, remember_options
 from musicapi_async.bulk.requests_file import BadLine
 from musicapi_async.errors import InvalidRequestError
 
@@ -43,17 +44,20 @@ BATCH_SIZE: Final = 1000
 """Requests that are planned at once."""
 
 
-async def plan_all(journal: Journal, requests: Requests) -> tuple[int, int]:
+async def plan_all(journal: Journal, requests: Requests, options: PlanOptions | None = None) -> tuple[int, int]:
     """Plan all requests in place of the previous plan; return their number, and how many are new.
 
-    A request of the previous plan that is not among them is not sent, unless it was paid for. Raises
-    InvalidRequestError for an item that is no request; the previous plan stays in that case.
+    ``options`` replace those of the previous plan; None leaves them as they are. A request of the previous plan that
+    is not among the new ones is not sent, unless it was paid for. Raises InvalidRequestError for an item that is no
+    request; the previous plan stays in that case.
     """
     plan, count, new = await journal.new_plan(), 0, 0
     async with aclosing(_batches_of(requests)) as batches:
         async for batch in batches:
             new += await journal.plan(batch, plan)
             count += len(batch)
+    if options is not None:
+        await remember_options(journal, options)
     await journal.activate_plan(plan)
     return count, new
 

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from musicapi_async._arguments import is_amount, usable_path, wrong_argument
@@ -18,8 +18,10 @@ from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
-from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.journal import OUT, PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, checked_count, checked_rate
 from musicapi_async.bulk.planning import Requests, plan_all
+from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
@@ -31,8 +33,6 @@ from musicapi_async.requests.sonic import AlignLyrics
 
 __all__ = ["Run", "check_arguments", "run"]
 
-MAX_IN_FLIGHT: Final = 100_000
-MAX_ATTEMPTS: Final = 100
 ESTIMATES: Final = "learnt"
 """Name under which the journal keeps the estimates of task durations."""
 
@@ -46,6 +46,7 @@ def run(
     in_flight: int = 50,
     attempts: int = 3,
     max_credits: float | None = None,
+    create_rate: float | None = None,
     timeout: float | None = 600.0,
     outage: float = 900.0,
     names: str = NAMES,
@@ -97,6 +98,7 @@ def run(
     is_client, is_journal = isinstance(client, MusicAPI), hasattr(journal, "recall")
     check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
     check_timeout(timeout)
+    checked_rate("create_rate", create_rate)
     _check_outage(outage)
     folder = None if out is None else usable_path("out", out, 'name a folder: "songs/"')
     if not isinstance(names, str):
@@ -113,8 +115,9 @@ def run(
         None if folder is None else FileSink(client, folder, names, options, budget),
         budget,
         folder=folder,
-        in_flight=_checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
-        attempts=_checked_count("attempts", attempts, MAX_ATTEMPTS),
+        in_flight=checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
+        attempts=checked_count("attempts", attempts, MAX_ATTEMPTS),
+        create_rate=create_rate,
         timeout=timeout,
         outage=outage,
     )
@@ -139,6 +142,7 @@ class Run:
         folder: Path | None,
         in_flight: int,
         attempts: int,
+        create_rate: float | None,
         timeout: float | None,
         outage: float,
     ) -> None:
@@ -150,7 +154,7 @@ class Run:
         self._in_flight = in_flight
         pauses = Outage(outage)
         self._queue = WorkQueue(journal, attempts, pauses)
-        self._submitter = Submitter(client, journal, budget, pauses, self._queue)
+        self._submitter = Submitter(client, journal, budget, pauses, self._queue, SubmissionRate(create_rate))
         waiter = TaskWaiter(timeout, outage)
         self._collector = Collector(
             client, journal, sink, budget, self._queue, waiter, in_flight=in_flight, attempts=attempts
@@ -213,6 +217,9 @@ class Run:
         await _check_service(self._journal, self._client.settings.base_url)
         if self._folder is not None:
             await asyncio.to_thread(prepare_folder, self._folder)
+            folder = str(await asyncio.to_thread(self._folder.resolve))
+            if await self._journal.recall(OUT) != folder:
+                await self._journal.remember(OUT, folder)
 
     async def recover(self) -> None:
         """Accept the uncertain records whose events were kept since the last run; the run collects their tasks.
@@ -355,10 +362,3 @@ def _check_outage(outage: object) -> None:
     if not is_amount(outage):
         message = f"outage is {shown(outage)}; it must be a number of seconds, at least 0"
         raise InvalidRequestError(message, "outage", outage, ">= 0")
-
-
-def _checked_count(name: str, value: Any, maximum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
-        message = f"{name} is {shown(value)}; it must be a whole number from 1 to {maximum}"
-        raise InvalidRequestError(message, name, value, f"1 to {maximum}")
-    return value

@@ -15,6 +15,7 @@ from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, UNFINISHED, Changes, Journal, Record, State, records_in
+from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.requests_file import request_of
 from musicapi_async.bulk.waiting import Outage
 from musicapi_async.errors import (
@@ -213,12 +214,14 @@ class Submitter:
         budget: Budget,
         outage: Outage,
         queue: WorkQueue,
+        rate: SubmissionRate,
     ) -> None:
         self._client = client
         self._journal = journal
         self._budget = budget
         self._outage = outage
         self._queue = queue
+        self._rate = rate
         self._slots = asyncio.Semaphore(MAX_SUBMISSIONS)
         self._in_a_row: Counter[State] = Counter()
         """Requests in a row that were not accepted, by the state they ended in."""
@@ -231,6 +234,7 @@ class Submitter:
         async with self._slots:
             while True:
                 await self._outage.pause()
+                await self._rate.acquire()
                 if self._queue.is_stopped:
                     return None
                 charge = await self._admit(record)

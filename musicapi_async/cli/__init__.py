@@ -1,11 +1,11 @@
 """The ``musicapi`` command.
 
-- ``app.py`` and ``bulk_app.py`` define the command line; ``running.py`` runs a command, ``exits.py`` explains its end
-- ``task.py`` one task, submitted or resumed; ``files.py`` its files; ``bulk.py`` a run of a requests file,
-  ``bulk_events.py`` its events
+- ``app.py`` defines the command line, ``bulk/`` all of ``musicapi bulk``; ``running.py`` runs a command, ``exits.py``
+  explains its end
+- ``task.py`` one task, submitted or resumed; ``files.py`` its files
 - ``webhooks.py`` the events that reach this machine; ``serving.py`` the server that receives them
 - ``doctor.py`` checks of this machine and the account
-- ``screen.py`` output; ``progress.py`` and ``bulk_progress.py`` what is shown meanwhile
+- ``screen.py`` output; ``progress.py`` what is shown meanwhile
 """
 
 import sys

@@ -12,7 +12,8 @@ import typer
 
 from musicapi_async._logger import log_to_stderr
 from musicapi_async._version import VERSION
-from musicapi_async.cli.bulk_app import LyricsAs, Tags, bulk_app
+from musicapi_async.cli.bulk import bulk_app
+from musicapi_async.cli.bulk.arguments import LyricsAs, Tags
 from musicapi_async.cli.doctor import examine
 from musicapi_async.cli.exits import UsageError, exit_code_table
 from musicapi_async.cli.files import formats_in, save_options
@@ -23,6 +24,7 @@ from musicapi_async.cli.sandbox import sandbox_command, sandbox_help
 from musicapi_async.cli.screen import Screen
 from musicapi_async.cli.tag import tag_songs
 from musicapi_async.cli.task import families, families_with, generate, make_request, resume_task, show_task
+from musicapi_async.cli.title import hide_passwords
 from musicapi_async.cli.webhooks import webhooks_app
 from musicapi_async.media.saving import CAPTION_FORMATS
 
@@ -68,6 +70,8 @@ Timeout = Annotated[
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     _prepare_streams()
+    if advice := hide_passwords(arguments):
+        Screen(as_json="--json" in arguments).warn(advice)
     try:
         code: int | None = app(list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from musicapi_async import errors
+from musicapi_async._secrets import without_password
 
 __all__ = [
     "EXIT_CODES",
@@ -21,7 +22,7 @@ __all__ = [
     "describe",
     "exit_code_table",
     "explain",
-    "hide_key",
+    "hide_secrets",
 ]
 
 BUG: Final = 1
@@ -144,10 +145,10 @@ def exit_code_table() -> str:
     return "\n".join(["Exit codes:", *(f"{code:>4}  {meaning}" for code, meaning in rows)])
 
 
-def hide_key(text: str) -> str:
-    """Return the text without the API key, in case a service repeats it in an error."""
+def hide_secrets(text: str) -> str:
+    """Return the text without the API key, in case a service repeats it in an error, and passwords in addresses."""
     key = os.environ.get("MUSICAPI_KEY", "").strip().strip("\"'").rpartition(" ")[2]
-    return text.replace(key, "[the key]") if len(key) >= MIN_KEY_LENGTH else text
+    return without_password(text.replace(key, "[the key]") if len(key) >= MIN_KEY_LENGTH else text)
 
 
 def _code(error: BaseException) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from musicapi_async import Clip, MusicAPI, Songs
-from musicapi_async.cli.exits import UsageError, hide_key
+from musicapi_async.cli.exits import UsageError, hide_secrets
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import DownloadError
 from musicapi_async.media.names import MAX_ID_BYTES, id_for_name, json_text, slug, title_for_name, write_text
@@ -111,7 +111,7 @@ def stems(clips: Sequence[Clip]) -> list[str]:
 
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file completely or not at all; raises OSError."""
-    write_text(path, hide_key(json_text(value)) + "\n")
+    write_text(path, hide_secrets(json_text(value)) + "\n")
 
 
 async def save_clips(
@@ -128,7 +128,7 @@ async def save_clips(
 
     A clip whose files cannot be downloaded or written is returned with its error; the others are written all the same.
     """
-    saver = ClipSaver(download=client.download, options=options, redact=hide_key)
+    saver = ClipSaver(download=client.download, options=options, redact=hide_secrets)
 
     async def save(clip: Clip, stem: Path) -> SavedClip | UnsavedClip:
         def show(done: int, total: int | None) -> None:

@@ -66,11 +66,15 @@ def fail(screen: Screen, error: BaseException, code: int | None = None) -> int:
 
 @asynccontextmanager
 async def open_client(
-    *, embedded: bool = False, credits: float = 1000.0, webhook_url: str | None = None
+    *,
+    embedded: bool = False,
+    credits: float = 1000.0,
+    base_url: str | None = None,
+    webhook_url: str | None = None,
 ) -> AsyncIterator[MusicAPI]:
     """Open a client of the service, or of an embedded sandbox whose account starts with ``credits``."""
     if not embedded:
-        async with closing_shielded(MusicAPI(webhook_url=webhook_url)) as client:
+        async with closing_shielded(MusicAPI(base_url=base_url, webhook_url=webhook_url)) as client:
             yield client
         return
     from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use

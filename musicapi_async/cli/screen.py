@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from musicapi_async.cli.exits import Failure, describe, hide_key
+from musicapi_async.cli.exits import Failure, describe, hide_secrets
 from musicapi_async.cli.progress import Board, Lines, live_display, printable
 from musicapi_async.errors import MusicAPIError
 from musicapi_async.media.names import json_text
@@ -85,11 +85,11 @@ class Screen:
     def event(self, fields: Mapping[str, object]) -> None:
         """Print an event as a line of JSON at once, if ``--json`` was given."""
         if self._as_json:
-            self._write_line(sys.stdout, hide_key(json_text(fields, ascii_only=True, indent=None)))
+            self._write_line(sys.stdout, hide_secrets(json_text(fields, ascii_only=True, indent=None)))
 
     def print(self, line: str) -> None:
         """Print a permanent line."""
-        line = printable(hide_key(line))
+        line = printable(hide_secrets(line))
         if self.is_live:
             self._console.print(Text(line), soft_wrap=True)
         else:
@@ -104,7 +104,7 @@ class Screen:
         """Print why the command failed."""
         self.emit({"error": failure.to_json()})
         # An uncertain submission is in the client's log too, which was shown already.
-        if hide_key(failure.message) not in self._warnings:
+        if hide_secrets(failure.message) not in self._warnings:
             self._print_error(failure.message)
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
@@ -123,10 +123,10 @@ class Screen:
         if self._as_json:
             indent = None if self._streams_events else 2
             fields = {"event": "end", **self._fields} if self._streams_events else self._fields
-            _write(sys.stdout, hide_key(json_text(fields, ascii_only=True, indent=indent)))
+            _write(sys.stdout, hide_secrets(json_text(fields, ascii_only=True, indent=indent)))
 
     def _print_error(self, message: str) -> None:
-        self._write_line(sys.stderr, printable(hide_key(f"musicapi: {message}")), style="yellow")
+        self._write_line(sys.stderr, printable(hide_secrets(f"musicapi: {message}")), style="yellow")
 
     def _write_line(self, stream: TextIO, line: str, *, style: str = "") -> None:
         """Write a line to a stream, above the live display if that is drawn on the same terminal."""
@@ -149,7 +149,7 @@ class _LogHandler(logging.Handler):
         if hasattr(record, "task_ids"):
             return  # a command names its tasks itself, with the command that resumes them
         show = self._screen.warn if record.levelno >= logging.WARNING else self._screen.progress.note
-        show(hide_key(_log_message(record)))
+        show(hide_secrets(_log_message(record)))
 
 
 def _log_message(record: logging.LogRecord) -> str:

@@ -12,7 +12,9 @@ from commands import Finished
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned
 from musicapi_async.bulk.journal import State
-from musicapi_async.cli.bulk_app import report, status
+from musicapi_async.cli.bulk.journals import journal_in
+from musicapi_async.cli.bulk.report import report
+from musicapi_async.cli.bulk.status import status
 from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
 
@@ -23,7 +25,7 @@ Command = Callable[..., Finished]
 def command(capfd: pytest.CaptureFixture[str]) -> Command:
     def run(name: str, folder: Path, *, as_json: bool = False) -> Finished:
         commands = {"report": report, "status": status}
-        code = run_command(lambda screen: commands[name](folder, screen), as_json=as_json)
+        code = run_command(lambda screen: commands[name](journal_in(folder), screen), as_json=as_json)
         printed = capfd.readouterr()
         return Finished(code, printed.out, printed.err)
 
@@ -74,7 +76,7 @@ def test_status_with_json_is_one_object(command: Command, tmp_path: Path) -> Non
 
 async def test_status_during_a_run_names_its_process(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     async with bulk.open(tmp_path / "journal.db"):
-        await status(tmp_path, Screen(as_json=False))
+        await status(journal_in(tmp_path), Screen(as_json=False))
     assert f"run in progress: process {os.getpid()} on" in capfd.readouterr().out
 
 

@@ -13,7 +13,8 @@ from browser import DESKTOP, PHONE, Page, launched, needs_browser, until, write_
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned, Record
 from musicapi_async.bulk.journal import State
-from musicapi_async.cli.bulk_app import report
+from musicapi_async.cli.bulk.journals import journal_in
+from musicapi_async.cli.bulk.report import report
 from musicapi_async.cli.running import run_command
 from musicapi_async.sandbox.audio import MAKERS
 
@@ -83,7 +84,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     write_silence(folder.parent / "audio.wav", 30)
     (folder.parent / "cover.png").write_bytes(MAKERS["png"]("cover"))
     asyncio.run(make_journal(folder))
-    assert run_command(lambda screen: report(folder, screen)) == 0
+    assert run_command(lambda screen: report(journal_in(folder), screen)) == 0
     return (folder / "index.html").as_uri()
 
 

@@ -64,6 +64,29 @@ def test_run_into_a_folder_again_makes_nothing_twice(client: MusicAPI, served: S
     assert len(served.tasks) == 3
 
 
+def test_work_resumes_what_is_planned_with_the_options_of_the_plan(
+    client: MusicAPI, served: Sandbox, journal: bulk.Journal, tmp_path: Path
+) -> None:
+    with pytest.raises(errors.BudgetExceededError):
+        list(bulk.run(client, journal, describe(3), in_flight=1, max_credits=20))
+    options = bulk.PlanOptions(max_credits=40, names="{key}-{clip_id}.{ext}")
+    bulk.remember_options(journal, options)
+    worker = bulk.work(client, journal, out=tmp_path / "songs")
+    record = next(worker).record
+    with pytest.raises(errors.BudgetExceededError) as reached:
+        next(worker)
+
+    assert bulk.recall_options(journal) == options
+    assert record.files
+    assert all(name.startswith(f"{record.key}-") for name in record.files)
+    assert (len(served.accepted), reached.value.limit) == (2, 40)
+
+
+def test_work_with_a_wrong_argument_is_refused_before_it_begins(client: MusicAPI, journal: bulk.Journal) -> None:
+    with pytest.raises(errors.InvalidRequestError, match="stay is True"):
+        bulk.work(client, journal, stay=True)
+
+
 def test_requests_of_a_generator_are_taken_in_the_callers_thread(client: MusicAPI, journal: bulk.Journal) -> None:
     threads: set[int] = set()
 

@@ -13,7 +13,7 @@ import attrs
 
 from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
 
-__all__ = ["MEANINGS", "SPECIMEN", "Entry", "Song", "Summary", "entry_of", "with_extras"]
+__all__ = ["MEANINGS", "SPECIMEN", "Entry", "Song", "Summary", "entry_of", "moved", "with_extras"]
 
 MEANINGS: Final[Mapping[State, str]] = {
     "planned": "not sent yet",
@@ -206,6 +206,19 @@ def with_extras(entry: Entry, extras: Sequence[Attempt], folder: Path) -> Entry:
     files = [(name, url) for name in names if (url := _address(name, folder)) is not None]
     task_ids = [extra.task_id or "" for extra in extras]
     return attrs.evolve(entry, others=[*entry.others, *files], paid_twice=task_ids)
+
+
+def moved(entry: Entry, prefix: str) -> Entry:
+    """Return an entry for a page elsewhere: ``prefix`` leads from there to the folder of its files."""
+    if not prefix:
+        return entry
+    songs = [
+        attrs.evolve(
+            song, **{name: prefix + url for name in ("audio", "cover", "about") if (url := getattr(song, name))}
+        )
+        for song in entry.songs
+    ]
+    return attrs.evolve(entry, songs=songs, others=[(name, prefix + url) for name, url in entry.others])
 
 
 def _credits(record: Record, price: float | None) -> float | None:

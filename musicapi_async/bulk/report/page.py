@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import attrs
 
 from musicapi_async.bulk.journal import Attempt, Record
-from musicapi_async.bulk.report.entries import MEANINGS, SPECIMEN, Entry, Song, Summary, entry_of, with_extras
+from musicapi_async.bulk.report.entries import MEANINGS, SPECIMEN, Entry, Song, Summary, entry_of, moved, with_extras
 from musicapi_async.media.player import lyrics_for_player, page_policy, player_resource
 from musicapi_async.media.sidecar import read_timeline
 
@@ -50,8 +50,11 @@ def write_report(
     other_credits: float = 0.0,
     max_times: int = MAX_TIMES,
     max_small: int = MAX_SMALL,
+    page: Path | None = None,
 ) -> Summary:
     """Write the page about a folder's records, as a stream, atomically.
+
+    ``page`` is its file; None for ``index.html`` in the folder.
 
     ``records`` is called twice, to add up and to write; ``prices`` are credits by operation; ``extras`` are attempts
     that were paid for besides their records; ``other_credits`` were paid for the times of words; ``max_times`` is the
@@ -71,8 +74,9 @@ def write_report(
             yield with_extras(entry, by_number[record.number], folder) if record.number in by_number else entry
 
     summary = Summary.of(entries(), other_credits)
-    singer = _Singer(folder, max_times)
-    sung = map(singer.add_times, entries())
+    page = folder / PAGE if page is None else page
+    singer, prefix = _Singer(folder, max_times), _prefix(folder, page)
+    sung = (moved(singer.add_times(entry), prefix) for entry in entries())
     is_small = max(summary.songs, summary.requests) <= max_small
     stream = template.stream(
         name=folder.resolve().name or "songs",
@@ -86,8 +90,19 @@ def write_report(
         **_resources(),
     )
     stream.enable_buffering(ITEMS_AT_ONCE)
-    _write_stream(stream, folder)
+    _write_stream(stream, page)
     return summary
+
+
+def _prefix(folder: Path, page: Path) -> str:
+    """Return what leads from a page to the files of a folder; empty where they are beside it."""
+    folder, beside = folder.resolve(), page.parent.resolve()
+    if folder == beside:
+        return ""
+    try:
+        return f"{quote(os.fsencode(Path(os.path.relpath(folder, beside)).as_posix()))}/"
+    except ValueError:  # another drive, on Windows
+        return f"{folder.as_uri()}/"
 
 
 def _line(entry: Entry) -> str:
@@ -95,13 +110,13 @@ def _line(entry: Entry) -> str:
     return json.dumps(entry.data(), ensure_ascii=False, separators=(",", ":")).replace("<", r"\u003c")
 
 
-def _write_stream(stream: "TemplateStream", folder: Path) -> None:
-    partial = folder / f".{PAGE}.{secrets.token_hex(4)}.part"
+def _write_stream(stream: "TemplateStream", page: Path) -> None:
+    partial = page.with_name(f".{page.name}.{secrets.token_hex(4)}.part")
     try:
         with partial.open("xb") as file:
             # A lone surrogate (the service's JSON may contain one) becomes its escape.
             stream.dump(file, encoding="utf-8", errors="backslashreplace")
-        partial.replace(folder / PAGE)
+        partial.replace(page)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

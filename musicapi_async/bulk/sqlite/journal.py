@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
-from musicapi_async._arguments import usable_path
+from musicapi_async._arguments import is_address, usable_path
 from musicapi_async._logger import logger
+from musicapi_async._secrets import without_password
 from musicapi_async._transport.cancellation import complete
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async.bulk.journal import (
@@ -29,9 +30,9 @@ from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
 from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of, to_json
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
 from musicapi_async.bulk.sqlite.writer import Writer
-from musicapi_async.errors import JournalError
+from musicapi_async.errors import InvalidRequestError, JournalError
 
-__all__ = ["SQLiteJournal", "TrialJournal", "open"]
+__all__ = ["SQLiteJournal", "TrialJournal", "journal_path", "open"]
 
 
 IS_IT_CURRENT: Final = (
@@ -40,7 +41,16 @@ IS_IT_CURRENT: Final = (
     "older, such as a backup, pass --journal-is-old (is_current=False): its planned requests are then uncertain"
 )
 
+EXAMPLE: Final = "songs/journal.db"
 ELSEWHERE: Final = "use another folder for the trial (--out), or remove this journal if nothing in it was paid for"
+
+
+def journal_path(path: object) -> Path:
+    """Return the path of a journal's file; raises InvalidRequestError for an address, and for anything else."""
+    if is_address(path):
+        message = f"path is {without_password(path)!r}; this version keeps a journal in a file only, such as {EXAMPLE}"
+        raise InvalidRequestError(message, "path", without_password(path), "the path of a file")
+    return usable_path("path", path, f'name a file: "{EXAMPLE}"')
 
 
 class SQLiteJournal:
@@ -59,9 +69,11 @@ class SQLiteJournal:
 
     _is_trial: ClassVar[bool] = False
     """True while only the embedded sandbox works on it."""
+    _is_for_copy: ClassVar[bool] = False
+    """True while it is copied, or a copy is made in it."""
 
     def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
-        self.path: Path = usable_path("path", path, 'name a file: "songs/journal.db"')
+        self.path: Path = journal_path(path)
         self._is_current = is_current
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
@@ -227,7 +239,7 @@ class SQLiteJournal:
         except sqlite3.Error as error:
             raise JournalError(self.name, f"it cannot be opened: {error}") from error
         try:
-            prepare(connection, self.name)
+            prepare(connection, self.name, is_for_copy=self._is_for_copy)
         except BaseException:
             connection.close()
             raise

@@ -8,7 +8,7 @@ import attrs
 
 from musicapi_async.bulk.journal import Record
 
-__all__ = ["COLUMNS", "COLUMN_NAMES", "record_of", "to_json", "to_text"]
+__all__ = ["COLUMNS", "COLUMN_NAMES", "JSON_COLUMNS", "record_of", "to_json", "to_text"]
 
 COLUMN_NAMES: Final = tuple(field.name for field in attrs.fields(Record))
 COLUMNS: Final = ", ".join(COLUMN_NAMES)

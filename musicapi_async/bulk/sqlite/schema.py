@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from musicapi_async.bulk.copies import MOVED, moved_reason, unfinished_reason
 from musicapi_async.bulk.keys import KEY_VERSION, digest_of
 from musicapi_async.errors import JournalError
 
-__all__ = ["VERSION", "fields_in", "prepare", "read_version", "select_value"]
+__all__ = ["CLOSED", "UNFINISHED", "VERSION", "fields_in", "prepare", "read_version", "select_value"]
 
 APPLICATION: Final = 0x4D757341
 """Application id of the file, ``MusA`` as a number."""
@@ -182,31 +183,46 @@ FOURTH: Final = (
 STEPS: Final[Sequence[Sequence[str | Callable[[sqlite3.Connection], None]]]] = (FIRST, SECOND, THIRD, FOURTH)
 """Migrations to each version from the one before; never changed once released."""
 VERSION: Final = len(STEPS)
+CLOSED: Final = 2**31 - 1
+"""Version of a journal that is closed for good: no release knows it, so that none opens the file."""
+UNFINISHED: Final = CLOSED - 1
+"""Version of an unfinished copy."""
 
 
-def read_version(connection: sqlite3.Connection, path: str) -> int | None:
+def read_version(connection: sqlite3.Connection, path: str, *, is_for_copy: bool = False) -> int | None:
     """Return the version of a journal's tables; None when there are none yet.
 
-    Raises JournalError when the file is something else, or comes from a newer version.
+    Raises JournalError when the file is something else, or comes from a newer version; and, unless it ``is_for_copy``,
+    when it is closed for good or an unfinished copy.
     """
     if select_value(connection, "PRAGMA application_id") != APPLICATION:
         if select_value(connection, "SELECT count(*) FROM sqlite_master"):
             raise JournalError(path, "it is another program's database")
         return None
     version = int(select_value(connection, "PRAGMA user_version"))
+    if version in {CLOSED, UNFINISHED}:
+        if is_for_copy:
+            return VERSION
+        raise JournalError(path, _closed_reason(connection) if version == CLOSED else unfinished_reason())
     if version > VERSION:
         reason = f"it was written by a newer version of this package (its format {version}, known up to {VERSION})"
         raise JournalError(path, reason)
     return version
 
 
-def prepare(connection: sqlite3.Connection, path: str) -> None:
+def _closed_reason(connection: sqlite3.Connection) -> str:
+    (value,) = connection.execute("SELECT value FROM kept WHERE name = ?", (MOVED,)).fetchone()
+    return moved_reason(json.loads(value))
+
+
+def prepare(connection: sqlite3.Connection, path: str, *, is_for_copy: bool = False) -> None:
     """Make the tables, or bring older ones up to date.
 
-    Raises JournalError when the file is something else, comes from a newer version, or is damaged.
+    Raises JournalError when the file is something else, comes from a newer version, or is damaged; and, unless it
+    ``is_for_copy``, when it is closed for good or an unfinished copy.
     """
     try:
-        version = read_version(connection, path) or 0
+        version = read_version(connection, path, is_for_copy=is_for_copy) or 0
         if version and (found := select_value(connection, "PRAGMA quick_check(1)")) != "ok":
             raise JournalError(path, f"it is damaged: {found}")
         # FULL: with less, a commit can be lost when the power is cut. WAL: one flush to the disk for each.

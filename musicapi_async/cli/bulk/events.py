@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Final
 
 from musicapi_async import Secret, Settings, bulk
@@ -27,7 +26,7 @@ def check_listen(listen: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def receiving(listen: str, journal: Path, settings: Settings) -> AbstractAsyncContextManager[str]:
+def receiving(listen: str, journal: str, settings: Settings) -> AbstractAsyncContextManager[str]:
     """Return a server that keeps the events which arrive at an address beside the journal.
 
     Raises UsageError without a URL that leads to it, and when entered where it cannot listen.
@@ -38,7 +37,7 @@ def receiving(listen: str, journal: Path, settings: Settings) -> AbstractAsyncCo
     return serving(_receiver(journal, settings.webhook_secret).aiohttp, host, port, "--listen")
 
 
-def _receiver(journal: Path, secret: Secret) -> Receiver:
+def _receiver(journal: str, secret: Secret) -> Receiver:
     # Not the client's own: each event is on the disk before it is answered, and stays there until the run has used it.
     async def receive(body: bytes, headers: Headers, url: str) -> ResponseStatus:
         await bulk.receive(journal, body, headers, url, secret)
