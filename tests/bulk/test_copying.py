@@ -117,7 +117,7 @@ async def test_run_on_the_copy_sends_only_what_was_not_sent(quick: Sandbox, path
         counts = {state: count for state, count in (await journal.counts()).items() if count}
 
     assert counts == {"saved": 5, "uncertain": 1}
-    assert len(quick.accepted) == 6
+    assert len(quick.tasks) == 6
 
 
 async def test_copied_line_that_was_corrected_is_sent_as_it_is_now(quick: Sandbox, path: Path, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_copied_line_that_was_corrected_is_sent_as_it_is_now(quick: Sandbo
         assert await bulk.resolve_not_sent(journal) == 1
     await run_on(quick.base_url, tmp_path / "new.db")
 
-    assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.accepted] == ["new words"]
+    assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.tasks] == ["new words"]
 
 
 async def test_copy_takes_the_events_that_no_run_has_taken(path: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ async def test_work_makes_what_is_planned_with_the_options_of_the_plan(
     assert [outcome.record.state for outcome in outcomes] == ["saved"] * 3
     for outcome in outcomes:
         assert all(name.startswith(outcome.record.key) for name in outcome.record.files)
-    assert len(quick.accepted) == 3
+    assert len(quick.tasks) == 3
 
 
 async def test_work_keeps_the_limit_of_credits_of_the_plan(quick: Sandbox, path: Path) -> None:
@@ -38,7 +38,7 @@ async def test_work_keeps_the_limit_of_credits_of_the_plan(quick: Sandbox, path:
             _ = [outcome async for outcome in bulk.work(client, journal)]
 
     assert reached.value.limit == 40
-    assert len(quick.accepted) == 2
+    assert len(quick.tasks) == 2
 
 
 async def test_work_submits_at_the_rate_of_the_plan(quick: Sandbox, path: Path) -> None:
@@ -48,7 +48,7 @@ async def test_work_submits_at_the_rate_of_the_plan(quick: Sandbox, path: Path) 
         outcomes = [outcome async for outcome in bulk.work(client, journal)]
         took = time.monotonic() - started
 
-    assert len(outcomes) == len(quick.accepted) == 5
+    assert len(outcomes) == len(quick.tasks) == 5
     assert took >= 4 / 20
 
 
@@ -69,7 +69,7 @@ async def test_work_stopped_before_it_began_sends_nothing(quick: Sandbox, path: 
             await anext(worker)
         await worker.aclose()
 
-    assert not quick.accepted
+    assert not quick.tasks
 
 
 @pytest.mark.parametrize(

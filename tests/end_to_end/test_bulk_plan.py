@@ -35,7 +35,7 @@ def test_plan_keeps_the_options_and_work_makes_the_songs_with_them(
     assert "at most 60 credits at list prices" in planned.out
     assert "no more than 100 credits are spent on this journal" in planned.out
     assert planned.out.splitlines()[-1] == "nothing is sent yet; next: musicapi bulk work --journal j.db --out DIR"
-    assert not sandbox.requests
+    assert not sandbox.requests()
     assert status(musicapi)["options"] == {
         "in_flight": 2,
         "max_credits": 100,
@@ -68,7 +68,7 @@ def test_plan_again_with_other_limits_replaces_them_without_reading_the_file(
     assert (again["requests"], again["new"], again["credits"]) == (3, 0, 60)
     assert again["options"] == {"max_credits": 60, "operation": "sonic.describe"}
     assert musicapi(*WORK, sandbox=sandbox).code == 0
-    assert len(sandbox.accepted) == 3
+    assert len(sandbox.tasks) == 3
 
 
 def test_plan_with_bad_lines_or_options_changes_nothing(musicapi: MusicAPI, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_work_that_is_to_stay_with_a_journal_in_a_file_is_refused(
 
     assert refused.code == 2
     assert "no other can plan requests for this worker" in refused.err
-    assert not sandbox.accepted
+    assert not sandbox.tasks
 
 
 def test_work_in_the_folder_of_a_run_resumes_it_without_its_file(
@@ -153,7 +153,7 @@ def test_work_in_the_folder_of_a_run_resumes_it_without_its_file(
     assert musicapi(*command, "--max-credits", "20", "--in-flight", "1", sandbox=sandbox).code == 4
     (tmp_path / "requests.jsonl").unlink()
     assert musicapi("bulk", "work", "--out", "songs", sandbox=sandbox).code == 4
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
 
 @on_unix
@@ -166,7 +166,7 @@ def test_work_stopped_waits_for_responses_and_another_worker_resumes(number: int
             assert finish(process).code == 0
         slow.add_fault(CREATE, Fault(delay=1.0, accepted=True))
         with started(*WORK, cwd=tmp_path, sandbox=slow) as process:
-            until(lambda: slow.requests[CREATE] == 4)
+            until(lambda: len(slow.requests(CREATE)) == 4)
             process.send_signal(number)
             done = finish(process)
         assert done.code == code
@@ -176,11 +176,11 @@ def test_work_stopped_waits_for_responses_and_another_worker_resumes(number: int
 
         slow.advance(2 * LONG)
         with started(*WORK, cwd=tmp_path, sandbox=slow) as process:
-            until(lambda: len(slow.accepted) == 6)
+            until(lambda: len(slow.tasks) == 6)
             slow.advance(2 * LONG)
             done = finish(process)
         assert (done.code, done.out.splitlines()[-1]) == (0, "6 saved")
-        assert len(slow.accepted) == 6
+        assert len(slow.tasks) == 6
 
 
 @on_unix
@@ -191,7 +191,7 @@ def test_work_stopped_twice_leaves_at_once_and_sends_nothing_again(tmp_path: Pat
             finish(process)
         sandbox.add_fault(CREATE, Fault(delay=20, accepted=True))
         with started(*WORK, cwd=tmp_path, sandbox=sandbox) as process:
-            until(lambda: sandbox.requests[CREATE])
+            until(lambda: len(sandbox.requests(CREATE)))
             process.send_signal(signal.SIGTERM)
             line_with("again to exit at once", process.stderr)
             process.send_signal(signal.SIGTERM)
@@ -202,7 +202,7 @@ def test_work_stopped_twice_leaves_at_once_and_sends_nothing_again(tmp_path: Pat
             done = finish(process)
         assert done.code == 12
         assert "1 saved, 1 uncertain" in done.out
-        assert sandbox.requests[CREATE] == 2
+        assert len(sandbox.requests(CREATE)) == 2
 
 
 # The journal of a command.
@@ -214,7 +214,7 @@ def test_journal_of_a_run_may_be_elsewhere(musicapi: MusicAPI, sandbox: Sandbox,
     assert musicapi(*command, sandbox=sandbox).out.splitlines()[-1] == "1 saved"
     assert not (tmp_path / "songs" / "journal.db").exists()
     assert musicapi(*command, sandbox=sandbox).code == 0
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
     assert status(musicapi, "--journal", "kept/j.db")["counts"]["saved"] == 1
 
 
@@ -376,7 +376,7 @@ def test_requests_are_read_from_standard_input(sandbox: Sandbox, tmp_path: Path)
     with started(*command, cwd=tmp_path, sandbox=sandbox) as process:
         bad = finish(process, b"{")
     assert (bad.code, "-:1: it is not JSON" in bad.err) == (2, True)
-    assert len(sandbox.accepted) == 2
+    assert len(sandbox.tasks) == 2
 
 
 @pytest.mark.parametrize("name", ["plan", "work", "copy"])
@@ -405,7 +405,7 @@ def test_dry_run_says_what_is_in_the_journal_already(musicapi: MusicAPI, sandbox
     shown = musicapi(*run, "--dry-run", sandbox=sandbox)
     assert "2 of them are in the journal songs/journal.db already (1 uncertain, 1 saved); 1 are new" in shown.out
     assert musicapi(*run, "--dry-run", "--json").json["in_journal"] == {"saved": 1, "uncertain": 1}
-    assert sandbox.requests[CREATE] == 2
+    assert len(sandbox.requests(CREATE)) == 2
 
 
 def test_base_url_is_that_of_the_run_and_of_the_command_that_resumes_it(
@@ -417,7 +417,7 @@ def test_base_url_is_that_of_the_run_and_of_the_command_that_resumes_it(
 
     assert done.code == 4
     assert f"--base-url {sandbox.base_url}" in done.out
-    assert len(sandbox.accepted) == 1
+    assert len(sandbox.tasks) == 1
 
 
 # Copies.

@@ -79,7 +79,7 @@ def test_work_resumes_what_is_planned_with_the_options_of_the_plan(
     assert bulk.recall_options(journal) == options
     assert record.files
     assert all(name.startswith(f"{record.key}-") for name in record.files)
-    assert (len(served.accepted), reached.value.limit) == (2, 40)
+    assert (len(served.tasks), reached.value.limit) == (2, 40)
 
 
 def test_work_with_a_wrong_argument_is_refused_before_it_begins(client: MusicAPI, journal: bulk.Journal) -> None:
