@@ -51,7 +51,7 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.installed
-	$(PIP) --editable '.[cli,speed]' --group dev
+	$(PIP) --editable '.[cli,speed,storage]' --group dev
 	touch $@
 
 .venv/.bench: .venv/.dev

@@ -14,6 +14,7 @@ __all__ = [
     "ENDED",
     "INCOMPLETE",
     "NO_CHANGES",
+    "OUTPUT",
     "PAGE_SIZE",
     "SERVICE",
     "TRANSITIONS",
@@ -65,6 +66,9 @@ INCOMPLETE: Final = "incomplete"
 """Name of the value that is true in a journal that has lost entries: what it does not know may have been sent."""
 SERVICE: Final = "service"
 """Name of the value that holds the host of the service that the journal's tasks run on."""
+
+OUTPUT: Final = "output"
+"""Name of the value that holds the address where the files of the last run are; None where they are in a folder."""
 
 
 @attrs.frozen(kw_only=True)
@@ -232,6 +236,11 @@ class Journal(Protocol):
     @property
     def inbox(self) -> FileInbox | None:
         """The folder in which events of its tasks are kept; None where there is none."""
+        ...
+
+    @property
+    def work_folder(self) -> Path:
+        """The local folder in which files are completed before they are uploaded; it need not exist."""
         ...
 
     @property

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -17,11 +16,12 @@ from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
-from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.journal import OUTPUT, PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.output import AddressOutput, FolderOutput, Output, StoreLimits, address_of
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
+from musicapi_async.bulk.saving import NAMES, FileSink
 from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import InvalidRequestError, JournalError
@@ -97,11 +97,11 @@ def run(
     check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
     check_timeout(timeout)
     _check_outage(outage)
-    folder = None if out is None else usable_path("out", out, 'name a folder: "songs/"')
+    output = None if out is None else _output_of(out, client, journal, outage)
     if not isinstance(names, str):
         raise wrong_argument("names", names, "text, such as {index:05d}-{clip_id}.{ext}")
     options = SaveOptions.of(tags=tags, lyrics=lyrics)
-    if folder is None and (tags or lyrics):
+    if output is None and (tags or lyrics):
         raise wrong_argument("out", out, "a folder where tags or lyrics are requested", 'name one: "songs/"')
     prices = price_list() | {AlignLyrics.operation_name: AlignLyrics.credits}
     budget = Budget(max_credits, journal, lambda: _balance(client), prices)
@@ -109,9 +109,9 @@ def run(
         client,
         journal,
         requests,
-        None if folder is None else FileSink(client, folder, names, options, budget),
+        None if output is None else FileSink(client, output, names, options, budget),
         budget,
-        folder=folder,
+        output=output,
         in_flight=_checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
         attempts=_checked_count("attempts", attempts, MAX_ATTEMPTS),
         timeout=timeout,
@@ -135,7 +135,7 @@ class Run:
         sink: FileSink | None,
         budget: Budget,
         *,
-        folder: Path | None,
+        output: Output | None,
         in_flight: int,
         attempts: int,
         timeout: float | None,
@@ -145,7 +145,7 @@ class Run:
         self._journal = journal
         self._requests = requests
         self._budget = budget
-        self._folder = folder
+        self._output = output
         self._in_flight = in_flight
         pauses = Outage(outage)
         self._queue = WorkQueue(journal, attempts, pauses)
@@ -208,10 +208,12 @@ class Run:
             raise
 
     async def _make_ready(self) -> None:
-        """Check that the journal is for this service, and create the folder; the facade calls it before planning."""
+        """Check that the journal is for this service, and prepare the output; the facade calls it before planning."""
         await _check_service(self._journal, self._client.settings.base_url)
-        if self._folder is not None:
-            await asyncio.to_thread(prepare_folder, self._folder)
+        if self._output is not None:
+            await self._output.prepare()
+            if await self._journal.recall(OUTPUT) != self._output.address:
+                await self._journal.remember(OUTPUT, self._output.address)
 
     async def recover(self) -> None:
         """Accept the uncertain records whose events were kept since the last run; the run collects their tasks.
@@ -261,8 +263,10 @@ class Run:
             engine_of(self._client).end_on_close(worker)
 
     async def _finish(self) -> None:
-        """Store the estimates of task durations for the next run."""
+        """Store the estimates of task durations for the next run, and close the connections of the output."""
         await self._recovery.aclose()
+        if self._output is not None:
+            await self._output.aclose()
         if self in self._journal.runs:
             self._journal.runs.discard(self)
             await self._journal.remember(ESTIMATES, engine_of(self._client).export_state())
@@ -334,6 +338,15 @@ def check_arguments(*, is_client: bool, client: object, is_journal: bool, journa
     if requests is not None and not isinstance(requests, (Iterable, AsyncIterable)):
         advice = "pass a list: [request]" if isinstance(requests, TaskRequest) else ""
         raise wrong_argument("requests", requests, "an iterable of requests", advice)
+
+
+def _output_of(out: str | os.PathLike[str], client: MusicAPI, journal: Journal, outage: float) -> Output:
+    address = address_of(out)
+    if address is None:
+        return FolderOutput(usable_path("out", out, 'name a folder: "songs/"'))
+    settings = client.settings
+    limits = StoreLimits(connect=settings.connect_timeout, request=settings.timeout, retries=outage)
+    return AddressOutput(address, journal.work_folder, limits)
 
 
 async def _check_service(journal: Journal, base_url: str) -> None:
