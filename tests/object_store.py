@@ -11,22 +11,23 @@ from typing import Any, Final, Self
 
 import aiohttp
 import attrs
-import boto3
 from aiohttp import web
-from moto.server import ThreadedMotoServer
 
 __all__ = ["BUCKET", "ObjectFault", "ObjectServer", "object_server", "serving_objects"]
 
 BUCKET: Final = "songs-bucket"
+REGION: Final = "us-east-1"
+CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 REFUSAL: Final = '<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
 
 
 @attrs.frozen(kw_only=True)
 class ObjectFault:
-    """A fault of one request whose key ends with ``key``."""
+    """A fault of one request for an object whose name ends with ``key``, or that lists names with ``prefix``."""
 
     method: str = "PUT"
     key: str = ""
+    prefix: str | None = None
     delay: float = 0.0
     status: int | None = None
     """Refuse it with this status and ``code``."""
@@ -37,6 +38,13 @@ class ObjectFault:
     """...after the store has done what was requested."""
     cut: int | None = None
     """Store only so many bytes of the object."""
+    replaced_by: bytes | None = None
+    """Another program writes this under the name before the request is handled."""
+
+    def is_of(self, method: str, name: str, prefix: str | None) -> bool:
+        """Return whether a request has this fault."""
+        is_listed = self.prefix is None or (prefix or "").endswith(f"/{self.prefix}")
+        return self.method == method and name.endswith(self.key) and is_listed
 
 
 class ObjectServer:
@@ -48,10 +56,12 @@ class ObjectServer:
         self.requests: Counter[str] = Counter()
         """By method and the name of the object: ``PUT 00001-song.mp3``."""
         self.types: dict[str, str] = {}
+        self.signed_by: set[str] = set()
+        """The credentials of all requests, as ``key/date/region``."""
         self.faults: list[ObjectFault] = []
         self.checks_digest = False
         """True to refuse an object without the SHA-256 that it is sent with, as S3 itself does."""
-        self.s3: Any = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **KEYS)
+        self.s3: Any = _client_of(endpoint)
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(auto_decompress=False)
@@ -66,6 +76,11 @@ class ObjectServer:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
         await self._http.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which a process reaches it."""
+        return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": REGION, **CREDENTIALS}
 
     async def names(self, prefix: str = "songs/") -> list[str]:
         """Return the names of the objects below a prefix, sorted."""
@@ -88,12 +103,15 @@ class ObjectServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        self.signed_by.add(request.headers.get("Authorization", "").partition("Credential=")[2].partition(",")[0])
         name = request.path.rpartition("/")[2]
         self.requests[f"{request.method} {name}"] += 1
-        fault = next((one for one in self.faults if one.method == request.method and name.endswith(one.key)), None)
+        fault = next((one for one in self.faults if one.is_of(request.method, name, request.query.get("prefix"))), None)
         if fault is not None:
             self.faults.remove(fault)
             await asyncio.sleep(fault.delay)
+            if fault.replaced_by is not None:
+                await self.put(name, fault.replaced_by)
             if fault.status is not None:
                 return self._refuse(fault.status, fault.code, "a fault")
             if fault.drop and not fault.stored:
@@ -126,12 +144,18 @@ class ObjectServer:
         )
 
 
-KEYS: Final = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+def _client_of(endpoint: str) -> Any:
+    import boto3  # noqa: PLC0415 - importing it takes half a second, in which no other test needs it
+
+    keys = {name.lower(): value for name, value in CREDENTIALS.items()}
+    return boto3.client("s3", endpoint_url=endpoint, region_name=REGION, **keys)
 
 
 @contextmanager
 def serving_objects() -> Iterator[str]:
     """Serve moto's S3 in a thread, and yield its address."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - as above
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

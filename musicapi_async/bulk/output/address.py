@@ -17,7 +17,7 @@ __all__ = ["S3", "Address", "address_of"]
 
 S3: Final = frozenset({"s3", "s3a"})
 LOCAL: Final = frozenset({"file", "local"})
-FORM: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+FORM: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]+)://(.*)", re.DOTALL)
 """A scheme has at least two letters: one letter is a drive."""
 LOST_SLASH: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 """The first part of an address that was made a path, which has no double slash."""

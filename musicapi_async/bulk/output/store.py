@@ -108,11 +108,13 @@ class ObjectStore:
             self._files, self._folder = await complete(run_sync(self._connect))
         name = f".musicapi-{secrets.token_hex(8)}.txt"
         self._checks_digest = await self._refuses_wrong_digest(name)
-        await self._retrying("write", lambda: self._put(name, CHECKED), len(CHECKED))
-        if not await self.holds(name, CHECKED) or name not in await self.names(name):
-            raise StoreError("an object that was just written is not there")
-        with suppress(Exception):  # some keys may write and not remove
-            await self._on_loop(self._files._rm_file(self._path(name)), self._limits.request)
+        try:
+            await self._retrying("write", lambda: self._put(name, CHECKED), len(CHECKED))
+            if not await self.holds(name, CHECKED) or name not in await self.names(name):
+                raise StoreError("an object that was just written is not there")
+        finally:
+            with suppress(Exception):  # some keys may write and not remove
+                await self._on_loop(self._files._rm_file(self._path(name)), self._limits.request)
         self._patience = self._limits.retries
 
     async def names(self, prefix: str) -> dict[str, int]:
@@ -178,7 +180,12 @@ class ObjectStore:
         except (ImportError, ValueError) as error:
             message = f"out is {self._address.shown}: {self._address.redact(str(error))}"
             raise InvalidRequestError(message, "out", self._address.shown) from None
-        files.retries = 1  # of s3fs
+        if is_s3:
+            files.retries = 1
+            try:
+                files.connect()
+            except Exception as error:  # noqa: BLE001 - such as one of a file with credentials
+                raise StoreError(f"cannot connect: {self._address.redact(str(error))}") from None
         return files if files.async_impl else AsyncFileSystemWrapper(files, asynchronous=False), folder
 
     def _path(self, name: str) -> str:

@@ -48,8 +48,11 @@ class AddressOutput:
         await asyncio.to_thread(prepare_folder, self.folder)
         try:
             await self._store.open()
-        except StoreError as error:
-            raise DownloadError("songs", self._shown, str(error)) from error
+        except BaseException as error:
+            await complete(self._store.aclose())
+            if isinstance(error, StoreError):
+                raise DownloadError("songs", self._shown, str(error)) from error
+            raise
 
     async def save(self, stems: Sequence[str], write: Callable[[], Awaitable[list[str]]]) -> list[str]:
         """Have the files of one clip or result written into the folder, upload them, and return their names."""
