@@ -33,9 +33,9 @@ class ObjectFault:
     """Refuse it with this status and ``code``."""
     code: str = "InternalError"
     drop: bool = False
-    """Close the connection without a response..."""
+    """Close the connection without a response."""
     stored: bool = False
-    """...after the store has done what was requested."""
+    """True where the store does what is requested before the delay."""
     cut: int | None = None
     """Store only so many bytes of the object."""
     replaced_by: bytes | None = None
@@ -109,7 +109,7 @@ class ObjectServer:
         fault = next((one for one in self.faults if one.is_of(request.method, name, request.query.get("prefix"))), None)
         if fault is not None:
             self.faults.remove(fault)
-            await asyncio.sleep(fault.delay)
+            await asyncio.sleep(0 if fault.stored else fault.delay)
             if fault.replaced_by is not None:
                 await self.put(name, fault.replaced_by)
             if fault.status is not None:
@@ -125,8 +125,10 @@ class ObjectServer:
             request.method, self._endpoint + request.raw_path, data=body, headers=headers
         ) as r:
             content = await r.read()
-            if fault is not None and fault.drop:
-                return self._drop(request)
+            if fault is not None:
+                await asyncio.sleep(fault.delay if fault.stored else 0)
+                if fault.drop:
+                    return self._drop(request)
             skipped = {"content-length", "transfer-encoding", "connection", "date", "server"}
             given = {name: value for name, value in r.headers.items() if name.lower() not in skipped}
             if request.method == "HEAD":

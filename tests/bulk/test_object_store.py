@@ -239,8 +239,9 @@ async def test_store_that_cannot_be_used_is_noticed_before_anything_is_paid_for(
     assert await store.names("") == []
 
 
+@pytest.mark.usefixtures("store")
 async def test_missing_credentials_are_noticed_before_anything_is_paid_for(
-    quick: Sandbox, path: Path, store: ObjectServer, monkeypatch: pytest.MonkeyPatch
+    quick: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
