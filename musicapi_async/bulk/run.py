@@ -55,8 +55,9 @@ def run(
 
     - ``requests``: all requests of the plan, including those that earlier runs have made, which are not made again.
       Without it the run resumes the last plan.
-    - ``out``: a folder to which the audio, cover and a ``.json`` of each clip are written, named by ``names``. Without
-      it no file is written, and a record is ``saved`` when its task has finished.
+    - ``out``: a folder to which the audio, cover and a ``.json`` of each clip are written, named by ``names``; or an
+      address such as ``s3://bucket/songs``, as text, which needs the extra ``storage`` (see ``docs/storage.md``).
+      Without it no file is written, and a record is ``saved`` when its task has finished.
     - ``in_flight``: the number of tasks that are waited for at once.
     - ``timeout``: seconds to wait for each task (None: without limit); time in which polls get no response does not
       count. After that the task is overdue: its slot is freed, its finished clips are saved, and it is polled again
@@ -87,7 +88,8 @@ def run(
             print(outcome.record.key, outcome.record.state, outcome.error or outcome.record.files)
     ```
 
-    Raises InvalidRequestError for a wrong argument. The run raises, once the outcomes of all started requests have been
+    Raises InvalidRequestError for a wrong argument, MissingExtraError when the package that ``out`` or ``tags`` needs
+    is not installed. The run raises DownloadError before anything is sent when no file can be saved, and, once the outcomes of all started requests have been
     yielded, the error that stopped the submissions:
     AuthenticationError, InsufficientCreditsError, BudgetExceededError, RetiredError, JournalError and the like,
     ConnectionFailedError after an outage, BulkStoppedError when as many tasks as ``in_flight`` in a row were not

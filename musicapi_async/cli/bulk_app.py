@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from musicapi_async import bulk
 from musicapi_async.bulk import Attempt, State
 from musicapi_async.bulk.budget import OTHER_CHARGES
+from musicapi_async.bulk.journal import OUTPUT
 from musicapi_async.bulk.receiving import JOURNAL
 from musicapi_async.bulk.report import MEANINGS, PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
@@ -295,7 +296,7 @@ async def report(folder: Path, screen: Screen) -> None:
 def _write_report(folder: Path) -> Summary:
     with JournalSnapshot(folder / JOURNAL) as snapshot:
         others = float(snapshot.recall(OTHER_CHARGES) or 0.0)
-        return write_report(folder, snapshot.records, price_list(), snapshot.extras(), others)
+        return write_report(folder, snapshot.records, price_list(), snapshot.extras(), others, snapshot.recall(OUTPUT))
 
 
 @attrs.frozen(kw_only=True)

@@ -104,8 +104,10 @@ async def test_objects_are_written_again_until_they_are_complete(
     assert await store.names() == sorted(f"{key}{end}" for key in "abcdefg" for end in (".mp3", "-cover.png", ".json"))
     for outcome in outcomes:
         assert await store.content(f"{outcome.record.key}.mp3") == await audio_of(quick, outcome)
-    # A store that checks what it is sent need not be read.
+    # A store that checks what it is sent is not read: one listing for each clip, and what checks the address.
     assert bool(store.requests["GET a.mp3"]) != checks_digest
+    reads = sum(count for request, count in store.requests.items() if request.startswith(("GET ", "HEAD ")))
+    assert not checks_digest or reads == 7 + 1 + 3
     assert store.requests["PUT e.mp3"] == 2
 
 
