@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import hashlib
 import logging
 from collections import Counter
@@ -146,6 +147,7 @@ class ObjectServer:
         )
 
 
+@functools.cache
 def _client_of(endpoint: str) -> Any:
     import boto3  # noqa: PLC0415 - importing it takes half a second, in which no other test needs it
 

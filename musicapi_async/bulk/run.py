@@ -89,8 +89,8 @@ def run(
     ```
 
     Raises InvalidRequestError for a wrong argument, MissingExtraError when the package that ``out`` or ``tags`` needs
-    is not installed. The run raises DownloadError before anything is sent when no file can be saved, and, once the outcomes of all started requests have been
-    yielded, the error that stopped the submissions:
+    is not installed. The run raises DownloadError before anything is sent when no file can be saved, and once the
+    outcomes of all started requests have been yielded, the error that stopped the submissions:
     AuthenticationError, InsufficientCreditsError, BudgetExceededError, RetiredError, JournalError and the like,
     ConnectionFailedError after an outage, BulkStoppedError when as many tasks as ``in_flight`` in a row were not
     finished in time, or tasks cannot be found. The next run resumes where it stopped.

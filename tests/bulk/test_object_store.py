@@ -22,7 +22,7 @@ CREDITS: Final = 100_000
 
 
 def song() -> sonic.Create:
-    return sonic.Create(lyrics="[Verse]\nThe harbour\nsleeps", title="Harbor")
+    return sonic.Create(lyrics="[Verse]\nThe harbour\nsleeps", title="Hafengrüße")
 
 
 async def run_one(sandbox: Sandbox, path: Path, requests: Any = None, **options: Any) -> Outcome:
@@ -64,7 +64,7 @@ async def test_run_saves_in_s3_what_it_saves_in_a_folder(
         "json": "application/json",
     }
     tags = [await asyncio.to_thread(media.read_tags, copies / name) for name in outcome.record.files if ".mp3" in name]
-    assert [(one.title, bool(one.cover), len(one.synced)) for one in tags] == [("Harbor", True, 3)] * 2
+    assert [(one.title, bool(one.cover), len(one.synced)) for one in tags] == [("Hafengrüße", True, 3)] * 2
     about = json.loads((copies / outcome.record.files[4]).read_bytes())
     assert about["files"]["audio"] == outcome.record.files[0]
     assert all(store.requests[f"PUT {name}"] == 1 for name in outcome.record.files)
@@ -72,12 +72,15 @@ async def test_run_saves_in_s3_what_it_saves_in_a_folder(
     assert CREDITS - quick.account("k").credits == 20 + 2
 
 
-async def test_run_saves_results_without_audio_and_files_in_s3(quick: Sandbox, path: Path, store: ObjectServer) -> None:
-    async with client_of(quick.base_url) as client:
-        (outcome,) = await run(client, path, [sonic.CreateVoice(url="https://example.com/ann.mp3")], out=OUT)
+async def test_run_saves_results_without_audio_at_the_top_of_a_bucket_under_odd_names(
+    quick: Sandbox, path: Path, store: ObjectServer
+) -> None:
+    voice = sonic.CreateVoice(url="https://example.com/ann.mp3")
+    names = "é +#%&'*[x]{clip_id}.{ext}"
+    (outcome,) = await run_on(quick.base_url, path, [voice], out=f"s3://{BUCKET}/", names=names)
 
     assert outcome.record.state == "saved"
-    assert await store.names() == sorted(outcome.record.files)
+    assert await store.names("") == [f"é +#%&'*[x]{outcome.record.task_id}.json"] == list(outcome.record.files)
 
 
 @pytest.mark.parametrize("checks_digest", [True, False])
@@ -94,7 +97,8 @@ async def test_objects_are_written_again_until_they_are_complete(
         ObjectFault(key="f.json", delay=30),
         ObjectFault(method="GET", key=BUCKET, prefix="g", status=500),
     ]
-    quick.end_next(*["partial"] * 7)
+    for _ in "abcdefg":
+        quick.end_next("partial")
     requests = [bulk.Planned.of(key, sonic.Describe(description=key)) for key in "abcdefg"]
     async with client_of(quick.base_url, timeout=1.0) as client:
         outcomes = await run(client, path, requests, out=OUT, names="{key}{clip_id:.0}.{ext}")
