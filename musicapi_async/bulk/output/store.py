@@ -35,7 +35,7 @@ FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 30.0
 """Seconds between two attempts."""
 CHECK_PATIENCE: Final = 10.0
-"""Seconds for which the check of an address tries again, before anything is paid for."""
+"""Seconds for which failures are retried while an address is checked, before anything is paid for."""
 CHECKED: Final = b"Written to check that songs can be saved here; it may be removed.\n"
 FINAL: Final = (PermissionError, FileNotFoundError, NotImplementedError, TypeError, ValueError)
 """Errors that another attempt would meet too."""
