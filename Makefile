@@ -65,7 +65,7 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.installed
-	$(PIP) --editable '.[cli,cluster,speed]' --group dev
+	$(PIP) --editable '.[cli,cluster,speed,storage]' --group dev
 	touch $@
 
 .venv/.docs: .venv/.installed

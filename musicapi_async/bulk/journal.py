@@ -16,6 +16,7 @@ __all__ = [
     "NO_CHANGES",
     "OTHER_CHARGES",
     "OUT",
+    "OUTPUT",
     "PAGE_SIZE",
     "SERVICE",
     "TRANSITIONS",
@@ -71,6 +72,9 @@ OUT: Final = "out"
 """Name of the value that holds the folder of the last run, or its address, where a report finds the songs."""
 SERVICE: Final = "service"
 """Name of the value that holds the host of the service that the journal's tasks run on."""
+
+OUTPUT: Final = "output"
+"""Name of the value that holds the address where the files of the last run are; None where they are in a folder."""
 
 
 @attrs.frozen(kw_only=True)
@@ -238,6 +242,11 @@ class Journal(Protocol):
     @property
     def inbox(self) -> FileInbox | None:
         """The folder in which events of its tasks are kept; None where there is none."""
+        ...
+
+    @property
+    def work_folder(self) -> Path:
+        """The local folder in which files are completed before they are uploaded; it need not exist."""
         ...
 
     @property

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterable, Iterable, Sequence
-from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
@@ -18,13 +17,14 @@ from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
-from musicapi_async.bulk.journal import OUT, PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.output import AddressOutput, FolderOutput, Output, StoreLimits, address_of
 from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, checked_count, checked_rate
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
+from musicapi_async.bulk.saving import NAMES, FileSink
 from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import InvalidRequestError, JournalError
@@ -57,8 +57,9 @@ def run(
 
     - ``requests``: all requests of the plan, including those that earlier runs have made, which are not made again.
       Without it the run resumes the last plan.
-    - ``out``: a folder to which the audio, cover and a ``.json`` of each clip are written, named by ``names``. Without
-      it no file is written, and a record is ``saved`` when its task has finished.
+    - ``out``: a folder to which the audio, cover and a ``.json`` of each clip are written, named by ``names``; or an
+      address such as ``s3://bucket/songs``, as text, which needs the extra ``storage`` (see ``docs/storage.md``).
+      Without it no file is written, and a record is ``saved`` when its task has finished.
     - ``in_flight``: the number of tasks that are waited for at once.
     - ``timeout``: seconds to wait for each task (None: without limit); time in which polls get no response does not
       count. After that the task is overdue: its slot is freed, its finished clips are saved, and it is polled again
@@ -89,8 +90,9 @@ def run(
             print(outcome.record.key, outcome.record.state, outcome.error or outcome.record.files)
     ```
 
-    Raises InvalidRequestError for a wrong argument. The run raises, once the outcomes of all started requests have been
-    yielded, the error that stopped the submissions:
+    Raises InvalidRequestError for a wrong argument, MissingExtraError when the package that ``out`` or ``tags`` needs
+    is not installed. The run raises DownloadError before anything is sent when no file can be saved, and once the
+    outcomes of all started requests have been yielded, the error that stopped the submissions:
     AuthenticationError, InsufficientCreditsError, BudgetExceededError, RetiredError, JournalError and the like,
     ConnectionFailedError after an outage, BulkStoppedError when as many tasks as ``in_flight`` in a row were not
     finished in time, or tasks cannot be found. The next run resumes where it stopped.
@@ -100,11 +102,11 @@ def run(
     check_timeout(timeout)
     checked_rate("create_rate", create_rate)
     _check_outage(outage)
-    folder = None if out is None else usable_path("out", out, 'name a folder: "songs/"')
+    output = None if out is None else _output_of(out, client, journal, outage)
     if not isinstance(names, str):
         raise wrong_argument("names", names, "text, such as {index:05d}-{clip_id}.{ext}")
     options = SaveOptions.of(tags=tags, lyrics=lyrics)
-    if folder is None and (tags or lyrics):
+    if output is None and (tags or lyrics):
         raise wrong_argument("out", out, "a folder where tags or lyrics are requested", 'name one: "songs/"')
     prices = price_list() | {AlignLyrics.operation_name: AlignLyrics.credits}
     budget = Budget(max_credits, journal, lambda: _balance(client), prices)
@@ -112,9 +114,9 @@ def run(
         client,
         journal,
         requests,
-        None if folder is None else FileSink(client, folder, names, options, budget),
+        None if output is None else FileSink(client, output, names, options, budget),
         budget,
-        folder=folder,
+        output=output,
         in_flight=checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
         attempts=checked_count("attempts", attempts, MAX_ATTEMPTS),
         create_rate=create_rate,
@@ -139,7 +141,7 @@ class Run:
         sink: FileSink | None,
         budget: Budget,
         *,
-        folder: Path | None,
+        output: Output | None,
         in_flight: int,
         attempts: int,
         create_rate: float | None,
@@ -150,7 +152,7 @@ class Run:
         self._journal = journal
         self._requests = requests
         self._budget = budget
-        self._folder = folder
+        self._output = output
         self._in_flight = in_flight
         pauses = Outage(outage)
         self._queue = WorkQueue(journal, attempts, pauses)
@@ -213,11 +215,13 @@ class Run:
             raise
 
     async def _make_ready(self) -> None:
-        """Check that the journal is for this service, and create the folder; the facade calls it before planning."""
+        """Check that the journal is for this service, and prepare the output; the facade calls it before planning."""
         await _check_service(self._journal, self._client.settings.base_url)
-        if self._folder is not None:
-            await asyncio.to_thread(prepare_folder, self._folder)
-            folder = str(await asyncio.to_thread(self._folder.resolve))
+        if self._output is not None:
+            await self._output.prepare()
+            if await self._journal.recall(OUTPUT) != self._output.address:
+                await self._journal.remember(OUTPUT, self._output.address)
+            folder = None if self._output.address else str(await asyncio.to_thread(self._output.folder.resolve))
             if await self._journal.recall(OUT) != folder:
                 await self._journal.remember(OUT, folder)
 
@@ -269,8 +273,10 @@ class Run:
             engine_of(self._client).end_on_close(worker)
 
     async def _finish(self) -> None:
-        """Store the estimates of task durations for the next run."""
+        """Store the estimates of task durations for the next run, and close the connections of the output."""
         await self._recovery.aclose()
+        if self._output is not None:
+            await self._output.aclose()
         if self in self._journal.runs:
             self._journal.runs.discard(self)
             await self._journal.remember(ESTIMATES, engine_of(self._client).export_state())
@@ -342,6 +348,15 @@ def check_arguments(*, is_client: bool, client: object, is_journal: bool, journa
     if requests is not None and not isinstance(requests, (Iterable, AsyncIterable)):
         advice = "pass a list: [request]" if isinstance(requests, TaskRequest) else ""
         raise wrong_argument("requests", requests, "an iterable of requests", advice)
+
+
+def _output_of(out: str | os.PathLike[str], client: MusicAPI, journal: Journal, outage: float) -> Output:
+    address = address_of(out)
+    if address is None:
+        return FolderOutput(usable_path("out", out, 'name a folder: "songs/"'))
+    settings = client.settings
+    limits = StoreLimits(connect=settings.connect_timeout, request=settings.timeout, retries=outage)
+    return AddressOutput(address, journal.work_folder, limits)
 
 
 async def _check_service(journal: Journal, base_url: str) -> None:

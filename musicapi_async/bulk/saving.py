@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from string import Formatter
@@ -15,11 +13,11 @@ from musicapi_async._logger import logger
 from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.journal import Record
+from musicapi_async.bulk.output import Output
 from musicapi_async.bulk.requests_file import class_of
 from musicapi_async.errors import (
     ClientClosedError,
     ConnectionFailedError,
-    DownloadError,
     GatewayError,
     InvalidRequestError,
     InvalidResponseError,
@@ -32,7 +30,7 @@ from musicapi_async.errors import (
 )
 from musicapi_async.media.names import MAX_PART_LENGTH, TITLE_BYTES, id_for_name, title_for_name
 from musicapi_async.media.saved import Progress, SavedFile
-from musicapi_async.media.saving import ClipSaver, SaveOptions, Times
+from musicapi_async.media.saving import ClipSaver, SaveOptions, Times, names_for
 from musicapi_async.media.song_files import SONGS
 from musicapi_async.requests.sonic import AlignLyrics
 from musicapi_async.results import (
@@ -47,7 +45,7 @@ from musicapi_async.results import (
 )
 from musicapi_async.results.base import Result
 
-__all__ = ["NAMES", "FileSink", "checked_template", "clips_in", "prepare_folder", "timed_clips"]
+__all__ = ["NAMES", "FileSink", "checked_template", "clips_in", "timed_clips"]
 
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
@@ -56,10 +54,6 @@ FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 MAX_NAME: Final = 240
 """Bytes; file systems take 255, and a cover's name is a little longer."""
 MAX_OPERATION: Final = 30
-PARTIAL: Final = (f".{'[0-9a-f]' * 16}.part", f".*.{'[0-9a-f]' * 8}.part")
-"""The names of partial files: of audio, and of texts."""
-STALE: Final = 600.0
-"""Seconds after which a partial file counts as abandoned."""
 MAX_DOWNLOADS: Final = 8
 """Downloads at once."""
 PASSING: Final = (
@@ -72,20 +66,6 @@ PASSING: Final = (
     UncertainSubmissionError,
 )
 """Errors of a request for times that may be over in the next run; further requests for the same clip are free."""
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the folder, and remove partial files of killed processes in it; raises DownloadError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for pattern in PARTIAL:
-            for partial in folder.glob(pattern):
-                # Another program may be writing one now.
-                with suppress(OSError):
-                    if time.time() - partial.stat().st_mtime > STALE:
-                        partial.unlink()
-    except OSError as error:
-        raise DownloadError("", str(folder), error.strerror or str(error)) from error
 
 
 def clips_in(result: Any) -> Sequence[Clip]:
@@ -102,15 +82,16 @@ def timed_clips(operation: type[TaskRequest[Any]]) -> int:
 
 
 class FileSink:
-    """Writes results into a folder, under names of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``.
+    """Saves results in an output, under names of ``index``, ``key``, ``title``, ``clip_id`` and ``operation``.
 
     With captions among the ``options``, the times of the words of sonic songs are fetched, which are paid for within
     the ``budget``.
     """
 
-    def __init__(self, client: MusicAPI, folder: Path, names: str, options: SaveOptions, budget: Budget) -> None:
+    def __init__(self, client: MusicAPI, output: Output, names: str, options: SaveOptions, budget: Budget) -> None:
         self._client = client
-        self._folder = folder
+        self._output = output
+        self._folder = output.folder
         self._names = checked_template(names)
         self._budget = budget
         self._saver = ClipSaver(download=self._download, options=options)
@@ -134,7 +115,8 @@ class FileSink:
             saving = [self._save_file(f"{stem}-{number}", file) for number, file in enumerate(result, 1)]
         if not clips:
             data = result.to_dict() if isinstance(result, Result) else result
-            saving.append(self._write(stem, {**_about(record), "result": data}))
+            writing = partial(self._write, stem, {**_about(record), "result": data})
+            saving.append(self._output.save([stem], writing))
         # Each is completed even if another fails, so that all received files are kept.
         written = await asyncio.gather(*saving, return_exceptions=True)
         for found in written:
@@ -148,6 +130,9 @@ class FileSink:
         if saved is not None:
             return saved
         stem = self._stem(record, clip, number)
+        return await self._output.save(names_for(stem, clip), partial(self._write_clip, record, clip, stem, times))
+
+    async def _write_clip(self, record: Record, clip: Clip, stem: str, times: Times | None) -> list[str]:
         if not clip.audio_url:
             cover = await self._saver.cover(clip, self._folder / stem)
             names = [] if cover is None else [cover.path.name]
@@ -172,7 +157,10 @@ class FileSink:
             return None
 
     async def _save_file(self, stem: str, file: DownloadFile) -> list[str]:
-        return [(await self._saver.fetch(file, self._folder / stem, SONGS)).path.name]
+        async def write() -> list[str]:
+            return [(await self._saver.fetch(file, self._folder / stem, SONGS)).path.name]
+
+        return await self._output.save([stem], write)
 
     async def _download(
         self, source: Clip | DownloadFile | str, path: str | os.PathLike[str], *, on_progress: Progress | None = None

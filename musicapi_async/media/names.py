@@ -20,6 +20,7 @@ __all__ = [
     "json_text",
     "slug",
     "title_for_name",
+    "write_bytes",
     "write_text",
 ]
 
@@ -68,11 +69,16 @@ def json_text(value: object, *, ascii_only: bool = False, indent: int | None = 2
 
 def write_text(path: Path, text: str) -> None:
     """Write a text atomically; raises OSError with the name of the file, not of the one that is written first."""
+    # A lone surrogate (the service's JSON may hold one) becomes its escape.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically; raises OSError with its name, not that of the one that is written first."""
     # Not longer than the name itself may be: file systems take 255 bytes.
     partial = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        # A lone surrogate (the service's JSON may hold one) becomes its escape.
-        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+        partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error

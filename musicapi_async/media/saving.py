@@ -35,6 +35,7 @@ __all__ = [
     "SaveOptions",
     "SavedClip",
     "Times",
+    "names_for",
     "save_in_folder",
 ]
 
@@ -280,12 +281,17 @@ def _sidecar_of(stem: Path) -> Path:
     return stem.with_name(f"{stem.name}.json")
 
 
+def names_for(stem: str, clip: Clip) -> tuple[str, str]:
+    """Return the names that a clip's files may have, without their suffixes; the second where another has the first."""
+    return stem, f"{stem}-{id_for_name(clip.clip_id)}"
+
+
 def _own_name(stem: Path, clip: Clip) -> tuple[Path, Mapping[str, object]]:
     """Return the name of a clip's files, and what its JSON file holds already.
 
     A name that is taken by another clip gets the clip's whole id, so that no song is overwritten.
     """
-    for name in (stem.name, f"{stem.name}-{id_for_name(clip.clip_id)}"):
+    for name in names_for(stem.name, clip):
         found = stem.with_name(name)
         held = read_sidecar(_sidecar_of(found))
         about = held.get("clip")

@@ -231,6 +231,24 @@ def test_summary_of_entries_is_their_total(tmp_path: Path) -> None:
     assert summary.counts == {"planned": 1, "saved": 3, "uncertain": 1, "refunded": 1}
 
 
+@pytest.mark.parametrize("max_small", [0, 999])
+def test_report_of_songs_in_an_object_store_names_their_addresses(tmp_path: Path, max_small: int) -> None:
+    touch(tmp_path, "2.mp3", "2.json")
+    files = ["1.mp3", "1-cover.png", "1.json", "2.mp3", "2.json"]
+    records = [record(1, files=files, clips=[clip(), clip()]), record(2, clips=[clip()])]
+    at = "s3://bucket/<b>songs"
+
+    summary = write_report(tmp_path, lambda: records, PRICES, stored_at=at, max_small=max_small)
+
+    page = Page(tmp_path / "index.html")
+    assert summary.songs == 2, "the second record names no file"
+    assert f"The files of these songs are at {at}" in page.words
+    shown = page.words if max_small else page.data
+    assert shown.count("1.mp3") == 1
+    assert (f"{at}/1.mp3" if max_small else json.dumps(f"{at}/1.mp3").replace("<", r"\u003c")) in shown
+    assert f"{at}/2.mp3" not in shown, "it was copied into the folder, and is played"
+
+
 def times_in(page: Page) -> list[str]:
     return [attributes["data-times"] or "" for _, attributes in page.elements if "data-times" in attributes]
 

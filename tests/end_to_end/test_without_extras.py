@@ -11,7 +11,7 @@ import pytest
 
 from musicapi_async.wire import json as wire
 
-OPTIONAL = ["orjson", "uvloop", "rich", "typer", "lameenc", "jinja2", "mutagen", "mido"]
+OPTIONAL = ["orjson", "uvloop", "rich", "typer", "lameenc", "jinja2", "mutagen", "mido", "fsspec", "s3fs"]
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL}))\n"
 
 JOURNEY = """

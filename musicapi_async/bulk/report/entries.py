@@ -38,6 +38,7 @@ SONG_DATA_FIELDS: Final = (
     "duration",
     "seconds",
     "audio",
+    "stored",
     "cover",
     "about",
 )
@@ -59,8 +60,15 @@ class Song:
     model: str = ""
     seconds: float | None = None
     audio: str | None = None
+    stored: str = ""
+    """Where its audio is in an object store, as text, since a browser does not open it; empty where it is here."""
     cover: str | None = None
     about: str | None = None
+
+    @property
+    def is_saved(self) -> bool:
+        """True when its audio is here, or in an object store."""
+        return self.audio is not None or bool(self.stored)
 
     @property
     def duration(self) -> str:
@@ -149,7 +157,7 @@ class Summary:
         songs, seconds, is_priced = 0, 0.0, False
         for entry in entries:
             counts[entry.state] += 1
-            saved = [song for song in entry.songs if song.audio is not None]
+            saved = [song for song in entry.songs if song.is_saved]
             songs += len(saved)
             seconds += sum(song.seconds or 0 for song in saved)
             if entry.credits is not None:
@@ -180,10 +188,10 @@ SPECIMEN: Final = Entry(
 """An entry with every part that one can have: the page's script copies its row."""
 
 
-def entry_of(record: Record, folder: Path, price: float | None) -> Entry:
-    """Return the page's entry for a record."""
+def entry_of(record: Record, folder: Path, price: float | None, stored_at: str | None = None) -> Entry:
+    """Return the page's entry for a record; ``stored_at`` is the address of the files that are not in the folder."""
     groups, others = _by_song(record)
-    songs = [_song(clip, group, folder) for clip, group in zip(record.clips, groups, strict=False)]
+    songs = [_song(clip, group, folder, stored_at) for clip, group in zip(record.clips, groups, strict=False)]
     is_troubled = record.state in TROUBLED
     is_explained = is_troubled or record.overdue_at is not None
     return Entry(
@@ -244,16 +252,19 @@ def _by_song(record: Record) -> tuple[list[list[str]], list[str]]:
     return groups[:count], [name for group in groups[count:] for name in group]
 
 
-def _song(clip: Mapping[str, Any], names: Sequence[str], folder: Path) -> Song:
+def _song(clip: Mapping[str, Any], names: Sequence[str], folder: Path, stored_at: str | None) -> Song:
     seconds = clip.get("duration")
     is_time = isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds >= 0
+    audio = _first(names, AUDIO, folder)
+    stored = [] if audio or stored_at is None else [f"{stored_at}/{name}" for name in names if _suffix(name) in AUDIO]
     return Song(
         title=_text(clip, "title") or "Untitled",
         tags=_text(clip, "tags"),
         lyrics=_text(clip, "lyrics"),
         model=_text(clip, "model"),
         seconds=seconds if is_time else None,
-        audio=_first(names, AUDIO, folder),
+        audio=audio,
+        stored="".join(stored[:1]),
         cover=_first(names, IMAGES, folder),
         about=_first(names, {"json"}, folder),
     )

@@ -69,7 +69,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function showCut(song) {
     if (song.element.querySelector(".cut")) return;
-    addNote(song.element, `its audio ends at ${clock(player.reached)} of ${clock(player.length)}`, "cut");
+    addNote(song.element, `its audio ends at ${clock(player.reached)} of ${clock(player.length)}`, "missing cut");
   }
 
   function toggle() {

@@ -48,6 +48,7 @@ def write_report(
     prices: Mapping[str, float | None],
     extras: Iterable[Attempt] = (),
     other_credits: float = 0.0,
+    stored_at: str | None = None,
     max_times: int = MAX_TIMES,
     max_small: int = MAX_SMALL,
     page: Path | None = None,
@@ -57,9 +58,10 @@ def write_report(
     ``page`` is its file; None for ``index.html`` in the folder.
 
     ``records`` is called twice, to add up and to write; ``prices`` are credits by operation; ``extras`` are attempts
-    that were paid for besides their records; ``other_credits`` were paid for the times of words; ``max_times`` is the
-    number of characters of all times of words, beyond which further songs are shown without theirs; ``max_small`` is
-    the number of songs or requests beyond which the page needs JavaScript.
+    that were paid for besides their records; ``other_credits`` were paid for the times of words; ``stored_at`` is the
+    address of the object store with the files that are not in the folder; ``max_times`` is the number of characters of
+    all times of words, beyond which further songs are shown without theirs; ``max_small`` is the number of songs or
+    requests beyond which the page needs JavaScript.
 
     Raises OSError, and ModuleNotFoundError with what to install when jinja2 is missing.
     """
@@ -70,7 +72,7 @@ def write_report(
 
     def entries() -> Iterator[Entry]:
         for record in records():
-            entry = entry_of(record, folder, prices.get(record.operation))
+            entry = entry_of(record, folder, prices.get(record.operation), stored_at)
             yield with_extras(entry, by_number[record.number], folder) if record.number in by_number else entry
 
     summary = Summary.of(entries(), other_credits)
@@ -86,6 +88,7 @@ def write_report(
         lines=() if is_small else map(_line, sung),
         specimen=None if is_small else SPECIMEN,
         singer=singer,
+        stored_at=stored_at,
         written_at=datetime.now(UTC),
         **_resources(),
     )

@@ -38,9 +38,9 @@ class Song {
 const textsIn = (element) => [...element.querySelectorAll(".find")].map((part) => part.textContent);
 const textsOf = ({ key, request = "", songs }) => [key, request, ...songs.flatMap(({ title, tags = "", lyrics = "" }) => [title, tags, lyrics])];
 
-function addNote(song, text, name = "") {
+function addNote(song, text, name = "missing") {
   const note = document.createElement("span");
-  note.className = `missing ${name}`.trim();
+  note.className = name;
   note.textContent = text;
   song.querySelector(".facts").append(note);
 }
@@ -101,7 +101,8 @@ function makeSong(specimen, data, state) {
   fill(song, ".model", data.model);
   link(song, ".audio", "href", data.audio, `Audio file of ${data.title}`);
   link(song, ".known", "href", data.about, `All that is known of ${data.title}`);
-  if (!data.audio && state === "saved") addNote(song, "its file is not in this folder");
+  if (data.stored) addNote(song, data.stored, "stored");
+  else if (!data.audio && state === "saved") addNote(song, "its file is not in this folder");
   const lyrics = fill(song, ".lyrics", data.lyrics);
   if (!data.lyrics) song.querySelector("details").remove();
   else if (data.times) lyrics.dataset.times = data.times;

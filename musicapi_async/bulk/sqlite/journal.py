@@ -78,6 +78,7 @@ class SQLiteJournal:
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
         self.inbox: FileInbox = inbox_of(self.path)
+        self.work_folder: Path = Path(f"{self.path}.files")
         """The folder in which ``receive`` keeps the events of its tasks."""
         self._writer = Writer(self.path, self._connect)
         self._claimed = 0

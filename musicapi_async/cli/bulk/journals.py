@@ -24,6 +24,7 @@ __all__ = [
     "journal_in",
     "journal_of",
     "journal_of_arguments",
+    "shown_output",
 ]
 
 VARIABLE: Final = "MUSICAPI_JOURNAL"
@@ -114,6 +115,11 @@ def journal_of_arguments(arguments: list[str], journal: str | None) -> tuple[Jou
     if is_folder or journal_at(None) is None:
         return journal_of(first, None), arguments[1:]
     return journal_of(None, None), arguments
+
+
+def shown_output(out: str) -> str:
+    """Return the folder or address of ``--out`` without credentials."""
+    return without_password(out) if is_address(out) else out
 
 
 def journal_beside(out: str, journal: str | None) -> JournalChoice:

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from musicapi_async._arguments import is_address
-from musicapi_async.bulk.journal import OTHER_CHARGES, OUT
+from musicapi_async.bulk.journal import OTHER_CHARGES, OUT, OUTPUT
 from musicapi_async.bulk.report import PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.snapshot import Snapshot
@@ -38,7 +38,8 @@ def _write_report(choice: JournalChoice, page: Path | None) -> tuple[Path, Summa
         folder = _folder_of(choice, snapshot, page)
         page = folder / PAGE if page is None else page
         others = float(snapshot.recall(OTHER_CHARGES) or 0.0)
-        summary = write_report(folder, snapshot.records, price_list(), snapshot.extras(), others, page=page)
+        stored_at = snapshot.recall(OUTPUT)
+        summary = write_report(folder, snapshot.records, price_list(), snapshot.extras(), others, stored_at, page=page)
         return page, summary
 
 

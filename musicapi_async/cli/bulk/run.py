@@ -13,12 +13,13 @@ import attrs
 from musicapi_async import MusicAPI, bulk
 from musicapi_async._arguments import is_address
 from musicapi_async.bulk import Journal, PlanOptions
+from musicapi_async.bulk.output import address_of
 from musicapi_async.bulk.saving import NAMES
 from musicapi_async.bulk.sqlite import TrialJournal
 from musicapi_async.cli.bulk.arguments import DEFAULT_ATTEMPTS, DEFAULT_IN_FLIGHT, DEFAULT_OUTAGE, DEFAULT_TIMEOUT
 from musicapi_async.cli.bulk.estimate import estimate
 from musicapi_async.cli.bulk.events import check_listen, receiving
-from musicapi_async.cli.bulk.journals import JournalChoice
+from musicapi_async.cli.bulk.journals import JournalChoice, shown_output
 from musicapi_async.cli.bulk.making import Making, make_songs
 from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, note_planned, requests_text
 from musicapi_async.cli.files import make_folder
@@ -67,7 +68,9 @@ class BulkOptions:
 
     def making(self) -> Making:
         """Return what its reports need, with the command that resumes it."""
-        return Making(choice=self.choice, out=self.out, resume=self._resume_command(), embedded=self.embedded)
+        return Making(
+            choice=self.choice, out=shown_output(self.out), resume=self._resume_command(), embedded=self.embedded
+        )
 
     def _resume_command(self) -> str:
         """Return the command that resumes the run, with the options that differ from their defaults."""
@@ -78,7 +81,9 @@ class BulkOptions:
                 options += [f"--{field.name.replace('_', '-')}", *_option_text(value)]
         journal = [] if self.choice.folder is not None else self.choice.arguments
         sandbox = ["--sandbox"] if self.embedded else []
-        return shlex.join(["musicapi", "bulk", self.source.name, *journal, "--out", self.out, *options, *sandbox])
+        return shlex.join(
+            ["musicapi", "bulk", self.source.name, *journal, "--out", shown_output(self.out), *options, *sandbox]
+        )
 
     def plan_options(self) -> PlanOptions:
         """Return the options that the journal keeps, for workers that resume what is planned."""
@@ -104,6 +109,7 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
         return
     if options.listen is not None:
         check_listen(options.listen)
+    address_of(options.out)  # raises for an address that cannot be used, before anything is made
     async with AsyncExitStack() as stack:
         opening = open_client(
             embedded=options.embedded,

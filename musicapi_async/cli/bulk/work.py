@@ -10,9 +10,10 @@ import attrs
 
 from musicapi_async import bulk
 from musicapi_async._arguments import is_address
+from musicapi_async.bulk.output import address_of
 from musicapi_async.cli.bulk.arguments import DEFAULT_OUTAGE
 from musicapi_async.cli.bulk.events import check_listen, receiving
-from musicapi_async.cli.bulk.journals import JournalChoice
+from musicapi_async.cli.bulk.journals import JournalChoice, shown_output
 from musicapi_async.cli.bulk.making import Making, make_songs
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import closing_shielded, open_client
@@ -49,8 +50,8 @@ class WorkOptions:
         ):
             options += [name] if value is True else [name, value] if value else []
         journal = [] if self.choice.folder is not None else self.choice.arguments
-        words = ["musicapi", "bulk", "work", *journal, "--out", self.out, *options]
-        return Making(choice=self.choice, out=self.out, resume=shlex.join(words))
+        words = ["musicapi", "bulk", "work", *journal, "--out", shown_output(self.out), *options]
+        return Making(choice=self.choice, out=shown_output(self.out), resume=shlex.join(words))
 
 
 async def run_work(options: WorkOptions, screen: Screen) -> None:
@@ -67,6 +68,7 @@ async def _work(options: WorkOptions, screen: Screen) -> None:
     options.choice.check_exists()
     if options.listen is not None:
         check_listen(options.listen)
+    address_of(options.out)  # raises for an address that cannot be used, before anything is made
     async with AsyncExitStack() as stack:
         opening = open_client(base_url=options.base_url, webhook_url=options.webhook_url)
         client = await stack.enter_async_context(opening)
