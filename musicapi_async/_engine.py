@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from musicapi_async._protocol import (
 )
 from musicapi_async._request import POST, Request, TaskRequest, model_of
 from musicapi_async._responses.contents import ids_in
+from musicapi_async._responses.response import Response
 from musicapi_async._secrets import Secret
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.background import Background
@@ -29,6 +30,7 @@ from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task, checked_task_id, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
+from musicapi_async._tracing import span
 from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.caller import Caller, note_preparation, raise_cancellation
@@ -77,6 +79,10 @@ class Engine:
 
         Raises as ``MusicAPI.submit``.
         """
+        with span("submit", partial(self._describe, request, call), is_request=True):
+            return await self._submit(request, call)
+
+    async def _submit(self, request: TaskRequest[R], call: Call) -> Task[R]:
         url, secret = self.settings.webhook_url, self.settings.webhook_secret
         # A request without the field cannot be reported; one with a URL of its own keeps it.
         if url is not None and secret is not None and getattr(request, "webhook_url", "") is None:
@@ -108,9 +114,13 @@ class Engine:
 
         Raises as ``MusicAPI.call``.
         """
+        call, read = encode_call(request)
+        with span("call", partial(self._describe, request, call), is_request=True):
+            return await self._call(request, call, read)
+
+    async def _call(self, request: Request[R], call: Call, read: Callable[[Response], R]) -> R:
         activity = self.caller.activity
         snapshot = activity.snapshot()
-        call, read = encode_call(request)
         try:
             result = await self.calls.track(self.caller.send(call, read))
         except asyncio.CancelledError as end:
@@ -130,6 +140,11 @@ class Engine:
     async def request(self, method: str, path: str, json: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Call an endpoint by its path and return the response's JSON object; raises as ``MusicAPI.request``."""
         call, read = encode_plain(method, path, json)
+        with span("request", partial(call.describe, self.settings.base_url), is_request=True):
+            return await self._request(call, read)
+
+    async def _request(self, call: Call, read: Callable[[Response], Mapping[str, Any]]) -> Mapping[str, Any]:
+        method, path, json = call.method, call.path, call.body
         body = await self.calls.track(self.caller.send(call, read))
         if method == POST:
             self.caller.activity.record_unnamed_task()
@@ -145,6 +160,11 @@ class Engine:
         snapshot = activity.snapshot()
         credits = await self.calls.track(self.caller.send(*encode_call(balance)))
         return activity.evidence(error, credits.total, snapshot)
+
+    def _describe(self, request: Request[Any], call: Call) -> dict[str, str | int | bool | None]:
+        """Return the attributes of the span of a request."""
+        named = {"musicapi.operation": request.operation_name, "musicapi.model": model_of(request)}
+        return call.describe(self.settings.base_url) | named
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Return a task from the class of its request and its id; raises InvalidRequestError for invalid ones."""

@@ -13,7 +13,7 @@ from musicapi_async.errors import (
     InvalidResponseError,
     NotFoundError,
 )
-from musicapi_async.results import Clip
+from musicapi_async.results import Clip, Songs
 
 if TYPE_CHECKING:
     # It loads the HTTP library, which only a client needs.
@@ -73,6 +73,23 @@ class Entry:
     def resumption(self) -> str:
         """The Python expression that resumes the task."""
         return self.rule.resumption(self.id)
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation that started it; of resumed songs only the family is known."""
+        named = self.rule.operation
+        if self.timing_key or named is None or self.rule.result_type is Songs:
+            return self.timing_key.partition(" ")[0] or self.rule.family
+        return named.operation_name
+
+    def describe(self) -> dict[str, str | int | bool | None]:
+        """Return the attributes of a span, as far as they are known."""
+        return {
+            "musicapi.task.id": self.id,
+            "musicapi.operation": self.operation,
+            "musicapi.model": self.timing_key.partition(" ")[2] or None,
+            "musicapi.task.state": None if self.end is None else self.end.status,
+        }
 
     def record_end(self, state: TaskState[Any]) -> None:
         """Keep the final state, for later waits."""

@@ -108,6 +108,7 @@ class Caller:
     async def _attempt(self, call: Call, read: Callable[[Response], T]) -> T:
         """Send the call once; raises AttemptError for a failure that may be retried."""
         call.attempts += 1
+        call.response = None
         is_paid = call.request_class is RequestClass.SUBMISSION
         try:
             response = await self._exchange(call, is_paid=is_paid)
@@ -156,6 +157,7 @@ class Caller:
                 response = failure.response
             finally:
                 self.activity.end_submission()
+        call.response = response
         if logger.is_enabled_for(logging.DEBUG):
             took, request_id = (time.perf_counter() - started) * 1000, response.request_id
             named = request_id_text(request_id)
@@ -240,6 +242,7 @@ class Caller:
             self.activity.balance_at,
         )
         error.reference = call.reference
+        call.is_uncertain = True
         _attach_ids(call, error, error.body)
         self._report(error)
         return error
