@@ -14,6 +14,7 @@ import attrs
 
 import musicapi_async
 from musicapi_async import (
+    AcceptedTask,
     MusicAPI,
     Outcome,
     Request,
@@ -34,7 +35,7 @@ from musicapi_async.wire.requests import field_spec, fields_of
 PAGE: Final = Path(__file__).with_name("reference.md")
 PROPERTIES: Final = frozenset({"property", "cached_property"})
 FAMILIES: Final = ("sonic", "producer", "riffusion", "nuro", "studio", "lyrics", "suno", "account")
-HANDLES: Final = (TaskState, Outcome, SavedFile, bulk.Outcome, bulk.Record, webhooks.Event)
+HANDLES: Final = (AcceptedTask, TaskState, Outcome, SavedFile, bulk.Outcome, bulk.Record, webhooks.Event)
 OPENING: Final = """\
 # Reference
 

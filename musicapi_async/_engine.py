@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from musicapi_async._notices import call_hook
 from musicapi_async._protocol import (
     ID_RESULTS,
     check_operation,
@@ -21,6 +22,7 @@ from musicapi_async._responses.contents import ids_in
 from musicapi_async._responses.response import Response
 from musicapi_async._secrets import Secret
 from musicapi_async._settings import Settings
+from musicapi_async._tasks.accepted import AcceptedTask
 from musicapi_async._tasks.background import Background
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.events import TaskEvents
@@ -88,9 +90,14 @@ class Engine:
         if url is not None and secret is not None and getattr(request, "webhook_url", "") is None:
             self.events.note_sent(report_to(call, url, secret))
         read = partial(read_submission, call, id_in_data=request.id_in_data)
-        task_id, uploaded = await self.calls.track(self.caller.send(call, read))
-        call.task_id = task_id
-        rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
+        rule = TaskRule.of(type(request))
+        try:
+            task_id, uploaded = await self.calls.track(self.caller.send(call, read))
+        except asyncio.CancelledError:
+            if call.task_id is not None:  # in the refusal of a request that was cancelled in flight
+                self._note_accepted(call.task_id, request, rule)
+            raise
+        call.task_id, now = task_id, asyncio.get_running_loop().time()
         # The end of a task that is reported to a webhook cannot be observed here.
         is_kept = getattr(request, "webhook_url", None) is None
         self.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
@@ -99,9 +106,10 @@ class Engine:
         is_reported = call.reference is not None
         entry = Entry(task_id, rule, self.caller, _timing_key(request), now, is_reported=is_reported)
         task: Task[R] = Task(entry, self.poller, uploaded)
+        if call.hook is not None:
+            call.hook.accepted(task_id)
+        self._note_accepted(task_id, request, rule)
         if call.cancellation is not None:
-            if call.hook is not None:
-                call.hook.accepted(task_id)
             raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
         return task
 
@@ -131,8 +139,11 @@ class Engine:
         if isinstance(result, Batch):
             ids = [one.task_id for one in result if one.task_id is not None]
             activity.record_tasks(*ids)
+            rule = TaskRule.of_songs(request.family)
             for task_id in ids:
-                self.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family))
+                self.poller.unfinished.accept(task_id, rule)
+            for task_id in ids:
+                self._note_accepted(task_id, request, rule)
         # Only results that consist of ids: lyrics do not belong into a log.
         raise_cancellation(call, f"was accepted: {result!r}" if isinstance(result, ID_RESULTS) else "got its response")
         return result
@@ -160,6 +171,13 @@ class Engine:
         snapshot = activity.snapshot()
         credits = await self.calls.track(self.caller.send(*encode_call(balance)))
         return activity.evidence(error, credits.total, snapshot)
+
+    def _note_accepted(self, task_id: str, request: Request[Any], rule: TaskRule[Any]) -> None:
+        """Call ``on_accepted``."""
+        if (hook := self.settings.on_accepted) is not None:
+            resumption = rule.resumption(task_id)
+            accepted = AcceptedTask(task_id=task_id, family=rule.family, request=request, resumption=resumption)
+            call_hook("on_accepted", hook, accepted, resumption)
 
     def _describe(self, request: Request[Any], call: Call) -> dict[str, str | int | bool | None]:
         """Return the attributes of the span of a request."""

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from musicapi_async._logger import logger
+from musicapi_async._notices import call_hook
 from musicapi_async._tasks.schedule import Polling
 from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
@@ -98,6 +100,14 @@ class Entry:
             self.caller.activity.record_end(self.id, is_failed=state.error is not None)
         self.finished_clips = ()
         self.end = state
+
+    def report(self, state: TaskState[Any]) -> None:
+        """Call ``on_poll``; log what it raises, also SystemExit, which would end the event loop under all waits."""
+        if self.caller is not None:
+            try:
+                call_hook("on_poll", self.caller.settings.on_poll, state, self)
+            except SystemExit as end:
+                logger.error("on_poll raised %r on: %s", end, self)
 
     def with_resume_hint(self, error: Exception) -> Exception:
         """Return the error that ends a wait, with a note that names the task and how to resume it."""

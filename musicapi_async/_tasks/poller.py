@@ -322,6 +322,7 @@ class Poller:
             if progress.stage == "partial":
                 entry.finished_clips = progress.finished_clips
             self.unfinished.add(entry.id, rule)
+        entry.report(state)
         return state
 
     def _record_end(self, entry: Entry, state: TaskState[Any]) -> None:

@@ -26,7 +26,7 @@ class SubmissionHook(Protocol):
         ...
 
     def accepted(self, task_id: str) -> None:
-        """Record the task of a request whose caller was cancelled, before the cancellation is raised."""
+        """Note the task of a request, before anything can end the call that returns it."""
         ...
 
 

@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._logger import logger
+from musicapi_async._notices import call_hook
 from musicapi_async._responses.contents import ids_in
 from musicapi_async._responses.decoding import read_body, unreadable
 from musicapi_async._responses.response import Response
@@ -252,11 +253,7 @@ class Caller:
         self.activity.record_uncertain()
         # Before the callback, which may raise SystemExit or KeyboardInterrupt.
         logger.log(logging.WARNING, "%s", error)
-        if self.settings.on_uncertain is not None:
-            try:
-                self.settings.on_uncertain(error)
-            except Exception as failure:  # noqa: BLE001
-                logger.log(logging.ERROR, "on_uncertain failed (%r) on: %s", failure, error, exc_info=failure)
+        call_hook("on_uncertain", self.settings.on_uncertain, error, error)
 
     def _note_cut_off(self, call: Call, end: BaseException) -> None:
         """Report a paid request that was interrupted before its response arrived; its outcome is unknown."""
