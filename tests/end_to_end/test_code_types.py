@@ -9,7 +9,7 @@ import pytest
 from code_blocks import docstring_blocks, page_blocks
 
 # The reference page only repeats the blocks of docstrings.
-PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/tracing.md")
 CHECKERS = {"mypy": ("mypy", "--strict", "--config-file="), "pyright": ("pyright", "--pythonpath", sys.executable)}
 
 

@@ -1,4 +1,4 @@
-"""Every code block of the README runs, against the sandbox."""
+"""Every code block of the README and of the page on tracing runs, against the sandbox."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from code_blocks import ROOT, page_blocks
 
 from musicapi_async.sandbox import Sandbox
 
-BLOCKS = list(page_blocks("README.md"))
+BLOCKS = [*page_blocks("README.md"), *page_blocks("docs/tracing.md")]
 
 
 def command(language: str, code: str) -> list[str]:
