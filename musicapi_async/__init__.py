@@ -15,6 +15,7 @@ from musicapi_async._logger import set_up_logger as _set_up_logger
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._secrets import Secret
 from musicapi_async._settings import Settings
+from musicapi_async._tasks.accepted import AcceptedTask
 from musicapi_async._tasks.run import Outcome, Run
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.submission import Submission
@@ -61,6 +62,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "AcceptedTask",
     "AlignedLyrics",
     "Batch",
     "BatchTask",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from musicapi_async._secrets import Secret, hidden, with_secrets
-from musicapi_async._settings import Hook, Settings
+from musicapi_async._settings import AcceptedHook, PollHook, Settings, UncertainHook
 from musicapi_async._webhook_inbox import FileInbox
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def settings_of(
     webhook_url: str | None = None,
     webhook_secret: str | Secret | None = None,
     webhook_inbox: FileInbox | None = None,
-    on_uncertain: Hook | None = None,
+    on_accepted: AcceptedHook | None = None,
+    on_poll: PollHook | None = None,
+    on_uncertain: UncertainHook | None = None,
 ) -> Settings:
     """Return the settings of a client; None takes the environment's value, or the default.
 
@@ -76,7 +78,9 @@ def options_of(
     headers: Mapping[str, str | Secret] | None = None,
     webhook_url: str | None = None,
     webhook_secret: str | Secret | None = None,
-    on_uncertain: Hook | None = None,
+    on_accepted: AcceptedHook | None = None,
+    on_poll: PollHook | None = None,
+    on_uncertain: UncertainHook | None = None,
 ) -> dict[str, Any]:
     """Return the settings that a view of a client changes; None changes nothing."""
     return {name: value for name, value in locals().items() if value is not None}

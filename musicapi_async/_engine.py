@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from musicapi_async._notices import call_hook
 from musicapi_async._protocol import (
     ID_RESULTS,
     check_operation,
@@ -18,8 +19,10 @@ from musicapi_async._protocol import (
 )
 from musicapi_async._request import POST, Request, TaskRequest, model_of
 from musicapi_async._responses.contents import ids_in
+from musicapi_async._responses.response import Response
 from musicapi_async._secrets import Secret
 from musicapi_async._settings import Settings
+from musicapi_async._tasks.accepted import AcceptedTask
 from musicapi_async._tasks.background import Background
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.events import TaskEvents
@@ -29,6 +32,7 @@ from musicapi_async._tasks.state import TaskRule
 from musicapi_async._tasks.task import Task, checked_task_id, entry_of
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import log
+from musicapi_async._tracing import span
 from musicapi_async._transport.account_activity import AccountActivity
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.caller import Caller, note_preparation, raise_cancellation
@@ -77,14 +81,23 @@ class Engine:
 
         Raises as ``MusicAPI.submit``.
         """
+        with span("submit", partial(self._describe, request, call), is_request=True):
+            return await self._submit(request, call)
+
+    async def _submit(self, request: TaskRequest[R], call: Call) -> Task[R]:
         url, secret = self.settings.webhook_url, self.settings.webhook_secret
         # A request without the field cannot be reported; one with a URL of its own keeps it.
         if url is not None and secret is not None and getattr(request, "webhook_url", "") is None:
             self.events.note_sent(report_to(call, url, secret))
         read = partial(read_submission, call, id_in_data=request.id_in_data)
-        task_id, uploaded = await self.calls.track(self.caller.send(call, read))
-        call.task_id = task_id
-        rule, now = TaskRule.of(type(request)), asyncio.get_running_loop().time()
+        rule = TaskRule.of(type(request))
+        try:
+            task_id, uploaded = await self.calls.track(self.caller.send(call, read))
+        except asyncio.CancelledError:
+            if call.task_id is not None:  # in the refusal of a request that was cancelled in flight
+                self._note_accepted(call.task_id, request, rule)
+            raise
+        call.task_id, now = task_id, asyncio.get_running_loop().time()
         # The end of a task that is reported to a webhook cannot be observed here.
         is_kept = getattr(request, "webhook_url", None) is None
         self.poller.unfinished.accept(task_id, rule, is_kept=is_kept)
@@ -93,9 +106,10 @@ class Engine:
         is_reported = call.reference is not None
         entry = Entry(task_id, rule, self.caller, _timing_key(request), now, is_reported=is_reported)
         task: Task[R] = Task(entry, self.poller, uploaded)
+        if call.hook is not None:
+            call.hook.accepted(task_id)
+        self._note_accepted(task_id, request, rule)
         if call.cancellation is not None:
-            if call.hook is not None:
-                call.hook.accepted(task_id)
             raise_cancellation(call, f"started {task.family} task {task.id}, which is paid for: {task.resumption}")
         return task
 
@@ -108,9 +122,13 @@ class Engine:
 
         Raises as ``MusicAPI.call``.
         """
+        call, read = encode_call(request)
+        with span("call", partial(self._describe, request, call), is_request=True):
+            return await self._call(request, call, read)
+
+    async def _call(self, request: Request[R], call: Call, read: Callable[[Response], R]) -> R:
         activity = self.caller.activity
         snapshot = activity.snapshot()
-        call, read = encode_call(request)
         try:
             result = await self.calls.track(self.caller.send(call, read))
         except asyncio.CancelledError as end:
@@ -121,8 +139,11 @@ class Engine:
         if isinstance(result, Batch):
             ids = [one.task_id for one in result if one.task_id is not None]
             activity.record_tasks(*ids)
+            rule = TaskRule.of_songs(request.family)
             for task_id in ids:
-                self.poller.unfinished.accept(task_id, TaskRule.of_songs(request.family))
+                self.poller.unfinished.accept(task_id, rule)
+            for task_id in ids:
+                self._note_accepted(task_id, request, rule)
         # Only results that consist of ids: lyrics do not belong into a log.
         raise_cancellation(call, f"was accepted: {result!r}" if isinstance(result, ID_RESULTS) else "got its response")
         return result
@@ -130,6 +151,11 @@ class Engine:
     async def request(self, method: str, path: str, json: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Call an endpoint by its path and return the response's JSON object; raises as ``MusicAPI.request``."""
         call, read = encode_plain(method, path, json)
+        with span("request", partial(call.describe, self.settings.base_url), is_request=True):
+            return await self._request(call, read)
+
+    async def _request(self, call: Call, read: Callable[[Response], Mapping[str, Any]]) -> Mapping[str, Any]:
+        method, path, json = call.method, call.path, call.body
         body = await self.calls.track(self.caller.send(call, read))
         if method == POST:
             self.caller.activity.record_unnamed_task()
@@ -145,6 +171,18 @@ class Engine:
         snapshot = activity.snapshot()
         credits = await self.calls.track(self.caller.send(*encode_call(balance)))
         return activity.evidence(error, credits.total, snapshot)
+
+    def _note_accepted(self, task_id: str, request: Request[Any], rule: TaskRule[Any]) -> None:
+        """Call ``on_accepted``."""
+        if (hook := self.settings.on_accepted) is not None:
+            resumption = rule.resumption(task_id)
+            accepted = AcceptedTask(task_id=task_id, family=rule.family, request=request, resumption=resumption)
+            call_hook("on_accepted", hook, accepted, resumption)
+
+    def _describe(self, request: Request[Any], call: Call) -> dict[str, str | int | bool | None]:
+        """Return the attributes of the span of a request."""
+        named = {"musicapi.operation": request.operation_name, "musicapi.model": model_of(request)}
+        return call.describe(self.settings.base_url) | named
 
     def resume(self, operation: type[TaskRequest[R]], task_id: str) -> Task[R]:
         """Return a task from the class of its request and its id; raises InvalidRequestError for invalid ones."""

@@ -1,17 +1,19 @@
 """Notices of paid tasks that are left running, and how to resume them: in the log, on exceptions, on standard error.
 
-Also the sentence on a client in another event loop, which several modules raise.
+Also the call of a user's hook, and the sentence on a client in another event loop, which several modules raise.
 """
 
 import contextlib
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from musicapi_async._logger import logger
 
-__all__ = ["ANOTHER_LOOP", "MAX_NAMED", "RUNNING", "describe_tasks", "note_tasks", "warn_without_log"]
+__all__ = ["ANOTHER_LOOP", "MAX_NAMED", "RUNNING", "call_hook", "describe_tasks", "note_tasks", "warn_without_log"]
+
+T = TypeVar("T")
 
 MAX_NAMED: Final = 20
 """Maximum number of tasks named in a sentence; the rest are counted."""
@@ -20,6 +22,15 @@ ANOTHER_LOOP: Final = (
     "this client was first used in another event loop: make one client for each loop, "
     "or use musicapi_sync, which brings its own"
 )
+
+
+def call_hook(name: str, hook: Callable[[T], object] | None, value: T, subject: object) -> None:
+    """Call a hook of the settings, if there is one; log an exception of it, with what it was called about."""
+    if hook is not None:
+        try:
+            hook(value)
+        except Exception as failure:  # noqa: BLE001 - a hook must not cost what was paid for
+            logger.log(logging.ERROR, "%s failed (%r) on: %s", name, failure, subject, exc_info=failure)
 
 
 def describe_tasks(resumptions: Collection[str], state: str = RUNNING) -> str:

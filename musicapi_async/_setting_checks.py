@@ -43,6 +43,11 @@ OWN_HEADERS: Final = re.compile(
     re.IGNORECASE,
 )
 """Headers of the key, of the body, and of the connection."""
+HOOK_ARGUMENTS: Final = {
+    "on_accepted": "an AcceptedTask",
+    "on_poll": "a TaskState",
+    "on_uncertain": "an UncertainSubmissionError",
+}
 
 
 def clean_key(key: object) -> Secret:
@@ -232,15 +237,16 @@ def _is_header_value(value: Secret) -> bool:
     return text.isascii() and text.isprintable() and text == text.strip()
 
 
-def check_hook(_: object, __: object, hook: Any) -> None:
+def check_hook(_: object, attribute: "attrs.Attribute[Any]", hook: Any) -> None:
     if hook is None:
         return
+    name = attribute.name
     if not callable(hook):
-        message = f"on_uncertain must be a function that takes an UncertainSubmissionError, not {hook!r}"
-        raise InvalidRequestError(message, "on_uncertain", hook, "a function")
+        message = f"{name} must be a function that takes {HOOK_ARGUMENTS[name]}, not {hook!r}"
+        raise InvalidRequestError(message, name, hook, "a function")
     if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(hook.__call__):
-        message = "on_uncertain must be a plain function: the coroutine it returns would never be awaited"
-        raise InvalidRequestError(message, "on_uncertain", hook, "a plain function")
+        message = f"{name} must be a plain function: the coroutine it returns would never be awaited"
+        raise InvalidRequestError(message, name, hook, "a plain function")
 
 
 def check_flag(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

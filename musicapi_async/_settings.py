@@ -36,9 +36,14 @@ if TYPE_CHECKING:
     from aiohttp import TraceConfig
     from aiohttp.abc import AbstractResolver
 
-__all__ = ["Hook", "Settings"]
+    from musicapi_async._tasks.accepted import AcceptedTask
+    from musicapi_async._tasks.state import TaskState
 
-Hook: TypeAlias = Callable[[UncertainSubmissionError], object]
+__all__ = ["AcceptedHook", "PollHook", "Settings", "UncertainHook"]
+
+AcceptedHook: TypeAlias = Callable[["AcceptedTask"], object]
+PollHook: TypeAlias = Callable[["TaskState[Any]"], object]
+UncertainHook: TypeAlias = Callable[[UncertainSubmissionError], object]
 VARIABLES: Final = {
     "api_key": "MUSICAPI_KEY",
     "base_url": "MUSICAPI_BASE_URL",
@@ -149,7 +154,15 @@ class Settings:
     webhook_inbox: FileInbox | None = attrs.field(default=None, validator=check_inbox)
     """A ``webhooks.FileInbox`` that the processes of one machine share: an event that reaches another process wakes the
     wait in this one. It belongs to the client, not to its views. None for a single process."""
-    on_uncertain: Hook | None = attrs.field(default=None, repr=False, validator=check_hook)
+    on_accepted: AcceptedHook | None = attrs.field(default=None, repr=False, validator=check_hook)
+    """Called with an AcceptedTask for every task that a submission or a batch has started, as soon as its id is known:
+    before the call returns, and also if its caller was cancelled. A plain function that runs in the client's event loop
+    (with musicapi_sync, in its thread) and must be quick; an exception in it is logged, and the call continues."""
+    on_poll: PollHook | None = attrs.field(default=None, repr=False, validator=check_hook)
+    """Called with the TaskState of every successful poll (``task_id``, ``status``, ``clips``), before any wait gets it.
+    A plain function under the rules of ``on_accepted``. It sees the context variables of the first caller that waits
+    for the task. An end that a webhook event reports is no poll."""
+    on_uncertain: UncertainHook | None = attrs.field(default=None, repr=False, validator=check_hook)
     """Called with the UncertainSubmissionError of every paid request that may or may not have been accepted: those that
     raise it, and those that were cancelled after they were sent. It runs in the client's event loop (with
     musicapi_sync, in its thread) and must be quick."""

@@ -8,6 +8,7 @@ import typing
 import musicapi_async
 from musicapi_async import (
     JSON,
+    AcceptedTask,
     AlignedLyrics,
     Batch,
     BatchTask,
@@ -57,6 +58,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "AcceptedTask",
     "AlignedLyrics",
     "Batch",
     "BatchTask",

@@ -6,7 +6,20 @@ from functools import partial
 from typing import Any, Final
 
 import musicapi_async
-from musicapi_async import MusicAPI, Outcome, Run, Submission, Task, TaskState, bulk, media, results, sandbox, webhooks
+from musicapi_async import (
+    AcceptedTask,
+    MusicAPI,
+    Outcome,
+    Run,
+    Submission,
+    Task,
+    TaskState,
+    bulk,
+    media,
+    results,
+    sandbox,
+    webhooks,
+)
 from reference_pages.source import Member, docstring, markdown, members, signature, table, table_row
 
 __all__ = ["OBJECT_PAGES", "class_part"]
@@ -79,7 +92,7 @@ def tasks_page() -> str:
         "`musicapi_sync` has the same names, without `await`, but no `Submission`: there a call that starts a task "
         "returns the `Task`."
     )
-    parts = {"Submission": Submission, "Task": Task, "TaskState": TaskState, "Run": Run, "Outcome": Outcome}
+    parts = {cls.__name__: cls for cls in (Submission, AcceptedTask, Task, TaskState, Run, Outcome)}
     return page_of("Tasks and runs", text, {**parts, "operations": musicapi_async.operations})
 
 

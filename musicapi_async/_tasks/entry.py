@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from musicapi_async._logger import logger
+from musicapi_async._notices import call_hook
 from musicapi_async._tasks.schedule import Polling
 from musicapi_async._tasks.state import TaskRule, TaskState
 from musicapi_async._transport.retry import RequestClass, RetryDecision, decide
@@ -13,7 +15,7 @@ from musicapi_async.errors import (
     InvalidResponseError,
     NotFoundError,
 )
-from musicapi_async.results import Clip
+from musicapi_async.results import Clip, Songs
 
 if TYPE_CHECKING:
     # It loads the HTTP library, which only a client needs.
@@ -74,6 +76,23 @@ class Entry:
         """The Python expression that resumes the task."""
         return self.rule.resumption(self.id)
 
+    @property
+    def operation(self) -> str:
+        """The name of the operation that started it; of resumed songs only the family is known."""
+        named = self.rule.operation
+        if self.timing_key or named is None or self.rule.result_type is Songs:
+            return self.timing_key.partition(" ")[0] or self.rule.family
+        return named.operation_name
+
+    def describe(self) -> dict[str, str | int | bool | None]:
+        """Return the attributes of a span, as far as they are known."""
+        return {
+            "musicapi.task.id": self.id,
+            "musicapi.operation": self.operation,
+            "musicapi.model": self.timing_key.partition(" ")[2] or None,
+            "musicapi.task.state": None if self.end is None else self.end.status,
+        }
+
     def record_end(self, state: TaskState[Any]) -> None:
         """Keep the final state, for later waits."""
         # From now on it cannot be refunded, which matters when an uncertain request is investigated.
@@ -81,6 +100,14 @@ class Entry:
             self.caller.activity.record_end(self.id, is_failed=state.error is not None)
         self.finished_clips = ()
         self.end = state
+
+    def report(self, state: TaskState[Any]) -> None:
+        """Call ``on_poll``; log what it raises, also SystemExit, which would end the event loop under all waits."""
+        if self.caller is not None:
+            try:
+                call_hook("on_poll", self.caller.settings.on_poll, state, self)
+            except SystemExit as end:
+                logger.error("on_poll raised %r on: %s", end, self)
 
     def with_resume_hint(self, error: Exception) -> Exception:
         """Return the error that ends a wait, with a note that names the task and how to resume it."""

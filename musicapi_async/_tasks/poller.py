@@ -9,6 +9,7 @@ import random
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -30,6 +31,7 @@ from musicapi_async._tasks.state import (
 )
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
+from musicapi_async._tracing import span
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ActiveCalls
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
@@ -246,7 +248,9 @@ class Poller:
             self._postpone(now)
         while self._queue and len(self._polls) < self._max_polls:
             entry, polling = self._queue.popitem(last=False)
-            poll = asyncio.get_running_loop().create_task(self._poll(entry, polling))
+            # In the context of a caller that waits for it: the timer's is that of any caller.
+            context = polling.subscribers[0].context
+            poll = asyncio.get_running_loop().create_task(self._poll(entry, polling), context=context)
             self._polls.add(poll)
             poll.add_done_callback(partial(self._after_poll, entry, polling))
 
@@ -271,7 +275,7 @@ class Poller:
 
     async def _poll(self, entry: Entry, polling: Polling) -> None:
         try:
-            state = await self._fetch(entry, is_retried=False)
+            state = await self._fetch(entry, tuple(one.context for one in polling.subscribers[1:]), is_retried=False)
         except Exception as error:  # noqa: BLE001 - the subscribers must be notified of any error
             now = asyncio.get_running_loop().time()
             if entry.polling is not polling:
@@ -291,14 +295,26 @@ class Poller:
                 self.reported.note_unreported(entry)
             self._note_state(entry, polling, as_final(state) if is_grace_over else state)
 
-    async def _fetch(self, entry: Entry, *, is_retried: bool = True) -> TaskState[Any]:
-        """Poll once; a poll that fails is retried, unless ``is_retried`` is False."""
+    async def _fetch(
+        self, entry: Entry, waiting: tuple[Context, ...] = (), *, is_retried: bool = True
+    ) -> TaskState[Any]:
+        """Poll once; a poll that fails is retried, unless ``is_retried`` is False.
+
+        ``waiting`` are the contexts of further callers that wait for the task.
+        """
         rule, caller = entry.rule, entry.caller
         assert caller is not None  # noqa: S101 - for the type checker: an unattached task has no poller
         path = f"{rule.poll_path}/{entry.id if PLAIN_ID.fullmatch(entry.id) else quote(entry.id, safe='')}"
         attempted = f"{GET} {path}"
         call = Call(method=GET, path=path, attempted=attempted, is_retried=is_retried, replacement=rule.replacement)
-        state = await caller.send(call, partial(read_state, entry.id, rule, attempted))
+        state: TaskState[Any] | None = None
+
+        def describe() -> dict[str, str | int | bool | None]:
+            status = None if state is None else state.status
+            return call.describe(caller.settings.base_url) | entry.describe() | {"musicapi.task.state": status}
+
+        with span("poll", describe, is_request=True, waiting=waiting):
+            state = await caller.send(call, partial(read_state, entry.id, rule, attempted))
         if state.status in TERMINAL:
             self._record_end(entry, state)
         elif entry.end is None:
@@ -306,6 +322,7 @@ class Poller:
             if progress.stage == "partial":
                 entry.finished_clips = progress.finished_clips
             self.unfinished.add(entry.id, rule)
+        entry.report(state)
         return state
 
     def _record_end(self, entry: Entry, state: TaskState[Any]) -> None:

@@ -5,6 +5,7 @@ Times are event-loop time, in seconds.
 
 import heapq
 import math
+from contextvars import Context
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from musicapi_async._tasks.progress import Stage, Until
@@ -40,6 +41,8 @@ class Subscriber(Protocol):
     """Time at which it expires."""
     until: Until
     """The end of its wait; for a part of the result, such as a stream, its task is polled earlier."""
+    context: Context
+    """The context variables of its caller, in which its task is polled."""
 
     def notify(self, update: TaskUpdate, /) -> None:
         """Receive a state of the task, or the error that ends the polling."""

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator
+from contextvars import Context, copy_context
 from typing import Any, Final, Generic, Self, TypeVar, cast, get_args
 
 from musicapi_async._arguments import is_amount, wrong_argument
@@ -14,6 +15,7 @@ from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.schedule import TaskUpdate
 from musicapi_async._tasks.state import TaskRule, TaskState, Until, ready_result
 from musicapi_async._tasks.unfinished import fresh
+from musicapi_async._tracing import span
 from musicapi_async.errors import InvalidRequestError, TaskTimeoutError, UnattachedTaskError
 from musicapi_async.results import UploadedClip
 
@@ -119,16 +121,17 @@ class Task(Generic[R_co]):
         if entry.end is not None:
             return cast("R_co", _result_of(entry.end))
         # Not in a separate coroutine, which would cost a quarter KiB for each of thousands of waits.
-        waiter: _Waiter[R_co] = _Waiter(entry, timeout, until)
-        poller.subscribe(entry, waiter)
-        try:
-            state = await waiter.state
-        except asyncio.CancelledError as end:
-            end.add_note(self._describe_pending())
-            raise
-        finally:
-            poller.unsubscribe(entry, waiter)
-            waiter.retrieve_error()
+        with span("wait", entry.describe):
+            waiter: _Waiter[R_co] = _Waiter(entry, timeout, until)
+            poller.subscribe(entry, waiter)
+            try:
+                state = await waiter.state
+            except asyncio.CancelledError as end:
+                end.add_note(self._describe_pending())
+                raise
+            finally:
+                poller.unsubscribe(entry, waiter)
+                waiter.retrieve_error()
         # Its clips are parsed here, and not in the poll or the receiving of the event that ends the wait.
         return cast("R_co", state.result if state.is_done else ready_result(state, until))
 
@@ -199,7 +202,7 @@ def entry_of(task: Task[Any]) -> Entry:
 class _Waiter(Generic[R]):
     """Subscriber that waits for the end of a task, or a part of its result, until a deadline."""
 
-    __slots__ = ("_entry", "_last_seen", "deadline", "since", "state", "until")
+    __slots__ = ("_entry", "_last_seen", "context", "deadline", "since", "state", "until")
 
     def __init__(self, entry: Entry, timeout: float | None, until: Until) -> None:
         loop = asyncio.get_running_loop()
@@ -207,6 +210,7 @@ class _Waiter(Generic[R]):
         self.since = loop.time()
         self.deadline = math.inf if timeout is None or timeout > ENDLESS else self.since + timeout
         self.until: Until = until
+        self.context: Context = copy_context()
         self._entry = entry
         self._last_seen: str | None = None
 
@@ -251,6 +255,7 @@ class _UpdateQueue:
     until: Until = "finished"
 
     def __init__(self, interval: float) -> None:
+        self.context: Context = copy_context()
         self._interval = interval
         self._updates: list[TaskUpdate] = []
         self._is_due = asyncio.Event()

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import attrs
 
+from musicapi_async._responses.response import Response
+from musicapi_async._tracing import http_attributes
 from musicapi_async._transport.retry import RequestClass
 
 __all__ = ["Call", "SubmissionHook"]
@@ -24,7 +26,7 @@ class SubmissionHook(Protocol):
         ...
 
     def accepted(self, task_id: str) -> None:
-        """Record the task of a request whose caller was cancelled, before the cancellation is raised."""
+        """Note the task of a request, before anything can end the call that returns it."""
         ...
 
 
@@ -56,6 +58,10 @@ class Call:
 
     attempts: int = 0
     """The number of attempts so far."""
+    response: Response | None = attrs.field(default=None, repr=False)
+    """The response to the last attempt, whatever its status; None without a complete one."""
+    is_uncertain: bool = False
+    """True when it is not known whether the request was accepted."""
     deadline: float = 0.0
     """The latest start of a retry."""
     preparing_since: float | None = None
@@ -70,3 +76,12 @@ class Call:
     """The id of the accepted task."""
     cancellation: asyncio.CancelledError | None = None
     """The caller's cancellation while its submission was in flight: to be raised after reading the response."""
+
+    def describe(self, base_url: str) -> dict[str, str | int | bool | None]:
+        """Return the attributes of its span, as far as they are known."""
+        status, request_id = (None, None) if self.response is None else (self.response.status, self.response.request_id)
+        return http_attributes(self.method, base_url + self.path, status, self.attempts) | {
+            "musicapi.request.id": request_id,
+            "musicapi.task.id": self.task_id,
+            "musicapi.uncertain": self.is_uncertain or None,
+        }

@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._logger import logger
+from musicapi_async._notices import call_hook
 from musicapi_async._responses.contents import ids_in
 from musicapi_async._responses.decoding import read_body, unreadable
 from musicapi_async._responses.response import Response
@@ -108,6 +109,7 @@ class Caller:
     async def _attempt(self, call: Call, read: Callable[[Response], T]) -> T:
         """Send the call once; raises AttemptError for a failure that may be retried."""
         call.attempts += 1
+        call.response = None
         is_paid = call.request_class is RequestClass.SUBMISSION
         try:
             response = await self._exchange(call, is_paid=is_paid)
@@ -156,6 +158,7 @@ class Caller:
                 response = failure.response
             finally:
                 self.activity.end_submission()
+        call.response = response
         if logger.is_enabled_for(logging.DEBUG):
             took, request_id = (time.perf_counter() - started) * 1000, response.request_id
             named = request_id_text(request_id)
@@ -240,6 +243,7 @@ class Caller:
             self.activity.balance_at,
         )
         error.reference = call.reference
+        call.is_uncertain = True
         _attach_ids(call, error, error.body)
         self._report(error)
         return error
@@ -249,11 +253,7 @@ class Caller:
         self.activity.record_uncertain()
         # Before the callback, which may raise SystemExit or KeyboardInterrupt.
         logger.log(logging.WARNING, "%s", error)
-        if self.settings.on_uncertain is not None:
-            try:
-                self.settings.on_uncertain(error)
-            except Exception as failure:  # noqa: BLE001
-                logger.log(logging.ERROR, "on_uncertain failed (%r) on: %s", failure, error, exc_info=failure)
+        call_hook("on_uncertain", self.settings.on_uncertain, error, error)
 
     def _note_cut_off(self, call: Call, end: BaseException) -> None:
         """Report a paid request that was interrupted before its response arrived; its outcome is unknown."""

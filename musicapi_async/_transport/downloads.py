@@ -15,6 +15,7 @@ from musicapi_async._logger import logger
 from musicapi_async._responses.decoding import error_from
 from musicapi_async._responses.response import Response
 from musicapi_async._settings import Settings
+from musicapi_async._tracing import http_attributes, span
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
 from musicapi_async._transport.connections import USER_AGENT, Connections, KeptConnector, transport_error_of
 from musicapi_async._transport.ranges import Part, RangeContent
@@ -60,8 +61,14 @@ class _Download:
     part: Part = attrs.field(factory=Part)
     attempts: int = 0
     """The attempts since the last one that made progress, which counts as the first."""
+    total_attempts: int = 0
     max_received: int = 0
     """The maximum number of bytes that any attempt has reached."""
+
+    def describe(self) -> dict[str, str | int | bool | None]:
+        """Return the attributes of its span, as far as they are known."""
+        size = {"http.response.body.size": self.part.received or None}
+        return http_attributes("GET", self.url, self.part.status, self.total_attempts) | size
 
     def failed(self, failure: MusicAPIError | TransportError, stood_still: float) -> AttemptError:
         """Return the error of an attempt.
@@ -108,19 +115,21 @@ class Downloads:
 
         Raises TransportError when the host cannot be reached or its response is cut off, the typed error of a refusal.
         """
-        deadline = asyncio.get_running_loop().time() + settings.total_timeout
-        try:
-            return cast("T", await self._retry([], _Download(settings, url, deadline), take))
-        except AttemptError as failed:
-            failure = failed.failure
-            is_closed = self.connections.closed and failed.is_retryable
-        if is_closed:
-            raise ClientClosedError from failure
-        raise failure
+        download = _Download(settings, url, asyncio.get_running_loop().time() + settings.total_timeout)
+        with span("download", download.describe, is_request=True):
+            try:
+                return cast("T", await self._retry([], download, take))
+            except AttemptError as failed:
+                failure = failed.failure
+                is_closed = self.connections.closed and failed.is_retryable
+            if is_closed:
+                raise ClientClosedError from failure
+            raise failure
 
     async def _attempt(self, download: _Download, take: Callable[[FileResponse], Awaitable[T]]) -> T:
         """Request the file once; raises AttemptError for a failure that may be retried."""
         download.attempts += 1
+        download.total_attempts += 1
         rate = MinimumRate()
         try:
             with rate:

@@ -34,6 +34,8 @@ class RangeContent(enum.Enum):
 class Part:
     """The received part of a file, with the size and the validator that its host announced."""
 
+    status: int | None = attrs.field(default=None, eq=False)
+    """The status of the last response; None before the first."""
     received: int = 0
     """The number of bytes received, from the first one."""
     size: int | None = None
@@ -62,6 +64,7 @@ class Part:
 
     def accept(self, status: int, headers: Mapping[str, str]) -> RangeContent:
         """Return the content of the response, and keep the size and the validator in its headers."""
+        self.status = status
         content = self._content_of(status, headers)
         if content is RangeContent.WHOLE:
             self.received, self.size, self.validator = 0, _size_in(headers), _validator_in(headers)

@@ -132,6 +132,11 @@ class TransportError(Exception):
         self.response: Response | None = None
         """The part of the response that was received; None when there is none."""
 
+    @property
+    def failure_name(self) -> str:
+        """Its name in a span, such as ``timeout``."""
+        return self.kind.name.lower()
+
 
 def decide(request_class: RequestClass, failure: Exception) -> RetryDecision:
     """Return the decision on a failure of a request of this class."""

@@ -179,7 +179,7 @@ class SubmissionRecorder:
             await complete(self._transition("planned"))
 
     def accepted(self, task_id: str) -> None:
-        """Note the id of a task that was accepted although the worker was cancelled."""
+        """Note the id of an accepted task, in case the worker is cut off before it returns."""
         self._task_id = task_id
 
     async def end(self, state: State, reason: str) -> Record:

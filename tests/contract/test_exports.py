@@ -93,9 +93,11 @@ FAMILY_CLASSES = {
     for cls in (type(getattr(musicapi_async.MusicAPI("k"), name)) for name in musicapi_async.requests.FAMILIES)
 } | {
     "AbstractResolver": aiohttp.abc.AbstractResolver,
+    "AcceptedTask": musicapi_async.AcceptedTask,
     "CaptionFormat": CaptionFormat,
     "ClientWebhooks": webhooks.ClientWebhooks,
     "SavedClip": media.SavedClip,
+    "TaskState": TaskState,
     "TraceConfig": aiohttp.TraceConfig,
     "Timeline": media.Timeline,
 }

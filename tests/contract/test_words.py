@@ -53,7 +53,7 @@ WORDS: Final = {
     r"in the air": Word("in flight"),
     r"is (bare|wanted)": Word("id in data, in the current plan"),
     r"judg(e|es|ed)": Word("decide", source=1),
-    r"kinds?": Word("operation, type, format, class", source=17, texts=2),
+    r"kinds?": Word("operation, type, format, class", source=19, texts=2),
     r"larger of": Word("maximum"),
     r"learnt|relearn": Word("export state, restore state", source=1),
     r"ledger": Word("account activity"),
