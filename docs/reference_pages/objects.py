@@ -92,7 +92,8 @@ def tasks_page() -> str:
         "`musicapi_sync` has the same names, without `await`, but no `Submission`: there a call that starts a task "
         "returns the `Task`."
     )
-    parts = {cls.__name__: cls for cls in (Submission, AcceptedTask, Task, TaskState, Run, Outcome)}
+    parts = {"Submission": Submission, "AcceptedTask": AcceptedTask, "Task": Task, "TaskState": TaskState}
+    parts |= {"Run": Run, "Outcome": Outcome}
     return page_of("Tasks and runs", text, {**parts, "operations": musicapi_async.operations})
 
 
