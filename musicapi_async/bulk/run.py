@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from musicapi_async._arguments import is_amount, usable_path, wrong_argument
@@ -18,6 +18,7 @@ from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, checked_count
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
@@ -30,8 +31,6 @@ from musicapi_async.requests.sonic import AlignLyrics
 
 __all__ = ["Run", "check_arguments", "run"]
 
-MAX_IN_FLIGHT: Final = 100_000
-MAX_ATTEMPTS: Final = 100
 ESTIMATES: Final = "learnt"
 """Name under which the journal keeps the estimates of task durations."""
 
@@ -112,8 +111,8 @@ def run(
         None if folder is None else FileSink(client, folder, names, options, budget),
         budget,
         folder=folder,
-        in_flight=_checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
-        attempts=_checked_count("attempts", attempts, MAX_ATTEMPTS),
+        in_flight=checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
+        attempts=checked_count("attempts", attempts, MAX_ATTEMPTS),
         timeout=timeout,
         outage=outage,
     )
@@ -354,10 +353,3 @@ def _check_outage(outage: object) -> None:
     if not is_amount(outage):
         message = f"outage is {outage!r}; it must be a number of seconds, at least 0"
         raise InvalidRequestError(message, "outage", outage, ">= 0")
-
-
-def _checked_count(name: str, value: Any, maximum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
-        message = f"{name} is {value!r}; it must be a whole number from 1 to {maximum}"
-        raise InvalidRequestError(message, name, value, f"1 to {maximum}")
-    return value

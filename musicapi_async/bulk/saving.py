@@ -47,7 +47,7 @@ from musicapi_async.results import (
 )
 from musicapi_async.results.base import Result
 
-__all__ = ["NAMES", "FileSink", "clips_in", "prepare_folder", "timed_clips"]
+__all__ = ["NAMES", "FileSink", "checked_template", "clips_in", "prepare_folder", "timed_clips"]
 
 
 NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
@@ -111,7 +111,7 @@ class FileSink:
     def __init__(self, client: MusicAPI, folder: Path, names: str, options: SaveOptions, budget: Budget) -> None:
         self._client = client
         self._folder = folder
-        self._names = _checked_template(names)
+        self._names = checked_template(names)
         self._budget = budget
         self._saver = ClipSaver(download=self._download, options=options)
         self._slots = asyncio.Semaphore(MAX_DOWNLOADS)
@@ -207,7 +207,7 @@ def _files_by_clip(record: Record) -> dict[str, list[str]]:
     return {str(clip["clip_id"]): names for clip, names in groups if names}
 
 
-def _checked_template(names: str) -> str:
+def checked_template(names: str) -> str:
     """Return the template without its ending; raises InvalidRequestError when it cannot name files."""
     limit = (
         f"the fields {', '.join(FIELDS)}, of which {{clip_id}} is required, with {END} once, at the end; no folders, "
