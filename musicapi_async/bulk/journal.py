@@ -9,6 +9,7 @@ import attrs
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._webhook_inbox import FileInbox
+from musicapi_async.errors import JournalError
 
 __all__ = [
     "ENDED",
@@ -20,10 +21,12 @@ __all__ = [
     "UNFINISHED",
     "Attempt",
     "Changes",
+    "ClaimExpiredError",
     "Closable",
     "Journal",
     "Planned",
     "Record",
+    "RecordTakenError",
     "State",
     "attempts_after",
     "charged_after",
@@ -104,6 +107,9 @@ class Changes:
     """Time at which its task exceeded the time limit of a run."""
     reference: str | None = attrs.field(default=None, repr=False)
     """The reference in the URL to which the service reports the request; given with the transition to ``sending``."""
+    lasts: float | None = None
+    """Seconds in which such a task has most probably ended, None when unknown: so long an uncertain one counts as in
+    flight; given with the transition to ``sending``."""
     was_not_accepted: bool = False
     """True when the user states that an uncertain request was not accepted; given with the transition to
     ``planned``."""
@@ -213,6 +219,14 @@ def was_unpaid(record: Record, state: State, changes: Changes) -> bool:
     return record.state == "sending" and state in {"planned", "refused"}
 
 
+class RecordTakenError(JournalError):
+    """A record was changed by another worker, or by the user, and is not this worker's any more."""
+
+
+class ClaimExpiredError(JournalError):
+    """A claimed record was not sent in time, and may not be sent on this claim: another worker may have it."""
+
+
 class Closable(Protocol):
     """A run on a journal, which is closed before the journal is."""
 
@@ -265,6 +279,26 @@ class Journal(Protocol):
 
         Raises JournalError when the transition is not allowed, or the record is not in the state it is passed with.
         """
+        ...
+
+    async def turn(self) -> None:
+        """Wait until it may be a submission's turn within the limits that the journal keeps for all its workers."""
+        ...
+
+    async def start_sending(self, record: Record, changes: Changes) -> Record | None:
+        """Claim a planned record: change its state to ``sending``, and return it as it is now.
+
+        None while a limit of the plan is reached: ``turn`` comes first again. Raises RecordTakenError when the record
+        is not planned any more.
+        """
+        ...
+
+    def check_claim(self, record: Record) -> None:
+        """Raise ClaimExpiredError when a claimed record may not be sent any more, right before its first byte."""
+        ...
+
+    async def slow_down(self, seconds: float) -> None:
+        """Have no record sent for so many seconds: the service has refused one by a 429."""
         ...
 
     async def update(self, record: Record, changes: Changes) -> Record:

@@ -24,9 +24,9 @@ from musicapi_async.bulk.journal import (
     State,
     inbox_of,
 )
+from musicapi_async.bulk.rows import COLUMNS, record_of, to_json
 from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
-from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of, to_json
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
 from musicapi_async.bulk.sqlite.writer import Writer
 from musicapi_async.errors import JournalError
@@ -152,6 +152,19 @@ class SQLiteJournal:
             self._writer.highest = max(self._writer.highest, record.number)
         changed = await self._writer.write(statements.write_transition, record, state, changes)
         return self._changed(record, changed)
+
+    async def turn(self) -> None:
+        """Return at once: the limits are those of the run, which has the journal for itself."""
+
+    async def start_sending(self, record: Record, changes: Changes) -> Record:
+        """Change the state of a planned record to ``sending``, and return it as it is now."""
+        return await self.transition(record, "sending", changes)
+
+    def check_claim(self, record: Record) -> None:
+        """Return: no other process has the journal."""
+
+    async def slow_down(self, seconds: float) -> None:
+        """Return at once: the client waits after a 429, and there is no other worker."""
 
     async def update(self, record: Record, changes: Changes) -> Record:
         """Apply changes to a record that stays in its state, and return it as it is now."""
