@@ -8,12 +8,14 @@
 - ``run.py`` the run and its workers: ``submitting.py`` submits planned records, ``budget.py`` keeps the limit of
   credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
-- ``sqlite/`` the journal in an SQLite file
+- ``opening.py`` opens a journal: ``sqlite/`` in an SQLite file, ``postgres/`` in a PostgreSQL database
+- ``work.py`` a worker among several on one journal, ``sharing.py`` its queue, ``plan_options.py`` what they keep to
 - ``report.py`` a page about a folder
 """
 
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
+from musicapi_async.bulk.opening import open  # noqa: A004 - bulk.open
 from musicapi_async.bulk.planning import (
     abandon_uncertain,
     plan_all,
@@ -26,7 +28,8 @@ from musicapi_async.bulk.planning import (
 from musicapi_async.bulk.receiving import receive
 from musicapi_async.bulk.requests_file import BadLine, read_requests
 from musicapi_async.bulk.run import Run, run
-from musicapi_async.bulk.sqlite import SQLiteJournal, open  # noqa: A004 - bulk.open
+from musicapi_async.bulk.sqlite import SQLiteJournal
+from musicapi_async.bulk.work import Work, work
 
 __all__ = [
     "Attempt",
@@ -39,6 +42,7 @@ __all__ = [
     "Run",
     "SQLiteJournal",
     "State",
+    "Work",
     "abandon_uncertain",
     "open",
     "plan_all",
@@ -50,4 +54,5 @@ __all__ = [
     "retry_failed",
     "retry_refused",
     "run",
+    "work",
 ]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeGuard
 
 import attrs
 
@@ -27,10 +27,12 @@ __all__ = [
     "Planned",
     "Record",
     "RecordTakenError",
+    "SharedJournal",
     "State",
     "attempts_after",
     "charged_after",
     "inbox_of",
+    "is_shared",
     "records_in",
     "was_unpaid",
 ]
@@ -357,6 +359,35 @@ class Journal(Protocol):
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
         ...
+
+
+class SharedJournal(Journal, Protocol):
+    """Journal that several workers use at once; a run joins it as one of them."""
+
+    async def join(self) -> None:
+        """Register as a worker, and record the ids that an earlier one could not record."""
+        ...
+
+    async def beat(self) -> Sequence[Record]:
+        """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
+        ...
+
+    async def leave(self) -> None:
+        """Give back what this worker has, for others to go on with."""
+        ...
+
+    async def is_left(self) -> bool:
+        """Return whether there is something to send or to collect, by any worker."""
+        ...
+
+    def limit(self, *, in_flight: int, max_credits: float | None, create_rate: float | None) -> None:
+        """Set the limits of the plan, which hold over all workers."""
+        ...
+
+
+def is_shared(journal: Journal) -> TypeGuard[SharedJournal]:
+    """Return whether several workers may use a journal at once."""
+    return hasattr(journal, "beat")
 
 
 async def records_in(journal: Journal, state: State, *, in_current_plan: bool = False) -> AsyncGenerator[Record, None]:

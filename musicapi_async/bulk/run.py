@@ -17,13 +17,14 @@ from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
-from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record
-from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, checked_count
+from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record, RecordTakenError, is_shared
+from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, PlanOptions, checked_count, remember_options
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
-from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
+from musicapi_async.bulk.sharing import SharedQueue
+from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, NotAcceptedError, Submitter, WorkQueue
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.media.saving import CaptionFormat, SaveOptions
@@ -49,6 +50,7 @@ def run(
     names: str = NAMES,
     tags: bool = False,
     lyrics: Sequence[CaptionFormat] = (),
+    stay: bool = False,
 ) -> "Run":
     """Make the songs of many requests; yield the outcome of each as it ends: ``async for outcome in bulk.run(...)``.
 
@@ -103,7 +105,8 @@ def run(
     if folder is None and (tags or lyrics):
         raise wrong_argument("out", out, "a folder where tags or lyrics are requested", 'name one: "songs/"')
     prices = price_list() | {AlignLyrics.operation_name: AlignLyrics.credits}
-    budget = Budget(max_credits, journal, lambda: _balance(client), prices)
+    # A shared journal keeps the limit over all its workers, by the prices that are known.
+    budget = Budget(None if is_shared(journal) else max_credits, journal, lambda: _balance(client), prices)
     return Run(
         client,
         journal,
@@ -115,6 +118,8 @@ def run(
         attempts=checked_count("attempts", attempts, MAX_ATTEMPTS),
         timeout=timeout,
         outage=outage,
+        max_credits=max_credits,
+        stay=stay,
     )
 
 
@@ -139,6 +144,8 @@ class Run:
         attempts: int,
         timeout: float | None,
         outage: float,
+        max_credits: float | None,
+        stay: bool,
     ) -> None:
         self._client = client
         self._journal = journal
@@ -147,7 +154,16 @@ class Run:
         self._folder = folder
         self._in_flight = in_flight
         pauses = Outage(outage)
-        self._queue = WorkQueue(journal, attempts, pauses)
+        self._options: PlanOptions | None = None
+        """The options to keep with the plan; None where they are this run's alone."""
+        if is_shared(journal):
+            self._queue: WorkQueue = SharedQueue(journal, attempts, pauses, stay=stay, on_limit=self._grow)
+            self._options = PlanOptions(
+                in_flight=in_flight, max_credits=max_credits, attempts=attempts, timeout=timeout
+            )
+            in_flight += MAX_SUBMISSIONS
+        else:
+            self._queue = WorkQueue(journal, attempts, pauses)
         self._submitter = Submitter(client, journal, budget, pauses, self._queue)
         waiter = TaskWaiter(timeout, outage)
         self._collector = Collector(
@@ -197,7 +213,12 @@ class Run:
         self._is_planned = True
         try:
             await self._make_ready()
-            return (0, 0) if self._requests is None else await plan_all(self._journal, self._requests)
+            if self._requests is None:
+                return 0, 0
+            planned = await plan_all(self._journal, self._requests)
+            if self._options is not None:
+                await remember_options(self._journal, self._options)
+            return planned
         except Exception as error:
             self.stop(error)
             raise
@@ -234,7 +255,6 @@ class Run:
 
     async def _close(self) -> None:
         await asyncio.gather(*map(self._end, self._workers))
-        await self._queue.aclose()
         await self._finish()
 
     async def _begin(self) -> None:
@@ -247,14 +267,20 @@ class Run:
         try:
             engine_of(self._client).restore_state(await self._journal.recall(ESTIMATES))
             await self._budget.open()
+            await self._queue.open()
             await self._recovery.open()
         except BaseException as error:
             self._journal.runs.discard(self)
             self.stop(error)
             await self._recovery.aclose()
+            await self._queue.aclose()
             raise
-        self._active = self._in_flight
-        for _ in range(self._in_flight):
+        self._grow(self._in_flight)
+
+    def _grow(self, count: int) -> None:
+        """Start workers until there are so many."""
+        for _ in range(count - len(self._workers)):
+            self._active += 1
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.append(worker)
             engine_of(self._client).end_on_close(worker)
@@ -262,6 +288,7 @@ class Run:
     async def _finish(self) -> None:
         """Store the estimates of task durations for the next run."""
         await self._recovery.aclose()
+        await self._queue.aclose()
         if self in self._journal.runs:
             self._journal.runs.discard(self)
             await self._journal.remember(ESTIMATES, engine_of(self._client).export_state())
@@ -292,11 +319,19 @@ class Run:
                 self._outcomes.put_nowait(None)
 
     async def _process(self, record: Record) -> Outcome | None:
-        """Complete a record and return its outcome; None when it is sent again, or was not begun."""
-        if record.state != "planned":
-            return await self._collector.resume(record)
+        """Complete a record and return its outcome; None when it is sent again, was not begun, or is another's now."""
         try:
-            accepted = await self._submitter.submit(record)
+            return await (self._collector.resume(record) if record.state != "planned" else self._submit(record))
+        except RecordTakenError as taken:
+            logger.info("%s", taken.reason)
+            return None
+
+    async def _submit(self, record: Record) -> Outcome | None:
+        try:
+            try:
+                accepted = await self._submitter.submit(record)
+            finally:
+                self._queue.submitted()
         except NotAcceptedError as refused:
             record = await self._recovery.wait_for(refused.record)
             if record.state == "accepted":

@@ -122,6 +122,12 @@ class WorkQueue:
         """Leave a record that is about to be accepted to ``retry``: it is not returned as one of an earlier run."""
         self._resumed.add(record.number)
 
+    def submitted(self) -> None:
+        """Note that the submission of a planned record has ended."""
+
+    async def open(self) -> None:
+        """Begin to return records."""
+
     async def aclose(self) -> None:
         """Stop returning records."""
         self.is_closed = True

@@ -1,4 +1,4 @@
-"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns."""
+"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns for a path."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ from musicapi_async.bulk.sqlite.schema import prepare, select_value
 from musicapi_async.bulk.sqlite.writer import Writer
 from musicapi_async.errors import JournalError
 
-__all__ = ["SQLiteJournal", "TrialJournal", "open"]
+__all__ = ["SQLiteJournal", "TrialJournal"]
 
 
 IS_IT_CURRENT: Final = (
@@ -319,23 +319,3 @@ class TrialJournal(SQLiteJournal):
             or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None
         ):
             raise JournalError(self.name, f"it may contain songs that are not from a trial: {ELSEWHERE}")
-
-
-def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQLiteJournal:
-    """Return the journal in this file, created if it does not exist: ``async with bulk.open(path) as journal``.
-
-    ``is_current`` is for a journal that has sent requests and has lost its mark: True states that no run has used a
-    newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
-    has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
-
-    ```python
-    from musicapi_async import bulk
-
-    async with bulk.open("songs/journal.db") as journal:
-        print(await journal.counts())
-    ```
-
-    Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
-    newer version, or not a journal, and for a lost mark while ``is_current`` is None.
-    """
-    return SQLiteJournal(path, is_current=is_current)
