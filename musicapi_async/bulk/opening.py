@@ -19,9 +19,7 @@ SCHEMES: Final = ("postgresql://", "postgres://")
 def open(path: str, *, is_current: bool | None = None) -> "SQLiteJournal | PostgresJournal": ...
 @overload
 def open(path: os.PathLike[str], *, is_current: bool | None = None) -> SQLiteJournal: ...
-def open(
-    path: str | os.PathLike[str], *, is_current: bool | None = None
-) -> "SQLiteJournal | PostgresJournal":
+def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> "SQLiteJournal | PostgresJournal":
     """Return the journal in this file or database, created if there is none: ``async with bulk.open(path) as journal``.
 
     ``path`` is a file, or the address of a database, ``postgresql://user@host/database``, for workers on several

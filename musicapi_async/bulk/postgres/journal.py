@@ -16,6 +16,7 @@ from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.journal import (
     NO_CHANGES,
     TRANSITIONS,
+    UNFINISHED,
     Attempt,
     Changes,
     Closable,
@@ -70,6 +71,8 @@ class PostgresJournal:
         self._claims = Claims(self.name, self.worker, Batches(self._writing, records.CLAIM))
         self._late_ids = LateIds("unknown")
         self._has_joined = False
+        self._held: set[int] = set()
+        """The numbers of the records whose tasks this worker collects."""
 
     async def __aenter__(self) -> Self:
         """Connect; create the tables in a database that has none.
@@ -119,20 +122,22 @@ class PostgresJournal:
     async def join(self) -> None:
         """Register as a worker, and record the ids that an earlier one could not record."""
         self._has_joined = True
-        await self.beat()
+        await self._beating.run(lambda connection: connection.execute(records.REGISTER, self.worker))
         for late in await asyncio.to_thread(lambda: list(self._late_ids.kept())):
             await self._settle_late(late)
 
     async def beat(self) -> Sequence[Record]:
         """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
 
-        async def beat(connection: Any) -> Sequence[Record]:
+        async def beat(connection: Any) -> Sequence[Any]:
             for statement in records.BEAT:
                 await connection.execute(statement, self.worker)
-            found = await connection.fetch(records.TAKE_OVER, self.worker, MAX_TAKEN_OVER)
-            return [shared_record_of(row) for row in found]
+            # Also those of its own that it does not know of: the response to an earlier call was lost.
+            return list(await connection.fetch(records.TAKE_OVER, self.worker, list(self._held), MAX_TAKEN_OVER))
 
-        return await self._beating.run(beat)
+        found = [shared_record_of(row) for row in await self._beating.run(beat)]
+        self._held.update(one.number for one in found)
+        return found
 
     async def leave(self) -> None:
         """Give back what this worker has, for others to go on with."""
@@ -274,6 +279,8 @@ class PostgresJournal:
         """Do a transition of a record as it was read; None when it has been changed meanwhile."""
         values = transition_values(before, state, changes)
         after = attrs.evolve(before, **values, change=new_change(), owner=self._owner_of(state))
+        if after.owner is not None and state != "planned":
+            self._held.add(before.number)
         row = await self._transitions.run(after.change, transition_arguments(before, after, state, changes))
         if row is not None:
             found = shared_record_of(row) if state == "planned" else after
@@ -283,6 +290,8 @@ class PostgresJournal:
                 return None
             found = current  # committed on a connection that was lost
         self._claims.ended(before, state)
+        if state not in UNFINISHED:
+            self._held.discard(before.number)
         return found
 
     async def _resolve(self, before: SharedRecord, state: State, changes: Changes) -> Record:
@@ -306,6 +315,7 @@ class PostgresJournal:
             await self._keep(late)
             await self._settle_late(late)
         self._claims.ended(before, "uncertain")
+        self._held.discard(before.number)
         raise RecordTakenError(self.name, _taken(before))
 
     async def _keep(self, late: LateId) -> None:
@@ -326,7 +336,9 @@ class PostgresJournal:
         is_own = current.claim == late.claim and current.state in {"sending", "uncertain"}
         if is_own:
             changes = Changes(task_id=late.task_id, reason="")
-            if await self._try(current, "accepted", changes) is None:
+            accepted = await self._try(current, "accepted", changes)
+            self._held.discard(late.number)  # so that its task is collected, by the next heartbeat
+            if accepted is None:
                 await self._settle_late(late)
                 return
         elif current.task_id != late.task_id:
@@ -346,6 +358,7 @@ class PostgresJournal:
         if row is None:
             current = await self._find(before.number)
             if current is None or current.change != after.change:
+                self._held.discard(before.number)
                 raise RecordTakenError(self.name, _taken(before))
         return after
 

@@ -21,6 +21,7 @@ __all__ = [
     "IS_LEFT",
     "OPEN_REFERENCES",
     "PICK",
+    "REGISTER",
     "RELEASE",
     "SHARED",
     "TAKE_OVER",
@@ -85,9 +86,12 @@ WHERE number IN (
 ) AND state = 'planned' RETURNING {SHARED}
 """  # noqa: S608 - names of ours
 """Parameters: worker, the numbers it has picked before, how many more."""
-_OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"
+_OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"  # noqa: S608
+REGISTER: Final = f"""
+INSERT INTO musicapi.worker VALUES ($1, {NOW}) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+"""  # noqa: S608 - names of ours
 BEAT: Final = (
-    f"INSERT INTO musicapi.worker VALUES ($1, {NOW}) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at",
+    REGISTER,
     f"DELETE FROM musicapi.worker WHERE seen_at < {NOW} - 10 * {STALE} AND $1 <> id",  # noqa: S608
     f"""
     UPDATE musicapi.record SET state = 'uncertain', change = musicapi.new_change(), owner = NULL, ended_at = {NOW},
@@ -103,8 +107,9 @@ BEAT: Final = (
 TAKE_OVER: Final = f"""
 UPDATE musicapi.record SET owner = $1, change = musicapi.new_change() WHERE number IN (
     SELECT number FROM musicapi.record
-    WHERE state IN ('accepted', 'finished') AND (owner IS NULL OR owner <> $1 AND NOT owner IN {_OTHERS})
-    ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED
+    WHERE state IN ('accepted', 'finished') AND NOT number = ANY($2::bigint[])
+    AND (owner IS NULL OR owner = $1 OR NOT owner IN {_OTHERS})
+    ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
 ) AND state IN ('accepted', 'finished') RETURNING {SHARED}
 """  # noqa: S608 - names of ours
 RELEASE: Final = (

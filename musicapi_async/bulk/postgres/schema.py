@@ -111,6 +111,12 @@ CREATE TRIGGER count_charged AFTER UPDATE OF charged ON musicapi.record
 """
 # One call, so that a worker that is stopped never holds the gate. The time is taken after the gate is locked.
 CLAIM: Final = f"""
+-- Each worker has its share, so that the work is spread over all of them.
+CREATE FUNCTION musicapi.is_full(worker text, max_in_flight integer) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT count(*) >= max_in_flight OR count(*) FILTER (WHERE owner = worker) >= ceil(max_in_flight / (
+        SELECT greatest(1, count(*))::float8 FROM musicapi.worker WHERE seen_at > {NOW} - {STALE}
+    )) FROM musicapi.record WHERE {IN_FLIGHT}
+$$;
 CREATE FUNCTION musicapi.claim(
     worker text, claimed bigint, before bigint, after bigint, price float8, event_reference text, lasts float8,
     max_in_flight integer, max_credits float8, gap float8, OUT verdict text, OUT wait float8, OUT sent float8
@@ -132,7 +138,7 @@ BEGIN
     ELSIF moment < held.free_at THEN
         verdict := 'early';
         wait := held.free_at - moment;
-    ELSIF (SELECT count(*) FROM musicapi.record WHERE {IN_FLIGHT}) >= max_in_flight THEN
+    ELSIF musicapi.is_full(worker, max_in_flight) THEN
         verdict := 'full';
     ELSIF held.charged + price > max_credits + 1e-6 THEN
         verdict := 'credits';
