@@ -1,4 +1,4 @@
-"""The journal in a PostgreSQL database, shared by the workers of any number of machines. It takes the extra ``cluster``.
+"""The journal in a PostgreSQL database, shared by workers on any number of machines; it takes the extra ``cluster``.
 
 - ``journal.py`` the journal, which ``bulk.open`` returns for an address
 - ``claims.py`` the claims of a worker, within the limits of the plan; ``late_ids.py`` ids that could not be recorded

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -96,8 +96,9 @@ class Channel:
         """
         async with self._busy:
             clock = asyncio.get_running_loop().time
-            deadline, pause = clock() + limit, 0.05
+            deadline, pause, attempts = clock() + limit, 0.05, 0
             while True:
+                attempts += 1
                 try:
                     found = await self._run(work)
                 except MusicAPIError:
@@ -106,7 +107,9 @@ class Channel:
                     reason, is_last = self._reason_of(error), True
                     if isinstance(error, LOST) and not isinstance(error, ValueError):
                         self._note_lost(reason)
-                        is_last = not is_repeatable or clock() + pause > deadline or self._closing.is_set()
+                        # A process that was stopped meanwhile has its time limits behind it: it tries once more.
+                        is_over = clock() + pause > deadline and attempts > 1
+                        is_last = not is_repeatable or is_over or self._closing.is_set()
                 else:
                     self._note_back()
                     return found
@@ -178,6 +181,9 @@ class Channel:
                 connection.terminate()
 
 
+_Waiting = tuple[int, Sequence[object], "asyncio.Future[Any]"]
+
+
 class Batches:
     """A statement that is run for many arguments at once: all that wait at the same time share a commit.
 
@@ -187,7 +193,7 @@ class Batches:
     def __init__(self, channel: Channel, statement: str) -> None:
         self._channel = channel
         self._statement = statement
-        self._waiting: list[tuple[int, Sequence[object], asyncio.Future[Any]]] = []
+        self._waiting: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
 
     async def run(self, change: int, values: Sequence[object]) -> Any:
@@ -203,26 +209,23 @@ class Batches:
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
             await self._run(batch)
 
-    async def _run(self, batch: Sequence[tuple[int, Sequence[object], "asyncio.Future[Any]"]]) -> None:
+    async def _run(self, batch: "Sequence[_Waiting]") -> None:
+        arguments = [values for _, values, _ in batch]
+        error: Exception | None = None
+        rows: Mapping[int, Any] = {}
         try:
-            rows = await self._channel.run(
-                lambda connection: connection.fetchmany(self._statement, [values for _, values, _ in batch])
-            )
-        except JournalError as error:
-            if len(batch) > 1 and not self._channel.lost.is_set():
-                for one in batch:  # one of them is at fault
-                    await self._run([one])
-                return
-            for _, _, done in batch:
-                if not done.done():
-                    done.set_exception(error)
-        except BaseException as error:
-            for _, _, done in batch:
-                if not done.done():
-                    done.set_exception(JournalError(self._channel.address.name, f"it was closed: {error!r}"))
-            raise
-        else:
-            found = {row["after"]: row for row in rows}
-            for change, _, done in batch:
-                if not done.done():
-                    done.set_result(found.get(change))
+            found = await self._channel.run(lambda connection: connection.fetchmany(self._statement, arguments))
+            rows = {row["after"]: row for row in found}
+        except Exception as failure:  # noqa: BLE001 - raised in the waiting tasks
+            error = failure
+        if error is not None and len(batch) > 1 and not self._channel.lost.is_set():
+            for one in batch:  # one of them is at fault
+                await self._run([one])
+            return
+        for change, _, done in batch:
+            if done.done():
+                continue
+            if error is None:
+                done.set_result(rows.get(change))
+            else:
+                done.set_exception(error)
