@@ -5,17 +5,19 @@
 - ``journal.py`` records, their states and transitions, and the protocol of a journal that stores them
 - ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests; ``planning.py`` plans requests, and again
   those that the user decides to send again
-- ``run.py`` the run and its workers: ``submitting.py`` submits planned records, ``budget.py`` keeps the limit of
-  credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
+- ``plan_options.py`` the options of a plan, which its journal keeps; ``work.py`` a worker, with these;
+  ``sharing.py`` its queue on a journal that it shares with others
+- ``run.py`` the run and its workers: ``submitting.py`` submits planned records (``rate.py``), ``budget.py`` keeps the
+  limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
 - ``opening.py`` opens a journal: ``sqlite/`` in an SQLite file, ``postgres/`` in a PostgreSQL database
-- ``work.py`` a worker among several on one journal, ``sharing.py`` its queue, ``plan_options.py`` what they keep to
 - ``report.py`` a page about a folder
 """
 
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
 from musicapi_async.bulk.opening import open  # noqa: A004 - bulk.open
+from musicapi_async.bulk.plan_options import PlanOptions, recall_options, remember_options
 from musicapi_async.bulk.planning import (
     abandon_uncertain,
     plan_all,
@@ -37,6 +39,7 @@ __all__ = [
     "Changes",
     "Journal",
     "Outcome",
+    "PlanOptions",
     "Planned",
     "Record",
     "Run",
@@ -47,7 +50,9 @@ __all__ = [
     "open",
     "plan_all",
     "read_requests",
+    "recall_options",
     "receive",
+    "remember_options",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",

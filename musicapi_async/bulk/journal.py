@@ -380,6 +380,10 @@ class SharedJournal(Journal, Protocol):
         """Return whether there is something to send or to collect, by any worker."""
         ...
 
+    async def charge_besides(self, credits: float) -> None:
+        """Count the credits of a paid request that has no record; raises BudgetExceededError above the limit."""
+        ...
+
     def limit(self, *, in_flight: int, max_credits: float | None, create_rate: float | None) -> None:
         """Set the limits of the plan, which hold over all workers."""
         ...

@@ -35,6 +35,14 @@ def checked_count(name: str, value: Any, maximum: int) -> int:
     return value
 
 
+def checked_rate(name: str, value: Any) -> float | None:
+    """Return a number of requests per second, None for no limit; raises InvalidRequestError for anything else."""
+    if value is not None and not (is_amount(value) and 0 < value < math.inf):
+        message = f"{name} is {value!r}; it must be a number of requests a second above 0, or None"
+        raise InvalidRequestError(message, name, value, "> 0, or None")
+    return value
+
+
 def _check_count(maximum: int) -> Any:
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is not None:
@@ -50,9 +58,7 @@ def _check_amount(_: object, attribute: "attrs.Attribute[Any]", value: object) -
 
 
 def _check_rate(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if value is not None and not (is_amount(value) and 0 < value < math.inf):
-        message = f"{attribute.name} is {value!r}; it must be a number of requests a second above 0, or None"
-        raise InvalidRequestError(message, attribute.name, value, "> 0, or None")
+    checked_rate(attribute.name, value)
 
 
 def _check_names(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

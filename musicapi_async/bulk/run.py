@@ -18,8 +18,16 @@ from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.journal import PAGE_SIZE, SERVICE, Journal, Record, RecordTakenError, is_shared
-from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, PlanOptions, checked_count, remember_options
+from musicapi_async.bulk.plan_options import (
+    MAX_ATTEMPTS,
+    MAX_IN_FLIGHT,
+    PlanOptions,
+    checked_count,
+    checked_rate,
+    remember_options,
+)
 from musicapi_async.bulk.planning import Requests, plan_all
+from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES, FileSink, prepare_folder
@@ -45,12 +53,12 @@ def run(
     in_flight: int = 50,
     attempts: int = 3,
     max_credits: float | None = None,
+    create_rate: float | None = None,
     timeout: float | None = 600.0,
     outage: float = 900.0,
     names: str = NAMES,
     tags: bool = False,
     lyrics: Sequence[CaptionFormat] = (),
-    stay: bool = False,
 ) -> "Run":
     """Make the songs of many requests; yield the outcome of each as it ends: ``async for outcome in bulk.run(...)``.
 
@@ -97,6 +105,7 @@ def run(
     is_client, is_journal = isinstance(client, MusicAPI), hasattr(journal, "recall")
     check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
     check_timeout(timeout)
+    checked_rate("create_rate", create_rate)
     _check_outage(outage)
     folder = None if out is None else usable_path("out", out, 'name a folder: "songs/"')
     if not isinstance(names, str):
@@ -116,10 +125,10 @@ def run(
         folder=folder,
         in_flight=checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
         attempts=checked_count("attempts", attempts, MAX_ATTEMPTS),
+        create_rate=create_rate,
         timeout=timeout,
         outage=outage,
         max_credits=max_credits,
-        stay=stay,
     )
 
 
@@ -142,29 +151,33 @@ class Run:
         folder: Path | None,
         in_flight: int,
         attempts: int,
+        create_rate: float | None,
         timeout: float | None,
         outage: float,
         max_credits: float | None,
-        stay: bool,
     ) -> None:
         self._client = client
         self._journal = journal
         self._requests = requests
         self._budget = budget
         self._folder = folder
-        self._in_flight = in_flight
         pauses = Outage(outage)
         self._options: PlanOptions | None = None
         """The options to keep with the plan; None where they are this run's alone."""
         if is_shared(journal):
-            self._queue: WorkQueue = SharedQueue(journal, attempts, pauses, stay=stay, on_limit=self._grow)
+            self._queue: WorkQueue = SharedQueue(journal, attempts, pauses, on_limit=self._grow)
             self._options = PlanOptions(
-                in_flight=in_flight, max_credits=max_credits, attempts=attempts, timeout=timeout
+                in_flight=in_flight,
+                max_credits=max_credits,
+                create_rate=create_rate,
+                attempts=attempts,
+                timeout=timeout,
             )
-            in_flight += MAX_SUBMISSIONS
+            create_rate, in_flight = None, in_flight + MAX_SUBMISSIONS
         else:
             self._queue = WorkQueue(journal, attempts, pauses)
-        self._submitter = Submitter(client, journal, budget, pauses, self._queue)
+        self._in_flight = in_flight
+        self._submitter = Submitter(client, journal, budget, pauses, self._queue, SubmissionRate(create_rate))
         waiter = TaskWaiter(timeout, outage)
         self._collector = Collector(
             client, journal, sink, budget, self._queue, waiter, in_flight=in_flight, attempts=attempts
@@ -247,6 +260,10 @@ class Run:
     def stop(self, error: BaseException) -> None:
         """Submit nothing more, and complete the tasks in flight; then the iteration raises the error."""
         self._queue.stop(error)
+
+    def _stay(self) -> None:
+        """Wait for another plan when nothing is left; for a worker."""
+        self._queue.stay = True
 
     async def aclose(self) -> None:
         """Stop at once: nothing more is submitted or waited for; submissions in flight get their response."""

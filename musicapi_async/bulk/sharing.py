@@ -26,7 +26,7 @@ MAX_LOOK_INTERVAL: Final = 2.0
 class SharedQueue(WorkQueue):
     """Queue of the records of one worker: what it takes over from workers that have stopped, then planned ones.
 
-    It sends the heartbeats of the worker, and follows the limits of the plan. With ``stay`` it does not end.
+    It sends the heartbeats of the worker, and follows the limits of the plan.
     """
 
     def __init__(
@@ -35,12 +35,10 @@ class SharedQueue(WorkQueue):
         attempts: int,
         outage: Outage,
         *,
-        stay: bool,
         on_limit: Callable[[int], None],
     ) -> None:
         super().__init__(journal, attempts, outage)
         self._shared = journal
-        self._stay = stay
         self._on_limit = on_limit
         self._max_attempts = attempts
         self._picked: deque[Record] = deque()
@@ -79,8 +77,8 @@ class SharedQueue(WorkQueue):
                     if record is not None:
                         return record
                     continue
-                if self.is_stopped or (self._is_idle and not self._stay and not await self._is_left()):
-                    self._is_over = not self._stay or self.is_stopped
+                if self.is_stopped or (self._is_idle and not self.stay and not await self._is_left()):
+                    self._is_over = True
                     break
                 with suppress(TimeoutError):
                     async with asyncio.timeout(interval):

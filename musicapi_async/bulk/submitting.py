@@ -27,6 +27,7 @@ from musicapi_async.bulk.journal import (
     State,
     records_in,
 )
+from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.requests_file import request_of
 from musicapi_async.bulk.waiting import Outage
 from musicapi_async.errors import (
@@ -85,6 +86,8 @@ class WorkQueue:
         self._advancing = asyncio.Lock()
         self.stopped_by: BaseException | None = None
         """The error because of which nothing more is submitted."""
+        self.stay: bool = False
+        """True when further plans are waited for, on a journal that others plan into."""
         self.is_closed: bool = False
         """True when nothing more is resumed either."""
 
@@ -259,12 +262,14 @@ class Submitter:
         budget: Budget,
         outage: Outage,
         queue: WorkQueue,
+        rate: SubmissionRate,
     ) -> None:
         self._client = client
         self._journal = journal
         self._budget = budget
         self._outage = outage
         self._queue = queue
+        self._rate = rate
         self._slots = asyncio.Semaphore(MAX_SUBMISSIONS)
         self._in_a_row: Counter[State] = Counter()
         """Requests in a row that were not accepted, by the state they ended in."""
@@ -277,6 +282,7 @@ class Submitter:
         async with self._slots:
             while True:
                 await self._outage.pause()
+                await self._rate.acquire()
                 if self._queue.is_stopped:
                     return None
                 charge = await self._admit(record)

@@ -6,25 +6,28 @@
 - ``run.py`` a run, on the loop of its client
 """
 
-from musicapi_async.bulk import Attempt, BadLine, Outcome, Planned, Record, State, read_requests
+from musicapi_async.bulk import Attempt, BadLine, Outcome, Planned, PlanOptions, Record, State, read_requests
 from musicapi_sync.bulk.journal import (
     Journal,
     abandon_uncertain,
     open,  # noqa: A004 - bulk.open
+    recall_options,
     receive,
+    remember_options,
     resend_uncertain,
     resolve_as_accepted,
     resolve_not_sent,
     retry_failed,
     retry_refused,
 )
-from musicapi_sync.bulk.run import Run, run
+from musicapi_sync.bulk.run import Run, run, work
 
 __all__ = [
     "Attempt",
     "BadLine",
     "Journal",
     "Outcome",
+    "PlanOptions",
     "Planned",
     "Record",
     "Run",
@@ -32,11 +35,14 @@ __all__ = [
     "abandon_uncertain",
     "open",
     "read_requests",
+    "recall_options",
     "receive",
+    "remember_options",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",
     "retry_failed",
     "retry_refused",
     "run",
+    "work",
 ]

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, TypeVar
 import musicapi_async.bulk
 from musicapi_async import Secret, webhooks
 from musicapi_async._secrets import hidden
-from musicapi_async.bulk import Attempt, Record, State
+from musicapi_async.bulk import Attempt, PlanOptions, Record, State
 from musicapi_async.bulk.receiving import keep_event
 from musicapi_async.errors import JournalError
 from musicapi_sync._notices import warn
@@ -21,7 +21,9 @@ __all__ = [
     "Journal",
     "abandon_uncertain",
     "open",
+    "recall_options",
     "receive",
+    "remember_options",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",
@@ -186,6 +188,19 @@ def receive(
     returns: respond with 2xx after that.
     """
     return keep_event(path, body, headers, url, hidden(secret))
+
+
+def remember_options(journal: Journal, options: PlanOptions) -> None:
+    """Keep the options of a plan in its journal, in place of those before; raises JournalError if that fails."""
+    journal._call(lambda journal: musicapi_async.bulk.remember_options(journal, options))
+
+
+def recall_options(journal: Journal) -> PlanOptions:
+    """Return the options that a journal keeps for its plan; all are the default where it keeps none.
+
+    Raises JournalError for options of a newer version of this package, and for those that this one does not accept.
+    """
+    return journal._call(musicapi_async.bulk.recall_options)
 
 
 def resend_uncertain(journal: Journal, keys: Collection[str] | str | None = None) -> int:

@@ -16,6 +16,7 @@ from musicapi_async.bulk.journal import UNFINISHED
 from musicapi_async.bulk.planning import blocking_batches_of
 from musicapi_async.bulk.run import check_arguments
 from musicapi_async.bulk.saving import NAMES
+from musicapi_async.bulk.work import Work
 from musicapi_async.errors import ClientClosedError, JournalError
 from musicapi_async.media.saving import CaptionFormat
 from musicapi_sync._client import MusicAPI
@@ -24,7 +25,7 @@ from musicapi_sync._portal import INTERRUPT_GRACE
 from musicapi_sync._tasks import check_process
 from musicapi_sync.bulk.journal import Journal
 
-__all__ = ["Requests", "Run", "run"]
+__all__ = ["Requests", "Run", "run", "work"]
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ def run(
     in_flight: int = 50,
     attempts: int = 3,
     max_credits: float | None = None,
+    create_rate: float | None = None,
     timeout: float | None = 600.0,
     outage: float = 900.0,
     names: str = NAMES,
@@ -78,6 +80,7 @@ def run(
             in_flight=in_flight,
             attempts=attempts,
             max_credits=max_credits,
+            create_rate=create_rate,
             timeout=timeout,
             outage=outage,
             names=names,
@@ -86,6 +89,43 @@ def run(
         )
 
     return Run(client, journal, requests, *client._view.call(start))
+
+
+def work(
+    client: MusicAPI,
+    journal: Journal,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    stay: bool = False,
+    outage: float = 900.0,
+    tags: bool = False,
+    lyrics: Sequence[CaptionFormat] = (),
+) -> "Run":
+    """Make the songs that a journal has planned, and yield the outcome of each: ``for outcome in bulk.work(...)``.
+
+    Arguments and errors are those of ``musicapi_async.bulk.work``.
+
+    ```python
+    from musicapi_sync import MusicAPI, bulk
+
+    with MusicAPI() as client, bulk.open("songs/journal.db") as journal:
+        for outcome in bulk.work(client, journal, out="songs/"):
+            print(outcome.record.key, outcome.record.state)
+    ```
+
+    Raises InvalidRequestError for a wrong argument, ClientClosedError on a closed client; the worker raises what one of
+    ``musicapi_async.bulk`` does.
+    """
+    is_client, is_journal = isinstance(client, MusicAPI), isinstance(journal, Journal)
+    check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=None)
+
+    async def start(client: musicapi_async.MusicAPI, _: object) -> tuple[musicapi_async.MusicAPI, Work]:
+        found = musicapi_async.bulk.work(
+            client, journal._journal, out=out, stay=stay, outage=outage, tags=tags, lyrics=lyrics
+        )
+        return client, found
+
+    return Run(client, journal, None, *client._view.call(start))
 
 
 class Run:
@@ -100,7 +140,7 @@ class Run:
         journal: Journal,
         requests: Requests | None,
         started_on: musicapi_async.MusicAPI,
-        run: musicapi_async.bulk.Run,
+        run: musicapi_async.bulk.Run | Work,
     ) -> None:
         self._view = client._view
         self._journal = journal

@@ -36,13 +36,16 @@ BULK = (
     "Run",
     "abandon_uncertain",
     "open",
+    "recall_options",
     "receive",
+    "remember_options",
     "resend_uncertain",
     "resolve_as_accepted",
     "resolve_not_sent",
     "retry_failed",
     "retry_refused",
     "run",
+    "work",
 )
 # For custom journals, which only the async package calls.
 STORES = {"Changes", "SQLiteJournal", "plan_all"}

@@ -37,7 +37,7 @@ class Claims:
         self._worker = worker
         self._batches = batches
         self._max_in_flight = 50
-        self._max_credits = float("inf")
+        self.max_credits = float("inf")
         self._gap = 0.0
         self._is_adaptive = True
         self.picked: set[int] = set()
@@ -51,7 +51,7 @@ class Claims:
 
     def limit(self, in_flight: int, max_credits: float, create_rate: float | None) -> None:
         """Set the limits of the plan: tasks, credits, and claims per second."""
-        self._max_in_flight, self._max_credits = in_flight, max_credits
+        self._max_in_flight, self.max_credits = in_flight, max_credits
         self._gap = 0.0 if create_rate is None else 1 / create_rate
         self._is_adaptive = create_rate is None
 
@@ -73,13 +73,13 @@ class Claims:
         """Claim a planned record; None while a limit is reached. Raises BudgetExceededError."""
         price, began = changes.charge or 0.0, now()
         lasts = UNCERTAIN_TIME if changes.lasts is None else min(changes.lasts, UNCERTAIN_TIME)
-        limits = (self._max_in_flight, self._max_credits, self._gap)
+        limits = (self._max_in_flight, self.max_credits, self._gap)
         row = await self._batches.run(
             change, (self._worker, record.number, change, record.change, price, changes.reference, lasts, *limits)
         )
         verdict, wait = row["verdict"], row["wait"]
         if verdict == "credits":
-            raise BudgetExceededError(self._max_credits, wait, price)
+            raise BudgetExceededError(self.max_credits, wait, price)
         if verdict in {"early", "full"}:
             self._is_full = verdict == "full"
             self._not_before = now() + (FULL_INTERVAL if self._is_full else wait)

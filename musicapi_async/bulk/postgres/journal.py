@@ -32,7 +32,7 @@ from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
 from musicapi_async.bulk.postgres.records import SharedRecord, new_change, shared_record_of, transition_arguments
 from musicapi_async.bulk.postgres.schema import SCHEMA, VERSION
 from musicapi_async.bulk.rows import given_values, to_json, transition_values
-from musicapi_async.errors import JournalError
+from musicapi_async.errors import BudgetExceededError, JournalError
 
 __all__ = ["PostgresJournal"]
 
@@ -152,6 +152,14 @@ class PostgresJournal:
     async def is_left(self) -> bool:
         """Return whether there is something to send or to collect, by any worker."""
         return bool(await self._value(records.IS_LEFT))
+
+    async def charge_besides(self, credits: float) -> None:
+        """Count the credits of a paid request that has no record; raises BudgetExceededError above the limit."""
+        limit = self._claims.max_credits
+        if credits > 0 and not await self._value(records.CHARGE_BESIDES, credits, limit):
+            raise BudgetExceededError(limit, await self.total_charged(), credits)
+        if credits < 0:
+            await self._value(records.CHARGE_BESIDES, credits, EVER)
 
     def limit(self, *, in_flight: int, max_credits: float | None, create_rate: float | None) -> None:
         """Set the limits of the plan, which hold over all workers."""

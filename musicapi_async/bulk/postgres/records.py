@@ -15,6 +15,7 @@ __all__ = [
     "ATTEMPTS",
     "BEAT",
     "CHARGED",
+    "CHARGE_BESIDES",
     "CLAIM",
     "HAS_TASK",
     "IN_PLAN",
@@ -64,7 +65,7 @@ WITH changed AS (
     FROM changed WHERE attempt.claim = changed.claim AND (changed.state = 'accepted' OR $6::float8 IS NOT NULL)
 )
 SELECT change AS after, {SHARED} FROM changed
-"""  # noqa: S608 - names of ours
+"""
 """Parameters: number, change before, change after, owner, whether the next request is taken over, charge taken back,
 then the columns."""
 CLAIM: Final = """
@@ -84,24 +85,24 @@ WHERE number IN (
     WHERE state = 'planned' AND {IN_PLAN} AND (owner IS NULL OR owner = $1) AND NOT number = ANY($2::bigint[])
     ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
 ) AND state = 'planned' RETURNING {SHARED}
-"""  # noqa: S608 - names of ours
+"""
 """Parameters: worker, the numbers it has picked before, how many more."""
-_OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"  # noqa: S608
+_OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"
 REGISTER: Final = f"""
 INSERT INTO musicapi.worker VALUES ($1, {NOW}) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
-"""  # noqa: S608 - names of ours
+"""
 BEAT: Final = (
     REGISTER,
-    f"DELETE FROM musicapi.worker WHERE seen_at < {NOW} - 10 * {STALE} AND $1 <> id",  # noqa: S608
+    f"DELETE FROM musicapi.worker WHERE seen_at < {NOW} - 10 * {STALE} AND $1 <> id",
     f"""
     UPDATE musicapi.record SET state = 'uncertain', change = musicapi.new_change(), owner = NULL, ended_at = {NOW},
         reason = 'its worker ' || owner || ' stopped before the response arrived'
     WHERE state = 'sending' AND owner <> $1 AND NOT owner IN {_OTHERS}
-    """,  # noqa: S608
+    """,
     f"""
     UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
     WHERE state = 'planned' AND owner <> $1 AND NOT owner IN {_OTHERS}
-    """,  # noqa: S608
+    """,
 )
 """A heartbeat, and what follows where others have none: their claims are uncertain, and their picks free."""
 TAKE_OVER: Final = f"""
@@ -111,7 +112,7 @@ UPDATE musicapi.record SET owner = $1, change = musicapi.new_change() WHERE numb
     AND (owner IS NULL OR owner = $1 OR NOT owner IN {_OTHERS})
     ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
 ) AND state IN ('accepted', 'finished') RETURNING {SHARED}
-"""  # noqa: S608 - names of ours
+"""
 RELEASE: Final = (
     """
     UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
@@ -124,13 +125,13 @@ SELECT EXISTS (SELECT 1 FROM musicapi.record WHERE state = 'planned' AND {IN_PLA
     SELECT 1 FROM musicapi.record WHERE state IN ('sending', 'accepted', 'finished')
     AND (state <> 'accepted' OR {IN_FLIGHT})
 )
-"""  # noqa: S608 - names of ours
+"""
 """True while there is something to send or to collect, by any worker; an overdue task is not waited for."""
 ATTEMPTS: Final = f"""
 SELECT attempt.reference AS attempt_reference, attempt.task_id AS attempt_task_id, is_extra, extra_files,
     {", ".join(f"record.{name.strip()}" for name in SHARED.split(","))}
 FROM musicapi.attempt JOIN musicapi.record USING (number)
-"""  # noqa: S608 - names of ours
+"""
 OPEN_REFERENCES: Final = """
 SELECT reference FROM musicapi.record WHERE state = 'uncertain' AND reference IS NOT NULL
 UNION SELECT * FROM (
@@ -150,6 +151,10 @@ extra AS (
     FROM before WHERE attempt.position = before.position RETURNING attempt.taken_back, before.is_extra AS was_extra
 )
 UPDATE musicapi.gate SET charged = charged + coalesce(taken_back, 0) FROM extra WHERE NOT was_extra
+"""
+CHARGE_BESIDES: Final = """
+UPDATE musicapi.gate SET charged = greatest(0, charged + $1::float8) WHERE charged + $1::float8 <= $2::float8 + 1e-6
+RETURNING true
 """
 CHARGED: Final = """
 SELECT operation, sum(count)::bigint AS count FROM (
