@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from musicapi_async._arguments import is_amount
 from musicapi_async._logger import logger
-from musicapi_async.bulk.journal import Journal, Planned
+from musicapi_async.bulk.journal import Journal, Planned, is_shared
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
 __all__ = ["DEARER", "OTHER_CHARGES", "Budget", "Spending", "pricing_key"]
@@ -144,6 +144,9 @@ class Budget:
                 raise
 
     async def _record_charge(self, credits: float) -> None:
+        if is_shared(self._journal):
+            await self._journal.charge_besides(credits)
+            return
         async with self._recording:
             self._other_charges = max(0.0, self._other_charges + credits)
             await self._journal.remember(OTHER_CHARGES, self._other_charges)
