@@ -8,7 +8,17 @@ import attrs
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async.bulk.journal import Planned, Record, State
 
-__all__ = ["COPY", "MOVED", "CopiedAttempt", "CopiedRecord", "CopyingStore", "moved_reason", "unfinished_reason"]
+__all__ = [
+    "COPY",
+    "MOVED",
+    "CopiedAttempt",
+    "CopiedRecord",
+    "CopySource",
+    "CopyTarget",
+    "CopyingStore",
+    "moved_reason",
+    "unfinished_reason",
+]
 
 COPY: Final = "copy"
 """Name of the value that holds the id of the journal that this one is an unfinished copy of."""
@@ -57,14 +67,6 @@ class CopyingStore(Protocol):
         """The folder in which events of its tasks are kept; None where there is none."""
         ...
 
-    async def identity(self) -> str:
-        """Return the id of the journal, which no other has."""
-        ...
-
-    async def activate_plan(self, plan: int | None = None) -> int:
-        """Return the number of the active plan."""
-        ...
-
     async def counts(self) -> Mapping[State, int]:
         """Return the number of records in each state."""
         ...
@@ -75,6 +77,18 @@ class CopyingStore(Protocol):
 
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
+        ...
+
+
+class CopySource(CopyingStore, Protocol):
+    """A journal that is copied."""
+
+    async def identity(self) -> str:
+        """Return the id of the journal, which no other has."""
+        ...
+
+    async def activate_plan(self, plan: int | None = None) -> int:
+        """Return the number of the active plan."""
         ...
 
     async def copied_records(self, after: int, count: int) -> Sequence[CopiedRecord]:
@@ -89,11 +103,20 @@ class CopyingStore(Protocol):
         """Return all values by their names."""
         ...
 
+    async def close_for_good(self, place: str) -> None:
+        """Have ``open`` refuse the journal from now on, and say that its records moved to this place."""
+        ...
+
+
+class CopyTarget(CopyingStore, Protocol):
+    """A journal that a copy is made in; records, attempts and values are added in this order."""
+
     async def begin_copy(self, identity: str, plan: int) -> None:
         """Become an unfinished, empty copy of the journal with this id; ``plan`` is the number of its active plan.
 
-        From now on ``open`` refuses the journal, until ``end_copy``. An unfinished copy of the same journal is emptied
-        first. Raises JournalError when the journal has any other contents; they stay as they are.
+        From now on ``open`` refuses the journal, until ``end_copy``, and ``recall(COPY)`` returns the id. An unfinished
+        copy of the same journal is emptied first. Raises JournalError when the journal has any other contents; they
+        stay as they are.
         """
         ...
 
@@ -111,10 +134,6 @@ class CopyingStore(Protocol):
 
     async def end_copy(self) -> None:
         """Make the copy a journal like any other."""
-        ...
-
-    async def close_for_good(self, place: str) -> None:
-        """Have ``open`` refuse the journal from now on, and say that its records moved to this place."""
         ...
 
 

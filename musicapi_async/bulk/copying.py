@@ -4,13 +4,18 @@ import asyncio
 import os
 from typing import Final
 
-from musicapi_async.bulk.copies import COPY, MOVED, CopyingStore, moved_reason
+from musicapi_async.bulk.copies import COPY, MOVED, CopySource, CopyTarget, moved_reason
+from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.sqlite import CopyingJournal
 from musicapi_async.errors import JournalError
 
 __all__ = ["copy_journal", "open_for_copy"]
 
 RECORDS_AT_ONCE: Final = 1000
+LOST_ENTRIES: Final = (
+    "it has lost entries, so that requests which it does not know may have been sent: state that none was "
+    "('musicapi bulk resolve ... --not-sent --all'), then copy it"
+)
 TOLERANCE: Final = 1e-6
 """Credits: sums of decimal fractions in another order differ by less."""
 
@@ -20,15 +25,15 @@ def open_for_copy(journal: str | os.PathLike[str], *, is_current: bool | None = 
     return CopyingJournal(journal, is_current=is_current)
 
 
-async def copy_journal(source: CopyingStore, target: CopyingStore, place: str) -> int:
+async def copy_journal(source: CopySource, target: CopyTarget, place: str) -> int:
     """Move all contents of a journal into an empty one, and return the number of records.
 
     The target is refused by ``open`` until its copy is complete and the source is closed for good; ``place`` says then
     where the records are. Interrupted at any moment, either the source is usable as before, or calling this again
     completes the copy; at no moment are both usable.
 
-    Raises JournalError when the target has other contents, the source was moved elsewhere, or one of them cannot be
-    read or written.
+    Raises JournalError when the target has other contents, the source was moved elsewhere or has lost entries, or one
+    of them cannot be read or written.
     """
     identity = await source.identity()
     moved_to = await source.recall(MOVED)
@@ -37,6 +42,8 @@ async def copy_journal(source: CopyingStore, target: CopyingStore, place: str) -
         if await target.recall(COPY) != identity:
             raise JournalError(source.name, moved_reason(moved_to))
     else:
+        if await source.recall(INCOMPLETE):
+            raise JournalError(source.name, LOST_ENTRIES)
         await target.begin_copy(identity, await source.activate_plan())
         await _copy_contents(source, target)
         await _compare(source, target)
@@ -45,7 +52,7 @@ async def copy_journal(source: CopyingStore, target: CopyingStore, place: str) -
     return sum((await target.counts()).values())
 
 
-async def _copy_contents(source: CopyingStore, target: CopyingStore) -> None:
+async def _copy_contents(source: CopySource, target: CopyTarget) -> None:
     await asyncio.to_thread(_copy_events, source, target)
     after = 0
     while records := await source.copied_records(after, RECORDS_AT_ONCE):
@@ -55,7 +62,7 @@ async def _copy_contents(source: CopyingStore, target: CopyingStore) -> None:
     await target.add_values(await source.copied_values())
 
 
-def _copy_events(source: CopyingStore, target: CopyingStore) -> None:
+def _copy_events(source: CopySource, target: CopyTarget) -> None:
     """Copy the events that no run has taken yet: one may name the task of an uncertain record."""
     if source.inbox is None:
         return
@@ -71,7 +78,7 @@ def _copy_events(source: CopyingStore, target: CopyingStore) -> None:
         target.inbox.put(event)
 
 
-async def _compare(source: CopyingStore, target: CopyingStore) -> None:
+async def _compare(source: CopySource, target: CopyTarget) -> None:
     """Raise JournalError unless both have the same records and the same spending."""
     counts, charged = await source.counts(), await source.total_charged()
     if await target.counts() != counts or abs(await target.total_charged() - charged) > TOLERANCE * max(1.0, charged):

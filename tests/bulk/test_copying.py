@@ -162,6 +162,17 @@ async def test_copy_into_a_journal_with_contents_is_refused_and_changes_nothing(
     assert await contents(target) == other
 
 
+async def test_copy_of_a_journal_that_has_lost_entries_is_refused(quick: Sandbox, path: Path, tmp_path: Path) -> None:
+    await run_on(quick.base_url, path, songs(1))
+    async with open_for_copy(path, is_current=False) as old, open_for_copy(tmp_path / "new.db") as new:
+        with pytest.raises(JournalError, match="it has lost entries.*--not-sent --all"):
+            await copy_journal(old, new, "new.db")
+    async with bulk.open(path) as journal:
+        await bulk.resolve_not_sent(journal)
+
+    assert await move(path, tmp_path / "new.db") == 1
+
+
 async def test_copy_that_was_interrupted_is_refused_until_it_is_made_again(path: Path, tmp_path: Path) -> None:
     target = tmp_path / "new.db"
     await plan(path, "old")
