@@ -1,7 +1,7 @@
 """``bulk.open``: the journal in a file, or in a PostgreSQL database."""
 
 import os
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final, TypeGuard, overload
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._extras import require
@@ -10,9 +10,14 @@ from musicapi_async.bulk.sqlite import SQLiteJournal
 if TYPE_CHECKING:
     from musicapi_async.bulk.postgres import PostgresJournal
 
-__all__ = ["open"]
+__all__ = ["is_database", "open"]
 
 SCHEMES: Final = ("postgresql://", "postgres://")
+
+
+def is_database(path: object) -> TypeGuard[str]:
+    """Return whether a journal's path is the address of a database."""
+    return isinstance(path, str) and path.startswith(SCHEMES)
 
 
 @overload
@@ -41,7 +46,7 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> "SQ
     JournalError when the file is in use, damaged, from a newer version, or not a journal, for a lost mark while
     ``is_current`` is None, and when the database cannot be used.
     """
-    if not (isinstance(path, str) and path.startswith(SCHEMES)):
+    if not is_database(path):
         return SQLiteJournal(path, is_current=is_current)
     if is_current is not None:
         raise wrong_argument("is_current", is_current, "None for a database", "only a file can be an older copy")

@@ -7,12 +7,13 @@ import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import attrs
 
 from musicapi_async._logger import logger
 from musicapi_async._transport.cancellation import complete
+from musicapi_async.bulk.copies import COPY, unfinished_reason
 from musicapi_async.bulk.journal import (
     NO_CHANGES,
     TRANSITIONS,
@@ -29,7 +30,13 @@ from musicapi_async.bulk.postgres import planning, records
 from musicapi_async.bulk.postgres.claims import Claims
 from musicapi_async.bulk.postgres.connection import Address, Batches, Channel
 from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
-from musicapi_async.bulk.postgres.records import SharedRecord, new_change, shared_record_of, transition_arguments
+from musicapi_async.bulk.postgres.records import (
+    SharedRecord,
+    attempt_of,
+    new_change,
+    shared_record_of,
+    transition_arguments,
+)
 from musicapi_async.bulk.postgres.schema import SCHEMA, VERSION
 from musicapi_async.bulk.rows import given_values, to_json, transition_values
 from musicapi_async.errors import BudgetExceededError, JournalError
@@ -55,6 +62,9 @@ class PostgresJournal:
     The database holds requests and results, never the key. Every method raises JournalError when the database cannot
     be used; one that is away is connected to again for 15 minutes.
     """
+
+    _is_for_copy: ClassVar[bool] = False
+    """True while a copy is made in it."""
 
     def __init__(self, address: str) -> None:
         self._address = Address.of(address)
@@ -115,6 +125,9 @@ class PostgresJournal:
         if found["version"] != VERSION:
             reason = f"its tables have version {found['version']}, and this package works with version {VERSION}"
             raise JournalError(self.name, f"{reason}: install the version of the package that its workers have")
+        is_copy = await connection.fetchval("SELECT 1 FROM musicapi.kept WHERE name = $1", COPY)
+        if is_copy and not self._is_for_copy:
+            raise JournalError(self.name, unfinished_reason())
         return str(found["id"])
 
     # Workers
@@ -393,7 +406,7 @@ class PostgresJournal:
     async def attempt(self, reference: str) -> Attempt | None:
         """Return the attempt with a reference; None when the journal has none."""
         rows = await self._rows(f"{records.ATTEMPTS} WHERE attempt.reference = $1", reference)
-        return _attempt_of(rows[0]) if rows else None
+        return attempt_of(rows[0]) if rows else None
 
     async def open_references(self, count: int) -> Sequence[str]:
         """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
@@ -405,7 +418,7 @@ class PostgresJournal:
 
     async def extras(self) -> Sequence[Attempt]:
         """Return the attempts whose songs are paid for besides those of their records."""
-        return [_attempt_of(row) for row in await self._rows(f"{records.ATTEMPTS} WHERE is_extra ORDER BY position")]
+        return [attempt_of(row) for row in await self._rows(f"{records.ATTEMPTS} WHERE is_extra ORDER BY position")]
 
     async def record_extra(self, reference: str, task_id: str, files: Sequence[str] | None = None) -> None:
         """Record the task of an attempt whose song is paid for besides, and its files when they are saved."""
@@ -461,13 +474,3 @@ def _late_id(record: SharedRecord, changes: Changes) -> LateId:
 
 def _taken(record: Record) -> str:
     return f"record {record.number} ({record.key!r}) is not {record.state} any more: it was changed by someone else"
-
-
-def _attempt_of(row: Any) -> Attempt:
-    return Attempt(
-        reference=row["attempt_reference"],
-        record=shared_record_of(row),
-        task_id=row["attempt_task_id"],
-        is_extra=row["is_extra"],
-        files=None if row["extra_files"] is None else json.loads(row["extra_files"]),
-    )

@@ -1,12 +1,13 @@
 """Records of a shared journal, and the statements on them. No I/O."""
 
+import json
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk.journal import NO_CHANGES, Changes, Record, State, was_unpaid
+from musicapi_async.bulk.journal import NO_CHANGES, Attempt, Changes, Record, State, was_unpaid
 from musicapi_async.bulk.postgres.schema import IN_FLIGHT, NOW, STALE
 from musicapi_async.bulk.rows import COLUMN_NAMES, COLUMNS, record_of, stored
 
@@ -28,6 +29,7 @@ __all__ = [
     "TAKE_OVER",
     "TRANSITION",
     "SharedRecord",
+    "attempt_of",
     "new_change",
     "shared_record_of",
     "transition_arguments",
@@ -192,4 +194,15 @@ def transition_arguments(
         takes_next,
         (record.charge or 0.0) if is_taken_back else None,
         *(stored(name, getattr(after, name)) for name in _WRITTEN),
+    )
+
+
+def attempt_of(row: Any) -> Attempt:
+    """Return the attempt in a row of ``ATTEMPTS``."""
+    return Attempt(
+        reference=row["attempt_reference"],
+        record=shared_record_of(row),
+        task_id=row["attempt_task_id"],
+        is_extra=row["is_extra"],
+        files=None if row["extra_files"] is None else json.loads(row["extra_files"]),
     )
