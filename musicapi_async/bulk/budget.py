@@ -13,16 +13,14 @@ from typing import Any, Final
 
 from musicapi_async._arguments import is_amount
 from musicapi_async._logger import logger
-from musicapi_async.bulk.journal import Journal, Planned, is_shared
+from musicapi_async.bulk.journal import OTHER_CHARGES, Journal, Planned, is_shared
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
-__all__ = ["DEARER", "OTHER_CHARGES", "Budget", "Spending", "pricing_key"]
+__all__ = ["DEARER", "Budget", "Spending", "pricing_key"]
 
 
 SPENDING: Final = "spending"
 """Name under which the journal keeps the account of its credits."""
-OTHER_CHARGES: Final = "other charges"
-"""Name under which the journal keeps the credits charged for requests that have no record."""
 FORMER_PRICES: Final = "prices"
 FORMER_SPENT: Final = "spent"
 """Names under which journals of earlier versions keep learned prices and the credits spent."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Final
+from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from musicapi_async._extras import require
 from musicapi_async.bulk.copies import COPY, MOVED, CopySource, CopyTarget, moved_reason
@@ -10,9 +11,6 @@ from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.opening import is_database
 from musicapi_async.bulk.sqlite import CopyingJournal
 from musicapi_async.errors import JournalError
-
-if TYPE_CHECKING:
-    from musicapi_async.bulk.postgres.copying import PostgresCopy
 
 __all__ = ["copy_journal", "open_copy", "open_for_copy"]
 
@@ -25,7 +23,7 @@ TOLERANCE: Final = 1e-6
 """Credits: sums of decimal fractions in another order differ by less."""
 
 
-def open_copy(journal: str | os.PathLike[str]) -> "CopyingJournal | PostgresCopy":
+def open_copy(journal: str | os.PathLike[str]) -> AbstractAsyncContextManager[CopyTarget]:
     """Return a journal to copy into, in a file or a database, which also opens while it is an unfinished copy."""
     if not is_database(journal):
         return open_for_copy(journal)
@@ -36,7 +34,7 @@ def open_copy(journal: str | os.PathLike[str]) -> "CopyingJournal | PostgresCopy
 
 
 def open_for_copy(journal: str | os.PathLike[str], *, is_current: bool | None = None) -> CopyingJournal:
-    """Return the journal in a file to copy, or to copy into, which also opens while it is closed or an unfinished copy."""
+    """Return the journal in a file to copy, which also opens while it is closed or an unfinished copy."""
     return CopyingJournal(journal, is_current=is_current)
 
 

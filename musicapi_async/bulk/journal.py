@@ -15,6 +15,7 @@ __all__ = [
     "ENDED",
     "INCOMPLETE",
     "NO_CHANGES",
+    "OTHER_CHARGES",
     "OUT",
     "PAGE_SIZE",
     "SERVICE",
@@ -69,6 +70,8 @@ PAGE_SIZE: Final = 200
 """Records that are read at once."""
 INCOMPLETE: Final = "incomplete"
 """Name of the value that is true in a journal that has lost entries: what it does not know may have been sent."""
+OTHER_CHARGES: Final = "other charges"
+"""Name of the value that holds the credits charged for requests that have no record."""
 OUT: Final = "out"
 """Name of the value that holds the folder of the last run, or its address, where a report finds the songs."""
 SERVICE: Final = "service"

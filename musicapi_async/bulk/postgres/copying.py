@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from musicapi_async.bulk.budget import OTHER_CHARGES
 from musicapi_async.bulk.copies import COPY, CopiedAttempt, CopiedRecord
+from musicapi_async.bulk.journal import OTHER_CHARGES
 from musicapi_async.bulk.postgres.journal import PostgresJournal
 from musicapi_async.bulk.rows import COLUMN_NAMES, COLUMNS, stored, to_json
 from musicapi_async.errors import JournalError
@@ -21,7 +21,7 @@ EMPTY: Final = (
 INSERT_RECORD: Final = f"""
 INSERT INTO musicapi.record ({COLUMNS}, plan, next_operation, next_request)
 VALUES ({", ".join(f"${index}" for index in range(1, len(COLUMN_NAMES) + 4))}) ON CONFLICT (number) DO NOTHING
-"""
+"""  # noqa: S608 - names of ours
 INSERT_ATTEMPT: Final = """
 INSERT INTO musicapi.attempt (claim, reference, number, task_id, taken_back, is_extra, extra_files)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (reference) DO NOTHING
@@ -123,6 +123,7 @@ class PostgresCopy(PostgresJournal):
 
 def _row(copied: CopiedRecord, plan: int) -> tuple[object, ...]:
     record, correction = copied.record, copied.correction
-    columns = [stored(name, getattr(record, name)) for name in COLUMN_NAMES]
+    values = [(name, getattr(record, name)) for name in COLUMN_NAMES]
+    columns = [None if value == () else stored(name, value) for name, value in values]
     planned = (None, None) if correction is None else (correction.operation, to_json(correction.request))
     return (*columns, plan if copied.in_current_plan else 0, *planned)

@@ -28,7 +28,7 @@ OVERDUE: Final = (
     "SELECT count(*) FROM musicapi.record WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
 )
 CORRECTED: Final = f"FROM musicapi.record WHERE {records.IN_PLAN} AND next_request IS NOT NULL AND state <> 'planned'"
-WORKERS: Final = f"SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE} ORDER BY id"
+WORKERS: Final = f"SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE} ORDER BY id"  # noqa: S608 - numbers of ours
 
 
 class PostgresSnapshot:
@@ -77,7 +77,8 @@ class PostgresSnapshot:
 
     def records(self, states: Collection[State] | None = None) -> Iterator[Record]:
         """Yield the records in these states, or all, in their order; some hundred are in memory at a time."""
-        query = f"SELECT {records.SHARED} FROM musicapi.record WHERE state = ANY($1::text[]) ORDER BY number"
+        where = "WHERE state = ANY($1::text[]) ORDER BY number"
+        query = f"SELECT {records.SHARED} FROM musicapi.record {where}"  # noqa: S608 - names of ours
         cursor = self._run(self._cursor(query, list(TRANSITIONS if states is None else states)))
         while rows := self._run(cursor.fetch(RECORDS_AT_ONCE)):
             yield from map(shared_record_of, rows)
@@ -89,7 +90,8 @@ class PostgresSnapshot:
         """Return the state of the record of each of these keys that the journal has, at most a thousand at once."""
         found: dict[str, State] = {}
         for name in ("former_key", "key"):
-            query = f"SELECT {name} AS key, state FROM musicapi.record WHERE {name} = ANY($1::text[])"
+            where = f"WHERE {name} = ANY($1::text[])"
+            query = f"SELECT {name} AS key, state FROM musicapi.record {where}"  # noqa: S608 - names of ours
             found.update({row["key"]: row["state"] for row in self._rows(query, list(keys))})
         return found
 

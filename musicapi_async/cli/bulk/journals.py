@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ import attrs
 from musicapi_async import bulk
 from musicapi_async._arguments import is_address
 from musicapi_async._secrets import without_password
-from musicapi_async.bulk import SQLiteJournal
+from musicapi_async.bulk import Journal
 from musicapi_async.bulk.receiving import JOURNAL
 from musicapi_async.bulk.snapshot import Snapshot, snapshot
 from musicapi_async.cli.exits import UsageError
@@ -64,7 +64,7 @@ class JournalChoice:
         name, *rest = words
         return " ".join(["musicapi bulk", name, *map(shlex.quote, self.arguments), *rest])
 
-    def open(self, *, is_current: bool | None = None) -> SQLiteJournal:
+    def open(self, *, is_current: bool | None = None) -> AbstractAsyncContextManager[Journal]:
         """Return the journal, which is opened when it is entered; it is created if it does not exist."""
         return bulk.open(self.address, is_current=is_current)
 

@@ -4,8 +4,7 @@ import asyncio
 from pathlib import Path
 
 from musicapi_async._arguments import is_address
-from musicapi_async.bulk.budget import OTHER_CHARGES
-from musicapi_async.bulk.journal import OUT
+from musicapi_async.bulk.journal import OTHER_CHARGES, OUT
 from musicapi_async.bulk.report import PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.snapshot import Snapshot

@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -131,7 +131,7 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
         await make_songs(options.making(), client, run, journal, screen)
 
 
-def _journal(options: BulkOptions) -> bulk.SQLiteJournal:
+def _journal(options: BulkOptions) -> AbstractAsyncContextManager[Journal]:
     if options.embedded:
         return TrialJournal(options.choice.address, is_current=options.is_current)
     return options.choice.open(is_current=options.is_current)
