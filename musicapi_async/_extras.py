@@ -1,4 +1,4 @@
-"""The optional packages of the extras ``media`` and ``storage``."""
+"""The optional packages of the extras."""
 
 import importlib.util
 from typing import Literal
@@ -8,7 +8,7 @@ from musicapi_async.errors import MissingExtraError
 __all__ = ["require"]
 
 
-def require(package: str, needed_for: str, extra: Literal["media", "storage"] = "media") -> None:
+def require(package: str, needed_for: str, extra: str = "media") -> None:
     """Raise MissingExtraError when a package of an extra is not installed, without importing it."""
     try:
         is_installed = importlib.util.find_spec(package) is not None

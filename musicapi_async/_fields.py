@@ -215,6 +215,8 @@ def _checked_text(name: str, value: object, *, secret: bool = False, wanted: str
         raise wrong_argument(name, value, wanted)
     if not value.isascii() and not can_be_sent(value):
         raise InvalidRequestError(f"{name} contains a lone surrogate", name, shown, "valid Unicode")
+    if "\0" in value:
+        raise InvalidRequestError(f"{name} contains a NUL character", name, shown, "text without NUL (U+0000)")
     if not value.strip():
         raise InvalidRequestError(f"{name} is empty; the service needs some text", name, value, "not blank")
     return value

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 import attrs
@@ -15,10 +15,25 @@ __all__ = ["Call", "SubmissionHook"]
 
 
 class SubmissionHook(Protocol):
-    """Hook called around a submission. If one of the coroutines raises, the request is not sent."""
+    """Hook called around a submission. If a coroutine or ``check`` raises, the request is not sent."""
 
-    async def before_send(self) -> None:
-        """Record that the request is about to be sent, before its first byte is written."""
+    async def turn(self) -> None:
+        """Wait until it may be this submission's turn; nothing of the client is occupied meanwhile."""
+        ...
+
+    async def before_send(self) -> bool:
+        """Record that the request is about to be sent; return False when it must wait for another ``turn``."""
+        ...
+
+    def check(self) -> None:
+        """Raise an error of the package when the request may not be sent any more; nothing is sent then.
+
+        Called right before the first byte is written.
+        """
+        ...
+
+    async def refused(self, seconds: float) -> None:
+        """Record that the service wants no submission of the account for so many seconds."""
         ...
 
     async def not_accepted(self) -> None:
@@ -85,3 +100,9 @@ class Call:
             "musicapi.task.id": self.task_id,
             "musicapi.uncertain": self.is_uncertain or None,
         }
+
+    def note_sent(self) -> None:
+        """Note that the first byte of a submission is written next; raises what the hook's ``check`` does."""
+        if self.hook is not None:
+            self.hook.check()
+        self.sent_at = datetime.now(UTC)

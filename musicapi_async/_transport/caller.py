@@ -195,7 +195,7 @@ class Caller:
         # The time that this attempt spent in the queue does not count.
         call.deadline += call.waited
         if failure_kind(failure) in {FailureKind.RATE_LIMITED, FailureKind.BUSY}:
-            self.session.rate_limiter.refused(call.dispatched_at, getattr(failure, "retry_after", None))
+            await self._note_rate_limited(call, failure)
         if decide(RequestClass.SUBMISSION, failure) is RetryDecision.UNCERTAIN:
             error: MusicAPIError = self._uncertain(call, failure)
         elif call.cancellation is None:
@@ -215,6 +215,11 @@ class Caller:
                 await call.hook.not_accepted()
         call.cancellation.add_note(str(error))
         return call.cancellation
+
+    async def _note_rate_limited(self, call: Call, failure: Exception) -> None:
+        wait = self.session.rate_limiter.refused(call.dispatched_at, getattr(failure, "retry_after", None))
+        if call.hook is not None:
+            await call.hook.refused(wait)
 
     def _error_of(self, call: Call, failure: MusicAPIError | TransportError) -> MusicAPIError:
         """Return the public error of a failure that is not retried."""

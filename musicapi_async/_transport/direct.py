@@ -9,7 +9,6 @@ were run with, and with any other version, through a proxy or with ``trace_confi
 import asyncio
 import select
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final, Self
 
 import aiohttp
@@ -137,7 +136,7 @@ class DirectRequest:
             protocol, transport = _usable(connection, head)
             protocol.set_response_params(timer=NO_TIMER, read_until_eof=True)
             if head.is_fresh:
-                self._call.sent_at = datetime.now(UTC)
+                self._call.note_sent()
             transport.write(head.encode(self._path, self._body))
             message, self.content = await protocol.read()
             while 100 <= message.code < 200 and message.code != 101:  # noqa: PLR2004 - interim responses

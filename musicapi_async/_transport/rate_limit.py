@@ -66,8 +66,8 @@ class SubmissionRateLimiter:
         await waiter
         return loop.time()
 
-    def refused(self, acquired_at: float, retry_after: float | None) -> None:
-        """Pause all submissions after a 429 to the one of that time; ``retry_after`` is in seconds."""
+    def refused(self, acquired_at: float, retry_after: float | None) -> float:
+        """Pause all submissions after a 429 to the one of that time; return the seconds, as ``retry_after`` is."""
         now = asyncio.get_running_loop().time()
         self.refused_at = now
         self._accepted_in_a_row = 0
@@ -77,6 +77,7 @@ class SubmissionRateLimiter:
             self._adapted_at = now
         wait = self._delay if retry_after is None else min(retry_after, MAX_RETRY_AFTER)
         self._next_at = max(self._next_at, now + wait)
+        return wait
 
     def accepted(self) -> None:
         """Count a paid request that the service accepted."""

@@ -7,7 +7,6 @@ while idle can thus never make a payment uncertain, and nothing is sent twice.
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
@@ -53,7 +52,7 @@ def _cancel_unsent(sending: asyncio.Task[Response], call: Call) -> None:
 
 
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx.sent_at = datetime.now(UTC)
+    context.trace_request_ctx.note_sent()
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -131,22 +130,32 @@ class Session:
         async with self._paid_slots:
             began = asyncio.get_running_loop().time()
             self._next_head = self._head_of(http, call, options)
-            while True:
-                call.dispatched_at = await self.rate_limiter.acquire()
-                await self._slots.acquire()
-                # Wait again if a 429 arrived while waiting for the slot.
-                if call.dispatched_at > self.rate_limiter.refused_at:
-                    break
-                self._slots.release()
+            await self._acquire_slot(call)
             call.waited = asyncio.get_running_loop().time() - began
             try:
-                if call.hook is not None:
-                    await call.hook.before_send()
                 if self.connections.closed:
                     raise ClientClosedError
                 return await self._send_shielded(call, self._exchange(http, call, options))
             finally:
                 self._slots.release()
+
+    async def _acquire_slot(self, call: Call) -> None:
+        """Wait until a submission may be sent, and take a slot for it."""
+        while True:
+            if call.hook is not None:
+                await call.hook.turn()
+            call.dispatched_at = await self.rate_limiter.acquire()
+            await self._slots.acquire()
+            is_admitted = False
+            try:
+                # Wait again if a 429 arrived while waiting for the slot.
+                if call.dispatched_at > self.rate_limiter.refused_at:
+                    is_admitted = call.hook is None or await call.hook.before_send()
+            finally:
+                if not is_admitted:
+                    self._slots.release()
+            if is_admitted:
+                return
 
     async def _send_shielded(self, call: Call, sending: Coroutine[Any, Any, Response]) -> Response:
         """Send a paid request in a shielded task: its response contains the id of what was paid for."""

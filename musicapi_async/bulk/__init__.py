@@ -5,16 +5,18 @@
 - ``journal.py`` records, their states and transitions, and the protocol of a journal that stores them
 - ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests, ``file_format.py`` what another file is;
   ``planning.py`` plans requests, and again those that the user decides to send again
-- ``plan_options.py`` the options of a plan, which its journal keeps; ``work.py`` a run with these
+- ``plan_options.py`` the options of a plan, which its journal keeps; ``work.py`` a worker, with these;
+  ``sharing.py`` its queue on a journal that it shares with others
 - ``run.py`` the run and its workers: ``submitting.py`` submits planned records (``rate.py``), ``budget.py`` keeps the
   limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
-- ``sqlite/`` the journal in an SQLite file
+- ``opening.py`` opens a journal: ``sqlite/`` in an SQLite file, ``postgres/`` in a PostgreSQL database
 - ``report.py`` a page about a folder
 """
 
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
+from musicapi_async.bulk.opening import open  # noqa: A004 - bulk.open
 from musicapi_async.bulk.plan_options import PlanOptions, recall_options, remember_options
 from musicapi_async.bulk.planning import (
     abandon_uncertain,
@@ -28,8 +30,8 @@ from musicapi_async.bulk.planning import (
 from musicapi_async.bulk.receiving import receive
 from musicapi_async.bulk.requests_file import BadLine, read_requests
 from musicapi_async.bulk.run import Run, run
-from musicapi_async.bulk.sqlite import SQLiteJournal, open  # noqa: A004 - bulk.open
-from musicapi_async.bulk.work import work
+from musicapi_async.bulk.sqlite import SQLiteJournal
+from musicapi_async.bulk.work import Work, work
 
 __all__ = [
     "Attempt",
@@ -43,6 +45,7 @@ __all__ = [
     "Run",
     "SQLiteJournal",
     "State",
+    "Work",
     "abandon_uncertain",
     "open",
     "plan_all",

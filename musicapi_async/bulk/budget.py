@@ -14,7 +14,7 @@ from typing import Any, Final
 from musicapi_async._arguments import is_amount
 from musicapi_async._bounds import shown
 from musicapi_async._logger import logger
-from musicapi_async.bulk.journal import OTHER_CHARGES, Journal, Planned
+from musicapi_async.bulk.journal import OTHER_CHARGES, Journal, Planned, is_shared
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
 __all__ = ["DEARER", "Budget", "Spending", "pricing_key"]
@@ -143,6 +143,9 @@ class Budget:
                 raise
 
     async def _record_charge(self, credits: float) -> None:
+        if is_shared(self._journal):
+            await self._journal.charge_besides(credits)
+            return
         async with self._recording:
             self._other_charges = max(0.0, self._other_charges + credits)
             await self._journal.remember(OTHER_CHARGES, self._other_charges)

@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
+from musicapi_async._extras import require
 from musicapi_async.bulk.copies import COPY, MOVED, CopySource, CopyTarget, moved_reason
 from musicapi_async.bulk.journal import INCOMPLETE
+from musicapi_async.bulk.opening import is_database
 from musicapi_async.bulk.sqlite import CopyingJournal
 from musicapi_async.errors import JournalError
 
-__all__ = ["copy_journal", "open_for_copy"]
+__all__ = ["copy_journal", "open_copy", "open_for_copy"]
 
 RECORDS_AT_ONCE: Final = 1000
 LOST_ENTRIES: Final = (
@@ -20,8 +23,18 @@ TOLERANCE: Final = 1e-6
 """Credits: sums of decimal fractions in another order differ by less."""
 
 
+def open_copy(journal: str | os.PathLike[str]) -> AbstractAsyncContextManager[CopyTarget]:
+    """Return a journal to copy into, in a file or a database, which also opens while it is an unfinished copy."""
+    if not is_database(journal):
+        return open_for_copy(journal)
+    require("asyncpg", "a journal in PostgreSQL", "cluster")
+    from musicapi_async.bulk.postgres.copying import PostgresCopy  # noqa: PLC0415 - takes the extra
+
+    return PostgresCopy(journal)
+
+
 def open_for_copy(journal: str | os.PathLike[str], *, is_current: bool | None = None) -> CopyingJournal:
-    """Return a journal to copy, or to copy into, which also opens while it is closed or an unfinished copy."""
+    """Return the journal in a file to copy, which also opens while it is closed or an unfinished copy."""
     return CopyingJournal(journal, is_current=is_current)
 
 

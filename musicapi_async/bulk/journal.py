@@ -3,12 +3,13 @@
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeGuard
 
 import attrs
 
 from musicapi_async._request import TaskRequest
 from musicapi_async._webhook_inbox import FileInbox
+from musicapi_async.errors import JournalError
 
 __all__ = [
     "ENDED",
@@ -23,14 +24,18 @@ __all__ = [
     "UNFINISHED",
     "Attempt",
     "Changes",
+    "ClaimExpiredError",
     "Closable",
     "Journal",
     "Planned",
     "Record",
+    "RecordTakenError",
+    "SharedJournal",
     "State",
     "attempts_after",
     "charged_after",
     "inbox_of",
+    "is_shared",
     "records_in",
     "was_unpaid",
 ]
@@ -114,6 +119,9 @@ class Changes:
     """Time at which its task exceeded the time limit of a run."""
     reference: str | None = attrs.field(default=None, repr=False)
     """The reference in the URL to which the service reports the request; given with the transition to ``sending``."""
+    lasts: float | None = None
+    """Seconds in which such a task has most probably ended, None when unknown: so long an uncertain one counts as in
+    flight; given with the transition to ``sending``."""
     was_not_accepted: bool = False
     """True when the user states that an uncertain request was not accepted; given with the transition to
     ``planned``."""
@@ -223,6 +231,14 @@ def was_unpaid(record: Record, state: State, changes: Changes) -> bool:
     return record.state == "sending" and state in {"planned", "refused"}
 
 
+class RecordTakenError(JournalError):
+    """A record was changed by another worker, or by the user, and is not this worker's any more."""
+
+
+class ClaimExpiredError(JournalError):
+    """A claimed record was not sent in time, and may not be sent on this claim: another worker may have it."""
+
+
 class Closable(Protocol):
     """A run on a journal, which is closed before the journal is."""
 
@@ -282,6 +298,26 @@ class Journal(Protocol):
         """
         ...
 
+    async def turn(self) -> None:
+        """Wait until it may be a submission's turn within the limits that the journal keeps for all its workers."""
+        ...
+
+    async def start_sending(self, record: Record, changes: Changes) -> Record | None:
+        """Claim a planned record: change its state to ``sending``, and return it as it is now.
+
+        None while a limit of the plan is reached: ``turn`` comes first again. Raises RecordTakenError when the record
+        is not planned any more.
+        """
+        ...
+
+    def check_claim(self, record: Record) -> None:
+        """Raise ClaimExpiredError when a claimed record may not be sent any more, right before its first byte."""
+        ...
+
+    async def slow_down(self, seconds: float) -> None:
+        """Have no record sent for so many seconds: the service has refused one by a 429."""
+        ...
+
     async def update(self, record: Record, changes: Changes) -> Record:
         """Apply changes to a record that stays in its state, and return it as it is now."""
         ...
@@ -338,6 +374,39 @@ class Journal(Protocol):
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
         ...
+
+
+class SharedJournal(Journal, Protocol):
+    """Journal that several workers use at once; a run joins it as one of them."""
+
+    async def join(self) -> None:
+        """Register as a worker, and record the ids that an earlier one could not record."""
+        ...
+
+    async def beat(self) -> Sequence[Record]:
+        """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
+        ...
+
+    async def leave(self) -> None:
+        """Give back what this worker has, for others to go on with."""
+        ...
+
+    async def is_left(self) -> bool:
+        """Return whether there is something to send or to collect, by any worker."""
+        ...
+
+    async def charge_besides(self, credits: float) -> None:
+        """Count the credits of a paid request that has no record; raises BudgetExceededError above the limit."""
+        ...
+
+    def limit(self, *, in_flight: int, max_credits: float | None, create_rate: float | None) -> None:
+        """Set the limits of the plan, which hold over all workers."""
+        ...
+
+
+def is_shared(journal: Journal) -> TypeGuard[SharedJournal]:
+    """Return whether several workers may use a journal at once."""
+    return hasattr(journal, "beat")
 
 
 async def records_in(journal: Journal, state: State, *, in_current_plan: bool = False) -> AsyncGenerator[Record, None]:

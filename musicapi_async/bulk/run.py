@@ -17,15 +17,23 @@ from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
-from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, SERVICE, Journal, Record
+from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, SERVICE, Journal, Record, RecordTakenError, is_shared
 from musicapi_async.bulk.output import AddressOutput, FolderOutput, Output, StoreLimits, address_of
-from musicapi_async.bulk.plan_options import MAX_ATTEMPTS, MAX_IN_FLIGHT, checked_count, checked_rate
+from musicapi_async.bulk.plan_options import (
+    MAX_ATTEMPTS,
+    MAX_IN_FLIGHT,
+    PlanOptions,
+    checked_count,
+    checked_rate,
+    remember_options,
+)
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import NAMES, FileSink
-from musicapi_async.bulk.submitting import NotAcceptedError, Submitter, WorkQueue
+from musicapi_async.bulk.sharing import SharedQueue
+from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, NotAcceptedError, Submitter, WorkQueue
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.media.saving import CaptionFormat, SaveOptions
@@ -109,7 +117,8 @@ def run(
     if output is None and (tags or lyrics):
         raise wrong_argument("out", out, "a folder where tags or lyrics are requested", 'name one: "songs/"')
     prices = price_list() | {AlignLyrics.operation_name: AlignLyrics.credits}
-    budget = Budget(max_credits, journal, lambda: _balance(client), prices)
+    # A shared journal keeps the limit over all its workers, by the prices that are known.
+    budget = Budget(None if is_shared(journal) else max_credits, journal, lambda: _balance(client), prices)
     return Run(
         client,
         journal,
@@ -122,6 +131,7 @@ def run(
         create_rate=create_rate,
         timeout=timeout,
         outage=outage,
+        max_credits=max_credits,
     )
 
 
@@ -147,15 +157,29 @@ class Run:
         create_rate: float | None,
         timeout: float | None,
         outage: float,
+        max_credits: float | None,
     ) -> None:
         self._client = client
         self._journal = journal
         self._requests = requests
         self._budget = budget
         self._output = output
-        self._in_flight = in_flight
         pauses = Outage(outage)
-        self._queue = WorkQueue(journal, attempts, pauses)
+        self._options: PlanOptions | None = None
+        """The options to keep with the plan; None where they are this run's alone."""
+        if is_shared(journal):
+            self._queue: WorkQueue = SharedQueue(journal, attempts, pauses, on_limit=self._grow)
+            self._options = PlanOptions(
+                in_flight=in_flight,
+                max_credits=max_credits,
+                create_rate=create_rate,
+                attempts=attempts,
+                timeout=timeout,
+            )
+            create_rate, in_flight = None, in_flight + MAX_SUBMISSIONS
+        else:
+            self._queue = WorkQueue(journal, attempts, pauses)
+        self._in_flight = in_flight
         self._submitter = Submitter(client, journal, budget, pauses, self._queue, SubmissionRate(create_rate))
         waiter = TaskWaiter(timeout, outage)
         self._collector = Collector(
@@ -205,7 +229,12 @@ class Run:
         self._is_planned = True
         try:
             await self._make_ready()
-            return (0, 0) if self._requests is None else await plan_all(self._journal, self._requests)
+            if self._requests is None:
+                return 0, 0
+            planned = await plan_all(self._journal, self._requests)
+            if self._options is not None:
+                await remember_options(self._journal, self._options)
+            return planned
         except Exception as error:
             self.stop(error)
             raise
@@ -240,6 +269,10 @@ class Run:
         """Submit nothing more, and complete the tasks in flight; then the iteration raises the error."""
         self._queue.stop(error)
 
+    def _stay(self) -> None:
+        """Wait for another plan when nothing is left; for a worker."""
+        self._queue.stay = True
+
     async def aclose(self) -> None:
         """Stop at once: nothing more is submitted or waited for; submissions in flight get their response."""
         self.stop(JournalError(self._journal.name, "the run on it was closed; another one resumes it"))
@@ -247,7 +280,6 @@ class Run:
 
     async def _close(self) -> None:
         await asyncio.gather(*map(self._end, self._workers))
-        await self._queue.aclose()
         await self._finish()
 
     async def _begin(self) -> None:
@@ -260,14 +292,20 @@ class Run:
         try:
             engine_of(self._client).restore_state(await self._journal.recall(ESTIMATES))
             await self._budget.open()
+            await self._queue.open()
             await self._recovery.open()
         except BaseException as error:
             self._journal.runs.discard(self)
             self.stop(error)
             await self._recovery.aclose()
+            await self._queue.aclose()
             raise
-        self._active = self._in_flight
-        for _ in range(self._in_flight):
+        self._grow(self._in_flight)
+
+    def _grow(self, count: int) -> None:
+        """Start workers until there are so many."""
+        for _ in range(count - len(self._workers)):
+            self._active += 1
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.append(worker)
             engine_of(self._client).end_on_close(worker)
@@ -275,6 +313,7 @@ class Run:
     async def _finish(self) -> None:
         """Store the estimates of task durations for the next run, and close the connections of the output."""
         await self._recovery.aclose()
+        await self._queue.aclose()
         if self._output is not None:
             await self._output.aclose()
         if self in self._journal.runs:
@@ -307,11 +346,19 @@ class Run:
                 self._outcomes.put_nowait(None)
 
     async def _process(self, record: Record) -> Outcome | None:
-        """Complete a record and return its outcome; None when it is sent again, or was not begun."""
-        if record.state != "planned":
-            return await self._collector.resume(record)
+        """Complete a record and return its outcome; None when it is sent again, was not begun, or is another's now."""
         try:
-            accepted = await self._submitter.submit(record)
+            return await (self._collector.resume(record) if record.state != "planned" else self._submit(record))
+        except RecordTakenError as taken:
+            logger.info("%s", taken.reason)
+            return None
+
+    async def _submit(self, record: Record) -> Outcome | None:
+        try:
+            try:
+                accepted = await self._submitter.submit(record)
+            finally:
+                self._queue.submitted()
         except NotAcceptedError as refused:
             record = await self._recovery.wait_for(refused.record)
             if record.state == "accepted":

@@ -5,7 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from musicapi_async._extras import require
 from musicapi_async.bulk.journal import Attempt, Record, State
+from musicapi_async.bulk.opening import is_database
 from musicapi_async.bulk.sqlite import JournalSnapshot, journal_path
 
 __all__ = ["Snapshot", "snapshot"]
@@ -62,4 +64,9 @@ def snapshot(journal: str | Path) -> AbstractContextManager[Snapshot]:
 
     Entering raises JournalError when there is no journal, or it is something else, damaged, or of another version.
     """
-    return JournalSnapshot(journal_path(journal))
+    if not is_database(journal):
+        return JournalSnapshot(journal_path(journal))
+    require("asyncpg", "a journal in PostgreSQL", "cluster")
+    from musicapi_async.bulk.postgres.snapshot import PostgresSnapshot  # noqa: PLC0415 - takes the extra
+
+    return PostgresSnapshot(journal)

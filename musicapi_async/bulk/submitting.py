@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from musicapi_async._client import MusicAPI
@@ -14,7 +15,18 @@ from musicapi_async._tasks.task import Task
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.journal import NO_CHANGES, PAGE_SIZE, UNFINISHED, Changes, Journal, Record, State, records_in
+from musicapi_async.bulk.journal import (
+    NO_CHANGES,
+    PAGE_SIZE,
+    UNFINISHED,
+    Changes,
+    ClaimExpiredError,
+    Journal,
+    Record,
+    RecordTakenError,
+    State,
+    records_in,
+)
 from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.requests_file import request_of
 from musicapi_async.bulk.waiting import Outage
@@ -74,6 +86,8 @@ class WorkQueue:
         self._advancing = asyncio.Lock()
         self.stopped_by: BaseException | None = None
         """The error because of which nothing more is submitted."""
+        self.stay: bool = False
+        """True when further plans are waited for, on a journal that others plan into."""
         self.is_closed: bool = False
         """True when nothing more is resumed either."""
 
@@ -110,6 +124,12 @@ class WorkQueue:
     def reserve(self, record: Record) -> None:
         """Leave a record that is about to be accepted to ``retry``: it is not returned as one of an earlier run."""
         self._resumed.add(record.number)
+
+    def submitted(self) -> None:
+        """Note that the submission of a planned record has ended."""
+
+    async def open(self) -> None:
+        """Begin to return records."""
 
     async def aclose(self) -> None:
         """Stop returning records."""
@@ -159,19 +179,44 @@ class SubmissionRecorder:
     def __init__(self, journal: Journal, record: Record, charge: float) -> None:
         self.record: Record = record
         self._charge = charge
+        self._lasts: float | None = None
         self._journal = journal
         self._call: Call | None = None
         self._task_id: str | None = None
 
-    def encode(self, request: TaskRequest[Any]) -> Call:
-        """Return the call that submits the record, with this hook."""
+    def encode(self, request: TaskRequest[Any], lasts: float | None) -> Call:
+        """Return the call that submits the record, with this hook; such a task most probably ``lasts`` so long."""
+        self._lasts = lasts
         self._call = encode_submission(request, self)
         return self._call
 
-    async def before_send(self) -> None:
-        """Record that the request may be sent from now on, and the reference by which its events are matched."""
+    async def turn(self) -> None:
+        """Wait until the limits that the journal keeps may allow another request."""
+        await self._journal.turn()
+
+    async def before_send(self) -> bool:
+        """Record that the request may be sent from now on, and the reference by which its events are matched.
+
+        Returns False when the limits that the journal keeps do not allow it yet.
+        """
+        return await complete(self._claim())
+
+    async def _claim(self) -> bool:
         reference = None if self._call is None else self._call.reference
-        await complete(self._transition("sending", Changes(charge=self._charge, reference=reference)))
+        changes = Changes(charge=self._charge, reference=reference, lasts=self._lasts)
+        claimed = await self._journal.start_sending(self.record, changes)
+        if claimed is None:
+            return False
+        self.record = claimed
+        return True
+
+    def check(self) -> None:
+        """Raise ClaimExpiredError when it is too late to send the request."""
+        self._journal.check_claim(self.record)
+
+    async def refused(self, seconds: float) -> None:
+        """Have the other workers wait as well."""
+        await self._journal.slow_down(seconds)
 
     async def not_accepted(self) -> None:
         """Record that the request was not sent, and waits."""
@@ -191,10 +236,13 @@ class SubmissionRecorder:
     async def cut_off(self, end: BaseException) -> None:
         """Record the task of a submission that was cut off, or that its outcome is unknown."""
         if self._task_id is not None:
-            await complete(self._transition("accepted", Changes(task_id=self._task_id)))
+            # Where the record is another's by now, the journal has recorded the task besides.
+            with suppress(RecordTakenError):
+                await complete(self._transition("accepted", Changes(task_id=self._task_id)))
         elif self.record.state == "sending":
             reason = "; ".join(getattr(end, "__notes__", ())) or type(end).__name__
-            await self.end("uncertain", f"it was cut off: {reason}")
+            with suppress(RecordTakenError):
+                await self.end("uncertain", f"it was cut off: {reason}")
 
     async def _transition(self, state: State, changes: Changes = NO_CHANGES) -> None:
         self.record = await self._journal.transition(self.record, state, changes)
@@ -243,6 +291,9 @@ class Submitter:
                 recorder = SubmissionRecorder(self._journal, record, charge)
                 try:
                     task = await self._send(recorder, charge)
+                except ClaimExpiredError as error:
+                    record = await recorder.end("planned", str(error))
+                    continue
                 except ConnectionFailedError as error:
                     record = await recorder.end("planned", str(error))
                     self._note_unreachable(error)
@@ -287,8 +338,9 @@ class Submitter:
         try:
             async with self._budget.paying(record, charge):
                 request = request_of(record)
-                return await engine_of(self._client).submit(request, recorder.encode(request))
-        except ConnectionFailedError:
+                engine = engine_of(self._client)
+                return await engine.submit(request, recorder.encode(request, engine.latest_end_of(request)))
+        except (ClaimExpiredError, ConnectionFailedError, RecordTakenError):
             raise
         except MusicAPIError as error:
             if len(error.task_ids) == 1:
@@ -307,6 +359,8 @@ class Submitter:
     async def _note_accepted(self, record: Record, task: Task[Any]) -> tuple[Record, Task[Any]]:
         try:
             return await self._journal.transition(record, "accepted", Changes(task_id=task.id)), task
+        except RecordTakenError:
+            raise
         except JournalError as error:
             error.add_note(f"{task.family} task {task.id} was accepted and paid for: {task.resumption}")
             logger.error("%s task %s was accepted, and could not be recorded: %s", task.family, task.id, error)

@@ -1,4 +1,4 @@
-"""``bulk.work``: a worker, which makes the songs that a journal has planned, with the options of its plan."""
+"""``bulk.work``: a worker, one of any number, which makes the songs that a journal has planned."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.collecting import Outcome
-from musicapi_async.bulk.journal import Journal
+from musicapi_async.bulk.journal import Journal, is_shared
 from musicapi_async.bulk.plan_options import recall_options
 from musicapi_async.bulk.run import Run, run
 from musicapi_async.errors import InvalidRequestError
@@ -38,6 +38,12 @@ def work(
     the timeout and the names of files are the options that the plan keeps in the journal (``bulk.PlanOptions``). The
     other arguments are those of ``bulk.run``.
 
+    On a journal in a database any number of workers do so at once, on any number of machines: each request is sent by
+    one of them, and the limits hold over all of them together; limits that are planned anew are followed within
+    seconds. When a worker stops without a word, the others collect its tasks within 30 seconds, and what it was sending
+    is uncertain. A worker ends when nothing is left for any of them; with ``stay`` it waits for another plan. Credits
+    are counted by the prices that are known; the balance is not compared.
+
     ```python
     from musicapi_async import MusicAPI, bulk
 
@@ -49,17 +55,18 @@ def work(
     Raises InvalidRequestError for a wrong argument, also for ``stay`` with a journal in a file: no other process can
     plan requests for it meanwhile. The worker raises what a run does.
     """
-    if stay:
+    if stay and not is_shared(journal):
         raise InvalidRequestError(NO_STAY, "stay", stay, "False, for a journal in a file")
     start = partial(run, client, journal, out=out, outage=outage, tags=tags, lyrics=lyrics)
     start()  # raises the error of a wrong argument here
-    return Work(journal, start)
+    return Work(journal, start, stay=stay)
 
 
 class Work:
     """An async iterator of outcomes, as a ``Run`` is one; the options of the plan are read when it begins."""
 
-    def __init__(self, journal: Journal, start: "partial[Run]") -> None:
+    def __init__(self, journal: Journal, start: "partial[Run]", *, stay: bool) -> None:
+        self._stay = stay
         self._journal = journal
         self._start = start
         self._run: Run | None = None
@@ -99,6 +106,8 @@ class Work:
                 # It is of the lines that are planned.
                 options.pop("operation", None)
                 self._run = self._start(**options)
+                if self._stay:
+                    self._run._stay()  # noqa: SLF001 - for this one
                 if self._stopped_by is not None:
                     self._run.stop(self._stopped_by)
             return self._run

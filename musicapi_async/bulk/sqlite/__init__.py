@@ -8,7 +8,7 @@
 """
 
 from musicapi_async.bulk.sqlite.copying import CopyingJournal
-from musicapi_async.bulk.sqlite.journal import SQLiteJournal, TrialJournal, journal_path, open  # noqa: A004 - bulk.open
+from musicapi_async.bulk.sqlite.journal import SQLiteJournal, TrialJournal, journal_path
 from musicapi_async.bulk.sqlite.snapshot import JournalSnapshot
 
-__all__ = ["CopyingJournal", "JournalSnapshot", "SQLiteJournal", "TrialJournal", "journal_path", "open"]
+__all__ = ["CopyingJournal", "JournalSnapshot", "SQLiteJournal", "TrialJournal", "journal_path"]

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 
 from musicapi_async.bulk.copies import COPY, MOVED, CopiedAttempt, CopiedRecord
 from musicapi_async.bulk.journal import Planned
+from musicapi_async.bulk.rows import COLUMN_NAMES, COLUMNS, JSON_COLUMNS, record_of, to_json, to_text
 from musicapi_async.bulk.sqlite.journal import SQLiteJournal
-from musicapi_async.bulk.sqlite.rows import COLUMN_NAMES, COLUMNS, JSON_COLUMNS, record_of, to_json, to_text
 from musicapi_async.bulk.sqlite.schema import CLOSED, UNFINISHED, VERSION, select_value
 from musicapi_async.bulk.sqlite.statements import IN_PLAN, recall, remember
 from musicapi_async.errors import JournalError

@@ -1,4 +1,4 @@
-"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns."""
+"""The journal in an SQLite file: ``SQLiteJournal``, which ``bulk.open`` returns for a path."""
 
 import asyncio
 import os
@@ -25,14 +25,14 @@ from musicapi_async.bulk.journal import (
     State,
     inbox_of,
 )
+from musicapi_async.bulk.rows import COLUMNS, record_of, to_json
 from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
-from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of, to_json
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
 from musicapi_async.bulk.sqlite.writer import Writer
 from musicapi_async.errors import InvalidRequestError, JournalError
 
-__all__ = ["SQLiteJournal", "TrialJournal", "journal_path", "open"]
+__all__ = ["SQLiteJournal", "TrialJournal", "journal_path"]
 
 
 IS_IT_CURRENT: Final = (
@@ -48,8 +48,8 @@ ELSEWHERE: Final = "use another folder for the trial (--out), or remove this jou
 def journal_path(path: object) -> Path:
     """Return the path of a journal's file; raises InvalidRequestError for an address, and for anything else."""
     if is_address(path):
-        message = f"path is {without_password(path)!r}; this version keeps a journal in a file only, such as {EXAMPLE}"
-        raise InvalidRequestError(message, "path", without_password(path), "the path of a file")
+        message = f"path is {without_password(path)!r}; a journal is a file, such as {EXAMPLE}, or postgresql://..."
+        raise InvalidRequestError(message, "path", without_password(path), "the path of a file, or postgresql://...")
     return usable_path("path", path, f'name a file: "{EXAMPLE}"')
 
 
@@ -165,6 +165,19 @@ class SQLiteJournal:
             self._writer.highest = max(self._writer.highest, record.number)
         changed = await self._writer.write(statements.write_transition, record, state, changes)
         return self._changed(record, changed)
+
+    async def turn(self) -> None:
+        """Return at once: the limits are those of the run, which has the journal for itself."""
+
+    async def start_sending(self, record: Record, changes: Changes) -> Record:
+        """Change the state of a planned record to ``sending``, and return it as it is now."""
+        return await self.transition(record, "sending", changes)
+
+    def check_claim(self, record: Record) -> None:
+        """Return: no other process has the journal."""
+
+    async def slow_down(self, seconds: float) -> None:
+        """Return at once: the client waits after a 429, and there is no other worker."""
 
     async def update(self, record: Record, changes: Changes) -> Record:
         """Apply changes to a record that stays in its state, and return it as it is now."""
@@ -319,23 +332,3 @@ class TrialJournal(SQLiteJournal):
             or connection.execute("SELECT 1 FROM row LIMIT 1").fetchone() is not None
         ):
             raise JournalError(self.name, f"it may contain songs that are not from a trial: {ELSEWHERE}")
-
-
-def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> SQLiteJournal:
-    """Return the journal in this file, created if it does not exist: ``async with bulk.open(path) as journal``.
-
-    ``is_current`` is for a journal that has sent requests and has lost its mark: True states that no run has used a
-    newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
-    has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
-
-    ```python
-    from musicapi_async import bulk
-
-    async with bulk.open("songs/journal.db") as journal:
-        print(await journal.counts())
-    ```
-
-    Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
-    newer version, or not a journal, and for a lost mark while ``is_current`` is None.
-    """
-    return SQLiteJournal(path, is_current=is_current)

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
+from musicapi_async.bulk.rows import COLUMNS, record_of
 from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, holder_of, is_complete_by, lock_of, mark_of
-from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of
 from musicapi_async.bulk.sqlite.schema import VERSION, read_version, select_value
 from musicapi_async.errors import JournalError
 

@@ -19,13 +19,11 @@ from musicapi_async.bulk.journal import (
     Changes,
     Record,
     State,
-    attempts_after,
-    charged_after,
 )
 from musicapi_async.bulk.keys import canonical
+from musicapi_async.bulk.rows import COLUMNS, given_values, record_of, stored, to_json, transition_values
 from musicapi_async.bulk.sqlite.attempts import write_attempt
 from musicapi_async.bulk.sqlite.lock import Mark
-from musicapi_async.bulk.sqlite.rows import COLUMNS, record_of, to_json, to_text
 from musicapi_async.bulk.sqlite.schema import select_value
 from musicapi_async.errors import InvalidRequestError
 
@@ -69,8 +67,6 @@ ADD: Final = """
 
 Entry = tuple[str, str, str, int]
 """Key, operation, request as JSON, version of the key."""
-CHANGED_COLUMNS: Final = tuple(field.name for field in attrs.fields(Changes) if field.name != "was_not_accepted")
-TIMES: Final[Mapping[State, str]] = {"sending": "sent_at", "accepted": "accepted_at"}
 RETRIED: Final[frozenset[State]] = frozenset({"failed", "refunded", "refused"})
 """States from which a record is sent again without a decision of the user."""
 KEEP_FOR_LATER: Final = (
@@ -172,7 +168,7 @@ def write_transition(connection: sqlite3.Connection, record: Record, state: Stat
     entries, one that would be sent again after a failure or a refusal becomes uncertain.
     """
     is_unknown = state == "planned" and record.state in RETRIED and is_incomplete(connection)
-    changed = _lost() if is_unknown else _transition(record, state, changes)
+    changed = _lost() if is_unknown else transition_values(record, state, changes)
     assignments, values = _assignments(changed)
     # A submission that waits after a 429 keeps its request.
     is_new = state == "planned" and record.state != "sending"
@@ -190,7 +186,7 @@ def write_transition(connection: sqlite3.Connection, record: Record, state: Stat
 
 def write_changes(connection: sqlite3.Connection, record: Record, changes: Changes) -> Record | None:
     """Apply changes to a record that stays in its state, and return it; None when it is in another state."""
-    return _update(connection, record, *_assignments(_given(changes)))
+    return _update(connection, record, *_assignments(given_values(changes)))
 
 
 def _update(
@@ -204,25 +200,7 @@ def _update(
 
 
 def _assignments(changed: Mapping[str, Any]) -> tuple[list[str], list[object]]:
-    values = [to_json(value) if name in {"clips", "files"} else to_text(value) for name, value in changed.items()]
-    return [f"{name} = ?" for name in changed], values
-
-
-def _given(changes: Changes) -> dict[str, Any]:
-    return {name: value for name in CHANGED_COLUMNS if (value := getattr(changes, name)) is not None}
-
-
-def _transition(record: Record, state: State, changes: Changes) -> dict[str, Any]:
-    return {
-        "state": state,
-        "attempts": attempts_after(record, state, changes),
-        "refunds": record.refunds + (state == "refunded"),
-        "charged": charged_after(record, state, changes),
-        TIMES.get(state, "ended_at"): time.time(),
-        **_given(changes),
-        # Also where there is none: that of the attempt before is not this one's.
-        **({"reference": changes.reference} if state == "sending" else {}),
-    }
+    return [f"{name} = ?" for name in changed], [stored(name, value) for name, value in changed.items()]
 
 
 def _lost() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from musicapi_async.bulk.copying import copy_journal, open_for_copy
+from musicapi_async.bulk.copying import copy_journal, open_copy, open_for_copy
 from musicapi_async.cli.bulk.journals import JournalChoice, journal_in
 from musicapi_async.cli.bulk.requests_file import requests_text
 from musicapi_async.cli.exits import UsageError
@@ -43,7 +43,7 @@ async def copy(command: CopyCommand, screen: Screen) -> None:
     place = target.name if target.file is None else str(await asyncio.to_thread(target.file.resolve))
     async with (
         closing_shielded(open_for_copy(source.address, is_current=command.is_current)) as old,
-        closing_shielded(open_for_copy(target.address)) as new,
+        closing_shielded(open_copy(target.address)) as new,
     ):
         count = await copy_journal(old, new, place)
         counts = await new.counts()

@@ -1,0 +1,231 @@
+"""Connections to the database of a journal: every wait is bounded, and what was lost is connected again with pauses."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+import attrs
+
+from musicapi_async._logger import logger
+from musicapi_async._secrets import Secret
+from musicapi_async.errors import JournalError, MusicAPIError
+
+__all__ = ["Address", "Batches", "Channel"]
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT: Final = 5.0
+COMMAND_TIMEOUT: Final = 10.0
+"""Seconds for a statement; both ends keep to it."""
+MAX_OUTAGE: Final = 900.0
+"""Seconds for which a lost database is connected to again."""
+MAX_PAUSE: Final = 2.0
+"""Seconds between two attempts at a connection, at most."""
+CLOSE_TIMEOUT: Final = 2.0
+MAX_BATCH: Final = 200
+SETTINGS: Final = {
+    "application_name": "musicapi",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+)
+"""Errors after which it is unknown whether a statement was committed: what it wrote is read again."""
+POOLER_WORDS: Final = ("unsupported startup parameter", "pgbouncer", "prepared statement")
+POOLED: Final = (
+    "it is reached through a connection pooler such as pgbouncer, which keeps no sessions: give the address of the "
+    "database itself"
+)
+
+
+@attrs.frozen
+class Address:
+    """The address of a database; its text has no password."""
+
+    secret: Secret = attrs.field(repr=False)
+    name: str
+    """The address without password and options."""
+
+    @staticmethod
+    def of(text: str) -> "Address":
+        """Return an address from ``postgresql://user:password@host:port/database``."""
+        parts = urlsplit(text)
+        user, _, host = parts.netloc.rpartition("@")
+        name = f"{user.partition(':')[0]}@{host}" if user else host
+        return Address(Secret(text), f"postgresql://{name}{parts.path}")
+
+    def without_password(self, text: str) -> str:
+        """Return the text of an error without the password, and without the address as it was given."""
+        parts = urlsplit(self.secret.reveal())
+        found = re.search(r"(?:^|&)password=([^&]*)", parts.query)
+        for one in (parts.password, found.group(1) if found else None):
+            for form in (one, unquote(one)) if one else ():
+                text = text.replace(form, "...")
+        return text.replace(self.secret.reveal(), self.name)
+
+
+class Channel:
+    """One connection, used by one statement at a time, and made again when it is lost."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._connection: Any = None
+        self._busy = asyncio.Lock()
+        self._closing = asyncio.Event()
+        self.lost = asyncio.Event()
+        """Set while the database cannot be reached."""
+
+    async def run(
+        self, work: Callable[[Any], Awaitable[T]], *, limit: float = MAX_OUTAGE, is_repeatable: bool = True
+    ) -> T:
+        """Run work on the connection, again after a lost one if it may be repeated, for at most ``limit`` seconds.
+
+        Raises JournalError when the database refuses it, or stays away.
+        """
+        async with self._busy:
+            clock = asyncio.get_running_loop().time
+            deadline, pause, attempts = clock() + limit, 0.05, 0
+            while True:
+                attempts += 1
+                try:
+                    found = await self._run(work)
+                except MusicAPIError:
+                    raise
+                except (*LOST, asyncpg.PostgresError, ValueError) as error:
+                    reason, is_last = self._reason_of(error), True
+                    if isinstance(error, LOST) and not isinstance(error, ValueError):
+                        self._note_lost(reason)
+                        # A process that was stopped meanwhile has its time limits behind it: it tries once more.
+                        is_over = clock() + pause > deadline and attempts > 1
+                        is_last = not is_repeatable or is_over or self._closing.is_set()
+                else:
+                    self._note_back()
+                    return found
+                # Outside of the handler: the frames of the error hold the address.
+                if is_last:
+                    raise JournalError(self.address.name, f"the database cannot be used: {reason}")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._closing.wait()
+                pause = min(MAX_PAUSE, pause * 2)
+
+    async def _run(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        try:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await self._connect()
+            async with asyncio.timeout(COMMAND_TIMEOUT + 1):
+                return await work(self._connection)
+        except BaseException as error:
+            if isinstance(error, (*LOST, asyncio.CancelledError)):
+                self._terminate()
+            raise
+
+    async def _connect(self) -> Any:
+        async with asyncio.timeout(CONNECT_TIMEOUT + 1):
+            connection = await asyncpg.connect(
+                self.address.secret.reveal(),
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=COMMAND_TIMEOUT,
+                server_settings=SETTINGS,
+            )
+        # Without it a crash of the server forgets what was sent.
+        if await connection.fetchval("SHOW synchronous_commit") == "off":
+            await connection.execute("SET synchronous_commit = on")
+        return connection
+
+    def _reason_of(self, error: BaseException) -> str:
+        text = str(error) or type(error).__name__
+        is_pooled = any(word in text for word in POOLER_WORDS)
+        return POOLED if is_pooled else self.address.without_password(text)
+
+    def _note_lost(self, reason: str) -> None:
+        if not self.lost.is_set():
+            logger.warning("the database of %s was lost (%s): connecting again", self.address.name, reason)
+            self.lost.set()
+
+    def _note_back(self) -> None:
+        if self.lost.is_set():
+            self.lost.clear()
+            logger.warning("the database of %s is back", self.address.name)
+
+    def _terminate(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    def hurry(self) -> None:
+        """Try no lost connection again from now on."""
+        self._closing.set()
+
+    async def aclose(self) -> None:
+        """Close the connection, in bounded time."""
+        self.hurry()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await connection.close(timeout=CLOSE_TIMEOUT)
+            except LOST:
+                connection.terminate()
+
+
+_Waiting = tuple[int, Sequence[object], "asyncio.Future[Any]"]
+
+
+class Batches:
+    """A statement that is run for many arguments at once: all that wait at the same time share a commit.
+
+    It returns at most one row for each, with the argument's change as ``after``, and can be repeated.
+    """
+
+    def __init__(self, channel: Channel, statement: str) -> None:
+        self._channel = channel
+        self._statement = statement
+        self._waiting: list[_Waiting] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self, change: int, values: Sequence[object]) -> Any:
+        """Run the statement for these values; return its row, None without one."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((change, values, done))
+        if self._running is None or self._running.done():
+            self._running = asyncio.get_running_loop().create_task(self._run_all())
+        return await done
+
+    async def _run_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            await self._run(batch)
+
+    async def _run(self, batch: "Sequence[_Waiting]") -> None:
+        arguments = [values for _, values, _ in batch]
+        error: Exception | None = None
+        rows: Mapping[int, Any] = {}
+        try:
+            found = await self._channel.run(lambda connection: connection.fetchmany(self._statement, arguments))
+            rows = {row["after"]: row for row in found}
+        except Exception as failure:  # noqa: BLE001 - raised in the waiting tasks
+            error = failure
+        if error is not None and len(batch) > 1 and not self._channel.lost.is_set():
+            for one in batch:  # one of them is at fault
+                await self._run([one])
+            return
+        for change, _, done in batch:
+            if done.done():
+                continue
+            if error is None:
+                done.set_result(rows.get(change))
+            else:
+                done.set_exception(error)

@@ -1,0 +1,476 @@
+"""The journal in a PostgreSQL database: ``PostgresJournal``, which ``bulk.open`` returns for an address."""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Final, Self
+
+import attrs
+
+from musicapi_async._logger import logger
+from musicapi_async._transport.cancellation import complete
+from musicapi_async.bulk.copies import COPY, unfinished_reason
+from musicapi_async.bulk.journal import (
+    NO_CHANGES,
+    TRANSITIONS,
+    UNFINISHED,
+    Attempt,
+    Changes,
+    Closable,
+    Planned,
+    Record,
+    RecordTakenError,
+    State,
+)
+from musicapi_async.bulk.postgres import planning, records
+from musicapi_async.bulk.postgres.claims import Claims
+from musicapi_async.bulk.postgres.connection import Address, Batches, Channel
+from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
+from musicapi_async.bulk.postgres.records import (
+    SharedRecord,
+    attempt_of,
+    new_change,
+    shared_record_of,
+    transition_arguments,
+)
+from musicapi_async.bulk.postgres.schema import SCHEMA, VERSION
+from musicapi_async.bulk.rows import given_values, to_json, transition_values
+from musicapi_async.errors import BudgetExceededError, JournalError
+
+__all__ = ["PostgresJournal"]
+
+OPEN_LIMIT: Final = 5.0
+LEAVE_LIMIT: Final = 5.0
+"""Seconds for which a lost database is connected to again, when the journal is opened and closed."""
+MAX_TAKEN_OVER: Final = 500
+EVER: Final = float("inf")
+SELECT: Final = f"SELECT {records.SHARED} FROM musicapi.record"  # noqa: S608 - names of ours
+
+
+class PostgresJournal:
+    """Journal in a PostgreSQL database, for any number of workers on any number of machines at the same time.
+
+    A transition that was awaited is committed. A record is claimed by the change of its state to ``sending``, within
+    the limits of the plan, which hold over all workers: only the worker that has claimed it may plan it again, when it
+    was certainly not sent; any other one only makes it ``uncertain``, when that worker has had no heartbeat for 15
+    seconds. Whoever was changed meanwhile gets a RecordTakenError.
+
+    The database holds requests and results, never the key. Every method raises JournalError when the database cannot
+    be used; one that is away is connected to again for 15 minutes.
+    """
+
+    _is_for_copy: ClassVar[bool] = False
+    """True while a copy is made in it."""
+
+    def __init__(self, address: str) -> None:
+        self._address = Address.of(address)
+        self.name: str = self._address.name
+        """The address of the database, without the password."""
+        self.inbox: None = None
+        """No folder of events: each worker receives its own."""
+        self.runs: set[Closable] = set()
+        """The runs to close before the journal is closed."""
+        self.worker: str = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        """The name of this worker among those on the journal."""
+        self._reading, self._writing, self._beating = (Channel(self._address) for _ in range(3))
+        self._transitions = Batches(self._writing, records.TRANSITION)
+        self._claims = Claims(self.name, self.worker, Batches(self._writing, records.CLAIM))
+        self._late_ids = LateIds("unknown")
+        self._has_joined = False
+        self._held: set[int] = set()
+        """The numbers of the records whose tasks this worker collects."""
+
+    async def __aenter__(self) -> Self:
+        """Connect; create the tables in a database that has none.
+
+        Raises JournalError when the database cannot be reached, or holds a journal of another version.
+        """
+        try:
+            self._late_ids = LateIds(await self._reading.run(self._prepare, limit=OPEN_LIMIT))
+        except BaseException:
+            await self._aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the runs that are left, finish the writes that were begun, and disconnect, in bounded time."""
+        await complete(self._close())
+
+    async def _close(self) -> None:
+        try:
+            for run in tuple(self.runs):
+                await run.aclose()
+        finally:
+            await self._aclose()
+
+    async def _aclose(self) -> None:
+        await asyncio.gather(self._reading.aclose(), self._writing.aclose(), self._beating.aclose())
+
+    async def _prepare(self, connection: Any) -> str:
+        """Create the tables where there are none, and return the id of the journal."""
+        async with connection.transaction():
+            # Two that open an empty database at once.
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('musicapi'))")
+            if await connection.fetchval("SELECT to_regclass('musicapi.journal')") is None:
+                await connection.execute(SCHEMA)
+                statement = "INSERT INTO musicapi.journal (id, version) VALUES ($1, $2)"
+                await connection.execute(statement, secrets.token_hex(8), VERSION)
+            found = await connection.fetchrow("SELECT id, version FROM musicapi.journal")
+        if found["version"] != VERSION:
+            reason = f"its tables have version {found['version']}, and this package works with version {VERSION}"
+            raise JournalError(self.name, f"{reason}: install the version of the package that its workers have")
+        is_copy = await connection.fetchval("SELECT 1 FROM musicapi.kept WHERE name = $1", COPY)
+        if is_copy and not self._is_for_copy:
+            raise JournalError(self.name, unfinished_reason())
+        return str(found["id"])
+
+    # Workers
+
+    async def join(self) -> None:
+        """Register as a worker, and record the ids that an earlier one could not record."""
+        self._has_joined = True
+        await self._beating.run(lambda connection: connection.execute(records.REGISTER, self.worker))
+        for late in await asyncio.to_thread(lambda: list(self._late_ids.kept())):
+            await self._settle_late(late)
+
+    async def beat(self) -> Sequence[Record]:
+        """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
+
+        async def beat(connection: Any) -> Sequence[Any]:
+            for statement in records.BEAT:
+                await connection.execute(statement, self.worker)
+            # Also those of its own that it does not know of: the response to an earlier call was lost.
+            return list(await connection.fetch(records.TAKE_OVER, self.worker, list(self._held), MAX_TAKEN_OVER))
+
+        found = [shared_record_of(row) for row in await self._beating.run(beat)]
+        self._held.update(one.number for one in found)
+        return found
+
+    async def leave(self) -> None:
+        """Give back what this worker has, for others to go on with."""
+
+        async def leave(connection: Any) -> None:
+            for statement in records.RELEASE:
+                await connection.execute(statement, self.worker)
+
+        self._has_joined = False
+        await self._beating.run(leave, limit=LEAVE_LIMIT)
+
+    async def is_left(self) -> bool:
+        """Return whether there is something to send or to collect, by any worker."""
+        return bool(await self._value(records.IS_LEFT))
+
+    async def charge_besides(self, credits: float) -> None:
+        """Count the credits of a paid request that has no record; raises BudgetExceededError above the limit."""
+        limit = self._claims.max_credits
+        if credits > 0 and not await self._value(records.CHARGE_BESIDES, credits, limit):
+            raise BudgetExceededError(limit, await self.total_charged(), credits)
+        if credits < 0:
+            await self._value(records.CHARGE_BESIDES, credits, EVER)
+
+    def limit(self, *, in_flight: int, max_credits: float | None, create_rate: float | None) -> None:
+        """Set the limits of the plan, which hold over all workers."""
+        self._claims.limit(in_flight, EVER if max_credits is None else max_credits, create_rate)
+
+    # Plans
+
+    async def new_plan(self) -> int:
+        """Return the number of a new plan."""
+        return int(await self._value("UPDATE musicapi.journal SET newest = newest + 1 RETURNING newest"))
+
+    async def plan(self, requests: Sequence[Planned], plan: int | None = None) -> int:
+        """Add requests to a plan, by default the active one; return how many of them were new.
+
+        A key that the journal has already is not added again. Once the plan is active, the record's request is the one
+        given now; a record that was sent keeps the request as it was sent, and the one given now is used if it is ever
+        sent again. Raises InvalidRequestError for a key that is in a new plan already.
+        """
+        entries = [(one.key, one.operation, to_json(one.request), one.key_version) for one in requests]
+
+        async def add(connection: Any) -> int:
+            async with connection.transaction():
+                return await planning.add_to_plan(connection, entries, plan)
+
+        return await self._reading.run(add, is_repeatable=False)
+
+    async def activate_plan(self, plan: int | None = None) -> int:
+        """Have ``claim`` return the records of this plan alone, or of the last one; return its number."""
+
+        async def activate(connection: Any) -> int:
+            async with connection.transaction():
+                started = await planning.lock_plans(connection)
+                if plan is not None:
+                    await planning.activate_plan(connection, plan)
+                return started if plan is None else plan
+
+        return await self._reading.run(activate)
+
+    async def claim(self, count: int) -> Sequence[Record]:
+        """Pick the next planned records that no worker has picked, at most ``count``; ``start_sending`` claims them."""
+
+        async def pick(connection: Any) -> Sequence[Any]:
+            return list(await connection.fetch(records.PICK, self.worker, list(self._claims.picked), count))
+
+        found = [shared_record_of(row) for row in await self._writing.run(pick)]
+        self._claims.picked.update(one.number for one in found)
+        return sorted(found, key=lambda one: one.number)
+
+    # Records
+
+    async def turn(self) -> None:
+        """Wait until it may be a submission's turn within the limits of the plan."""
+        await self._claims.turn()
+
+    async def start_sending(self, record: Record, changes: Changes) -> Record | None:
+        """Claim a planned record: change its state to ``sending``, and return it as it is now.
+
+        None while a limit of the plan is reached: ``turn`` comes first again. Raises RecordTakenError when the record
+        is not planned any more, and BudgetExceededError.
+        """
+        shared, change = self._shared(record), new_change()
+        claimed = await self._claims.claim(shared, change, changes)
+        if claimed == "taken":
+            current = await self._find(record.number)
+            if current is not None and current.claim == change and current.state == "uncertain":
+                # It was claimed after all, while the database was away, and never sent.
+                unsent = Changes(reason="it was not sent", was_not_accepted=True)
+                await self.transition(current, "planned", unsent)
+            raise RecordTakenError(self.name, _taken(record))
+        return claimed
+
+    def check_claim(self, record: Record) -> None:
+        """Raise ClaimExpiredError when a claimed record may not be sent any more, right before its first byte."""
+        self._claims.check(self._shared(record))
+
+    async def slow_down(self, seconds: float) -> None:
+        """Have no worker claim a record for so many seconds: the service has refused one by a 429."""
+        await self._value("SELECT musicapi.slow_down($1, $2, $3)", *self._claims.slow_down(seconds))
+
+    async def transition(self, record: Record, state: State, changes: Changes = NO_CHANGES) -> Record:
+        """Change the state of a record, with further changes, and return it as it is now.
+
+        A record that is to be sent again gets the request its key was last planned with. Raises JournalError when the
+        transition is not allowed, RecordTakenError when the record was changed by someone else: an id that comes with
+        it is kept as that of a song that is paid for besides.
+        """
+        before = self._shared(record)
+        if state not in TRANSITIONS[record.state]:
+            reason = f"record {record.number} ({record.key!r}) is {record.state}: it cannot be {state}"
+            raise JournalError(self.name, reason)
+        if record.state == "sending" and state != "uncertain" and not self._claims.has(before):
+            reason = f"record {record.number} ({record.key!r}) was claimed by another worker: it can only be uncertain"
+            raise JournalError(self.name, reason)
+        if state == "sending":
+            while (claimed := await self.start_sending(record, changes)) is None:
+                await self.turn()
+            return claimed
+        if record.state == "sending" and state == "accepted":
+            return await self._accept(before, changes)
+        return await self._transition(before, state, changes)
+
+    async def _accept(self, record: SharedRecord, changes: Changes) -> Record:
+        """Record the id of a task, on the disk of this machine too while the database is away."""
+        late = _late_id(record, changes)
+        loop = asyncio.get_running_loop()
+        writing = loop.create_task(self._transition(record, "accepted", changes))
+        lost = loop.create_task(self._writing.lost.wait())
+        try:
+            await asyncio.wait((writing, lost), return_when=asyncio.FIRST_COMPLETED)
+            is_kept = not writing.done()
+            if is_kept:
+                await self._keep(late)
+            accepted = await writing
+        finally:
+            lost.cancel()
+        if is_kept:
+            await asyncio.to_thread(self._late_ids.remove, late)
+        return accepted
+
+    async def _transition(self, before: SharedRecord, state: State, changes: Changes) -> Record:
+        changed = await self._try(before, state, changes)
+        return await self._resolve(before, state, changes) if changed is None else changed
+
+    async def _try(self, before: SharedRecord, state: State, changes: Changes) -> SharedRecord | None:
+        """Do a transition of a record as it was read; None when it has been changed meanwhile."""
+        values = transition_values(before, state, changes)
+        after = attrs.evolve(before, **values, change=new_change(), owner=self._owner_of(state))
+        if after.owner is not None and state != "planned":
+            self._held.add(before.number)
+        row = await self._transitions.run(after.change, transition_arguments(before, after, state, changes))
+        if row is not None:
+            found = shared_record_of(row) if state == "planned" else after
+        else:
+            current = await self._find(before.number)
+            if current is None or current.change != after.change:
+                return None
+            found = current  # committed on a connection that was lost
+        self._claims.ended(before, state)
+        if state not in UNFINISHED:
+            self._held.discard(before.number)
+        return found
+
+    async def _resolve(self, before: SharedRecord, state: State, changes: Changes) -> Record:
+        """Do what is left of a transition of a record that was changed by someone else meanwhile."""
+        is_claim = before.state == "sending" and self._claims.has(before)
+        current = await self._find(before.number)
+        # This worker alone knows: it was accepted, or it was certainly not sent.
+        while is_claim and current is not None and current.claim == before.claim and current.state == "uncertain":
+            if state == "uncertain":
+                self._claims.ended(before, state)
+                return current
+            is_accepted = state == "accepted"
+            known = attrs.evolve(changes, reason="") if is_accepted else attrs.evolve(changes, was_not_accepted=True)
+            found = await self._try(current, "accepted" if is_accepted else "planned", known)
+            if found is not None:
+                self._claims.ended(before, state)
+                return found
+            current = await self._find(before.number)
+        if is_claim and state == "accepted" and not (current is not None and current.task_id == changes.task_id):
+            late = _late_id(before, changes)
+            await self._keep(late)
+            await self._settle_late(late)
+        self._claims.ended(before, "uncertain")
+        self._held.discard(before.number)
+        raise RecordTakenError(self.name, _taken(before))
+
+    async def _keep(self, late: LateId) -> None:
+        try:
+            path: object = await asyncio.to_thread(self._late_ids.keep, late)
+        except OSError as error:
+            path = f"nowhere: {error}"
+        logger.error(
+            "task %s of %s was accepted, and is not in the journal yet: kept in %s", late.task_id, late.key, path
+        )
+
+    async def _settle_late(self, late: LateId) -> None:
+        """Record an id that came late: as that of its record, or as that of a song that is paid for besides."""
+        current = await self._find(late.number)
+        if current is None:
+            logger.error("task %s of %s has no record in %s", late.task_id, late.key, self.name)
+            return
+        is_own = current.claim == late.claim and current.state in {"sending", "uncertain"}
+        if is_own:
+            changes = Changes(task_id=late.task_id, reason="")
+            accepted = await self._try(current, "accepted", changes)
+            self._held.discard(late.number)  # so that its task is collected, by the next heartbeat
+            if accepted is None:
+                await self._settle_late(late)
+                return
+        elif current.task_id != late.task_id:
+            await self.record_extra(str(late.claim), late.task_id)
+            text = "%s was paid for twice: task %s was accepted, and the request was decided on meanwhile (%s)"
+            logger.error(text, late.key, late.task_id, current.state)
+        await asyncio.to_thread(self._late_ids.remove, late)
+
+    def _owner_of(self, state: State) -> str | None:
+        return self.worker if self._has_joined and state in {"planned", "accepted", "finished"} else None
+
+    async def update(self, record: Record, changes: Changes) -> Record:
+        """Apply changes to a record that stays in its state, and return it as it is now."""
+        before = self._shared(record)
+        after = attrs.evolve(before, **given_values(changes), change=new_change())
+        row = await self._transitions.run(after.change, transition_arguments(before, after, None))
+        if row is None:
+            current = await self._find(before.number)
+            if current is None or current.change != after.change:
+                self._held.discard(before.number)
+                raise RecordTakenError(self.name, _taken(before))
+        return after
+
+    async def records(
+        self, state: State, after: int = 0, count: int = 1000, *, in_current_plan: bool = False
+    ) -> Sequence[Record]:
+        """Return records in a state, in their order, at most ``count`` with numbers above ``after``.
+
+        With ``in_current_plan`` only those that the active plan asks for.
+        """
+        where = f"{records.IN_PLAN} AND " if in_current_plan else ""
+        # Not as a parameter: each state has its index.
+        query = f"{SELECT} WHERE {where}state = '{state}' AND number > $1 ORDER BY number LIMIT $2"
+        if state not in TRANSITIONS:
+            raise JournalError(self.name, f"{state!r} is no state")
+        return [shared_record_of(row) for row in await self._rows(query, after, count)]
+
+    async def _find(self, number: int) -> SharedRecord | None:
+        rows = await self._rows(f"{SELECT} WHERE number = $1", number)
+        return shared_record_of(rows[0]) if rows else None
+
+    # Attempts
+
+    async def attempt(self, reference: str) -> Attempt | None:
+        """Return the attempt with a reference; None when the journal has none."""
+        rows = await self._rows(f"{records.ATTEMPTS} WHERE attempt.reference = $1", reference)
+        return attempt_of(rows[0]) if rows else None
+
+    async def open_references(self, count: int) -> Sequence[str]:
+        """Return the references of uncertain records, and the last ``count`` of earlier attempts without a task."""
+        return [row["reference"] for row in await self._rows(records.OPEN_REFERENCES, count)]
+
+    async def has_task(self, task_id: str, besides: str) -> bool:
+        """Return whether a task is that of a record, or of an attempt other than the one of reference ``besides``."""
+        return bool(await self._value(records.HAS_TASK, task_id, besides))
+
+    async def extras(self) -> Sequence[Attempt]:
+        """Return the attempts whose songs are paid for besides those of their records."""
+        return [attempt_of(row) for row in await self._rows(f"{records.ATTEMPTS} WHERE is_extra ORDER BY position")]
+
+    async def record_extra(self, reference: str, task_id: str, files: Sequence[str] | None = None) -> None:
+        """Record the task of an attempt whose song is paid for besides, and its files when they are saved."""
+        await self._value(records.ADD_EXTRA, reference, task_id, None if files is None else to_json(files))
+
+    # Sums and values
+
+    async def counts(self) -> Mapping[State, int]:
+        """Return the number of records in each state."""
+        rows = await self._rows("SELECT state, count(*) AS count FROM musicapi.record GROUP BY state")
+        found = {row["state"]: int(row["count"]) for row in rows}
+        return {state: found.get(state, 0) for state in TRANSITIONS}
+
+    async def charged(self) -> Mapping[str, int]:
+        """Return how often each operation was, or may have been, paid for, without refunds."""
+        return {row["operation"]: int(row["count"]) for row in await self._rows(records.CHARGED)}
+
+    async def charge_unpriced(self, prices: Mapping[str, float]) -> None:
+        """Return at once: each record has had its charge since it was claimed."""
+
+    async def total_charged(self) -> float:
+        """Return the credits that all records have, or may have, cost, without refunds."""
+        return float(await self._value("SELECT charged FROM musicapi.gate"))
+
+    async def remember(self, name: str, value: object) -> None:
+        """Store a JSON value under a name, for later runs."""
+        statement = "INSERT INTO musicapi.kept VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        await self._value(statement, name, to_json(value))
+
+    async def recall(self, name: str) -> Any:
+        """Return the value stored under a name, or None."""
+        found = await self._value("SELECT value FROM musicapi.kept WHERE name = $1", name)
+        return None if found is None else json.loads(found)
+
+    async def _rows(self, query: str, *values: object) -> Sequence[Any]:
+        async def fetch(connection: Any) -> Sequence[Any]:
+            return list(await connection.fetch(query, *values))
+
+        return await self._reading.run(fetch)
+
+    async def _value(self, query: str, *values: object) -> Any:
+        return await self._reading.run(lambda connection: connection.fetchval(query, *values))
+
+    def _shared(self, record: Record) -> SharedRecord:
+        if not isinstance(record, SharedRecord):
+            raise JournalError(self.name, f"record {record.number} ({record.key!r}) is of another journal")
+        return record
+
+
+def _late_id(record: SharedRecord, changes: Changes) -> LateId:
+    return LateId(number=record.number, claim=record.claim or 0, key=record.key, task_id=changes.task_id or "")
+
+
+def _taken(record: Record) -> str:
+    return f"record {record.number} ({record.key!r}) is not {record.state} any more: it was changed by someone else"
