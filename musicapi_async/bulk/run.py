@@ -321,6 +321,7 @@ class Run:
             while not is_over:
                 while (record := await self._queue.next()) is not None:
                     outcome = await self._process(record)
+                    self._queue.processed()
                     if outcome is not None:
                         await self._outcomes.put(outcome)
                 is_over = not await self._check_last()

@@ -131,6 +131,10 @@ class SharedQueue(WorkQueue):
         self._submitting -= 1
         self._changed.set()
 
+    def processed(self) -> None:
+        """Note that a record needs nothing more now: it may have been the last one."""
+        self._changed.set()
+
     def stop(self, error: BaseException, *, is_for_all: bool = False) -> None:
         """Submit nothing more, because of this error; with ``is_for_all`` also resume nothing more."""
         super().stop(error, is_for_all=is_for_all)

@@ -1,9 +1,10 @@
 """Fixtures of the tests of bulk runs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from postgres import Postgres, find_binaries, serve
 
 from musicapi_async.sandbox import Sandbox
 
@@ -12,6 +13,31 @@ from musicapi_async.sandbox import Sandbox
 def path(tmp_path: Path) -> Path:
     """Return where the journal of a test is."""
     return tmp_path / "journal.db"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Serve PostgreSQL for all tests of the session that use it."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: apt install postgresql")
+    with serve(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def address(postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of an empty database."""
+    monkeypatch.setenv("MUSICAPI_STATE", str(tmp_path / "state"))
+    return postgres.database()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Return where the journal of a test is: in a file, then in a database."""
+    if request.param == "sqlite":
+        return tmp_path / "journal.db"
+    return str(request.getfixturevalue("address"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -96,6 +97,9 @@ class PostgresJournal:
         try:
             for run in tuple(self.runs):
                 await run.aclose()
+            if self._claims.picked or self._held:
+                with suppress(JournalError):
+                    await self.leave()
         finally:
             await self._aclose()
 
@@ -148,6 +152,8 @@ class PostgresJournal:
 
         self._has_joined = False
         await self._beating.run(leave, limit=LEAVE_LIMIT)
+        self._claims.picked.clear()
+        self._held.clear()
 
     async def is_left(self) -> bool:
         """Return whether there is something to send or to collect, by any worker."""
