@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # It finds the packages through the first python on the PATH: --pythonpath has no effect in this mode.
 COMPLETE := PATH="$(CURDIR)/$(BIN):$$PATH" pyright --ignoreexternal --verifytypes
 
-.PHONY: demo test check docs bench soak simulate torture clean
+.PHONY: demo test check docs bench soak simulate torture torture-cluster clean
 
 demo: .venv/.installed
 	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
@@ -40,6 +40,9 @@ torture: .venv/.dev
 	$(BIN)/python tests/bulk/killing.py 2000 20
 	$(BIN)/python tests/bulk/killing.py 2000 20 --webhook-url
 
+torture-cluster: .venv/.dev
+	$(BIN)/python tests/bulk/cluster.py 2000 20 5 2
+
 clean:
 	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
@@ -51,7 +54,7 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.installed
-	$(PIP) --editable '.[cli,speed]' --group dev
+	$(PIP) --editable '.[cli,cluster,speed]' --group dev
 	touch $@
 
 .venv/.bench: .venv/.dev

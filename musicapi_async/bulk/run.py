@@ -165,13 +165,15 @@ class Run:
         self._options: PlanOptions | None = None
         """The options to keep with the plan; None where they are this run's alone."""
         if is_shared(journal):
-            self._queue: WorkQueue = SharedQueue(journal, attempts, pauses, on_limit=self._grow)
             self._options = PlanOptions(
                 in_flight=in_flight,
                 max_credits=max_credits,
                 create_rate=create_rate,
                 attempts=attempts,
                 timeout=timeout,
+            )
+            self._queue: WorkQueue = SharedQueue(
+                journal, attempts, pauses, default=self._options, on_limit=self._grow
             )
             create_rate, in_flight = None, in_flight + MAX_SUBMISSIONS
         else:

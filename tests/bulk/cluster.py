@@ -170,7 +170,7 @@ async def _compare(address: str, sandbox: Sandbox, records: int, seconds: float)
         known = {record.task_id for state in counts for record in await journal.records(state, 0, records)}
         uncertain = {record.key for record in await journal.records("uncertain", 0, records)}
         extras = {attempt.task_id for attempt in await journal.extras()}
-    keys = [f"k-{task.request.to_wire()['gpt_description_prompt'].split()[1]}" for task in sandbox.accepted]
+    keys = [f"k-{str(task.request.to_wire()['gpt_description_prompt']).split()[1]}" for task in sandbox.accepted]
     asked = Counter(keys)
     return Books(
         planned=records,

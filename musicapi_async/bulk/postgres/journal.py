@@ -292,7 +292,7 @@ class PostgresJournal:
     async def _try(self, before: SharedRecord, state: State, changes: Changes) -> SharedRecord | None:
         """Do a transition of a record as it was read; None when it has been changed meanwhile."""
         values = transition_values(before, state, changes)
-        after = attrs.evolve(before, **values, change=new_change(), owner=self._owner_of(state))
+        after = attrs.evolve(before, **values, change=new_change(), owner=self._owner_of(before, state))
         if after.owner is not None and state != "planned":
             self._held.add(before.number)
         row = await self._transitions.run(after.change, transition_arguments(before, after, state, changes))
@@ -303,7 +303,7 @@ class PostgresJournal:
             if current is None or current.change != after.change:
                 return None
             found = current  # committed on a connection that was lost
-        self._claims.ended(before, state)
+        self._claims.ended(before, state, is_picked=state == "planned" and after.owner is not None)
         if state not in UNFINISHED:
             self._held.discard(before.number)
         return found
@@ -361,8 +361,10 @@ class PostgresJournal:
             logger.error(text, late.key, late.task_id, current.state)
         await asyncio.to_thread(self._late_ids.remove, late)
 
-    def _owner_of(self, state: State) -> str | None:
-        return self.worker if self._has_joined and state in {"planned", "accepted", "finished"} else None
+    def _owner_of(self, before: Record, state: State) -> str | None:
+        # What a user plans again is for any worker; what a run does is for itself.
+        is_own = state in UNFINISHED or (state == "planned" and before.state in {"sending", "refunded"})
+        return self.worker if self._has_joined and is_own else None
 
     async def update(self, record: Record, changes: Changes) -> Record:
         """Apply changes to a record that stays in its state, and return it as it is now."""
