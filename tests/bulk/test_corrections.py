@@ -177,7 +177,9 @@ async def test_request_that_is_sent_while_its_line_is_corrected_is_noted_as_it_w
     assert words_of(again) == "new"
 
 
-async def test_request_that_waits_after_a_429_stays_as_it_was_until_the_journal_is_opened_again(store: Path | str) -> None:
+async def test_request_that_waits_after_a_429_stays_as_it_was_until_the_journal_is_opened_again(
+    store: Path | str,
+) -> None:
     path = store
     async with bulk.open(path) as journal:
         await bulk.plan_all(journal, [line("old")])

@@ -153,7 +153,7 @@ async def test_request_corrected_under_its_key_is_made_as_it_is_now(quick: Sandb
     assert made == ["good", "better"]
 
 
-async def test_plan_with_a_key_twice_is_refused(store: Path | str) -> None:
+async def test_plan_with_a_key_twice_is_refused(tmp_path: Path) -> None:
     record = Planned(key="a", operation="sonic.describe", request={})
     async with bulk.open(tmp_path / "j.db") as journal:
         with pytest.raises(errors.InvalidRequestError, match="'a', which another request of the plan has"):

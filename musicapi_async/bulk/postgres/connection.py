@@ -18,7 +18,7 @@ __all__ = ["Address", "Batches", "Channel"]
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT: Final = 5
 COMMAND_TIMEOUT: Final = 10.0
 """Seconds for a statement; both ends keep to it."""
 MAX_OUTAGE: Final = 900.0
