@@ -14,7 +14,7 @@ $(BIN)/twine check --strict dist/*
 $(BIN)/check-wheel-contents dist/*.whl
 endef
 
-.PHONY: demo test check docs release bench soak simulate torture clean
+.PHONY: demo test check docs release bench soak simulate torture torture-cluster clean
 
 demo: .venv/.installed
 	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
@@ -53,6 +53,9 @@ simulate: .venv/.dev
 torture: .venv/.dev
 	$(BIN)/python tests/bulk/killing.py 2000 20
 	$(BIN)/python tests/bulk/killing.py 2000 20 --webhook-url
+
+torture-cluster: .venv/.dev
+	$(BIN)/python tests/bulk/cluster.py 2000 20 5 2
 
 clean:
 	rm -rf .venv demo docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

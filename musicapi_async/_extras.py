@@ -1,7 +1,6 @@
 """The optional packages of the extras."""
 
 import importlib.util
-from typing import Literal
 
 from musicapi_async.errors import MissingExtraError
 

@@ -62,7 +62,7 @@ def text_field(
             return
         name = attribute.name
         # Most texts are plain, and need no further call.
-        if isinstance(value, str) and value.isascii() and value.strip():
+        if isinstance(value, str) and value.isascii() and "\0" not in value and value.strip():
             text = value
         else:
             text = _checked_text(name, value, secret=secret)

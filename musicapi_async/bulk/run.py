@@ -168,7 +168,6 @@ class Run:
         self._options: PlanOptions | None = None
         """The options to keep with the plan; None where they are this run's alone."""
         if is_shared(journal):
-            self._queue: WorkQueue = SharedQueue(journal, attempts, pauses, on_limit=self._grow)
             self._options = PlanOptions(
                 in_flight=in_flight,
                 max_credits=max_credits,
@@ -176,6 +175,7 @@ class Run:
                 attempts=attempts,
                 timeout=timeout,
             )
+            self._queue: WorkQueue = SharedQueue(journal, attempts, pauses, default=self._options, on_limit=self._grow)
             create_rate, in_flight = None, in_flight + MAX_SUBMISSIONS
         else:
             self._queue = WorkQueue(journal, attempts, pauses)
@@ -229,12 +229,7 @@ class Run:
         self._is_planned = True
         try:
             await self._make_ready()
-            if self._requests is None:
-                return 0, 0
-            planned = await plan_all(self._journal, self._requests)
-            if self._options is not None:
-                await remember_options(self._journal, self._options)
-            return planned
+            return (0, 0) if self._requests is None else await self._plan_requests(self._requests)
         except Exception as error:
             self.stop(error)
             raise
@@ -242,6 +237,12 @@ class Run:
             # An incomplete plan is discarded: another call must not resume the previous one.
             self.stop(JournalError(self._journal.name, "the run on it was ended while it was planned"))
             raise
+
+    async def _plan_requests(self, requests: Requests) -> tuple[int, int]:
+        planned = await plan_all(self._journal, requests)
+        if self._options is not None:
+            await remember_options(self._journal, self._options)
+        return planned
 
     async def _make_ready(self) -> None:
         """Check that the journal is for this service, and prepare the output; the facade calls it before planning."""
@@ -331,6 +332,7 @@ class Run:
             while not is_over:
                 while (record := await self._queue.next()) is not None:
                     outcome = await self._process(record)
+                    self._queue.processed()
                     if outcome is not None:
                         await self._outcomes.put(outcome)
                 is_over = not await self._check_last()

@@ -8,7 +8,7 @@ from typing import Final
 
 from musicapi_async._logger import logger
 from musicapi_async.bulk.journal import Record, RecordTakenError, SharedJournal, records_in
-from musicapi_async.bulk.plan_options import recall_options
+from musicapi_async.bulk.plan_options import PlanOptions, recall_options
 from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, WorkQueue
 from musicapi_async.bulk.waiting import Outage
 from musicapi_async.errors import JournalError, MusicAPIError
@@ -35,11 +35,13 @@ class SharedQueue(WorkQueue):
         attempts: int,
         outage: Outage,
         *,
+        default: PlanOptions,
         on_limit: Callable[[int], None],
     ) -> None:
         super().__init__(journal, attempts, outage)
         self._shared = journal
         self._on_limit = on_limit
+        self._default = default
         self._max_attempts = attempts
         self._picked: deque[Record] = deque()
         self._submitting = 0
@@ -131,6 +133,10 @@ class SharedQueue(WorkQueue):
         self._submitting -= 1
         self._changed.set()
 
+    def processed(self) -> None:
+        """Note that a record needs nothing more now: it may have been the last one."""
+        self._changed.set()
+
     def stop(self, error: BaseException, *, is_for_all: bool = False) -> None:
         """Submit nothing more, because of this error; with ``is_for_all`` also resume nothing more."""
         super().stop(error, is_for_all=is_for_all)
@@ -150,6 +156,9 @@ class SharedQueue(WorkQueue):
     async def _follow_plan(self) -> int:
         """Keep to the limits of the plan as they are now; return how many tasks may be in flight."""
         options = await recall_options(self._shared)
-        in_flight = options.in_flight or IN_FLIGHT
-        self._shared.limit(in_flight=in_flight, max_credits=options.max_credits, create_rate=options.create_rate)
+        default = self._default
+        in_flight = options.in_flight or default.in_flight or IN_FLIGHT
+        max_credits = default.max_credits if options.max_credits is None else options.max_credits
+        create_rate = options.create_rate or default.create_rate
+        self._shared.limit(in_flight=in_flight, max_credits=max_credits, create_rate=create_rate)
         return in_flight

@@ -128,6 +128,9 @@ class WorkQueue:
     def submitted(self) -> None:
         """Note that the submission of a planned record has ended."""
 
+    def processed(self) -> None:
+        """Note that a record needs nothing more now."""
+
     async def open(self) -> None:
         """Begin to return records."""
 

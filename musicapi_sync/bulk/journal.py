@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import musicapi_async.bulk
 from musicapi_async import Secret, webhooks
+from musicapi_async._arguments import wrong_argument
 from musicapi_async._secrets import hidden
 from musicapi_async.bulk import Attempt, PlanOptions, Record, State
 from musicapi_async.bulk.receiving import keep_event
@@ -172,7 +173,11 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
     Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
     newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
-    return Journal(musicapi_async.bulk.open(path, is_current=is_current))
+    journal = musicapi_async.bulk.open(path, is_current=is_current)
+    if not isinstance(journal, musicapi_async.bulk.SQLiteJournal):
+        # Its connections belong to one event loop; here each call has its own.
+        raise wrong_argument("path", journal.name, "a file", "a journal in a database is for musicapi_async")
+    return Journal(journal)
 
 
 def receive(

@@ -170,7 +170,7 @@ async def _compare(address: str, sandbox: Sandbox, records: int, seconds: float)
         known = {record.task_id for state in counts for record in await journal.records(state, 0, records)}
         uncertain = {record.key for record in await journal.records("uncertain", 0, records)}
         extras = {attempt.task_id for attempt in await journal.extras()}
-    keys = [f"k-{task.request.to_wire()['gpt_description_prompt'].split()[1]}" for task in sandbox.accepted]
+    keys = [f"k-{str(task.request.to_wire()['gpt_description_prompt']).split()[1]}" for task in sandbox.tasks]
     asked = Counter(keys)
     return Books(
         planned=records,
@@ -178,7 +178,7 @@ async def _compare(address: str, sandbox: Sandbox, records: int, seconds: float)
         doubled=sum(count - 1 for count in asked.values()),
         lost=sum(
             task.task_id not in known | extras and key not in uncertain
-            for key, task in zip(keys, sandbox.accepted, strict=True)
+            for key, task in zip(keys, sandbox.tasks, strict=True)
         ),
         saved=counts.get("saved", 0),
         uncertain=len(uncertain),
@@ -192,8 +192,8 @@ async def _compare(address: str, sandbox: Sandbox, records: int, seconds: float)
 
 def _most_in_flight(sandbox: Sandbox) -> int:
     """Return how many tasks the service had in flight at most, by its own times."""
-    changes = [(task.accepted_at, 1) for task in sandbox.accepted]
-    changes += [(task.accepted_at + task.takes, -1) for task in sandbox.accepted]
+    changes = [(task.accepted_at, 1) for task in sandbox.tasks]
+    changes += [(task.accepted_at + task.takes, -1) for task in sandbox.tasks]
     running = most = 0
     for _, change in sorted(changes):
         running += change

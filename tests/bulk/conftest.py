@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from object_store import ObjectServer, object_server, serving_objects
+from postgres import Postgres, find_binaries, serve
 
 from musicapi_async.sandbox import Sandbox
 
@@ -13,6 +14,31 @@ from musicapi_async.sandbox import Sandbox
 def path(tmp_path: Path) -> Path:
     """Return where the journal of a test is."""
     return tmp_path / "journal.db"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Serve PostgreSQL for all tests of the session that use it."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: apt install postgresql")
+    with serve(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def address(postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of an empty database."""
+    monkeypatch.setenv("MUSICAPI_STATE", str(tmp_path / "state"))
+    return postgres.database()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Return where the journal of a test is: in a file, then in a database."""
+    if request.param == "sqlite":
+        return tmp_path / "journal.db"
+    return str(request.getfixturevalue("address"))
 
 
 @pytest.fixture
@@ -30,7 +56,7 @@ def s3_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-async def store(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ObjectServer]:
+async def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ObjectServer]:
     """Serve an empty bucket, whose address and credentials are in the environment."""
     async with object_server(s3_endpoint) as server:
         for name, value in server.environment.items():

@@ -26,19 +26,19 @@ def client_of(base_url: str, **settings: Any) -> MusicAPI:
     return MusicAPI("k", base_url=base_url, **{"poll_interval": 0.01, "create_rate": 1000.0, **settings})
 
 
-async def run(client: MusicAPI, path: Path, requests: Any = None, **options: Any) -> list[Outcome]:
+async def run(client: MusicAPI, path: Path | str, requests: Any = None, **options: Any) -> list[Outcome]:
     """Run requests through the journal in this file, with a client that is open, and return their outcomes."""
     async with bulk.open(path) as journal:
         return [outcome async for outcome in bulk.run(client, journal, requests, **options)]
 
 
-async def run_on(base_url: str, path: Path, requests: Any = None, **options: Any) -> list[Outcome]:
+async def run_on(base_url: str, path: Path | str, requests: Any = None, **options: Any) -> list[Outcome]:
     """Run requests through the journal in this file, with a client of their own, and return their outcomes."""
     async with client_of(base_url) as client:
         return await run(client, path, requests, **options)
 
 
-async def counts(path: Path) -> dict[str, int]:
+async def counts(path: Path | str) -> dict[str, int]:
     """Return the number of records in each state that the journal in this file has records in."""
     async with bulk.open(path) as journal:
         return {state: count for state, count in (await journal.counts()).items() if count}

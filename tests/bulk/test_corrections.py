@@ -104,8 +104,8 @@ async def test_refund_of_a_line_that_is_gone_or_has_another_automatic_key_is_not
 
 
 @pytest.mark.parametrize("state", ["uncertain", "refunded", "refused"])
-async def test_record_that_is_planned_again_takes_its_newest_request(state: State, tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_record_that_is_planned_again_takes_its_newest_request(state: State, store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         record = await put(journal, state)
         await bulk.plan_all(journal, [line("newer")])
         await bulk.plan_all(journal, [line("newest")])
@@ -118,8 +118,8 @@ async def test_record_that_is_planned_again_takes_its_newest_request(state: Stat
 
 
 @pytest.mark.parametrize("state", ["accepted", "uncertain", "failed"])
-async def test_request_that_was_sent_is_never_altered(state: State, tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_request_that_was_sent_is_never_altered(state: State, store: Path | str) -> None:
+    path = store
     async with bulk.open(path) as journal:
         await put(journal, state)
         await bulk.plan_all(journal, [line("new")])
@@ -131,8 +131,8 @@ async def test_request_that_was_sent_is_never_altered(state: State, tmp_path: Pa
         assert words_of(record) == "old"
 
 
-async def test_correction_that_is_undone_leaves_the_first_request(tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_correction_that_is_undone_leaves_the_first_request(store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         record = await put(journal, "uncertain")
         await bulk.plan_all(journal, [line("new")])
         await bulk.plan_all(journal, [line("old")])
@@ -141,14 +141,14 @@ async def test_correction_that_is_undone_leaves_the_first_request(tmp_path: Path
     assert words_of(record) == "old"
 
 
-async def test_plan_that_is_not_read_to_its_end_corrects_nothing(quick: Sandbox, tmp_path: Path) -> None:
+async def test_plan_that_is_not_read_to_its_end_corrects_nothing(quick: Sandbox, store: Path | str) -> None:
     """A wrong line far behind must not leave the lines before it changed: the file before is the plan still."""
 
     def broken() -> Any:
         yield from (line("new", f"k-{number}") for number in range(1500))
         yield "no request"
 
-    async with bulk.open(tmp_path / "journal.db") as journal:
+    async with bulk.open(store) as journal:
         await bulk.plan_all(journal, [line("old", "k-0")])
         with pytest.raises(InvalidRequestError, match="a text of 10 characters"):
             await bulk.plan_all(journal, broken())
@@ -157,8 +157,8 @@ async def test_plan_that_is_not_read_to_its_end_corrects_nothing(quick: Sandbox,
     assert made(quick) == ["old"]
 
 
-async def test_line_added_to_the_plan_again_is_corrected(tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_line_added_to_the_plan_again_is_corrected(store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         await journal.plan([line("old")])
         await journal.plan([line("new")])
         assert [words_of(record) for record in await journal.claim(10)] == ["new"]
@@ -177,8 +177,10 @@ async def test_request_that_is_sent_while_its_line_is_corrected_is_noted_as_it_w
     assert words_of(again) == "new"
 
 
-async def test_request_that_waits_after_a_429_stays_as_it_was_until_the_journal_is_opened_again(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_request_that_waits_after_a_429_stays_as_it_was_until_the_journal_is_opened_again(
+    store: Path | str,
+) -> None:
+    path = store
     async with bulk.open(path) as journal:
         await bulk.plan_all(journal, [line("old")])
         (record,) = await journal.claim(1)
@@ -190,8 +192,8 @@ async def test_request_that_waits_after_a_429_stays_as_it_was_until_the_journal_
         assert [words_of(record) for record in await journal.claim(1)] == ["new"]
 
 
-async def test_refused_line_rewritten_with_the_same_meaning_is_not_sent_again(tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_refused_line_rewritten_with_the_same_meaning_is_not_sent_again(store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         await put(journal, "refused", "a\nb")
         await bulk.plan_all(journal, [line("a\r\nb")])
         assert (await journal.counts())["refused"] == 1

@@ -39,25 +39,25 @@ async def test_failed_task_without_a_plain_refund_is_not_paid_for_again(text: st
 
 
 @pytest.mark.parametrize("more", [{"already_refunded": True}, {"message": "Credits were previously refunded."}])
-async def test_failed_task_with_a_plain_refund_is_sent_again(more: dict[str, Any], path: Path) -> None:
+async def test_failed_task_with_a_plain_refund_is_sent_again(more: dict[str, Any], store: Path | str) -> None:
     async with serving() as service:
         service.poll = lambda number: failed(**more) if number < 2 else done(clip(0), clip(1))
-        (outcome,) = await run_on(service.base_url, path, described("rain"))
+        (outcome,) = await run_on(service.base_url, store, described("rain"))
 
         assert len(service.created) == 3
     assert (outcome.record.state, outcome.record.charged) == ("saved", 20)
 
 
-async def test_retry_failed_sends_the_named_records_again_and_counts_both_charges(path: Path) -> None:
+async def test_retry_failed_sends_the_named_records_again_and_counts_both_charges(store: Path | str) -> None:
     async with serving(poll=lambda _: failed()) as service:
-        (outcome,) = await run_on(service.base_url, path, described("rain"))
-        async with bulk.open(path) as journal:
+        (outcome,) = await run_on(service.base_url, store, described("rain"))
+        async with bulk.open(store) as journal:
             assert await bulk.retry_failed(journal, "another") == 0
             assert await bulk.retry_failed(journal, outcome.record.key) == 1
         with pytest.raises(errors.BudgetExceededError):
-            await run_on(service.base_url, path, described("rain"), max_credits=30)
+            await run_on(service.base_url, store, described("rain"), max_credits=30)
         service.poll = lambda _: done(clip(0), clip(1))
-        (outcome,) = await run_on(service.base_url, path, described("rain"), max_credits=40)
+        (outcome,) = await run_on(service.base_url, store, described("rain"), max_credits=40)
 
         assert len(service.created) == 2
     assert (outcome.record.state, outcome.record.charged) == ("saved", 40)

@@ -69,8 +69,8 @@ def shorten(path: Path, by: int) -> None:
     os.truncate(path, path.stat().st_size - by)
 
 
-async def test_journal_reopened_has_every_record_and_transition(tmp_path: Path) -> None:
-    path = tmp_path / "songs" / "journal.db"
+async def test_journal_reopened_has_every_record_and_transition(store: Path | str) -> None:
+    path = store
     async with bulk.open(path) as journal:
         assert await journal.plan(planned(3)) == 3
         first, _, third = await journal.claim(10)
@@ -93,15 +93,15 @@ async def test_journal_reopened_has_every_record_and_transition(tmp_path: Path) 
     assert first.sent_at <= first.accepted_at
 
 
-async def test_plan_with_a_known_key_adds_no_record(tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_plan_with_a_known_key_adds_no_record(store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         await journal.plan(planned(3))
         assert await journal.plan(planned(5)) == 2
         assert [record.key for record in await journal.claim(10)] == [f"k-{number}" for number in range(5)]
 
 
-async def test_claim_returns_each_record_once(tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_claim_returns_each_record_once(store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         await journal.plan(planned(5))
         taken = [*await journal.claim(2), *await journal.claim(2), *await journal.claim(2), *await journal.claim(2)]
 
@@ -109,8 +109,8 @@ async def test_claim_returns_each_record_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in TRANSITIONS if state not in TRANSITIONS["planned"]])
-async def test_transition_that_is_not_allowed_is_refused(state: str, tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_transition_that_is_not_allowed_is_refused(state: str, store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         await journal.plan(planned(1))
         (record,) = await journal.claim(1)
         with pytest.raises(JournalError, match=rf"record 1 \('k-0'\) is planned: it cannot be {state}"):
@@ -119,8 +119,8 @@ async def test_transition_that_is_not_allowed_is_refused(state: str, tmp_path: P
         assert (await journal.counts())["planned"] == 1
 
 
-async def test_transition_of_a_record_in_another_state_is_refused(tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_transition_of_a_record_in_another_state_is_refused(store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         await journal.plan(planned(1))
         (record,) = await journal.claim(1)
         await journal.transition(record, "sending")
@@ -281,8 +281,8 @@ async def test_transition_on_a_full_disk_is_a_journal_error(tmp_path: Path) -> N
     assert later == "sending"
 
 
-async def test_remember_keeps_a_value_for_the_next_run(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_remember_keeps_a_value_for_the_next_run(store: Path | str) -> None:
+    path = store
     async with bulk.open(path) as journal:
         assert await journal.recall("durations") is None
         await journal.remember("durations", {"sonic": [1.5]})
@@ -291,8 +291,8 @@ async def test_remember_keeps_a_value_for_the_next_run(tmp_path: Path) -> None:
         assert await journal.recall("durations") == {"sonic": [2.5]}
 
 
-async def test_journal_that_is_closed_is_a_journal_error(tmp_path: Path) -> None:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def test_journal_that_is_closed_is_a_journal_error(store: Path | str) -> None:
+    async with bulk.open(store) as journal:
         pass
     with pytest.raises(JournalError, match="it is closed"):
         await journal.counts()

@@ -34,28 +34,28 @@ KILLED_AT: Final = (
 is."""
 
 
-async def start(path: Path, sandbox: Sandbox, store: ObjectServer) -> asyncio.subprocess.Process:
+async def start(path: Path, sandbox: Sandbox, bucket: ObjectServer) -> asyncio.subprocess.Process:
     command = [sys.executable, "-c", CHILD, str(path), sandbox.base_url, f"s3://{BUCKET}/songs"]
-    return await asyncio.create_subprocess_exec(*command, env={**os.environ, **store.environment})
+    return await asyncio.create_subprocess_exec(*command, env={**os.environ, **bucket.environment})
 
 
 async def test_run_killed_while_it_uploads_has_every_song_once_and_pays_once(
-    path: Path, store: ObjectServer, tmp_path: Path
+    path: Path, bucket: ObjectServer, tmp_path: Path
 ) -> None:
     async with Sandbox(seconds=0.05, credits=CREDITS) as sandbox:
         async with bulk.open(path) as journal:
             await bulk.plan_all(journal, planned(RECORDS))
         for fault in KILLED_AT:
-            store.faults.append(fault)
-            process = await start(path, sandbox, store)
-            while store.faults:
+            bucket.faults.append(fault)
+            process = await start(path, sandbox, bucket)
+            while bucket.faults:
                 await asyncio.sleep(0.01)
             process.kill()
             await process.wait()
-        assert await (await start(path, sandbox, store)).wait() == 0
-        names = await store.names()
+        assert await (await start(path, sandbox, bucket)).wait() == 0
+        names = await bucket.names()
         for name in names:
-            (tmp_path / name).write_bytes(await store.content(name))
+            (tmp_path / name).write_bytes(await bucket.content(name))
         audit = await compare(path, sandbox, RECORDS)
     local = await asyncio.to_thread(lambda: list(path.with_name(f"{path.name}.files").iterdir()))
 

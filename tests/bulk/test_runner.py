@@ -25,8 +25,8 @@ def states(outcomes: list[Outcome]) -> dict[str, str]:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> Any:
-    async with bulk.open(tmp_path / "journal.db") as journal:
+async def journal(store: Path | str) -> Any:
+    async with bulk.open(store) as journal:
         yield journal
 
 
@@ -42,8 +42,8 @@ async def test_run_of_many_records_pays_for_each_once_and_saves_it(journal: Jour
     assert all(outcome.record.attempts == 1 and outcome.record.task_id for outcome in outcomes)
 
 
-async def test_task_accepted_by_an_earlier_run_is_resumed_and_not_paid_again(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_task_accepted_by_an_earlier_run_is_resumed_and_not_paid_again(store: Path | str) -> None:
+    path = store
     async with Sandbox(seconds=3600) as sandbox:
         async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
             await plan(journal, 8)
@@ -149,8 +149,8 @@ async def test_request_that_waits_after_a_429_is_planned(journal: Journal) -> No
     assert counts["planned"] + counts["accepted"] + counts["saved"] + counts["finished"] == 3
 
 
-async def test_client_closed_before_its_journal_leaves_nothing_uncertain(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_client_closed_before_its_journal_leaves_nothing_uncertain(store: Path | str) -> None:
+    path = store
     async with Sandbox(seconds=0.05) as sandbox:
         async with bulk.open(path) as journal, client_of(sandbox.base_url) as client:
             await plan(journal, 40)

@@ -108,8 +108,8 @@ async def test_names_of_songs_with_any_title_are_safe(quick: Sandbox, tmp_path: 
         assert not set(path.name) & set('<>:"/\\|?*\0 ')
 
 
-async def test_request_left_out_of_the_next_plan_is_not_made(quick: Sandbox, tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_request_left_out_of_the_next_plan_is_not_made(quick: Sandbox, store: Path | str) -> None:
+    path = store
     async with client_of(quick.base_url) as client:
         async with bulk.open(path) as journal:
             assert await bulk.plan_all(journal, described("one", "two", "three")) == (3, 3)
@@ -120,12 +120,12 @@ async def test_request_left_out_of_the_next_plan_is_not_made(quick: Sandbox, tmp
     assert made == {"two", "four"}
 
 
-async def test_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox, tmp_path: Path) -> None:
+async def test_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox, store: Path | str) -> None:
     def broken() -> Any:
         yield from described("new")
         yield "no request"
 
-    path = tmp_path / "journal.db"
+    path = store
     async with client_of(quick.base_url) as client:
         async with bulk.open(path) as journal:
             await bulk.plan_all(journal, described("old"))
@@ -136,12 +136,12 @@ async def test_plan_that_is_not_read_to_its_end_changes_nothing(quick: Sandbox, 
     assert [task.request.to_wire()["gpt_description_prompt"] for task in quick.tasks] == ["old"]
 
 
-async def test_request_corrected_under_its_key_is_made_as_it_is_now(quick: Sandbox, tmp_path: Path) -> None:
+async def test_request_corrected_under_its_key_is_made_as_it_is_now(quick: Sandbox, store: Path | str) -> None:
     def named(key: str, description: str) -> Planned:
         wire = sonic.Describe(description=description).to_wire()
         return Planned(key=key, operation="sonic.describe", request=wire)
 
-    path = tmp_path / "journal.db"
+    path = store
     quick.add_fault(CREATE, Fault(status=400, body={"error": "no such thing"}))
     async with client_of(quick.base_url) as client:
         first = await run(client, path, [named("a", "bad"), named("b", "good")], in_flight=1)
@@ -160,8 +160,8 @@ async def test_plan_with_a_key_twice_is_refused(tmp_path: Path) -> None:
             await bulk.plan_all(journal, [record, record])
 
 
-async def test_request_given_twice_makes_two_songs_and_none_in_the_next_run(quick: Sandbox, tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_request_given_twice_makes_two_songs_and_none_in_the_next_run(quick: Sandbox, store: Path | str) -> None:
+    path = store
     async with client_of(quick.base_url) as client:
         assert len(await run(client, path, described("rain", "rain"))) == 2
         assert await run(client, path, described("rain", "rain")) == []
@@ -194,8 +194,8 @@ async def test_requests_with_a_bad_line_are_refused_before_anything_is_paid(quic
     assert not quick.tasks
 
 
-async def test_journal_of_another_service_is_refused(quick: Sandbox, tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_journal_of_another_service_is_refused(quick: Sandbox, store: Path | str) -> None:
+    path = store
     async with client_of(quick.base_url) as client:
         await run(client, path, described("rain"))
     async with MusicAPI("k", base_url="https://music.example/api/v1") as client:
@@ -203,8 +203,8 @@ async def test_journal_of_another_service_is_refused(quick: Sandbox, tmp_path: P
             await run(client, path, described("rain"))
 
 
-async def test_uncertain_records_resolved_by_the_user_are_as_decided(quick: Sandbox, tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_uncertain_records_resolved_by_the_user_are_as_decided(quick: Sandbox, store: Path | str) -> None:
+    path = store
     quick.add_fault(CREATE, *(Fault(drop=True, accepted=True) for _ in range(4)))
     async with client_of(quick.base_url) as client:
         outcomes = await run(client, path, described("a", "b", "c", "d"), in_flight=1)
@@ -229,8 +229,8 @@ async def test_uncertain_records_resolved_by_the_user_are_as_decided(quick: Sand
     assert charged == {"sonic.describe": 5}
 
 
-async def test_run_left_with_its_journal_is_closed(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_run_left_with_its_journal_is_closed(store: Path | str) -> None:
+    path = store
     before = asyncio.all_tasks()
     async with Sandbox(seconds=3600, credits=100_000) as sandbox:
         sandbox.end_next("songs")
@@ -250,8 +250,8 @@ async def test_run_left_with_its_journal_is_closed(tmp_path: Path) -> None:
     assert not [task for task in asyncio.all_tasks() - before if "bulk" in repr(task)]
 
 
-async def test_run_whose_client_is_closed_ends_and_the_next_resumes(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_run_whose_client_is_closed_ends_and_the_next_resumes(store: Path | str) -> None:
+    path = store
     async with Sandbox(seconds=3600, credits=100_000) as sandbox, bulk.open(path) as journal:
         async with client_of(sandbox.base_url) as client:
             asked = bulk.run(client, journal, described("a", "b", "c", "d"), in_flight=3)
@@ -320,8 +320,8 @@ async def test_limits_that_are_invalid_are_refused(name: str, value: Any, tmp_pa
     assert caught.value.field == name
 
 
-async def test_record_refunded_in_an_earlier_run_is_sent_again(quick: Sandbox, tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_record_refunded_in_an_earlier_run_is_sent_again(quick: Sandbox, store: Path | str) -> None:
+    path = store
     async with client_of(quick.base_url) as client:
         quick.end_next("failed")
         (failed,) = await run(client, path, described("rain"), attempts=1)

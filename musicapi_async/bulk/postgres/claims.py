@@ -118,11 +118,11 @@ class Claims:
         """Return what tells the other workers of a 429: the pause, the last claim's time, whether the rate adapts."""
         return seconds, self._last_sent, self._is_adaptive
 
-    def ended(self, record: SharedRecord, state: State) -> None:
-        """Note a transition of a record: a place in flight may be free."""
+    def ended(self, record: SharedRecord, state: State, *, is_picked: bool = False) -> None:
+        """Note a transition of a record: a place in flight may be free; this worker may send it again."""
         if record.state == "sending":
             self._claimed_at.pop(record.claim or 0, None)
-        if state == "planned":
+        if is_picked:
             self.picked.add(record.number)
         if self._is_full and state != "accepted":
             self._free()

@@ -18,7 +18,7 @@ __all__ = ["Address", "Batches", "Channel"]
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT: Final = 5
 COMMAND_TIMEOUT: Final = 10.0
 """Seconds for a statement; both ends keep to it."""
 MAX_OUTAGE: Final = 900.0
@@ -84,6 +84,7 @@ class Channel:
         self._connection: Any = None
         self._busy = asyncio.Lock()
         self._closing = asyncio.Event()
+        self._is_closed = False
         self.lost = asyncio.Event()
         """Set while the database cannot be reached."""
 
@@ -95,6 +96,8 @@ class Channel:
         Raises JournalError when the database refuses it, or stays away.
         """
         async with self._busy:
+            if self._is_closed:
+                raise JournalError(self.address.name, "it is closed")
             clock = asyncio.get_running_loop().time
             deadline, pause, attempts = clock() + limit, 0.05, 0
             while True:
@@ -165,13 +168,11 @@ class Channel:
         if connection is not None:
             connection.terminate()
 
-    def hurry(self) -> None:
-        """Try no lost connection again from now on."""
-        self._closing.set()
-
     async def aclose(self) -> None:
-        """Close the connection, in bounded time."""
-        self.hurry()
+        """Finish the work that was begun, without connecting again, and close the connection, in bounded time."""
+        self._closing.set()
+        async with self._busy:
+            self._is_closed = True
         connection, self._connection = self._connection, None
         if connection is not None:
             try:

@@ -6,6 +6,8 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
@@ -84,6 +86,11 @@ class PostgresJournal:
         self._held: set[int] = set()
         """The numbers of the records whose tasks this worker collects."""
 
+    @property
+    def work_folder(self) -> Path:
+        """The folder of this worker in which files are completed before they are uploaded."""
+        return self._late_ids.folder / f"{self.worker}.files"
+
     async def __aenter__(self) -> Self:
         """Connect; create the tables in a database that has none.
 
@@ -106,11 +113,16 @@ class PostgresJournal:
         try:
             for run in tuple(self.runs):
                 await run.aclose()
+            if self._claims.picked or self._held:
+                with suppress(JournalError):
+                    await self.leave()
         finally:
             await self._aclose()
 
     async def _aclose(self) -> None:
         await asyncio.gather(self._reading.aclose(), self._writing.aclose(), self._beating.aclose())
+        with suppress(OSError):  # not empty: files that could not be uploaded
+            self.work_folder.rmdir()
 
     async def _prepare(self, connection: Any) -> str:
         """Create the tables where there are none, and return the id of the journal."""
@@ -161,6 +173,8 @@ class PostgresJournal:
 
         self._has_joined = False
         await self._beating.run(leave, limit=LEAVE_LIMIT)
+        self._claims.picked.clear()
+        self._held.clear()
 
     async def is_left(self) -> bool:
         """Return whether there is something to send or to collect, by any worker."""
@@ -299,7 +313,7 @@ class PostgresJournal:
     async def _try(self, before: SharedRecord, state: State, changes: Changes) -> SharedRecord | None:
         """Do a transition of a record as it was read; None when it has been changed meanwhile."""
         values = transition_values(before, state, changes)
-        after = attrs.evolve(before, **values, change=new_change(), owner=self._owner_of(state))
+        after = attrs.evolve(before, **values, change=new_change(), owner=self._owner_of(before, state))
         if after.owner is not None and state != "planned":
             self._held.add(before.number)
         row = await self._transitions.run(after.change, transition_arguments(before, after, state, changes))
@@ -310,7 +324,7 @@ class PostgresJournal:
             if current is None or current.change != after.change:
                 return None
             found = current  # committed on a connection that was lost
-        self._claims.ended(before, state)
+        self._claims.ended(before, state, is_picked=state == "planned" and after.owner is not None)
         if state not in UNFINISHED:
             self._held.discard(before.number)
         return found
@@ -368,8 +382,10 @@ class PostgresJournal:
             logger.error(text, late.key, late.task_id, current.state)
         await asyncio.to_thread(self._late_ids.remove, late)
 
-    def _owner_of(self, state: State) -> str | None:
-        return self.worker if self._has_joined and state in {"planned", "accepted", "finished"} else None
+    def _owner_of(self, before: Record, state: State) -> str | None:
+        # What a user plans again is for any worker; what a run does is for itself.
+        is_own = state in UNFINISHED or (state == "planned" and before.state in {"sending", "refunded"})
+        return self.worker if self._has_joined and is_own else None
 
     async def update(self, record: Record, changes: Changes) -> Record:
         """Apply changes to a record that stays in its state, and return it as it is now."""

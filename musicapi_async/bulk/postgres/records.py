@@ -193,7 +193,7 @@ def transition_arguments(
         after.owner,
         takes_next,
         (record.charge or 0.0) if is_taken_back else None,
-        *(stored(name, getattr(after, name)) for name in _WRITTEN),
+        *(None if (value := getattr(after, name)) == () else stored(name, value) for name in _WRITTEN),
     )
 
 

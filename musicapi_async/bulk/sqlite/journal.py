@@ -78,8 +78,9 @@ class SQLiteJournal:
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
         self.inbox: FileInbox = inbox_of(self.path)
-        self.work_folder: Path = Path(f"{self.path}.files")
         """The folder in which ``receive`` keeps the events of its tasks."""
+        self.work_folder: Path = Path(f"{self.path}.files")
+        """The folder in which files are completed before they are uploaded."""
         self._writer = Writer(self.path, self._connect)
         self._claimed = 0
         """The number of the last record that was claimed."""

@@ -1,0 +1,222 @@
+"""A journal in PostgreSQL keeps its promise among several workers: nothing is sent twice, and no paid id is lost."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+from bulk.cluster import torture
+from bulk.runs import client_of, songs
+from postgres import Postgres
+
+from musicapi_async import bulk, sonic
+from musicapi_async.bulk import Changes, PlanOptions, Record, remember_options
+from musicapi_async.bulk.postgres import PostgresJournal
+from musicapi_async.errors import InvalidRequestError, JournalError
+from musicapi_async.sandbox import Sandbox
+
+STOPPED = "stopped before the response arrived"
+
+
+async def claimed(journal: PostgresJournal, count: int = 1) -> list[Record]:
+    """Plan and claim so many records, as a worker does."""
+    await journal.join()
+    await bulk.plan_all(journal, songs(count))
+    return [await journal.transition(one, "sending", Changes(charge=20.0)) for one in await journal.claim(count)]
+
+
+async def make_uncertain(address: str) -> Record:
+    """Find the one record that is being sent uncertain, as a sweep does after its worker was stopped."""
+    async with PostgresJournal(address) as other:
+        (record,) = await other.records("sending")
+        return await other.transition(record, "uncertain", Changes(reason=STOPPED))
+
+
+async def test_claim_by_two_workers_is_given_to_one(address: str) -> None:
+    async with PostgresJournal(address) as one, PostgresJournal(address) as two:
+        await bulk.plan_all(one, songs(10))
+        first, second = await asyncio.gather(one.claim(10), two.claim(10))
+
+        assert sorted(record.number for record in (*first, *second)) == list(range(1, 11))
+
+
+@pytest.mark.parametrize("state", ["planned", "accepted", "refused"])
+async def test_claim_of_another_worker_can_only_become_uncertain(state: bulk.State, address: str) -> None:
+    async with PostgresJournal(address) as owner, PostgresJournal(address) as other:
+        await claimed(owner)
+        (record,) = await other.records("sending")
+        with pytest.raises(JournalError, match="was claimed by another worker: it can only be uncertain"):
+            await other.transition(record, state, Changes(task_id="t-1"))
+
+        assert (await other.transition(record, "uncertain")).state == "uncertain"
+
+
+async def test_owner_that_comes_late_with_an_id_makes_its_uncertain_record_accepted(address: str) -> None:
+    async with PostgresJournal(address) as owner:
+        (record,) = await claimed(owner)
+        await make_uncertain(address)
+        accepted = await owner.transition(record, "accepted", Changes(task_id="t-1"))
+
+        assert (accepted.state, accepted.task_id, accepted.attempts) == ("accepted", "t-1", 1)
+        assert await owner.extras() == []
+
+
+async def test_owner_that_comes_late_and_has_not_sent_plans_its_uncertain_record(address: str) -> None:
+    async with PostgresJournal(address) as owner:
+        (record,) = await claimed(owner)
+        await make_uncertain(address)
+        assert (await owner.transition(record, "planned")).state == "planned"
+        assert (await owner.counts())["planned"] == 1
+        assert await owner.total_charged() == 0
+
+
+@pytest.mark.parametrize("is_sent_again", ["sent again", ""])
+async def test_id_that_comes_after_the_user_has_decided_is_kept_as_paid_besides(
+    is_sent_again: str, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with PostgresJournal(address) as owner, PostgresJournal(address) as other:
+        (record,) = await claimed(owner)
+        await make_uncertain(address)
+        assert await bulk.resolve_not_sent(other) == 1
+        if is_sent_again:
+            (again,) = await other.claim(1)
+            again = await other.transition(again, "sending", Changes(charge=20.0))
+            await other.transition(again, "accepted", Changes(task_id="t-2"))
+        with pytest.raises(JournalError, match="changed by someone else"):
+            await owner.transition(record, "accepted", Changes(task_id="t-1"))
+
+        (extra,) = await other.extras()
+        assert (extra.task_id, extra.record.key) == ("t-1", record.key)
+        assert await other.total_charged() == (40.0 if is_sent_again else 20.0)
+    assert "was paid for twice: task t-1" in caplog.text
+
+
+async def test_claim_that_is_old_sends_nothing(quick: Sandbox, address: str) -> None:
+    program = """
+import asyncio, os, signal, sys
+from musicapi_async import MusicAPI, bulk, sonic
+from musicapi_async.bulk.postgres import PostgresJournal
+
+class Stopped(PostgresJournal):
+    async def start_sending(self, record, changes):
+        claimed = await super().start_sending(record, changes)
+        print("claimed", flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return claimed
+
+async def main(address, base_url):
+    async with MusicAPI("k", base_url=base_url) as client, Stopped(address) as journal:
+        async for _ in bulk.work(client, journal):
+            pass
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+    async with PostgresJournal(address) as journal:
+        await bulk.plan_all(journal, songs(1))
+        command = (sys.executable, "-c", program, address, quick.base_url)
+        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+        try:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"claimed\n"
+            await asyncio.sleep(4.5)
+            await make_uncertain(address)
+            process.send_signal(signal.SIGCONT)
+            # Planned again by its owner, and claimed again: it was not sent.
+            assert await process.stdout.readline() == b"claimed\n"
+            assert not quick.tasks
+        finally:
+            process.kill()
+            await process.wait()
+
+
+async def test_id_that_cannot_be_recorded_is_kept_and_recorded_by_the_next_worker(
+    address: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    owner = PostgresJournal(address)
+    async with owner:
+        (record,) = await claimed(owner)
+        await asyncio.to_thread(postgres.stop, "immediate")
+        try:
+            accepting = asyncio.ensure_future(owner.transition(record, "accepted", Changes(task_id="t-1")))
+            while not (kept := await asyncio.to_thread(lambda: list((tmp_path / "state").rglob("*.json")))):
+                await asyncio.sleep(0.02)
+            assert '"task_id": "t-1"' in await asyncio.to_thread(kept[0].read_text)
+            accepting.cancel()
+        finally:
+            await asyncio.to_thread(postgres.start)
+    async with PostgresJournal(address) as journal:
+        await journal.join()
+        (accepted,) = await journal.records("accepted")
+        assert accepted.task_id == "t-1"
+    assert not await asyncio.to_thread(lambda: list((tmp_path / "state").rglob("*.json")))
+
+
+async def test_limits_of_the_plan_hold_over_all_workers(address: str) -> None:
+    async with PostgresJournal(address) as one, PostgresJournal(address) as two:
+        await bulk.plan_all(one, songs(4))
+        for journal in (one, two):
+            await journal.join()
+            journal.limit(in_flight=2, max_credits=None, create_rate=None)
+        first, second, third = [*await one.claim(2), *await two.claim(1)][:3]
+        assert await one.start_sending(first, Changes()) is not None
+        assert await two.start_sending(third, Changes()) is not None
+        assert await one.start_sending(second, Changes()) is None
+
+
+async def test_pause_after_a_429_holds_for_all_workers(address: str) -> None:
+    async with PostgresJournal(address) as one, PostgresJournal(address) as two:
+        await bulk.plan_all(one, songs(1))
+        (record,) = await two.claim(1)
+        await one.slow_down(30.0)
+
+        assert await two.start_sending(record, Changes()) is None
+
+
+async def test_workers_share_a_plan_and_pay_for_each_once(quick: Sandbox, address: str) -> None:
+    async def work() -> int:
+        async with client_of(quick.base_url) as client, bulk.open(address) as journal:
+            return len([outcome async for outcome in bulk.work(client, journal)])
+
+    async with bulk.open(address) as journal:
+        await bulk.plan_all(journal, songs(40))
+        await remember_options(journal, PlanOptions(in_flight=10))
+    made = await asyncio.gather(work(), work(), work())
+
+    assert sum(made) == len(quick.tasks) == 40
+
+
+async def test_password_of_an_address_is_shown_nowhere(address: str) -> None:
+    secret = address.replace("songs@", "songs:hush-hush@").replace("songs@127", "x")
+    wrong = secret.replace(secret.rpartition("/")[2], "missing")
+    journal = bulk.open(wrong)
+    with pytest.raises(JournalError) as failed:
+        await journal.__aenter__()
+
+    assert "hush-hush" not in f"{failed.value!r} {failed.value} {journal!r} {journal.name}"
+    assert failed.value.__context__ is None
+
+
+async def test_request_with_a_nul_character_is_refused_when_it_is_made() -> None:
+    with pytest.raises(InvalidRequestError, match="description contains a NUL character"):
+        sonic.Describe(description="a\0b")
+
+
+async def test_journal_of_another_version_is_refused(address: str) -> None:
+
+    async with PostgresJournal(address):
+        pass
+    connection = await asyncpg.connect(address)
+    await connection.execute("UPDATE musicapi.journal SET version = 99")
+    await connection.close()
+    with pytest.raises(JournalError, match="version 99"):
+        await PostgresJournal(address).__aenter__()
+
+
+async def test_cluster_with_kills_stops_and_a_crash_pays_once_and_loses_nothing(postgres: Postgres) -> None:
+    books = await torture(postgres, 120, kills=3, stops=1, crashes=1, seed=3)
+
+    assert (books.doubled, books.lost, books.left) == (0, 0, 0)
+    assert books.most_in_flight <= 40 + 3 * 8
