@@ -245,7 +245,7 @@ async def test_store_that_cannot_be_used_is_noticed_before_anything_is_paid_for(
     assert await bucket.names("") == []
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("bucket")
 async def test_missing_credentials_are_noticed_before_anything_is_paid_for(
     quick: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ __all__ = ["PostgresSnapshot"]
 T = TypeVar("T")
 
 RECORDS_AT_ONCE: Final = 500
-CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT: Final = 5
 FETCH_TIMEOUT: Final = 60.0
 OVERDUE: Final = (
     "SELECT count(*) FROM musicapi.record WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
