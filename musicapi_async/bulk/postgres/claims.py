@@ -37,7 +37,7 @@ class Claims:
         self._worker = worker
         self._batches = batches
         self._max_in_flight = 50
-        self.max_credits = float("inf")
+        self.max_credits: float = float("inf")
         self._gap = 0.0
         self._is_adaptive = True
         self.picked: set[int] = set()

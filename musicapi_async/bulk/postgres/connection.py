@@ -80,12 +80,12 @@ class Channel:
     """One connection, used by one statement at a time, and made again when it is lost."""
 
     def __init__(self, address: Address) -> None:
-        self.address = address
+        self.address: Address = address
         self._connection: Any = None
         self._busy = asyncio.Lock()
         self._closing = asyncio.Event()
         self._is_closed = False
-        self.lost = asyncio.Event()
+        self.lost: asyncio.Event = asyncio.Event()
         """Set while the database cannot be reached."""
 
     async def run(
