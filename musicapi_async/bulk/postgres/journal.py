@@ -121,8 +121,8 @@ class PostgresJournal:
 
     async def _aclose(self) -> None:
         await asyncio.gather(self._reading.aclose(), self._writing.aclose(), self._beating.aclose())
-        with suppress(OSError):  # not empty: files that could not be uploaded
-            self.work_folder.rmdir()
+        with suppress(OSError):  # there is none, or it has files that could not be uploaded
+            await asyncio.to_thread(self.work_folder.rmdir)
 
     async def _prepare(self, connection: Any) -> str:
         """Create the tables where there are none, and return the id of the journal."""
