@@ -16,6 +16,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from typing import Any, Final, cast
 
 import backoff
@@ -64,6 +65,7 @@ class Subscriber:
     since = 0.0
     deadline = float("inf")
     until = "finished"
+    context = Context()
 
     def __init__(self) -> None:
         self._missing = 0
