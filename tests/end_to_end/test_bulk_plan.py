@@ -374,7 +374,7 @@ def test_requests_are_read_from_standard_input(sandbox: Sandbox, tmp_path: Path)
         assert (done.code, done.out.splitlines()[-1]) == (0, "2 saved")
         assert expected in done.out
     with started(*command, cwd=tmp_path, sandbox=sandbox) as process:
-        bad = finish(process, b"{")
+        bad = finish(process, b"{]")
     assert (bad.code, "-:1: it is not JSON" in bad.err) == (2, True)
     assert len(sandbox.tasks) == 2
 
