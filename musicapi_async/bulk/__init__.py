@@ -31,7 +31,7 @@ from musicapi_async.bulk.receiving import receive
 from musicapi_async.bulk.requests_file import BadLine, read_requests
 from musicapi_async.bulk.run import Run, run
 from musicapi_async.bulk.sqlite import SQLiteJournal
-from musicapi_async.bulk.work import Work, work
+from musicapi_async.bulk.work import work
 
 __all__ = [
     "Attempt",
@@ -45,7 +45,6 @@ __all__ = [
     "Run",
     "SQLiteJournal",
     "State",
-    "Work",
     "abandon_uncertain",
     "open",
     "plan_all",

@@ -388,7 +388,7 @@ class SharedJournal(Journal, Protocol):
         ...
 
     async def leave(self) -> None:
-        """Give back what this worker has, for others to go on with."""
+        """Give back what this worker has, for others to resume."""
         ...
 
     async def is_left(self) -> bool:

@@ -55,6 +55,7 @@ STORING = {
     "activate_plan",
     "attempt",
     "charge_unpriced",
+    "check_claim",
     "claim",
     "has_task",
     "new_plan",
@@ -63,7 +64,10 @@ STORING = {
     "recall",
     "record_extra",
     "remember",
+    "slow_down",
+    "start_sending",
     "transition",
+    "turn",
     "update",
 }
 # The blocking journal is the counterpart of the one class.

@@ -38,7 +38,7 @@ class Claims:
         self._batches = batches
         self._max_in_flight = 50
         self.max_credits: float = float("inf")
-        self._gap = 0.0
+        self._interval = 0.0
         self._is_adaptive = True
         self.picked: set[int] = set()
         """The numbers of the records that were picked, and are not claimed yet."""
@@ -52,7 +52,7 @@ class Claims:
     def limit(self, in_flight: int, max_credits: float, create_rate: float | None) -> None:
         """Set the limits of the plan: tasks, credits, and claims per second."""
         self._max_in_flight, self.max_credits = in_flight, max_credits
-        self._gap = 0.0 if create_rate is None else 1 / create_rate
+        self._interval = 0.0 if create_rate is None else 1 / create_rate
         self._is_adaptive = create_rate is None
 
     async def turn(self) -> None:
@@ -65,7 +65,7 @@ class Claims:
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
         if has_waited:
-            self._not_before = now() + (SPACING if self._is_full else self._gap)
+            self._not_before = now() + (SPACING if self._is_full else self._interval)
 
     async def claim(
         self, record: SharedRecord, change: int, changes: Changes
@@ -73,7 +73,7 @@ class Claims:
         """Claim a planned record; None while a limit is reached. Raises BudgetExceededError."""
         price, began = changes.charge or 0.0, now()
         lasts = UNCERTAIN_TIME if changes.lasts is None else min(changes.lasts, UNCERTAIN_TIME)
-        limits = (self._max_in_flight, self.max_credits, self._gap)
+        limits = (self._max_in_flight, self.max_credits, self._interval)
         row = await self._batches.run(
             change, (self._worker, record.number, change, record.change, price, changes.reference, lasts, *limits)
         )
@@ -115,7 +115,7 @@ class Claims:
             raise ClaimExpiredError(self._journal, f"{reason}: this worker was stopped, or could not connect")
 
     def slow_down(self, seconds: float) -> tuple[float, float, bool]:
-        """Return what tells the other workers of a 429: the pause, the last claim's time, whether the rate adapts."""
+        """Return what the other workers need to know of a 429: the pause, the last claim's time, whether the rate adapts."""
         return seconds, self._last_sent, self._is_adaptive
 
     def ended(self, record: SharedRecord, state: State, *, is_picked: bool = False) -> None:

@@ -89,9 +89,9 @@ class Channel:
         """Set while the database cannot be reached."""
 
     async def run(
-        self, work: Callable[[Any], Awaitable[T]], *, limit: float = MAX_OUTAGE, is_repeatable: bool = True
+        self, work: Callable[[Any], Awaitable[T]], *, limit: float = MAX_OUTAGE, is_idempotent: bool = True
     ) -> T:
-        """Run work on the connection, again after a lost one if it may be repeated, for at most ``limit`` seconds.
+        """Run work on the connection, again after a lost one if it is idempotent, for at most ``limit`` seconds.
 
         Raises JournalError when the database refuses it, or stays away.
         """
@@ -112,7 +112,7 @@ class Channel:
                         self._note_lost(reason)
                         # A process that was stopped meanwhile has its time limits behind it: it tries once more.
                         is_over = clock() + pause > deadline and attempts > 1
-                        is_last = not is_repeatable or is_over or self._closing.is_set()
+                        is_last = not is_idempotent or is_over or self._closing.is_set()
                 else:
                     self._note_back()
                     return found
@@ -188,7 +188,7 @@ _Waiting = tuple[int, Sequence[object], "asyncio.Future[Any]"]
 class Batches:
     """A statement that is run for many arguments at once: all that wait at the same time share a commit.
 
-    It returns at most one row for each, with the argument's change as ``after``, and can be repeated.
+    It returns at most one row for each, with the argument's change as ``after``, and is idempotent.
     """
 
     def __init__(self, channel: Channel, statement: str) -> None:

@@ -59,7 +59,7 @@ class PostgresJournal:
     A transition that was awaited is committed. A record is claimed by the change of its state to ``sending``, within
     the limits of the plan, which hold over all workers: only the worker that has claimed it may plan it again, when it
     was certainly not sent; any other one only makes it ``uncertain``, when that worker has had no heartbeat for 15
-    seconds. Whoever was changed meanwhile gets a RecordTakenError.
+    seconds. A worker whose record was changed meanwhile gets a RecordTakenError.
 
     The database holds requests and results, never the key. Every method raises JournalError when the database cannot
     be used; one that is away is connected to again for 15 minutes.
@@ -165,7 +165,7 @@ class PostgresJournal:
         return found
 
     async def leave(self) -> None:
-        """Give back what this worker has, for others to go on with."""
+        """Give back what this worker has, for others to resume."""
 
         async def leave(connection: Any) -> None:
             for statement in records.RELEASE:
@@ -211,7 +211,7 @@ class PostgresJournal:
             async with connection.transaction():
                 return await planning.add_to_plan(connection, entries, plan)
 
-        return await self._reading.run(add, is_repeatable=False)
+        return await self._reading.run(add, is_idempotent=False)
 
     async def activate_plan(self, plan: int | None = None) -> int:
         """Have ``claim`` return the records of this plan alone, or of the last one; return its number."""
@@ -404,7 +404,7 @@ class PostgresJournal:
     ) -> Sequence[Record]:
         """Return records in a state, in their order, at most ``count`` with numbers above ``after``.
 
-        With ``in_current_plan`` only those that the active plan asks for.
+        With ``in_current_plan`` only those of the active plan.
         """
         where = f"{records.IN_PLAN} AND " if in_current_plan else ""
         # Not as a parameter: each state has its index.

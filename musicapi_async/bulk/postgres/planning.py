@@ -21,7 +21,7 @@ FORMER: Final = """
 UPDATE incoming SET key = record.key FROM musicapi.record
 WHERE record.former_key = incoming.key AND incoming.key_version = 0
 """
-REPEATED: Final = """
+DUPLICATES: Final = """
 SELECT incoming.key FROM incoming LEFT JOIN musicapi.record USING (key)
 GROUP BY incoming.key, record.plan HAVING record.plan = $1 OR count(*) > 1 LIMIT 1
 """
@@ -90,7 +90,7 @@ async def add_to_plan(connection: Any, entries: Sequence[Entry], plan: int | Non
     await connection.execute(FORMER)
     if plan is None:
         await connection.execute(LAST_ONES)
-    elif (key := await connection.fetchval(REPEATED, number)) is not None:
+    elif (key := await connection.fetchval(DUPLICATES, number)) is not None:
         raise InvalidRequestError(f"key is {key!r}, which another request of the plan has", "key", key, "once")
     await connection.execute(CORRECTIONS, number)
     await connection.execute(KNOWN, number, started)

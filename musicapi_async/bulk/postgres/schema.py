@@ -1,7 +1,7 @@
 """Tables and functions of the journal in PostgreSQL. No I/O.
 
 Times are seconds since 1970. ``change`` is a random number that every change of a record replaces: an update names the
-one it was read with, so that it is done once, by one worker, and can be repeated when its outcome is unknown. ``claim``
+one it was read with, so that it is done once, by one worker, and can be retried when its outcome is unknown. ``claim``
 is the ``change`` with which the record was last claimed.
 """
 
@@ -119,7 +119,7 @@ CREATE FUNCTION musicapi.is_full(worker text, max_in_flight integer) RETURNS boo
 $$;
 CREATE FUNCTION musicapi.claim(
     worker text, claimed bigint, before bigint, after bigint, price float8, event_reference text, lasts float8,
-    max_in_flight integer, max_credits float8, gap float8, OUT verdict text, OUT wait float8, OUT sent float8
+    max_in_flight integer, max_credits float8, spacing float8, OUT verdict text, OUT wait float8, OUT sent float8
 ) LANGUAGE plpgsql AS $$
 DECLARE
     held musicapi.gate%ROWTYPE;
@@ -152,9 +152,9 @@ BEGIN
         INSERT INTO musicapi.attempt (claim, reference, number)
             VALUES (after, coalesce(event_reference, after::text), claimed)
             ON CONFLICT (reference) DO UPDATE SET claim = excluded.claim, taken_back = NULL;
-        UPDATE musicapi.gate SET free_at = moment + greatest(gap, held.delay),
+        UPDATE musicapi.gate SET free_at = moment + greatest(spacing, held.delay),
             delay = CASE WHEN held.delay < 0.1 THEN 0 ELSE held.delay * 0.99 END;
-        -- The worker is alive: its record is not taken over before it has had time to send.
+        -- It counts as a heartbeat: the record is not taken over before it has had time to send.
         INSERT INTO musicapi.worker VALUES (worker, moment) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
     END IF;
 END $$;
