@@ -115,7 +115,7 @@ class Claims:
             raise ClaimExpiredError(self._journal, f"{reason}: this worker was stopped, or could not connect")
 
     def slow_down(self, seconds: float) -> tuple[float, float, bool]:
-        """Return what the other workers need to know of a 429: the pause, the last claim's time, whether the rate adapts."""
+        """Return the pause after a 429, the time of the last claim, and whether the rate adapts."""
         return seconds, self._last_sent, self._is_adaptive
 
     def ended(self, record: SharedRecord, state: State, *, is_picked: bool = False) -> None:
