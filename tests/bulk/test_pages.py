@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from code_blocks import page_blocks
-from object_store import ObjectServer
+from object_store import BUCKET, ObjectServer
 
 from musicapi_async.sandbox import Sandbox
 
@@ -21,12 +21,12 @@ async def served() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-async def run(page: str, language: str, folder: Path, sandbox: Sandbox, **places: str) -> str:
+async def run(page: str, language: str, folder: Path, sandbox: Sandbox, database: str = "") -> str:
     """Run the blocks of a language, with other places, as one program in a process; return its output."""
     blocks = [block.code for block in page_blocks(page) if block.language == language]
     program = "".join(code for code in blocks if not code.startswith("pip install"))
-    for shown, place in places.items():
-        program = program.replace({"database": "postgresql://songs@db/songs"}[shown], place)
+    for shown, place in {"s3://bucket/": f"s3://{BUCKET}/", "postgresql://songs@db/songs": database}.items():
+        program = program.replace(shown, place)
     (folder / "requests.jsonl").write_text(REQUESTS, "utf-8")
     command = ["bash", "-e", "-c", program] if language == "sh" else [sys.executable, "-c", program]
     bin_folder = str(Path(sys.executable).parent)
@@ -47,7 +47,7 @@ async def test_machines_page_commands_make_every_song(
     assert "3 requests planned, 3 of them new" in out
     assert len(served.tasks) == 3
     assert len([name for name in await bucket.names() if name.endswith(".json")]) == 6
-    assert "s3://bucket/songs" in (tmp_path / "songs.html").read_text("utf-8")
+    assert f"s3://{BUCKET}/songs" in (tmp_path / "songs.html").read_text("utf-8")
 
 
 async def test_machines_page_program_works_off_what_is_planned(
