@@ -17,8 +17,6 @@ USER: Final = "songs"
 SETTINGS: Final = {
     "max_connections": "60",
     "shared_buffers": "32MB",
-    # The machine does not stop in these tests: a crash of the server loses nothing that was written.
-    "fsync": "off",
 }
 
 
@@ -34,10 +32,12 @@ def find_binaries() -> Path | None:
 class Postgres:
     """A server on a loopback port."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, flushes: bool = False) -> None:
         self._binaries = binaries
         self._folder = folder
-        self._data = folder / "data"
+        self.data: Path = folder / "data"
+        # The machine does not stop in tests: a crash of the server loses nothing that was written.
+        self._settings = SETTINGS | {"fsync": "on" if flushes else "off"}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -47,18 +47,18 @@ class Postgres:
         """Make the cluster, and start it."""
         if _is_root():
             shutil.chown(self._folder, "postgres", "postgres")
-        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", USER, "--no-sync", "-E", "UTF8")
+        self._run("initdb", "-D", str(self.data), "-A", "trust", "-U", USER, "--no-sync", "-E", "UTF8")
         self.start()
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self._folder)}
+        settings = {**self._settings, "port": str(self.port), "unix_socket_directories": str(self._folder)}
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        self._run("pg_ctl", "-D", str(self._data), "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server; ``immediate`` is a crash."""
-        self._run("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
 
     def database(self) -> str:
         """Create a database, and return its address."""
@@ -82,11 +82,11 @@ class Postgres:
 
 
 @contextmanager
-def serve(binaries: Path) -> Iterator[Postgres]:
-    """Serve a new cluster until the block ends."""
+def serve(binaries: Path, *, flushes: bool = False) -> Iterator[Postgres]:
+    """Serve a new cluster until the block ends; with ``flushes`` each commit is on the disk."""
     # Not the folder of the test: another user must reach it.
     with tempfile.TemporaryDirectory(prefix="musicapi-postgres-", ignore_cleanup_errors=True) as folder:
-        server = Postgres(binaries, Path(folder))
+        server = Postgres(binaries, Path(folder), flushes=flushes)
         server.create()
         try:
             yield server
