@@ -36,7 +36,10 @@ Fields = st.SearchStrategy[Any]
 
 
 def words(longest: int) -> st.SearchStrategy[str]:
-    return st.text(min_size=1, max_size=longest).filter(str.strip)
+    # A NUL is refused.
+    return st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=longest).filter(
+        str.strip
+    )
 
 
 def texts(choices: Sequence[str], most: int) -> Fields:
