@@ -1,4 +1,4 @@
-"""OpenTelemetry spans, where the program has set up tracing; elsewhere they cost one look-up. No I/O.
+"""OpenTelemetry spans, where the program has set up tracing; elsewhere each costs one check. No I/O.
 
 A program with a tracer provider has imported OpenTelemetry already: so it is never imported here first, and there is
 nothing to switch on. No text of the user's is in a span: no lyrics, no message of an error, no query of a URL.

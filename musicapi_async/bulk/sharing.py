@@ -18,9 +18,9 @@ __all__ = ["IN_FLIGHT", "SharedQueue"]
 IN_FLIGHT: Final = 50
 """Tasks in flight of a plan that names no other limit."""
 BEAT_INTERVAL: Final = 5.0
-LOOK_INTERVAL: Final = 1.0
-"""Seconds between two questions whether something is planned, while nothing is."""
-MAX_LOOK_INTERVAL: Final = 2.0
+PICK_INTERVAL: Final = 1.0
+"""Seconds between two attempts to pick planned records, while there are none."""
+MAX_PICK_INTERVAL: Final = 2.0
 
 
 class SharedQueue(WorkQueue):
@@ -72,7 +72,7 @@ class SharedQueue(WorkQueue):
     async def next(self) -> Record | None:
         """Return the next record, or None when nothing is left on the journal, or nothing may be submitted."""
         async with self._advancing:
-            interval = LOOK_INTERVAL
+            interval = PICK_INTERVAL
             while not self.is_closed and not self._is_over:
                 self._changed.clear()
                 if (record := self._take()) is not None or await self._fill():
@@ -85,7 +85,7 @@ class SharedQueue(WorkQueue):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(interval):
                         await self._changed.wait()
-                interval = min(MAX_LOOK_INTERVAL, interval * 1.5)
+                interval = min(MAX_PICK_INTERVAL, interval * 1.5)
         return self._take() if not self.is_closed else None
 
     @property
