@@ -19,8 +19,9 @@ endef
 demo: .venv/.installed
 	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
 
+# Most tests wait for processes, servers and time limits: three at a time take half as long.
 test: .venv/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -p xdist --numprocesses 3 --dist loadfile
 
 check: .venv/.dev .venv/.docs
 	$(BIN)/ruff format --check .

@@ -400,8 +400,10 @@ def test_generate_stopped_many_times_names_the_task(slow_sandbox: Sandbox, tmp_p
 def test_generate_stopped_while_downloading_leaves_no_partial_file(sandbox: Sandbox, tmp_path: Path) -> None:
     for number in range(4):
         folder = tmp_path / str(number)
-        fetched = len(sandbox.requests(FILE))
         with started("generate", IDEA, "--out", str(folder), cwd=tmp_path, sandbox=sandbox) as process:
+            # Until then, requests of the process before may still arrive.
+            until(lambda: len(sandbox.tasks) > number)  # noqa: B023 - called before the next turn
+            fetched = len(sandbox.requests(FILE))
             until(lambda: len(sandbox.requests(FILE)) > fetched)  # noqa: B023 - called before the next turn
             process.send_signal(signal.SIGINT)
             done = finish(process)

@@ -150,6 +150,6 @@ async def test_polls_resumed_after_a_429_are_spread(clock: Clock) -> None:
     assert first[0] - times[0] >= 59.9
     # 200 a second, beside those that were in flight.
     assert first[len(first) // 2] - first[0] > 0.7
-    assert first[-1] - first[0] < 4
+    assert first[-1] - first[0] < 10
     later = sorted(at for at in times if at > times[0] + 2)
     assert max(after - before for before, after in pairwise(later)) < 31
