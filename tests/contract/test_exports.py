@@ -42,6 +42,7 @@ OF_WHATEVER = (Request, TaskRequest, Task, TaskState, asyncio.Task)
 
 
 def test_exports_are_the_public_names() -> None:
+    assert [name for name in musicapi_async.__all__ if getattr(musicapi_async, name, None) is None] == []
     names = {
         name for name, value in vars(musicapi_async).items() if name[0] != "_" and not isinstance(value, ModuleType)
     }
