@@ -24,7 +24,8 @@ from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Clip, DownloadFile, Evidence
 
 if TYPE_CHECKING:
-    from musicapi_async.media.saving import CaptionFormat, SavedClip
+    from musicapi_async.media.caption_formats import CaptionFormat
+    from musicapi_async.media.saving import SavedClip
     from musicapi_async.media.timeline import Timeline
     from musicapi_async.requests.lyrics import Lyrics
     from musicapi_async.requests.nuro import Nuro

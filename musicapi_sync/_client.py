@@ -20,7 +20,8 @@ from musicapi_sync._loop_thread import LoopThread, View
 from musicapi_sync._tasks import Run, Task, generator_of
 
 if TYPE_CHECKING:
-    from musicapi_async.media.saving import CaptionFormat, SavedClip
+    from musicapi_async.media.caption_formats import CaptionFormat
+    from musicapi_async.media.saving import SavedClip
     from musicapi_async.media.timeline import Timeline
     from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
     from musicapi_sync._webhooks import ClientWebhooks

@@ -16,7 +16,7 @@ import pytest
 
 import musicapi_async
 from musicapi_async import Clip, Request, Run, Songs, Task, TaskRequest, TaskState, media, webhooks
-from musicapi_async.media.saving import CaptionFormat
+from musicapi_async.media.caption_formats import CaptionFormat
 from musicapi_async.sandbox import Sandbox
 
 MODULES = (

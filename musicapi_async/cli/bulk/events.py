@@ -6,7 +6,7 @@ from typing import Final
 
 from musicapi_async import Secret, Settings, bulk
 from musicapi_async.bulk import Attempt
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.screen import Screen
 from musicapi_async.cli.serving import serving
 from musicapi_async.webhooks import Headers

@@ -15,7 +15,8 @@ from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.cli.bulk.events import report_paid_twice
 from musicapi_async.cli.bulk.journals import JournalChoice
 from musicapi_async.cli.bulk.progress import RunDisplay
-from musicapi_async.cli.exits import Failure, IncompleteError
+from musicapi_async.cli.exit_codes import IncompleteError
+from musicapi_async.cli.exits import Failure
 from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, wait_shielded
 from musicapi_async.cli.screen import Screen
 

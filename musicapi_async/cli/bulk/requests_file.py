@@ -15,7 +15,7 @@ import attrs
 from musicapi_async import bulk
 from musicapi_async._version import VERSION
 from musicapi_async.bulk import BadLine, Journal, Planned
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["RequestsSource", "is_planned", "note_planned", "options_text", "requests_source", "requests_text"]

@@ -13,8 +13,8 @@ import attrs
 from musicapi_async import MusicAPI, bulk
 from musicapi_async._arguments import is_address
 from musicapi_async.bulk import Journal, PlanOptions
+from musicapi_async.bulk.defaults import NAMES
 from musicapi_async.bulk.output import address_of
-from musicapi_async.bulk.saving import NAMES
 from musicapi_async.bulk.sqlite import TrialJournal
 from musicapi_async.cli.bulk.arguments import DEFAULT_ATTEMPTS, DEFAULT_IN_FLIGHT, DEFAULT_OUTAGE, DEFAULT_TIMEOUT
 from musicapi_async.cli.bulk.estimate import estimate
@@ -25,7 +25,7 @@ from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, no
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import closing_shielded, open_client
 from musicapi_async.cli.screen import Screen
-from musicapi_async.media.saving import CaptionFormat
+from musicapi_async.media.caption_formats import CaptionFormat
 
 __all__ = ["BulkOptions", "run_bulk"]
 
