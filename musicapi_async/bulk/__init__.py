@@ -34,7 +34,7 @@ if typing.TYPE_CHECKING:
     from musicapi_async.bulk.receiving import receive
     from musicapi_async.bulk.requests_file import BadLine, read_requests
     from musicapi_async.bulk.running import Run, run
-    from musicapi_async.bulk.sqlite import SQLiteJournal
+    from musicapi_async.bulk.sqlite.journal import SQLiteJournal
     from musicapi_async.bulk.working import work
 
 __all__ = [
@@ -76,7 +76,7 @@ _MODULES: typing.Final = {
     "Planned": "journal",
     "Record": "journal",
     "Run": "running",
-    "SQLiteJournal": "sqlite",
+    "SQLiteJournal": "sqlite.journal",
     "State": "journal",
     "abandon_uncertain": "planning",
     "open": "opening",

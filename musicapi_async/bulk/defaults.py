@@ -1,4 +1,4 @@
-"""Names that a run and its command share."""
+"""Names that a run and the help of its command share."""
 
 from typing import Final
 

@@ -6,7 +6,7 @@
 - ``webhooks.py`` its command line, ``listening.py`` the events that reach this machine; ``serving.py`` the server that
   receives them
 - ``doctor.py`` checks of this machine and the account
-- ``screen.py`` output; ``progress.py`` what is shown meanwhile
+- ``screen.py`` output; ``progress.py`` what is shown meanwhile, ``board.py`` on a terminal
 """
 
 import sys
@@ -26,7 +26,9 @@ def main() -> int:
         sys.stdout.write(f"{VERSION_TEXT}\n")
         return 0
     try:
-        from musicapi_async.cli.app import run  # noqa: PLC0415 - it needs the extra
+        import rich  # noqa: F401, PLC0415 - the extra; the command itself loads it only where it draws
+
+        from musicapi_async.cli.app import run  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         name = str(missing.name).partition(".")[0]
         if name not in EXTRA_PACKAGES:
