@@ -11,7 +11,6 @@ import attrs
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._client_settings import options_of, settings_of, taking
 from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
-from musicapi_async._protocol import request_advice
 from musicapi_async._request import STARTS_TASK, Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
@@ -146,7 +145,7 @@ class MusicAPI:
         connection can be made, ClientClosedError on a closed client, and the typed error of a refusal.
         """
         if not isinstance(request, TaskRequest):
-            raise wrong_argument("request", request, STARTS_TASK, request_advice(request))
+            raise wrong_argument("request", request, STARTS_TASK, _request_advice(request))
         return Submission(request, self._engine)
 
     async def call(self, request: Request[R]) -> R:
@@ -365,3 +364,9 @@ def _warn_of(left: Mapping[str, str]) -> None:
     """Name the paid tasks that a client leaves running, if logging is not set up."""
     if left:
         warn_without_log(describe_tasks(left.values()))
+
+
+def _request_advice(given: object) -> str:
+    from musicapi_async._protocol import request_advice
+
+    return request_advice(given)
