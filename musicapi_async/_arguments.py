@@ -18,7 +18,7 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 @functools.cache
 def _advice() -> tuple[tuple[type, str], ...]:
     """Return what to pass instead of a value of each type; the first match counts."""
-    # An error is rare, and whoever checks arguments does not need all results for it.
+    # An error is rare: checking arguments does not load all results for it.
     from musicapi_async.results import (  # noqa: PLC0415
         DownloadFiles,
         ExtendedSong,

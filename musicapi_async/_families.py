@@ -1,4 +1,4 @@
-"""The names of the families, for whoever loads none of their modules."""
+"""The names of the families, for modules that load none of them."""
 
 from typing import Final
 

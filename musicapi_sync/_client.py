@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["MusicAPI"]
 
 R = TypeVar("R")
-LOADED_LATER: Final = ("musicapi_async._engine", "musicapi_sync._families", "musicapi_sync._webhooks")
+LOADED_LATER: Final = (
+    "anyio.from_thread",
+    "musicapi_async._engine",
+    "musicapi_sync._families",
+    "musicapi_sync._webhooks",
+)
 """The modules that are loaded when a client is made: not with the package, whose import they would double, nor at the
 first use, where a signal handler that uses the client as well would find them half loaded."""
 
