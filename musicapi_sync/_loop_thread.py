@@ -28,6 +28,9 @@ __all__ = ["LoopThread", "View"]
 
 T = TypeVar("T")
 
+START_CHECK: Final = 0.05
+"""Seconds between checks of a start that is waited for: a signal handler that comes between such a check and the wait
+itself, and waits for the start as well, is woken in its place."""
 CLOSED_WITHIN: Final = 10.0
 """Seconds after which a closing client counts as closed: the thread that closes it may have been interrupted."""
 
@@ -87,7 +90,7 @@ class LoopThread:
             # Ctrl-C cannot interrupt a thread of its own. It may end this line after the thread has started, and a
             # signal handler may make a call of its own: therefore the thread, not this line, sets ``_opening``.
             threading.Thread(target=self._start, args=(opening,), name=STARTING, daemon=True).start()
-        loop = opening.result()
+        loop = _wait_for(opening)
         if self._closer is None:
             self._loop = loop
         return loop
@@ -146,7 +149,7 @@ class LoopThread:
         if opening is None:
             return None
         try:
-            return opening.result()
+            return _wait_for(opening)
         except Exception:  # noqa: BLE001 - raised to the call that needed it
             return None
 
@@ -268,6 +271,16 @@ def _frames_to_the_user() -> int:
     while frame is not None and frame.f_globals.get("__name__", "").startswith(__package__):
         level, frame = level + 1, frame.f_back
     return level - 1
+
+
+def _wait_for(opening: "Future[RunningLoop]") -> RunningLoop:
+    """Return the loop once it has started; raises the error of its start."""
+    while True:
+        try:
+            return opening.result(START_CHECK)
+        except TimeoutError:
+            if opening.done():
+                return opening.result()
 
 
 _running: Final[set[LoopThread]] = set()

@@ -5,6 +5,7 @@ anyio's portal owns the thread and its end, runs the client's set-up and closing
 
 import asyncio
 import collections
+import contextvars
 import queue
 import sys
 import threading
@@ -57,13 +58,15 @@ class Call(Generic[T]):
         self._events: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._task: asyncio.Task[None] | None = None
         self._is_abandoned = False
+        # The loop may be woken by another call: that of this one's thread is not the context it is started in.
+        self._context = contextvars.copy_context()
 
     def start(self, client: musicapi_async.MusicAPI, calls: "set[Call[Any]]") -> None:
         """Start the call; on the loop. It is removed from ``calls`` when it ends."""
         if self._is_abandoned:
             calls.discard(self)
         else:
-            self._task = asyncio.get_running_loop().create_task(self._run(client, calls))
+            self._task = asyncio.get_running_loop().create_task(self._run(client, calls), context=self._context)
 
     async def _run(self, client: musicapi_async.MusicAPI, calls: "set[Call[Any]]") -> None:
         try:
