@@ -8,57 +8,55 @@ blocking counterpart.
 import importlib
 import typing
 
-from musicapi_async import errors, media
-from musicapi_async._client import JSON, MusicAPI
-from musicapi_async._clip_fields import ClipOrId
+from musicapi_async._families import FAMILIES as _FAMILIES
 from musicapi_async._logger import set_up_logger as _set_up_logger
-from musicapi_async._request import Request, TaskRequest
-from musicapi_async._secrets import Secret
-from musicapi_async._settings import Settings
-from musicapi_async._tasks.accepted import AcceptedTask
-from musicapi_async._tasks.run import Outcome, Run
-from musicapi_async._tasks.state import TaskState
-from musicapi_async._tasks.submission import Submission
-from musicapi_async._tasks.task import Task
 from musicapi_async._version import VERSION as __version__  # noqa: N811 - the name Python has for it
-from musicapi_async.media import SavedFile
-from musicapi_async.requests import FAMILIES as _FAMILIES
-from musicapi_async.requests import operations
-from musicapi_async.results import (
-    AlignedLyrics,
-    Batch,
-    BatchTask,
-    Bpm,
-    Clip,
-    Credits,
-    DownloadFile,
-    DownloadFiles,
-    Evidence,
-    ExtendedSong,
-    ExtendedSongs,
-    LyricsDraft,
-    LyricsDrafts,
-    Midi,
-    MidiInstrument,
-    Note,
-    Persona,
-    ReplacedSection,
-    ReplacedSections,
-    SharedSong,
-    Songs,
-    Stem,
-    Stems,
-    Step,
-    UploadedClip,
-    UpsampledTags,
-    Voice,
-    Vox,
-    Word,
-)
 
 if typing.TYPE_CHECKING:
-    from musicapi_async import webhooks
-    from musicapi_async.requests import account, lyrics, nuro, producer, riffusion, sonic, studio, suno
+    from musicapi_async import errors, media, webhooks
+    from musicapi_async._client import JSON, MusicAPI
+    from musicapi_async._clip_fields import ClipOrId
+    from musicapi_async._request import Request, TaskRequest
+    from musicapi_async._secrets import Secret
+    from musicapi_async._settings import Settings
+    from musicapi_async._tasks.accepted import AcceptedTask
+    from musicapi_async._tasks.run import Outcome, Run
+    from musicapi_async._tasks.state import TaskState
+    from musicapi_async._tasks.submission import Submission
+    from musicapi_async._tasks.task import Task
+    from musicapi_async.media import SavedFile
+    from musicapi_async.requests import account, lyrics, nuro, operations, producer, riffusion, sonic, studio, suno
+    from musicapi_async.results import (
+        AlignedLyrics,
+        Batch,
+        BatchTask,
+        Bpm,
+        Clip,
+        Credits,
+        DownloadFile,
+        DownloadFiles,
+        Evidence,
+        ExtendedSong,
+        ExtendedSongs,
+        LyricsDraft,
+        LyricsDrafts,
+        Midi,
+        MidiInstrument,
+        Note,
+        Persona,
+        ReplacedSection,
+        ReplacedSections,
+        SharedSong,
+        Songs,
+        Stem,
+        Stems,
+        Step,
+        UploadedClip,
+        UpsampledTags,
+        Voice,
+        Vox,
+        Word,
+    )
 
 __all__ = [
     "JSON",
@@ -119,16 +117,42 @@ __all__ = [
     "webhooks",
 ]
 
+# Names are loaded on first access: the command's help needs none of them, and a program only some.
+_MODULES: typing.Final = {
+    "JSON": "_client",
+    "AcceptedTask": "_tasks.accepted",
+    "ClipOrId": "_clip_fields",
+    "MusicAPI": "_client",
+    "Outcome": "_tasks.run",
+    "Request": "_request",
+    "Run": "_tasks.run",
+    "SavedFile": "media",
+    "Secret": "_secrets",
+    "Settings": "_settings",
+    "Submission": "_tasks.submission",
+    "Task": "_tasks.task",
+    "TaskRequest": "_request",
+    "TaskState": "_tasks.state",
+    "operations": "requests",
+}
+"""The modules of the names that are no results."""
+
 _set_up_logger()
 
 
 def __getattr__(name: str) -> object:
-    """Load a family, or ``webhooks``, on first access."""
+    """Load a name, a family or a module on first access."""
     if name in _FAMILIES:
-        return importlib.import_module(f"{__name__}.requests.{name}")
-    if name == "webhooks":
-        return importlib.import_module(f"{__name__}.webhooks")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = importlib.import_module(f"{__name__}.requests.{name}")
+    elif name in {"errors", "media", "requests", "results", "webhooks"}:
+        value = importlib.import_module(f"{__name__}.{name}")
+    elif name in __all__:
+        module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'results')}")
+        value = getattr(module, name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

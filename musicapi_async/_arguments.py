@@ -1,5 +1,6 @@
 """Errors of wrong arguments: they state the type and what to pass instead, never the contents. No I/O."""
 
+import functools
 import inspect
 import os
 import re
@@ -8,42 +9,47 @@ from pathlib import Path, PurePath
 from typing import Final, TypeGuard
 
 from musicapi_async.errors import InvalidRequestError
-from musicapi_async.results import (
-    Clip,
-    DownloadFiles,
-    ExtendedSong,
-    ExtendedSongs,
-    Midi,
-    ReplacedSection,
-    ReplacedSections,
-    SharedSong,
-    Songs,
-    Stem,
-    Stems,
-    UploadedClip,
-)
 
 __all__ = ["clip_advice", "described", "is_address", "is_amount", "path_argument", "usable_path", "wrong_argument"]
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-# The first match counts.
-_ADVICE: Final[tuple[tuple[type, str], ...]] = (
-    (Songs, "pass one of its clips, such as songs[0]"),
-    (Stems, "pass the clip of one stem, such as stems[0].clip"),
-    (ExtendedSongs, "pass a clip of one of them, such as songs[0].extended, or songs[0].full where it is not None"),
-    (ReplacedSections, "pass a clip of one of them, such as sections[0].replaced, or sections[0].full"),
-    (DownloadFiles, "pass one of its files, such as files[0]"),
-    (Stem, "pass its clip: stem.clip"),
-    (ExtendedSong, "pass its clip: song.extended, or song.full where it is not None"),
-    (ReplacedSection, "pass its clip: section.replaced, or section.full where it is not None"),
-    (Midi, "pass its address: midi.url"),
-    (SharedSong, "pass its address: song.audio_url"),
-    (UploadedClip, "it is your own audio, and has an id but no address"),
-    (Mapping, "pass a Clip, or from the dict its id for an operation, its address for a download"),
-    (PurePath, "pass a clip, a file or a URL of the service; a path on this machine is the target"),
-    (bytes, "pass text, such as value.decode()"),
-    (Sequence, "pass one of its items, such as songs[0]"),
-)
+
+
+@functools.cache
+def _advice() -> tuple[tuple[type, str], ...]:
+    """Return what to pass instead of a value of each type; the first match counts."""
+    # An error is rare: checking arguments does not load all results for it.
+    from musicapi_async.results import (  # noqa: PLC0415
+        DownloadFiles,
+        ExtendedSong,
+        ExtendedSongs,
+        Midi,
+        ReplacedSection,
+        ReplacedSections,
+        SharedSong,
+        Songs,
+        Stem,
+        Stems,
+        UploadedClip,
+    )
+
+    return (
+        (Songs, "pass one of its clips, such as songs[0]"),
+        (Stems, "pass the clip of one stem, such as stems[0].clip"),
+        (ExtendedSongs, "pass a clip of one of them, such as songs[0].extended, or songs[0].full where it is not None"),
+        (ReplacedSections, "pass a clip of one of them, such as sections[0].replaced, or sections[0].full"),
+        (DownloadFiles, "pass one of its files, such as files[0]"),
+        (Stem, "pass its clip: stem.clip"),
+        (ExtendedSong, "pass its clip: song.extended, or song.full where it is not None"),
+        (ReplacedSection, "pass its clip: section.replaced, or section.full where it is not None"),
+        (Midi, "pass its address: midi.url"),
+        (SharedSong, "pass its address: song.audio_url"),
+        (UploadedClip, "it is your own audio, and has an id but no address"),
+        (Mapping, "pass a Clip, or from the dict its id for an operation, its address for a download"),
+        (PurePath, "pass a clip, a file or a URL of the service; a path on this machine is the target"),
+        (bytes, "pass text, such as value.decode()"),
+        (Sequence, "pass one of its items, such as songs[0]"),
+    )
 
 
 def wrong_argument(
@@ -86,6 +92,8 @@ def described(value: object) -> str:
         return f"the class {value.__name__}"
     if isinstance(value, str):
         return f"a text of {len(value)} characters" if value.strip() else "an empty text"
+    from musicapi_async.results import Clip  # noqa: PLC0415
+
     if isinstance(value, Clip) and not value.clip_id.strip():
         return "a Clip without an id"
     return f"of type {type(value).__name__}"
@@ -105,7 +113,7 @@ def clip_advice(value: object) -> str:
     """Return what to pass instead of a value that is not a clip."""
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and not value:
         return "it is empty, so there is no clip to pass (clips that failed are in .failed)"
-    if (advice := next((advice for fitting, advice in _ADVICE if isinstance(value, fitting)), None)) is not None:
+    if (advice := next((advice for fitting, advice in _advice() if isinstance(value, fitting)), None)) is not None:
         return advice
     if inspect.isawaitable(value):
         return "await it first, and pass a clip of its result"

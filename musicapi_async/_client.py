@@ -11,7 +11,6 @@ import attrs
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._client_settings import options_of, settings_of, taking
 from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
-from musicapi_async._protocol import request_advice
 from musicapi_async._request import STARTS_TASK, Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
@@ -24,7 +23,8 @@ from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Clip, DownloadFile, Evidence
 
 if TYPE_CHECKING:
-    from musicapi_async.media.saving import CaptionFormat, SavedClip
+    from musicapi_async.media.caption_formats import CaptionFormat
+    from musicapi_async.media.saving import SavedClip
     from musicapi_async.media.timeline import Timeline
     from musicapi_async.requests.lyrics import Lyrics
     from musicapi_async.requests.nuro import Nuro
@@ -145,7 +145,7 @@ class MusicAPI:
         connection can be made, ClientClosedError on a closed client, and the typed error of a refusal.
         """
         if not isinstance(request, TaskRequest):
-            raise wrong_argument("request", request, STARTS_TASK, request_advice(request))
+            raise wrong_argument("request", request, STARTS_TASK, _request_advice(request))
         return Submission(request, self._engine)
 
     async def call(self, request: Request[R]) -> R:
@@ -364,3 +364,9 @@ def _warn_of(left: Mapping[str, str]) -> None:
     """Name the paid tasks that a client leaves running, if logging is not set up."""
     if left:
         warn_without_log(describe_tasks(left.values()))
+
+
+def _request_advice(given: object) -> str:
+    from musicapi_async._protocol import request_advice
+
+    return request_advice(given)

@@ -3,58 +3,67 @@
 Requests, results and errors are the same classes; the client, its tasks and its runs block.
 """
 
+import importlib
 import typing
 
 import musicapi_async
-from musicapi_async import (
-    JSON,
-    AcceptedTask,
-    AlignedLyrics,
-    Batch,
-    BatchTask,
-    Bpm,
-    Clip,
-    ClipOrId,
-    Credits,
-    DownloadFile,
-    DownloadFiles,
-    Evidence,
-    ExtendedSong,
-    ExtendedSongs,
-    LyricsDraft,
-    LyricsDrafts,
-    Midi,
-    MidiInstrument,
-    Note,
-    Persona,
-    ReplacedSection,
-    ReplacedSections,
-    Request,
-    SavedFile,
-    Secret,
-    Settings,
-    SharedSong,
-    Songs,
-    Stem,
-    Stems,
-    Step,
-    TaskRequest,
-    TaskState,
-    UploadedClip,
-    UpsampledTags,
-    Voice,
-    Vox,
-    Word,
-    __version__,
-    errors,
-    media,
-    operations,
-)
-from musicapi_sync._client import MusicAPI
-from musicapi_sync._tasks import Outcome, Run, Task
+from musicapi_async import __version__
 
 if typing.TYPE_CHECKING:
-    from musicapi_async import account, lyrics, nuro, producer, riffusion, sonic, studio, suno, webhooks
+    from musicapi_async import (
+        JSON,
+        AcceptedTask,
+        AlignedLyrics,
+        Batch,
+        BatchTask,
+        Bpm,
+        Clip,
+        ClipOrId,
+        Credits,
+        DownloadFile,
+        DownloadFiles,
+        Evidence,
+        ExtendedSong,
+        ExtendedSongs,
+        LyricsDraft,
+        LyricsDrafts,
+        Midi,
+        MidiInstrument,
+        Note,
+        Persona,
+        ReplacedSection,
+        ReplacedSections,
+        Request,
+        SavedFile,
+        Secret,
+        Settings,
+        SharedSong,
+        Songs,
+        Stem,
+        Stems,
+        Step,
+        TaskRequest,
+        TaskState,
+        UploadedClip,
+        UpsampledTags,
+        Voice,
+        Vox,
+        Word,
+        account,
+        errors,
+        lyrics,
+        media,
+        nuro,
+        operations,
+        producer,
+        riffusion,
+        sonic,
+        studio,
+        suno,
+        webhooks,
+    )
+    from musicapi_sync._client import MusicAPI
+    from musicapi_sync._tasks import Outcome, Run, Task
 
 __all__ = [
     "JSON",
@@ -114,12 +123,19 @@ __all__ = [
     "webhooks",
 ]
 
+# Loaded on first access, as the names of musicapi_async are.
+_MODULES: typing.Final = {"MusicAPI": "_client", "Outcome": "_tasks", "Run": "_tasks", "Task": "_tasks"}
+"""The modules of the names that are not those of ``musicapi_async``."""
+
 
 def __getattr__(name: str) -> object:
-    """Load the requests of a family, or the webhooks, on first access."""
-    if name in __all__:
-        return getattr(musicapi_async, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Load a name on first access."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}") if name in _MODULES else musicapi_async
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,8 @@ from musicapi_sync._loop_thread import LoopThread, View
 from musicapi_sync._tasks import Run, Task, generator_of
 
 if TYPE_CHECKING:
-    from musicapi_async.media.saving import CaptionFormat, SavedClip
+    from musicapi_async.media.caption_formats import CaptionFormat
+    from musicapi_async.media.saving import SavedClip
     from musicapi_async.media.timeline import Timeline
     from musicapi_sync._families import Account, Lyrics, Nuro, Producer, Riffusion, Sonic, Studio, Suno
     from musicapi_sync._webhooks import ClientWebhooks
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["MusicAPI"]
 
 R = TypeVar("R")
-LOADED_LATER: Final = ("musicapi_async._engine", "musicapi_sync._families", "musicapi_sync._webhooks")
+LOADED_LATER: Final = (
+    "anyio.from_thread",
+    "musicapi_async._engine",
+    "musicapi_sync._families",
+    "musicapi_sync._webhooks",
+)
 """The modules that are loaded when a client is made: not with the package, whose import they would double, nor at the
 first use, where a signal handler that uses the client as well would find them half loaded."""
 

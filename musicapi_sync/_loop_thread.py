@@ -28,6 +28,9 @@ __all__ = ["LoopThread", "View"]
 
 T = TypeVar("T")
 
+START_CHECK: Final = 0.05
+"""Seconds between checks of a start that is waited for: a signal handler that comes between such a check and the wait
+itself, and waits for the start as well, is woken in its place."""
 CLOSED_WITHIN: Final = 10.0
 """Seconds after which a closing client counts as closed: the thread that closes it may have been interrupted."""
 
@@ -65,10 +68,13 @@ class LoopThread:
         is unanswered; ``describe_pending`` returns a sentence on what is still running on the server, for a note
         on the exception and a warning in the log.
         """
-        self._refuse_own_thread()
+        loop = self._loop
+        if loop is None or self._closer is not None or loop.thread == threading.get_ident():
+            self._refuse_own_thread()
+            loop = None
         _warn_of_running_loop()
         try:
-            return self._open().run(Call(function), describe_pending)
+            return (loop or self._open()).run(Call(function), describe_pending)
         except ClientClosedError:
             self._await_closing()
             raise
@@ -84,7 +90,7 @@ class LoopThread:
             # Ctrl-C cannot interrupt a thread of its own. It may end this line after the thread has started, and a
             # signal handler may make a call of its own: therefore the thread, not this line, sets ``_opening``.
             threading.Thread(target=self._start, args=(opening,), name=STARTING, daemon=True).start()
-        loop = opening.result()
+        loop = _wait_for(opening)
         if self._closer is None:
             self._loop = loop
         return loop
@@ -143,7 +149,7 @@ class LoopThread:
         if opening is None:
             return None
         try:
-            return opening.result()
+            return _wait_for(opening)
         except Exception:  # noqa: BLE001 - raised to the call that needed it
             return None
 
@@ -246,9 +252,8 @@ class View:
 
 def _warn_of_running_loop() -> None:
     """Warn of a blocking call in a coroutine; notebooks run their cells inside a loop, and there it is fine."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    # Unlike get_running_loop() it raises nothing where there is none, as in nearly every call.
+    if asyncio._get_running_loop() is None:
         return
     interactive = sys.modules.get("IPython")
     if interactive is not None and interactive.get_ipython() is not None:
@@ -266,6 +271,16 @@ def _frames_to_the_user() -> int:
     while frame is not None and frame.f_globals.get("__name__", "").startswith(__package__):
         level, frame = level + 1, frame.f_back
     return level - 1
+
+
+def _wait_for(opening: "Future[RunningLoop]") -> RunningLoop:
+    """Return the loop once it has started; raises the error of its start."""
+    while True:
+        try:
+            return opening.result(START_CHECK)
+        except TimeoutError:
+            if opening.done():
+                return opening.result()
 
 
 _running: Final[set[LoopThread]] = set()

@@ -4,22 +4,25 @@ anyio's portal owns the thread and its end, runs the client's set-up and closing
 """
 
 import asyncio
+import collections
+import contextvars
 import queue
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Any, Final, Generic, NoReturn, ParamSpec, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 import attrs
-from anyio import move_on_after
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import musicapi_async
 from musicapi_async._engine_access import engine_of
 from musicapi_async.errors import ClientClosedError, UncertainSubmissionError
 from musicapi_sync._notices import note, warn
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
 
 __all__ = ["INTERRUPT_GRACE", "OWN_THREADS", "STARTING", "Call", "DescribePending", "RunningLoop", "start_lock"]
 
@@ -54,10 +57,16 @@ class Call(Generic[T]):
         self._function = function
         self._events: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._task: asyncio.Task[None] | None = None
+        self._is_abandoned = False
+        # The loop may be woken by another call: that of this one's thread is not the context it is started in.
+        self._context = contextvars.copy_context()
 
     def start(self, client: musicapi_async.MusicAPI, calls: "set[Call[Any]]") -> None:
         """Start the call; on the loop. It is removed from ``calls`` when it ends."""
-        self._task = asyncio.get_running_loop().create_task(self._run(client, calls))
+        if self._is_abandoned:
+            calls.discard(self)
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._run(client, calls), context=self._context)
 
     async def _run(self, client: musicapi_async.MusicAPI, calls: "set[Call[Any]]") -> None:
         try:
@@ -78,9 +87,10 @@ class Call(Generic[T]):
 
     def process_events(self) -> None:
         """Run the call's callbacks in this thread until the call has ended."""
+        wait = self._events.get
         while True:
             try:
-                event = self._events.get(timeout=WAKE_INTERVAL)
+                event = wait(True, WAKE_INTERVAL)
             except queue.Empty:
                 continue
             if event is None:
@@ -106,7 +116,10 @@ class Call(Generic[T]):
 
     async def stop(self, client: musicapi_async.MusicAPI) -> None:
         """Cancel the call and wait for its end; before, wait for the response to a paid request in flight."""
+        from anyio import move_on_after  # noqa: PLC0415 - loaded with the first client
+
         if self._task is None:
+            self._is_abandoned = True  # it may still wait for its start
             return
         with move_on_after(INTERRUPT_GRACE):
             await engine_of(client).wait_for_response(self._task)
@@ -120,7 +133,9 @@ class Call(Generic[T]):
 
     def detach(self, describe_pending: DescribePending[T]) -> None:
         """Log the outcome of the call once it has ended, after its caller was interrupted; on the loop."""
-        if self._task is not None:
+        if self._task is None:
+            self._is_abandoned = True
+        else:
             self._task.add_done_callback(lambda _: self.log_end(describe_pending))
 
     def log_end(self, describe_pending: DescribePending[T]) -> None:
@@ -135,16 +150,54 @@ class Call(Generic[T]):
         return tuple(getattr(self.error, "__notes__", ()))
 
 
+class _Starter:
+    """Starts calls on the loop: one wake-up of the loop starts all calls that have come by then."""
+
+    def __init__(self, client: musicapi_async.MusicAPI, native: asyncio.AbstractEventLoop) -> None:
+        self.calls: set[Call[Any]] = set()
+        """The calls that have not ended."""
+        self._client = client
+        self._native = native
+        self._waiting: collections.deque[Call[Any]] = collections.deque()
+        # Not a flag "the loop will wake": an interruption between setting it and waking the loop would leave it set,
+        # and every later call waiting for ever. As it is, an interruption costs one more wake-up.
+        self._turn = 0
+        self._woken_in = -1
+
+    def add(self, call: Call[Any]) -> None:
+        """Have the loop start a call; raises RuntimeError when it is closed."""
+        self.calls.add(call)
+        self._waiting.append(call)
+        turn = self._turn
+        # In the turn of a wake-up its ``_start_all`` is still to come, and finds this call.
+        if self._woken_in != turn:
+            # Not through the portal, which adds twice as much CPU time (benchmarks/bench_facade.py measures both), and
+            # which a SystemExit in the call's coroutine would end.
+            self._native.call_soon_threadsafe(self._start_all)
+            self._woken_in = turn
+
+    def _start_all(self) -> None:
+        self._turn += 1
+        while self._waiting:
+            self._waiting.popleft().start(self._client, self.calls)
+
+    def fail_unstarted(self) -> None:
+        """End the calls that the loop did not start before it was closed, and have later ones raise."""
+        self._woken_in = -1
+        for call in tuple(self.calls):
+            call.fail_unstarted()
+
+
 @attrs.frozen(eq=False)
 class RunningLoop:
     """A running loop thread, its async client, and the calls in flight."""
 
-    portal: BlockingPortal
+    portal: "BlockingPortal"
     client: musicapi_async.MusicAPI
     thread: int
     _native: asyncio.AbstractEventLoop
+    _starter: _Starter
     _ender: threading.Thread
-    _calls: set[Call[Any]] = attrs.field(factory=set)
     unfinished: dict[str, str] = attrs.field(factory=dict)
     """By id, the expressions that resume the paid tasks still running when the client closed."""
     has_closed: threading.Event = attrs.field(factory=threading.Event)
@@ -153,21 +206,21 @@ class RunningLoop:
     @classmethod
     def open(cls, settings: musicapi_async.Settings) -> Self:
         """Start a loop thread; its client is created inside the loop, so that it belongs to no other one."""
+        from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - loaded with the first client
+
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal("asyncio", name=RUNNING))
             set_up = portal.call(_set_up, settings)
             ender = threading.Thread(target=stack.pop_all().close, name=ENDING, daemon=True)
-            return cls(portal, *set_up, ender)
+            client, thread, native = set_up
+            return cls(portal, client, thread, native, _Starter(client, native), ender)
 
     def start(self, call: Call[Any]) -> None:
         """Start a call without waiting for it; raises ClientClosedError when the loop has ended."""
-        self._calls.add(call)
         try:
-            # Not through the portal, which adds twice as much CPU time (benchmarks/bench_facade.py measures both), and
-            # which a SystemExit in the call's coroutine would end.
-            self._native.call_soon_threadsafe(call.start, self.client, self._calls)
+            self._starter.add(call)
         except RuntimeError:
-            self._calls.discard(call)
+            self._starter.calls.discard(call)
             raise ClientClosedError from None
 
     def run(self, call: Call[T], describe_pending: DescribePending[T]) -> T:
@@ -204,9 +257,7 @@ class RunningLoop:
         finally:
             # Also when interrupted: the portal ends once the closing has.
             self.end()
-            for call in tuple(self._calls):
-                # It reached the loop while that was ending, and never started.
-                call.fail_unstarted()
+            self._starter.fail_unstarted()
 
     def end(self) -> None:
         """End the thread; may be called twice."""
@@ -221,7 +272,7 @@ class RunningLoop:
         self.has_closed.set()
         for callback in callbacks:
             await callback()
-        for call in tuple(self._calls):
+        for call in tuple(self._starter.calls):
             call.cancel(self.client)
 
 

@@ -3,6 +3,7 @@
 A reason is recognised by a list of plain statements. A text that only mentions credits ("480 credits left") gives none.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -43,50 +44,52 @@ BE: Final = r"(?:are|is|was|were|has been|have been|has|have)"
 ONLY_HAVING: Final = "(?:you |your account |the account )?(?:(?:only|just) (?:have|has)|(?:have|has) (?:only|just))"
 NOT_CHARGED: Final = r"(?! (?:were|was|are|is|will|charged|taken|used|deducted)\b)"
 
-NO_CREDITS: Final = re.compile(
-    "|".join(
-        (
-            rf"\b(?:insufficient|inadequate) {AMOUNT}{FEW_WORDS}{MONEY_OR_QUOTA}",
-            rf"{NOT} {HAVING}(?:enough|sufficient) {FEW_WORDS}{MONEY_OR_QUOTA}",
-            rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:{BE} )?(?:not|currently not) (?:enough|sufficient)\b",
-            rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:are|is|was|were)n't (?:enough|sufficient)\b",
-            rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:{BE} )?(?:insufficient|inadequate)\b",
-            rf"\b{MONEY} {OF_THE_ACCOUNT}(?:{BE} )?(?:too low|exhausted|depleted|used up|run out|ran out|empty)\b",
-            rf"(?<!\d )\bout of {FEW_WORDS}{MONEY}",
-            rf"\b(?:exhausted|depleted|used up|used all|spent all) (?:of )?{FEW_WORDS}{MONEY}",
-            rf"\b(?:have|has|with) (?:no|0|zero) {FEW_WORDS}{MONEY}{NOT_CHARGED}",
-            rf"\bno (?:more|remaining|available) {MONEY}{NOT_CHARGED}",
-            rf"(?<![\d.,])\b(?:no|0|zero) {MONEY} (?:left|remaining|available)\b",
-            rf"^no {MONEY}$",
-            rf"\bexceed(?:s|ed|ing)? {FEW_WORDS}(?:remaining|available|current) {FEW_WORDS}{MONEY}",
-            r"\bexceed(?:s|ed|ing)? (?:your |the |account )*(?:credits?|credit balance|balance)\b(?! (?:rate|per)\b)",
-            rf"\black(?:s|ing|ed| of)? {FEW_WORDS}{MONEY}",
-            rf"\b(?:needs?|requires?) (?:at least )?(?:\d+ )?(?:more|additional) {MONEY}",
-            rf"{NOT} (?:have|has) any {FEW_WORDS}{MONEY}",
-            rf"\b(?:needs?|requires?|costs?) [\d.]+ credits?,? (?:but|and) {ONLY_HAVING} [\d.]+",
-            r"^payment required$",
-        )
+NO_CREDITS: Final = "|".join(
+    (
+        rf"\b(?:insufficient|inadequate) {AMOUNT}{FEW_WORDS}{MONEY_OR_QUOTA}",
+        rf"{NOT} {HAVING}(?:enough|sufficient) {FEW_WORDS}{MONEY_OR_QUOTA}",
+        rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:{BE} )?(?:not|currently not) (?:enough|sufficient)\b",
+        rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:are|is|was|were)n't (?:enough|sufficient)\b",
+        rf"\b{MONEY_OR_QUOTA} {OF_THE_ACCOUNT}(?:{BE} )?(?:insufficient|inadequate)\b",
+        rf"\b{MONEY} {OF_THE_ACCOUNT}(?:{BE} )?(?:too low|exhausted|depleted|used up|run out|ran out|empty)\b",
+        rf"(?<!\d )\bout of {FEW_WORDS}{MONEY}",
+        rf"\b(?:exhausted|depleted|used up|used all|spent all) (?:of )?{FEW_WORDS}{MONEY}",
+        rf"\b(?:have|has|with) (?:no|0|zero) {FEW_WORDS}{MONEY}{NOT_CHARGED}",
+        rf"\bno (?:more|remaining|available) {MONEY}{NOT_CHARGED}",
+        rf"(?<![\d.,])\b(?:no|0|zero) {MONEY} (?:left|remaining|available)\b",
+        rf"^no {MONEY}$",
+        rf"\bexceed(?:s|ed|ing)? {FEW_WORDS}(?:remaining|available|current) {FEW_WORDS}{MONEY}",
+        r"\bexceed(?:s|ed|ing)? (?:your |the |account )*(?:credits?|credit balance|balance)\b(?! (?:rate|per)\b)",
+        rf"\black(?:s|ing|ed| of)? {FEW_WORDS}{MONEY}",
+        rf"\b(?:needs?|requires?) (?:at least )?(?:\d+ )?(?:more|additional) {MONEY}",
+        rf"{NOT} (?:have|has) any {FEW_WORDS}{MONEY}",
+        rf"\b(?:needs?|requires?|costs?) [\d.]+ credits?,? (?:but|and) {ONLY_HAVING} [\d.]+",
+        r"^payment required$",
     )
 )
 OVER: Final = (
     "(?:expired|ended|inactive|not active|cancell?ed|lapsed|required|paused|not found|past due|unpaid|suspended|"
     "terminated|missing)"
 )
-NO_SUBSCRIPTION: Final = re.compile(
-    "|".join(
-        (
-            rf"(?:{NOT}|\b(?:no|without|requires?|needs?|lacks?|missing)) {FEW_WORDS}subscription\b",
-            r"\bnot have an? (?:[a-z]+ )?subscription\b",
-            rf"\bsubscription (?:plan )?(?:(?:has|have|had|is|was|been|already) ){{0,3}}{OVER}\b",
-            r"\bsubscription isn't active\b",
-            r"\b(?:expired|inactive|cancell?ed|lapsed|renew) (?:[a-z]+ ){0,2}subscription\b",
-        )
+NO_SUBSCRIPTION: Final = "|".join(
+    (
+        rf"(?:{NOT}|\b(?:no|without|requires?|needs?|lacks?|missing)) {FEW_WORDS}subscription\b",
+        r"\bnot have an? (?:[a-z]+ )?subscription\b",
+        rf"\bsubscription (?:plan )?(?:(?:has|have|had|is|was|been|already) ){{0,3}}{OVER}\b",
+        r"\bsubscription isn't active\b",
+        r"\b(?:expired|inactive|cancell?ed|lapsed|renew) (?:[a-z]+ ){0,2}subscription\b",
     )
 )
 MODERATED: Final = (
     *("lyrics", "description", "copyright", "inappropriate", "moderation", "artist name", "producer tag"),
     "content policy",
 )
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Return a pattern when a refusal is read first: compiling it takes longer than importing this module."""
+    return re.compile(pattern)
 
 
 def without_quotations(message: str) -> str:
@@ -99,12 +102,12 @@ def without_quotations(message: str) -> str:
 
 def sentence_about_credits(details: ErrorDetails) -> str | None:
     """Return the sentence or code that states that credits are missing; None when there is none."""
-    return next((found for found in _all_of(details) if NO_CREDITS.search(_words(found))), None)
+    return next((found for found in _all_of(details) if _compiled(NO_CREDITS).search(_words(found))), None)
 
 
 def states_no_subscription(details: ErrorDetails) -> bool:
     """Return whether the account is said to have no active subscription."""
-    return any(NO_SUBSCRIPTION.search(_words(found)) for found in _all_of(details))
+    return any(_compiled(NO_SUBSCRIPTION).search(_words(found)) for found in _all_of(details))
 
 
 def mentions_subscription(details: ErrorDetails) -> bool:

@@ -5,13 +5,11 @@ The response to a submission contains the id of what was paid for. The HTTP libr
 redirect did not come from the API.
 """
 
-import html
 import json
 import re
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -96,6 +94,8 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def _http_date(value: str | None) -> datetime | None:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare, and dear to load
+
     try:
         when = parsedate_to_datetime(value or "")
     except (ValueError, OverflowError):
@@ -181,6 +181,8 @@ def page_in(content: bytes, headers: Mapping[str, str]) -> str | None:
     is_html = "html" in headers.get("Content-Type", "").lower() and start[:1] not in {b"{", b"["}
     if not start or not (is_markup or is_html):
         return None
+    import html  # noqa: PLC0415 - the same
+
     found = TITLE.search(start.decode("utf-8", "replace"))
     title = " ".join(html.unescape(found["title"]).split()) if found else ""
     titled = f" with the title {bounded_text(title, MAX_TITLE)!r}" if title else ""

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 from musicapi_async._notices import ANOTHER_LOOP
-from musicapi_async._protocol import encode_submission
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.state import Until
 from musicapi_async._tasks.task import Task, check_wait
@@ -183,6 +182,8 @@ class Submission(Coroutine[object, None, Task[R_co]], Generic[R_co]):
             return self._task
         if self._error is not None:
             raise fresh(self._error)
+        from musicapi_async._protocol import encode_submission  # noqa: PLC0415 - loaded with the client's engine
+
         call = encode_submission(self._request)
         self._loop = loop
         try:

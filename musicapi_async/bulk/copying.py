@@ -8,8 +8,8 @@ from typing import Final
 from musicapi_async._extras import require
 from musicapi_async.bulk.copies import COPY, MOVED, CopySource, CopyTarget, moved_reason
 from musicapi_async.bulk.journal import INCOMPLETE
-from musicapi_async.bulk.opening import is_database
-from musicapi_async.bulk.sqlite import CopyingJournal
+from musicapi_async.bulk.paths import is_database
+from musicapi_async.bulk.sqlite.copying import CopyingJournal
 from musicapi_async.errors import JournalError
 
 __all__ = ["copy_journal", "open_copy", "open_for_copy"]

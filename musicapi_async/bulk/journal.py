@@ -3,13 +3,15 @@
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeGuard
 
 import attrs
 
-from musicapi_async._request import TaskRequest
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async.errors import JournalError
+
+if TYPE_CHECKING:
+    from musicapi_async._request import TaskRequest
 
 __all__ = [
     "ENDED",
@@ -19,6 +21,7 @@ __all__ = [
     "OUT",
     "OUTPUT",
     "PAGE_SIZE",
+    "PLAN",
     "SERVICE",
     "TRANSITIONS",
     "UNFINISHED",
@@ -75,6 +78,8 @@ OTHER_CHARGES: Final = "other charges"
 """Name of the value that holds the credits charged for requests that have no record."""
 OUT: Final = "out"
 """Name of the value that holds the folder of the last run, or its address, where a report finds the songs."""
+PLAN: Final = "plan"
+"""Name of the value that holds the options of the plan."""
 SERVICE: Final = "service"
 """Name of the value that holds the host of the service that the journal's tasks run on."""
 
@@ -96,7 +101,7 @@ class Planned:
     """The version of the rule that made the key; 0 for a key given by the user."""
 
     @staticmethod
-    def of(key: str, request: TaskRequest[Any]) -> "Planned":
+    def of(key: str, request: "TaskRequest[Any]") -> "Planned":
         """Return a request planned under a custom key, by which later runs find its record."""
         return Planned(key=key, operation=request.operation_name, request=request.to_wire())
 

@@ -14,11 +14,13 @@ import re
 import sqlite3
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.journal import Planned
 from musicapi_async.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from musicapi_async._request import TaskRequest
 
 __all__ = ["DEFAULTS", "KEY_VERSION", "Keys", "canonical", "checked_key", "digest_of"]
 
@@ -106,7 +108,7 @@ class Keys:
         counters.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
         return counters
 
-    def planned(self, request: TaskRequest[Any], names: Collection[str] | None = None) -> Planned:
+    def planned(self, request: "TaskRequest[Any]", names: Collection[str] | None = None) -> Planned:
         """Give a request an automatic key: a hash of its fields, or of those of these names, and an occurrence counter.
 
         The hash covers the given fields, not the sent ones, so that a changed default does not change the key.

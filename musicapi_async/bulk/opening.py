@@ -1,23 +1,17 @@
 """``bulk.open``: the journal in a file, or in a PostgreSQL database."""
 
 import os
-from typing import TYPE_CHECKING, Final, TypeGuard, overload
+from typing import TYPE_CHECKING, overload
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._extras import require
-from musicapi_async.bulk.sqlite import SQLiteJournal
+from musicapi_async.bulk.paths import is_database
+from musicapi_async.bulk.sqlite.journal import SQLiteJournal
 
 if TYPE_CHECKING:
     from musicapi_async.bulk.postgres import PostgresJournal
 
-__all__ = ["is_database", "open"]
-
-SCHEMES: Final = ("postgresql://", "postgres://")
-
-
-def is_database(path: object) -> TypeGuard[str]:
-    """Return whether a journal's path is the address of a database."""
-    return isinstance(path, str) and path.startswith(SCHEMES)
+__all__ = ["open"]
 
 
 @overload

@@ -7,7 +7,7 @@ import attrs
 
 from musicapi_async._arguments import is_amount, wrong_argument
 from musicapi_async._bounds import shown
-from musicapi_async.bulk.journal import Journal
+from musicapi_async.bulk.journal import PLAN, Journal
 from musicapi_async.bulk.requests_file import class_of
 from musicapi_async.bulk.saving import checked_template
 from musicapi_async.errors import InvalidRequestError, JournalError
@@ -15,7 +15,6 @@ from musicapi_async.errors import InvalidRequestError, JournalError
 __all__ = [
     "MAX_ATTEMPTS",
     "MAX_IN_FLIGHT",
-    "PLAN",
     "PlanOptions",
     "checked_count",
     "recall_options",
@@ -24,8 +23,6 @@ __all__ = [
 
 MAX_IN_FLIGHT: Final = 100_000
 MAX_ATTEMPTS: Final = 100
-PLAN: Final = "plan"
-"""Name under which the journal keeps the options of its plan."""
 
 
 def checked_count(name: str, value: Any, maximum: int) -> int:

@@ -9,14 +9,13 @@ from musicapi_async._secrets import Secret, hidden
 from musicapi_async._transport.cancellation import complete
 from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async._webhook_urls import reference_of
+from musicapi_async.bulk.defaults import JOURNAL
 from musicapi_async.bulk.journal import inbox_of
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.webhooks import Event, Headers, verify
 
-__all__ = ["JOURNAL", "keep_event", "receive"]
+__all__ = ["keep_event", "receive"]
 
-JOURNAL: Final = "journal.db"
-"""Name of the journal in the folder of a run."""
 SECRET: Final = "MUSICAPI_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
 
 

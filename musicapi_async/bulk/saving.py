@@ -45,10 +45,9 @@ from musicapi_async.results import (
 )
 from musicapi_async.results.base import Result
 
-__all__ = ["NAMES", "FileSink", "checked_template", "clips_in", "timed_clips"]
+__all__ = ["FileSink", "checked_template", "clips_in", "timed_clips"]
 
 
-NAMES: Final = "{index:05d}-{title}-{clip_id}.{ext}"
 END: Final = ".{ext}"
 FIELDS: Final = ("index", "key", "title", "clip_id", "operation", "ext")
 MAX_NAME: Final = 240

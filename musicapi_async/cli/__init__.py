@@ -3,23 +3,32 @@
 - ``app.py`` defines the command line, ``bulk/`` all of ``musicapi bulk``; ``running.py`` runs a command, ``exits.py``
   explains its end
 - ``task.py`` one task, submitted or resumed; ``files.py`` its files
-- ``webhooks.py`` the events that reach this machine; ``serving.py`` the server that receives them
+- ``webhooks.py`` its command line, ``listening.py`` the events that reach this machine; ``serving.py`` the server that
+  receives them
 - ``doctor.py`` checks of this machine and the account
-- ``screen.py`` output; ``progress.py`` what is shown meanwhile
+- ``screen.py`` output; ``progress.py`` what is shown meanwhile, ``board.py`` on a terminal
 """
 
 import sys
 from typing import Final
 
-__all__ = ["main"]
+from musicapi_async._version import VERSION
 
+__all__ = ["VERSION_TEXT", "main"]
+
+VERSION_TEXT: Final = f"musicapi-async {VERSION}"
 EXTRA_PACKAGES: Final = frozenset({"rich", "typer"})
 
 
 def main() -> int:
     """Run the command with the arguments of this process and return its exit code."""
+    if sys.argv[1:] == ["--version"]:  # without the parser, which takes many times as long
+        sys.stdout.write(f"{VERSION_TEXT}\n")
+        return 0
     try:
-        from musicapi_async.cli.app import run  # noqa: PLC0415 - it needs the extra
+        import rich  # noqa: F401, PLC0415 - the extra; the command itself loads it only where it draws
+
+        from musicapi_async.cli.app import run  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         name = str(missing.name).partition(".")[0]
         if name not in EXTRA_PACKAGES:

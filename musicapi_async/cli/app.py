@@ -1,4 +1,7 @@
-"""Command line of ``musicapi``. Each command is one function; its docstring is its help."""
+"""Command line of ``musicapi``. Each command is one function; its docstring is its help.
+
+What a command needs is imported when it runs: ``musicapi --help`` takes no longer than the libraries that draw it.
+"""
 
 import io
 import logging
@@ -6,27 +9,22 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from musicapi_async._logger import log_to_stderr
-from musicapi_async._version import VERSION
+from musicapi_async.cli import VERSION_TEXT
 from musicapi_async.cli.bulk import bulk_app
 from musicapi_async.cli.bulk.arguments import LyricsAs, Tags
-from musicapi_async.cli.doctor import examine
-from musicapi_async.cli.exits import UsageError, exit_code_table
-from musicapi_async.cli.files import formats_in, save_options
-from musicapi_async.cli.karaoke import write_pages
-from musicapi_async.cli.lyrics import write_lyrics
-from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
+from musicapi_async.cli.choices import FAMILIES_FROM_IDEA, FAMILIES_FROM_LYRICS, SONG_FAMILIES
+from musicapi_async.cli.exit_codes import STOPPED, UsageError, exit_code_table
 from musicapi_async.cli.sandbox import sandbox_command, sandbox_help
-from musicapi_async.cli.screen import Screen
-from musicapi_async.cli.tag import tag_songs
-from musicapi_async.cli.task import families, families_with, generate, make_request, resume_task, show_task
-from musicapi_async.cli.title import hide_passwords
 from musicapi_async.cli.webhooks import webhooks_app
-from musicapi_async.media.saving import CAPTION_FORMATS
+from musicapi_async.media.caption_formats import CAPTION_FORMATS
+
+if TYPE_CHECKING:
+    from musicapi_async.cli.screen import Screen
 
 __all__ = ["app", "run"]
 
@@ -50,13 +48,13 @@ AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else to stdout."),
 ]
-Family = Annotated[str, typer.Option(metavar="NAME", help=f"The model family: {', '.join(families())}.")]
+Family = Annotated[str, typer.Option(metavar="NAME", help=f"The model family: {', '.join(SONG_FAMILIES)}.")]
 Source = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help=f"The model family. From an idea: {', '.join(families_with('describe'))}. "
-        f"From lyrics: {', '.join(families_with('create'))}.",
+        help=f"The model family. From an idea: {', '.join(FAMILIES_FROM_IDEA)}. "
+        f"From lyrics: {', '.join(FAMILIES_FROM_LYRICS)}.",
     ),
 ]
 Timeout = Annotated[
@@ -70,15 +68,31 @@ Timeout = Annotated[
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     _prepare_streams()
-    if advice := hide_passwords(arguments):
-        Screen(as_json="--json" in arguments).warn(advice)
+    _hide_passwords(arguments)
     try:
         code: int | None = app(list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except KeyboardInterrupt:
-        return SIGINT_EXIT
+        return STOPPED
     except Exception as error:  # noqa: BLE001 - a user gets a sentence, never a traceback
-        return fail(Screen(as_json="--json" in arguments), _usage_error(error) or error)
+        from musicapi_async.cli.running import fail
+
+        return fail(_screen(arguments), _usage_error(error) or error)
     return code or 0
+
+
+def _hide_passwords(arguments: Sequence[str]) -> None:
+    if not any(":" in argument for argument in arguments):
+        return  # no address
+    from musicapi_async.cli.title import hide_passwords
+
+    if advice := hide_passwords(arguments):
+        _screen(arguments).warn(advice)
+
+
+def _screen(arguments: Sequence[str]) -> "Screen":
+    from musicapi_async.cli.screen import Screen
+
+    return Screen(as_json="--json" in arguments)
 
 
 def _usage_error(error: Exception) -> UsageError | None:
@@ -108,7 +122,7 @@ def musicapi(
     if verbose:
         context.call_on_close(log_to_stderr(logging.DEBUG))
     if show_version:
-        typer.echo(f"musicapi-async {VERSION}")
+        typer.echo(VERSION_TEXT)
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -141,6 +155,10 @@ def generate_command(
     as_json: AsJson = False,
 ) -> int:
     """Make songs from an idea or from lyrics, and save the audio, cover and metadata of each."""
+    from musicapi_async.cli.files import save_options
+    from musicapi_async.cli.running import run_command
+    from musicapi_async.cli.task import generate, make_request
+
     options = save_options(tags=tags, lyrics_as=lyrics_as)
     if (idea is None) == (lyrics is None):
         raise UsageError("give an idea or --lyrics FILE" + (", not both" if lyrics else ""))
@@ -174,8 +192,12 @@ def task_command(
     as_json: AsJson = False,
 ) -> int:
     """Show a task's status, or resume it: wait for its songs and save their files."""
-    if family not in families():
-        raise UsageError(f"--family is {family!r}; use one of: {', '.join(families())}")
+    from musicapi_async.cli.files import save_options
+    from musicapi_async.cli.running import run_command
+    from musicapi_async.cli.task import resume_task, show_task
+
+    if family not in SONG_FAMILIES:
+        raise UsageError(f"--family is {family!r}; use one of: {', '.join(SONG_FAMILIES)}")
     options = save_options(tags=tags, lyrics_as=lyrics_as)
     if download is None and (tags or lyrics_as is not None):
         raise UsageError("--tags and --lyrics-as are for saved files; give --download DIR too")
@@ -190,6 +212,9 @@ def task_command(
 @app.command("doctor")
 def doctor_command(*, as_json: AsJson = False) -> int:
     """Check the key, the balance, the connection, the proxy, the clock and the webhook's address; free of charge."""
+    from musicapi_async.cli.doctor import examine
+    from musicapi_async.cli.running import run_command
+
     return run_command(examine, as_json=as_json)
 
 
@@ -213,6 +238,10 @@ def lyrics_command(
     as_json: AsJson = False,
 ) -> int:
     """Write the lyrics of saved songs with their times, in files beside the audio."""
+    from musicapi_async.cli.files import formats_in
+    from musicapi_async.cli.lyrics import write_lyrics
+    from musicapi_async.cli.running import run_command
+
     names = formats_in(formats, "--as")
     return run_command(lambda screen: write_lyrics(songs, names, screen, fetch=fetch), as_json=as_json)
 
@@ -226,6 +255,9 @@ def karaoke_command(
     as_json: AsJson = False,
 ) -> int:
     """Write a page for each saved song with times, beside its audio: the word that is sung is marked."""
+    from musicapi_async.cli.karaoke import write_pages
+    from musicapi_async.cli.running import run_command
+
     return run_command(lambda screen: write_pages(folder, screen), as_json=as_json)
 
 
@@ -239,19 +271,26 @@ def tag_command(
     as_json: AsJson = False,
 ) -> int:
     """Write title, lyrics, cover and ids into the audio of saved songs, from the JSON files beside them."""
+    from musicapi_async.cli.running import run_command
+    from musicapi_async.cli.tag import tag_songs
+
     return run_command(lambda screen: tag_songs(paths, screen), as_json=as_json)
 
 
 @app.command("credits")
 def credits_command(*, as_json: AsJson = False) -> int:
     """Show the account's balance."""
+    from musicapi_async.cli.running import run_command
+
     return run_command(_show_credits, as_json=as_json)
 
 
 app.command("sandbox", help=sandbox_help())(sandbox_command)
 
 
-async def _show_credits(screen: Screen) -> None:
+async def _show_credits(screen: "Screen") -> None:
+    from musicapi_async.cli.running import open_client
+
     async with open_client() as client:
         balance = await client.account.credits()
     screen.emit(balance.to_dict() | {"total": balance.total})

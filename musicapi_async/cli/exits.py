@@ -1,9 +1,10 @@
-"""Exit codes, and the one sentence that explains a failure."""
+"""The exit code of a failure, and the one sentence that explains it."""
 
 import asyncio
 import errno
 import os
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,69 +12,36 @@ import attrs
 
 from musicapi_async import errors
 from musicapi_async._secrets import without_password
+from musicapi_async.cli.exit_codes import BUG, NO_KEY, STOPPED, USAGE, IncompleteError, UsageError
 
 __all__ = [
-    "EXIT_CODES",
     "Failure",
-    "IncompleteError",
     "PendingTaskError",
-    "UsageError",
     "cannot_listen",
     "describe",
-    "exit_code_table",
     "explain",
     "hide_secrets",
 ]
 
-BUG: Final = 1
-USAGE: Final = 2
-NO_KEY: Final = 3
-STOPPED: Final = 130
-
-
-class UsageError(Exception):
-    """The command line is not valid; the text says what to change."""
-
-
-class IncompleteError(Exception):
-    """A bulk run has ended with some songs missing; the text says how many and what to do."""
-
-
-# From the special to the general: the first match is used.
-EXIT_CODES: Final = (
-    (
-        USAGE,
-        "an option or a field of the request is invalid, or needs what is not installed",
-        (errors.InvalidRequestError, errors.MissingExtraError),
+ERROR_TYPES: Final[Mapping[int, tuple[type[BaseException], ...]]] = {
+    USAGE: (errors.InvalidRequestError, errors.MissingExtraError),
+    NO_KEY: (errors.AuthenticationError,),
+    4: (errors.InsufficientCreditsError, errors.SubscriptionError, errors.BudgetExceededError),
+    5: (errors.PermissionDeniedError,),
+    6: (errors.NotFoundError, errors.RetiredError),
+    7: (
+        errors.ConnectionFailedError,
+        errors.APIStatusError,
+        errors.InvalidResponseError,
+        errors.BulkStoppedError,
     ),
-    (NO_KEY, "the API key is missing or was rejected", (errors.AuthenticationError,)),
-    (
-        4,
-        "too few credits, no subscription, or --max-credits reached",
-        (errors.InsufficientCreditsError, errors.SubscriptionError, errors.BudgetExceededError),
-    ),
-    (5, "the request was refused, for example by moderation", (errors.PermissionDeniedError,)),
-    (6, "the task was not found, or the operation is retired", (errors.NotFoundError, errors.RetiredError)),
-    (
-        7,
-        "no connection, rate limit, or failure of the service",
-        (
-            errors.ConnectionFailedError,
-            errors.APIStatusError,
-            errors.InvalidResponseError,
-            errors.BulkStoppedError,
-        ),
-    ),
-    (8, "the task failed", (errors.TaskFailedError,)),
-    (9, "timeout; the task is still running on the server", (errors.TaskTimeoutError,)),
-    (10, "uncertain: the request may have been accepted and charged", (errors.UncertainSubmissionError,)),
-    (
-        11,
-        "a file could not be downloaded, written or tagged",
-        (errors.DownloadError, errors.JournalError, errors.TagError, OSError),
-    ),
-    (12, "the bulk run ended with some songs missing", (IncompleteError,)),
-)
+    8: (errors.TaskFailedError,),
+    9: (errors.TaskTimeoutError,),
+    10: (errors.UncertainSubmissionError,),
+    11: (errors.DownloadError, errors.JournalError, errors.TagError, OSError),
+    12: (IncompleteError,),
+}
+"""The errors of each exit code, from the special to the general: the first match is used."""
 MIN_KEY_LENGTH: Final = 6
 """A shorter key is not hidden: it would match parts of ordinary words."""
 
@@ -136,15 +104,6 @@ def cannot_listen(what: str, error: OSError, options: str = "--port or --host") 
     return UsageError(f"{what} cannot listen: {reason}; try another {options}")
 
 
-def exit_code_table() -> str:
-    """Return the exit codes and their meanings, one per line."""
-    rows = [(0, "success"), (BUG, "an unexpected error: a bug in this command")]
-    rows += [(code, meaning) for code, meaning, _ in EXIT_CODES]
-    rows += [(129, "stopped by SIGHUP: the terminal was closed")]
-    rows += [(STOPPED, "stopped by Ctrl-C"), (STOPPED + 13, "stopped by SIGTERM")]
-    return "\n".join(["Exit codes:", *(f"{code:>4}  {meaning}" for code, meaning in rows)])
-
-
 def hide_secrets(text: str) -> str:
     """Return the text without the API key, in case a service repeats it in an error, and passwords in addresses."""
     key = os.environ.get("MUSICAPI_KEY", "").strip().strip("\"'").rpartition(" ")[2]
@@ -158,7 +117,7 @@ def _code(error: BaseException) -> int:
         return USAGE
     if _is_about_the_key(error):
         return NO_KEY
-    return next((code for code, _, error_types in EXIT_CODES if isinstance(error, error_types)), BUG)
+    return next((code for code, error_types in ERROR_TYPES.items() if isinstance(error, error_types)), BUG)
 
 
 def _error_type(error: BaseException) -> str:

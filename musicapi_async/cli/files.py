@@ -11,18 +11,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from musicapi_async import Clip, MusicAPI, Songs
-from musicapi_async.cli.exits import UsageError, hide_secrets
+from musicapi_async.cli.exit_codes import UsageError
+from musicapi_async.cli.exits import hide_secrets
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import DownloadError
+from musicapi_async.media.caption_formats import CAPTION_FORMATS, CaptionFormat
 from musicapi_async.media.names import MAX_ID_BYTES, id_for_name, json_text, slug, title_for_name, write_text
-from musicapi_async.media.saving import (
-    CAPTION_FORMATS,
-    CaptionFormat,
-    ClipSaver,
-    SavedClip,
-    SaveOptions,
-    Times,
-)
+from musicapi_async.media.saving import ClipSaver, SavedClip, SaveOptions, Times
 from musicapi_async.media.sidecar import read_sidecar
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.screen import Screen
 from musicapi_async.media.karaoke_page import karaoke
 from musicapi_async.media.sidecar import read_saved_song, read_sidecar

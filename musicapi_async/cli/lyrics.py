@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from musicapi_async import MusicAPI
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import open_client
 from musicapi_async.cli.screen import Screen

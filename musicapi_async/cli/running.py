@@ -6,14 +6,16 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import FrameType, TracebackType
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 import attrs
 
-from musicapi_async import MusicAPI
 from musicapi_async._transport import cancellation
 from musicapi_async.cli.exits import explain
 from musicapi_async.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from musicapi_async import MusicAPI
 
 __all__ = [
     "SIGINT_EXIT",
@@ -71,8 +73,10 @@ async def open_client(
     credits: float = 1000.0,
     base_url: str | None = None,
     webhook_url: str | None = None,
-) -> AsyncIterator[MusicAPI]:
+) -> "AsyncIterator[MusicAPI]":
     """Open a client of the service, or of an embedded sandbox whose account starts with ``credits``."""
+    from musicapi_async import MusicAPI  # noqa: PLC0415 - a command that opens none does not pay for it
+
     if not embedded:
         async with closing_shielded(MusicAPI(base_url=base_url, webhook_url=webhook_url)) as client:
             yield client

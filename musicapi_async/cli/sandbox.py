@@ -1,17 +1,15 @@
 """``musicapi sandbox``: the fake server in a terminal, with faults on request."""
 
-import asyncio
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from musicapi_async.cli.exits import UsageError, cannot_listen
-from musicapi_async.cli.running import run_command
-from musicapi_async.cli.screen import Screen
+from musicapi_async.cli.exit_codes import UsageError
 
 if TYPE_CHECKING:
+    from musicapi_async.cli.screen import Screen
     from musicapi_async.sandbox import Delivery, Sandbox
 
 __all__ = ["sandbox_command", "sandbox_help"]
@@ -81,7 +79,8 @@ def sandbox_command(
     ] = False,
 ) -> int:
     """Run a fake server on this machine until Ctrl-C; ``sandbox_help()`` is its help."""
-    from musicapi_async.sandbox import Sandbox  # noqa: PLC0415 - a web server: imported on use
+    from musicapi_async.cli.running import run_command
+    from musicapi_async.sandbox import Sandbox
 
     valid = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
     if valid == []:
@@ -110,7 +109,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _faults(given: Sequence[str]) -> dict[str, Any]:
     """Return the sandbox's arguments for the faults of the command line."""
-    from musicapi_async.sandbox import EventFault, Fault  # noqa: PLC0415 - a web server: imported on use
+    from musicapi_async.sandbox import EventFault, Fault
 
     arguments: dict[str, dict[object, float]] = {"endings": {}, "faults": {}, "event_faults": {}}
     for text in given:
@@ -142,8 +141,12 @@ def _share(text: str, rate: str) -> float:
     return share
 
 
-async def _serve(sandbox: "Sandbox", screen: Screen, *, with_events: bool) -> None:
+async def _serve(sandbox: "Sandbox", screen: "Screen", *, with_events: bool) -> None:
     """Serve the sandbox until the command is stopped, which is its normal end."""
+    import asyncio
+
+    from musicapi_async.cli.exits import cannot_listen
+
     try:
         await sandbox.start()
     except OSError as error:

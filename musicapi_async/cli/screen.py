@@ -11,17 +11,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Final, Self, TextIO, cast
+from typing import TYPE_CHECKING, Final, Self, TextIO, cast
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
-from rich.live import Live
-from rich.text import Text
 
 from musicapi_async.cli.exits import Failure, describe, hide_secrets
-from musicapi_async.cli.progress import Board, Lines, live_display, printable
+from musicapi_async.cli.progress import Lines, printable
 from musicapi_async.errors import MusicAPIError
 from musicapi_async.media.names import json_text
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+    from musicapi_async.cli.board import Board
 
 __all__ = ["Screen"]
 
@@ -38,14 +41,8 @@ class Screen:
         self._warnings: set[str] = set()
         self._streams_events = False
         self._live: Live | None = None
-        stream = sys.stderr if as_json else sys.stdout
-        # A stream that is a terminal by the environment alone (CI with FORCE_COLOR) must not get control characters.
-        terminal = stream.isatty()
-        safe = cast("TextIO", _SafeStream(stream))
-        self._console = Console(file=safe, force_terminal=terminal, highlight=False, markup=False, emoji=False)
-        self.is_live: bool = terminal and not self._console.is_dumb_terminal
-        """True where a display is redrawn in place."""
-        self.progress: Board | Lines = Board(self._console) if self.is_live else Lines(self.print)
+        self._console = _live_console(sys.stderr if as_json else sys.stdout)
+        self.progress: Board | Lines = self._board() or Lines(self.print)
         self._log_handler = _LogHandler(self)
         self._log_level = LOGGER.level
 
@@ -69,11 +66,25 @@ class Screen:
         """Add fields to the object that ``--json`` prints at the end."""
         self._fields.update(fields)
 
-    def live(self, draw: Callable[[], RenderableType]) -> Live | None:
+    @property
+    def is_live(self) -> bool:
+        """True where a display is redrawn in place."""
+        return self._console is not None
+
+    def _board(self) -> "Board | None":
+        if self._console is None:
+            return None
+        from musicapi_async.cli.board import Board  # noqa: PLC0415 - drawn on terminals alone
+
+        return Board(self._console)
+
+    def live(self, draw: "Callable[[], RenderableType]") -> "Live | None":
         """Replace the task's display by another, until it is stopped; None where nothing can be redrawn."""
         self.progress.stop()
-        if not self.is_live:
+        if self._console is None:
             return None
+        from musicapi_async.cli.board import live_display  # noqa: PLC0415
+
         self._live = live_display(self._console, draw, refresh_per_second=4)
         self._live.start()
         return self._live
@@ -90,8 +101,8 @@ class Screen:
     def print(self, line: str) -> None:
         """Print a permanent line."""
         line = printable(hide_secrets(line))
-        if self.is_live:
-            self._console.print(Text(line), soft_wrap=True)
+        if self._console is not None:
+            _print_above(self._console, line)
         else:
             _write(sys.stderr if self._as_json else sys.stdout, line)
 
@@ -131,10 +142,29 @@ class Screen:
     def _write_line(self, stream: TextIO, line: str, *, style: str = "") -> None:
         """Write a line to a stream, above the live display if that is drawn on the same terminal."""
         is_drawn = self.progress.is_running or (self._live is not None and self._live.is_started)
-        if self.is_live and is_drawn and stream.isatty():
-            self._console.print(Text(line, style=style), soft_wrap=True)
+        if self._console is not None and is_drawn and stream.isatty():
+            _print_above(self._console, line, style=style)
         else:
             _write(stream, line)
+
+
+def _live_console(stream: TextIO) -> "Console | None":
+    """Return a console for displays that are redrawn in place; None where the stream cannot show them."""
+    # A stream that is a terminal by the environment alone (CI with FORCE_COLOR) must not get control characters.
+    if not stream.isatty():
+        return None
+    from rich.console import Console  # noqa: PLC0415 - elsewhere nothing is drawn
+
+    safe = cast("TextIO", _SafeStream(stream))
+    console = Console(file=safe, force_terminal=True, highlight=False, markup=False, emoji=False)
+    return None if console.is_dumb_terminal else console
+
+
+def _print_above(console: "Console", line: str, *, style: str = "") -> None:
+    """Print a line above what is drawn."""
+    from rich.text import Text  # noqa: PLC0415
+
+    console.print(Text(line, style=style), soft_wrap=True)
 
 
 class _LogHandler(logging.Handler):

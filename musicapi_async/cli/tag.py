@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from musicapi_async._extras import require
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.screen import Screen
 from musicapi_async.errors import TagError
 from musicapi_async.media.formats import SUFFIXES

@@ -15,7 +15,9 @@ from rich.filesize import decimal
 
 from musicapi_async import AlignedLyrics, Clip, MusicAPI, Songs, Task, TaskRequest, errors, operations
 from musicapi_async._engine_access import engine_of
-from musicapi_async.cli.exits import PendingTaskError, UsageError, describe
+from musicapi_async.cli.choices import FAMILIES_FROM_IDEA, FAMILIES_FROM_LYRICS
+from musicapi_async.cli.exit_codes import UsageError
+from musicapi_async.cli.exits import PendingTaskError, describe
 from musicapi_async.cli.files import TaskFile, UnsavedClip, make_folder, save_clips, saved_fields
 from musicapi_async.cli.progress import minutes, name_of
 from musicapi_async.cli.running import open_client, wait_shielded
@@ -24,22 +26,12 @@ from musicapi_async.media.saving import SavedClip, SaveOptions
 from musicapi_async.requests._family import TaskFamily
 from musicapi_async.requests.sonic import AlignLyrics
 
-__all__ = ["families", "generate", "make_request", "resume_task", "show_task"]
+__all__ = ["generate", "make_request", "resume_task", "show_task"]
 
 RESPONSE_GRACE: Final = 10.0
 """Seconds that Ctrl-C waits for the response to a submission in flight: it contains the task's id."""
 NOT_RESUMABLE: Final = (errors.NotFoundError, errors.RetiredError, errors.InvalidRequestError)
 """Errors after which the same command with the same id would fail again."""
-
-
-def families() -> list[str]:
-    """Return the families whose tasks result in songs."""
-    return sorted({operation.family for operation in operations() if operation.result is Songs})
-
-
-def families_with(verb: str) -> list[str]:
-    """Return the families that have an operation of this name: ``create`` from lyrics, ``describe`` from an idea."""
-    return sorted(operation.family for operation in operations() if operation.operation_name.endswith(f".{verb}"))
 
 
 def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs]:
@@ -53,10 +45,8 @@ def make_request(family: str, fields: Mapping[str, object]) -> TaskRequest[Songs
     }
     operation = by_family.get(family)
     if operation is None or not issubclass(operation, TaskRequest):
-        source = "lyrics" if verb == "create" else "an idea"
-        raise UsageError(
-            f"--family is {family!r}; for songs from {source} use one of: {', '.join(families_with(verb))}"
-        )
+        source, families = ("lyrics", FAMILIES_FROM_LYRICS) if verb == "create" else ("an idea", FAMILIES_FROM_IDEA)
+        raise UsageError(f"--family is {family!r}; for songs from {source} use one of: {', '.join(families)}")
     # A family without tags has sound in their place.
     parameters = inspect.signature(operation).parameters
     arguments = {"sound" if name == "tags" and "sound" in parameters else name: value for name, value in fields.items()}

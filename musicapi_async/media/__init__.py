@@ -4,10 +4,9 @@ import importlib
 import typing
 from typing import Final
 
-from musicapi_async.media.saved import SavedFile
-
 if typing.TYPE_CHECKING:
     from musicapi_async.media.karaoke_page import karaoke
+    from musicapi_async.media.saved import SavedFile
     from musicapi_async.media.saving import SavedClip
     from musicapi_async.media.tagging import read_tags, tag
     from musicapi_async.media.tags.values import Chapter, SongTags, SyncedLine
@@ -31,6 +30,7 @@ _MODULES: Final = {
     "Chapter": "tags.values",
     "Line": "timeline",
     "SavedClip": "saving",
+    "SavedFile": "saved",
     "SongTags": "tags.values",
     "SyncedLine": "tags.values",
     "Timeline": "timeline",

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Protocol, TypeAlias
 
 import attrs
 from anyio.to_thread import run_sync
@@ -18,6 +18,7 @@ from musicapi_async._logger import logger
 from musicapi_async._notices import warn_without_log
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.errors import DownloadError, InvalidRequestError, TagError
+from musicapi_async.media.caption_formats import CAPTION_FORMATS, CaptionFormat
 from musicapi_async.media.formats import PICTURES
 from musicapi_async.media.names import id_for_name, title_for_name
 from musicapi_async.media.saved import Progress, SavedFile
@@ -29,8 +30,6 @@ from musicapi_async.media.timeline import Timeline
 from musicapi_async.results import AlignedLyrics, Clip, DownloadFile
 
 __all__ = [
-    "CAPTION_FORMATS",
-    "CaptionFormat",
     "ClipSaver",
     "SaveOptions",
     "SavedClip",
@@ -39,12 +38,9 @@ __all__ = [
     "save_in_folder",
 ]
 
-CaptionFormat: TypeAlias = Literal["lrc", "srt", "vtt", "ass"]
-"""A format of captions; not ``json``, since that file beside the audio holds the clip itself."""
 Times: TypeAlias = Callable[[Clip], Awaitable[AlignedLyrics | None]]
 """Returns the times of a clip's words, which may cost credits; None where there are none."""
 
-CAPTION_FORMATS: Final[tuple[CaptionFormat, ...]] = get_args(CaptionFormat)
 SECTION: Final = re.compile(r"\[[^\]]*\]")
 
 

@@ -4,14 +4,13 @@ A program uses one or two of them, and creating all request classes takes half a
 """
 
 from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
+from musicapi_async._families import FAMILIES
 from musicapi_async._operation import known_operations
 from musicapi_async._request import Request
 
 __all__ = ["FAMILIES", "operations"]
-
-FAMILIES: Final = ("account", "lyrics", "nuro", "producer", "riffusion", "sonic", "studio", "suno")
 
 
 def operations() -> tuple[type[Request[Any]], ...]:

@@ -22,7 +22,7 @@ from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async._webhook_urls import new_reference
 from musicapi_async.bulk import Attempt, Outcome, Record
 from musicapi_async.bulk.recovery import Meaning, meaning_of
-from musicapi_async.bulk.run import ESTIMATES
+from musicapi_async.bulk.running import ESTIMATES
 from musicapi_async.bulk.sqlite.schema import FIRST, SECOND, THIRD
 from musicapi_async.sandbox import EventFault, Fault, Sandbox
 

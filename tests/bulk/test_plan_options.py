@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicapi_async import bulk
-from musicapi_async.bulk.plan_options import PLAN, PlanOptions, recall_options, remember_options
+from musicapi_async.bulk.journal import PLAN
+from musicapi_async.bulk.plan_options import PlanOptions, recall_options, remember_options
 from musicapi_async.errors import InvalidRequestError, JournalError
 
 AMOUNTS = st.floats(min_value=0, max_value=1e12) | st.integers(min_value=0, max_value=10**12)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from musicapi_async import MusicAPI, TaskRequest, bulk, sonic
 from musicapi_async.bulk import Changes, Outcome
-from musicapi_async.bulk.sqlite import JournalSnapshot
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by
+from musicapi_async.bulk.sqlite.snapshot import JournalSnapshot
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.sandbox import Fault, Sandbox
 

@@ -14,8 +14,8 @@ import pytest
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned
-from musicapi_async.bulk.sqlite import JournalSnapshot
 from musicapi_async.bulk.sqlite.schema import VERSION
+from musicapi_async.bulk.sqlite.snapshot import JournalSnapshot
 from musicapi_async.errors import JournalError
 
 

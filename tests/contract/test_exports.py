@@ -16,7 +16,7 @@ import pytest
 
 import musicapi_async
 from musicapi_async import Clip, Request, Run, Songs, Task, TaskRequest, TaskState, media, webhooks
-from musicapi_async.media.saving import CaptionFormat
+from musicapi_async.media.caption_formats import CaptionFormat
 from musicapi_async.sandbox import Sandbox
 
 MODULES = (
@@ -42,6 +42,7 @@ OF_WHATEVER = (Request, TaskRequest, Task, TaskState, asyncio.Task)
 
 
 def test_exports_are_the_public_names() -> None:
+    assert [name for name in musicapi_async.__all__ if getattr(musicapi_async, name, None) is None] == []
     names = {
         name for name, value in vars(musicapi_async).items() if name[0] != "_" and not isinstance(value, ModuleType)
     }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer.rich_utils  # noqa: F401 - reads FORCE_COLOR once: not that of the first test which asks for help
 from commands import Finished, checked, environment
 
 from musicapi_async.cli import main

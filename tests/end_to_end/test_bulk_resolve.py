@@ -12,7 +12,7 @@ from end_to_end.bulk_folder import CREATE, RUN, made, quick_sandbox, write  # no
 
 from musicapi_async import bulk, sonic
 from musicapi_async.bulk import Changes, Planned
-from musicapi_async.bulk.sqlite import TrialJournal
+from musicapi_async.bulk.sqlite.journal import TrialJournal
 from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Fault, Sandbox
 

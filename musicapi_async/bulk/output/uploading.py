@@ -15,9 +15,9 @@ from musicapi_async.bulk.output.address import Address
 from musicapi_async.bulk.output.folder import prepare_folder
 from musicapi_async.bulk.output.store import ObjectStore, StoreError, StoreLimits
 from musicapi_async.errors import DownloadError
+from musicapi_async.media.caption_formats import CAPTION_FORMATS
 from musicapi_async.media.formats import SUFFIXES
 from musicapi_async.media.names import write_bytes
-from musicapi_async.media.saving import CAPTION_FORMATS
 
 __all__ = ["AddressOutput"]
 

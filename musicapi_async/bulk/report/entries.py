@@ -12,20 +12,10 @@ from urllib.parse import quote
 import attrs
 
 from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
+from musicapi_async.bulk.meanings import MEANINGS
 
-__all__ = ["MEANINGS", "SPECIMEN", "Entry", "Song", "Summary", "entry_of", "moved", "with_extras"]
+__all__ = ["SPECIMEN", "Entry", "Song", "Summary", "entry_of", "moved", "with_extras"]
 
-MEANINGS: Final[Mapping[State, str]] = {
-    "planned": "not sent yet",
-    "sending": "being sent now, or interrupted while it was sent",
-    "accepted": "accepted and paid for; the service is making it",
-    "finished": "finished; not all of its files are saved yet",
-    "saved": "finished; its files are saved",
-    "failed": "failed, or abandoned by you; its credits may be lost",
-    "refunded": "failed; its credits were refunded",
-    "uncertain": "it may or may not have been accepted and charged",
-    "refused": "not accepted; nothing was charged",
-}
 TROUBLED: Final[frozenset[State]] = frozenset({"failed", "refunded", "uncertain", "refused"})
 """States that are explained on the page."""
 DATA_FIELDS: Final = ("number", "key", "operation", "state", "task_id", "cost", "explanation", "request", "others")

@@ -6,9 +6,3 @@
 - ``schema.py`` its tables and their migrations, ``statements.py`` the statements on these, ``attempts.py`` those on the
   attempts that events are matched with; ``rows.py`` rows as records
 """
-
-from musicapi_async.bulk.sqlite.copying import CopyingJournal
-from musicapi_async.bulk.sqlite.journal import SQLiteJournal, TrialJournal, journal_path
-from musicapi_async.bulk.sqlite.snapshot import JournalSnapshot
-
-__all__ = ["CopyingJournal", "JournalSnapshot", "SQLiteJournal", "TrialJournal", "journal_path"]

@@ -8,9 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
-from musicapi_async._arguments import is_address, usable_path
 from musicapi_async._logger import logger
-from musicapi_async._secrets import without_password
 from musicapi_async._transport.cancellation import complete
 from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async.bulk.journal import (
@@ -25,14 +23,15 @@ from musicapi_async.bulk.journal import (
     State,
     inbox_of,
 )
+from musicapi_async.bulk.paths import journal_path
 from musicapi_async.bulk.rows import COLUMNS, record_of, to_json
 from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
 from musicapi_async.bulk.sqlite.writer import Writer
-from musicapi_async.errors import InvalidRequestError, JournalError
+from musicapi_async.errors import JournalError
 
-__all__ = ["SQLiteJournal", "TrialJournal", "journal_path"]
+__all__ = ["SQLiteJournal", "TrialJournal"]
 
 
 IS_IT_CURRENT: Final = (
@@ -41,16 +40,7 @@ IS_IT_CURRENT: Final = (
     "older, such as a backup, pass --journal-is-old (is_current=False): its planned requests are then uncertain"
 )
 
-EXAMPLE: Final = "songs/journal.db"
 ELSEWHERE: Final = "use another folder for the trial (--out), or remove this journal if nothing in it was paid for"
-
-
-def journal_path(path: object) -> Path:
-    """Return the path of a journal's file; raises InvalidRequestError for an address, and for anything else."""
-    if is_address(path):
-        message = f"path is {without_password(path)!r}; a journal is a file, such as {EXAMPLE}, or postgresql://..."
-        raise InvalidRequestError(message, "path", without_password(path), "the path of a file, or postgresql://...")
-    return usable_path("path", path, f'name a file: "{EXAMPLE}"')
 
 
 class SQLiteJournal:

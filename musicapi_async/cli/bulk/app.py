@@ -1,4 +1,7 @@
-"""Command line of ``musicapi bulk``. Each command is one function; its docstring is its help."""
+"""Command line of ``musicapi bulk``. Each command is one function; its docstring is its help.
+
+What a command needs is imported when it runs.
+"""
 
 import difflib
 from pathlib import Path
@@ -7,20 +10,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from musicapi_async.bulk import PlanOptions
 from musicapi_async.cli.bulk import arguments as given
-from musicapi_async.cli.bulk.copying import CopyCommand, copy
-from musicapi_async.cli.bulk.journals import journal_beside, journal_in, journal_of, journal_of_arguments
-from musicapi_async.cli.bulk.plan import PlanCommand, plan
-from musicapi_async.cli.bulk.report import report
-from musicapi_async.cli.bulk.requests_file import requests_source
-from musicapi_async.cli.bulk.resolve import Resolution, resolve
-from musicapi_async.cli.bulk.run import BulkOptions, run_bulk
-from musicapi_async.cli.bulk.status import status
-from musicapi_async.cli.bulk.work import WorkOptions, run_work
-from musicapi_async.cli.exits import UsageError
-from musicapi_async.cli.files import save_options
-from musicapi_async.cli.running import run_command
+from musicapi_async.cli.exit_codes import UsageError
 
 __all__ = ["bulk_app"]
 
@@ -102,6 +93,12 @@ def run_command_line(
 
     The whole file is checked before anything is sent.
     """
+    from musicapi_async.cli.bulk.journals import journal_beside, journal_in
+    from musicapi_async.cli.bulk.requests_file import requests_source
+    from musicapi_async.cli.bulk.run import BulkOptions, run_bulk
+    from musicapi_async.cli.files import save_options
+    from musicapi_async.cli.running import run_command
+
     if resend_uncertain and drop_uncertain:
         raise UsageError("give --resend-uncertain or --drop-uncertain, not both")
     if sandbox and (journal is not None or base_url is not None):
@@ -156,6 +153,12 @@ def plan_command_line(
 
     The whole file is checked first. Planned again, a file or a limit replaces the one before.
     """
+    from musicapi_async.bulk import PlanOptions
+    from musicapi_async.cli.bulk.journals import journal_of
+    from musicapi_async.cli.bulk.plan import PlanCommand, plan
+    from musicapi_async.cli.bulk.requests_file import requests_source
+    from musicapi_async.cli.running import run_command
+
     options = PlanOptions(
         operation=operation,
         in_flight=given.unless_default(in_flight, given.DEFAULT_IN_FLIGHT),
@@ -192,6 +195,11 @@ def work_command_line(
 
     SIGTERM and Ctrl-C stop it: nothing more is sent, and the responses in flight are waited for.
     """
+    from musicapi_async.cli.bulk.journals import journal_beside
+    from musicapi_async.cli.bulk.work import WorkOptions, run_work
+    from musicapi_async.cli.files import save_options
+    from musicapi_async.cli.running import run_command
+
     options = WorkOptions(
         choice=journal_beside(out, journal),
         out=out,
@@ -211,6 +219,10 @@ def status_command_line(
     folder: given.Folder = None, *, journal: given.JournalOption = None, as_json: given.AsJson = False
 ) -> int:
     """Show the progress of a run and its uncertain requests; works during the run too."""
+    from musicapi_async.cli.bulk.journals import journal_of
+    from musicapi_async.cli.bulk.status import status
+    from musicapi_async.cli.running import run_command
+
     choice = journal_of(folder, journal)
     return run_command(lambda screen: status(choice, screen), as_json=as_json)
 
@@ -241,6 +253,10 @@ def resolve_command_line(
     as_json: given.AsJson = False,
 ) -> int:
     """Record what became of uncertain requests: a task, which the next run resumes, or (--not-sent) nothing."""
+    from musicapi_async.cli.bulk.journals import journal_of_arguments
+    from musicapi_async.cli.bulk.resolve import Resolution, resolve
+    from musicapi_async.cli.running import run_command
+
     current = given.is_current(current=journal_is_current, old=journal_is_old)
     choice, rest = journal_of_arguments(arguments or [], journal)
     resolution = Resolution(
@@ -261,6 +277,10 @@ def report_command_line(
     as_json: given.AsJson = False,
 ) -> int:
     """Write a page: every song with a player, and the reason for each one missing; works during a run too."""
+    from musicapi_async.cli.bulk.journals import journal_of
+    from musicapi_async.cli.bulk.report import report
+    from musicapi_async.cli.running import run_command
+
     choice = journal_of(folder, journal)
     return run_command(lambda screen: report(choice, screen, out), as_json=as_json)
 
@@ -278,6 +298,10 @@ def copy_command_line(
 
     The old one is closed for good. Interrupted, run the same command again.
     """
+    from musicapi_async.cli.bulk.copying import CopyCommand, copy
+    from musicapi_async.cli.bulk.journals import journal_of
+    from musicapi_async.cli.running import run_command
+
     command = CopyCommand(
         source=CopyCommand.source_of(folder),
         target=journal_of(None, journal),

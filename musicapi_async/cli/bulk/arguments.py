@@ -5,10 +5,9 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from musicapi_async.bulk.saving import NAMES
-from musicapi_async.cli.bulk.journals import VARIABLE
-from musicapi_async.cli.exits import UsageError
-from musicapi_async.media.saving import CAPTION_FORMATS
+from musicapi_async.bulk.defaults import NAMES
+from musicapi_async.cli.exit_codes import UsageError
+from musicapi_async.media.caption_formats import CAPTION_FORMATS
 
 __all__ = [
     "DEFAULT_ATTEMPTS",
@@ -16,6 +15,7 @@ __all__ = [
     "DEFAULT_OUTAGE",
     "DEFAULT_TIMEOUT",
     "NAMES",
+    "VARIABLE",
     "AsEvents",
     "AsJson",
     "Attempts",
@@ -43,6 +43,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+VARIABLE: Final = "MUSICAPI_JOURNAL"
+"""The environment variable that names a journal."""
 DEFAULT_IN_FLIGHT: Final = 50
 DEFAULT_ATTEMPTS: Final = 3
 DEFAULT_TIMEOUT: Final = 600.0

@@ -8,9 +8,10 @@ from musicapi_async.bulk import State
 from musicapi_async.bulk.requests_file import class_of, price_list
 from musicapi_async.bulk.saving import timed_clips
 from musicapi_async.cli.bulk.journals import JournalChoice
-from musicapi_async.cli.bulk.requests_file import RequestsSource, requests_text
+from musicapi_async.cli.bulk.requests_file import RequestsSource
+from musicapi_async.cli.bulk.texts import requests_text
 from musicapi_async.cli.screen import Screen
-from musicapi_async.media.saving import CaptionFormat
+from musicapi_async.media.caption_formats import CaptionFormat
 from musicapi_async.requests.sonic import AlignLyrics
 
 __all__ = ["estimate"]

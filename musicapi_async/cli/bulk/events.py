@@ -1,19 +1,16 @@
 """The events of a bulk run: the server that receives them, and the songs that were paid for twice."""
 
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from musicapi_async import Secret, Settings, bulk
-from musicapi_async.bulk import Attempt
-from musicapi_async.cli.exits import UsageError
-from musicapi_async.cli.screen import Screen
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.serving import serving
 from musicapi_async.webhooks import Headers
 from musicapi_async.webhooks.receiver import Receiver
 from musicapi_async.webhooks.responses import ResponseStatus
 
-__all__ = ["check_listen", "receiving", "report_paid_twice"]
+__all__ = ["check_listen", "receiving"]
 
 MAX_PORT: Final = 65_535
 
@@ -44,35 +41,3 @@ def _receiver(journal: str, secret: Secret) -> Receiver:
         return ResponseStatus.KEPT
 
     return Receiver(receive)
-
-
-def _paid_twice(extras: Sequence[Attempt]) -> list[dict[str, object]]:
-    """Return the attempts that were paid for besides their records, as JSON objects."""
-    return [
-        {"key": extra.record.key, "task_ids": _tasks_of(extra), "files": list(extra.files or ())} for extra in extras
-    ]
-
-
-def report_paid_twice(extras: Sequence[Attempt], screen: Screen) -> None:
-    """Name the attempts that were paid for besides their records, and their files."""
-    screen.emit({"paid_twice": _paid_twice(extras)})
-    if extras:
-        screen.warn(
-            "paid for twice: an uncertain attempt of these requests had been accepted, as its event showed after the "
-            "request was sent again or dropped; its song, of the last task here, is saved too:"
-        )
-        screen.table(
-            [
-                [
-                    extra.record.key,
-                    ", ".join(_tasks_of(extra)),
-                    "not saved yet" if extra.files is None else ", ".join(extra.files),
-                ]
-                for extra in extras
-            ]
-        )
-
-
-def _tasks_of(extra: Attempt) -> list[str]:
-    """Return the ids of the record's own task, where it has one, and of the one besides."""
-    return [task_id for task_id in (extra.record.task_id, extra.task_id) if task_id is not None]

@@ -13,12 +13,12 @@ from musicapi_async import bulk
 from musicapi_async._arguments import is_address
 from musicapi_async._secrets import without_password
 from musicapi_async.bulk import Journal
-from musicapi_async.bulk.receiving import JOURNAL
+from musicapi_async.bulk.defaults import JOURNAL
 from musicapi_async.bulk.snapshot import Snapshot, snapshot
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.bulk.arguments import VARIABLE
+from musicapi_async.cli.exit_codes import UsageError
 
 __all__ = [
-    "VARIABLE",
     "JournalChoice",
     "journal_beside",
     "journal_in",
@@ -27,7 +27,6 @@ __all__ = [
     "shown_output",
 ]
 
-VARIABLE: Final = "MUSICAPI_JOURNAL"
 SCHEME_OF_PATH: Final = re.compile(r"postgres(ql)?(\+\w+)?:/", re.IGNORECASE)
 """The beginning of an address that was taken for a path, which has one slash left."""
 

@@ -12,19 +12,16 @@ from musicapi_async import MusicAPI, errors
 from musicapi_async._arguments import is_address
 from musicapi_async.bulk import Journal, Outcome, Record
 from musicapi_async.bulk.journal import INCOMPLETE
-from musicapi_async.cli.bulk.events import report_paid_twice
 from musicapi_async.cli.bulk.journals import JournalChoice
 from musicapi_async.cli.bulk.progress import RunDisplay
-from musicapi_async.cli.exits import Failure, IncompleteError
+from musicapi_async.cli.bulk.texts import LOST_ENTRIES, report_paid_twice
+from musicapi_async.cli.exit_codes import IncompleteError
+from musicapi_async.cli.exits import Failure
 from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, wait_shielded
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["LOST_ENTRIES", "Making", "make_songs"]
+__all__ = ["Making", "make_songs"]
 
-LOST_ENTRIES: Final = (
-    "the journal has lost entries, so requests that are not sent yet, or that it does not know, are uncertain too, "
-    "until you run 'musicapi bulk resolve DIR --not-sent --all'"
-)
 UNCERTAIN_SHOWN: Final = 10
 
 

@@ -10,7 +10,8 @@ from musicapi_async import bulk
 from musicapi_async.bulk import PlanOptions
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.cli.bulk.journals import JournalChoice
-from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, note_planned, options_text, requests_text
+from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, note_planned
+from musicapi_async.cli.bulk.texts import options_text, requests_text
 from musicapi_async.cli.running import closing_shielded
 from musicapi_async.cli.screen import Screen
 

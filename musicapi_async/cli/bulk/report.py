@@ -9,8 +9,8 @@ from musicapi_async.bulk.report import PAGE, Summary, write_report
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.snapshot import Snapshot
 from musicapi_async.cli.bulk.journals import JournalChoice
-from musicapi_async.cli.bulk.requests_file import requests_text
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.bulk.texts import requests_text
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["report"]

@@ -15,10 +15,10 @@ import attrs
 from musicapi_async import bulk
 from musicapi_async._version import VERSION
 from musicapi_async.bulk import BadLine, Journal, Planned
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.screen import Screen
 
-__all__ = ["RequestsSource", "is_planned", "note_planned", "options_text", "requests_source", "requests_text"]
+__all__ = ["RequestsSource", "is_planned", "note_planned", "requests_source"]
 
 PLANNED_FILE: Final = "planned file"
 """The journal's entry for the fingerprint of the file that was planned last, with the number of its plan."""
@@ -114,14 +114,3 @@ async def is_planned(journal: Journal, fingerprint: str | None) -> Mapping[str, 
 async def note_planned(journal: Journal, fingerprint: str | None, operations: Mapping[str, int]) -> None:
     """Note which file was planned last, so that it is not read again."""
     await journal.remember(PLANNED_FILE, [fingerprint, await journal.activate_plan(), dict(operations)])
-
-
-def requests_text(count: int, state: str = "") -> str:
-    """Return a count with its noun, such as "1 request" or "2 refused requests"."""
-    return f"{count:,} {state} request{'s'[: count != 1]}".replace("  ", " ")
-
-
-def options_text(options: Mapping[str, object]) -> str:
-    """Return the options of a plan, such as "in flight 200, max credits 50,000"."""
-    shown = (f"{value:,g}" if isinstance(value, (int, float)) else str(value) for value in options.values())
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in zip(options, shown, strict=True))

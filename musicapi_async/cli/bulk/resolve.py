@@ -6,8 +6,8 @@ import attrs
 
 from musicapi_async import bulk
 from musicapi_async.cli.bulk.journals import JournalChoice
-from musicapi_async.cli.bulk.requests_file import requests_text
-from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.bulk.texts import requests_text
+from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.running import closing_shielded
 from musicapi_async.cli.screen import Screen
 

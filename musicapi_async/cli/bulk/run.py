@@ -13,19 +13,20 @@ import attrs
 from musicapi_async import MusicAPI, bulk
 from musicapi_async._arguments import is_address
 from musicapi_async.bulk import Journal, PlanOptions
+from musicapi_async.bulk.defaults import NAMES
 from musicapi_async.bulk.output import address_of
-from musicapi_async.bulk.saving import NAMES
-from musicapi_async.bulk.sqlite import TrialJournal
+from musicapi_async.bulk.sqlite.journal import TrialJournal
 from musicapi_async.cli.bulk.arguments import DEFAULT_ATTEMPTS, DEFAULT_IN_FLIGHT, DEFAULT_OUTAGE, DEFAULT_TIMEOUT
 from musicapi_async.cli.bulk.estimate import estimate
 from musicapi_async.cli.bulk.events import check_listen, receiving
 from musicapi_async.cli.bulk.journals import JournalChoice, shown_output
 from musicapi_async.cli.bulk.making import Making, make_songs
-from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, note_planned, requests_text
+from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, note_planned
+from musicapi_async.cli.bulk.texts import requests_text
 from musicapi_async.cli.files import make_folder
 from musicapi_async.cli.running import closing_shielded, open_client
 from musicapi_async.cli.screen import Screen
-from musicapi_async.media.saving import CaptionFormat
+from musicapi_async.media.caption_formats import CaptionFormat
 
 __all__ = ["BulkOptions", "run_bulk"]
 

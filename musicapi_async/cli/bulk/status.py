@@ -8,13 +8,10 @@ from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk import Attempt, State
-from musicapi_async.bulk.plan_options import PLAN
-from musicapi_async.bulk.report import MEANINGS
-from musicapi_async.cli.bulk.events import report_paid_twice
+from musicapi_async.bulk.journal import PLAN, Attempt, State
+from musicapi_async.bulk.meanings import MEANINGS
 from musicapi_async.cli.bulk.journals import JournalChoice
-from musicapi_async.cli.bulk.making import LOST_ENTRIES
-from musicapi_async.cli.bulk.requests_file import options_text, requests_text
+from musicapi_async.cli.bulk.texts import LOST_ENTRIES, options_text, report_paid_twice, requests_text
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["status"]

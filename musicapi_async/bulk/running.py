@@ -17,6 +17,7 @@ from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
+from musicapi_async.bulk.defaults import NAMES
 from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, SERVICE, Journal, Record, RecordTakenError, is_shared
 from musicapi_async.bulk.output import AddressOutput, FolderOutput, Output, StoreLimits, address_of
 from musicapi_async.bulk.plan_options import (
@@ -31,12 +32,13 @@ from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.rate import SubmissionRate
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
-from musicapi_async.bulk.saving import NAMES, FileSink
+from musicapi_async.bulk.saving import FileSink
 from musicapi_async.bulk.sharing import SharedQueue
 from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, NotAcceptedError, Submitter, WorkQueue
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
 from musicapi_async.errors import InvalidRequestError, JournalError
-from musicapi_async.media.saving import CaptionFormat, SaveOptions
+from musicapi_async.media.caption_formats import CaptionFormat
+from musicapi_async.media.saving import SaveOptions
 from musicapi_async.requests.sonic import AlignLyrics
 
 __all__ = ["Run", "check_arguments", "run"]
