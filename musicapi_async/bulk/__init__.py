@@ -7,6 +7,7 @@
   ``planning.py`` plans requests, and again those that the user decides to send again
 - ``plan_options.py`` the options of a plan, which its journal keeps; ``work.py`` a worker, with these;
   ``sharing.py`` its queue on a journal that it shares with others
+- ``account.py`` the service and the account that a journal is for
 - ``run.py`` the run and its workers: ``submitting.py`` submits planned records (``rate.py``), ``budget.py`` keeps the
   limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them

@@ -420,6 +420,22 @@ def test_base_url_is_that_of_the_run_and_of_the_command_that_resumes_it(
     assert len(sandbox.tasks) == 1
 
 
+def test_work_with_another_key_is_refused_until_it_is_said_to_be_of_the_same_account(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, "rain")
+    musicapi(*PLAN)
+    assert musicapi(*WORK, sandbox=sandbox).code == 0
+    changed = {"MUSICAPI_KEY": "mk-another-key-0123456789"}
+    refused = musicapi(*WORK, sandbox=sandbox, **changed)
+    accepted = musicapi(*WORK, "--same-account", sandbox=sandbox, **changed)
+
+    assert refused.code == 11
+    assert "its songs were made with another API key" in refused.err
+    assert "--same-account" in refused.err
+    assert (accepted.code, musicapi(*WORK, sandbox=sandbox, **changed).code) == (0, 0)
+
+
 # Copies.
 
 

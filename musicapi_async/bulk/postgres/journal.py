@@ -464,6 +464,10 @@ class PostgresJournal:
         statement = "INSERT INTO musicapi.kept VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         await self._value(statement, name, to_json(value))
 
+    async def remember_once(self, name: str, value: object) -> Any:
+        """Store a JSON value under a name that has none, and return the stored one: the same for all workers."""
+        return json.loads(await self._value(records.REMEMBER_ONCE, name, to_json(value)))
+
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
         found = await self._value("SELECT value FROM musicapi.kept WHERE name = $1", name)

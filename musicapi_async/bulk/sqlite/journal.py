@@ -244,6 +244,14 @@ class SQLiteJournal:
         """Store a JSON value under a name, for later runs."""
         await self._writer.write(statements.remember, name, value)
 
+    async def remember_once(self, name: str, value: object) -> Any:
+        """Store a JSON value under a name that has none, and return the stored one."""
+        # One process at a time has the journal.
+        if (kept := await self.recall(name)) is not None:
+            return kept
+        await self.remember(name, value)
+        return value
+
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
         return await self._writer.read(statements.recall, name)

@@ -74,6 +74,7 @@ def run_command_line(
     webhook_url: given.WebhookUrl = None,
     listen: given.Listen = None,
     base_url: given.BaseUrl = None,
+    same_account: given.SameAccount = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Check the file, estimate its cost, say what is done already; send nothing."),
@@ -125,6 +126,7 @@ def run_command_line(
             webhook_url=webhook_url,
             listen=listen,
             base_url=base_url,
+            same_account=same_account,
             dry_run=dry_run,
             embedded=sandbox,
             resend_uncertain=resend_uncertain,
@@ -184,6 +186,7 @@ def work_command_line(
     webhook_url: given.WebhookUrl = None,
     listen: given.Listen = None,
     base_url: given.BaseUrl = None,
+    same_account: given.SameAccount = False,
     journal_is_current: given.IsCurrent = False,
     journal_is_old: given.IsOld = False,
     as_json: given.AsEvents = False,
@@ -201,6 +204,7 @@ def work_command_line(
         webhook_url=webhook_url,
         listen=listen,
         base_url=base_url,
+        same_account=same_account,
         is_current=given.is_current(current=journal_is_current, old=journal_is_old),
     )
     return run_command(lambda screen: run_work(options, screen), as_json=as_json)

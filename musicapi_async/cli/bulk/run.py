@@ -58,6 +58,7 @@ class BulkOptions:
     listen: str | None = None
     base_url: str | None = None
     dry_run: bool
+    same_account: bool
     embedded: bool
     resend_uncertain: bool
     drop_uncertain: bool
@@ -163,6 +164,7 @@ async def _plan(options: BulkOptions, client: MusicAPI, journal: Journal, screen
         names=options.names,
         tags=options.tags,
         lyrics=options.lyrics_as,
+        same_account=options.same_account,
     )
     count, new = await run.plan()
     if await bulk.recall_options(journal) != (planned := options.plan_options()):

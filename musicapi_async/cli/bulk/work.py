@@ -35,6 +35,7 @@ class WorkOptions:
     webhook_url: str | None
     listen: str | None
     base_url: str | None
+    same_account: bool
     is_current: bool | None
 
     def making(self) -> Making:
@@ -85,6 +86,7 @@ async def _work(options: WorkOptions, screen: Screen) -> None:
             outage=options.outage,
             tags=options.saving.tags,
             lyrics=options.saving.lyrics,
+            same_account=options.same_account,
         )
         await worker.recover()
         await make_songs(options.making(), client, worker, journal, screen)
