@@ -17,7 +17,10 @@
 
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
-from musicapi_async.bulk.opening import open  # noqa: A004 - bulk.open
+from musicapi_async.bulk.opening import (
+    migrate,
+    open,  # noqa: A004 - bulk.open
+)
 from musicapi_async.bulk.plan_options import PlanOptions, recall_options, remember_options
 from musicapi_async.bulk.planning import (
     abandon_uncertain,
@@ -47,6 +50,7 @@ __all__ = [
     "SQLiteJournal",
     "State",
     "abandon_uncertain",
+    "migrate",
     "open",
     "plan_all",
     "read_requests",

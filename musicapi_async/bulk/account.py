@@ -43,7 +43,7 @@ async def check_account(journal: Journal, settings: Settings, *, same_account: b
 def _fingerprint(key: Secret, salt: str) -> str:
     """Return a value by which a key is recognized, and from which it cannot be found.
 
-    A key is long and random, so that nobody can try all of them and the hash need not be slow. The salt, one for each
+    A key is long and random: trying all of them is not possible, and the hash need not be slow. The salt, one for each
     journal, keeps journals of one account from being recognized as such.
     """
     data = key.reveal().encode()

@@ -392,7 +392,18 @@ def test_requests_file_called_like_a_command_is_given_with_its_folder(
 def test_help_of_bulk_shows_its_commands_and_what_a_file_takes(musicapi: MusicAPI) -> None:
     for arguments in (("bulk", "--help"), ("bulk",)):
         shown = musicapi(*arguments, COLUMNS="120", FORCE_COLOR="").out
-        for expected in ("plan", "work", "status", "resolve", "report", "copy", "--out", "--max-credits", "--dry-run"):
+        for expected in (
+            "plan",
+            "work",
+            "migrate",
+            "status",
+            "resolve",
+            "report",
+            "copy",
+            "--out",
+            "--max-credits",
+            "--dry-run",
+        ):
             assert f" {expected} " in shown
 
 

@@ -72,9 +72,10 @@ class SQLiteJournal:
     _is_for_copy: ClassVar[bool] = False
     """True while it is copied, or a copy is made in it."""
 
-    def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None, create: bool = True) -> None:
         self.path: Path = journal_path(path)
         self._is_current = is_current
+        self._creates = create
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
         self.inbox: FileInbox = inbox_of(self.path)
@@ -100,6 +101,8 @@ class SQLiteJournal:
         return self
 
     async def _open(self) -> None:
+        if not self._creates and not await asyncio.to_thread(self.path.exists):
+            raise JournalError(self.name, "there is none: 'musicapi bulk plan FILE --journal ...' creates one")
         left = await self._writer.open()
         try:
             await self._recover(left)

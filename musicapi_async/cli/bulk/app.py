@@ -11,6 +11,7 @@ from musicapi_async.bulk import PlanOptions
 from musicapi_async.cli.bulk import arguments as given
 from musicapi_async.cli.bulk.copying import CopyCommand, copy
 from musicapi_async.cli.bulk.journals import journal_beside, journal_in, journal_of, journal_of_arguments
+from musicapi_async.cli.bulk.migrate import migrate
 from musicapi_async.cli.bulk.plan import PlanCommand, plan
 from musicapi_async.cli.bulk.report import report
 from musicapi_async.cli.bulk.requests_file import requests_source
@@ -208,6 +209,18 @@ def work_command_line(
         is_current=given.is_current(current=journal_is_current, old=journal_is_old),
     )
     return run_command(lambda screen: run_work(options, screen), as_json=as_json)
+
+
+@bulk_app.command("migrate")
+def migrate_command_line(
+    folder: given.Folder = None, *, journal: given.JournalOption = None, as_json: given.AsJson = False
+) -> int:
+    """Make the tables of a journal in a database, or upgrade those of an older version, once its workers have ended.
+
+    A plan does so too.
+    """
+    choice = journal_of(folder, journal)
+    return run_command(lambda screen: migrate(choice, screen), as_json=as_json)
 
 
 @bulk_app.command("status")
