@@ -194,7 +194,8 @@ def work_command_line(
 ) -> int:
     """Make the songs that are planned in a journal, and end when nothing is left.
 
-    SIGTERM and Ctrl-C stop it: nothing more is sent, and the responses in flight are waited for.
+    SIGTERM and Ctrl-C stop it, with exit code 0: nothing more is sent, and the responses in flight are waited for. A
+    second one ends it at once: what was in flight is then uncertain.
     """
     options = WorkOptions(
         choice=journal_beside(out, journal),

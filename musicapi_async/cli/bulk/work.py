@@ -5,6 +5,7 @@ import shlex
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -21,6 +22,9 @@ from musicapi_async.cli.screen import Screen
 from musicapi_async.media.saving import SaveOptions
 
 __all__ = ["WorkOptions", "run_work"]
+
+ENDING: Final = ((signal.SIGTERM,), (signal.SIGINT,))
+"""The arguments of the cancellation by a signal that a worker is ended by, also in a service that stays."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,12 +60,12 @@ class WorkOptions:
 
 
 async def run_work(options: WorkOptions, screen: Screen) -> None:
-    """Make the songs until none is left; SIGTERM stops a worker, which is success."""
+    """Make the songs until none is left; SIGTERM or SIGINT stops a worker, which is success."""
     screen.stream_events()
     try:
         await _work(options, screen)
     except asyncio.CancelledError as stop:
-        if stop.args != (signal.SIGTERM,):
+        if stop.args not in ENDING:
             raise
 
 
