@@ -7,6 +7,7 @@
   ``planning.py`` plans requests, and again those that the user decides to send again
 - ``plan_options.py`` the options of a plan, which its journal keeps; ``working.py`` a worker, with these;
   ``sharing.py`` its queue on a journal that it shares with others
+- ``account.py`` the service and the account that a journal is for
 - ``running.py`` the run and its workers: ``submitting.py`` submits planned records (``rate.py``), ``budget.py`` keeps
   the limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
@@ -20,7 +21,10 @@ import typing
 if typing.TYPE_CHECKING:
     from musicapi_async.bulk.collecting import Outcome
     from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
-    from musicapi_async.bulk.opening import open  # noqa: A004 - bulk.open
+    from musicapi_async.bulk.opening import (
+        migrate,
+        open,  # noqa: A004 - bulk.open
+    )
     from musicapi_async.bulk.plan_options import PlanOptions, recall_options, remember_options
     from musicapi_async.bulk.planning import (
         abandon_uncertain,
@@ -50,6 +54,7 @@ __all__ = [
     "SQLiteJournal",
     "State",
     "abandon_uncertain",
+    "migrate",
     "open",
     "plan_all",
     "read_requests",
@@ -79,6 +84,7 @@ _MODULES: typing.Final = {
     "SQLiteJournal": "sqlite.journal",
     "State": "journal",
     "abandon_uncertain": "planning",
+    "migrate": "opening",
     "open": "opening",
     "plan_all": "planning",
     "read_requests": "requests_file",

@@ -376,6 +376,10 @@ class Journal(Protocol):
         """Store a JSON value under a name, for later runs."""
         ...
 
+    async def remember_once(self, name: str, value: object) -> Any:
+        """Store a JSON value under a name that has none, and return the stored one: the same for all workers."""
+        ...
+
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
         ...

@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 from musicapi_async._arguments import is_amount, usable_path, wrong_argument
 from musicapi_async._bounds import shown
@@ -15,10 +14,11 @@ from musicapi_async._logger import logger
 from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
+from musicapi_async.bulk.account import check_account
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.defaults import NAMES
-from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, SERVICE, Journal, Record, RecordTakenError, is_shared
+from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, Journal, Record, RecordTakenError, is_shared
 from musicapi_async.bulk.output import AddressOutput, FolderOutput, Output, StoreLimits, address_of
 from musicapi_async.bulk.plan_options import (
     MAX_ATTEMPTS,
@@ -62,6 +62,7 @@ def run(
     names: str = NAMES,
     tags: bool = False,
     lyrics: Sequence[CaptionFormat] = (),
+    same_account: bool = False,
 ) -> "Run":
     """Make the songs of many requests; yield the outcome of each as it ends: ``async for outcome in bulk.run(...)``.
 
@@ -85,6 +86,9 @@ def run(
       ``max_credits``; further requests for the same clip are free. A song whose times cannot be had is saved without
       them: ``musicapi lyrics --fetch`` gets them later. Songs that earlier runs have saved stay as they are: ``musicapi
       tag`` tags them.
+    - ``same_account``: the journal's songs were made with another key of the same account, such as one that was
+      changed. Without it, a run with a key that the journal has not been used with is refused. The journal keeps a
+      salted fingerprint of each key, from which the key cannot be found.
 
     With a ``webhook_url`` an uncertain request keeps its slot until its event comes, for ``timeout`` seconds and at
     most 600: when the event comes and one poll knows the task, the request is accepted. Events that come later, or
@@ -134,6 +138,7 @@ def run(
         timeout=timeout,
         outage=outage,
         max_credits=max_credits,
+        same_account=same_account,
     )
 
 
@@ -160,8 +165,10 @@ class Run:
         timeout: float | None,
         outage: float,
         max_credits: float | None,
+        same_account: bool,
     ) -> None:
         self._client = client
+        self._is_same_account = same_account
         self._journal = journal
         self._requests = requests
         self._budget = budget
@@ -222,7 +229,8 @@ class Run:
     async def plan(self) -> tuple[int, int]:
         """Plan the requests, as the first outcome does otherwise; return their number, and how many are new.
 
-        Raises JournalError when the journal is of another service, InvalidRequestError for an item that is no request.
+        Raises JournalError when the journal is of another service or account, InvalidRequestError for an item that is
+        no request.
         """
         async with self._advancing:
             return await self._plan()
@@ -247,8 +255,8 @@ class Run:
         return planned
 
     async def _make_ready(self) -> None:
-        """Check that the journal is for this service, and prepare the output; the facade calls it before planning."""
-        await _check_service(self._journal, self._client.settings.base_url)
+        """Check the journal's service and account, and prepare the output; the facade calls it before planning."""
+        await check_account(self._journal, self._client.settings, same_account=self._is_same_account)
         if self._output is not None:
             await self._output.prepare()
             if await self._journal.recall(OUTPUT) != self._output.address:
@@ -408,16 +416,6 @@ def _output_of(out: str | os.PathLike[str], client: MusicAPI, journal: Journal, 
     settings = client.settings
     limits = StoreLimits(connect=settings.connect_timeout, request=settings.timeout, retries=outage)
     return AddressOutput(address, journal.work_folder, limits)
-
-
-async def _check_service(journal: Journal, base_url: str) -> None:
-    """Raise JournalError when the journal belongs to another service, such as a sandbox."""
-    service = urlsplit(base_url).netloc.rpartition("@")[2]
-    recorded = await journal.recall(SERVICE)
-    if recorded is None:
-        await journal.remember(SERVICE, service)
-    elif recorded != service:
-        raise JournalError(journal.name, f"its songs are from {recorded}, not from {service}: use another journal")
 
 
 async def _balance(client: MusicAPI) -> float:

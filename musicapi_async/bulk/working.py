@@ -31,6 +31,7 @@ def work(
     outage: float = 900.0,
     tags: bool = False,
     lyrics: Sequence[CaptionFormat] = (),
+    same_account: bool = False,
 ) -> "Work":
     """Make the songs that a journal has planned; yield the outcome of each: ``async for outcome in bulk.work(...)``.
 
@@ -57,7 +58,7 @@ def work(
     """
     if stay and not is_shared(journal):
         raise InvalidRequestError(NO_STAY, "stay", stay, "False, for a journal in a file")
-    start = partial(run, client, journal, out=out, outage=outage, tags=tags, lyrics=lyrics)
+    start = partial(run, client, journal, out=out, outage=outage, tags=tags, lyrics=lyrics, same_account=same_account)
     start()  # raises the error of a wrong argument here
     return Work(journal, start, stay=stay)
 

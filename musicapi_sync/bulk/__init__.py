@@ -10,6 +10,7 @@ from musicapi_async.bulk import Attempt, BadLine, Outcome, Planned, PlanOptions,
 from musicapi_sync.bulk.journal import (
     Journal,
     abandon_uncertain,
+    migrate,
     open,  # noqa: A004 - bulk.open
     recall_options,
     receive,
@@ -33,6 +34,7 @@ __all__ = [
     "Run",
     "State",
     "abandon_uncertain",
+    "migrate",
     "open",
     "read_requests",
     "recall_options",

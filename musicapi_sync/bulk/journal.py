@@ -21,6 +21,7 @@ from musicapi_sync._notices import warn
 __all__ = [
     "Journal",
     "abandon_uncertain",
+    "migrate",
     "open",
     "recall_options",
     "receive",
@@ -156,12 +157,14 @@ class Journal:
             _begin(self._close, Future())
 
 
-def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Journal:
-    """Return the journal in this file, which is created if it does not exist: ``with bulk.open(path) as journal``.
+def open(path: str | os.PathLike[str], *, is_current: bool | None = None, create: bool = True) -> Journal:
+    """Return the journal in this file: ``with bulk.open(path) as journal``.
 
     ``is_current`` is for a journal that has sent requests and has lost its mark: True states that no run has used a
     newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
     has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
+
+    A journal is created if there is none; with ``create=False`` that is an error.
 
     ```python
     from musicapi_sync import bulk
@@ -173,11 +176,20 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None) -> Jou
     Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
     newer version, or not a journal, and for a lost mark while ``is_current`` is None.
     """
-    journal = musicapi_async.bulk.open(path, is_current=is_current)
+    journal = musicapi_async.bulk.open(path, is_current=is_current, create=create)
     if not isinstance(journal, musicapi_async.bulk.SQLiteJournal):
         # Its connections belong to one event loop; here each call has its own.
         raise wrong_argument("path", journal.name, "a file", "a journal in a database is for musicapi_async")
     return Journal(journal)
+
+
+def migrate(path: str | os.PathLike[str]) -> int | None:
+    """Make the tables of a journal in a database, or bring them up to date; return the version that they had.
+
+    It is 0 where there were none, None where there is nothing to do. Errors are those of
+    ``musicapi_async.bulk.migrate``.
+    """
+    return _begin(lambda: asyncio.run(musicapi_async.bulk.migrate(path)), Future()).result()
 
 
 def receive(

@@ -49,6 +49,7 @@ def run(
     names: str = NAMES,
     tags: bool = False,
     lyrics: Sequence[CaptionFormat] = (),
+    same_account: bool = False,
 ) -> "Run":
     """Make the songs of many requests, and yield the outcome of each as it ends: ``for outcome in bulk.run(...)``.
 
@@ -86,6 +87,7 @@ def run(
             names=names,
             tags=tags,
             lyrics=lyrics,
+            same_account=same_account,
         )
 
     return Run(client, journal, requests, *client._view.call(start))
@@ -100,6 +102,7 @@ def work(
     outage: float = 900.0,
     tags: bool = False,
     lyrics: Sequence[CaptionFormat] = (),
+    same_account: bool = False,
 ) -> "Run":
     """Make the songs that a journal has planned, and yield the outcome of each: ``for outcome in bulk.work(...)``.
 
@@ -121,7 +124,14 @@ def work(
 
     async def start(client: musicapi_async.MusicAPI, _: object) -> tuple[musicapi_async.MusicAPI, Work]:
         found = musicapi_async.bulk.work(
-            client, journal._journal, out=out, stay=stay, outage=outage, tags=tags, lyrics=lyrics
+            client,
+            journal._journal,
+            out=out,
+            stay=stay,
+            outage=outage,
+            tags=tags,
+            lyrics=lyrics,
+            same_account=same_account,
         )
         return client, found
 

@@ -23,7 +23,8 @@ def described(*descriptions: str) -> list[TaskRequest[Any]]:
 
 def client_of(base_url: str, **settings: Any) -> MusicAPI:
     """Return a client that polls and submits without delays."""
-    return MusicAPI("k", base_url=base_url, **{"poll_interval": 0.01, "create_rate": 1000.0, **settings})
+    given = {"api_key": "k", "poll_interval": 0.01, "create_rate": 1000.0, **settings}
+    return MusicAPI(base_url=base_url, **given)
 
 
 async def run(client: MusicAPI, path: Path | str, requests: Any = None, **options: Any) -> list[Outcome]:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import asyncpg
 import pytest
 from bulk.cluster import torture
 from bulk.runs import client_of, songs
@@ -202,17 +201,6 @@ async def test_password_of_an_address_is_shown_nowhere(address: str) -> None:
 async def test_request_with_a_nul_character_is_refused_when_it_is_made() -> None:
     with pytest.raises(InvalidRequestError, match="description contains a NUL character"):
         sonic.Describe(description="a\0b")
-
-
-async def test_journal_of_another_version_is_refused(address: str) -> None:
-
-    async with PostgresJournal(address):
-        pass
-    connection = await asyncpg.connect(address)
-    await connection.execute("UPDATE musicapi.journal SET version = 99")
-    await connection.close()
-    with pytest.raises(JournalError, match="version 99"):
-        await PostgresJournal(address).__aenter__()
 
 
 async def test_cluster_with_kills_stops_and_a_crash_pays_once_and_loses_nothing(postgres: Postgres) -> None:

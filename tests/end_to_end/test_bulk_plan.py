@@ -157,8 +157,8 @@ def test_work_in_the_folder_of_a_run_resumes_it_without_its_file(
 
 
 @on_unix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_work_stopped_waits_for_responses_and_another_worker_resumes(number: int, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_work_stopped_waits_for_responses_and_another_worker_resumes(number: int, tmp_path: Path) -> None:
     with served(LONG) as slow:
         slow.account(KEY).credits = 100_000
         write(tmp_path, *(f"rain {number}" for number in range(6)))
@@ -169,7 +169,7 @@ def test_work_stopped_waits_for_responses_and_another_worker_resumes(number: int
             until(lambda: len(slow.requests(CREATE)) == 4)
             process.send_signal(number)
             done = finish(process)
-        assert done.code == code
+        assert done.code == 0
         assert "stopping: waiting for responses to the paid requests in flight" in done.err
         assert "2 not sent yet; resume with: musicapi bulk work --journal j.db --out songs" in done.out
         assert "uncertain" not in done.out
@@ -184,7 +184,8 @@ def test_work_stopped_waits_for_responses_and_another_worker_resumes(number: int
 
 
 @on_unix
-def test_work_stopped_twice_leaves_at_once_and_sends_nothing_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_work_stopped_twice_leaves_at_once_and_sends_nothing_again(number: int, tmp_path: Path) -> None:
     with served(0.1) as sandbox:
         write(tmp_path, "rain", "snow")
         with started(*PLAN, "--in-flight", "1", cwd=tmp_path, sandbox=sandbox) as process:
@@ -192,11 +193,11 @@ def test_work_stopped_twice_leaves_at_once_and_sends_nothing_again(tmp_path: Pat
         sandbox.add_fault(CREATE, Fault(delay=20, accepted=True))
         with started(*WORK, cwd=tmp_path, sandbox=sandbox) as process:
             until(lambda: len(sandbox.requests(CREATE)))
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             line_with("again to exit at once", process.stderr)
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             done = finish(process)
-        assert done.code == 143
+        assert done.code == 128 + number
         assert "exited at once" in done.err
         with started(*WORK, cwd=tmp_path, sandbox=sandbox) as process:
             done = finish(process)
@@ -392,7 +393,18 @@ def test_requests_file_called_like_a_command_is_given_with_its_folder(
 def test_help_of_bulk_shows_its_commands_and_what_a_file_takes(musicapi: MusicAPI) -> None:
     for arguments in (("bulk", "--help"), ("bulk",)):
         shown = musicapi(*arguments, COLUMNS="120", FORCE_COLOR="").out
-        for expected in ("plan", "work", "status", "resolve", "report", "copy", "--out", "--max-credits", "--dry-run"):
+        for expected in (
+            "plan",
+            "work",
+            "migrate",
+            "status",
+            "resolve",
+            "report",
+            "copy",
+            "--out",
+            "--max-credits",
+            "--dry-run",
+        ):
             assert f" {expected} " in shown
 
 
@@ -418,6 +430,22 @@ def test_base_url_is_that_of_the_run_and_of_the_command_that_resumes_it(
     assert done.code == 4
     assert f"--base-url {sandbox.base_url}" in done.out
     assert len(sandbox.tasks) == 1
+
+
+def test_work_with_another_key_is_refused_until_it_is_said_to_be_of_the_same_account(
+    musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write(tmp_path, "rain")
+    musicapi(*PLAN)
+    assert musicapi(*WORK, sandbox=sandbox).code == 0
+    changed = {"MUSICAPI_KEY": "mk-another-key-0123456789"}
+    refused = musicapi(*WORK, sandbox=sandbox, **changed)
+    accepted = musicapi(*WORK, "--same-account", sandbox=sandbox, **changed)
+
+    assert refused.code == 11
+    assert "its songs were made with another API key" in refused.err
+    assert "--same-account" in refused.err
+    assert (accepted.code, musicapi(*WORK, sandbox=sandbox, **changed).code) == (0, 0)
 
 
 # Copies.

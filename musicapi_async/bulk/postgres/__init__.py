@@ -3,6 +3,8 @@
 - ``journal.py`` the journal, which ``bulk.open`` returns for an address
 - ``claims.py`` the claims of a worker, within the limits of the plan; ``late_ids.py`` ids that could not be recorded
 - ``connection.py`` connections that are made again, and statements that share a commit
+- ``address.py`` the address, ``session.py`` a connection to the database itself
+- ``migrating.py`` makes the tables, and brings them up to date
 - ``schema.py`` the tables and functions, ``records.py`` the statements on records, ``planning.py`` those on plans
 """
 

@@ -1,24 +1,21 @@
 """Connections to the database of a journal: every wait is bounded, and what was lost is connected again with pauses."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
-import attrs
 
 from musicapi_async._logger import logger
-from musicapi_async._secrets import Secret
+from musicapi_async.bulk.postgres.address import Address
+from musicapi_async.bulk.postgres.session import connect
 from musicapi_async.errors import JournalError, MusicAPIError
 
-__all__ = ["Address", "Batches", "Channel"]
+__all__ = ["Batches", "Channel"]
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT: Final = 5
 COMMAND_TIMEOUT: Final = 10.0
 """Seconds for a statement; both ends keep to it."""
 MAX_OUTAGE: Final = 900.0
@@ -27,11 +24,6 @@ MAX_PAUSE: Final = 2.0
 """Seconds between two attempts at a connection, at most."""
 CLOSE_TIMEOUT: Final = 2.0
 MAX_BATCH: Final = 200
-SETTINGS: Final = {
-    "application_name": "musicapi",
-    "statement_timeout": "10s",
-    "idle_in_transaction_session_timeout": "15s",
-}
 LOST: Final = (
     OSError,
     TimeoutError,
@@ -43,37 +35,6 @@ LOST: Final = (
     asyncpg.TransactionRollbackError,
 )
 """Errors after which it is unknown whether a statement was committed: what it wrote is read again."""
-POOLER_WORDS: Final = ("unsupported startup parameter", "pgbouncer", "prepared statement")
-POOLED: Final = (
-    "it is reached through a connection pooler such as pgbouncer, which keeps no sessions: give the address of the "
-    "database itself"
-)
-
-
-@attrs.frozen
-class Address:
-    """The address of a database; its text has no password."""
-
-    secret: Secret = attrs.field(repr=False)
-    name: str
-    """The address without password and options."""
-
-    @staticmethod
-    def of(text: str) -> "Address":
-        """Return an address from ``postgresql://user:password@host:port/database``."""
-        parts = urlsplit(text)
-        user, _, host = parts.netloc.rpartition("@")
-        name = f"{user.partition(':')[0]}@{host}" if user else host
-        return Address(Secret(text), f"postgresql://{name}{parts.path}")
-
-    def without_password(self, text: str) -> str:
-        """Return the text of an error without the password, and without the address as it was given."""
-        parts = urlsplit(self.secret.reveal())
-        found = re.search(r"(?:^|&)password=([^&]*)", parts.query)
-        for one in (parts.password, found.group(1) if found else None):
-            for form in (one, unquote(one)) if one else ():
-                text = text.replace(form, "...")
-        return text.replace(self.secret.reveal(), self.name)
 
 
 class Channel:
@@ -107,7 +68,7 @@ class Channel:
                 except MusicAPIError:
                     raise
                 except (*LOST, asyncpg.PostgresError, ValueError) as error:
-                    reason, is_last = self._reason_of(error), True
+                    reason, is_last = self.address.reason(error), True
                     if isinstance(error, LOST) and not isinstance(error, ValueError):
                         self._note_lost(reason)
                         # A process that was stopped meanwhile has its time limits behind it: it tries once more.
@@ -136,22 +97,11 @@ class Channel:
             raise
 
     async def _connect(self) -> Any:
-        async with asyncio.timeout(CONNECT_TIMEOUT + 1):
-            connection = await asyncpg.connect(
-                self.address.secret.reveal(),
-                timeout=CONNECT_TIMEOUT,
-                command_timeout=COMMAND_TIMEOUT,
-                server_settings=SETTINGS,
-            )
+        connection = await connect(self.address, command_timeout=COMMAND_TIMEOUT)
         # Without it a crash of the server forgets what was sent.
         if await connection.fetchval("SHOW synchronous_commit") == "off":
             await connection.execute("SET synchronous_commit = on")
         return connection
-
-    def _reason_of(self, error: BaseException) -> str:
-        text = str(error) or type(error).__name__
-        is_pooled = any(word in text for word in POOLER_WORDS)
-        return POOLED if is_pooled else self.address.without_password(text)
 
     def _note_lost(self, reason: str) -> None:
         if not self.lost.is_set():

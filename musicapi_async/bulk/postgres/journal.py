@@ -29,9 +29,11 @@ from musicapi_async.bulk.journal import (
     State,
 )
 from musicapi_async.bulk.postgres import planning, records
+from musicapi_async.bulk.postgres.address import Address
 from musicapi_async.bulk.postgres.claims import Claims
-from musicapi_async.bulk.postgres.connection import Address, Batches, Channel
+from musicapi_async.bulk.postgres.connection import Batches, Channel
 from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
+from musicapi_async.bulk.postgres.migrating import check_version, create_tables
 from musicapi_async.bulk.postgres.records import (
     SharedRecord,
     attempt_of,
@@ -39,7 +41,6 @@ from musicapi_async.bulk.postgres.records import (
     shared_record_of,
     transition_arguments,
 )
-from musicapi_async.bulk.postgres.schema import SCHEMA, VERSION
 from musicapi_async.bulk.rows import given_values, to_json, transition_values
 from musicapi_async.errors import BudgetExceededError, JournalError
 
@@ -68,8 +69,9 @@ class PostgresJournal:
     _is_for_copy: ClassVar[bool] = False
     """True while a copy is made in it."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, create: bool = True) -> None:
         self._address = Address.of(address)
+        self._creates = create
         self.name: str = self._address.name
         """The address of the database, without the password."""
         self.inbox: None = None
@@ -92,9 +94,9 @@ class PostgresJournal:
         return self._late_ids.folder / f"{self.worker}.files"
 
     async def __aenter__(self) -> Self:
-        """Connect; create the tables in a database that has none.
+        """Connect; create the tables in a database that has none, if it may.
 
-        Raises JournalError when the database cannot be reached, or holds a journal of another version.
+        Raises JournalError when the database cannot be reached, or holds no journal of this version.
         """
         try:
             self._late_ids = LateIds(await self._reading.run(self._prepare, limit=OPEN_LIMIT))
@@ -125,22 +127,14 @@ class PostgresJournal:
             await asyncio.to_thread(self.work_folder.rmdir)
 
     async def _prepare(self, connection: Any) -> str:
-        """Create the tables where there are none, and return the id of the journal."""
-        async with connection.transaction():
-            # Two that open an empty database at once.
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('musicapi'))")
-            if await connection.fetchval("SELECT to_regclass('musicapi.journal')") is None:
-                await connection.execute(SCHEMA)
-                statement = "INSERT INTO musicapi.journal (id, version) VALUES ($1, $2)"
-                await connection.execute(statement, secrets.token_hex(8), VERSION)
-            found = await connection.fetchrow("SELECT id, version FROM musicapi.journal")
-        if found["version"] != VERSION:
-            reason = f"its tables have version {found['version']}, and this package works with version {VERSION}"
-            raise JournalError(self.name, f"{reason}: install the version of the package that its workers have")
+        """Create the tables where there are none, if it may, and return the id of the journal."""
+        if self._creates:
+            await create_tables(connection)
+        await check_version(connection, self.name)
         is_copy = await connection.fetchval("SELECT 1 FROM musicapi.kept WHERE name = $1", COPY)
         if is_copy and not self._is_for_copy:
             raise JournalError(self.name, unfinished_reason())
-        return str(found["id"])
+        return str(await connection.fetchval("SELECT id FROM musicapi.journal"))
 
     # Workers
 
@@ -463,6 +457,10 @@ class PostgresJournal:
         """Store a JSON value under a name, for later runs."""
         statement = "INSERT INTO musicapi.kept VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         await self._value(statement, name, to_json(value))
+
+    async def remember_once(self, name: str, value: object) -> Any:
+        """Store a JSON value under a name that has none, and return the stored one: the same for all workers."""
+        return json.loads(await self._value(records.REMEMBER_ONCE, name, to_json(value)))
 
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""

@@ -25,6 +25,7 @@ __all__ = [
     "PICK",
     "REGISTER",
     "RELEASE",
+    "REMEMBER_ONCE",
     "SHARED",
     "TAKE_OVER",
     "TRANSITION",
@@ -141,6 +142,10 @@ UNION SELECT * FROM (
     WHERE attempt.task_id IS NULL AND attempt.reference <> attempt.claim::text
     AND record.reference IS DISTINCT FROM attempt.reference ORDER BY position DESC LIMIT $1
 ) AS earlier
+"""
+# The update that changes nothing waits for another worker's value, and returns it.
+REMEMBER_ONCE: Final = """
+INSERT INTO musicapi.kept VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = kept.value RETURNING value
 """
 HAS_TASK: Final = """
 SELECT EXISTS (SELECT 1 FROM musicapi.record WHERE task_id = $1 AND reference IS DISTINCT FROM $2)

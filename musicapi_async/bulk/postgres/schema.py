@@ -7,12 +7,12 @@ is the ``change`` with which the record was last claimed.
 
 from typing import Final
 
-__all__ = ["IN_FLIGHT", "SCHEMA", "STALE", "VERSION"]
+__all__ = ["IN_FLIGHT", "LIVE_WORKERS", "STALE", "STEPS", "VERSION"]
 
-VERSION: Final = 1
 STALE: Final = 15.0
 """Seconds without a heartbeat after which a worker's records are taken over."""
 NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
+LIVE_WORKERS: Final = f"SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE} ORDER BY id"
 IN_FLIGHT: Final = f"""(
     state = 'sending'
     OR (state = 'accepted' AND (overdue_at IS NULL OR overdue_at < accepted_at))
@@ -173,4 +173,9 @@ BEGIN
         slowed_at = CASE WHEN granted_at >= held.slowed_at THEN moment ELSE held.slowed_at END;
 END $$;
 """
-SCHEMA: Final = TABLES + CLAIM
+# The version of the package that made the tables, or upgraded them: workers of another one are referred to it.
+PACKAGE: Final = "ALTER TABLE musicapi.journal ADD COLUMN package text"
+STEPS: Final = (TABLES + CLAIM, PACKAGE)
+"""The statements by which the tables get from each version to the next one. A step is never changed once released."""
+VERSION: Final = len(STEPS)
+"""The version of the tables that this package works with."""

@@ -12,9 +12,11 @@ import asyncpg
 from musicapi_async.bulk.copies import COPY, unfinished_reason
 from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
 from musicapi_async.bulk.postgres import records
-from musicapi_async.bulk.postgres.connection import Address
+from musicapi_async.bulk.postgres.address import Address
+from musicapi_async.bulk.postgres.migrating import check_version
 from musicapi_async.bulk.postgres.records import attempt_of, shared_record_of
-from musicapi_async.bulk.postgres.schema import NOW, STALE, VERSION
+from musicapi_async.bulk.postgres.schema import LIVE_WORKERS
+from musicapi_async.bulk.postgres.session import CONNECT_TIMEOUT, FAILURES, connect
 from musicapi_async.errors import JournalError
 
 __all__ = ["PostgresSnapshot"]
@@ -22,13 +24,11 @@ __all__ = ["PostgresSnapshot"]
 T = TypeVar("T")
 
 RECORDS_AT_ONCE: Final = 500
-CONNECT_TIMEOUT: Final = 5
 FETCH_TIMEOUT: Final = 60.0
 OVERDUE: Final = (
     "SELECT count(*) FROM musicapi.record WHERE state = 'accepted' AND overdue_at >= coalesce(accepted_at, 0)"
 )
 CORRECTED: Final = f"FROM musicapi.record WHERE {records.IN_PLAN} AND next_request IS NOT NULL AND state <> 'planned'"
-WORKERS: Final = f"SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE} ORDER BY id"  # noqa: S608 - numbers of ours
 
 
 class PostgresSnapshot:
@@ -62,16 +62,10 @@ class PostgresSnapshot:
         self._runner.close()
 
     async def _open(self) -> None:
-        self._connection = await asyncpg.connect(
-            self._address.secret.reveal(), timeout=CONNECT_TIMEOUT, command_timeout=FETCH_TIMEOUT
-        )
+        self._connection = await connect(self._address, command_timeout=FETCH_TIMEOUT, limits=False)
         await self._connection.transaction(isolation="repeatable_read", readonly=True).start()
         name = self._address.name
-        if await self._connection.fetchval("SELECT to_regclass('musicapi.journal')") is None:
-            raise JournalError(name, "there is none: 'musicapi bulk plan FILE --journal ...' creates one")
-        version = await self._connection.fetchval("SELECT version FROM musicapi.journal")
-        if version != VERSION:
-            raise JournalError(name, f"its tables have version {version}, and this package works with {VERSION}")
+        await check_version(self._connection, name)
         if await self._connection.fetchval("SELECT 1 FROM musicapi.kept WHERE name = $1", COPY):
             raise JournalError(name, unfinished_reason())
 
@@ -128,7 +122,7 @@ class PostgresSnapshot:
 
     def holder(self) -> str | None:
         """Return the workers on the journal now; None when there is none."""
-        return ", ".join(row["id"] for row in self._rows(WORKERS)) or None
+        return ", ".join(row["id"] for row in self._rows(LIVE_WORKERS)) or None
 
     def _rows(self, query: str, *values: object) -> Sequence[Any]:
         if self._connection is None:
@@ -144,7 +138,7 @@ class PostgresSnapshot:
 
         try:
             return self._runner.run(run())
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-            reason = self._address.without_password(str(error) or type(error).__name__)
+        except FAILURES as error:
+            reason = self._address.reason(error)
         # Outside of the handler: the frames of the error hold the address.
         raise JournalError(self._address.name, f"the database cannot be used: {reason}")

@@ -62,9 +62,10 @@ class SQLiteJournal:
     _is_for_copy: ClassVar[bool] = False
     """True while it is copied, or a copy is made in it."""
 
-    def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, is_current: bool | None = None, create: bool = True) -> None:
         self.path: Path = journal_path(path)
         self._is_current = is_current
+        self._creates = create
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
         self.inbox: FileInbox = inbox_of(self.path)
@@ -90,6 +91,8 @@ class SQLiteJournal:
         return self
 
     async def _open(self) -> None:
+        if not self._creates and not await asyncio.to_thread(self.path.exists):
+            raise JournalError(self.name, "there is none: 'musicapi bulk plan FILE --journal ...' creates one")
         left = await self._writer.open()
         try:
             await self._recover(left)
@@ -233,6 +236,14 @@ class SQLiteJournal:
     async def remember(self, name: str, value: object) -> None:
         """Store a JSON value under a name, for later runs."""
         await self._writer.write(statements.remember, name, value)
+
+    async def remember_once(self, name: str, value: object) -> Any:
+        """Store a JSON value under a name that has none, and return the stored one."""
+        # One process at a time has the journal.
+        if (kept := await self.recall(name)) is not None:
+            return kept
+        await self.remember(name, value)
+        return value
 
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""

@@ -4,7 +4,7 @@
 - ``journals.py`` the journal that a command works on, ``requests_file.py`` the file of requests
 - ``plan.py`` plans a file; ``run.py`` plans it and makes its songs, ``work.py`` makes what is planned, ``making.py`` is
   common to both; ``estimate.py`` is a run that sends nothing
-- ``status.py``, ``report.py``, ``resolve.py``, ``copying.py`` commands on a journal
+- ``migrate.py``, ``status.py``, ``report.py``, ``resolve.py``, ``copying.py`` commands on a journal
 - ``events.py`` the events of a run, ``progress.py`` what is shown meanwhile, ``texts.py`` what several commands print
 """
 

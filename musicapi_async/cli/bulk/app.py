@@ -65,6 +65,7 @@ def run_command_line(
     webhook_url: given.WebhookUrl = None,
     listen: given.Listen = None,
     base_url: given.BaseUrl = None,
+    same_account: given.SameAccount = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Check the file, estimate its cost, say what is done already; send nothing."),
@@ -122,6 +123,7 @@ def run_command_line(
             webhook_url=webhook_url,
             listen=listen,
             base_url=base_url,
+            same_account=same_account,
             dry_run=dry_run,
             embedded=sandbox,
             resend_uncertain=resend_uncertain,
@@ -187,13 +189,15 @@ def work_command_line(
     webhook_url: given.WebhookUrl = None,
     listen: given.Listen = None,
     base_url: given.BaseUrl = None,
+    same_account: given.SameAccount = False,
     journal_is_current: given.IsCurrent = False,
     journal_is_old: given.IsOld = False,
     as_json: given.AsEvents = False,
 ) -> int:
     """Make the songs that are planned in a journal, and end when nothing is left.
 
-    SIGTERM and Ctrl-C stop it: nothing more is sent, and the responses in flight are waited for.
+    SIGTERM and Ctrl-C stop it, with exit code 0: nothing more is sent, and the responses in flight are waited for. A
+    second one ends it at once: what was in flight is then uncertain.
     """
     from musicapi_async.cli.bulk.journals import journal_beside
     from musicapi_async.cli.bulk.work import WorkOptions, run_work
@@ -209,9 +213,26 @@ def work_command_line(
         webhook_url=webhook_url,
         listen=listen,
         base_url=base_url,
+        same_account=same_account,
         is_current=given.is_current(current=journal_is_current, old=journal_is_old),
     )
     return run_command(lambda screen: run_work(options, screen), as_json=as_json)
+
+
+@bulk_app.command("migrate")
+def migrate_command_line(
+    folder: given.Folder = None, *, journal: given.JournalOption = None, as_json: given.AsJson = False
+) -> int:
+    """Make the tables of a journal in a database, or upgrade those of an older version, once its workers have ended.
+
+    A plan does so too.
+    """
+    from musicapi_async.cli.bulk.journals import journal_of
+    from musicapi_async.cli.bulk.migrate import migrate
+    from musicapi_async.cli.running import run_command
+
+    choice = journal_of(folder, journal)
+    return run_command(lambda screen: migrate(choice, screen), as_json=as_json)
 
 
 @bulk_app.command("status")

@@ -34,6 +34,7 @@ __all__ = [
     "Out",
     "Outage",
     "RequestsFile",
+    "SameAccount",
     "Tags",
     "TaskTimeout",
     "WebhookUrl",
@@ -128,6 +129,10 @@ Listen = Annotated[
 ]
 BaseUrl = Annotated[
     str | None, typer.Option(metavar="URL", help="URL of the service, or of a sandbox; by default MUSICAPI_BASE_URL.")
+]
+SameAccount = Annotated[
+    bool,
+    typer.Option("--same-account", help="MUSICAPI_KEY was changed; it is of the same account as before."),
 ]
 IsCurrent = Annotated[
     bool,

@@ -3,7 +3,8 @@
 import os
 import re
 import shlex
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from musicapi_async.bulk.defaults import JOURNAL
 from musicapi_async.bulk.snapshot import Snapshot, snapshot
 from musicapi_async.cli.bulk.arguments import VARIABLE
 from musicapi_async.cli.exit_codes import UsageError
+from musicapi_async.cli.running import closing_shielded
 
 __all__ = [
     "JournalChoice",
@@ -64,9 +66,16 @@ class JournalChoice:
         name, *rest = words
         return " ".join(["musicapi bulk", name, *map(shlex.quote, self.arguments), *rest])
 
-    def open(self, *, is_current: bool | None = None) -> AbstractAsyncContextManager[Journal]:
-        """Return the journal, which is opened when it is entered; it is created if it does not exist."""
-        return bulk.open(self.address, is_current=is_current)
+    def open(self, *, is_current: bool | None = None, create: bool = False) -> AbstractAsyncContextManager[Journal]:
+        """Return the journal, which is opened when it is entered; with ``create`` it need not exist."""
+        return bulk.open(self.address, is_current=is_current, create=create)
+
+    @asynccontextmanager
+    async def open_for_plan(self, *, is_current: bool | None = None) -> AsyncIterator[Journal]:
+        """Open the journal, made or brought up to date where it has to be."""
+        await bulk.migrate(self.address)
+        async with closing_shielded(self.open(is_current=is_current, create=True)) as journal:
+            yield journal
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Return its contents at the moment of entering, in one thread."""

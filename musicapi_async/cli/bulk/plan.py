@@ -12,7 +12,6 @@ from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.cli.bulk.journals import JournalChoice
 from musicapi_async.cli.bulk.requests_file import RequestsSource, is_planned, note_planned
 from musicapi_async.cli.bulk.texts import options_text, requests_text
-from musicapi_async.cli.running import closing_shielded
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["PlanCommand", "plan"]
@@ -31,7 +30,7 @@ class PlanCommand:
 async def plan(command: PlanCommand, screen: Screen) -> None:
     """Check the whole file and plan its requests; a plan that is there already is replaced, and so are its options."""
     source, choice = command.source, command.choice
-    async with closing_shielded(choice.open(is_current=command.is_current)) as journal:
+    async with choice.open_for_plan(is_current=command.is_current) as journal:
         # Before the file is read: a change during the reading must be noticed by the next plan.
         fingerprint = await asyncio.to_thread(source.fingerprint)
         operations = await is_planned(journal, fingerprint)

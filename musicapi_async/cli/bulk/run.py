@@ -59,6 +59,7 @@ class BulkOptions:
     listen: str | None = None
     base_url: str | None = None
     dry_run: bool
+    same_account: bool
     embedded: bool
     resend_uncertain: bool
     drop_uncertain: bool
@@ -121,7 +122,7 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
         client = await stack.enter_async_context(opening)
         if not is_address(options.out):
             await asyncio.to_thread(make_folder, Path(options.out))
-        journal = await stack.enter_async_context(closing_shielded(_journal(options)))
+        journal = await stack.enter_async_context(_journal(options))
         if isinstance(journal, TrialJournal):
             async for _ in options.source.read(screen):
                 pass  # a file that is refused leaves the trial before as it is
@@ -140,8 +141,8 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
 
 def _journal(options: BulkOptions) -> AbstractAsyncContextManager[Journal]:
     if options.embedded:
-        return TrialJournal(options.choice.address, is_current=options.is_current)
-    return options.choice.open(is_current=options.is_current)
+        return closing_shielded(TrialJournal(options.choice.address, is_current=options.is_current))
+    return options.choice.open_for_plan(is_current=options.is_current)
 
 
 async def _plan(options: BulkOptions, client: MusicAPI, journal: Journal, screen: Screen) -> bulk.Run:
@@ -164,6 +165,7 @@ async def _plan(options: BulkOptions, client: MusicAPI, journal: Journal, screen
         names=options.names,
         tags=options.tags,
         lyrics=options.lyrics_as,
+        same_account=options.same_account,
     )
     count, new = await run.plan()
     if await bulk.recall_options(journal) != (planned := options.plan_options()):

@@ -5,6 +5,7 @@ import shlex
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -22,6 +23,9 @@ from musicapi_async.media.saving import SaveOptions
 
 __all__ = ["WorkOptions", "run_work"]
 
+ENDING: Final = ((signal.SIGTERM,), (signal.SIGINT,))
+"""The arguments of the cancellation by a signal that a worker is ended by, also in a service that stays."""
+
 
 @attrs.frozen(kw_only=True)
 class WorkOptions:
@@ -35,6 +39,7 @@ class WorkOptions:
     webhook_url: str | None
     listen: str | None
     base_url: str | None
+    same_account: bool
     is_current: bool | None
 
     def making(self) -> Making:
@@ -55,12 +60,12 @@ class WorkOptions:
 
 
 async def run_work(options: WorkOptions, screen: Screen) -> None:
-    """Make the songs until none is left; SIGTERM stops a worker, which is success."""
+    """Make the songs until none is left; SIGTERM or SIGINT stops a worker, which is success."""
     screen.stream_events()
     try:
         await _work(options, screen)
     except asyncio.CancelledError as stop:
-        if stop.args != (signal.SIGTERM,):
+        if stop.args not in ENDING:
             raise
 
 
@@ -85,6 +90,7 @@ async def _work(options: WorkOptions, screen: Screen) -> None:
             outage=options.outage,
             tags=options.saving.tags,
             lyrics=options.saving.lyrics,
+            same_account=options.same_account,
         )
         await worker.recover()
         await make_songs(options.making(), client, worker, journal, screen)
