@@ -154,6 +154,27 @@ async def test_id_that_cannot_be_recorded_is_kept_and_recorded_by_the_next_worke
     assert not await asyncio.to_thread(lambda: list((tmp_path / "state").rglob("*.json")))
 
 
+async def test_id_that_waits_for_the_database_is_kept_until_it_is_recorded(address: str, tmp_path: Path) -> None:
+    def kept() -> list[Path]:
+        return list((tmp_path / "state").rglob("*.json"))
+
+    owner = PostgresJournal(address)
+    async with owner:
+        (record,) = await claimed(owner)
+        connection = await asyncpg.connect(address)
+        try:
+            async with asyncio.timeout(5), connection.transaction():
+                # As a database that answers nothing, and whose connections are open.
+                await connection.execute("SELECT 1 FROM musicapi.record FOR UPDATE")
+                accepting = asyncio.ensure_future(owner.transition(record, "accepted", Changes(task_id="t-1")))
+                while not await asyncio.to_thread(kept):
+                    await asyncio.sleep(0.02)
+        finally:
+            await connection.close()
+        assert (await accepting).task_id == "t-1"
+    assert not await asyncio.to_thread(kept)
+
+
 async def test_limits_of_the_plan_hold_over_all_workers(address: str) -> None:
     async with PostgresJournal(address) as one, PostgresJournal(address) as two:
         await bulk.plan_all(one, songs(4))
@@ -186,6 +207,14 @@ async def test_workers_share_a_plan_and_pay_for_each_once(quick: Sandbox, addres
     made = await asyncio.gather(work(), work(), work())
 
     assert sum(made) == len(quick.tasks) == 40
+
+
+@pytest.mark.parametrize("password", ["hush#hush", "hush/hush", "hush?hush", "hu:sh", "@hush:port"])
+async def test_password_that_is_not_escaped_is_refused_and_shown_nowhere(password: str) -> None:
+    with pytest.raises(JournalError, match="percent-encoded") as failed:
+        bulk.open(f"postgresql://songs:{password}@127.0.0.1:port/songs")
+
+    assert "hu" not in f"{failed.value!r} {failed.value}"
 
 
 async def test_password_of_an_address_is_shown_nowhere(address: str) -> None:

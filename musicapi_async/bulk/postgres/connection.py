@@ -11,7 +11,7 @@ import asyncpg
 import attrs
 
 from musicapi_async._logger import logger
-from musicapi_async._secrets import Secret
+from musicapi_async._secrets import Secret, without_password
 from musicapi_async.errors import JournalError, MusicAPIError
 
 __all__ = ["Address", "Batches", "Channel"]
@@ -43,6 +43,11 @@ LOST: Final = (
     asyncpg.TransactionRollbackError,
 )
 """Errors after which it is unknown whether a statement was committed: what it wrote is read again."""
+PORT: Final = re.compile(r":([^\]]+)$")
+UNREADABLE: Final = (
+    "its address cannot be read: a port is a number, and signs of a password such as # / ? @ are percent-encoded "
+    "(%23 %2F %3F %40)"
+)
 POOLER_WORDS: Final = ("unsupported startup parameter", "pgbouncer", "prepared statement")
 POOLED: Final = (
     "it is reached through a connection pooler such as pgbouncer, which keeps no sessions: give the address of the "
@@ -60,11 +65,27 @@ class Address:
 
     @staticmethod
     def of(text: str) -> "Address":
-        """Return an address from ``postgresql://user:password@host:port/database``."""
-        parts = urlsplit(text)
+        """Return an address from ``postgresql://user:password@host:port/database``.
+
+        Raises JournalError for one whose password would be read as something else, which an error may show.
+        """
+        parts = urlsplit(without_password(text))
         user, _, host = parts.netloc.rpartition("@")
         name = f"{user.partition(':')[0]}@{host}" if user else host
-        return Address(Secret(text), f"postgresql://{name}{parts.path}")
+        address = Address(Secret(text), f"postgresql://{name}{parts.path}")
+        netloc = urlsplit(text).netloc
+        ports = (PORT.search(one) for one in netloc.rpartition("@")[2].split(","))
+        if any(port and not (port[1].isascii() and port[1].isdigit()) for port in ports) or (
+            "@" in text and "@" not in netloc
+        ):
+            raise JournalError(address.name, UNREADABLE)
+        return address
+
+    def reason_of(self, error: BaseException) -> str:
+        """Return the text of an error, without what ``without_password`` hides."""
+        # A time limit has no text of its own.
+        named = "it did not respond in time" if isinstance(error, TimeoutError) else type(error).__name__
+        return self.without_password(str(error) or named)
 
     def without_password(self, text: str) -> str:
         """Return the text of an error without the password, and without the address as it was given."""
@@ -149,9 +170,8 @@ class Channel:
         return connection
 
     def _reason_of(self, error: BaseException) -> str:
-        text = str(error) or type(error).__name__
-        is_pooled = any(word in text for word in POOLER_WORDS)
-        return POOLED if is_pooled else self.address.without_password(text)
+        text = self.address.reason_of(error)
+        return POOLED if any(word in text for word in POOLER_WORDS) else text
 
     def _note_lost(self, reason: str) -> None:
         if not self.lost.is_set():

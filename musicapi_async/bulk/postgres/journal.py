@@ -48,6 +48,8 @@ __all__ = ["PostgresJournal"]
 OPEN_LIMIT: Final = 5.0
 LEAVE_LIMIT: Final = 5.0
 """Seconds for which a lost database is connected to again, when the journal is opened and closed."""
+RECORDING_LIMIT: Final = 1.0
+"""Seconds after which an id that is not in the database yet is kept on the disk."""
 MAX_TAKEN_OVER: Final = 500
 EVER: Final = float("inf")
 SELECT: Final = f"SELECT {records.SHARED} FROM musicapi.record"  # noqa: S608 - names of ours
@@ -295,7 +297,8 @@ class PostgresJournal:
         writing = loop.create_task(self._transition(record, "accepted", changes))
         lost = loop.create_task(self._writing.lost.wait())
         try:
-            await asyncio.wait((writing, lost), return_when=asyncio.FIRST_COMPLETED)
+            # Also while the loss is not noticed yet: a database that has gone silent, with its connections open.
+            await asyncio.wait((writing, lost), timeout=RECORDING_LIMIT, return_when=asyncio.FIRST_COMPLETED)
             is_kept = not writing.done()
             if is_kept:
                 await self._keep(late)

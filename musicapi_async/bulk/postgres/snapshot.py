@@ -145,6 +145,6 @@ class PostgresSnapshot:
         try:
             return self._runner.run(run())
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-            reason = self._address.without_password(str(error) or type(error).__name__)
+            reason = self._address.reason_of(error)
         # Outside of the handler: the frames of the error hold the address.
         raise JournalError(self._address.name, f"the database cannot be used: {reason}")
