@@ -13,8 +13,10 @@ from bulk.runs import client_of, songs
 from postgres import Postgres
 
 from musicapi_async import bulk, sonic
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk import Changes, PlanOptions, Record, remember_options
 from musicapi_async.bulk.postgres import PostgresJournal
+from musicapi_async.bulk.postgres.connection import Address, Channel
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.sandbox import Sandbox
 
@@ -98,7 +100,9 @@ async def test_claim_that_is_old_sends_nothing(quick: Sandbox, address: str) -> 
     program = """
 import asyncio, os, signal, sys
 from musicapi_async import MusicAPI, bulk, sonic
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.postgres import PostgresJournal
+from musicapi_async.bulk.postgres.connection import Address, Channel
 
 class Stopped(PostgresJournal):
     async def start_sending(self, record, changes):
@@ -173,6 +177,30 @@ async def test_id_that_waits_for_the_database_is_kept_until_it_is_recorded(addre
             await connection.close()
         assert (await accepting).task_id == "t-1"
     assert not await asyncio.to_thread(kept)
+
+
+async def test_wait_for_a_lost_database_ends_in_work_that_is_not_cancelled(port: int) -> None:
+    channel = Channel(Address.of(f"postgresql://songs@127.0.0.1:{port}/songs"))
+    with pytest.raises(JournalError, match="Connect call failed"):
+        async with asyncio.timeout(5):
+            await complete(channel.run(lambda connection: connection.fetchval("SELECT 1"), limit=0.2))
+
+
+async def test_id_of_a_worker_that_is_stopped_while_the_database_is_away_is_kept(address: str, tmp_path: Path) -> None:
+    async with PostgresJournal(address) as owner:
+        (record,) = await claimed(owner)
+        connection = await asyncpg.connect(address)
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT 1 FROM musicapi.record FOR UPDATE")
+                accepting = asyncio.ensure_future(owner.transition(record, "accepted", Changes(task_id="t-1")))
+                await asyncio.sleep(0)
+                accepting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await accepting
+                assert await asyncio.to_thread(lambda: list((tmp_path / "state").rglob("*.json")))
+        finally:
+            await connection.close()
 
 
 async def test_limits_of_the_plan_hold_over_all_workers(address: str) -> None:

@@ -166,6 +166,11 @@ class PostgresJournal:
         self._held.update(one.number for one in found)
         return found
 
+    def hurry(self) -> None:
+        """Wait for a lost database no longer than a few seconds from now: the worker ends."""
+        for channel in (self._reading, self._writing, self._beating):
+            channel.hurry(LEAVE_LIMIT)
+
     async def leave(self) -> None:
         """Give back what this worker has, for others to resume."""
 
@@ -295,19 +300,24 @@ class PostgresJournal:
         late = _late_id(record, changes)
         loop = asyncio.get_running_loop()
         writing = loop.create_task(self._transition(record, "accepted", changes))
-        lost = loop.create_task(self._writing.lost.wait())
-        try:
-            # Also while the loss is not noticed yet: a database that has gone silent, with its connections open.
-            await asyncio.wait((writing, lost), timeout=RECORDING_LIMIT, return_when=asyncio.FIRST_COMPLETED)
-            is_kept = not writing.done()
-            if is_kept:
-                await self._keep(late)
-            accepted = await writing
-        finally:
-            lost.cancel()
+        # Also when the worker is stopped meanwhile.
+        is_kept = await complete(self._keep_unless(writing, late))
+        accepted = await writing
         if is_kept:
             await asyncio.to_thread(self._late_ids.remove, late)
         return accepted
+
+    async def _keep_unless(self, writing: "asyncio.Task[Record]", late: LateId) -> bool:
+        """Keep an id that is not written soon; return whether it was kept."""
+        lost = asyncio.get_running_loop().create_task(self._writing.lost.wait())
+        try:
+            # Also while the loss is not noticed yet: a database that has gone silent, with its connections open.
+            await asyncio.wait((writing, lost), timeout=RECORDING_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+        if is_late := not writing.done():
+            await self._keep(late)
+        return is_late
 
     async def _transition(self, before: SharedRecord, state: State, changes: Changes) -> Record:
         changed = await self._try(before, state, changes)
