@@ -45,6 +45,14 @@ async def test_claim_by_two_workers_is_given_to_one(address: str) -> None:
         assert sorted(record.number for record in (*first, *second)) == list(range(1, 11))
 
 
+async def test_claim_gives_a_worker_no_more_than_it_asks_for(address: str) -> None:
+    async with PostgresJournal(address) as one, PostgresJournal(address) as two:
+        await bulk.plan_all(one, songs(150))
+
+        assert [record.number for record in await one.claim(16)] == list(range(1, 17))
+        assert [record.number for record in await two.claim(16)] == list(range(17, 33))
+
+
 @pytest.mark.parametrize("state", ["planned", "accepted", "refused"])
 async def test_claim_of_another_worker_can_only_become_uncertain(state: bulk.State, address: str) -> None:
     async with PostgresJournal(address) as owner, PostgresJournal(address) as other:

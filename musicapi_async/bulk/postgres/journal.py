@@ -300,6 +300,8 @@ class PostgresJournal:
         late = _late_id(record, changes)
         loop = asyncio.get_running_loop()
         writing = loop.create_task(self._transition(record, "accepted", changes))
+        # Its error is this caller's alone, who may not be there any more.
+        writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         # Also when the worker is stopped meanwhile.
         is_kept = await complete(self._keep_unless(writing, late))
         accepted = await writing
