@@ -396,6 +396,10 @@ class SharedJournal(Journal, Protocol):
         """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
         ...
 
+    def hurry(self) -> None:
+        """Wait for a lost database no longer than a few seconds from now: the worker ends."""
+        ...
+
     async def leave(self) -> None:
         """Give back what this worker has, for others to resume."""
         ...

@@ -287,6 +287,7 @@ class Run:
     async def aclose(self) -> None:
         """Stop at once: nothing more is submitted or waited for; submissions in flight get their response."""
         self.stop(JournalError(self._journal.name, "the run on it was closed; another one resumes it"))
+        self._queue.hurry()
         await complete(self._close())
 
     async def _close(self) -> None:

@@ -55,6 +55,10 @@ class SharedQueue(WorkQueue):
         await self._shared.join()
         self._beating = asyncio.get_running_loop().create_task(self._beat())
 
+    def hurry(self) -> None:
+        """Wait for a lost database only a few seconds more: the run is closed."""
+        self._shared.hurry()
+
     async def aclose(self) -> None:
         """Leave the workers of the journal, giving back what is not done."""
         self.is_closed = True

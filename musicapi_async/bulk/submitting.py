@@ -134,6 +134,9 @@ class WorkQueue:
     async def open(self) -> None:
         """Begin to return records."""
 
+    def hurry(self) -> None:
+        """Wait for a lost database only a few seconds more: the run is closed."""
+
     async def aclose(self) -> None:
         """Stop returning records."""
         self.is_closed = True

@@ -1,5 +1,6 @@
 """Fixtures of the tests of bulk runs."""
 
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -62,3 +63,11 @@ async def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

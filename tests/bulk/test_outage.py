@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,6 @@ async def run_songs(base_url: str, path: Path, count: int, **options: Any) -> li
 
 def paused(caplog: pytest.LogCaptureFixture) -> int:
     return sum("submissions are paused" in record.getMessage() for record in caplog.records)
-
-
-@pytest.fixture
-def port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_run_whose_connections_are_refused_pauses_and_continues(

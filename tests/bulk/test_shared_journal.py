@@ -6,14 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 from bulk.cluster import torture
 from bulk.runs import client_of, songs
 from postgres import Postgres
 
 from musicapi_async import bulk, sonic
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk import Changes, PlanOptions, Record, remember_options
 from musicapi_async.bulk.postgres import PostgresJournal
+from musicapi_async.bulk.postgres.address import Address
+from musicapi_async.bulk.postgres.connection import Channel
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.sandbox import Sandbox
 
@@ -40,6 +44,14 @@ async def test_claim_by_two_workers_is_given_to_one(address: str) -> None:
         first, second = await asyncio.gather(one.claim(10), two.claim(10))
 
         assert sorted(record.number for record in (*first, *second)) == list(range(1, 11))
+
+
+async def test_claim_gives_a_worker_no_more_than_it_asks_for(address: str) -> None:
+    async with PostgresJournal(address) as one, PostgresJournal(address) as two:
+        await bulk.plan_all(one, songs(150))
+
+        assert [record.number for record in await one.claim(16)] == list(range(1, 17))
+        assert [record.number for record in await two.claim(16)] == list(range(17, 33))
 
 
 @pytest.mark.parametrize("state", ["planned", "accepted", "refused"])
@@ -97,7 +109,10 @@ async def test_claim_that_is_old_sends_nothing(quick: Sandbox, address: str) -> 
     program = """
 import asyncio, os, signal, sys
 from musicapi_async import MusicAPI, bulk, sonic
+from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.postgres import PostgresJournal
+from musicapi_async.bulk.postgres.address import Address
+from musicapi_async.bulk.postgres.connection import Channel
 
 class Stopped(PostgresJournal):
     async def start_sending(self, record, changes):
@@ -153,6 +168,51 @@ async def test_id_that_cannot_be_recorded_is_kept_and_recorded_by_the_next_worke
     assert not await asyncio.to_thread(lambda: list((tmp_path / "state").rglob("*.json")))
 
 
+async def test_id_that_waits_for_the_database_is_kept_until_it_is_recorded(address: str, tmp_path: Path) -> None:
+    def kept() -> list[Path]:
+        return list((tmp_path / "state").rglob("*.json"))
+
+    owner = PostgresJournal(address)
+    async with owner:
+        (record,) = await claimed(owner)
+        connection = await asyncpg.connect(address)
+        try:
+            async with asyncio.timeout(5), connection.transaction():
+                # As a database that answers nothing, and whose connections are open.
+                await connection.execute("SELECT 1 FROM musicapi.record FOR UPDATE")
+                accepting = asyncio.ensure_future(owner.transition(record, "accepted", Changes(task_id="t-1")))
+                while not await asyncio.to_thread(kept):
+                    await asyncio.sleep(0.02)
+        finally:
+            await connection.close()
+        assert (await accepting).task_id == "t-1"
+    assert not await asyncio.to_thread(kept)
+
+
+async def test_wait_for_a_lost_database_ends_in_work_that_is_not_cancelled(port: int) -> None:
+    channel = Channel(Address.of(f"postgresql://songs@127.0.0.1:{port}/songs"))
+    with pytest.raises(JournalError, match="Connect call failed"):
+        async with asyncio.timeout(5):
+            await complete(channel.run(lambda connection: connection.fetchval("SELECT 1"), limit=0.2))
+
+
+async def test_id_of_a_worker_that_is_stopped_while_the_database_is_away_is_kept(address: str, tmp_path: Path) -> None:
+    async with PostgresJournal(address) as owner:
+        (record,) = await claimed(owner)
+        connection = await asyncpg.connect(address)
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT 1 FROM musicapi.record FOR UPDATE")
+                accepting = asyncio.ensure_future(owner.transition(record, "accepted", Changes(task_id="t-1")))
+                await asyncio.sleep(0)
+                accepting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await accepting
+                assert await asyncio.to_thread(lambda: list((tmp_path / "state").rglob("*.json")))
+        finally:
+            await connection.close()
+
+
 async def test_limits_of_the_plan_hold_over_all_workers(address: str) -> None:
     async with PostgresJournal(address) as one, PostgresJournal(address) as two:
         await bulk.plan_all(one, songs(4))
@@ -185,6 +245,14 @@ async def test_workers_share_a_plan_and_pay_for_each_once(quick: Sandbox, addres
     made = await asyncio.gather(work(), work(), work())
 
     assert sum(made) == len(quick.tasks) == 40
+
+
+@pytest.mark.parametrize("password", ["hush#hush", "hush/hush", "hush?hush", "hu:sh", "@hush:port"])
+async def test_password_that_is_not_escaped_is_refused_and_shown_nowhere(password: str) -> None:
+    with pytest.raises(JournalError, match="percent-encoded") as failed:
+        bulk.open(f"postgresql://songs:{password}@127.0.0.1:port/songs")
+
+    assert "hu" not in f"{failed.value!r} {failed.value}"
 
 
 async def test_password_of_an_address_is_shown_nowhere(address: str) -> None:

@@ -1,7 +1,8 @@
 """Connections to the database of a journal: every wait is bounded, and what was lost is connected again with pauses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -46,6 +47,8 @@ class Channel:
         self._busy = asyncio.Lock()
         self._closing = asyncio.Event()
         self._is_closed = False
+        self._deadline = math.inf
+        """Event-loop time after which nothing is tried again."""
         self.lost: asyncio.Event = asyncio.Event()
         """Set while the database cannot be reached."""
 
@@ -68,11 +71,11 @@ class Channel:
                 except MusicAPIError:
                     raise
                 except (*LOST, asyncpg.PostgresError, ValueError) as error:
-                    reason, is_last = self.address.reason(error), True
+                    reason, is_last = self.address.reason_of(error), True
                     if isinstance(error, LOST) and not isinstance(error, ValueError):
                         self._note_lost(reason)
                         # A process that was stopped meanwhile has its time limits behind it: it tries once more.
-                        is_over = clock() + pause > deadline and attempts > 1
+                        is_over = clock() + pause > min(deadline, self._deadline) and (attempts > 1 or self.is_hurried)
                         is_last = not is_idempotent or is_over or self._closing.is_set()
                 else:
                     self._note_back()
@@ -80,15 +83,27 @@ class Channel:
                 # Outside of the handler: the frames of the error hold the address.
                 if is_last:
                     raise JournalError(self.address.name, f"the database cannot be used: {reason}")
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await self._closing.wait()
+                await _outside_of_shields(self._wait_for_close(pause))
                 pause = min(MAX_PAUSE, pause * 2)
+
+    def hurry(self, limit: float) -> None:
+        """Try nothing again that fails after so many seconds from now: the worker ends."""
+        self._deadline = asyncio.get_running_loop().time() + limit
+
+    @property
+    def is_hurried(self) -> bool:
+        """True when the worker ends."""
+        return not math.isinf(self._deadline)
+
+    async def _wait_for_close(self, limit: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._closing.wait()
 
     async def _run(self, work: Callable[[Any], Awaitable[T]]) -> T:
         try:
             if self._connection is None or self._connection.is_closed():
-                self._connection = await self._connect()
+                self._connection = await _outside_of_shields(self._connect())
             async with asyncio.timeout(COMMAND_TIMEOUT + 1):
                 return await work(self._connection)
         except BaseException as error:
@@ -125,11 +140,20 @@ class Channel:
             self._is_closed = True
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await connection.close(timeout=CLOSE_TIMEOUT)
-            except LOST:
-                connection.terminate()
+            await _outside_of_shields(_disconnect(connection))
+
+
+async def _disconnect(connection: Any) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await connection.close(timeout=CLOSE_TIMEOUT)
+    except LOST:
+        connection.terminate()
+
+
+async def _outside_of_shields(work: Coroutine[Any, Any, T]) -> T:
+    """Do work in a task of its own: in a shielded one ``asyncio.timeout``, by cancelling, would never end it."""
+    return await asyncio.get_running_loop().create_task(work)
 
 
 _Waiting = tuple[int, Sequence[object], "asyncio.Future[Any]"]

@@ -49,6 +49,8 @@ __all__ = ["PostgresJournal"]
 OPEN_LIMIT: Final = 5.0
 LEAVE_LIMIT: Final = 5.0
 """Seconds for which a lost database is connected to again, when the journal is opened and closed."""
+RECORDING_LIMIT: Final = 1.0
+"""Seconds after which an id that is not in the database yet is kept on the disk."""
 MAX_TAKEN_OVER: Final = 500
 EVER: Final = float("inf")
 SELECT: Final = f"SELECT {records.SHARED} FROM musicapi.record"  # noqa: S608 - names of ours
@@ -157,6 +159,11 @@ class PostgresJournal:
         found = [shared_record_of(row) for row in await self._beating.run(beat)]
         self._held.update(one.number for one in found)
         return found
+
+    def hurry(self) -> None:
+        """Wait for a lost database no longer than a few seconds from now: the worker ends."""
+        for channel in (self._reading, self._writing, self._beating):
+            channel.hurry(LEAVE_LIMIT)
 
     async def leave(self) -> None:
         """Give back what this worker has, for others to resume."""
@@ -287,18 +294,26 @@ class PostgresJournal:
         late = _late_id(record, changes)
         loop = asyncio.get_running_loop()
         writing = loop.create_task(self._transition(record, "accepted", changes))
-        lost = loop.create_task(self._writing.lost.wait())
-        try:
-            await asyncio.wait((writing, lost), return_when=asyncio.FIRST_COMPLETED)
-            is_kept = not writing.done()
-            if is_kept:
-                await self._keep(late)
-            accepted = await writing
-        finally:
-            lost.cancel()
+        # Its error is this caller's alone, who may not be there any more.
+        writing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # Also when the worker is stopped meanwhile.
+        is_kept = await complete(self._keep_unless(writing, late))
+        accepted = await writing
         if is_kept:
             await asyncio.to_thread(self._late_ids.remove, late)
         return accepted
+
+    async def _keep_unless(self, writing: "asyncio.Task[Record]", late: LateId) -> bool:
+        """Keep an id that is not written soon; return whether it was kept."""
+        lost = asyncio.get_running_loop().create_task(self._writing.lost.wait())
+        try:
+            # Also while the loss is not noticed yet: a database that has gone silent, with its connections open.
+            await asyncio.wait((writing, lost), timeout=RECORDING_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+        if is_late := not writing.done():
+            await self._keep(late)
+        return is_late
 
     async def _transition(self, before: SharedRecord, state: State, changes: Changes) -> Record:
         changed = await self._try(before, state, changes)

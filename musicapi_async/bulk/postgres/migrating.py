@@ -49,7 +49,7 @@ async def migrate_tables(address: str) -> int | None:
     try:
         return await _migrate(place)
     except FAILURES as error:
-        reason = place.reason(error)
+        reason = place.reason_of(error)
     # Outside of the handler: the frames of the error hold the address.
     raise JournalError(place.name, f"the database cannot be used: {reason}")
 

@@ -81,13 +81,14 @@ _TAKES_NEXT: Final = """
     operation = coalesce(next_operation, operation), request = coalesce(next_request, request),
     next_operation = NULL, next_request = NULL
 """
+# An array is made once: a subquery after IN may run for each row, and then it has no limit.
 PICK: Final = f"""
 UPDATE musicapi.record SET owner = $1, change = musicapi.new_change(), {_TAKES_NEXT}
-WHERE number IN (
+WHERE number = ANY(ARRAY(
     SELECT number FROM musicapi.record
     WHERE state = 'planned' AND {IN_PLAN} AND (owner IS NULL OR owner = $1) AND NOT number = ANY($2::bigint[])
     ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
-) AND state = 'planned' RETURNING {SHARED}
+)) AND state = 'planned' RETURNING {SHARED}
 """
 """Parameters: worker, the numbers it has picked before, how many more."""
 _OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"
@@ -109,12 +110,12 @@ BEAT: Final = (
 )
 """A heartbeat, and what follows where others have none: their claims are uncertain, and their picks free."""
 TAKE_OVER: Final = f"""
-UPDATE musicapi.record SET owner = $1, change = musicapi.new_change() WHERE number IN (
+UPDATE musicapi.record SET owner = $1, change = musicapi.new_change() WHERE number = ANY(ARRAY(
     SELECT number FROM musicapi.record
     WHERE state IN ('accepted', 'finished') AND NOT number = ANY($2::bigint[])
     AND (owner IS NULL OR owner = $1 OR NOT owner IN {_OTHERS})
     ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
-) AND state IN ('accepted', 'finished') RETURNING {SHARED}
+)) AND state IN ('accepted', 'finished') RETURNING {SHARED}
 """
 RELEASE: Final = (
     """

@@ -139,6 +139,6 @@ class PostgresSnapshot:
         try:
             return self._runner.run(run())
         except FAILURES as error:
-            reason = self._address.reason(error)
+            reason = self._address.reason_of(error)
         # Outside of the handler: the frames of the error hold the address.
         raise JournalError(self._address.name, f"the database cannot be used: {reason}")
