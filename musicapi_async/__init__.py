@@ -9,9 +9,10 @@ import importlib
 import typing
 
 from musicapi_async import errors, media
-from musicapi_async._client import JSON, MusicAPI
+from musicapi_async._client import MusicAPI
 from musicapi_async._clip_fields import ClipOrId
 from musicapi_async._logger import set_up_logger as _set_up_logger
+from musicapi_async._raw_responses import RawResponse, WithRawResponse
 from musicapi_async._request import Request, TaskRequest
 from musicapi_async._secrets import Secret
 from musicapi_async._settings import Settings
@@ -55,6 +56,7 @@ from musicapi_async.results import (
     Vox,
     Word,
 )
+from musicapi_async.wire.json import JSON
 
 if typing.TYPE_CHECKING:
     from musicapi_async import webhooks
@@ -83,6 +85,7 @@ __all__ = [
     "Note",
     "Outcome",
     "Persona",
+    "RawResponse",
     "ReplacedSection",
     "ReplacedSections",
     "Request",
@@ -103,6 +106,7 @@ __all__ = [
     "UpsampledTags",
     "Voice",
     "Vox",
+    "WithRawResponse",
     "Word",
     "__version__",
     "account",

@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 
@@ -12,6 +12,7 @@ from musicapi_async._arguments import wrong_argument
 from musicapi_async._client_settings import options_of, settings_of, taking
 from musicapi_async._notices import describe_tasks, note_tasks, warn_without_log
 from musicapi_async._protocol import request_advice
+from musicapi_async._raw_responses import WithRawResponse
 from musicapi_async._request import STARTS_TASK, Request, TaskRequest
 from musicapi_async._settings import Settings
 from musicapi_async._tasks.run import Run
@@ -22,6 +23,7 @@ from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.requests._family import family_property
 from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Clip, DownloadFile, Evidence
+from musicapi_async.wire.json import JSON
 
 if TYPE_CHECKING:
     from musicapi_async.media.saving import CaptionFormat, SavedClip
@@ -35,10 +37,9 @@ if TYPE_CHECKING:
     from musicapi_async.requests.suno import Suno
     from musicapi_async.webhooks.client import ClientWebhooks
 
-__all__ = ["JSON", "MusicAPI"]
+__all__ = ["MusicAPI"]
 
 R = TypeVar("R")
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 
 class MusicAPI:
@@ -133,6 +134,11 @@ class MusicAPI:
         from musicapi_async.webhooks.client import ClientWebhooks
 
         return ClientWebhooks(self._engine)
+
+    @property
+    def with_raw_response(self) -> WithRawResponse:
+        """The same requests, each returned with the status, headers and request id of its response."""
+        return WithRawResponse(self._engine)
 
     def submit(self, request: TaskRequest[R]) -> Submission[R]:
         """Start a task and pay for it, once: a request that may have been accepted is never sent again.

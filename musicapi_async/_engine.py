@@ -122,7 +122,10 @@ class Engine:
 
         Raises as ``MusicAPI.call``.
         """
-        call, read = encode_call(request)
+        return await self.send(request, *encode_call(request))
+
+    async def send(self, request: Request[R], call: Call, read: Callable[[Response], R]) -> R:
+        """Send the call of a request, and return what ``read`` makes of its response; raises as ``call``."""
         with span("call", partial(self._describe, request, call), is_request=True):
             return await self._call(request, call, read)
 
@@ -150,7 +153,10 @@ class Engine:
 
     async def request(self, method: str, path: str, json: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Call an endpoint by its path and return the response's JSON object; raises as ``MusicAPI.request``."""
-        call, read = encode_plain(method, path, json)
+        return await self.send_plain(*encode_plain(method, path, json))
+
+    async def send_plain(self, call: Call, read: Callable[[Response], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Send the call of an endpoint by its path, and return the response's JSON object; raises as ``request``."""
         with span("request", partial(call.describe, self.settings.base_url), is_request=True):
             return await self._request(call, read)
 

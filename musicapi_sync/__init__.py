@@ -27,6 +27,7 @@ from musicapi_async import (
     MidiInstrument,
     Note,
     Persona,
+    RawResponse,
     ReplacedSection,
     ReplacedSections,
     Request,
@@ -51,6 +52,7 @@ from musicapi_async import (
     operations,
 )
 from musicapi_sync._client import MusicAPI
+from musicapi_sync._raw_responses import WithRawResponse
 from musicapi_sync._tasks import Outcome, Run, Task
 
 if typing.TYPE_CHECKING:
@@ -79,6 +81,7 @@ __all__ = [
     "Note",
     "Outcome",
     "Persona",
+    "RawResponse",
     "ReplacedSection",
     "ReplacedSections",
     "Request",
@@ -98,6 +101,7 @@ __all__ = [
     "UpsampledTags",
     "Voice",
     "Vox",
+    "WithRawResponse",
     "Word",
     "__version__",
     "account",

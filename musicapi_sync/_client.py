@@ -17,7 +17,8 @@ from musicapi_async._notices import note_tasks
 from musicapi_async.errors import UncertainSubmissionError
 from musicapi_async.requests._family import family_property
 from musicapi_sync._loop_thread import LoopThread, View
-from musicapi_sync._tasks import Run, Task, generator_of
+from musicapi_sync._raw_responses import WithRawResponse
+from musicapi_sync._tasks import Run, Task, describe_response, generator_of
 
 if TYPE_CHECKING:
     from musicapi_async.media.saving import CaptionFormat, SavedClip
@@ -31,11 +32,6 @@ R = TypeVar("R")
 LOADED_LATER: Final = ("musicapi_async._engine", "musicapi_sync._families", "musicapi_sync._webhooks")
 """The modules that are loaded when a client is made: not with the package, whose import they would double, nor at the
 first use, where a signal handler that uses the client as well would find them half loaded."""
-
-
-def _describe_response(method: str) -> Callable[[object], str | None]:
-    """Return a function that describes the response to an interrupted call, with its ids; None for a GET."""
-    return lambda found: None if found is None or method == "GET" else f"the service had responded: {found!r}"
 
 
 class MusicAPI:
@@ -138,6 +134,11 @@ class MusicAPI:
 
         return ClientWebhooks(self._view)
 
+    @property
+    def with_raw_response(self) -> WithRawResponse:
+        """The same requests, each returned with the status, headers and request id of its response."""
+        return WithRawResponse(self._view)
+
     def submit(self, request: TaskRequest[R]) -> Task[R]:
         """Start a task and pay for it, once: a request that may have been accepted is never sent again.
 
@@ -155,7 +156,7 @@ class MusicAPI:
         Raises the errors of ``musicapi_async.MusicAPI.call``.
         """
         return self._view.call(
-            lambda client, _: client.call(request), _describe_response(getattr(request, "method", ""))
+            lambda client, _: client.call(request), describe_response(getattr(request, "method", ""))
         )
 
     def run(self, requests: Iterable[TaskRequest[R]], *, in_flight: int = 10, timeout: float | None = 600.0) -> Run[R]:
@@ -272,7 +273,7 @@ class MusicAPI:
 
         Raises the errors of ``musicapi_async.MusicAPI.request``.
         """
-        return self._view.call(lambda client, _: client.request(method, path, json=json), _describe_response(method))
+        return self._view.call(lambda client, _: client.request(method, path, json=json), describe_response(method))
 
     def investigate(self, error: UncertainSubmissionError) -> Evidence:
         """Check the balance and compare it with the last one that was checked before an uncertain request.

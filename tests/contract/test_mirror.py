@@ -32,7 +32,7 @@ ANNOTATIONS = (
     (r"(collections\.abc\.Iterable\[.*?\]\]) \| collections\.abc\.AsyncIterable\[.*?\]\]", r"\1"),
 )
 ASYNC_ONLY = ("Submission",)
-MIRRORED = ("MusicAPI", "Outcome", "Run", "Task")
+MIRRORED = ("MusicAPI", "Outcome", "Run", "Task", "WithRawResponse")
 BULK = (
     "Journal",
     "Run",
