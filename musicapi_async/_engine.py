@@ -115,7 +115,7 @@ class Engine:
 
     def latest_end_of(self, request: TaskRequest[Any]) -> float | None:
         """Return the seconds after which nearly all tasks of such a request have ended; None when not estimated."""
-        return self.poller.timing.latest(_timing_key(request))
+        return None if self.settings.poll_interval is not None else self.poller.timing.latest(_timing_key(request))
 
     async def call(self, request: Request[R]) -> R:
         """Send a request that starts no task, and return its result, as soon as it is prepared.
