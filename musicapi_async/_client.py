@@ -176,7 +176,9 @@ class MusicAPI:
         ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
         ``error``: also a task that takes longer, which this run leaves running on the server, while ``bulk.run``, which
         has the same defaults, polls it again later. 50 songs of 150 seconds need one paid request in 3 seconds, the
-        service's documented rate: more in flight is faster only where your account's rate is higher. For a list of requests with different results, annotate it, and type checkers know these:
+        service's documented rate: more in flight is faster only where your account's rate is higher.
+
+        For a list of requests with different results, annotate it, and type checkers know these:
         ``requests: list[TaskRequest[Songs | Stems]] = [...]``.
 
         Raises InvalidRequestError for a wrong argument; the run itself raises an error of ``requests``, such as an item

@@ -26,7 +26,7 @@ R_co = TypeVar("R_co", covariant=True)
 class RawResponse(Generic[R_co]):
     """The response to a successful request, with its result; from ``client.with_raw_response``.
 
-    The API key is masked, should the service repeat it. A refusal is an error instead, with ``status`` and
+    The API key is masked if the response contains it. A refusal is an error instead, with ``status`` and
     ``request_id`` of its own.
     """
 

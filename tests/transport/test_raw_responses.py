@@ -60,7 +60,7 @@ async def test_refusal_raises_its_typed_error() -> None:
     assert (caught.value.status, caught.value.request_id) == (402, "r-1")
 
 
-async def test_response_that_repeats_the_key_masks_it() -> None:
+async def test_response_that_contains_the_key_masks_it() -> None:
     echo = {"X-Echo": f"Bearer {KEY}", "X-Request-Id": f"to {KEY}"}
     async with scripted(respond(200, {"task_id": "t-1", "echo": KEY}, echo)) as server, client_of(server) as client:
         response = await client.with_raw_response.submit(REQUEST)
