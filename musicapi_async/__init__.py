@@ -14,8 +14,9 @@ from musicapi_async._version import VERSION as __version__  # noqa: N811 - the n
 
 if typing.TYPE_CHECKING:
     from musicapi_async import errors, media, webhooks
-    from musicapi_async._client import JSON, MusicAPI
+    from musicapi_async._client import MusicAPI
     from musicapi_async._clip_fields import ClipOrId
+    from musicapi_async._raw_responses import RawResponse, WithRawResponse
     from musicapi_async._request import Request, TaskRequest
     from musicapi_async._secrets import Secret
     from musicapi_async._settings import Settings
@@ -57,6 +58,7 @@ if typing.TYPE_CHECKING:
         Vox,
         Word,
     )
+    from musicapi_async.wire.json import JSON
 
 __all__ = [
     "JSON",
@@ -81,6 +83,7 @@ __all__ = [
     "Note",
     "Outcome",
     "Persona",
+    "RawResponse",
     "ReplacedSection",
     "ReplacedSections",
     "Request",
@@ -101,6 +104,7 @@ __all__ = [
     "UpsampledTags",
     "Voice",
     "Vox",
+    "WithRawResponse",
     "Word",
     "__version__",
     "account",
@@ -119,11 +123,12 @@ __all__ = [
 
 # Names are loaded on first access: the command's help needs none of them, and a program only some.
 _MODULES: typing.Final = {
-    "JSON": "_client",
+    "JSON": "wire.json",
     "AcceptedTask": "_tasks.accepted",
     "ClipOrId": "_clip_fields",
     "MusicAPI": "_client",
     "Outcome": "_tasks.run",
+    "RawResponse": "_raw_responses",
     "Request": "_request",
     "Run": "_tasks.run",
     "SavedFile": "media",
@@ -133,6 +138,7 @@ _MODULES: typing.Final = {
     "Task": "_tasks.task",
     "TaskRequest": "_request",
     "TaskState": "_tasks.state",
+    "WithRawResponse": "_raw_responses",
     "operations": "requests",
 }
 """The modules of the names that are no results."""

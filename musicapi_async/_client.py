@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 
@@ -21,8 +21,10 @@ from musicapi_async.media.saved import Progress, SavedFile
 from musicapi_async.requests._family import family_property
 from musicapi_async.requests.account import Account, GetCredits
 from musicapi_async.results import Clip, DownloadFile, Evidence
+from musicapi_async.wire.json import JSON
 
 if TYPE_CHECKING:
+    from musicapi_async._raw_responses import WithRawResponse
     from musicapi_async.media.caption_formats import CaptionFormat
     from musicapi_async.media.saving import SavedClip
     from musicapi_async.media.timeline import Timeline
@@ -35,10 +37,9 @@ if TYPE_CHECKING:
     from musicapi_async.requests.suno import Suno
     from musicapi_async.webhooks.client import ClientWebhooks
 
-__all__ = ["JSON", "MusicAPI"]
+__all__ = ["MusicAPI"]
 
 R = TypeVar("R")
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 
 class MusicAPI:
@@ -134,6 +135,13 @@ class MusicAPI:
 
         return ClientWebhooks(self._engine)
 
+    @property
+    def with_raw_response(self) -> "WithRawResponse":
+        """The same requests, each returned with the status, headers and request id of its response."""
+        from musicapi_async._raw_responses import WithRawResponse
+
+        return WithRawResponse(self._engine)
+
     def submit(self, request: TaskRequest[R]) -> Submission[R]:
         """Start a task and pay for it, once: a request that may have been accepted is never sent again.
 
@@ -162,13 +170,17 @@ class MusicAPI:
         self,
         requests: Iterable[TaskRequest[R]] | AsyncIterable[TaskRequest[R]],
         *,
-        in_flight: int = 10,
+        in_flight: int = 50,
         timeout: float | None = 600.0,
     ) -> Run[R]:
         """Start a task for every request, wait for at most ``in_flight`` at once, and yield outcomes as they finish.
 
         ``timeout`` is the time to wait for each task, in seconds; None for no limit. A failure is an outcome with an
-        ``error``. For a list of requests with different results, annotate it, and type checkers know these:
+        ``error``: also a task that takes longer, which this run leaves running on the server, while ``bulk.run``, which
+        has the same defaults, polls it again later. 50 songs of 150 seconds need one paid request in 3 seconds, the
+        service's documented rate: more in flight is faster only where your account's rate is higher.
+
+        For a list of requests with different results, annotate it, and type checkers know these:
         ``requests: list[TaskRequest[Songs | Stems]] = [...]``.
 
         Raises InvalidRequestError for a wrong argument; the run itself raises an error of ``requests``, such as an item

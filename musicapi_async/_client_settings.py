@@ -73,6 +73,7 @@ def options_of(
     read_timeout: float | None = None,
     total_timeout: float | None = None,
     max_attempts: int | None = None,
+    poll_interval: float | None = None,
     max_response_size: int | None = None,
     max_file_size: int | None = None,
     headers: Mapping[str, str | Secret] | None = None,

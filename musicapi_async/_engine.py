@@ -115,14 +115,17 @@ class Engine:
 
     def latest_end_of(self, request: TaskRequest[Any]) -> float | None:
         """Return the seconds after which nearly all tasks of such a request have ended; None when not estimated."""
-        return self.poller.timing.latest(_timing_key(request))
+        return None if self.settings.poll_interval is not None else self.poller.timing.latest(_timing_key(request))
 
     async def call(self, request: Request[R]) -> R:
         """Send a request that starts no task, and return its result, as soon as it is prepared.
 
         Raises as ``MusicAPI.call``.
         """
-        call, read = encode_call(request)
+        return await self.send(request, *encode_call(request))
+
+    async def send(self, request: Request[R], call: Call, read: Callable[[Response], R]) -> R:
+        """Send the call of a request, and return what ``read`` makes of its response; raises as ``call``."""
         with span("call", partial(self._describe, request, call), is_request=True):
             return await self._call(request, call, read)
 
@@ -150,7 +153,10 @@ class Engine:
 
     async def request(self, method: str, path: str, json: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Call an endpoint by its path and return the response's JSON object; raises as ``MusicAPI.request``."""
-        call, read = encode_plain(method, path, json)
+        return await self.send_plain(*encode_plain(method, path, json))
+
+    async def send_plain(self, call: Call, read: Callable[[Response], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Send the call of an endpoint by its path, and return the response's JSON object; raises as ``request``."""
         with span("request", partial(call.describe, self.settings.base_url), is_request=True):
             return await self._request(call, read)
 

@@ -116,7 +116,7 @@ class Settings:
     as every 15 seconds, and sees the end of a task sooner than such an interval does."""
     poll_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(check_positive))
     """Fixed interval between two polls, in place of the learned schedule (None). The service advises 15 to 25; a
-    sandbox with quick songs needs a small one."""
+    sandbox with quick songs needs a small one. A view may have one of its own, for its tasks."""
     max_response_size: int = attrs.field(default=8 * 1024 * 1024, validator=check_count)
     """Maximum size of one response; a larger one is refused."""
     max_file_size: int = attrs.field(default=1024 * 1024 * 1024, validator=check_count)

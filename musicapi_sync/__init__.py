@@ -31,6 +31,7 @@ if typing.TYPE_CHECKING:
         MidiInstrument,
         Note,
         Persona,
+        RawResponse,
         ReplacedSection,
         ReplacedSections,
         Request,
@@ -63,6 +64,7 @@ if typing.TYPE_CHECKING:
         webhooks,
     )
     from musicapi_sync._client import MusicAPI
+    from musicapi_sync._raw_responses import WithRawResponse
     from musicapi_sync._tasks import Outcome, Run, Task
 
 __all__ = [
@@ -88,6 +90,7 @@ __all__ = [
     "Note",
     "Outcome",
     "Persona",
+    "RawResponse",
     "ReplacedSection",
     "ReplacedSections",
     "Request",
@@ -107,6 +110,7 @@ __all__ = [
     "UpsampledTags",
     "Voice",
     "Vox",
+    "WithRawResponse",
     "Word",
     "__version__",
     "account",
@@ -124,7 +128,13 @@ __all__ = [
 ]
 
 # Loaded on first access, as the names of musicapi_async are.
-_MODULES: typing.Final = {"MusicAPI": "_client", "Outcome": "_tasks", "Run": "_tasks", "Task": "_tasks"}
+_MODULES: typing.Final = {
+    "MusicAPI": "_client",
+    "Outcome": "_tasks",
+    "Run": "_tasks",
+    "Task": "_tasks",
+    "WithRawResponse": "_raw_responses",
+}
 """The modules of the names that are not those of ``musicapi_async``."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, cast
 
@@ -24,7 +24,7 @@ from musicapi_sync._loop_thread import View
 from musicapi_sync._notices import NOT_DELIVERED, note
 from musicapi_sync._portal import INTERRUPT_GRACE, DescribePending
 
-__all__ = ["Outcome", "Run", "Task", "check_process", "generator_of"]
+__all__ = ["Outcome", "Run", "Task", "check_process", "describe_response", "generator_of"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -378,3 +378,8 @@ def check_process(now: musicapi_async.MusicAPI, then: musicapi_async.MusicAPI | 
         raise EventLoopError(
             "this was started before the process forked: continue in the parent, or resume the tasks by id"
         )
+
+
+def describe_response(method: str) -> Callable[[object], str | None]:
+    """Return a function that describes the response to an interrupted call, with its ids; None for a GET."""
+    return lambda found: None if found is None or method == "GET" else f"the service had responded: {found!r}"

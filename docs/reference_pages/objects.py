@@ -10,10 +10,12 @@ from musicapi_async import (
     AcceptedTask,
     MusicAPI,
     Outcome,
+    RawResponse,
     Run,
     Submission,
     Task,
     TaskState,
+    WithRawResponse,
     bulk,
     media,
     results,
@@ -83,7 +85,9 @@ def results_page() -> str:
 def client_page() -> str:
     """Describe the client."""
     text = "The client of `musicapi_async`. That of `musicapi_sync` has the same methods, without `await`."
-    return page_of("Client", text, {"MusicAPI": MusicAPI})
+    return page_of(
+        "Client", text, {"MusicAPI": MusicAPI, "WithRawResponse": WithRawResponse, "RawResponse": RawResponse}
+    )
 
 
 def tasks_page() -> str:

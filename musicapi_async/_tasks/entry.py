@@ -77,6 +77,11 @@ class Entry:
         return self.rule.resumption(self.id)
 
     @property
+    def poll_interval(self) -> float | None:
+        """The fixed interval of its polls, which a view may set; None for one by the estimates."""
+        return None if self.caller is None else self.caller.settings.poll_interval
+
+    @property
     def operation(self) -> str:
         """The name of the operation that started it; of resumed songs only the family is known."""
         named = self.rule.operation

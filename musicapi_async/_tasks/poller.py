@@ -41,6 +41,8 @@ __all__ = ["Poller"]
 
 TICK: Final = 0.1
 """Width of a slot of the wheel in seconds. Polls of one slot are sent together, which halves their CPU time."""
+TICKS: Final = 4
+"""Minimum number of slots in a fixed interval."""
 BURST_RATE: Final = 200.0
 """Maximum polls per second when many tasks are resumed together."""
 STALL: Final = 0.5
@@ -60,8 +62,7 @@ class Poller:
         self.timing = timing
         self._calls = calls
         self.unfinished: Unfinished = Unfinished()
-        self._recent = min(timing.fixed_interval or RECENT, RECENT)
-        self._wheel: Wheel[Entry] = Wheel(min(TICK, (timing.fixed_interval or 1) / 4))
+        self._wheel: Wheel[Entry] = Wheel(TICK)
         self._subscribed: dict[Entry, Polling] = {}
         """The entries with subscribers."""
         self.reported: ReportedTasks = ReportedTasks()
@@ -84,6 +85,8 @@ class Poller:
     def subscribe(self, entry: Entry, subscriber: Subscriber) -> None:
         """Subscribe to every state of the task, and to the error that ends its polling."""
         self._check(entry)
+        if entry.poll_interval is not None:
+            self._refine(entry.poll_interval / TICKS)
         polling = entry.polling
         if polling is None:
             polling = entry.polling = self._start_polling(entry, subscriber.until)
@@ -183,11 +186,15 @@ class Poller:
 
     def _first_interval(self, entry: Entry, until: Until) -> float:
         """Return the seconds from acceptance to the first poll."""
+        if entry.poll_interval is not None:
+            return entry.poll_interval
         if self.reported.expects(entry):
             return self.timing.overdue(entry.timing_key, "waiting", until)
         return self.timing.interval(entry.timing_key, "waiting", 0.0, until)
 
     def _interval(self, entry: Entry, polling: Polling, now: float) -> float:
+        if entry.poll_interval is not None:
+            return polling.interval(entry.poll_interval, now)
         waited = now - polling.stage_began_at
         if self.reported.expects(entry):
             overdue = self.timing.overdue(entry.timing_key, polling.stage, polling.until) - waited
@@ -195,6 +202,15 @@ class Poller:
                 return polling.interval(overdue, now)
         usual = self.timing.interval(entry.timing_key, polling.stage, waited, polling.until)
         return polling.interval(usual, now)
+
+    def _refine(self, tick: float) -> None:
+        """Divide the wheel into shorter ticks, for an interval of a few of them."""
+        if tick >= self._wheel.tick:
+            return
+        wheel, self._wheel = self._wheel, Wheel(tick)
+        for entry, polling in self._subscribed.items():
+            wheel.discard(entry)
+            self._schedule(entry, polling)
 
     def _remove(self, entry: Entry, polling: Polling, subscriber: Subscriber) -> None:
         polling.unsubscribe(subscriber)
@@ -226,13 +242,16 @@ class Poller:
         self._timer, self._timer_at = None, NEVER
         for entry in self._wheel.take_due(now):
             polling = self._subscribed[entry]
-            is_last = now >= self._paused_until and polling.wants_final_poll(now, self._recent, self._resumed_at)
+            is_last = now >= self._paused_until and self._wants_final_poll(entry, polling, now)
             if polling.next_poll_at <= now or is_last:
                 self._queue[entry] = polling
                 polling.enqueue(now)
             self._expire(entry, polling, now)
         self._send_queued(now)
         self._arm()
+
+    def _wants_final_poll(self, entry: Entry, polling: Polling, now: float) -> bool:
+        return polling.wants_final_poll(now, min(entry.poll_interval or RECENT, RECENT), self._resumed_at)
 
     def _expire(self, entry: Entry, polling: Polling, now: float) -> None:
         """Expire subscribers whose deadline has passed, then schedule the entry again."""

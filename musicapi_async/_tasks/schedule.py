@@ -233,14 +233,14 @@ class Wheel(Generic[E]):
     """
 
     def __init__(self, tick: float) -> None:
-        self._tick = tick
+        self.tick: float = tick
         self._slots: dict[int, dict[E, None]] = {}
         self._order: list[int] = []
         """A heap of the slots; empty ones are dropped when they are due, or when there are many."""
 
     def put(self, entry: E, due: float) -> None:
         """Put an entry in the slot of its due time, instead of the one it is in."""
-        slot = math.ceil(due / self._tick)
+        slot = math.ceil(due / self.tick)
         if entry.slot == slot:
             return
         self.discard(entry)
@@ -267,7 +267,7 @@ class Wheel(Generic[E]):
         """Return the time at which the next entry is due, or None when there is none."""
         while self._order and self._order[0] not in self._slots:
             heapq.heappop(self._order)
-        return self._order[0] * self._tick if self._order else None
+        return self._order[0] * self.tick if self._order else None
 
     def take_due(self, now: float) -> list[E]:
         """Remove and return all due entries, in the order of the slots and of their insertion."""

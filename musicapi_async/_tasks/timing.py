@@ -63,8 +63,8 @@ MAX_UNFITTED: Final = 100
 class Timing:
     """Estimates of how long tasks take, by timing key (an operation and its model) and by span.
 
-    ``fixed_interval`` is the interval of the polls in seconds; where it is None, ``price`` is the cost of a poll, in
-    seconds of waiting.
+    ``fixed_interval`` is the interval of all polls in seconds: then nothing is estimated. Where it is None, ``price``
+    is the cost of a poll, in seconds of waiting.
     """
 
     def __init__(self, fixed_interval: float | None, price: float, seed: int | None = None) -> None:

@@ -7,10 +7,9 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
-from musicapi_async._client import JSON
 from musicapi_async._request import Request
 from musicapi_async.sandbox.checks import RefusedError, request_of
-from musicapi_async.wire.json import read_json
+from musicapi_async.wire.json import JSON, read_json
 
 __all__ = ["ReceivedRequest", "RequestLog"]
 

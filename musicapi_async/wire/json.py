@@ -4,10 +4,14 @@ orjson is used when it is installed (extra ``speed``).
 """
 
 import json
+from typing import TypeAlias
 
 from musicapi_async.errors import InvalidRequestError
 
-__all__ = ["check_json", "read_json", "write_json"]
+__all__ = ["JSON", "check_json", "read_json", "write_json"]
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+"""A value that JSON can represent."""
 
 try:
     import orjson

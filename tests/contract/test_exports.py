@@ -16,6 +16,7 @@ import pytest
 
 import musicapi_async
 from musicapi_async import Clip, Request, Run, Songs, Task, TaskRequest, TaskState, media, webhooks
+from musicapi_async._engine import Engine
 from musicapi_async.media.caption_formats import CaptionFormat
 from musicapi_async.sandbox import Sandbox
 
@@ -97,6 +98,7 @@ FAMILY_CLASSES = {
     "AcceptedTask": musicapi_async.AcceptedTask,
     "CaptionFormat": CaptionFormat,
     "ClientWebhooks": webhooks.ClientWebhooks,
+    "Engine": Engine,
     "SavedClip": media.SavedClip,
     "TaskState": TaskState,
     "TraceConfig": aiohttp.TraceConfig,

@@ -32,7 +32,7 @@ ANNOTATIONS = (
     (r"(collections\.abc\.Iterable\[.*?\]\]) \| collections\.abc\.AsyncIterable\[.*?\]\]", r"\1"),
 )
 ASYNC_ONLY = ("Submission",)
-MIRRORED = ("MusicAPI", "Outcome", "Run", "Task")
+MIRRORED = ("MusicAPI", "Outcome", "Run", "Task", "WithRawResponse")
 BULK = (
     "Journal",
     "Run",
@@ -200,3 +200,15 @@ def test_bulk_is_imported_only_on_use() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("name", "default"), [("in_flight", 50), ("timeout", 600.0)])
+def test_defaults_of_a_run_in_memory_are_those_of_a_durable_one(name: str, default: float) -> None:
+    runs = (
+        musicapi_async.MusicAPI.run,
+        musicapi_sync.MusicAPI.run,
+        musicapi_async.bulk.run,
+        musicapi_sync.bulk.run,
+    )
+
+    assert {inspect.signature(run).parameters[name].default for run in runs} == {default}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from musicapi_async.sandbox import Fault, Sandbox
-from musicapi_sync import Credits, MusicAPI, Outcome, Songs, Task, errors, sonic
+from musicapi_sync import Credits, MusicAPI, Outcome, Songs, Task, account, errors, sonic
 
 POLL = "GET /sonic/task/{task_id}"
 
@@ -142,3 +142,15 @@ def test_task_attached_to_another_client_can_be_waited_for(client: MusicAPI, ser
 
     with MusicAPI("facade-key", base_url=served.base_url, poll_interval=0.02) as other:
         assert len(other.attach(task).wait()) == 2
+
+
+def test_raw_response_holds_the_result_and_the_blocking_task(client: MusicAPI) -> None:
+    submitted = client.with_raw_response.submit(sonic.Describe(description="rain"))
+    called = client.with_raw_response.call(account.GetCredits())
+    requested = client.with_raw_response.request("GET", "/get-credits")
+
+    assert {submitted.status, called.status, requested.status} == {200}
+    assert isinstance(submitted.result, Task)
+    assert len(submitted.result.wait()) == 2
+    assert requested.result["credits"] == called.result.credits
+    assert "application/json" in called.headers["content-type"]

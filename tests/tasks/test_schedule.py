@@ -153,3 +153,38 @@ async def test_polls_resumed_after_a_429_are_spread(clock: Clock) -> None:
     assert first[-1] - first[0] < 10
     later = sorted(at for at in times if at > times[0] + 2)
     assert max(after - before for before, after in pairwise(later)) < 31
+
+
+async def test_view_with_a_poll_interval_polls_its_own_tasks_at_it(clock: Clock) -> None:
+    loop = asyncio.get_running_loop()
+    polled: dict[str, list[float]] = {"own": [], "other": []}
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        polled[server.received[-1].path.rpartition("/")[2]].append(loop.time())
+        return await RUNNING(writer)
+
+    async with scripted(step) as server, MusicAPI("k", base_url=server.base_url) as client:
+        view = client.with_options(poll_interval=7)
+        waits = [asyncio.create_task(task.wait(71)) for task in (view.sonic.task("own"), client.sonic.task("other"))]
+        waiting = asyncio.gather(*waits, return_exceptions=True)
+        await clock.run(0.5, waiting)
+
+    intervals = [after - before for before, after in pairwise(polled["own"])]
+    # The clock goes in steps.
+    assert [interval for interval in intervals[:9] if not 6.9 < interval < 8.1] == []
+    assert len(intervals) >= 9
+    assert len(polled["other"]) < len(polled["own"])
+
+
+async def test_view_with_a_small_poll_interval_sees_the_end_at_once() -> None:
+    """The client's own schedule has steps of 0.1 seconds; those of the view are shorter."""
+    done = {"clip_id": "c", "state": "succeeded", "audio_url": "https://files.example/c.mp3"}
+    finished = respond(200, {"data": [done, {**done, "clip_id": "d"}]})
+    loop = asyncio.get_running_loop()
+    async with scripted(*[RUNNING] * 20, finished) as server, MusicAPI("k", base_url=server.base_url) as client:
+        view = client.with_options(poll_interval=0.004)
+        began = loop.time()
+        assert len(await view.sonic.task("t-1").wait()) == 2
+
+    assert loop.time() - began < 1.5
+    assert len(server.received) == 21
