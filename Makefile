@@ -14,7 +14,7 @@ $(BIN)/twine check --strict dist/*
 $(BIN)/check-wheel-contents dist/*.whl
 endef
 
-.PHONY: demo test check docs release bench soak simulate torture torture-cluster clean
+.PHONY: demo test check docs release bench bench-check soak simulate torture torture-cluster clean
 
 demo: .venv/.installed
 	$(BIN)/musicapi generate "a calm sea shanty about a harbour at night" --sandbox --out demo
@@ -44,6 +44,10 @@ release: .venv/.dev
 
 bench: .venv/.bench
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+# Not for CI, whose machines are too busy for a comparison within 10 %.
+bench-check: .venv/.bench
+	$(BIN)/python benchmarks/check.py
 
 soak: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python benchmarks/soak.py

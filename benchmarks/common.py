@@ -105,6 +105,11 @@ class _Service(asyncio.Protocol):
         return _response("200 OK", b'{"message":"success","task_id":"%b"}' % (TASK_ID % self.created))
 
 
+def service_protocol() -> asyncio.Protocol:
+    """Return the service's end of a connection."""
+    return _Service()
+
+
 async def serve() -> None:
     """Serve on a free port, printed on standard output, until standard input ends (so never longer than the parent)."""
     loop = asyncio.get_running_loop()

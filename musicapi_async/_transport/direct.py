@@ -34,6 +34,7 @@ IS_USABLE: Final = aiohttp.__version__ in TESTED_VERSIONS and all(
     for cls, names in {aiohttp.BaseConnector: ("connect",), ResponseHandler: ("set_response_params", "read")}.items()
     for name in names
 )
+NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
 NO_TIMER: Final = TimerNoop()
 PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0)
 PEER_WROTE: Final = getattr(select, "POLLIN", 0)
@@ -96,7 +97,7 @@ class DirectRequest:
         self._budget = budget
         self._connection: Connection | None = None
         self.status: int = 0
-        self.headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+        self.headers: CIMultiDictProxy[str] = NO_HEADERS
         self.content: aiohttp.StreamReader = aiohttp.streams.EMPTY_PAYLOAD
 
     @property
