@@ -250,9 +250,13 @@ class Run:
 
     async def _plan_requests(self, requests: Requests) -> tuple[int, int]:
         planned = await plan_all(self._journal, requests)
+        await self._remember_options()
+        return planned
+
+    async def _remember_options(self) -> None:
+        """Keep the limits of a plan in a journal that others share; the facade calls it after planning."""
         if self._options is not None:
             await remember_options(self._journal, self._options)
-        return planned
 
     async def _make_ready(self) -> None:
         """Check the journal's service and account, and prepare the output; the facade calls it before planning."""

@@ -2,6 +2,7 @@
 
 ``for outcome in bulk.run(client, journal, requests, out="songs/")`` runs the requests; run again, it resumes.
 
+- ``store.py`` the async journal that a blocking one holds
 - ``journal.py`` the journal, which is bound to no client, and the user's decisions on its records
 - ``run.py`` a run, on the loop of its client
 """

@@ -11,12 +11,12 @@ from typing import Any, Protocol, Self, TypeVar
 
 import musicapi_async.bulk
 from musicapi_async import Secret, webhooks
-from musicapi_async._arguments import wrong_argument
 from musicapi_async._secrets import hidden
 from musicapi_async.bulk import Attempt, PlanOptions, Record, State
 from musicapi_async.bulk.receiving import keep_event
 from musicapi_async.errors import JournalError
 from musicapi_sync._notices import warn
+from musicapi_sync.bulk.store import Store, callable_from_any_loop
 
 __all__ = [
     "Journal",
@@ -53,24 +53,25 @@ class OpenRun(Protocol):
 
 
 class Journal:
-    """Journal in one file: ``with bulk.open("songs/journal.db") as journal``.
+    """Journal in a file or a database: ``with bulk.open("songs/journal.db") as journal``.
 
-    It holds a ``musicapi_async.bulk.SQLiteJournal``, which works on a thread of its own and may be called from any
-    event loop: a run calls it from its client's loop, every other method from a loop that lives as long as the call. So
-    a journal may be opened before its client, or after it.
+    It holds a journal of ``musicapi_async.bulk``, which works on a thread of its own and may be called from any event
+    loop: a run calls it from its client's loop, every other method from a loop that lives as long as the call. So a
+    journal may be opened before its client, or after it.
 
     Closing it closes its runs: nothing more is submitted, submissions in flight get their response, and the tasks that
     are still running on the server are reported, in a note on the exception and a warning in the log. A forked child
     cannot use it.
 
-    Every method raises JournalError when the file cannot be read or written, and in a forked child.
+    Every method raises JournalError when the file or the database cannot be used, and in a forked child.
     """
 
-    def __init__(self, journal: musicapi_async.bulk.SQLiteJournal) -> None:
-        self.path: Path = journal.path
+    def __init__(self, journal: Store) -> None:
+        self.path: Path | None = journal.path if isinstance(journal, musicapi_async.bulk.SQLiteJournal) else None
+        """The path of its file; None for a database."""
         self.name: str = journal.name
         """The name of the journal in error messages."""
-        self._journal = journal
+        self._journal = callable_from_any_loop(journal)
         self._runs: set[OpenRun] = set()
         self._process = os.getpid()
 
@@ -127,7 +128,7 @@ class Journal:
         """Return the attempts whose songs are paid for besides those of their records."""
         return self._call(lambda journal: journal.extras())
 
-    def _call(self, function: Callable[[musicapi_async.bulk.SQLiteJournal], Coroutine[Any, Any, T]]) -> T:
+    def _call(self, function: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
         self._check_process()
         return _begin(lambda: asyncio.run(function(self._journal)), Future()).result()
 
@@ -158,11 +159,15 @@ class Journal:
 
 
 def open(path: str | os.PathLike[str], *, is_current: bool | None = None, create: bool = True) -> Journal:
-    """Return the journal in this file: ``with bulk.open(path) as journal``.
+    """Return the journal in this file or database: ``with bulk.open(path) as journal``.
 
-    ``is_current`` is for a journal that has sent requests and has lost its mark: True states that no run has used a
-    newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain. False
-    has this effect even where the mark is present. True has no effect where the mark shows that entries are missing.
+    ``path`` is a file, or the address of a database, ``postgresql://user@host/database``, for workers on several
+    machines; that takes the extra ``cluster``.
+
+    ``is_current`` is for a journal in a file that has sent requests and has lost its mark: True states that no run has
+    used a newer copy, False that this one may be older, such as a backup, so that its planned records become uncertain.
+    False has this effect even where the mark is present. True has no effect where the mark shows that entries are
+    missing.
 
     A journal is created if there is none; with ``create=False`` that is an error.
 
@@ -173,14 +178,12 @@ def open(path: str | os.PathLike[str], *, is_current: bool | None = None, create
         print(journal.counts())
     ```
 
-    Raises InvalidRequestError for a wrong path. Entering raises JournalError when the file is in use, damaged, from a
-    newer version, or not a journal, and for a lost mark while ``is_current`` is None.
+    Raises InvalidRequestError for a wrong path, MissingExtraError for a database without the extra. Entering raises
+    JournalError when the file is in use, damaged, from a newer version, or not a journal, for a lost mark while
+    ``is_current`` is None, and when the database cannot be used, is reached through a connection pooler, or has a
+    journal of another version.
     """
-    journal = musicapi_async.bulk.open(path, is_current=is_current, create=create)
-    if not isinstance(journal, musicapi_async.bulk.SQLiteJournal):
-        # Its connections belong to one event loop; here each call has its own.
-        raise wrong_argument("path", journal.name, "a file", "a journal in a database is for musicapi_async")
-    return Journal(journal)
+    return Journal(musicapi_async.bulk.open(path, is_current=is_current, create=create))
 
 
 def migrate(path: str | os.PathLike[str]) -> int | None:

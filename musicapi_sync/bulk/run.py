@@ -235,6 +235,8 @@ class Run:
         for batch in blocking_batches_of(requests):
             self._call(functools.partial(journal.plan, batch, plan))
         self._call(functools.partial(journal.activate_plan, plan))
+        if isinstance(self._run, musicapi_async.bulk.Run):
+            self._call(self._run._remember_options)
 
     def _call(
         self,

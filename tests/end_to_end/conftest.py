@@ -1,12 +1,13 @@
 """Fixtures of the tests of the command."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import typer.rich_utils  # noqa: F401 - reads FORCE_COLOR once: not that of the first test which asks for help
 from commands import Finished, checked, environment
+from setproctitle import getproctitle, setproctitle
 
 from musicapi_async.cli import main
 from musicapi_async.sandbox import Sandbox
@@ -15,9 +16,10 @@ from musicapi_async.sandbox import Sandbox
 @pytest.fixture
 def musicapi(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Finished]:
+) -> Iterator[Callable[..., Finished]]:
     """Run the command in this process, in the test's folder."""
     monkeypatch.chdir(tmp_path)
+    title = getproctitle()
 
     def run(*arguments: str, sandbox: Sandbox | None = None, **env: str) -> Finished:
         monkeypatch.delenv("MUSICAPI_BASE_URL", raising=False)
@@ -29,4 +31,5 @@ def musicapi(
         printed = capfd.readouterr()
         return checked(Finished(code, printed.out, printed.err))
 
-    return run
+    yield run
+    setproctitle(title)  # the command hides passwords in the title of its process, which is this one

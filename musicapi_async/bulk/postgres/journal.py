@@ -33,6 +33,7 @@ from musicapi_async.bulk.postgres.address import Address
 from musicapi_async.bulk.postgres.claims import Claims
 from musicapi_async.bulk.postgres.connection import Batches, Channel
 from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
+from musicapi_async.bulk.postgres.leftovers import FILES, remove_leftovers
 from musicapi_async.bulk.postgres.migrating import check_version, create_tables
 from musicapi_async.bulk.postgres.records import (
     SharedRecord,
@@ -93,7 +94,7 @@ class PostgresJournal:
     @property
     def work_folder(self) -> Path:
         """The folder of this worker in which files are completed before they are uploaded."""
-        return self._late_ids.folder / f"{self.worker}.files"
+        return self._late_ids.folder / f"{self.worker}{FILES}"
 
     async def __aenter__(self) -> Self:
         """Connect; create the tables in a database that has none, if it may.
@@ -141,11 +142,12 @@ class PostgresJournal:
     # Workers
 
     async def join(self) -> None:
-        """Register as a worker, and record the ids that an earlier one could not record."""
+        """Register as a worker; record the ids that an earlier one could not record, and remove the files it left."""
         self._has_joined = True
         await self._beating.run(lambda connection: connection.execute(records.REGISTER, self.worker))
         for late in await asyncio.to_thread(lambda: list(self._late_ids.kept())):
             await self._settle_late(late)
+        await remove_leftovers(self._late_ids.folder, self._reading)
 
     async def beat(self) -> Sequence[Record]:
         """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
