@@ -30,6 +30,7 @@ check: .venv/.dev .venv/.docs
 	$(BIN)/pyright
 	$(COMPLETE) musicapi_async
 	$(COMPLETE) musicapi_sync
+	$(COMPLETE) musicapi_command
 	$(COMPLETE) pytest_musicapi
 	$(packages)
 

@@ -17,6 +17,7 @@ from musicapi_async.cli.bulk.arguments import LyricsAs, Tags
 from musicapi_async.cli.doctor import examine
 from musicapi_async.cli.exits import UsageError, exit_code_table
 from musicapi_async.cli.files import formats_in, save_options
+from musicapi_async.cli.help import Command, CommandGroup
 from musicapi_async.cli.karaoke import write_pages
 from musicapi_async.cli.lyrics import write_lyrics
 from musicapi_async.cli.running import SIGINT_EXIT, fail, open_client, run_command
@@ -37,7 +38,7 @@ DEFAULT_TIMEOUT: Final = 600.0
 app: Final = typer.Typer(
     help="Make songs from an idea or from lyrics with MusicAPI (musicapi.ai). The API key is read from MUSICAPI_KEY.",
     epilog=exit_code_table(),
-    add_completion=False,
+    cls=CommandGroup,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,11 +51,15 @@ AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else to stdout."),
 ]
-Family = Annotated[str, typer.Option(metavar="NAME", help=f"The model family: {', '.join(families())}.")]
+Family = Annotated[
+    str,
+    typer.Option(metavar="NAME", autocompletion=families, help=f"The model family: {', '.join(families())}."),
+]
 Source = Annotated[
     str,
     typer.Option(
         metavar="NAME",
+        autocompletion=families,
         help=f"The model family. From an idea: {', '.join(families_with('describe'))}. "
         f"From lyrics: {', '.join(families_with('create'))}.",
     ),
@@ -114,7 +119,7 @@ def musicapi(
         typer.echo(context.get_help())
 
 
-@app.command("generate")
+@app.command("generate", cls=Command)
 def generate_command(
     idea: Annotated[
         str | None, typer.Argument(metavar="IDEA", help="What the songs are about; the service writes the lyrics.")
@@ -159,7 +164,7 @@ def generate_command(
     )
 
 
-@app.command("task")
+@app.command("task", cls=Command)
 def task_command(
     task_id: Annotated[str, typer.Argument(metavar="ID", help="The task id that 'musicapi generate' printed.")],
     *,
@@ -187,13 +192,13 @@ def task_command(
     return run_command(lambda screen: show_task(task_id, family, screen), as_json=as_json)
 
 
-@app.command("doctor")
+@app.command("doctor", cls=Command)
 def doctor_command(*, as_json: AsJson = False) -> int:
     """Check the key, the balance, the connection, the proxy, the clock and the webhook's address; free of charge."""
     return run_command(examine, as_json=as_json)
 
 
-@app.command("lyrics")
+@app.command("lyrics", cls=Command)
 def lyrics_command(
     songs: Annotated[
         list[Path],
@@ -217,7 +222,7 @@ def lyrics_command(
     return run_command(lambda screen: write_lyrics(songs, names, screen, fetch=fetch), as_json=as_json)
 
 
-@app.command("karaoke")
+@app.command("karaoke", cls=Command)
 def karaoke_command(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder of saved songs: the --out folder of generate or bulk.")
@@ -229,7 +234,7 @@ def karaoke_command(
     return run_command(lambda screen: write_pages(folder, screen), as_json=as_json)
 
 
-@app.command("tag")
+@app.command("tag", cls=Command)
 def tag_command(
     paths: Annotated[
         list[Path],
@@ -242,13 +247,13 @@ def tag_command(
     return run_command(lambda screen: tag_songs(paths, screen), as_json=as_json)
 
 
-@app.command("credits")
+@app.command("credits", cls=Command)
 def credits_command(*, as_json: AsJson = False) -> int:
     """Show the account's balance."""
     return run_command(_show_credits, as_json=as_json)
 
 
-app.command("sandbox", help=sandbox_help())(sandbox_command)
+app.command("sandbox", cls=Command, help=sandbox_help())(sandbox_command)
 
 
 async def _show_credits(screen: Screen) -> None:

@@ -43,7 +43,7 @@ class IncompleteError(Exception):
 EXIT_CODES: Final = (
     (
         USAGE,
-        "an option or a field of the request is invalid, or needs what is not installed",
+        "an option or a field is invalid, or an extra is not installed",
         (errors.InvalidRequestError, errors.MissingExtraError),
     ),
     (NO_KEY, "the API key is missing or was rejected", (errors.AuthenticationError,)),

@@ -1,6 +1,7 @@
 """Progress of a task: a live board on a terminal, plain lines elsewhere."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ MIN_TITLE_WIDTH: Final = 8
 ID_AND_STATE_WIDTH: Final = 24
 """Width of the two columns, with all spaces between the columns."""
 STYLES: Final = {"running": "cyan", "downloading": "cyan", "failed": "red", "saved": "green"}
+MAX_SILENCE: Final = 10.0
+"""Seconds after which a line says that the task is still running, where nothing is redrawn."""
 NOT_MOVING: Final = frozenset({"succeeded", "failed", "saved"})
 
 
@@ -53,14 +56,25 @@ class Lines:
 
     is_running = False
 
-    def __init__(self, print_line: Callable[[str], None]) -> None:
-        self._print = print_line
-        self._started = time.monotonic()
+    def __init__(self, print_line: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._print_line = print_line
+        self._clock = clock
+        self._started = self._printed_at = clock()
         self._states: dict[str, str] = {}
 
     def start(self) -> None:
         """Start the clock."""
-        self._started = time.monotonic()
+        self._started = self._printed_at = self._clock()
+
+    def remind(self) -> float:
+        """Print the states again when nothing was printed for ``MAX_SILENCE``; return the seconds until then."""
+        left = self._printed_at + MAX_SILENCE - self._clock()
+        if left > 0:
+            return left
+        counts = Counter(self._states.values())
+        clips = ", ".join(f"{count} {state}" if count > 1 else state for state, count in counts.items())
+        self._print(f"{self._elapsed}  still {clips or 'waiting'}")
+        return MAX_SILENCE
 
     def stop(self) -> None:
         """Do nothing: lines stay."""
@@ -76,6 +90,8 @@ class Lines:
         """Print the states that have changed since the last poll."""
         if not state.clips:
             self._print_change("task", "task", state.status)
+        else:
+            self._states.pop("task", None)
         for clip in state.clips:
             self._print_change(clip.clip_id, name_of(clip), clip.state or "unknown")
 
@@ -91,9 +107,13 @@ class Lines:
             self._states[key] = state
             self._print(f"{self._elapsed}  {name}: {state}")
 
+    def _print(self, line: str) -> None:
+        self._printed_at = self._clock()
+        self._print_line(line)
+
     @property
     def _elapsed(self) -> str:
-        return minutes(time.monotonic() - self._started)
+        return minutes(self._clock() - self._started)
 
 
 @attrs.define
@@ -132,6 +152,10 @@ class Board:
     def stop(self) -> None:
         """Remove the board."""
         self._live.stop()
+
+    def remind(self) -> float:
+        """Do nothing: it is redrawn all the time."""
+        return MAX_SILENCE
 
     def note(self, text: str) -> None:
         """Show what the client is doing, such as a retry."""

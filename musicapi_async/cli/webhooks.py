@@ -15,6 +15,7 @@ from rich.text import Text
 
 from musicapi_async import Secret, Settings, errors, webhooks
 from musicapi_async.cli.exits import UsageError
+from musicapi_async.cli.help import Command, CommandGroup
 from musicapi_async.cli.progress import printable
 from musicapi_async.cli.running import run_command
 from musicapi_async.cli.screen import Screen
@@ -39,7 +40,7 @@ REFUSALS: Final = {
 }
 """Reasons and sentences for responses that are sent before an event is verified."""
 
-webhooks_app: Final = typer.Typer(help="Set up the receiving of events.")
+webhooks_app: Final = typer.Typer(cls=CommandGroup, help="Set up the receiving of events.")
 
 
 @webhooks_app.callback()
@@ -47,7 +48,7 @@ def webhooks_group() -> None:
     """Set up the receiving of events."""
 
 
-@webhooks_app.command("listen")
+@webhooks_app.command("listen", cls=Command)
 def listen_command(
     *,
     port: Annotated[

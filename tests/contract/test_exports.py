@@ -177,7 +177,7 @@ def test_import_contracts_are_kept() -> None:
 
 
 def test_packages_are_marked_as_typed() -> None:
-    for package in ("musicapi_async", "musicapi_sync", "pytest_musicapi"):
+    for package in ("musicapi_async", "musicapi_command", "musicapi_sync", "pytest_musicapi"):
         (folder,) = importlib.import_module(package).__path__
         assert (Path(folder) / "py.typed").exists()
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-PACKAGES: Final = ("musicapi_async", "musicapi_sync", "pytest_musicapi")
+PACKAGES: Final = ("musicapi_async", "musicapi_command", "musicapi_sync", "pytest_musicapi")
 CAMEL_CASE: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 CODE_SPAN: Final = re.compile(r"`[^`]*`")
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
 from musicapi_async.bulk import PlanOptions
 from musicapi_async.cli.bulk import arguments as given
@@ -20,12 +19,13 @@ from musicapi_async.cli.bulk.status import status
 from musicapi_async.cli.bulk.work import WorkOptions, run_work
 from musicapi_async.cli.exits import UsageError
 from musicapi_async.cli.files import save_options
+from musicapi_async.cli.help import Command, CommandGroup
 from musicapi_async.cli.running import run_command
 
 __all__ = ["bulk_app"]
 
 
-class _RunByDefault(TyperGroup):
+class _RunByDefault(CommandGroup):
     """Makes ``musicapi bulk FILE ...`` mean ``musicapi bulk run FILE ...``."""
 
     # Depending on its version, Typer's context is click's class or a copy of it.
@@ -43,7 +43,7 @@ class _RunByDefault(TyperGroup):
         """Show the commands, then what the command takes that is run without a name."""
         super().format_help(ctx, formatter)
         run = self.commands["run"]
-        run.format_help(type(ctx)(run, info_name=None, parent=ctx), formatter)
+        run.format_help(type(ctx)(run, info_name="[run]", parent=ctx), formatter)
 
 
 bulk_app: Final = typer.Typer(
@@ -55,7 +55,7 @@ bulk_app: Final = typer.Typer(
 )
 
 
-@bulk_app.command("run")
+@bulk_app.command("run", cls=Command)
 def run_command_line(
     file: given.RequestsFile,
     *,
@@ -136,7 +136,7 @@ def run_command_line(
         return run_command(lambda screen: run_bulk(options, screen), as_json=as_json)
 
 
-@bulk_app.command("plan")
+@bulk_app.command("plan", cls=Command)
 def plan_command_line(
     file: given.RequestsFile,
     *,
@@ -172,7 +172,7 @@ def plan_command_line(
         return run_command(lambda screen: plan(command, screen), as_json=as_json)
 
 
-@bulk_app.command("work")
+@bulk_app.command("work", cls=Command)
 def work_command_line(
     *,
     out: given.Out,
@@ -206,7 +206,7 @@ def work_command_line(
     return run_command(lambda screen: run_work(options, screen), as_json=as_json)
 
 
-@bulk_app.command("status")
+@bulk_app.command("status", cls=Command)
 def status_command_line(
     folder: given.Folder = None, *, journal: given.JournalOption = None, as_json: given.AsJson = False
 ) -> int:
@@ -215,7 +215,7 @@ def status_command_line(
     return run_command(lambda screen: status(choice, screen), as_json=as_json)
 
 
-@bulk_app.command("resolve")
+@bulk_app.command("resolve", cls=Command)
 def resolve_command_line(
     arguments: Annotated[
         list[str] | None,
@@ -250,7 +250,7 @@ def resolve_command_line(
     return run_command(lambda screen: resolve(resolution, screen), as_json=as_json)
 
 
-@bulk_app.command("report")
+@bulk_app.command("report", cls=Command)
 def report_command_line(
     folder: given.Folder = None,
     *,
@@ -265,7 +265,7 @@ def report_command_line(
     return run_command(lambda screen: report(choice, screen, out), as_json=as_json)
 
 
-@bulk_app.command("copy")
+@bulk_app.command("copy", cls=Command)
 def copy_command_line(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a bulk run, or its journal.")],
     *,
