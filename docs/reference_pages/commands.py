@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -11,11 +11,16 @@ from reference_pages.source import table, table_row
 
 __all__ = ["commands_page"]
 
+INSTALLING: Final = (
+    "`pip install 'musicapi-async[cli]'` installs it, and `musicapi --install-completion` completes its commands and "
+    "options in bash, zsh, fish and PowerShell."
+)
+
 
 def commands_page() -> str:
     """Describe every command and its options."""
     root: Any = typer.main.get_command(app)
-    lines = ["# Command line", "", text_of(root.help), "", "`pip install 'musicapi-async[cli]'` installs it.", ""]
+    lines = ["# Command line", "", text_of(root.help), "", INSTALLING, ""]
     for name, command in root.commands.items():
         lines += command_part(f"musicapi {name}", command)
     codes = [line.strip().split("  ", 1) for line in root.epilog.splitlines()[1:]]

@@ -6,9 +6,12 @@
 - ``webhooks.py`` its command line, ``listening.py`` the events that reach this machine; ``serving.py`` the server that
   receives them
 - ``doctor.py`` checks of this machine and the account
+- ``help.py`` the help of all commands; ``exit_codes.py`` and ``choices.py`` what it lists
 - ``screen.py`` output; ``progress.py`` what is shown meanwhile, ``board.py`` on a terminal
 """
 
+import os
+import signal
 import sys
 from typing import Final
 
@@ -25,6 +28,20 @@ def main() -> int:
     if sys.argv[1:] == ["--version"]:  # without the parser, which takes many times as long
         sys.stdout.write(f"{VERSION_TEXT}\n")
         return 0
+    # An ignored signal stays ignored, as in the background of a shell.
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_default:
+        # Until a command handles it itself, nothing is in flight. An exception would leave a traceback, or be lost in
+        # what is being imported.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+    try:
+        return _run()
+    finally:
+        if is_default:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _run() -> int:
     try:
         import rich  # noqa: F401, PLC0415 - the extra; the command itself loads it only where it draws
 

@@ -19,6 +19,7 @@ from musicapi_async.cli.bulk import bulk_app
 from musicapi_async.cli.bulk.arguments import LyricsAs, Tags
 from musicapi_async.cli.choices import FAMILIES_FROM_IDEA, FAMILIES_FROM_LYRICS, SONG_FAMILIES
 from musicapi_async.cli.exit_codes import STOPPED, UsageError, exit_code_table
+from musicapi_async.cli.help import Command, CommandGroup
 from musicapi_async.cli.sandbox import sandbox_command, sandbox_help
 from musicapi_async.cli.webhooks import webhooks_app
 from musicapi_async.media.caption_formats import CAPTION_FORMATS
@@ -35,7 +36,7 @@ DEFAULT_TIMEOUT: Final = 600.0
 app: Final = typer.Typer(
     help="Make songs from an idea or from lyrics with MusicAPI (musicapi.ai). The API key is read from MUSICAPI_KEY.",
     epilog=exit_code_table(),
-    add_completion=False,
+    cls=CommandGroup,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,11 +49,25 @@ AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else to stdout."),
 ]
-Family = Annotated[str, typer.Option(metavar="NAME", help=f"The model family: {', '.join(SONG_FAMILIES)}.")]
+
+
+def _song_families() -> list[str]:
+    return [*SONG_FAMILIES]
+
+
+Family = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=_song_families,
+        help=f"The model family: {', '.join(SONG_FAMILIES)}.",
+    ),
+]
 Source = Annotated[
     str,
     typer.Option(
         metavar="NAME",
+        autocompletion=_song_families,
         help=f"The model family. From an idea: {', '.join(FAMILIES_FROM_IDEA)}. "
         f"From lyrics: {', '.join(FAMILIES_FROM_LYRICS)}.",
     ),
@@ -128,7 +143,7 @@ def musicapi(
         typer.echo(context.get_help())
 
 
-@app.command("generate")
+@app.command("generate", cls=Command)
 def generate_command(
     idea: Annotated[
         str | None, typer.Argument(metavar="IDEA", help="What the songs are about; the service writes the lyrics.")
@@ -177,7 +192,7 @@ def generate_command(
     )
 
 
-@app.command("task")
+@app.command("task", cls=Command)
 def task_command(
     task_id: Annotated[str, typer.Argument(metavar="ID", help="The task id that 'musicapi generate' printed.")],
     *,
@@ -209,7 +224,7 @@ def task_command(
     return run_command(lambda screen: show_task(task_id, family, screen), as_json=as_json)
 
 
-@app.command("doctor")
+@app.command("doctor", cls=Command)
 def doctor_command(*, as_json: AsJson = False) -> int:
     """Check the key, the balance, the connection, the proxy, the clock and the webhook's address; free of charge."""
     from musicapi_async.cli.doctor import examine
@@ -218,7 +233,7 @@ def doctor_command(*, as_json: AsJson = False) -> int:
     return run_command(examine, as_json=as_json)
 
 
-@app.command("lyrics")
+@app.command("lyrics", cls=Command)
 def lyrics_command(
     songs: Annotated[
         list[Path],
@@ -246,7 +261,7 @@ def lyrics_command(
     return run_command(lambda screen: write_lyrics(songs, names, screen, fetch=fetch), as_json=as_json)
 
 
-@app.command("karaoke")
+@app.command("karaoke", cls=Command)
 def karaoke_command(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder of saved songs: the --out folder of generate or bulk.")
@@ -261,7 +276,7 @@ def karaoke_command(
     return run_command(lambda screen: write_pages(folder, screen), as_json=as_json)
 
 
-@app.command("tag")
+@app.command("tag", cls=Command)
 def tag_command(
     paths: Annotated[
         list[Path],
@@ -277,7 +292,7 @@ def tag_command(
     return run_command(lambda screen: tag_songs(paths, screen), as_json=as_json)
 
 
-@app.command("credits")
+@app.command("credits", cls=Command)
 def credits_command(*, as_json: AsJson = False) -> int:
     """Show the account's balance."""
     from musicapi_async.cli.running import run_command
@@ -285,7 +300,7 @@ def credits_command(*, as_json: AsJson = False) -> int:
     return run_command(_show_credits, as_json=as_json)
 
 
-app.command("sandbox", help=sandbox_help())(sandbox_command)
+app.command("sandbox", cls=Command, help=sandbox_help())(sandbox_command)
 
 
 async def _show_credits(screen: "Screen") -> None:

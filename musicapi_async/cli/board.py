@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from musicapi_async import Clip, TaskState
-from musicapi_async.cli.progress import minutes, printable, short_id, title_of
+from musicapi_async.cli.progress import MAX_SILENCE, minutes, printable, short_id, title_of
 
 __all__ = ["Board", "live_display"]
 
@@ -75,6 +75,10 @@ class Board:
     def stop(self) -> None:
         """Remove the board."""
         self._live.stop()
+
+    def remind(self) -> float:
+        """Do nothing: it is redrawn all the time."""
+        return MAX_SILENCE
 
     def note(self, text: str) -> None:
         """Show what the client is doing, such as a retry."""

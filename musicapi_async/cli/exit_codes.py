@@ -12,7 +12,7 @@ STOPPED: Final = 130
 MEANINGS: Final[Mapping[int, str]] = {
     0: "success",
     BUG: "an unexpected error: a bug in this command",
-    USAGE: "an option or a field of the request is invalid, or needs what is not installed",
+    USAGE: "an option or a field is invalid, or an extra is not installed",
     NO_KEY: "the API key is missing or was rejected",
     4: "too few credits, no subscription, or --max-credits reached",
     5: "the request was refused, for example by moderation",

@@ -1,13 +1,17 @@
 """Progress of a task as plain lines, where the output is no terminal; ``board.py`` draws it on one."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from musicapi_async import Clip, TaskState
 
-__all__ = ["Lines", "minutes", "name_of", "printable", "short_id", "title_of"]
+__all__ = ["MAX_SILENCE", "Lines", "minutes", "name_of", "printable", "short_id", "title_of"]
+
+MAX_SILENCE: Final = 10.0
+"""Seconds after which a line says that the task is still running, where nothing is redrawn."""
 
 
 def printable(text: str) -> str:
@@ -25,14 +29,25 @@ class Lines:
 
     is_running = False
 
-    def __init__(self, print_line: Callable[[str], None]) -> None:
-        self._print = print_line
-        self._started = time.monotonic()
+    def __init__(self, print_line: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._print_line = print_line
+        self._clock = clock
+        self._started = self._printed_at = clock()
         self._states: dict[str, str] = {}
 
     def start(self) -> None:
         """Start the clock."""
-        self._started = time.monotonic()
+        self._started = self._printed_at = self._clock()
+
+    def remind(self) -> float:
+        """Print the states again when nothing was printed for ``MAX_SILENCE``; return the seconds until then."""
+        left = self._printed_at + MAX_SILENCE - self._clock()
+        if left > 0:
+            return left
+        counts = Counter(self._states.values())
+        clips = ", ".join(f"{count} {state}" if count > 1 else state for state, count in counts.items())
+        self._print(f"{self._elapsed}  still {clips or 'waiting'}")
+        return MAX_SILENCE
 
     def stop(self) -> None:
         """Do nothing: lines stay."""
@@ -48,6 +63,8 @@ class Lines:
         """Print the states that have changed since the last poll."""
         if not state.clips:
             self._print_change("task", "task", state.status)
+        else:
+            self._states.pop("task", None)
         for clip in state.clips:
             self._print_change(clip.clip_id, name_of(clip), clip.state or "unknown")
 
@@ -63,9 +80,13 @@ class Lines:
             self._states[key] = state
             self._print(f"{self._elapsed}  {name}: {state}")
 
+    def _print(self, line: str) -> None:
+        self._printed_at = self._clock()
+        self._print_line(line)
+
     @property
     def _elapsed(self) -> str:
-        return minutes(time.monotonic() - self._started)
+        return minutes(self._clock() - self._started)
 
 
 def name_of(clip: "Clip") -> str:

@@ -3,8 +3,8 @@
 import asyncio
 import inspect
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ async def generate(
 
     With ``embedded`` it is sent to an embedded sandbox.
     """
-    async with open_client(embedded=embedded) as client:
+    async with open_client(embedded=embedded) as client, _reminding(screen):
         await asyncio.to_thread(make_folder, out)
         task = await _submit(client, request, screen)
         job = _Job(task=task, out=out, options=options, timeout=timeout, request=request.to_wire(), embedded=embedded)
@@ -74,7 +74,7 @@ async def resume_task(
     task_id: str, family: str, out: Path | None, options: SaveOptions, timeout: float, screen: Screen
 ) -> None:
     """Resume a task from its id: wait for its songs, and save their files if a folder is given."""
-    async with open_client() as client:
+    async with open_client() as client, _reminding(screen):
         if out is not None:
             await asyncio.to_thread(make_folder, out)
         task = _task_of(client, family, task_id)
@@ -147,6 +147,21 @@ def _naming_task(job: _Job, *not_resumable: type[Exception]) -> Iterator[None]:
         raise
     except (Exception, asyncio.CancelledError) as error:
         raise PendingTaskError(job.task.family, job.task.id, job.resume_command) from error
+
+
+@asynccontextmanager
+async def _reminding(screen: Screen) -> AsyncIterator[None]:
+    """Let the progress say every few seconds that the command is still at work."""
+
+    async def remind() -> None:
+        while True:  # noqa: ASYNC110 - it waits for time alone
+            await asyncio.sleep(screen.progress.remind())
+
+    reminding = asyncio.create_task(remind())
+    try:
+        yield
+    finally:
+        reminding.cancel()
 
 
 async def _submit(client: MusicAPI, request: TaskRequest[Songs], screen: Screen) -> Task[Songs]:

@@ -6,10 +6,11 @@ from typing import Annotated, Final
 import typer
 
 from musicapi_async.cli.exit_codes import UsageError
+from musicapi_async.cli.help import Command, CommandGroup
 
 __all__ = ["webhooks_app"]
 
-webhooks_app: Final = typer.Typer(help="Set up the receiving of events.")
+webhooks_app: Final = typer.Typer(cls=CommandGroup, help="Set up the receiving of events.")
 
 
 @webhooks_app.callback()
@@ -17,7 +18,7 @@ def webhooks_group() -> None:
     """Set up the receiving of events."""
 
 
-@webhooks_app.command("listen")
+@webhooks_app.command("listen", cls=Command)
 def listen_command(
     *,
     port: Annotated[

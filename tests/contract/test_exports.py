@@ -103,6 +103,7 @@ FAMILY_CLASSES = {
     "TaskState": TaskState,
     "TraceConfig": aiohttp.TraceConfig,
     "Timeline": media.Timeline,
+    "WithRawResponse": musicapi_async.WithRawResponse,
 }
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,8 @@ from commands import (
 )
 
 import musicapi_async
+from musicapi_async import TaskState
+from musicapi_async.cli.progress import Lines
 from musicapi_async.sandbox import Fault, Sandbox
 
 IDEA: Final = "a calm sea shanty"
@@ -518,3 +521,66 @@ def test_command_without_the_extra_names_what_to_install(tmp_path: Path, module:
     with started(cwd=tmp_path, program=("-c", program)) as process:
         done = finish(process)
     assert done == (1, "", f"musicapi: {module} is not installed; install it with: pip install 'musicapi-async[cli]'\n")
+
+
+@pytest.mark.parametrize("command", ["", "generate", "bulk", "bulk run", "webhooks listen", "sandbox"])
+def test_help_shows_options_without_a_value_without_a_type(musicapi: MusicAPI, command: str) -> None:
+    shown = re.sub("\\x1b\\[[0-9;]*m", "", musicapi(*command.split(), "--help").out)
+
+    assert "--help" in shown
+    assert "<bool>" not in shown
+
+
+@on_unix
+def test_completion_in_bash_completes_commands_options_and_families(tmp_path: Path) -> None:
+    program = tmp_path / "musicapi"
+    program.write_text(f"#!{sys.executable}\nimport sys; from musicapi_async.cli import main; sys.exit(main())\n")
+    program.chmod(0o755)
+    # What bash does for "musicapi generate --family s" and two tabs.
+    script = """
+        eval "$(musicapi --show-completion bash)"
+        COMP_WORDS=(musicapi generate --family s) COMP_CWORD=3
+        _musicapi_completion musicapi
+        echo "${COMPREPLY[*]}"
+    """
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    bash = shutil.which("bash")
+    assert bash is not None
+    done = subprocess.run([bash, "-c", script], env=environment, capture_output=True, text=True, check=True)
+
+    assert (done.stdout.split(), done.stderr) == (["sonic", "studio", "suno"], "")
+
+
+@on_unix
+@pytest.mark.parametrize("module", ["musicapi_async.cli.app", "musicapi_async.cli.task"])
+def test_command_interrupted_while_it_loads_ends_quietly(tmp_path: Path, module: str) -> None:
+    program = f"""
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from musicapi_async.cli import main
+sys.exit(main())
+"""
+    with started("generate", "x", "--sandbox", cwd=tmp_path, program=("-c", program)) as process:
+        done = finish(process)
+
+    assert done == (130, "", "")
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(9.9, 0), (10.0, 1), (45.0, 4)])
+def test_piped_progress_speaks_up_after_ten_seconds_of_silence(seconds: float, expected: int) -> None:
+    now, printed = 0.0, list[str]()
+    lines = Lines(printed.append, lambda: now)
+    lines.show(TaskState(task_id="t", family="sonic", status="waiting"))
+    del printed[:]
+    while (due := now + lines.remind()) <= seconds:
+        now = due
+        lines.remind()
+
+    assert len(printed) == expected
+    assert printed == [f"0:{number}0  still waiting" for number in range(1, expected + 1)]

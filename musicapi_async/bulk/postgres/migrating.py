@@ -14,6 +14,7 @@ __all__ = ["check_version", "create_tables", "migrate_tables"]
 MISSING: Final = (
     "there is none: 'musicapi bulk plan FILE --journal ...' creates one, and so does 'musicapi bulk migrate'"
 )
+HAS_TABLES: Final = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'musicapi' AND tablename = 'journal')"
 NO_VERSION: Final = 0
 """The version of a database without the tables."""
 
@@ -80,7 +81,8 @@ async def _lock(connection: Any) -> None:
 
 
 async def _read_version(connection: Any) -> int:
-    if await connection.fetchval("SELECT to_regclass('musicapi.journal')") is None:
+    # By a scan of the catalog: to_regclass may not see what another transaction has made since this one began.
+    if not await connection.fetchval(HAS_TABLES):
         return NO_VERSION
     return int(await connection.fetchval("SELECT version FROM musicapi.journal"))
 

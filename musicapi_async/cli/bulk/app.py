@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
 from musicapi_async.cli.bulk import arguments as given
 from musicapi_async.cli.exit_codes import UsageError
+from musicapi_async.cli.help import Command, CommandGroup
 
 __all__ = ["bulk_app"]
 
 
-class _RunByDefault(TyperGroup):
+class _RunByDefault(CommandGroup):
     """Makes ``musicapi bulk FILE ...`` mean ``musicapi bulk run FILE ...``."""
 
     # Depending on its version, Typer's context is click's class or a copy of it.
@@ -34,7 +34,7 @@ class _RunByDefault(TyperGroup):
         """Show the commands, then what the command takes that is run without a name."""
         super().format_help(ctx, formatter)
         run = self.commands["run"]
-        run.format_help(type(ctx)(run, info_name=None, parent=ctx), formatter)
+        run.format_help(type(ctx)(run, info_name="[run]", parent=ctx), formatter)
 
 
 bulk_app: Final = typer.Typer(
@@ -46,7 +46,7 @@ bulk_app: Final = typer.Typer(
 )
 
 
-@bulk_app.command("run")
+@bulk_app.command("run", cls=Command)
 def run_command_line(
     file: given.RequestsFile,
     *,
@@ -135,7 +135,7 @@ def run_command_line(
         return run_command(lambda screen: run_bulk(options, screen), as_json=as_json)
 
 
-@bulk_app.command("plan")
+@bulk_app.command("plan", cls=Command)
 def plan_command_line(
     file: given.RequestsFile,
     *,
@@ -177,7 +177,7 @@ def plan_command_line(
         return run_command(lambda screen: plan(command, screen), as_json=as_json)
 
 
-@bulk_app.command("work")
+@bulk_app.command("work", cls=Command)
 def work_command_line(
     *,
     out: given.Out,
@@ -219,7 +219,7 @@ def work_command_line(
     return run_command(lambda screen: run_work(options, screen), as_json=as_json)
 
 
-@bulk_app.command("migrate")
+@bulk_app.command("migrate", cls=Command)
 def migrate_command_line(
     folder: given.Folder = None, *, journal: given.JournalOption = None, as_json: given.AsJson = False
 ) -> int:
@@ -235,7 +235,7 @@ def migrate_command_line(
     return run_command(lambda screen: migrate(choice, screen), as_json=as_json)
 
 
-@bulk_app.command("status")
+@bulk_app.command("status", cls=Command)
 def status_command_line(
     folder: given.Folder = None, *, journal: given.JournalOption = None, as_json: given.AsJson = False
 ) -> int:
@@ -248,7 +248,7 @@ def status_command_line(
     return run_command(lambda screen: status(choice, screen), as_json=as_json)
 
 
-@bulk_app.command("resolve")
+@bulk_app.command("resolve", cls=Command)
 def resolve_command_line(
     arguments: Annotated[
         list[str] | None,
@@ -287,7 +287,7 @@ def resolve_command_line(
     return run_command(lambda screen: resolve(resolution, screen), as_json=as_json)
 
 
-@bulk_app.command("report")
+@bulk_app.command("report", cls=Command)
 def report_command_line(
     folder: given.Folder = None,
     *,
@@ -306,7 +306,7 @@ def report_command_line(
     return run_command(lambda screen: report(choice, screen, out), as_json=as_json)
 
 
-@bulk_app.command("copy")
+@bulk_app.command("copy", cls=Command)
 def copy_command_line(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a bulk run, or its journal.")],
     *,

@@ -100,7 +100,11 @@ Outage = Annotated[
 ]
 NameTemplate = Annotated[
     str,
-    typer.Option(metavar="TEXT", help="Template of file names; fields: index, key, title, clip_id, operation, ext."),
+    typer.Option(
+        metavar="TEXT",
+        show_default=False,
+        help=f"Template of file names; by default {NAMES}. Fields: index, key, title, clip_id, operation, ext.",
+    ),
 ]
 Tags = Annotated[
     bool, typer.Option("--tags", help="Write title, lyrics, cover and ids into the audio, for music players.")
