@@ -52,6 +52,25 @@ async def test_migrate_makes_the_tables_once(address: str) -> None:
         assert sum((await journal.counts()).values()) == 0
 
 
+async def test_journals_opened_at_once_share_the_tables_of_one(address: str) -> None:
+    maker = await asyncpg.connect(address)
+    # Another that makes the tables has the lock, until both have seen that there are none.
+    await maker.execute("SELECT pg_advisory_lock(hashtext('musicapi'))")
+    opening = [asyncio.create_task(bulk.open(address).__aenter__()) for _ in range(2)]
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    while await maker.fetchval(waiting) < len(opening) and not any(one.done() for one in opening):
+        await asyncio.sleep(0.01)
+    await maker.close()
+
+    one, two = await asyncio.gather(*opening)
+    try:
+        assert await bulk.plan_all(one, songs(2)) == (2, 2)
+        assert (await two.counts())["planned"] == 2
+    finally:
+        for journal in (one, two):
+            await journal.__aexit__(None, None, None)
+
+
 async def test_older_version_is_refused_until_it_is_migrated(address: str) -> None:
     await make_first_version(address)
     with pytest.raises(
