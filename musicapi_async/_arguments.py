@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Final, TypeGuard
 
+from musicapi_async._bounds import plain_text
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = ["clip_advice", "described", "is_address", "is_amount", "path_argument", "usable_path", "wrong_argument"]
@@ -87,7 +88,7 @@ def usable_path(name: str, value: object, advice: str) -> Path:
 def described(value: object) -> str:
     """Return a description of a value that reveals none of its content."""
     if value is None or isinstance(value, (bool, int, float)):
-        return repr(value)
+        return plain_text(value)
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if isinstance(value, str):

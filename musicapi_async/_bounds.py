@@ -1,6 +1,7 @@
 """Limits on how much of a response an error keeps: errors are logged, pickled and written to journals. No I/O."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -53,7 +54,13 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return f"the text {bounded_text(value, MAX_SHOWN)!r}"
     is_plain = value is None or isinstance(value, (bool, int, float))
-    return repr(value) if is_plain else f"of type {type(value).__name__}"
+    return plain_text(value) if is_plain else f"of type {type(value).__name__}"
+
+
+def plain_text(value: object) -> str:
+    """Return the repr of a number, a boolean or None, and say of NaN where it comes from."""
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return "nan (an empty cell in pandas; None leaves a field out)" if is_nan else repr(value)
 
 
 def bounded_body(body: object) -> object:

@@ -88,9 +88,11 @@ def options_of(
 
 
 def _hint(given: Mapping[str, object], known: Mapping[str, object]) -> str:
-    """Return what a misspelt setting may have meant; empty where nothing is close."""
+    """Return what a misspelt setting may have meant, or who has it; empty where nothing is close."""
     unknown = (name for name in given if name not in known)
     name = next(unknown, "")
+    if name in inspect.signature(settings_of).parameters:
+        return ": all views of a client share it, so give it to a new client"
     close = "api_key" if name in OTHER_KEYS else next(iter(difflib.get_close_matches(name, known, 1, CLOSE)), None)
     return f"; did you mean {close}?" if close else ""
 

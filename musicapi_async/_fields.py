@@ -137,7 +137,9 @@ def number_field(
             raise InvalidRequestError(f"{name} is {shown(value)}; it must be {wanted}{limits}", name, value, (ge, le))
         # Written so that NaN, which compares false with everything, is refused.
         if not (-MAX_NUMBER < value < MAX_NUMBER and (ge is None or value >= ge) and (le is None or value <= le)):
-            raise InvalidRequestError(f"{name} is {value!r}; the service takes {wanted}{limits}", name, value, (ge, le))
+            raise InvalidRequestError(
+                f"{name} is {shown(value)}; the service takes {wanted}{limits}", name, value, (ge, le)
+            )
 
     converter = _plain_int if whole else _plain_float
     return attrs.field(default=default, converter=converter, validator=check, metadata=FieldSpec(name=wire).metadata())

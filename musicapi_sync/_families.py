@@ -88,9 +88,9 @@ class Method(Protocol[P, R_co]):
 def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Task[R]]:
     """Return the method that starts this operation's task."""
 
-    def method(self: Family, **fields: Any) -> Task[R]:
+    def method(self: Family, /, *unnamed: object, **fields: Any) -> Task[R]:
         fields = with_secrets(fields)  # before anything can fail: a traceback may show local variables
-        return self._client.submit(build(**fields))
+        return self._client.submit(build(*unnamed, **fields))
 
     build = cast("type[TaskRequest[R]]", request_class)
     return cast("Method[P, Task[R]]", build.document(method, Task[build.result]))  # type: ignore[name-defined]
@@ -99,9 +99,9 @@ def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Task[R]]:
 def calls(request_class: Callable[P, Request[R]]) -> Method[P, R]:
     """Return the method that calls this operation."""
 
-    def method(self: Family, **fields: Any) -> R:
+    def method(self: Family, /, *unnamed: object, **fields: Any) -> R:
         fields = with_secrets(fields)  # before anything can fail: a traceback may show local variables
-        return self._client.call(build(**fields))
+        return self._client.call(build(*unnamed, **fields))
 
     build = cast("type[Request[R]]", request_class)
     return cast("Method[P, R]", build.document(method, build.result))

@@ -13,6 +13,7 @@ def settings_page() -> str:
     """Describe every setting."""
     defaults = {field.name: f"default `{field.default!r}`" for field in attrs.fields(Settings)}
     defaults["api_key"] = "required"
+    defaults["headers"] = "default none"
     rows = [
         table_row(
             f"`{one.name}`", f"`{one.type}`, {defaults[one.name]}. {markdown(prose(one.text))}{variable(one.name)}"

@@ -37,6 +37,7 @@ INVISIBLE: Final = "\u200b\ufeff"
 """Zero-width characters that editors insert, and that are not whitespace."""
 BOOLEANS: Final = {"true": True, "false": False}
 LINES_PER_READ: Final = 1000
+PANDAS_INDEX: Final = ": an index, which pandas leaves out with to_csv(..., index=False)"
 LINE_FIELDS: Final = ("operation", "key")
 """Fields of a line that are no fields of its request."""
 
@@ -234,7 +235,9 @@ def _csv_line(number: int, names: Sequence[str], cells: Sequence[str]) -> Mappin
         return BadLine(number, None, "it has more cells than the first line has names")
     for place, (name, cell) in enumerate(zip(names, cells, strict=False), 1):
         if not name and cell.strip():
-            return BadLine(number, None, f"column {place} has no name in the first line, and contains {cell!r}")
+            is_index = place == 1 and cell.isdecimal()
+            found = PANDAS_INDEX if is_index else f", and contains {cell!r}"
+            return BadLine(number, None, f"column {place} has no name in the first line{found}")
     return {name: cell for name, cell in zip(names, cells, strict=False) if name and cell}
 
 

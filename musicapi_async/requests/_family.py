@@ -111,9 +111,9 @@ class Method(Protocol[P, R_co]):
 def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Submission[R]]:
     """Return the method that starts this operation's task."""
 
-    def method(self: Family, **fields: Any) -> Submission[R]:
+    def method(self: Family, /, *unnamed: object, **fields: Any) -> Submission[R]:
         fields = with_secrets(fields)  # before anything can fail: a traceback may show local variables
-        return self._client.submit(build(**fields))
+        return self._client.submit(build(*unnamed, **fields))
 
     build = cast("type[TaskRequest[R]]", request_class)
     returns = Submission[build.result]  # type: ignore[name-defined]
@@ -123,9 +123,9 @@ def submits(request_class: Callable[P, TaskRequest[R]]) -> Method[P, Submission[
 def calls(request_class: Callable[P, Request[R]]) -> Method[P, Coroutine[object, None, R]]:
     """Return the method that calls this operation."""
 
-    async def method(self: Family, **fields: Any) -> R:
+    async def method(self: Family, /, *unnamed: object, **fields: Any) -> R:
         fields = with_secrets(fields)  # before anything can fail: a traceback may show local variables
-        return await self._client.call(build(**fields))
+        return await self._client.call(build(*unnamed, **fields))
 
     build = cast("type[Request[R]]", request_class)
     return cast("Method[P, Coroutine[object, None, R]]", build.document(method, build.result))

@@ -65,3 +65,11 @@ async def test_storage_page_program_saves_in_the_bucket(served: Sandbox, bucket:
 
     assert out.count(" saved ") == 3
     assert len([name for name in await bucket.names() if name.endswith(".json")]) == 6
+
+
+async def test_storage_page_commands_save_in_the_bucket(served: Sandbox, bucket: ObjectServer, tmp_path: Path) -> None:
+    out = await run("docs/storage.md", "sh", tmp_path, served)
+
+    assert out.count(" saved ") >= 3
+    assert len([name for name in await bucket.names() if name.endswith(".json")]) == 6
+    assert (tmp_path / "songs.html").is_file()

@@ -223,6 +223,13 @@ def test_cell_under_no_name_is_refused_with_its_place(tmp_path: Path) -> None:
     assert bad == BadLine(3, None, "column 2 has no name in the first line, and contains 'two songs'")
 
 
+def test_first_column_with_the_index_of_a_data_frame_is_refused_with_the_way_to_leave_it_out(tmp_path: Path) -> None:
+    _, bad = read_requests(written(tmp_path, ",description", "0,rain", "1,snow", name="songs.csv"), "sonic.describe")
+
+    index = ": an index, which pandas leaves out with to_csv(..., index=False)"
+    assert bad == BadLine(3, None, f"column 1 has no name in the first line{index}")
+
+
 @pytest.mark.parametrize(
     ("line", "field"),
     [

@@ -85,6 +85,13 @@ def test_bulk_with_bad_lines_names_each_before_anything_is_sent(
     assert "5 of 7 lines invalid; nothing was sent or charged" in done.err
     assert not len(sandbox.requests(CREATE))
 
+    write(tmp_path, 0, *('{"description": ""}' for _ in range(40)))
+    done = musicapi(*RUN, sandbox=sandbox)
+    shown = [line for line in done.err.splitlines() if "description is empty" in line]
+    assert len(shown) == 6
+    assert "requests.jsonl:40: the last of 35 more with this reason: description is empty" in shown[-1]
+    assert "40 of 40 lines invalid" in done.err
+
     write(tmp_path, 2)
     assert musicapi(*RUN, sandbox=sandbox).code == 0
     assert len(sandbox.tasks) == 2

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import musicapi_sync
 from musicapi_async import (
     Clip,
     MusicAPI,
@@ -276,3 +277,24 @@ def test_operation_method_shows_its_fields(method: str, shown: str) -> None:
 def test_request_with_positional_fields_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="sonic.create takes its fields by name, such as lyrics="):
         sonic.Create("la")  # type: ignore[call-arg]  # that is the point
+
+
+async def test_method_with_positional_fields_is_refused_and_nothing_is_sent() -> None:
+    async with MusicAPI("key") as client:
+        with pytest.raises(InvalidRequestError, match="sonic.create takes its fields by name, such as lyrics="):
+            client.sonic.create("la")  # type: ignore[call-arg]  # that is the point
+        with pytest.raises(InvalidRequestError, match="sonic.bpm takes its fields by name, such as clip="):
+            await client.sonic.bpm("clip")  # type: ignore[call-arg]  # that is the point
+    with musicapi_sync.MusicAPI("key") as blocking:
+        with pytest.raises(InvalidRequestError, match="sonic.create takes its fields by name, such as lyrics="):
+            blocking.sonic.create("la")  # type: ignore[call-arg]  # that is the point
+        with pytest.raises(InvalidRequestError, match="sonic.bpm takes its fields by name, such as clip="):
+            blocking.sonic.bpm("clip")  # type: ignore[call-arg]  # that is the point
+
+
+@pytest.mark.parametrize("name", ["model", "instrumental", "style_weight", "duration"])
+def test_field_with_nan_of_an_empty_cell_is_refused_with_the_way_to_leave_it_out(name: str) -> None:
+    with pytest.raises(
+        InvalidRequestError, match=rf"^{name} is nan \(an empty cell in pandas; None leaves a field out"
+    ):
+        sonic.Describe(description="rain", **{name: math.nan})  # type: ignore[arg-type]  # that is the point

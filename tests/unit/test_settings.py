@@ -199,3 +199,11 @@ def test_misspelt_setting_names_the_one_that_was_meant(name: str, meant: str) ->
 def test_unknown_setting_that_is_close_to_none_has_no_hint() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'session'$"):
         MusicAPI("k", session=None)  # type: ignore[call-arg]
+
+
+async def test_view_with_a_setting_that_views_share_says_where_to_give_it() -> None:
+    async with MusicAPI("key") as client:
+        with pytest.raises(
+            TypeError, match="'poll_interval': all views of a client share it, so give it to a new client$"
+        ):
+            client.with_options(poll_interval=1)  # type: ignore[call-arg]  # that is the point

@@ -29,7 +29,7 @@ __all__ = [
     "shown_output",
 ]
 
-SCHEME_OF_PATH: Final = re.compile(r"postgres(ql)?(\+\w+)?:/", re.IGNORECASE)
+SCHEME_OF_PATH: Final = re.compile(r"[a-z][a-z0-9+]+:/", re.IGNORECASE)
 """The beginning of an address that was taken for a path, which has one slash left."""
 
 
@@ -104,7 +104,7 @@ def journal_of(folder: Path | None, journal: str | None) -> JournalChoice:
         raise UsageError("give DIR or --journal, not both")
     if folder is not None:
         if SCHEME_OF_PATH.match(str(folder)):
-            raise UsageError("DIR is an address, and no folder: give it as --journal")
+            raise UsageError("DIR is an address, and no folder: name the journal of the run with --journal")
         return journal_in(folder)
     if (found := journal_at(journal)) is None:
         raise UsageError(f"name a journal: DIR, the --out folder of a bulk run, or --journal (or {VARIABLE})")

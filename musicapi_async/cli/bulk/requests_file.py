@@ -23,6 +23,8 @@ __all__ = ["RequestsSource", "is_planned", "note_planned", "requests_source"]
 PLANNED_FILE: Final = "planned file"
 """The journal's entry for the fingerprint of the file that was planned last, with the number of its plan."""
 BAD_LINES_SHOWN: Final = 1000
+SHOWN_OF_A_REASON: Final = 5
+"""Lines shown of those that are wrong for the same reason, such as a column that each of them lacks."""
 STDIN: Final = Path("-")
 
 
@@ -63,8 +65,15 @@ class RequestsSource:
 
     def _report_bad(self, bad: list[BadLine], bad_count: int, count: int, screen: Screen) -> None:
         screen.emit({"bad_lines": [line._asdict() for line in bad]})
+        reasons = Counter(line.reason for line in bad)
+        shown: Counter[str] = Counter()
         for line in bad:
-            screen.warn(f"{self.name}:{line.number}: {line.reason}")
+            shown[line.reason] += 1
+            if shown[line.reason] <= SHOWN_OF_A_REASON:
+                screen.warn(f"{self.name}:{line.number}: {line.reason}")
+            elif shown[line.reason] == reasons[line.reason]:
+                hidden = reasons[line.reason] - SHOWN_OF_A_REASON
+                screen.warn(f"{self.name}:{line.number}: the last of {hidden:,} more with this reason: {line.reason}")
         more = f" ({bad_count - len(bad):,} more are not shown)" if bad_count > len(bad) else ""
         raise UsageError(
             f"{bad_count:,} of {count + bad_count:,} lines invalid{more}; nothing was sent or charged; "
