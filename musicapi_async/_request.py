@@ -10,6 +10,7 @@ from musicapi_async._arguments import described
 from musicapi_async._secrets import with_secrets
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.wire.requests import (
+    field_names,
     field_spec,
     fields_of,
     structure_request,
@@ -94,8 +95,8 @@ class Request(Generic[R_co]):
         given = unstructure_given(self)
         if names is None:
             return given
-        left_out = {key for name, key in wire_names(type(self)).items() if name not in names}
-        return {key: value for key, value in given.items() if key not in left_out}
+        of_key = field_names(type(self))
+        return {key: value for key, value in given.items() if key not in of_key or of_key[key] in names}
 
     def replace(self, **changes: object) -> Self:
         """Return the same request with some fields changed, checked anew."""

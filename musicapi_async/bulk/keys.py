@@ -22,7 +22,7 @@ from musicapi_async.errors import InvalidRequestError
 if TYPE_CHECKING:
     from musicapi_async._request import TaskRequest
 
-__all__ = ["DEFAULTS", "KEY_VERSION", "Keys", "canonical", "checked_key", "digest_of"]
+__all__ = ["DEFAULTS", "KEY_VERSION", "Keys", "Occurrences", "canonical", "checked_key", "digest_of"]
 
 KEY_VERSION: Final = 2
 MAX_KEY_LENGTH: Final = 200
@@ -31,6 +31,12 @@ LENGTH: Final = 24
 """Hex digits of the hash that a key holds."""
 SEED: Final = "seed"
 """The one field that takes a number or a text."""
+FILTER_BITS: Final = 2**26
+"""Size of the filter, 8 MiB: of a million texts, one in a hundred is searched for on disk in vain."""
+MAX_LATEST: Final = 50_000
+"""Counters in memory, at most."""
+_SORTED: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+"""As ``json.dumps``, which makes an encoder each time where it is not the default one."""
 WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 Fields = Mapping[str, object]
 
@@ -98,15 +104,11 @@ DEFAULTS: Final[Mapping[str, Fields]] = MappingProxyType(
 class Keys:
     """Automatic keys of requests: the same request has the same key, independent of its position in a file.
 
-    Repeated requests are distinguished by an occurrence counter; the counters are on disk, so that memory stays small.
+    Repeated requests are distinguished by an occurrence counter.
     """
 
-    @functools.cached_property
-    def _counters(self) -> sqlite3.Connection:
-        # Used by one thread at a time, not always the same.
-        counters = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        counters.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
-        return counters
+    def __init__(self) -> None:
+        self._occurrences = Occurrences()
 
     def planned(self, request: "TaskRequest[Any]", names: Collection[str] | None = None) -> Planned:
         """Give a request an automatic key: a hash of its fields, or of those of these names, and an occurrence counter.
@@ -124,13 +126,63 @@ class Keys:
 
     def close(self) -> None:
         """Forget all keys."""
+        self._occurrences.close()
+
+    def _count(self, key: str) -> int:
+        return self._occurrences.count(key)
+
+
+class Occurrences:
+    """Counts how often each text occurs; the counters are on disk, except for the latest, so that memory stays small.
+
+    Most texts occur once. A filter of one bit for each hash shows that a text is new, without a query; for the others
+    the counter is read, so that the count is exact. ``max_latest`` counters are in memory.
+    """
+
+    def __init__(self, max_latest: int = MAX_LATEST) -> None:
+        self._max_latest = max_latest
+        self._latest: dict[str, int] = {}
+
+    @functools.cached_property
+    def _filter(self) -> bytearray:
+        return bytearray(FILTER_BITS // 8)
+
+    @functools.cached_property
+    def _counters(self) -> sqlite3.Connection:
+        # Used by one thread at a time, not always the same.
+        counters = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        counters.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID")
+        return counters
+
+    def count(self, text: str) -> int:
+        """Count a text; return how often it has occurred."""
+        place = hash(text) % FILTER_BITS
+        if (found := self._latest.get(text)) is None:
+            found = self._stored(text) if self._filter[place >> 3] & 1 << (place & 7) else 0
+        self._filter[place >> 3] |= 1 << (place & 7)
+        self._latest[text] = found + 1
+        if len(self._latest) == self._max_latest:
+            self._store()
+        return found + 1
+
+    def close(self) -> None:
+        """Forget all texts."""
         if "_counters" in self.__dict__:
             self._counters.close()
 
-    def _count(self, key: str) -> int:
-        statement = "INSERT INTO seen VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET count = count + 1 RETURNING count"
-        (count,) = self._counters.execute(statement, (key,)).fetchone()
-        return int(count)
+    def _stored(self, text: str) -> int:
+        if "_counters" not in self.__dict__:
+            return 0
+        found = self._counters.execute("SELECT count FROM seen WHERE key = ?", (text,)).fetchone()
+        return 0 if found is None else int(found[0])
+
+    def _store(self) -> None:
+        # In the order of the table, each of its pages is written once.
+        latest = ((text, self._latest[text]) for text in sorted(self._latest))
+        self._counters.execute("BEGIN")
+        self._counters.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", latest)
+        self._counters.execute("COMMIT")
+        self._latest.clear()
 
 
 def checked_key(key: object) -> str:
@@ -150,7 +202,7 @@ def digest_of(operation: str, given: Fields) -> str:
         if (value := canonical(_number_in(found) if name == SEED else found)) is not None
         if not (name in defaults and _is_same(value, defaults[name]))
     }
-    text = json.dumps([operation, fields], sort_keys=True, ensure_ascii=False)
+    text = _SORTED([operation, fields])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:LENGTH]
 
 

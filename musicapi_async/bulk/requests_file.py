@@ -167,7 +167,7 @@ def _json_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] |
             yield number, BadLine(number, None, reason)
             continue
         try:
-            fields = json.loads(line, object_pairs_hook=_object_of, parse_float=_number_of)
+            fields = _DECODE(line)
         except _DuplicateError as error:
             yield number, BadLine(number, error.name, f"{error.name!r} occurs twice")
         except (ValueError, RecursionError) as error:
@@ -199,6 +199,10 @@ def _object_of(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
             raise _DuplicateError(name)
         found[name] = value
     return found
+
+
+_DECODE: Final = json.JSONDecoder(object_pairs_hook=_object_of, parse_float=_number_of).decode
+"""As ``json.loads``, which makes a decoder each time where it is not the default one."""
 
 
 def _csv_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:

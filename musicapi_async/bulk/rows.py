@@ -27,6 +27,8 @@ JSON_COLUMNS: Final = ("request", "clips", "files")
 CHANGED_COLUMNS: Final = tuple(
     field.name for field in attrs.fields(Changes) if field.name not in {"was_not_accepted", "lasts"}
 )
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""As ``json.dumps``, which makes an encoder each time where it is not the default one."""
 TIMES: Final[Mapping[State, str]] = {"sending": "sent_at", "accepted": "accepted_at"}
 
 
@@ -64,7 +66,7 @@ def stored(name: str, value: object) -> object:
 
 def to_json(value: object) -> str:
     """Return a JSON value as it is stored."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODE(value)
     # A lone surrogate, as the service's JSON may hold, becomes the escape it came as.
     return text if _is_whole(text) else json.dumps(value, separators=(",", ":"))
 

@@ -1,20 +1,21 @@
 """Download of a file to disk: streamed, and under its final name only when it is complete."""
 
+import asyncio
 import contextlib
 import errno
 import inspect
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from anyio.to_thread import run_sync
 
 from musicapi_async._arguments import path_argument, wrong_argument
 from musicapi_async._logger import logger
 from musicapi_async._settings import Settings
-from musicapi_async._transport.cancellation import complete
+from musicapi_async._transport.cancellation import ShieldedTask, complete
 from musicapi_async._transport.downloads import Downloads, FileResponse
 from musicapi_async._transport.retry import TransportError
 from musicapi_async.errors import APIStatusError, InvalidRequestError
@@ -27,8 +28,8 @@ __all__ = ["save"]
 
 T = TypeVar("T")
 
-# Each batch is written in a thread: for small ones the switch costs more than the writing.
 BATCH: Final = 1024 * 1024
+"""Bytes that are written at once, in a thread, while the next ones arrive: for few the switch takes longer."""
 AUDIO_SUFFIXES: Final = (".m4a", ".m4b")
 SEPARATORS: Final = tuple(separator for separator in (os.sep, os.altsep) if separator)
 
@@ -57,7 +58,7 @@ async def save(
         return SavedFile(path=final, size=content.size, format=file_format)
     finally:
         # After a cancellation or an error no partial file may stay; after the rename there is none.
-        await partial.do(partial.discard)
+        await complete(partial.close())
 
 
 class _PartialFile:
@@ -71,14 +72,44 @@ class _PartialFile:
         """True when its host or the service declares it as audio."""
         self._path = target.parent / f".{secrets.token_hex(8)}.part"
         self._file: BinaryIO | None = None
+        self._writing: ShieldedTask[None] | None = None
 
     async def do(self, function: Callable[..., T], *args: object) -> T:
         """Run one of the functions below in a thread, to its end, even if the caller is cancelled."""
+
+        async def run() -> T:
+            await self._written()
+            return await run_sync(function, *args)
+
+        return await self._complete(run())
+
+    async def write(self, chunks: Sequence[bytes]) -> None:
+        """Begin to write chunks to the end of the file, once the chunks before are written.
+
+        The next call of any method raises the error of the writing.
+        """
+        await self._complete(self._written())
+        writing = run_sync(self._append, chunks)
+        self._writing = ShieldedTask(writing, loop=asyncio.get_running_loop())
+
+    async def close(self) -> None:
+        """Remove the file, if it has not got its name."""
+        # The error that ended the download was raised, or is that of a cancellation.
+        with contextlib.suppress(OSError, ValueError):
+            await self._written()
+        await run_sync(self._discard)
+
+    async def _complete(self, work: Coroutine[Any, Any, T]) -> T:
         try:
-            return await complete(run_sync(function, *args))
+            return await complete(work)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise self.content.error(reason) from error
+
+    async def _written(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
 
     def open(self) -> None:
         if self.target.is_dir():
@@ -92,9 +123,13 @@ class _PartialFile:
             self._file.seek(size)
             self._file.truncate()
 
-    def write(self, content: bytes) -> None:
-        if self._file is not None:
-            self._file.write(content)
+    def _append(self, chunks: Sequence[bytes]) -> None:
+        if self._file is None:
+            return
+        begin = self._file.tell()
+        self._file.writelines(chunks)
+        self._file.flush()
+        _begin_writeback(self._file, begin)
 
     def finish(self, final: Path) -> None:
         """Flush the file to the disk, then rename it."""
@@ -105,7 +140,7 @@ class _PartialFile:
             self._path.replace(final)
             self._file = None
 
-    def discard(self) -> None:
+    def _discard(self) -> None:
         if self._file is not None:
             # A failure to close or remove it (a full disk, a missing folder) must not hide the original error.
             with contextlib.suppress(OSError):
@@ -113,6 +148,16 @@ class _PartialFile:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
             self._file = None
+
+
+def _begin_writeback(file: BinaryIO, begin: int) -> None:
+    """Have the system write a file from a position to the disk while more of it arrives: the sync then has less to do.
+
+    It drops what is written from its cache: a song is seldom read at once.
+    """
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):  # not on every file system; the sync does without
+            os.posix_fadvise(file.fileno(), begin, file.tell() - begin, os.POSIX_FADV_DONTNEED)
 
 
 async def _fetch(
@@ -131,22 +176,24 @@ async def _copy(response: FileResponse, partial: _PartialFile, on_progress: Prog
     partial.is_audio |= response.media_type.startswith("audio/") or any(map(_is_audio_path, addresses))
     if content.size != response.start:
         await partial.do(partial.truncate, response.start)
-    batch = bytearray()
+    batch: list[bytes] = []
+    length = 0
     try:
         async for chunk in response.chunks:
             content.add(chunk)
-            batch += chunk
-            if len(batch) >= BATCH:
-                await partial.do(partial.write, bytes(batch))
-                batch.clear()
+            batch.append(chunk)
+            length += len(chunk)
+            if length >= BATCH:
+                await partial.write(batch)
+                batch, length = [], 0
                 if on_progress is not None:
                     on_progress(content.size, response.size)
     except TransportError:
         # The next attempt may resume after it.
-        await partial.do(partial.write, bytes(batch))
+        await partial.write(batch)
         raise
     content.end()
-    await partial.do(partial.write, bytes(batch))
+    await partial.write(batch)
     if on_progress is not None:
         on_progress(content.size, response.size)
 

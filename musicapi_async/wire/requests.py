@@ -19,6 +19,7 @@ from musicapi_async.wire.values import unchanged
 __all__ = [
     "FieldSpec",
     "dig",
+    "field_names",
     "field_spec",
     "fields_of",
     "missing_field",
@@ -65,9 +66,18 @@ def field_spec(field: "attrs.Attribute[Any]") -> FieldSpec:
     return found
 
 
-def wire_names(request_class: type) -> Mapping[str, str]:
-    """Map each field of a request class to its name in the JSON object."""
+def _wire_names(request_class: type) -> Mapping[str, str]:
     return {field.name: field_spec(field).name or field.name for field in fields_of(request_class)}
+
+
+def _field_names(request_class: type) -> Mapping[str, str]:
+    return {key: name for name, key in wire_names(request_class).items()}
+
+
+wire_names: Final[Callable[[type], Mapping[str, str]]] = functools.cache(_wire_names)
+"""Map each field of a request class to its name in the JSON object."""
+field_names: Final[Callable[[type], Mapping[str, str]]] = functools.cache(_field_names)
+"""Map each name in the JSON object of a request class to its field."""
 
 
 def unstructure_given(request: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ from bulk.runs import songs
 
 import musicapi_sync.bulk
 from musicapi_async import bulk
+from musicapi_async.bulk.postgres import PostgresJournal
 from musicapi_async.bulk.postgres.schema import STEPS, VERSION
 from musicapi_async.bulk.snapshot import snapshot
 from musicapi_async.cli.app import run
@@ -56,7 +57,7 @@ async def test_journals_opened_at_once_share_the_tables_of_one(address: str) -> 
     maker = await asyncpg.connect(address)
     # Another that makes the tables has the lock, until both have seen that there are none.
     await maker.execute("SELECT pg_advisory_lock(hashtext('musicapi'))")
-    opening = [asyncio.create_task(bulk.open(address).__aenter__()) for _ in range(2)]
+    opening = [asyncio.create_task(PostgresJournal(address).__aenter__()) for _ in range(2)]
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     while await maker.fetchval(waiting) < len(opening) and not any(one.done() for one in opening):
         await asyncio.sleep(0.01)

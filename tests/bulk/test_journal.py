@@ -10,13 +10,14 @@ import sys
 import textwrap
 from pathlib import Path
 
+import attrs
 import pytest
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned
 from musicapi_async.bulk.journal import TRANSITIONS
 from musicapi_async.bulk.sqlite.schema import VERSION, prepare
-from musicapi_async.errors import JournalError
+from musicapi_async.errors import InvalidRequestError, JournalError
 
 
 def planned(count: int) -> list[Planned]:
@@ -91,6 +92,25 @@ async def test_journal_reopened_has_every_record_and_transition(store: Path | st
     assert first.sent_at is not None
     assert first.accepted_at is not None
     assert first.sent_at <= first.accepted_at
+
+
+async def test_plan_of_more_requests_than_a_statement_takes_adds_them_all(tmp_path: Path) -> None:
+    many = planned(10_500)
+    async with bulk.open(tmp_path / "journal.db") as journal:
+        assert await journal.plan(many) == len(many)
+        (last,) = await journal.records("planned", after=len(many) - 1)
+        assert last.key == many[-1].key
+        assert await journal.plan(many) == 0
+
+
+async def test_plan_with_a_key_twice_in_a_batch_takes_the_last_one(tmp_path: Path) -> None:
+    first, last = (attrs.evolve(planned(1)[0], request={"prompt": text}) for text in ("rain", "snow"))
+    async with bulk.open(tmp_path / "journal.db") as journal:
+        assert await journal.plan([first, last]) == 1
+        (record,) = await journal.records("planned")
+        assert record.request == last.request
+        with pytest.raises(InvalidRequestError, match="which another request of the plan has"):
+            await journal.plan([first, last], await journal.new_plan())
 
 
 async def test_plan_with_a_known_key_adds_no_record(store: Path | str) -> None:

@@ -1,6 +1,7 @@
 """Automatic keys: one request has one key, however it is written down, and whatever a release changes."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from musicapi_async import TaskRequest, UploadedClip, nuro, operations, producer, riffusion, sonic, studio
 from musicapi_async.bulk import Planned, read_requests
-from musicapi_async.bulk.keys import DEFAULTS, Keys, canonical, digest_of
+from musicapi_async.bulk.keys import DEFAULTS, Keys, Occurrences, canonical, digest_of
 from musicapi_async.bulk.planning import planned_requests
 from musicapi_async.bulk.sqlite.schema import fields_in
 from musicapi_async.wire.requests import field_spec, fields_of
@@ -159,3 +160,13 @@ def test_field_that_is_null_is_no_part_of_a_key(value: object) -> None:
     fields = {"prompt": "la", "more": value}
 
     assert digest_of("sonic.create", {**fields, "title": None}) == digest_of("sonic.create", fields)
+
+
+@given(st.lists(st.integers(0, 30)), st.integers(1, 5))
+def test_occurrences_beyond_memory_are_counted_exactly(numbers: list[int], max_latest: int) -> None:
+    expected: Counter[str] = Counter()
+    occurrences = Occurrences(max_latest)
+    for text in map(str, numbers):
+        expected[text] += 1
+        assert occurrences.count(text) == expected[text]
+    occurrences.close()

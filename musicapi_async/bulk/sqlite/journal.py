@@ -24,7 +24,7 @@ from musicapi_async.bulk.journal import (
     inbox_of,
 )
 from musicapi_async.bulk.paths import journal_path
-from musicapi_async.bulk.rows import COLUMNS, record_of, to_json
+from musicapi_async.bulk.rows import COLUMNS, record_of
 from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of
 from musicapi_async.bulk.sqlite.schema import prepare, select_value
@@ -125,8 +125,7 @@ class SQLiteJournal:
         given now; a record that was sent keeps the request as it was sent, and the one given now is used if it is ever
         sent again. Raises InvalidRequestError for a key that is in a new plan already.
         """
-        entries = [(one.key, one.operation, to_json(one.request), one.key_version) for one in requests]
-        return await self._writer.write(statements.add_to_plan, entries, plan)
+        return await self._writer.write(statements.add_to_plan, requests, plan)
 
     async def activate_plan(self, plan: int | None = None) -> int:
         """Have ``claim`` begin again with the records of this plan alone, or of the last one; return its number.

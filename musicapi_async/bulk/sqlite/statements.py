@@ -17,6 +17,7 @@ from musicapi_async.bulk.journal import (
     SERVICE,
     TRANSITIONS,
     Changes,
+    Planned,
     Record,
     State,
 )
@@ -56,15 +57,19 @@ TRIAL: Final = "trial"
 """Name of the value that marks the journal of an embedded sandbox."""
 # A plan that was never activated does not affect the active one.
 IN_PLAN: Final = "(SELECT started FROM planning) IN (plan, plan_before) AND "
-ADD: Final = """
-    INSERT INTO row (key, operation, request, key_version, plan, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (key) DO UPDATE SET
+PRESENT: Final = (
+    "SELECT key, number, plan, coalesce(next_operation, operation), coalesce(next_request, request) FROM row"
+)
+ADD: Final = "INSERT INTO row (key, operation, request, key_version, plan, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)"
+ADD_AGAIN: Final = """
+    UPDATE row SET
         plan_before = CASE WHEN plan <= (SELECT started FROM planning) THEN plan ELSE plan_before END,
-        plan = excluded.plan
-    WHERE plan <> excluded.plan OR ?
-    RETURNING number, coalesce(next_operation, operation), coalesce(next_request, request)
+        plan = ?
+    WHERE number = ?
 """
 
+MAX_ADDED: Final = 10_000
+"""Requests that are added at once: SQLite takes at most 32,766 parameters."""
 Entry = tuple[str, str, str, int]
 """Key, operation, request as JSON, version of the key."""
 RETRIED: Final[frozenset[State]] = frozenset({"failed", "refunded", "refused"})
@@ -97,29 +102,51 @@ CHARGE_UNPRICED: Final = f"""
 """  # noqa: S608 - names of ours
 
 
-def add_to_plan(connection: sqlite3.Connection, entries: Iterable[Entry], plan: int | None) -> int:
+def add_to_plan(connection: sqlite3.Connection, requests: Iterable[Planned], plan: int | None) -> int:
     """Add requests to a plan, None for the active one; return how many of them were new.
 
     A key that the journal does not know is uncertain where the journal has lost entries. Raises InvalidRequestError for
     a key that is in a new plan already.
     """
-    number = select_value(connection, "SELECT started FROM planning") if plan is None else plan
-    before = select_value(connection, "SELECT coalesce(max(number), 0) FROM row")
-    new = _state_of_new(connection)
     has_former = select_value(connection, "SELECT EXISTS (SELECT 1 FROM row WHERE former_key IS NOT NULL)")
-    for key, operation, request, version in entries:
-        present = _present_key(connection, key) if has_former and not version else key
-        values = (present, operation, request, version, number, *new, plan is None)
-        found = connection.execute(ADD, values).fetchone()
-        if found is None:
-            raise InvalidRequestError(f"key is {key!r}, which another request of the plan has", "key", key, "once")
-        if found[1:] == (operation, request):
+    count, batch = 0, dict[str, Entry]()
+    for one in requests:
+        entry = (one.key, one.operation, to_json(one.request), one.key_version)
+        key = _present_key(connection, entry[0]) if has_former and not entry[3] else entry[0]
+        if key in batch and plan is not None:
+            raise _planned_twice(entry[0])
+        if key in batch or len(batch) == MAX_ADDED:
+            count += _add(connection, batch, plan)
+            batch = {}
+        batch[key] = entry
+    return count + _add(connection, batch, plan)
+
+
+def _add(connection: sqlite3.Connection, batch: Mapping[str, Entry], plan: int | None) -> int:
+    """Add the requests of different keys to a plan; return how many of them were new."""
+    number = select_value(connection, "SELECT started FROM planning") if plan is None else plan
+    query = f"{PRESENT} WHERE key IN ({', '.join('?' * len(batch))})"
+    found = {key: present for key, *present in connection.execute(query, tuple(batch))}
+    for key, (_, planned, *_) in found.items():
+        if plan is not None and planned == plan:
+            raise _planned_twice(batch[key][0])
+    new = _state_of_new(connection)
+    rows = [(key, *entry[1:], number, *new) for key, entry in batch.items() if key not in found]
+    connection.executemany(ADD, rows)
+    connection.executemany(ADD_AGAIN, [(number, present[0]) for present in found.values()])
+    for key, (record, _, *request) in found.items():
+        _, operation, given, _ = batch[key]
+        if request == [operation, given]:
             continue
         if plan is None:
-            _correct(connection, found[0], operation, request)
+            _correct(connection, record, operation, given)
         else:
-            connection.execute("INSERT INTO correction VALUES (?, ?, ?, ?)", (plan, found[0], operation, request))
-    return int(select_value(connection, "SELECT coalesce(max(number), 0) FROM row") - before)
+            connection.execute("INSERT INTO correction VALUES (?, ?, ?, ?)", (plan, record, operation, given))
+    return len(rows)
+
+
+def _planned_twice(key: str) -> InvalidRequestError:
+    return InvalidRequestError(f"key is {key!r}, which another request of the plan has", "key", key, "once")
 
 
 def activate_plan(connection: sqlite3.Connection, plan: int) -> None:
@@ -177,26 +204,31 @@ def write_transition(connection: sqlite3.Connection, record: Record, state: Stat
     elif state == "sending":
         assignments.append(KEEP_FOR_LATER)
         values += [record.operation, to_json(record.request)] * 3
-    found = _update(connection, record, assignments, values)
-    if found is None:
+    if not _update(connection, record, assignments, values):
         return None
+    # Reading a record back takes longer than writing it, and only one that took over another request differs.
+    found = _read(connection, record.number) if is_new else attrs.evolve(record, **changed)
     write_attempt(connection, record, found, changes)
-    return found if is_new else attrs.evolve(record, **changed)
+    return found
 
 
 def write_changes(connection: sqlite3.Connection, record: Record, changes: Changes) -> Record | None:
     """Apply changes to a record that stays in its state, and return it; None when it is in another state."""
-    return _update(connection, record, *_assignments(given_values(changes)))
+    is_done = _update(connection, record, *_assignments(given_values(changes)))
+    return _read(connection, record.number) if is_done else None
 
 
-def _update(
-    connection: sqlite3.Connection, record: Record, assignments: list[str], values: list[object]
-) -> Record | None:
-    where = "WHERE number = ? AND state = ?"
+def _update(connection: sqlite3.Connection, record: Record, assignments: list[str], values: list[object]) -> bool:
+    """Assign values to a record; return False when it is not in the state it is passed with."""
     # The names in it are columns, and no input.
-    statement = f"UPDATE row SET {', '.join(assignments)} {where} RETURNING {COLUMNS}"  # noqa: S608
-    found = connection.execute(statement, (*values, record.number, record.state)).fetchone()
-    return None if found is None else record_of(found)
+    statement = f"UPDATE row SET {', '.join(assignments)} WHERE number = ? AND state = ?"  # noqa: S608
+    return connection.execute(statement, (*values, record.number, record.state)).rowcount == 1
+
+
+def _read(connection: sqlite3.Connection, number: int) -> Record:
+    # The names in it are columns, and no input.
+    query = f"SELECT {COLUMNS} FROM row WHERE number = ?"  # noqa: S608
+    return record_of(connection.execute(query, (number,)).fetchone())
 
 
 def _assignments(changed: Mapping[str, Any]) -> tuple[list[str], list[object]]:

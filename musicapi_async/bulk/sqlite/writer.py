@@ -23,8 +23,12 @@ T = TypeVar("T")
 _Work = Callable[Concatenate[sqlite3.Connection, P], T]
 """A function of a connection and further arguments."""
 
-GATHER_TIME: Final = 0.004
-"""Seconds that a commit waits for further changes, while many come."""
+GATHER_SHARE: Final = 0.25
+"""Part of the time of a flush that a commit waits for further changes, while many come."""
+MAX_GATHER_TIME: Final = 0.004
+"""Seconds of that wait at most."""
+FLUSHES: Final = 8
+"""Number of the last commits, about, over which the time of a flush is averaged."""
 MAX_JOBS: Final = 1000
 """Jobs that share a commit, at most."""
 
@@ -44,6 +48,8 @@ class Writer:
         self._lock = Lock(lock_of(path))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._flush_time = 0.0
+        """Seconds that a commit takes on this disk, on average."""
         self.mark: Mark = Mark()
         """As it was last committed; set by a job when the journal is opened, to continue from."""
         self.highest = 0
@@ -109,7 +115,7 @@ class Writer:
             while (job := self._jobs.get()) is not None:
                 if is_busy and job.is_write:
                     # Changes that come meanwhile share the flush, which costs more than the writing.
-                    time.sleep(GATHER_TIME)
+                    time.sleep(min(self._flush_time * GATHER_SHARE, MAX_GATHER_TIME))
                 jobs = [job]
                 while len(jobs) < MAX_JOBS and not self._jobs.empty():
                     if (another := self._jobs.get()) is None:
@@ -133,7 +139,9 @@ class Writer:
                     raise sqlite3.OperationalError(str(results[-1][2]))  # noqa: TRY301 - SQLite rolled all of it back
             if is_write:
                 mark = self._count_commit(connection)
+                began = time.perf_counter()
                 connection.execute("COMMIT")
+                self._flush_time += (time.perf_counter() - began - self._flush_time) / FLUSHES
                 # As it was committed: a record that is about to be sent may be in the next commit.
                 self._lock.write(mark)
         except Exception as error:  # noqa: BLE001 - raised in the waiting tasks; the thread continues
