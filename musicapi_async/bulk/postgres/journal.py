@@ -152,6 +152,7 @@ class PostgresJournal:
     async def join(self) -> None:
         """Register as a worker, and record the ids that an earlier one could not record."""
         self._has_joined = True
+        self._hurry(EVER)
         await self._beating.run(lambda connection: connection.execute(records.REGISTER, self.worker))
         for late in await asyncio.to_thread(lambda: list(self._late_ids.kept())):
             await self._settle_late(late)
@@ -171,8 +172,11 @@ class PostgresJournal:
 
     def hurry(self) -> None:
         """Wait for a lost database no longer than a few seconds from now: the worker ends."""
+        self._hurry(LEAVE_LIMIT)
+
+    def _hurry(self, limit: float) -> None:
         for channel in (self._reading, self._writing, self._beating):
-            channel.hurry(LEAVE_LIMIT)
+            channel.hurry(limit)
 
     async def leave(self) -> None:
         """Give back what this worker has, for others to resume."""
