@@ -105,13 +105,17 @@ class Timing:
         return self._durations(timing_key, _span(stage, until)).overdue
 
     def latest(self, timing_key: str) -> float | None:
-        """Return the seconds from acceptance by which 99 % of the tasks have ended; None with a ``fixed_interval``."""
-        return None if self.fixed_interval is not None else self._durations(timing_key, "waiting").latest
+        """Return the seconds from acceptance by which 99 % of the tasks have ended.
+
+        None with a ``fixed_interval`` until one has ended: it was set by someone who knows better than the guess.
+        """
+        if self.fixed_interval is not None and (timing_key, "waiting") not in self._durations_by_key:
+            return None
+        return self._durations(timing_key, "waiting").latest
 
     def observe(self, timing_key: str, span: Span, after: float, until: float) -> None:
         """Note that a span ended later than ``after`` and at latest ``until`` seconds from its beginning."""
-        if self.fixed_interval is None:
-            self._durations(timing_key, span).observe(after, until)
+        self._durations(timing_key, span).observe(after, until)
 
     def export_state(self) -> list[list[Any]]:
         """Return the estimates, as JSON takes them."""

@@ -225,6 +225,21 @@ async def test_limits_of_the_plan_hold_over_all_workers(address: str) -> None:
         assert await one.start_sending(second, Changes()) is None
 
 
+async def test_place_of_an_uncertain_record_is_free_once_its_operation_is_learned_to_take_less(address: str) -> None:
+    async with PostgresJournal(address) as journal:
+        await journal.join()
+        await bulk.plan_all(journal, songs(2))
+        journal.limit(in_flight=1, max_credits=None, create_rate=None)
+        first, second = await journal.claim(2)
+        sending = await journal.start_sending(first, Changes())
+        assert sending is not None
+        await journal.transition(sending, "uncertain", Changes(reason="no response"))
+        assert await journal.start_sending(second, Changes(lasts=60.0)) is None
+        assert await journal.start_sending(second, Changes(lasts=0.0)) is None
+
+        assert await journal.start_sending(second, Changes(lasts=0.0)) is not None
+
+
 async def test_pause_after_a_429_holds_for_all_workers(address: str) -> None:
     async with PostgresJournal(address) as one, PostgresJournal(address) as two:
         await bulk.plan_all(one, songs(1))

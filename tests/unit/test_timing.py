@@ -67,7 +67,19 @@ def test_latest_end_of_tasks_lies_behind_nearly_all_observed_ones() -> None:
     assert learned is not None
     assert timing.overdue("song", "waiting") <= learned
     assert 75 * math.exp(0.2 * 2) < learned < 150 < guessed
-    assert Timing(2.0, 1.0).latest("song") is None
+
+
+def test_latest_end_of_tasks_is_learned_with_a_fixed_interval_too() -> None:
+    timing = Timing(2.0, 1.0)
+    before = timing.latest("song")
+    for _ in range(400):
+        timing.observe("song", "waiting", 9.0, 10.0)
+
+    assert before is None
+    learned = timing.latest("song")
+    assert learned is not None
+    assert 9 < learned < 20
+    assert timing.interval("song", "waiting", 0.0) == pytest.approx(2)
 
 
 def test_estimates_used_after_many_observations_are_those_used_after_each() -> None:

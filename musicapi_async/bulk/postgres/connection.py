@@ -87,7 +87,7 @@ class Channel:
                 pause = min(MAX_PAUSE, pause * 2)
 
     def hurry(self, limit: float) -> None:
-        """Try nothing again that fails after so many seconds from now: the worker ends."""
+        """Try nothing again that fails after so many seconds from now: the worker ends; infinite where one begins."""
         self._deadline = asyncio.get_running_loop().time() + limit
 
     @property

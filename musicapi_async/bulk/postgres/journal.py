@@ -30,7 +30,7 @@ from musicapi_async.bulk.journal import (
 )
 from musicapi_async.bulk.postgres import planning, records
 from musicapi_async.bulk.postgres.address import Address
-from musicapi_async.bulk.postgres.claims import Claims
+from musicapi_async.bulk.postgres.claims import Claims, now
 from musicapi_async.bulk.postgres.connection import Batches, Channel
 from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
 from musicapi_async.bulk.postgres.leftovers import FILES, remove_leftovers
@@ -52,6 +52,7 @@ LEAVE_LIMIT: Final = 5.0
 """Seconds for which a lost database is connected to again, when the journal is opened and closed."""
 RECORDING_LIMIT: Final = 1.0
 """Seconds after which an id that is not in the database yet is kept on the disk."""
+SHORTEN_INTERVAL: Final = 5.0
 MAX_TAKEN_OVER: Final = 500
 EVER: Final = float("inf")
 SELECT: Final = f"SELECT {records.SHARED} FROM musicapi.record"  # noqa: S608 - names of ours
@@ -88,6 +89,8 @@ class PostgresJournal:
         self._claims = Claims(self.name, self.worker, Batches(self._writing, records.CLAIM))
         self._late_ids = LateIds("unknown")
         self._has_joined = False
+        self._shortened: dict[str, tuple[float, float]] = {}
+        """The seconds to which places were last shortened, and when, by operation."""
         self._held: set[int] = set()
         """The numbers of the records whose tasks this worker collects."""
 
@@ -144,6 +147,7 @@ class PostgresJournal:
     async def join(self) -> None:
         """Register as a worker; record the ids that an earlier one could not record, and remove the files it left."""
         self._has_joined = True
+        self._hurry(EVER)
         await self._beating.run(lambda connection: connection.execute(records.REGISTER, self.worker))
         for late in await asyncio.to_thread(lambda: list(self._late_ids.kept())):
             await self._settle_late(late)
@@ -164,8 +168,11 @@ class PostgresJournal:
 
     def hurry(self) -> None:
         """Wait for a lost database no longer than a few seconds from now: the worker ends."""
+        self._hurry(LEAVE_LIMIT)
+
+    def _hurry(self, limit: float) -> None:
         for channel in (self._reading, self._writing, self._beating):
-            channel.hurry(LEAVE_LIMIT)
+            channel.hurry(limit)
 
     async def leave(self) -> None:
         """Give back what this worker has, for others to resume."""
@@ -259,7 +266,16 @@ class PostgresJournal:
                 unsent = Changes(reason="it was not sent", was_not_accepted=True)
                 await self.transition(current, "planned", unsent)
             raise RecordTakenError(self.name, _taken(record))
+        if claimed is None and changes.lasts is not None:
+            await self._shorten_holds(record.operation, changes.lasts)
         return claimed
+
+    async def _shorten_holds(self, operation: str, lasts: float) -> None:
+        """Have uncertain records hold their places no longer than is known now, instead of when they were sent."""
+        shortest, shortened_at = self._shortened.get(operation, (EVER, 0.0))
+        if lasts < shortest or now() - shortened_at > SHORTEN_INTERVAL:
+            self._shortened[operation] = (lasts, now())
+            await self._value(records.SHORTEN_HOLDS, operation, lasts)
 
     def check_claim(self, record: Record) -> None:
         """Raise ClaimExpiredError when a claimed record may not be sent any more, right before its first byte."""

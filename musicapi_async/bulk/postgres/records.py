@@ -27,6 +27,7 @@ __all__ = [
     "RELEASE",
     "REMEMBER_ONCE",
     "SHARED",
+    "SHORTEN_HOLDS",
     "TAKE_OVER",
     "TRANSITION",
     "SharedRecord",
@@ -76,6 +77,11 @@ SELECT $3::bigint AS after, * FROM musicapi.claim($1, $2, $4, $3, $5, $6, $7, $8
 """
 """Parameters: worker, number, change after, change before, charge, reference, seconds it lasts, in flight, credits,
 seconds between two claims."""
+SHORTEN_HOLDS: Final = f"""
+UPDATE musicapi.record SET holds_until = sent_at + $2::float8
+WHERE state = 'uncertain' AND operation = $1 AND holds_until > greatest({NOW}, sent_at + $2::float8)
+"""
+"""Parameters: operation, the seconds its tasks last."""
 IN_PLAN: Final = "(SELECT started FROM musicapi.journal) IN (plan, plan_before)"
 _TAKES_NEXT: Final = """
     operation = coalesce(next_operation, operation), request = coalesce(next_request, request),
