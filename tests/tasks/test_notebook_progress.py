@@ -23,9 +23,10 @@ class Notebook:
     def __init__(self) -> None:
         config = Config()
         config.HistoryManager.enabled = False
-        self.shell: Any = InteractiveShell.instance(config=config)
-        self.shell.display_pub = CapturingDisplayPublisher()
-        self.shell.kernel = object()
+        shell: Any = InteractiveShell.instance(config=config)
+        publisher: Any = CapturingDisplayPublisher
+        shell.display_pub, shell.kernel = publisher(), object()
+        self.shell = shell
 
     @property
     def shown(self) -> list[str]:
