@@ -220,7 +220,7 @@ class Run(Generic[R]):
         try:
             task = await self._client.submit(request)
             self._pending[task.id] = task
-            self._background.undelivered[task.id] = task.resumption
+            self._background.add_undelivered(task.id, task.resumption)
             if self._is_closed:
                 return
             outcome = Outcome(request=request, task=task, result=await task.wait(self._timeout))
