@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+from weakref import WeakValueDictionary
 
 from musicapi_async._notices import call_hook
 from musicapi_async._protocol import (
@@ -46,6 +48,8 @@ from musicapi_async.results import Batch, Credits, Evidence
 __all__ = ["Engine"]
 
 R = TypeVar("R")
+
+RECENT_ACCOUNTS: Final = 100
 
 
 class Engine:
@@ -275,11 +279,15 @@ class Shared:
         self.session: Session = Session(settings, self.connections)
         self.files: Downloads = Downloads(self.connections, self.session.budget)
         self.background: Background = Background(self.session.in_flight)
-        self._activities: dict[tuple[str, Secret], AccountActivity] = {}
+        self._activities: WeakValueDictionary[tuple[str, Secret], AccountActivity] = WeakValueDictionary()
+        self._recent: deque[AccountActivity] = deque(maxlen=RECENT_ACCOUNTS)
+        """Kept although no view or task with their key is: the next one needs their balance."""
 
     def caller(self, settings: Settings) -> Caller:
         """Return a caller under these settings; callers with the same key share the account's activity."""
         activity = self._activities.setdefault((settings.base_url, settings.api_key), AccountActivity())
+        if activity not in self._recent:
+            self._recent.append(activity)
         return Caller(settings, self.session, activity)
 
     async def aclose(self) -> None:

@@ -31,6 +31,7 @@ T = TypeVar("T")
 START_CHECK: Final = 0.05
 """Seconds between checks of a start that is waited for: a signal handler that comes between such a check and the wait
 itself, and waits for the start as well, is woken in its place."""
+DROPPED: Final = "musicapi-dropped"
 CLOSED_WITHIN: Final = 10.0
 """Seconds after which a closing client counts as closed: the thread that closes it may have been interrupted."""
 
@@ -180,6 +181,12 @@ class LoopThread:
             warn_without_log(describe_tasks(unfinished.values()))
         return left, unfinished
 
+    def __del__(self) -> None:
+        """Close a client that was dropped unclosed, with all its tasks; in a thread of its own, since that waits."""
+        if getattr(self, "_openings", None) and self.is_running:
+            with suppress(RuntimeError):  # Python is exiting
+                threading.Thread(target=self.close, name=DROPPED, daemon=True).start()
+
     def add_close_callback(
         self, describe_pending: Callable[[], str | None], callback: Callable[[], Awaitable[None]]
     ) -> None:
@@ -283,7 +290,7 @@ def _wait_for(opening: "Future[RunningLoop]") -> RunningLoop:
                 return opening.result()
 
 
-_running: Final[set[LoopThread]] = set()
+_running: "Final[weakref.WeakSet[LoopThread]]" = weakref.WeakSet()
 # Including those that another thread is starting when this one forks.
 _all: "Final[weakref.WeakSet[LoopThread]]" = weakref.WeakSet()
 # Objects that a forked child inherited: never finalised, since their sockets are the parent's.

@@ -12,6 +12,7 @@ import attrs
 import musicapi_async
 from musicapi_async import TaskRequest, TaskState, UploadedClip
 from musicapi_async._engine_access import engine_of
+from musicapi_async._notebook import open_display
 from musicapi_async._notices import describe_tasks
 from musicapi_async.errors import (
     ClientClosedError,
@@ -99,8 +100,13 @@ class Task(Generic[R_co]):
         ``until="first"`` returns as soon as the first clip is finished, ``until="stream"`` as soon as one can be
         streamed. See ``musicapi_async.Task.wait``, which raises the same.
         """
-        view = self._attached()
-        return view.call(lambda client, _: self._on(client).wait(timeout, until), self._describe_pending)
+        view, display = self._attached(), open_display()
+        if display is None:
+            return view.call(lambda client, _: self._on(client).wait(timeout, until), self._describe_pending)
+        display.show(f"{self.family} task {self.id}")  # here: a notebook finds the cell by its thread
+        return view.call(
+            lambda client, _: self._on(client)._wait_shown(display, timeout, until), self._describe_pending
+        )
 
     def poll(self) -> TaskState[R_co]:
         """Poll once, now. A failed task is reported by the state, not raised.
@@ -208,6 +214,7 @@ class Run(Generic[R]):
         self._source_traceback: TracebackType | None = None
         self._process = os.getpid()
         self._named: set[str] = set()
+        self._is_shown = False
         """The ids of tasks that were returned, or named at an interruption."""
 
     def __repr__(self) -> str:
@@ -271,6 +278,9 @@ class Run(Generic[R]):
 
         Raises the errors of ``next`` and of the source, StopIteration after the last outcome.
         """
+        if not self._is_shown and (display := open_display()) is not None:
+            self._run._show_in(display)
+        self._is_shown = True
         self._fill()
         outcome = self.next()
         if outcome is not None:

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 import attrs
 
 from musicapi_async._request import TaskRequest, checked_item
-from musicapi_async._tasks.unfinished import fresh, log_tasks
+from musicapi_async._tasks.unfinished import MAX_TASKS, fresh, log_tasks
 from musicapi_async.errors import ClientClosedError
 
 __all__ = ["Background", "RequestSource"]
@@ -33,6 +33,12 @@ class Background:
     """By id, the expressions that resume tasks whose outcome was not returned yet; dropped runs leave theirs here."""
 
     _is_reported: bool = False
+
+    def add_undelivered(self, task_id: str, resumption: str) -> None:
+        """Note a task whose outcome was not returned yet; of more than ``MAX_TASKS`` the oldest is forgotten."""
+        if len(self.undelivered) >= MAX_TASKS:
+            del self.undelivered[next(iter(self.undelivered))]
+        self.undelivered[task_id] = resumption
 
     async def end(self, closer: asyncio.Task[Any] | None) -> None:
         """Take no more requests; let the workers return their outcomes, and cancel those that do not end.

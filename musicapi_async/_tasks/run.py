@@ -9,9 +9,11 @@ import attrs
 
 from musicapi_async._arguments import wrong_argument
 from musicapi_async._bounds import shown
+from musicapi_async._notebook import SILENT, Display, open_display
 from musicapi_async._notices import describe_tasks
 from musicapi_async._request import TaskRequest, checked_item
 from musicapi_async._tasks.background import Background, RequestSource
+from musicapi_async._tasks.shown import RunDisplay
 from musicapi_async._tasks.task import Task, check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.errors import (
@@ -73,7 +75,7 @@ class Run(Generic[R]):
     the call for the next outcome: after you leave the loop, none are taken. A request that was taken before may still
     wait for a retry and be sent; ``aclose()`` stops that too. Paid tasks whose outcomes were not returned are in
     ``tasks``. An error of the source, or ClientClosedError, is raised once the outcome of every started task has been
-    returned.
+    returned. In a notebook the cell shows how many have finished.
 
     ```python
     from musicapi_async import MusicAPI, sonic
@@ -108,6 +110,7 @@ class Run(Generic[R]):
         self._pending: dict[str, Task[R]] = {}
         self._is_closed = False
         self._finished: deque[Outcome[R]] = deque()
+        self._display: RunDisplay | None = None
 
     def __repr__(self) -> str:
         """Show the limit and the progress."""
@@ -139,6 +142,7 @@ class Run(Generic[R]):
             worker.add_done_callback(group.discard)
         # Also for one that was cancelled before its first step.
         worker.add_done_callback(lambda _: self._changed.set())
+        self._show(None)
 
     async def next(self) -> Outcome[R] | None:
         """Return the next outcome; None when every started request has been returned.
@@ -167,6 +171,8 @@ class Run(Generic[R]):
 
         Raises the errors of ``next``, StopAsyncIteration after the last outcome.
         """
+        if self._display is None and (display := open_display()) is not None:
+            self._show_in(display)
         self._fill()
         try:
             outcome = await self.next()
@@ -177,6 +183,10 @@ class Run(Generic[R]):
         if outcome is not None:
             return outcome
         raise StopAsyncIteration
+
+    def _show_in(self, display: Display) -> None:
+        self._display = RunDisplay(display)
+        self._display.show(0)
 
     async def aclose(self) -> None:
         """Stop the run: no more requests are started, waits end, and paid requests in flight get their responses.
@@ -197,13 +207,20 @@ class Run(Generic[R]):
             except InvalidRequestError as error:
                 self._source.stop(error)
 
+    def _show(self, outcome: Outcome[R] | None) -> None:
+        if self._display is not None:
+            if outcome is not None:
+                self._display.count(is_failed=outcome.error is not None)
+            self._display.show(len(self._workers))
+
     async def _work(self, request: TaskRequest[R]) -> None:
         task: Task[R] | None = None
         outcome: Outcome[R] | None = None
+        SILENT.set(True)  # in the context of this worker alone
         try:
             task = await self._client.submit(request)
             self._pending[task.id] = task
-            self._background.undelivered[task.id] = task.resumption
+            self._background.add_undelivered(task.id, task.resumption)
             if self._is_closed:
                 return
             outcome = Outcome(request=request, task=task, result=await task.wait(self._timeout))
@@ -223,6 +240,7 @@ class Run(Generic[R]):
             # Here, not in a callback: the caller that is woken now must find the room.
             self._workers -= {asyncio.current_task()}
             self._changed.set()
+            self._show(outcome)
         if outcome is not None:
             self._finished.append(outcome)
             # A task whose wait ended is still running, and its id must stay available.

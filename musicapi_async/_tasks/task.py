@@ -4,15 +4,18 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, cast, get_args
 
 from musicapi_async._arguments import is_amount, wrong_argument
 from musicapi_async._bounds import shown
+from musicapi_async._notebook import Display, open_display
 from musicapi_async._request import TaskRequest
 from musicapi_async._responses.decoding import is_id
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.schedule import TaskUpdate
+from musicapi_async._tasks.shown import ENDINGS, wait_shown
 from musicapi_async._tasks.state import TaskRule, TaskState, Until, ready_result
 from musicapi_async._tasks.unfinished import fresh
 from musicapi_async._tracing import span
@@ -112,6 +115,8 @@ class Task(Generic[R_co]):
         from its id. A wait that times out before its first poll is due polls once before it ends; ``timeout=0`` is one
         poll. An exception that ends the wait (Ctrl-C, ``asyncio.timeout``) gets a note that names the task.
 
+        In a notebook the cell shows the task's state meanwhile.
+
         Raises TaskFailedError when the service gives up, TaskTimeoutError when the time is up, with the clips that are
         finished, ClientClosedError when the client is closed meanwhile, UnattachedTaskError for a task that was
         unpickled, InvalidRequestError for a wrong argument, and the error of polls that keep failing.
@@ -120,6 +125,8 @@ class Task(Generic[R_co]):
         poller, entry = self._attached(), self._entry
         if entry.end is not None:
             return cast("R_co", _result_of(entry.end))
+        if (display := open_display()) is not None:
+            return await self._wait_shown(display, timeout, until)
         # Not in a separate coroutine, which would cost a quarter KiB for each of thousands of waits.
         with span("wait", entry.describe):
             waiter: _Waiter[R_co] = _Waiter(entry, timeout, until)
@@ -134,6 +141,10 @@ class Task(Generic[R_co]):
                 waiter.retrieve_error()
         # Its clips are parsed here, and not in the poll or the receiving of the event that ends the wait.
         return cast("R_co", state.result if state.is_done else ready_result(state, until))
+
+    async def _wait_shown(self, display: Display, timeout: float | None, until: Until) -> R_co:
+        wait = partial(self.wait, timeout, until)
+        return await wait_shown(display, str(self._entry), wait, self.updates, ENDINGS[until])
 
     async def poll(self) -> TaskState[R_co]:
         """Poll once, now. A failed task is reported by the state, not raised.

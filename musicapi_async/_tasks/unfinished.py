@@ -9,7 +9,7 @@ from musicapi_async._logger import logger
 from musicapi_async._notices import MAX_NAMED, RUNNING, describe_tasks
 from musicapi_async.errors import MusicAPIError
 
-__all__ = ["Unfinished", "fresh", "log", "log_tasks"]
+__all__ = ["MAX_TASKS", "Unfinished", "fresh", "log", "log_tasks"]
 
 E = TypeVar("E", bound=BaseException)
 

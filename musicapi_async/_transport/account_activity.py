@@ -14,7 +14,7 @@ MAX_TASKS: Final = 100_000
 """The number of task ids that are remembered; beyond it tasks are only counted."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class AccountActivity:
     """The last balance that was read, the submissions since then, and the tasks whose credits may yet be refunded."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import backoff
 
 from musicapi_async._logger import logger
+from musicapi_async._notebook import SILENT
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async.errors import (
@@ -100,6 +101,7 @@ class TaskWaiter:
 
         Raises TaskFailedError, TaskTimeoutError when the time is up, UnknownTaskError, and UnansweredError.
         """
+        SILENT.set(True)  # one of thousands, in the context of its worker
         self._waiting.add(task)
         try:
             result = await self._wait(task)

@@ -1,12 +1,10 @@
 """The help of the commands: Typer's, without a type beside options that take no value."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["Command", "CommandGroup"]
-
-T = TypeVar("T")
 
 
 class Command(TyperCommand):
@@ -26,8 +24,8 @@ class CommandGroup(TyperGroup):
         return _without_flag_types(super().get_params(ctx))
 
 
-def _without_flag_types(parameters: list[T]) -> list[T]:
+def _without_flag_types(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
         if getattr(parameter, "is_flag", False):
-            parameter.metavar = ""  # type: ignore[attr-defined]  # of both libraries' options
+            parameter.metavar = ""
     return parameters

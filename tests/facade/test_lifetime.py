@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from commands import on_unix, served
+from commands import on_unix, served, until
 
 import musicapi_async
 from musicapi_async.sandbox import Sandbox
-from musicapi_sync import MusicAPI, errors, sonic
+from musicapi_sync import MusicAPI, Songs, Task, errors, sonic
 
 REQUEST = sonic.Describe(description="rain")
 
@@ -147,3 +147,25 @@ def test_client_used_on_its_own_loop_thread_raises_event_loop_error(quick: Sandb
     (error,) = caught
     assert isinstance(error, RuntimeError)
     assert isinstance(error, errors.MusicAPIError)
+
+
+def test_client_that_was_dropped_unclosed_ends_its_thread(quick: Sandbox) -> None:
+    before = set(threading.enumerate())
+
+    def use() -> None:
+        MusicAPI("k", base_url=quick.base_url).account.credits()
+
+    with pytest.warns(ResourceWarning, match="not closed"):
+        use()
+
+    until(lambda: not set(threading.enumerate()) - before)
+
+
+def test_task_of_a_dropped_client_can_still_be_waited_for(quick: Sandbox) -> None:
+    def submit() -> Task[Songs]:
+        return MusicAPI("k", base_url=quick.base_url, poll_interval=0.02).sonic.describe(description="rain")
+
+    with pytest.warns(ResourceWarning, match="not closed"):
+        task = submit()
+
+    assert len(task.wait()) == 2

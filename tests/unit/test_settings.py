@@ -203,7 +203,5 @@ def test_unknown_setting_that_is_close_to_none_has_no_hint() -> None:
 
 async def test_view_with_a_setting_that_views_share_says_where_to_give_it() -> None:
     async with MusicAPI("key") as client:
-        with pytest.raises(
-            TypeError, match="'proxy': all views of a client share it, so give it to a new client$"
-        ):
+        with pytest.raises(TypeError, match="'proxy': all views of a client share it, so give it to a new client$"):
             client.with_options(proxy="http://127.0.0.1:9")  # type: ignore[call-arg]  # that is the point
