@@ -52,6 +52,16 @@ async def test_migrate_makes_the_tables_once(address: str) -> None:
         assert sum((await journal.counts()).values()) == 0
 
 
+async def test_journal_opened_by_many_at_once_is_created_once(address: str) -> None:
+    async def identity() -> str:
+        async with bulk.open(address) as journal:
+            return str(journal.work_folder.parent)
+
+    found = await asyncio.gather(*(identity() for _ in range(12)))
+
+    assert len(set(found)) == 1
+
+
 async def test_older_version_is_refused_until_it_is_migrated(address: str) -> None:
     await make_first_version(address)
     with pytest.raises(
