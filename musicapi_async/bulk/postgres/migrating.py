@@ -14,7 +14,10 @@ __all__ = ["check_version", "create_tables", "migrate_tables"]
 MISSING: Final = (
     "there is none: 'musicapi bulk plan FILE --journal ...' creates one, and so does 'musicapi bulk migrate'"
 )
-HAS_TABLES: Final = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'musicapi' AND tablename = 'journal')"
+# Not to_regclass(): a session that has found no table finds none until its transaction ends, also once there is one.
+HAS_TABLES: Final = (
+    "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'musicapi' AND tablename = 'journal')"
+)
 NO_VERSION: Final = 0
 """The version of a database without the tables."""
 
@@ -81,7 +84,6 @@ async def _lock(connection: Any) -> None:
 
 
 async def _read_version(connection: Any) -> int:
-    # By a scan of the catalog: to_regclass may not see what another transaction has made since this one began.
     if not await connection.fetchval(HAS_TABLES):
         return NO_VERSION
     return int(await connection.fetchval("SELECT version FROM musicapi.journal"))
