@@ -16,7 +16,6 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import Context
 from typing import Any, Final, cast
 
 import backoff
@@ -65,7 +64,7 @@ class Subscriber:
     since = 0.0
     deadline = float("inf")
     until = "finished"
-    context = Context()
+    context = None
 
     def __init__(self) -> None:
         self._missing = 0

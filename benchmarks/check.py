@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-QUICK: Final = ("bench_import.py", "bench_facade.py", "bench_poll.py", "bench_webhooks.py", "bench_waiting.py")
+QUICK: Final = ("bench_import.py", "bench_facade.py", "bench_poll.py", "bench_webhooks.py")
 TOLERANCE: Final = 1.1
 README: Final = Path(__file__).with_name("README.md")
 SENTENCE: Final = re.compile(

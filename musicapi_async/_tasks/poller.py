@@ -268,7 +268,7 @@ class Poller:
         while self._queue and len(self._polls) < self._max_polls:
             entry, polling = self._queue.popitem(last=False)
             # In the context of a caller that waits for it: the timer's is that of any caller.
-            context = polling.subscribers[0].context
+            context = polling.subscribers[0].context or Context()
             poll = asyncio.get_running_loop().create_task(self._poll(entry, polling), context=context)
             self._polls.add(poll)
             poll.add_done_callback(partial(self._after_poll, entry, polling))
@@ -294,7 +294,8 @@ class Poller:
 
     async def _poll(self, entry: Entry, polling: Polling) -> None:
         try:
-            state = await self._fetch(entry, tuple(one.context for one in polling.subscribers[1:]), is_retried=False)
+            waiting = tuple(one.context for one in polling.subscribers[1:] if one.context is not None)
+            state = await self._fetch(entry, waiting, is_retried=False)
         except Exception as error:  # noqa: BLE001 - the subscribers must be notified of any error
             now = asyncio.get_running_loop().time()
             if entry.polling is not polling:

@@ -5,13 +5,13 @@ Times are event-loop time, in seconds.
 
 import heapq
 import math
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from musicapi_async._tasks.progress import Stage, Until
 from musicapi_async._tasks.state import TaskState
 
-__all__ = ["NEVER", "RECENT", "Polling", "Subscriber", "TaskUpdate", "Wheel"]
+__all__ = ["NEVER", "RECENT", "Polling", "Subscriber", "TaskUpdate", "Wheel", "context_of_caller"]
 
 OUTAGE: Final = 900.0
 """Seconds of only failed polls after which a wait without a deadline is ended."""
@@ -41,8 +41,8 @@ class Subscriber(Protocol):
     """Time at which it expires."""
     until: Until
     """The end of its wait; for a part of the result, such as a stream, its task is polled earlier."""
-    context: Context
-    """The context variables of its caller, in which its task is polled."""
+    context: Context | None
+    """The context variables of its caller, in which its task is polled; None where it has none."""
 
     def notify(self, update: TaskUpdate, /) -> None:
         """Receive a state of the task, or the error that ends the polling."""
@@ -51,6 +51,11 @@ class Subscriber(Protocol):
     def expire(self, failure: Exception | None, /) -> None:
         """End the subscription at its deadline; ``failure`` is the error of the last poll, if it failed."""
         ...
+
+
+def context_of_caller() -> Context | None:
+    """Return a copy of the current context; None for an empty one, which is not kept for each of thousands of waits."""
+    return copy_context() or None
 
 
 class Polling:

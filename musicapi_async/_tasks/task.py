@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator
-from contextvars import Context, copy_context
+from contextvars import Context
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, cast, get_args
 
@@ -14,7 +14,7 @@ from musicapi_async._request import TaskRequest
 from musicapi_async._responses.decoding import is_id
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
-from musicapi_async._tasks.schedule import TaskUpdate
+from musicapi_async._tasks.schedule import TaskUpdate, context_of_caller
 from musicapi_async._tasks.shown import ENDINGS, wait_shown
 from musicapi_async._tasks.state import TaskRule, TaskState, Until, ready_result
 from musicapi_async._tasks.unfinished import fresh
@@ -221,7 +221,7 @@ class _Waiter(Generic[R]):
         self.since = loop.time()
         self.deadline = math.inf if timeout is None or timeout > ENDLESS else self.since + timeout
         self.until: Until = until
-        self.context: Context = copy_context()
+        self.context: Context | None = context_of_caller()
         self._entry = entry
         self._last_seen: str | None = None
 
@@ -266,7 +266,7 @@ class _UpdateQueue:
     until: Until = "finished"
 
     def __init__(self, interval: float) -> None:
-        self.context: Context = copy_context()
+        self.context: Context | None = context_of_caller()
         self._interval = interval
         self._updates: list[TaskUpdate] = []
         self._is_due = asyncio.Event()
