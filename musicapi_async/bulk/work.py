@@ -10,7 +10,7 @@ from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Journal, is_shared
 from musicapi_async.bulk.plan_options import recall_options
-from musicapi_async.bulk.run import Run, run
+from musicapi_async.bulk.run import Run, checked_output, run
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.media.saving import CaptionFormat
 
@@ -57,9 +57,8 @@ def work(
     """
     if stay and not is_shared(journal):
         raise InvalidRequestError(NO_STAY, "stay", stay, "False, for a journal in a file")
-    start = partial(run, client, journal, out=out, outage=outage, tags=tags, lyrics=lyrics)
-    start()  # raises the error of a wrong argument here
-    return Work(journal, start, stay=stay)
+    checked_output(client, journal, None, out=out, outage=outage, tags=tags, lyrics=lyrics)
+    return Work(journal, partial(run, client, journal, out=out, outage=outage, tags=tags, lyrics=lyrics), stay=stay)
 
 
 class Work:
