@@ -9,26 +9,23 @@ before that is written as JSON.
 
 import gc
 import json
-import os
-import subprocess
 import sys
 import time
-import venv
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 from common import MICROSECONDS, RESPONSES, print_table, print_title, ratio, spread, verdict
 from long_response import CLIPS, RESPONSE, TASK_ID, WORDS
+from old_build import COMMIT, Worker, old_build
 
-COMMIT: Final = "b8af022"
+TARGETS: Final = "targets"
+"""Line to which a process prints the names of its jobs, and their targets."""
 PAIRS: Final = 6
 ROUNDS: Final = 10
-ROOT: Final = Path(__file__).parents[1]
 
 
 class Job(NamedTuple):
@@ -74,77 +71,36 @@ def jobs() -> Mapping[str, Job]:
 
 
 def work(parser: str) -> None:
-    """Do the named job for each line of standard input, and print the CPU µs it took."""
+    """Do the job that each line of standard input names, and print the CPU µs it took."""
     if parser == "json":
         sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
     known = jobs()
-    print(json.dumps({name: job.target for name, job in known.items()}), flush=True)
     for line in sys.stdin:
-        job = known[line.strip()]
+        if (name := line.strip()) == TARGETS:
+            print(json.dumps({name: job.target for name, job in known.items()}), flush=True)
+            continue
+        job = known[name]
         gc.collect()
         began = time.process_time()
         for _ in range(job.repeats):
             job.run()
-        print((time.process_time() - began) / job.repeats * MICROSECONDS, flush=True)
-
-
-@contextmanager
-def old_build() -> Iterator[Path]:
-    """Build the commit and yield the Python of its environment."""
-    with TemporaryDirectory(prefix="musicapi-bench-") as folder:
-        source, environment = Path(folder, "source"), Path(folder, "environment")
-        source.mkdir()
-        archive = subprocess.run(["git", "archive", COMMIT], cwd=ROOT, stdout=subprocess.PIPE, check=True)  # noqa: S607
-        subprocess.run(["tar", "x"], cwd=source, input=archive.stdout, check=True)  # noqa: S607
-        venv.create(environment)
-        python = environment / "bin" / "python"
-        pip = [sys.executable, "-m", "pip", "--quiet", "--python", str(python), "install"]
-        subprocess.run([*pip, "--constraint", str(ROOT / "constraints.txt"), str(source), "orjson"], check=True)
-        yield python
-
-
-class Build:
-    """A process that does the work with one build."""
-
-    def __init__(self, python: Path | str, parser: str, stack: ExitStack) -> None:
-        # Without PYTHONPATH: each build is the one that is installed.
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        self._process = stack.enter_context(
-            subprocess.Popen(
-                [python, __file__, parser],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=environment,
-            )
-        )
-        stack.callback(self._process.stdin.close)  # type: ignore[union-attr]  # a pipe
-        self.targets: Mapping[str, float] = json.loads(self._answer())
-
-    def cost(self, name: str) -> float:
-        """Return the CPU µs of a job."""
-        assert self._process.stdin is not None  # noqa: S101 - a pipe
-        print(name, file=self._process.stdin, flush=True)
-        return float(self._answer())
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe
-        return self._process.stdout.readline()
+        print(json.dumps({"cost": (time.process_time() - began) / job.repeats * MICROSECONDS}), flush=True)
 
 
 def measure(old_python: Path, parser: str, costs: dict[str, tuple[list[float], list[float]]]) -> Mapping[str, float]:
     """Add what each job costs with both builds, in one pair of processes; return the targets."""
     with ExitStack() as stack:
-        old, new = Build(old_python, parser, stack), Build(sys.executable, parser, stack)
+        old, new = (Worker(python, [__file__, parser], stack) for python in (old_python, sys.executable))
+        targets = new.do(TARGETS)
         for turn in range(ROUNDS + 1):
-            for name in new.targets:
+            for name in targets:
                 before, after = costs.setdefault(name, ([], []))
                 pairs = [(old, before), (new, after)]
                 for build, found in reversed(pairs) if turn % 2 else pairs:
-                    cost = build.cost(name)
+                    cost = build.do(name)["cost"]
                     if turn:
                         found.append(cost)
-        return new.targets
+        return targets
 
 
 def compare(old_python: Path, parser: str) -> None:

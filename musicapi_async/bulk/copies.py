@@ -17,6 +17,7 @@ __all__ = [
     "CopyTarget",
     "CopyingStore",
     "moved_reason",
+    "refusal_of",
     "unfinished_reason",
 ]
 
@@ -135,6 +136,18 @@ class CopyTarget(CopyingStore, Protocol):
     async def end_copy(self) -> None:
         """Make the copy a journal like any other."""
         ...
+
+
+def refusal_of(unfinished: object, identity: str, *, is_empty: bool) -> str | None:
+    """Return why a journal cannot become a copy of the journal with this id; None when it can.
+
+    ``unfinished`` is the id of the journal that it is an unfinished copy of; None when it is no such copy.
+    """
+    if unfinished is None and not is_empty:
+        return "it is not empty: a journal is copied into a new one"
+    if unfinished not in {None, identity}:
+        return "it is the unfinished copy of another journal: copy into a new one"
+    return None
 
 
 def moved_reason(place: object) -> str:

@@ -7,12 +7,15 @@ from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk.journal import Changes, Record, State, attempts_after, charged_after
+from musicapi_async.bulk.journal import Changes, Planned, Record, State, attempts_after, charged_after
 
 __all__ = [
+    "ATTEMPT_COLUMNS",
     "COLUMNS",
     "COLUMN_NAMES",
     "JSON_COLUMNS",
+    "columns_of",
+    "correction_of",
     "given_values",
     "record_of",
     "stored",
@@ -23,6 +26,7 @@ __all__ = [
 
 COLUMN_NAMES: Final = tuple(field.name for field in attrs.fields(Record))
 COLUMNS: Final = ", ".join(COLUMN_NAMES)
+ATTEMPT_COLUMNS: Final = "reference, number, task_id, taken_back, is_extra, extra_files"
 JSON_COLUMNS: Final = ("request", "clips", "files")
 CHANGED_COLUMNS: Final = tuple(
     field.name for field in attrs.fields(Changes) if field.name not in {"was_not_accepted", "lasts"}
@@ -62,6 +66,17 @@ def transition_values(record: Record, state: State, changes: Changes) -> dict[st
 def stored(name: str, value: object) -> object:
     """Return a record's value as it is stored in its column."""
     return to_json(value) if name in JSON_COLUMNS else to_text(value)
+
+
+def columns_of(record: Record) -> tuple[object, ...]:
+    """Return the values of ``COLUMNS`` of a record."""
+    values = [(name, getattr(record, name)) for name in COLUMN_NAMES]
+    return tuple(None if value == () else stored(name, value) for name, value in values)
+
+
+def correction_of(correction: Planned | None) -> tuple[str | None, str | None]:
+    """Return the operation and the request that are planned for the next time a record is sent; None where none are."""
+    return (None, None) if correction is None else (correction.operation, to_json(correction.request))
 
 
 def to_json(value: object) -> str:

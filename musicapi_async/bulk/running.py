@@ -41,7 +41,7 @@ from musicapi_async.media.caption_formats import CaptionFormat
 from musicapi_async.media.saving import SaveOptions
 from musicapi_async.requests.sonic import AlignLyrics
 
-__all__ = ["Run", "check_arguments", "run"]
+__all__ = ["Run", "check_arguments", "checked_output", "run"]
 
 ESTIMATES: Final = "learnt"
 """Name under which the journal keeps the estimates of task durations."""
@@ -111,17 +111,11 @@ def run(
     ConnectionFailedError after an outage, BulkStoppedError when as many tasks as ``in_flight`` in a row were not
     finished in time, or tasks cannot be found. The next run resumes where it stopped.
     """
-    is_client, is_journal = isinstance(client, MusicAPI), hasattr(journal, "recall")
-    check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
+    output, save_options = checked_output(client, journal, requests, out=out, outage=outage, tags=tags, lyrics=lyrics)
     check_timeout(timeout)
     checked_rate("create_rate", create_rate)
-    _check_outage(outage)
-    output = None if out is None else _output_of(out, client, journal, outage)
     if not isinstance(names, str):
         raise wrong_argument("names", names, "text, such as {index:05d}-{clip_id}.{ext}")
-    options = SaveOptions.of(tags=tags, lyrics=lyrics)
-    if output is None and (tags or lyrics):
-        raise wrong_argument("out", out, "a folder where tags or lyrics are requested", 'name one: "songs/"')
     prices = price_list() | {AlignLyrics.operation_name: AlignLyrics.credits}
     # A shared journal keeps the limit over all its workers, by the prices that are known.
     budget = Budget(None if is_shared(journal) else max_credits, journal, lambda: _balance(client), prices)
@@ -129,7 +123,7 @@ def run(
         client,
         journal,
         requests,
-        None if output is None else FileSink(client, output, names, options, budget),
+        None if output is None else FileSink(client, output, names, save_options, budget),
         budget,
         output=output,
         in_flight=checked_count("in_flight", in_flight, MAX_IN_FLIGHT),
@@ -412,6 +406,31 @@ def check_arguments(*, is_client: bool, client: object, is_journal: bool, journa
     if requests is not None and not isinstance(requests, (Iterable, AsyncIterable)):
         advice = "pass a list: [request]" if isinstance(requests, TaskRequest) else ""
         raise wrong_argument("requests", requests, "an iterable of requests", advice)
+
+
+def checked_output(
+    client: MusicAPI,
+    journal: Journal,
+    requests: Requests | None,
+    *,
+    out: str | os.PathLike[str] | None,
+    outage: float,
+    tags: bool,
+    lyrics: Sequence[CaptionFormat],
+) -> tuple[Output | None, SaveOptions]:
+    """Return where the files of a run are written, None where none are, and how; the arguments are those of ``run``.
+
+    Raises InvalidRequestError for a wrong one, MissingExtraError when the package that ``out`` or ``tags`` needs is not
+    installed.
+    """
+    is_client, is_journal = isinstance(client, MusicAPI), hasattr(journal, "recall")
+    check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
+    _check_outage(outage)
+    output = None if out is None else _output_of(out, client, journal, outage)
+    options = SaveOptions.of(tags=tags, lyrics=lyrics)
+    if output is None and (tags or lyrics):
+        raise wrong_argument("out", out, "a folder where tags or lyrics are requested", 'name one: "songs/"')
+    return output, options
 
 
 def _output_of(out: str | os.PathLike[str], client: MusicAPI, journal: Journal, outage: float) -> Output:

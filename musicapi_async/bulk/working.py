@@ -10,7 +10,7 @@ from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Journal, is_shared
 from musicapi_async.bulk.plan_options import recall_options
-from musicapi_async.bulk.running import Run, run
+from musicapi_async.bulk.running import Run, checked_output, run
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.media.caption_formats import CaptionFormat
 
@@ -58,8 +58,8 @@ def work(
     """
     if stay and not is_shared(journal):
         raise InvalidRequestError(NO_STAY, "stay", stay, "False, for a journal in a file")
+    checked_output(client, journal, None, out=out, outage=outage, tags=tags, lyrics=lyrics)
     start = partial(run, client, journal, out=out, outage=outage, tags=tags, lyrics=lyrics, same_account=same_account)
-    start()  # raises the error of a wrong argument here
     return Work(journal, start, stay=stay)
 
 

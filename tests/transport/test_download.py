@@ -201,14 +201,23 @@ async def test_download_follows_a_redirect_without_the_key(fetching: MusicAPI, t
     assert saved.size == len(MP3)
 
 
-async def test_download_on_a_full_disk_is_a_clear_error_and_leaves_no_file(tmp_path: Path) -> None:
+async def test_download_of_several_batches_is_written_in_their_order(fetching: MusicAPI, tmp_path: Path) -> None:
+    content = b"ID3" + b"".join(number.to_bytes(4) for number in range(900_000))
+    async with scripted(respond(200, content)) as server:
+        saved = await fetching.download(f"{server.base_url}/song.mp3", tmp_path / "song.mp3")
+
+    assert Path(saved).read_bytes() == content
+
+
+@pytest.mark.parametrize("limit", [100_000, 2_900_000])  # in the first batch, and in the last one
+async def test_download_on_a_full_disk_is_a_clear_error_and_leaves_no_file(tmp_path: Path, limit: int) -> None:
     """A limit on the size of files stands in for a full disk; it can only be set for a whole process."""
     script = """
         import asyncio, resource, signal, sys
         from musicapi_async import MusicAPI, errors
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 
         async def main():
             async with MusicAPI("k", base_url=sys.argv[1]) as client:
@@ -223,7 +232,14 @@ async def test_download_on_a_full_disk_is_a_clear_error_and_leaves_no_file(tmp_p
     async with scripted(respond(200, content)) as server:
         done = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-c", textwrap.dedent(script), f"{server.base_url}/song", str(tmp_path / "song.mp3")],
+            [
+                sys.executable,
+                "-c",
+                textwrap.dedent(script),
+                f"{server.base_url}/song",
+                str(tmp_path / "song.mp3"),
+                str(limit),
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -1,13 +1,21 @@
 """A journal in PostgreSQL that a copy is made in."""
 
+import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from musicapi_async.bulk.copies import COPY, CopiedAttempt, CopiedRecord
+from musicapi_async.bulk.copies import COPY, CopiedAttempt, CopiedRecord, refusal_of
 from musicapi_async.bulk.journal import OTHER_CHARGES
 from musicapi_async.bulk.postgres.journal import PostgresJournal
-from musicapi_async.bulk.rows import COLUMN_NAMES, COLUMNS, stored, to_json
+from musicapi_async.bulk.rows import (
+    ATTEMPT_COLUMNS,
+    COLUMN_NAMES,
+    COLUMNS,
+    columns_of,
+    correction_of,
+    to_json,
+)
 from musicapi_async.errors import JournalError
 
 __all__ = ["PostgresCopy"]
@@ -22,10 +30,10 @@ INSERT_RECORD: Final = f"""
 INSERT INTO musicapi.record ({COLUMNS}, plan, next_operation, next_request)
 VALUES ({", ".join(f"${index}" for index in range(1, len(COLUMN_NAMES) + 4))}) ON CONFLICT (number) DO NOTHING
 """  # noqa: S608 - names of ours
-INSERT_ATTEMPT: Final = """
-INSERT INTO musicapi.attempt (claim, reference, number, task_id, taken_back, is_extra, extra_files)
+INSERT_ATTEMPT: Final = f"""
+INSERT INTO musicapi.attempt (claim, {ATTEMPT_COLUMNS})
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (reference) DO NOTHING
-"""
+"""  # noqa: S608 - names of ours
 # A transition of a record finds its attempt by the claim.
 JOIN_CLAIMS: Final = """
 UPDATE musicapi.record SET claim = attempt.claim FROM musicapi.attempt
@@ -64,10 +72,9 @@ class PostgresCopy(PostgresJournal):
             # No worker can plan or claim meanwhile.
             await connection.execute("SELECT 1 FROM musicapi.journal FOR UPDATE")
             unfinished = await connection.fetchval("SELECT value FROM musicapi.kept WHERE name = $1", COPY)
-            if unfinished is None and not await connection.fetchval(IS_EMPTY):
-                raise JournalError(self.name, "it is not empty: a journal is copied into a new one")
-            if unfinished not in {None, to_json(identity)}:
-                raise JournalError(self.name, "it is the unfinished copy of another journal: copy into a new one")
+            of = None if unfinished is None else json.loads(unfinished)
+            if reason := refusal_of(of, identity, is_empty=await connection.fetchval(IS_EMPTY)):
+                raise JournalError(self.name, reason)
             for statement in EMPTY:
                 await connection.execute(statement)
             await connection.execute("UPDATE musicapi.journal SET newest = $1, started = $1", plan)
@@ -78,23 +85,15 @@ class PostgresCopy(PostgresJournal):
     async def add_records(self, records: Sequence[CopiedRecord]) -> None:
         """Insert records under their own numbers."""
         plan = await self._value("SELECT started FROM musicapi.journal")
-        rows = [_row(one, plan) for one in records]
+        rows = [
+            (*columns_of(one.record), plan if one.in_current_plan else 0, *correction_of(one.correction))
+            for one in records
+        ]
         await self._in_transaction(lambda connection: connection.executemany(INSERT_RECORD, rows))
 
     async def add_attempts(self, attempts: Sequence[CopiedAttempt]) -> None:
         """Insert attempts, in their order."""
-        rows = [
-            (
-                secrets.randbits(62),
-                one.reference,
-                one.number,
-                one.task_id,
-                one.taken_back,
-                one.is_extra,
-                None if one.files is None else to_json(list(one.files)),
-            )
-            for one in attempts
-        ]
+        rows = [(secrets.randbits(62), *_attempt_row(one)) for one in attempts]
 
         async def add(connection: Any) -> None:
             await connection.executemany(INSERT_ATTEMPT, rows)
@@ -121,9 +120,6 @@ class PostgresCopy(PostgresJournal):
         await self._writing.run(run)
 
 
-def _row(copied: CopiedRecord, plan: int) -> tuple[object, ...]:
-    record, correction = copied.record, copied.correction
-    values = [(name, getattr(record, name)) for name in COLUMN_NAMES]
-    columns = [None if value == () else stored(name, value) for name, value in values]
-    planned = (None, None) if correction is None else (correction.operation, to_json(correction.request))
-    return (*columns, plan if copied.in_current_plan else 0, *planned)
+def _attempt_row(copied: CopiedAttempt) -> tuple[object, ...]:
+    files = None if copied.files is None else to_json(list(copied.files))
+    return (copied.reference, copied.number, copied.task_id, copied.taken_back, copied.is_extra, files)

@@ -5,9 +5,17 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from musicapi_async.bulk.copies import COPY, MOVED, CopiedAttempt, CopiedRecord
+from musicapi_async.bulk.copies import COPY, MOVED, CopiedAttempt, CopiedRecord, refusal_of
 from musicapi_async.bulk.journal import Planned
-from musicapi_async.bulk.rows import COLUMN_NAMES, COLUMNS, JSON_COLUMNS, record_of, to_json, to_text
+from musicapi_async.bulk.rows import (
+    ATTEMPT_COLUMNS,
+    COLUMN_NAMES,
+    COLUMNS,
+    columns_of,
+    correction_of,
+    record_of,
+    to_json,
+)
 from musicapi_async.bulk.sqlite.journal import SQLiteJournal
 from musicapi_async.bulk.sqlite.schema import CLOSED, UNFINISHED, VERSION, select_value
 from musicapi_async.bulk.sqlite.statements import IN_PLAN, recall, remember
@@ -23,12 +31,8 @@ INSERT_RECORD: Final = f"""
     INSERT INTO row ({COLUMNS}, {", ".join(EXTRA_COLUMNS)})
     VALUES ({", ".join("?" * len(COLUMN_NAMES))}, iif(?, (SELECT started FROM planning), 0), ?, ?)
 """  # noqa: S608 - names of ours
-SELECT_ATTEMPTS: Final = (
-    "SELECT reference, number, task_id, taken_back, is_extra, extra_files FROM attempt ORDER BY position"
-)
-INSERT_ATTEMPT: Final = (
-    "INSERT INTO attempt (reference, number, task_id, taken_back, is_extra, extra_files) VALUES (?, ?, ?, ?, ?, ?)"
-)
+SELECT_ATTEMPTS: Final = f"SELECT {ATTEMPT_COLUMNS} FROM attempt ORDER BY position"  # noqa: S608 - names of ours
+INSERT_ATTEMPT: Final = f"INSERT INTO attempt ({ATTEMPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - the same
 
 
 class CopyingJournal(SQLiteJournal):
@@ -83,10 +87,8 @@ class CopyingJournal(SQLiteJournal):
 
         def begin(connection: sqlite3.Connection) -> None:
             unfinished = recall(connection, COPY)
-            if unfinished is None and not _is_empty(connection):
-                raise JournalError(self.name, "it is not empty: a journal is copied into a new one")
-            if unfinished not in {None, identity}:
-                raise JournalError(self.name, "it is the unfinished copy of another journal: copy into a new one")
+            if reason := refusal_of(unfinished, identity, is_empty=_is_empty(connection)):
+                raise JournalError(self.name, reason)
             for table in ("row", "kept", "correction", "attempt"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
             connection.execute("UPDATE planning SET newest = ?, started = ?", (plan, plan))
@@ -100,22 +102,12 @@ class CopyingJournal(SQLiteJournal):
         sent = [one.record.number for one in records if one.record.state != "planned" or one.record.attempts]
         # A part of the mark: the next copy of this file that lacks them is recognized as old.
         self._writer.highest = max([self._writer.highest, *sent])
-        rows = [_row(one) for one in records]
+        rows = [(*columns_of(one.record), one.in_current_plan, *correction_of(one.correction)) for one in records]
         await self._writer.write(lambda connection: connection.executemany(INSERT_RECORD, rows))
 
     async def add_attempts(self, attempts: Sequence[CopiedAttempt]) -> None:
         """Insert attempts, in their order."""
-        rows = [
-            (
-                one.reference,
-                one.number,
-                one.task_id,
-                one.taken_back,
-                one.is_extra,
-                None if one.files is None else to_json(list(one.files)),
-            )
-            for one in attempts
-        ]
+        rows = [_attempt_row(one) for one in attempts]
         await self._writer.write(lambda connection: connection.executemany(INSERT_ATTEMPT, rows))
 
     async def add_values(self, values: Mapping[str, Any]) -> None:
@@ -165,14 +157,6 @@ def _copied(found: Sequence[Any]) -> CopiedRecord:
     return CopiedRecord(record=record, in_current_plan=bool(in_plan), correction=correction)
 
 
-def _row(copied: CopiedRecord) -> tuple[object, ...]:
-    record, correction = copied.record, copied.correction
-    columns = [_column(name, getattr(record, name)) for name in COLUMN_NAMES]
-    planned = (None, None) if correction is None else (correction.operation, to_json(correction.request))
-    return (*columns, copied.in_current_plan, *planned)
-
-
-def _column(name: str, value: object) -> object:
-    if name not in JSON_COLUMNS:
-        return to_text(value)
-    return None if value == () else to_json(value)
+def _attempt_row(copied: CopiedAttempt) -> tuple[object, ...]:
+    files = None if copied.files is None else to_json(list(copied.files))
+    return (copied.reference, copied.number, copied.task_id, copied.taken_back, copied.is_extra, files)

@@ -230,8 +230,6 @@ def prepare(connection: sqlite3.Connection, path: str, *, is_for_copy: bool = Fa
         connection.execute("PRAGMA synchronous = FULL")
         # KiB: keys are in no order, and a million of them are looked up while they are planned.
         connection.execute("PRAGMA cache_size = -32768")
-        # Pages, 32 MiB: most of the index of the keys changes with every batch of a large plan.
-        connection.execute("PRAGMA wal_autocheckpoint = 8000")
         if version < VERSION:
             _migrate(connection, version)
     except sqlite3.DatabaseError as error:
