@@ -394,3 +394,11 @@ def test_bulk_with_failed_songs_sends_them_again_only_with_retry_failed(
     done = musicapi(*RUN, "--retry-failed", sandbox=sandbox)
     assert "sending 1 failed request again, each charged again" in done.out
     assert (done.code, len(sandbox.tasks)) == (0, 2)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/songs", "postgresql://songs@db/songs"])
+def test_bulk_status_of_an_address_names_the_option_for_the_journal(musicapi: MusicAPI, address: str) -> None:
+    done = musicapi("bulk", "status", address)
+
+    assert done.code == 2
+    assert "DIR is an address, and no folder: name the journal of the run with --journal" in done.err
