@@ -54,8 +54,8 @@ class WithRawResponse:
         response = await client.with_raw_response.call(account.GetCredits())
         print(response.status, response.request_id, response.headers["Date"])
         print(response.result.total)
-        response = await client.with_raw_response.submit(sonic.Describe(description="lofi rain"))
-        songs = await response.result.wait()
+        accepted = await client.with_raw_response.submit(sonic.Describe(description="lofi rain"))
+        songs = await accepted.result.wait()
     ```
     """
 

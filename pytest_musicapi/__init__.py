@@ -5,8 +5,11 @@ is used, so that it adds nothing noticeable to the start of other tests.
 """
 
 import difflib
+import gc
 import inspect
+import sys
 import typing
+import warnings
 
 import pytest
 
@@ -30,8 +33,31 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.fixture(scope="session")
+def _musicapi_early_clients() -> None:
+    """Warn of clients that modules made when they were imported: they are clients of the real service."""
+    modules = (sys.modules.get(name) for name in ("musicapi_async", "musicapi_sync"))
+    classes = tuple(module.MusicAPI for module in modules if module is not None)
+    if not classes:
+        return
+    from musicapi_async._settings import DEFAULT_BASE_URL  # noqa: PLC0415 - loaded when a fixture is used
+
+    # By their type: an object such as a proxy may run code when it is asked for its class.
+    clients = [one for one in gc.get_objects() if issubclass(type(one), classes)]
+    if any(client.settings.base_url == DEFAULT_BASE_URL for client in clients):
+        message = (
+            f"a MusicAPI client was made when a module was imported, before the fixture {MARKER}: it is a client of "
+            f"{DEFAULT_BASE_URL}, and what it submits is paid for. Make it in a function that your test calls."
+        )
+        warnings.warn(pytest.PytestWarning(message), stacklevel=1)
+
+
 @pytest.fixture
-def musicapi_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Sandbox]":
+def musicapi_sandbox(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    _musicapi_early_clients: None,
+) -> "Iterator[Sandbox]":
     """Serve a fake MusicAPI for one test; MusicAPI() is a client of it, since the MUSICAPI_* variables lead to it.
 
     Songs are finished at once (seconds=0); @pytest.mark.musicapi_sandbox(seconds=60, credits=0) sets other arguments of

@@ -48,7 +48,7 @@ async def test_docstring_examples_run(tmp_path: Path) -> None:
     for block in docstring_blocks():
         programs.append(tmp_path / f"{block.name}.py")
         programs[-1].write_text(block.code, "utf-8")
-    async with Sandbox(seconds=0.1) as sandbox:
+    async with Sandbox(seconds=0.1, credits=1e5) as sandbox:
         environment = {
             **os.environ,
             "MUSICAPI_KEY": "docstring-key",

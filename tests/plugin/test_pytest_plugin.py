@@ -227,3 +227,31 @@ def test_import_of_the_client_does_not_import_pytest() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout == "False\n"
+
+
+EARLY = """
+    import bot
+    from {package} import MusicAPI
+
+    client = MusicAPI("k"{settings})
+
+    def test_first(musicapi_sandbox):
+        pass
+
+    def test_second(musicapi_sandbox):
+        pass
+"""
+
+
+def test_client_made_at_import_is_warned_of_once(run: Run) -> None:
+    printed = run(EARLY.format(package="musicapi_sync", settings=""), "-W", "default")
+
+    assert outcomes(printed) == {"passed": 2, "warning": 1}
+    assert "a MusicAPI client was made when a module was imported" in printed
+    assert "https://api.musicapi.ai" in printed
+
+
+def test_client_of_another_address_made_at_import_is_not_warned_of(run: Run) -> None:
+    printed = run(EARLY.format(package="musicapi_async", settings=", base_url='http://127.0.0.1:9/api/v1'"))
+
+    assert outcomes(printed) == {"passed": 2}
