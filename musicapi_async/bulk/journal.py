@@ -1,7 +1,7 @@
 """Records of requests, their states and transitions, and the ``Journal`` protocol that stores them durably. No I/O."""
 
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeGuard
 
@@ -379,12 +379,18 @@ class Journal(Protocol):
 class SharedJournal(Journal, Protocol):
     """Journal that several workers use at once; a run joins it as one of them."""
 
-    async def join(self) -> None:
-        """Register as a worker, and record the ids that an earlier one could not record."""
+    async def join(self, on_change: Callable[[], object] | None = None) -> None:
+        """Register as a worker, and record the ids that an earlier one could not record.
+
+        ``on_change`` is called when there may be something to claim, or nothing left; a hint, which may be missed.
+        """
         ...
 
-    async def beat(self) -> Sequence[Record]:
-        """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
+    async def beat(self, name: str) -> tuple[Sequence[Record], Any]:
+        """Send a heartbeat; return records whose tasks this worker has to collect now, and the value under a name.
+
+        The worker of these records has stopped, or has given them back.
+        """
         ...
 
     async def leave(self) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -13,7 +15,7 @@ from bulk.runs import client_of, songs
 from postgres import Postgres
 
 from musicapi_async import bulk, sonic
-from musicapi_async.bulk import Changes, PlanOptions, Record, remember_options
+from musicapi_async.bulk import Changes, Outcome, PlanOptions, Record, remember_options
 from musicapi_async.bulk.postgres import PostgresJournal
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.sandbox import Sandbox
@@ -186,6 +188,87 @@ async def test_workers_share_a_plan_and_pay_for_each_once(quick: Sandbox, addres
     made = await asyncio.gather(work(), work(), work())
 
     assert sum(made) == len(quick.tasks) == 40
+
+
+@asynccontextmanager
+async def staying_worker(quick: Sandbox, address: str) -> AsyncIterator[asyncio.Task[Outcome]]:
+    """Run a worker that waits for a plan; yields the wait for its first outcome, when it has looked for records."""
+    async with client_of(quick.base_url) as client, PostgresJournal(address) as journal:
+        await execute(address, "ALTER DATABASE {} SET log_statement = 'all'")
+        worker = bulk.work(client, journal, stay=True)
+        first = asyncio.ensure_future(anext(worker))
+        try:
+            yield first
+        finally:
+            first.cancel()
+            await worker.aclose()
+
+
+async def execute(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address)
+    await connection.execute(statement.format(address.rpartition("/")[2]))
+    await connection.close()
+
+
+async def beats(postgres: Postgres, address: str, count: int) -> list[int]:
+    """Wait for so many heartbeats; return their positions among the statements."""
+    while True:
+        log = await asyncio.to_thread(postgres.log_of, address)
+        statements = [line for line in log if "execute" in line or "statement" in line]
+        found = [index for index, line in enumerate(statements) if "musicapi.beat" in line]
+        if len(found) >= count:
+            return found
+        await asyncio.sleep(0.05)
+
+
+async def test_idle_worker_sends_at_most_one_statement_a_second(
+    quick: Sandbox, postgres: Postgres, address: str
+) -> None:
+    async with staying_worker(quick, address), asyncio.timeout(20):
+        first, second = await beats(postgres, address, 2)
+
+    # Heartbeats are five seconds apart.
+    assert second - first <= 5
+
+
+async def test_plan_reaches_a_waiting_worker_at_once(quick: Sandbox, postgres: Postgres, address: str) -> None:
+    async with staying_worker(quick, address) as first, PostgresJournal(address) as journal:
+        await beats(postgres, address, 1)
+        await bulk.plan_all(journal, songs(1))
+        outcome = await asyncio.wait_for(first, 2)
+
+    assert outcome.record.state == "saved"
+
+
+async def test_plan_reaches_a_worker_whose_connections_were_lost(
+    quick: Sandbox, postgres: Postgres, address: str
+) -> None:
+    async with staying_worker(quick, address) as first:
+        await beats(postgres, address, 1)
+        await execute(
+            address,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        )
+        async with PostgresJournal(address) as journal:
+            await bulk.plan_all(journal, songs(1))
+        outcome = await asyncio.wait_for(first, 10)
+
+    assert outcome.record.state == "saved"
+
+
+async def test_worker_ends_at_once_when_the_last_record_of_another_is_done(
+    postgres: Postgres, quick: Sandbox, address: str
+) -> None:
+    async with PostgresJournal(address) as other:
+        (record,) = await claimed(other)
+        accepted = await other.transition(record, "accepted", Changes(task_id="t-1"))
+        async with client_of(quick.base_url) as client, PostgresJournal(address) as journal:
+            await execute(address, "ALTER DATABASE {} SET log_statement = 'all'")
+            worker = asyncio.ensure_future(anext(bulk.work(client, journal), None))
+            await beats(postgres, address, 1)
+            await other.transition(accepted, "saved")
+            await other.leave()
+            assert await asyncio.wait_for(worker, 2) is None
 
 
 async def test_password_of_an_address_is_shown_nowhere(address: str) -> None:

@@ -12,6 +12,7 @@ import attrs
 
 from musicapi_async._logger import logger
 from musicapi_async._secrets import Secret
+from musicapi_async.bulk.postgres.schema import CHANNEL
 from musicapi_async.errors import JournalError, MusicAPIError
 
 __all__ = ["Address", "Batches", "Channel"]
@@ -79,8 +80,10 @@ class Address:
 class Channel:
     """One connection, used by one statement at a time, and made again when it is lost."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, on_notify: Callable[[str], object] | None = None) -> None:
+        """``on_notify`` is called with each notification, and once after connecting: some may have been missed."""
         self.address: Address = address
+        self._on_notify = on_notify
         self._connection: Any = None
         self._busy = asyncio.Lock()
         self._closing = asyncio.Event()
@@ -146,6 +149,9 @@ class Channel:
         # Without it a crash of the server forgets what was sent.
         if await connection.fetchval("SHOW synchronous_commit") == "off":
             await connection.execute("SET synchronous_commit = on")
+        if (on_notify := self._on_notify) is not None:
+            await connection.add_listener(CHANNEL, lambda *notification: on_notify(notification[-1]))
+            on_notify("")
         return connection
 
     def _reason_of(self, error: BaseException) -> str:

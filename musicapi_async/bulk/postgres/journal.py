@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -78,7 +78,9 @@ class PostgresJournal:
         """The runs to close before the journal is closed."""
         self.worker: str = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         """The name of this worker among those on the journal."""
-        self._reading, self._writing, self._beating = (Channel(self._address) for _ in range(3))
+        self._reading, self._writing = Channel(self._address), Channel(self._address)
+        self._beating = Channel(self._address, self._notified)
+        self._on_change: Callable[[], object] = _nothing
         self._transitions = Batches(self._writing, records.TRANSITION)
         self._claims = Claims(self.name, self.worker, Batches(self._writing, records.CLAIM))
         self._late_ids = LateIds("unknown")
@@ -144,35 +146,35 @@ class PostgresJournal:
 
     # Workers
 
-    async def join(self) -> None:
-        """Register as a worker, and record the ids that an earlier one could not record."""
+    async def join(self, on_change: Callable[[], object] | None = None) -> None:
+        """Register as a worker, and record the ids that an earlier one could not record.
+
+        ``on_change`` is called when there may be something to claim, or nothing left; a hint, which may be missed.
+        """
         self._has_joined = True
-        await self._beating.run(lambda connection: connection.execute(records.REGISTER, self.worker))
+        self._on_change = on_change or _nothing
+        await self._beating.run(lambda connection: connection.execute("SELECT musicapi.register($1)", self.worker))
         for late in await asyncio.to_thread(lambda: list(self._late_ids.kept())):
             await self._settle_late(late)
 
-    async def beat(self) -> Sequence[Record]:
-        """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
+    async def beat(self, name: str) -> tuple[Sequence[Record], Any]:
+        """Send a heartbeat; return records whose tasks this worker has to collect now, and the value under a name.
 
-        async def beat(connection: Any) -> Sequence[Any]:
-            for statement in records.BEAT:
-                await connection.execute(statement, self.worker)
-            # Also those of its own that it does not know of: the response to an earlier call was lost.
-            return list(await connection.fetch(records.TAKE_OVER, self.worker, list(self._held), MAX_TAKEN_OVER))
-
-        found = [shared_record_of(row) for row in await self._beating.run(beat)]
+        The worker of these records has stopped, or has given them back.
+        """
+        rows = await self._beating.run(
+            lambda connection: connection.fetch(records.BEAT, self.worker, list(self._held), MAX_TAKEN_OVER, name)
+        )
+        found = [shared_record_of(row) for row in rows if row["number"] is not None]
         self._held.update(one.number for one in found)
-        return found
+        return found, _loaded(rows[0]["kept"])
 
     async def leave(self) -> None:
         """Give back what this worker has, for others to resume."""
-
-        async def leave(connection: Any) -> None:
-            for statement in records.RELEASE:
-                await connection.execute(statement, self.worker)
-
         self._has_joined = False
-        await self._beating.run(leave, limit=LEAVE_LIMIT)
+        self._on_change = _nothing
+        leave = "SELECT musicapi.leave($1)"
+        await self._beating.run(lambda connection: connection.execute(leave, self.worker), limit=LEAVE_LIMIT)
         self._claims.picked.clear()
         self._held.clear()
 
@@ -191,6 +193,9 @@ class PostgresJournal:
     def limit(self, *, in_flight: int, max_credits: float | None, create_rate: float | None) -> None:
         """Set the limits of the plan, which hold over all workers."""
         self._claims.limit(in_flight, EVER if max_credits is None else max_credits, create_rate)
+
+    def _notified(self, _: str) -> None:
+        self._on_change()
 
     # Plans
 
@@ -466,8 +471,7 @@ class PostgresJournal:
 
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
-        found = await self._value("SELECT value FROM musicapi.kept WHERE name = $1", name)
-        return None if found is None else json.loads(found)
+        return _loaded(await self._value("SELECT value FROM musicapi.kept WHERE name = $1", name))
 
     async def _rows(self, query: str, *values: object) -> Sequence[Any]:
         async def fetch(connection: Any) -> Sequence[Any]:
@@ -482,6 +486,14 @@ class PostgresJournal:
         if not isinstance(record, SharedRecord):
             raise JournalError(self.name, f"record {record.number} ({record.key!r}) is of another journal")
         return record
+
+
+def _nothing() -> None:
+    """Do nothing with a notification, while no worker waits for one."""
+
+
+def _loaded(value: str | None) -> Any:
+    return None if value is None else json.loads(value)
 
 
 def _late_id(record: SharedRecord, changes: Changes) -> LateId:

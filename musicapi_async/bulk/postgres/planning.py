@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from musicapi_async.bulk.keys import canonical
+from musicapi_async.bulk.postgres.schema import NOTIFY
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = ["Entry", "activate_plan", "add_to_plan", "lock_plans"]
@@ -97,6 +98,8 @@ async def add_to_plan(connection: Any, entries: Sequence[Entry], plan: int | Non
     if plan is None:
         await _correct(connection, number)
     added = await connection.execute(NEW, number)
+    if plan is None:
+        await connection.execute(NOTIFY)
     return int(added.rpartition(" ")[2])
 
 
@@ -104,6 +107,7 @@ async def activate_plan(connection: Any, plan: int) -> None:
     """Make a plan the active one, and give its records the requests that it has for them."""
     await connection.execute("UPDATE musicapi.journal SET started = $1", plan)
     await _correct(connection, plan)
+    await connection.execute(NOTIFY)
 
 
 async def _correct(connection: Any, plan: int) -> None:

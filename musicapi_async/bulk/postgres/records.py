@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from musicapi_async.bulk.journal import NO_CHANGES, Attempt, Changes, Record, State, was_unpaid
-from musicapi_async.bulk.postgres.schema import IN_FLIGHT, NOW, STALE
+from musicapi_async.bulk.postgres.schema import IN_FLIGHT
 from musicapi_async.bulk.rows import COLUMN_NAMES, COLUMNS, record_of, stored
 
 __all__ = [
@@ -23,10 +23,7 @@ __all__ = [
     "IS_LEFT",
     "OPEN_REFERENCES",
     "PICK",
-    "REGISTER",
-    "RELEASE",
     "SHARED",
-    "TAKE_OVER",
     "TRANSITION",
     "SharedRecord",
     "attempt_of",
@@ -89,39 +86,11 @@ WHERE number IN (
 ) AND state = 'planned' RETURNING {SHARED}
 """
 """Parameters: worker, the numbers it has picked before, how many more."""
-_OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"
-REGISTER: Final = f"""
-INSERT INTO musicapi.worker VALUES ($1, {NOW}) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+BEAT: Final = """
+SELECT (SELECT value FROM musicapi.kept WHERE name = $4) AS kept, taken.* FROM (VALUES (1)) AS one
+LEFT JOIN musicapi.beat($1, $2, $3) AS taken ON true
 """
-BEAT: Final = (
-    REGISTER,
-    f"DELETE FROM musicapi.worker WHERE seen_at < {NOW} - 10 * {STALE} AND $1 <> id",
-    f"""
-    UPDATE musicapi.record SET state = 'uncertain', change = musicapi.new_change(), owner = NULL, ended_at = {NOW},
-        reason = 'its worker ' || owner || ' stopped before the response arrived'
-    WHERE state = 'sending' AND owner <> $1 AND NOT owner IN {_OTHERS}
-    """,
-    f"""
-    UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
-    WHERE state = 'planned' AND owner <> $1 AND NOT owner IN {_OTHERS}
-    """,
-)
-"""A heartbeat, and what follows where others have none: their claims are uncertain, and their picks free."""
-TAKE_OVER: Final = f"""
-UPDATE musicapi.record SET owner = $1, change = musicapi.new_change() WHERE number IN (
-    SELECT number FROM musicapi.record
-    WHERE state IN ('accepted', 'finished') AND NOT number = ANY($2::bigint[])
-    AND (owner IS NULL OR owner = $1 OR NOT owner IN {_OTHERS})
-    ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
-) AND state IN ('accepted', 'finished') RETURNING {SHARED}
-"""
-RELEASE: Final = (
-    """
-    UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
-    WHERE owner = $1 AND state IN ('planned', 'accepted', 'finished')
-    """,
-    "DELETE FROM musicapi.worker WHERE id = $1",
-)
+"""Parameters: worker, the numbers of the records whose tasks it collects, how many more, the name of a value."""
 IS_LEFT: Final = f"""
 SELECT EXISTS (SELECT 1 FROM musicapi.record WHERE state = 'planned' AND {IN_PLAN}) OR EXISTS (
     SELECT 1 FROM musicapi.record WHERE state IN ('sending', 'accepted', 'finished')

@@ -7,11 +7,13 @@ is the ``change`` with which the record was last claimed.
 
 from typing import Final
 
-__all__ = ["IN_FLIGHT", "SCHEMA", "STALE", "VERSION"]
+__all__ = ["CHANNEL", "IN_FLIGHT", "NOTIFY", "NOW", "SCHEMA", "STALE", "VERSION"]
 
 VERSION: Final = 1
 STALE: Final = 15.0
 """Seconds without a heartbeat after which a worker's records are taken over."""
+CHANNEL: Final = "musicapi"
+"""The channel of the notifications to workers; each is only a hint."""
 NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
 IN_FLIGHT: Final = f"""(
     state = 'sending'
@@ -173,4 +175,46 @@ BEGIN
         slowed_at = CASE WHEN granted_at >= held.slowed_at THEN moment ELSE held.slowed_at END;
 END $$;
 """
-SCHEMA: Final = TABLES + CLAIM
+OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"
+# One call for each heartbeat. Workers and records are compared in one snapshot: a claim comes with its heartbeat.
+WORKER: Final = f"""
+CREATE FUNCTION musicapi.register(own text) RETURNS void LANGUAGE sql VOLATILE AS $$
+    INSERT INTO musicapi.worker VALUES (own, {NOW}) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+$$;
+-- A heartbeat, and what follows where others have none: their claims are uncertain, their picks free, and their tasks
+-- this worker's; also those of its own that it does not know of, since the response to an earlier call was lost.
+CREATE FUNCTION musicapi.beat(own text, held bigint[], most integer) RETURNS SETOF musicapi.record
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM musicapi.register(own);
+    DELETE FROM musicapi.worker WHERE seen_at < {NOW} - 10 * {STALE} AND id <> own;
+    UPDATE musicapi.record SET state = 'uncertain', change = musicapi.new_change(), owner = NULL, ended_at = {NOW},
+        reason = 'its worker ' || owner || ' stopped before the response arrived'
+        WHERE state = 'sending' AND owner <> own AND NOT owner IN {OTHERS};
+    UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
+        WHERE state = 'planned' AND owner <> own AND NOT owner IN {OTHERS};
+    RETURN QUERY UPDATE musicapi.record SET owner = own, change = musicapi.new_change() WHERE number IN (
+        SELECT number FROM musicapi.record
+        WHERE state IN ('accepted', 'finished') AND NOT number = ANY(held)
+        AND (owner IS NULL OR owner = own OR NOT owner IN {OTHERS})
+        ORDER BY number LIMIT most FOR UPDATE SKIP LOCKED
+    ) AND state IN ('accepted', 'finished') RETURNING record.*;
+END $$;
+CREATE FUNCTION musicapi.leave(own text) RETURNS void LANGUAGE sql VOLATILE AS $$
+    UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
+        WHERE owner = own AND state IN ('planned', 'accepted', 'finished');
+    DELETE FROM musicapi.worker WHERE id = own;
+    -- Also where nothing is given back: it may have had the last record that others wait for.
+    SELECT pg_notify('{CHANNEL}', '');
+$$;
+CREATE FUNCTION musicapi.notify_workers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('{CHANNEL}', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER notify_workers AFTER UPDATE OF state, owner ON musicapi.record FOR EACH ROW
+    WHEN (NEW.owner IS NULL AND NEW.state IN ('planned', 'accepted', 'finished', 'uncertain'))
+    EXECUTE FUNCTION musicapi.notify_workers();
+"""
+NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
+SCHEMA: Final = TABLES + CLAIM + WORKER
