@@ -1,6 +1,5 @@
 """Records of requests, their states and transitions, and the ``Journal`` protocol that stores them durably. No I/O."""
 
-import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeGuard
@@ -8,7 +7,7 @@ from typing import Any, Final, Literal, Protocol, TypeGuard
 import attrs
 
 from musicapi_async._request import TaskRequest
-from musicapi_async._webhook_inbox import FileInbox
+from musicapi_async.bulk.inbox import EventInbox
 from musicapi_async.errors import JournalError
 
 __all__ = [
@@ -34,7 +33,6 @@ __all__ = [
     "State",
     "attempts_after",
     "charged_after",
-    "inbox_of",
     "is_shared",
     "records_in",
     "was_unpaid",
@@ -200,11 +198,6 @@ class Attempt:
     """The names of the saved files of such a song; None while it is not saved."""
 
 
-def inbox_of(path: str | os.PathLike[str]) -> FileInbox:
-    """Return the folder beside a journal's file in which ``receive`` keeps the events of its tasks."""
-    return FileInbox(Path(f"{os.fspath(path)}.events"))
-
-
 def attempts_after(record: Record, state: State, changes: Changes) -> int:
     """Return how often a record was accepted, or may have been, after a transition."""
     # An uncertain request that is sent again may have been charged already.
@@ -256,8 +249,8 @@ class Journal(Protocol):
         ...
 
     @property
-    def inbox(self) -> FileInbox | None:
-        """The folder in which events of its tasks are kept; None where there is none."""
+    def inbox(self) -> EventInbox:
+        """The events of its tasks that were received and not handled yet."""
         ...
 
     @property

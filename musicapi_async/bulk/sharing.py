@@ -19,7 +19,7 @@ IN_FLIGHT: Final = 50
 """Tasks in flight of a plan that names no other limit."""
 BEAT_INTERVAL: Final = 5.0
 SWEEP_INTERVAL: Final = 30.0
-"""Seconds after which a queue that waits looks for planned records without a notification, which may be missed."""
+"""Seconds after which planned records are read without a notification, which may be missed."""
 
 
 class SharedQueue(WorkQueue):
@@ -44,7 +44,7 @@ class SharedQueue(WorkQueue):
         self._max_attempts = attempts
         self._picked: deque[Record] = deque()
         self._has_planned = True
-        """False when there was no planned record, and none since that a notification tells of."""
+        """False when no planned record was found, and no notification has come since."""
         self._submitting = 0
         self._processing = 0
         """Records that were returned, and need something more."""

@@ -31,6 +31,7 @@ from musicapi_async.bulk.journal import (
 from musicapi_async.bulk.postgres import planning, records
 from musicapi_async.bulk.postgres.claims import Claims
 from musicapi_async.bulk.postgres.connection import Address, Batches, Channel
+from musicapi_async.bulk.postgres.inbox import PostgresInbox
 from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
 from musicapi_async.bulk.postgres.records import (
     SharedRecord,
@@ -72,8 +73,6 @@ class PostgresJournal:
         self._address = Address.of(address)
         self.name: str = self._address.name
         """The address of the database, without the password."""
-        self.inbox: None = None
-        """No folder of events: each worker receives its own."""
         self.runs: set[Closable] = set()
         """The runs to close before the journal is closed."""
         self.worker: str = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -81,6 +80,8 @@ class PostgresJournal:
         self._reading, self._writing = Channel(self._address), Channel(self._address)
         self._beating = Channel(self._address, self._notified)
         self._on_change: Callable[[], object] = _nothing
+        self.inbox: PostgresInbox = PostgresInbox(self._reading, self.worker)
+        """The events of its tasks that were received and not handled yet."""
         self._transitions = Batches(self._writing, records.TRANSITION)
         self._claims = Claims(self.name, self.worker, Batches(self._writing, records.CLAIM))
         self._late_ids = LateIds("unknown")
@@ -171,7 +172,7 @@ class PostgresJournal:
 
     async def leave(self) -> None:
         """Give back what this worker has, for others to resume."""
-        self._has_joined = False
+        self._has_joined = self.inbox.is_read = False
         self._on_change = _nothing
         leave = "SELECT musicapi.leave($1)"
         await self._beating.run(lambda connection: connection.execute(leave, self.worker), limit=LEAVE_LIMIT)
@@ -194,8 +195,11 @@ class PostgresJournal:
         """Set the limits of the plan, which hold over all workers."""
         self._claims.limit(in_flight, EVER if max_credits is None else max_credits, create_rate)
 
-    def _notified(self, _: str) -> None:
-        self._on_change()
+    def _notified(self, notification: str) -> None:
+        if not self.inbox.notify(notification):
+            self._on_change()
+        if not notification:  # after a connection was lost, events may have been missed too
+            self.inbox.wake()
 
     # Plans
 
@@ -389,8 +393,9 @@ class PostgresJournal:
 
     def _owner_of(self, before: Record, state: State) -> str | None:
         # What a user plans again is for any worker; what a run does is for itself.
-        is_own = state in UNFINISHED or (state == "planned" and before.state in {"sending", "refunded"})
-        return self.worker if self._has_joined and is_own else None
+        # The event of an uncertain one is for the worker that waits for it.
+        is_own = state in {*UNFINISHED, "uncertain"} or (state == "planned" and before.state in {"sending", "refunded"})
+        return self.worker if (self._has_joined or self.inbox.is_read) and is_own else None
 
     async def update(self, record: Record, changes: Changes) -> Record:
         """Apply changes to a record that stays in its state, and return it as it is now."""

@@ -7,7 +7,7 @@ is the ``change`` with which the record was last claimed.
 
 from typing import Final
 
-__all__ = ["CHANNEL", "IN_FLIGHT", "NOTIFY", "NOW", "SCHEMA", "STALE", "VERSION"]
+__all__ = ["CHANNEL", "IN_FLIGHT", "NOTIFY", "NOW", "OTHERS", "SCHEMA", "STALE", "VERSION"]
 
 VERSION: Final = 1
 STALE: Final = 15.0
@@ -90,6 +90,13 @@ CREATE TABLE musicapi.correction (
     PRIMARY KEY (plan, number)
 );
 CREATE TABLE musicapi.kept (name text PRIMARY KEY, value text NOT NULL);
+CREATE TABLE musicapi.event (
+    name text PRIMARY KEY,
+    kept_at float8 NOT NULL,
+    -- The worker that handles it; any one without a worker.
+    worker text,
+    fields text NOT NULL
+);
 CREATE TABLE musicapi.worker (id text PRIMARY KEY, seen_at float8 NOT NULL);
 CREATE TABLE musicapi.gate (
     -- The sum over all records, kept by a trigger.
