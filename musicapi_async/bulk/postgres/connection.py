@@ -30,6 +30,9 @@ CLOSE_TIMEOUT: Final = 2.0
 MAX_BATCH: Final = 200
 SETTINGS: Final = {
     "application_name": "musicapi",
+    "jit": "off",
+    # The plan of a statement does not depend on its values: planning it anew would cost more than running it.
+    "plan_cache_mode": "force_generic_plan",
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "15s",
 }
@@ -188,22 +191,23 @@ class Channel:
                 connection.terminate()
 
 
-_Waiting = tuple[int, Sequence[object], "asyncio.Future[Any]"]
+_Waiting = tuple[int, Any, "asyncio.Future[Any]"]
 
 
 class Batches:
     """A statement that is run for many arguments at once: all that wait at the same time share a commit.
 
-    It returns at most one row for each, with the argument's change as ``after``, and is idempotent.
+    ``fetch`` runs it for all of them; it returns at most one row for each, with the argument's change as ``after``, and
+    is idempotent.
     """
 
-    def __init__(self, channel: Channel, statement: str) -> None:
+    def __init__(self, channel: Channel, fetch: Callable[[Any, Sequence[Any]], Awaitable[Sequence[Any]]]) -> None:
         self._channel = channel
-        self._statement = statement
+        self._fetch = fetch
         self._waiting: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def run(self, change: int, values: Sequence[object]) -> Any:
+    async def run(self, change: int, values: Any) -> Any:
         """Run the statement for these values; return its row, None without one."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, values, done))
@@ -221,7 +225,7 @@ class Batches:
         error: Exception | None = None
         rows: Mapping[int, Any] = {}
         try:
-            found = await self._channel.run(lambda connection: connection.fetchmany(self._statement, arguments))
+            found = await self._channel.run(lambda connection: self._fetch(connection, arguments))
             rows = {row["after"]: row for row in found}
         except Exception as failure:  # noqa: BLE001 - raised in the waiting tasks
             error = failure

@@ -82,8 +82,10 @@ class PostgresJournal:
         self._on_change: Callable[[], object] = _nothing
         self.inbox: PostgresInbox = PostgresInbox(self._reading, self.worker)
         """The events of its tasks that were received and not handled yet."""
-        self._transitions = Batches(self._writing, records.TRANSITION)
-        self._claims = Claims(self.name, self.worker, Batches(self._writing, records.CLAIM))
+        self._transitions = Batches(
+            self._writing, lambda connection, arguments: connection.fetchmany(records.TRANSITION, arguments)
+        )
+        self._claims = Claims(self.name, self.worker, self._writing)
         self._late_ids = LateIds("unknown")
         self._has_joined = False
         self._held: set[int] = set()

@@ -49,7 +49,7 @@ SHARED: Final = f"{COLUMNS}, change, claim, owner"
 _SET: Final = [name for name in COLUMN_NAMES if name not in {"number", "key", "key_version", "former_key"}]
 """The columns that a transition or an update writes; ``operation`` and ``request`` only as they are."""
 _WRITTEN: Final = [name for name in _SET if name not in {"operation", "request"}]
-_ASSIGNED: Final = ", ".join(f"{name} = ${index}" for index, name in enumerate(_WRITTEN, 7))
+_ASSIGNED: Final = ", ".join(f"{name} = ${index}" for index, name in enumerate(_WRITTEN, 8))
 TRANSITION: Final = f"""
 WITH changed AS (
     UPDATE musicapi.record SET change = $3, owner = $4, {_ASSIGNED},
@@ -62,16 +62,16 @@ WITH changed AS (
     UPDATE musicapi.attempt SET taken_back = coalesce($6::float8, taken_back),
         task_id = CASE WHEN changed.state = 'accepted' THEN changed.task_id ELSE attempt.task_id END
     FROM changed WHERE attempt.claim = changed.claim AND (changed.state = 'accepted' OR $6::float8 IS NOT NULL)
+), refunded AS (
+    UPDATE musicapi.gate SET charged = greatest(0, gate.charged - $7::float8) FROM changed WHERE $7::float8 <> 0
 )
 SELECT change AS after, {SHARED} FROM changed
 """
 """Parameters: number, change before, change after, owner, whether the next request is taken over, charge taken back,
-then the columns."""
-CLAIM: Final = """
-SELECT $3::bigint AS after, * FROM musicapi.claim($1, $2, $4, $3, $5, $6, $7, $8, $9, $10)
-"""
-"""Parameters: worker, number, change after, change before, charge, reference, seconds it lasts, in flight, credits,
-seconds between two claims."""
+credits that it costs less, then the columns."""
+CLAIM: Final = "SELECT * FROM musicapi.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+"""Parameters: worker; of each record number, change before, change after, charge, reference, seconds it lasts; in
+flight, credits, seconds between two claims."""
 IN_PLAN: Final = "(SELECT started FROM musicapi.journal) IN (plan, plan_before)"
 _TAKES_NEXT: Final = """
     operation = coalesce(next_operation, operation), request = coalesce(next_request, request),
@@ -162,6 +162,7 @@ def transition_arguments(
         after.owner,
         takes_next,
         (record.charge or 0.0) if is_taken_back else None,
+        record.charged - after.charged,
         *(None if (value := getattr(after, name)) == () else stored(name, value) for name in _WRITTEN),
     )
 

@@ -65,8 +65,6 @@ CREATE TABLE musicapi.record (
     holds_until float8
 ) WITH (fillfactor = 70);
 CREATE INDEX record_planned ON musicapi.record (number) WHERE state = 'planned';
-CREATE INDEX record_unfinished ON musicapi.record (number) WHERE state IN ('sending', 'accepted', 'finished');
-CREATE INDEX record_uncertain ON musicapi.record (holds_until) WHERE state = 'uncertain';
 CREATE INDEX record_by_state ON musicapi.record (state, number) WHERE state NOT IN ('planned', 'saved');
 CREATE INDEX record_by_task ON musicapi.record (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX record_by_former_key ON musicapi.record (former_key) WHERE former_key IS NOT NULL;
@@ -99,7 +97,7 @@ CREATE TABLE musicapi.event (
 );
 CREATE TABLE musicapi.worker (id text PRIMARY KEY, seen_at float8 NOT NULL);
 CREATE TABLE musicapi.gate (
-    -- The sum over all records, kept by a trigger.
+    -- The sum over all records.
     charged float8 NOT NULL DEFAULT 0,
     -- When the next record may be claimed.
     free_at float8 NOT NULL DEFAULT 0,
@@ -110,61 +108,71 @@ CREATE TABLE musicapi.gate (
 INSERT INTO musicapi.gate DEFAULT VALUES;
 CREATE FUNCTION musicapi.new_change() RETURNS bigint LANGUAGE sql VOLATILE AS
     $$ SELECT (random() * 9e18)::bigint $$;
-CREATE FUNCTION musicapi.count_charged() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE musicapi.gate SET charged = greatest(0, charged + NEW.charged - OLD.charged);
-    RETURN NULL;
-END $$;
-CREATE TRIGGER count_charged AFTER UPDATE OF charged ON musicapi.record
-    FOR EACH ROW WHEN (NEW.charged IS DISTINCT FROM OLD.charged) EXECUTE FUNCTION musicapi.count_charged();
 """
 # One call, so that a worker that is stopped never holds the gate. The time is taken after the gate is locked.
 CLAIM: Final = f"""
--- Each worker has its share, so that the work is spread over all of them.
-CREATE FUNCTION musicapi.is_full(worker text, max_in_flight integer) RETURNS boolean LANGUAGE sql VOLATILE AS $$
-    SELECT count(*) >= max_in_flight OR count(*) FILTER (WHERE owner = worker) >= ceil(max_in_flight / (
+-- Each worker has its share of the places, so that the work is spread over all of them.
+CREATE FUNCTION musicapi.free_places(own text, max_in_flight integer) RETURNS float8 LANGUAGE sql VOLATILE AS $$
+    SELECT least(max_in_flight - count(*), ceil(max_in_flight / (
         SELECT greatest(1, count(*))::float8 FROM musicapi.worker WHERE seen_at > {NOW} - {STALE}
-    )) FROM musicapi.record WHERE {IN_FLIGHT}
+    )) - count(*) FILTER (WHERE owner = own))
+    FROM musicapi.record WHERE state IN ('sending', 'accepted', 'uncertain') AND {IN_FLIGHT}
 $$;
+-- The arrays have an entry for each record; each gets a row.
 CREATE FUNCTION musicapi.claim(
-    worker text, claimed bigint, before bigint, after bigint, price float8, event_reference text, lasts float8,
-    max_in_flight integer, max_credits float8, spacing float8, OUT verdict text, OUT wait float8, OUT sent float8
-) LANGUAGE plpgsql AS $$
+    own text, numbers bigint[], befores bigint[], afters bigint[], prices float8[], event_references text[],
+    lasts float8[], max_in_flight integer, max_credits float8, spacing float8
+) RETURNS TABLE (after bigint, verdict text, wait float8, sent float8) LANGUAGE plpgsql AS $$
 DECLARE
     held musicapi.gate%ROWTYPE;
     was record;
     moment float8;
+    places float8;
+    has_claimed boolean := false;
 BEGIN
     SELECT * INTO held FROM musicapi.gate FOR UPDATE;
     moment := {NOW};
-    wait := 0;
-    SELECT state, change, sent_at, charged INTO was FROM musicapi.record WHERE number = claimed FOR UPDATE;
-    IF was.change = after THEN
-        verdict := 'claimed';
-        sent := was.sent_at;
-    ELSIF was.change IS DISTINCT FROM before OR was.state <> 'planned' THEN
-        verdict := 'taken';
-    ELSIF moment < held.free_at THEN
-        verdict := 'early';
-        wait := held.free_at - moment;
-    ELSIF musicapi.is_full(worker, max_in_flight) THEN
-        verdict := 'full';
-    ELSIF held.charged + price > max_credits + 1e-6 THEN
-        verdict := 'credits';
-        wait := held.charged;
-    ELSE
-        verdict := 'claimed';
+    places := musicapi.free_places(own, max_in_flight);
+    FOR i IN 1 .. array_length(numbers, 1) LOOP
+        after := afters[i];
+        wait := 0;
         sent := moment;
-        UPDATE musicapi.record SET state = 'sending', change = after, claim = after, owner = worker, sent_at = moment,
-            charge = price, charged = was.charged + price, reference = event_reference, holds_until = moment + lasts
-            WHERE number = claimed;
-        INSERT INTO musicapi.attempt (claim, reference, number)
-            VALUES (after, coalesce(event_reference, after::text), claimed)
-            ON CONFLICT (reference) DO UPDATE SET claim = excluded.claim, taken_back = NULL;
-        UPDATE musicapi.gate SET free_at = moment + greatest(spacing, held.delay),
-            delay = CASE WHEN held.delay < 0.1 THEN 0 ELSE held.delay * 0.99 END;
+        verdict := CASE WHEN moment < held.free_at THEN 'early' WHEN places < 1 THEN 'full'
+            WHEN held.charged + prices[i] > max_credits + 1e-6 THEN 'credits' ELSE 'claimed' END;
+        IF verdict = 'claimed' THEN
+            UPDATE musicapi.record SET state = 'sending', change = after, claim = after, owner = own, sent_at = moment,
+                charge = prices[i], charged = record.charged + prices[i], reference = event_references[i],
+                holds_until = moment + lasts[i]
+                WHERE number = numbers[i] AND change = befores[i] AND state = 'planned';
+            IF FOUND THEN
+                INSERT INTO musicapi.attempt (claim, reference, number)
+                    VALUES (after, coalesce(event_references[i], after::text), numbers[i])
+                    ON CONFLICT (reference) DO UPDATE SET claim = excluded.claim, taken_back = NULL;
+                held.charged := held.charged + prices[i];
+                held.free_at := moment + greatest(spacing, held.delay);
+                held.delay := CASE WHEN held.delay < 0.1 THEN 0 ELSE held.delay * 0.99 END;
+                places := places - 1;
+                has_claimed := true;
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+        END IF;
+        SELECT state, change, sent_at INTO was FROM musicapi.record WHERE number = numbers[i];
+        IF was.change = after THEN
+            -- The response to an earlier call was lost.
+            verdict := 'claimed';
+            sent := was.sent_at;
+        ELSIF verdict = 'claimed' OR was.change IS DISTINCT FROM befores[i] OR was.state <> 'planned' THEN
+            verdict := 'taken';
+        ELSIF verdict <> 'full' THEN
+            wait := CASE verdict WHEN 'early' THEN held.free_at - moment ELSE held.charged END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    IF has_claimed THEN
+        UPDATE musicapi.gate SET charged = held.charged, free_at = held.free_at, delay = held.delay;
         -- It counts as a heartbeat: the record is not taken over before it has had time to send.
-        INSERT INTO musicapi.worker VALUES (worker, moment) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
+        PERFORM musicapi.register(own);
     END IF;
 END $$;
 CREATE FUNCTION musicapi.slow_down(seconds float8, granted_at float8, adapts boolean) RETURNS void
@@ -224,4 +232,4 @@ CREATE TRIGGER notify_workers AFTER UPDATE OF state, owner ON musicapi.record FO
     EXECUTE FUNCTION musicapi.notify_workers();
 """
 NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
-SCHEMA: Final = TABLES + CLAIM + WORKER
+SCHEMA: Final = TABLES + WORKER + CLAIM
