@@ -63,7 +63,7 @@ CREATE TABLE musicapi.record (
     -- The worker that has picked, claimed or taken over the record.
     owner text,
     holds_until float8
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX record_planned ON musicapi.record (number) WHERE state = 'planned';
 CREATE INDEX record_by_state ON musicapi.record (state, number) WHERE state NOT IN ('planned', 'saved');
 CREATE INDEX record_by_task ON musicapi.record (task_id) WHERE task_id IS NOT NULL;
@@ -111,11 +111,14 @@ CREATE FUNCTION musicapi.new_change() RETURNS bigint LANGUAGE sql VOLATILE AS
 """
 # One call, so that a worker that is stopped never holds the gate. The time is taken after the gate is locked.
 CLAIM: Final = f"""
--- Each worker has its share of the places, so that the work is spread over all of them.
-CREATE FUNCTION musicapi.free_places(own text, max_in_flight integer) RETURNS float8 LANGUAGE sql VOLATILE AS $$
+-- Each worker has its share of the places, so that the work is spread over all of them; uncertain records, which may
+-- hold their places for long, count for all together. A bitmap scan would read the entries of all records that have
+-- changed since the last vacuum, each time.
+CREATE FUNCTION musicapi.free_places(own text, max_in_flight integer) RETURNS float8 LANGUAGE sql VOLATILE
+SET enable_bitmapscan = off SET enable_seqscan = off AS $$
     SELECT least(max_in_flight - count(*), ceil(max_in_flight / (
         SELECT greatest(1, count(*))::float8 FROM musicapi.worker WHERE seen_at > {NOW} - {STALE}
-    )) - count(*) FILTER (WHERE owner = own))
+    )) - count(*) FILTER (WHERE owner = own AND state <> 'uncertain'))
     FROM musicapi.record WHERE state IN ('sending', 'accepted', 'uncertain') AND {IN_FLIGHT}
 $$;
 -- The arrays have an entry for each record; each gets a row.
@@ -172,7 +175,9 @@ BEGIN
     IF has_claimed THEN
         UPDATE musicapi.gate SET charged = held.charged, free_at = held.free_at, delay = held.delay;
         -- It counts as a heartbeat: the record is not taken over before it has had time to send.
-        PERFORM musicapi.register(own);
+        IF NOT EXISTS (SELECT 1 FROM musicapi.worker WHERE id = own AND seen_at > moment - 1) THEN
+            PERFORM musicapi.register(own);
+        END IF;
     END IF;
 END $$;
 CREATE FUNCTION musicapi.slow_down(seconds float8, granted_at float8, adapts boolean) RETURNS void
