@@ -127,7 +127,7 @@ def planning(server: Postgres) -> None:
     walls: dict[str, list[float]] = {FILE: [], DATABASE: []}
     cpus: dict[str, list[float]] = {FILE: [], DATABASE: []}
     for _ in range(PLANNING_ROUNDS):
-        for name in walls:
+        for name in (FILE, DATABASE):
             with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
                 journal = str(Path(folder) / "journal.db") if name == FILE else server.database()
                 wall, cpu = time.monotonic(), time.process_time() + database_cpu(server)
