@@ -77,13 +77,15 @@ _TAKES_NEXT: Final = """
     operation = coalesce(next_operation, operation), request = coalesce(next_request, request),
     next_operation = NULL, next_request = NULL
 """
+# As a subquery of the condition it could be run once for each record, and pick more.
 PICK: Final = f"""
-UPDATE musicapi.record SET owner = $1, change = musicapi.new_change(), {_TAKES_NEXT}
-WHERE number IN (
-    SELECT number FROM musicapi.record
+WITH picked AS MATERIALIZED (
+    SELECT number AS picked_number FROM musicapi.record
     WHERE state = 'planned' AND {IN_PLAN} AND (owner IS NULL OR owner = $1) AND NOT number = ANY($2::bigint[])
     ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
-) AND state = 'planned' RETURNING {SHARED}
+)
+UPDATE musicapi.record SET owner = $1, change = musicapi.new_change(), {_TAKES_NEXT}
+FROM picked WHERE number = picked_number AND state = 'planned' RETURNING {SHARED}
 """
 """Parameters: worker, the numbers it has picked before, how many more."""
 BEAT: Final = """

@@ -213,12 +213,14 @@ BEGIN
         WHERE state = 'sending' AND owner <> own AND NOT owner IN {OTHERS};
     UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
         WHERE state = 'planned' AND owner <> own AND NOT owner IN {OTHERS};
-    RETURN QUERY UPDATE musicapi.record SET owner = own, change = musicapi.new_change() WHERE number IN (
+    RETURN QUERY WITH found AS MATERIALIZED (
         SELECT number FROM musicapi.record
         WHERE state IN ('accepted', 'finished') AND NOT number = ANY(held)
         AND (owner IS NULL OR owner = own OR NOT owner IN {OTHERS})
         ORDER BY number LIMIT most FOR UPDATE SKIP LOCKED
-    ) AND state IN ('accepted', 'finished') RETURNING record.*;
+    )
+    UPDATE musicapi.record SET owner = own, change = musicapi.new_change() FROM found
+        WHERE record.number = found.number AND state IN ('accepted', 'finished') RETURNING record.*;
 END $$;
 CREATE FUNCTION musicapi.leave(own text) RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
