@@ -27,12 +27,16 @@ from musicapi_async import MusicAPI, bulk
 from musicapi_async.bulk.plan_options import PlanOptions
 from musicapi_async.requests import sonic
 
-SONGS: Final = 1_500
+SONGS: Final = 600
 IN_FLIGHT: Final = 64
 ROUNDS: Final = 3
 WORKERS: Final = (1, 2, 4)
 IDLE_SECONDS: Final = 20
 FILE: Final = "journal in a file"
+DATABASE: Final = "PostgreSQL"
+PLANNED: Final = 100_000
+PLANNING_ROUNDS: Final = 2
+PLANNING_TARGET: Final = 1.5
 TWO_TARGET: Final = 0.8
 CPU_TARGET: Final = 2.5
 IDLE_TARGET: Final = 1.0
@@ -40,13 +44,13 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 CHILD: Final = "work"
 
 
-def requests() -> Iterator[sonic.Create]:
-    return (sonic.Create(lyrics="[Verse]\nla", title=f"Harbor {n}", tags="sea shanty, calm") for n in range(SONGS))
+def requests(count: int) -> Iterator[sonic.Create]:
+    return (sonic.Create(lyrics="[Verse]\nla", title=f"Harbor {n}", tags="sea shanty, calm") for n in range(count))
 
 
-async def plan(journal: str) -> None:
+async def plan(journal: str, count: int = SONGS) -> None:
     async with bulk.open(journal) as opened:
-        await bulk.plan_all(opened, requests(), PlanOptions(in_flight=IN_FLIGHT))
+        await bulk.plan_all(opened, requests(count), PlanOptions(in_flight=IN_FLIGHT))
 
 
 async def work(journal: str, base_url: str, *, stay: bool = False) -> None:
@@ -118,26 +122,51 @@ def throughput(server: Postgres, base_url: str) -> None:
     verdict(f"a song costs {cost:.2f} times the CPU, of workers and database", cost, CPU_TARGET)
 
 
-async def count_statements(journal: str, base_url: str) -> float:
-    """Return the transactions a second of one worker that waits for another plan."""
+def planning(server: Postgres) -> None:
+    """Print the time and the CPU time of a line that is planned, of the program and the database."""
+    walls: dict[str, list[float]] = {FILE: [], DATABASE: []}
+    cpus: dict[str, list[float]] = {FILE: [], DATABASE: []}
+    for _ in range(PLANNING_ROUNDS):
+        for name in (FILE, DATABASE):
+            with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+                journal = str(Path(folder) / "journal.db") if name == FILE else server.database()
+                wall, cpu = time.monotonic(), time.process_time() + database_cpu(server)
+                asyncio.run(plan(journal, PLANNED))
+                walls[name].append((time.monotonic() - wall) / PLANNED * MICROSECONDS)
+                cpus[name].append((time.process_time() + database_cpu(server) - cpu) / PLANNED * MICROSECONDS)
+    print_title(f"Planning of {PLANNED:,} requests")
+    rows = [
+        [name, f"{median(walls[name]):.0f}", f"{median(cpus[name]):.0f}", str(ratio(walls[name], walls[FILE]))]
+        for name in walls
+    ]
+    print_table(["journal", "µs a request", "CPU µs a request", "time, of the file's"], rows)
+    found = ratio(walls[DATABASE], walls[FILE]).median
+    verdict(f"planning takes {found:.2f} times as long as in the file", found, PLANNING_TARGET)
+
+
+def count_of(server: Postgres, journal: str) -> int:
+    return sum("execute" in line for line in server.log_of(journal))
+
+
+async def count_statements(server: Postgres, journal: str, base_url: str) -> float:
+    """Return the statements a second of one worker that waits for another plan, by the server's log."""
+    connection = await asyncpg.connect(journal)
+    await connection.execute(f"ALTER DATABASE {journal.rpartition('/')[2]} SET log_statement = 'all'")
+    await connection.close()
     working = asyncio.create_task(work(journal, base_url, stay=True))
     await asyncio.sleep(5)
-    query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
-    connection = await asyncpg.connect(journal)
-    before = await connection.fetchval(query)
+    before = count_of(server, journal)
     await asyncio.sleep(IDLE_SECONDS)
-    await connection.execute("SELECT pg_stat_clear_snapshot()")
-    after = await connection.fetchval(query)
-    await connection.close()
+    after = count_of(server, journal)
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
-    return float(after - before) / IDLE_SECONDS
+    return (after - before) / IDLE_SECONDS
 
 
 def idle(server: Postgres, base_url: str) -> None:
-    found = asyncio.run(count_statements(server.database(), base_url))
+    found = asyncio.run(count_statements(server, server.database(), base_url))
     print_title("A worker that waits for another plan")
-    verdict(f"it sends {found:.2f} transactions a second", found, IDLE_TARGET)
+    verdict(f"it sends {found:.2f} statements a second", found, IDLE_TARGET)
 
 
 def main() -> None:
@@ -150,6 +179,7 @@ def main() -> None:
         return
     os.environ["MUSICAPI_STATE"] = tempfile.mkdtemp()
     with serve(binaries, flushes=True) as server, fake_service() as url:
+        planning(server)
         throughput(server, f"{url}/finished")
         idle(server, f"{url}/finished")
 

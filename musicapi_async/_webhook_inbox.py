@@ -35,6 +35,19 @@ class InboxEvent:
     content: bytes = attrs.field(repr=False)
     """The signed body, byte for byte."""
 
+    def to_json(self) -> str:
+        """Return it as JSON, in ASCII."""
+        return json.dumps({**attrs.asdict(self), "content": base64.b64encode(self.content).decode()})
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "InboxEvent | None":
+        """Return the event in a JSON text; None when it cannot be read."""
+        try:
+            fields = json.loads(text)
+            return InboxEvent(**{**fields, "content": base64.b64decode(fields["content"])})
+        except (ValueError, KeyError, TypeError):
+            return None
+
 
 class FileInbox:
     """A folder that the processes of one machine share: each verified event is a file until its process has taken it.
@@ -63,12 +76,11 @@ class FileInbox:
         """Write an event and flush it to disk; one with the same id is replaced. Raises OSError."""
         final = self._folder / f"{_name_of(event.id)}{SUFFIX}"
         partial = self._folder / f".{final.name}.{os.getpid()}.{time.monotonic_ns()}"
-        fields = {**attrs.asdict(event), "content": base64.b64encode(event.content).decode()}
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(json.dumps(fields).encode())
+                file.write(event.to_json().encode())
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(final)
@@ -89,9 +101,8 @@ class FileInbox:
     def read(self, name: str) -> InboxEvent | None:
         """Return an event by its name; None when another process has taken it, or it cannot be read."""
         try:
-            fields = json.loads((self._folder / name).read_bytes())
-            return InboxEvent(**{**fields, "content": base64.b64decode(fields["content"])})
-        except (OSError, ValueError, KeyError, TypeError):
+            return InboxEvent.from_json((self._folder / name).read_bytes())
+        except OSError:
             return None
 
     def remove(self, name: str) -> None:

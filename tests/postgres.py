@@ -17,6 +17,7 @@ USER: Final = "songs"
 SETTINGS: Final = {
     "max_connections": "60",
     "shared_buffers": "32MB",
+    "log_line_prefix": "%d:",
 }
 
 
@@ -66,6 +67,12 @@ class Postgres:
         name = f"songs{self._count}"
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+
+    def log_of(self, address: str) -> list[str]:
+        """Return the server's messages about a database, such as its statements where ``log_statement`` is set."""
+        start = f"{address.rpartition('/')[2]}:"
+        text = (self._folder / "log").read_text(encoding="utf-8", errors="replace").replace("\n\t", " ")
+        return [line.removeprefix(start) for line in text.splitlines() if line.startswith(start)]
 
     async def crash(self) -> None:
         """Crash the server, and start it again."""

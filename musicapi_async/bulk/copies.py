@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from musicapi_async._webhook_inbox import FileInbox
+from musicapi_async.bulk.inbox import EventInbox
 from musicapi_async.bulk.journal import Planned, Record, State
 
 __all__ = [
@@ -64,8 +64,8 @@ class CopyingStore(Protocol):
         ...
 
     @property
-    def inbox(self) -> FileInbox | None:
-        """The folder in which events of its tasks are kept; None where there is none."""
+    def inbox(self) -> EventInbox:
+        """The events of its tasks that were received and not handled yet."""
         ...
 
     async def counts(self) -> Mapping[State, int]:

@@ -1,12 +1,12 @@
 """Moving of a journal into another one, such as from a file into a database: all or nothing, and never both usable."""
 
-import asyncio
 import os
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from musicapi_async._extras import require
 from musicapi_async.bulk.copies import COPY, MOVED, CopySource, CopyTarget, moved_reason
+from musicapi_async.bulk.inbox import MAX_AGE
 from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.bulk.paths import is_database
 from musicapi_async.bulk.sqlite.copying import CopyingJournal
@@ -66,7 +66,7 @@ async def copy_journal(source: CopySource, target: CopyTarget, place: str) -> in
 
 
 async def _copy_contents(source: CopySource, target: CopyTarget) -> None:
-    await asyncio.to_thread(_copy_events, source, target)
+    await _copy_events(source, target)
     after = 0
     while records := await source.copied_records(after, RECORDS_AT_ONCE):
         await target.add_records(records)
@@ -75,20 +75,12 @@ async def _copy_contents(source: CopySource, target: CopyTarget) -> None:
     await target.add_values(await source.copied_values())
 
 
-def _copy_events(source: CopySource, target: CopyTarget) -> None:
+async def _copy_events(source: CopySource, target: CopyTarget) -> None:
     """Copy the events that no run has taken yet: one may name the task of an uncertain record."""
-    if source.inbox is None:
-        return
-    for name in source.inbox.names():
-        event = source.inbox.read(name)
-        if event is None:
-            continue
-        if target.inbox is None:
-            reason = (
-                "events are kept beside it that no run has taken: run 'musicapi bulk FILE --out DIR' once, then copy"
-            )
-            raise JournalError(source.name, reason)
-        target.inbox.put(event)
+    for name in await source.inbox.names(MAX_AGE):
+        event = await source.inbox.read(name)
+        if event is not None:
+            await target.inbox.put(event)
 
 
 async def _compare(source: CopySource, target: CopyTarget) -> None:

@@ -1,13 +1,12 @@
 """Records of requests, their states and transitions, and the ``Journal`` protocol that stores them durably. No I/O."""
 
-import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeGuard
 
 import attrs
 
-from musicapi_async._webhook_inbox import FileInbox
+from musicapi_async.bulk.inbox import EventInbox
 from musicapi_async.errors import JournalError
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ __all__ = [
     "State",
     "attempts_after",
     "charged_after",
-    "inbox_of",
     "is_shared",
     "records_in",
     "was_unpaid",
@@ -205,11 +203,6 @@ class Attempt:
     """The names of the saved files of such a song; None while it is not saved."""
 
 
-def inbox_of(path: str | os.PathLike[str]) -> FileInbox:
-    """Return the folder beside a journal's file in which ``receive`` keeps the events of its tasks."""
-    return FileInbox(Path(f"{os.fspath(path)}.events"))
-
-
 def attempts_after(record: Record, state: State, changes: Changes) -> int:
     """Return how often a record was accepted, or may have been, after a transition."""
     # An uncertain request that is sent again may have been charged already.
@@ -261,8 +254,8 @@ class Journal(Protocol):
         ...
 
     @property
-    def inbox(self) -> FileInbox | None:
-        """The folder in which events of its tasks are kept; None where there is none."""
+    def inbox(self) -> EventInbox:
+        """The events of its tasks that were received and not handled yet."""
         ...
 
     @property
@@ -388,12 +381,18 @@ class Journal(Protocol):
 class SharedJournal(Journal, Protocol):
     """Journal that several workers use at once; a run joins it as one of them."""
 
-    async def join(self) -> None:
-        """Register as a worker, and record the ids that an earlier one could not record."""
+    async def join(self, on_change: Callable[[], object] | None = None) -> None:
+        """Register as a worker, and record the ids that an earlier one could not record.
+
+        ``on_change`` is called when there may be something to claim, or nothing left; a hint, which may be missed.
+        """
         ...
 
-    async def beat(self) -> Sequence[Record]:
-        """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
+    async def beat(self, name: str) -> tuple[Sequence[Record], Any]:
+        """Send a heartbeat; return records whose tasks this worker has to collect now, and the value under a name.
+
+        The worker of these records has stopped, or has given them back.
+        """
         ...
 
     def hurry(self) -> None:

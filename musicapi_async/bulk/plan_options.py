@@ -17,6 +17,8 @@ __all__ = [
     "MAX_IN_FLIGHT",
     "PlanOptions",
     "checked_count",
+    "checked_rate",
+    "options_of",
     "recall_options",
     "remember_options",
 ]
@@ -109,7 +111,11 @@ async def recall_options(journal: Journal) -> PlanOptions:
 
     Raises JournalError for options of a newer version of this package, and for those that this one does not accept.
     """
-    kept = await journal.recall(PLAN)
+    return options_of(journal, await journal.recall(PLAN))
+
+
+def options_of(journal: Journal, kept: object) -> PlanOptions:
+    """Return the options in the value that a journal keeps for its plan; raises what ``recall_options`` does."""
     if kept is None:
         return PlanOptions()
     known = {field.name for field in attrs.fields(PlanOptions)}

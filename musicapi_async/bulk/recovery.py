@@ -1,6 +1,6 @@
 """Recovery by events: an uncertain record whose event names its task is accepted, once a poll has confirmed the task.
 
-Events come from the folder beside the journal, where a file stays until its event needs nothing more, and from the
+Events come from the inbox of the journal, where each stays until it needs nothing more, and from the
 client. An event alone changes no record, and nothing is ever sent because of one.
 """
 
@@ -16,8 +16,9 @@ from musicapi_async._engine_access import engine_of
 from musicapi_async._logger import logger
 from musicapi_async._tasks.inbox import reported_event
 from musicapi_async._tasks.task import Task
-from musicapi_async._webhook_inbox import FileInbox, InboxEvent
-from musicapi_async.bulk.journal import Attempt, Changes, Journal, Record
+from musicapi_async._webhook_inbox import InboxEvent
+from musicapi_async.bulk.inbox import MAX_AGE, EventInbox
+from musicapi_async.bulk.journal import Attempt, Changes, Journal, Record, RecordTakenError
 from musicapi_async.bulk.requests_file import class_of, request_of
 from musicapi_async.bulk.saving import FileSink
 from musicapi_async.bulk.submitting import WorkQueue
@@ -26,16 +27,12 @@ from musicapi_async.errors import ClientClosedError, InvalidRequestError, Journa
 
 __all__ = ["EventRecovery", "Meaning", "meaning_of"]
 
-READ_INTERVAL: Final = 0.25
-"""Seconds between two readings of the folder."""
 RETRY_INTERVAL: Final = 30.0
 """Seconds after which an event is handled again that could not be confirmed by a poll."""
-MAX_AGE: Final = 30 * 86_400.0
-"""Seconds after which an event is removed that no run could use."""
 MAX_WAIT: Final = 600.0
 """Seconds for which the event of an uncertain record is waited for, at most."""
 MAX_WATCHED: Final = 1000
-"""Earlier attempts whose events are expected by the client; those in the folder are matched in any case."""
+"""Earlier attempts whose events are expected by the client; those in the inbox are matched in any case."""
 
 MAX_HANDLED: Final = 100
 """Events that are in memory at once."""
@@ -73,9 +70,9 @@ class EventRecovery:
         self._sink = sink
         self._queue = queue
         self._waiter = waiter
-        self._inbox: FileInbox | None = journal.inbox
+        self._inbox: EventInbox = journal.inbox
         self._not_before: dict[str, float] = {}
-        """Event-loop times before which events in the folder are not handled again, by the names of their files."""
+        """Event-loop times before which events in the inbox are not handled again, by their names."""
         self._busy: set[str] = set()
         """The references and task ids that are being handled, or that a worker waits for."""
         self._reading = asyncio.Lock()
@@ -94,25 +91,23 @@ class EventRecovery:
             if attempt.files is None:
                 self._save(attempt)
         await self.take_kept()
-        if self._inbox is not None:
-            self._start(self._read(self._inbox), self._background)
+        self._start(self._read(), self._background)
 
     async def aclose(self) -> None:
-        """Handle nothing more; events in the folder stay for the next run."""
+        """Handle nothing more; events in the inbox stay for the next run."""
         tasks = self._handling | self._saving | self._background
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def take_kept(self) -> None:
-        """Handle the events that are in the folder now."""
-        if self._inbox is not None:
-            await self._take_all(self._inbox)
+        """Handle the events that are in the inbox now."""
+        await self._take_all()
         while self._handling:
             await asyncio.wait(self._handling)
 
     async def finish(self) -> None:
-        """Handle the events that are in the folder now, and wait until the songs that are paid for besides are saved.
+        """Handle the events that are in the inbox now, and wait until the songs that are paid for besides are saved.
 
         For the end of a run, when no record is left.
         """
@@ -166,16 +161,16 @@ class EventRecovery:
                 return
             await asyncio.sleep(RETRY_INTERVAL)
 
-    async def _read(self, inbox: FileInbox) -> None:
+    async def _read(self) -> None:
         while True:
-            await asyncio.sleep(READ_INTERVAL)
-            await self._take_all(inbox)
+            await self._inbox.wait()
+            await self._take_all()
 
-    async def _take_all(self, inbox: FileInbox) -> None:
+    async def _take_all(self) -> None:
         async with self._reading:
             try:
-                names = await asyncio.to_thread(inbox.names, MAX_AGE)
-            except OSError as error:
+                names = await self._inbox.names(MAX_AGE)
+            except (OSError, JournalError) as error:
                 logger.error("the events of %s cannot be read: %s", self._journal.name, error)
                 return
             now, present = asyncio.get_running_loop().time(), set(names)
@@ -185,11 +180,11 @@ class EventRecovery:
                     await asyncio.wait(self._handling, return_when=asyncio.FIRST_COMPLETED)
                 if self._not_before.get(name, now) <= now:
                     self._not_before[name] = math.inf
-                    if (event := await asyncio.to_thread(inbox.read, name)) is not None:
-                        self._start(self._handle_kept(inbox, name, event), self._handling)
+                    if (event := await self._inbox.read(name)) is not None:
+                        self._start(self._handle_kept(name, event), self._handling)
 
-    async def _handle_kept(self, inbox: FileInbox, name: str, event: InboxEvent) -> None:
-        """Handle an event in the folder; its file is removed when the journal has recorded what follows from it."""
+    async def _handle_kept(self, name: str, event: InboxEvent) -> None:
+        """Handle an event in the inbox; it is removed when the journal has recorded what follows from it."""
         handled: Handled = "later"
         try:
             # It wakes the wait of its task, or the worker that waits for it.
@@ -198,7 +193,7 @@ class EventRecovery:
             # Any other one can only wake a wait.
             handled = await self._handle(event.reference or "", event.task_id or "") if is_of_attempt else "done"
             if handled == "done":
-                await asyncio.to_thread(inbox.remove, name)
+                await self._inbox.remove(name)
         finally:
             delay = {"soon": 0.0, "later": RETRY_INTERVAL}.get(handled, math.inf)
             self._not_before[name] = asyncio.get_running_loop().time() + delay
@@ -214,15 +209,23 @@ class EventRecovery:
                 return "never"  # of another journal, or of one that has lost entries
             meaning = meaning_of(attempt, task_id)
             if meaning == "recovers":
-                record = await self._confirm(attempt.record, reference, task_id)
-                if record.state == "accepted":
-                    self._queue.retry(record)
-                return "done" if record.state == "accepted" else "later"
+                return await self._recover(attempt, task_id)
             if meaning == "extra":
                 return await self._note_extra(attempt, task_id)
             return "done" if meaning == "known" else "soon"
         finally:
             self._busy -= own
+
+    async def _recover(self, attempt: Attempt, task_id: str) -> Handled:
+        """Accept an uncertain record that is not waited for, and queue it."""
+        try:
+            record = await self._confirm(attempt.record, attempt.reference, task_id)
+        except RecordTakenError:
+            return "soon"  # another worker, or the user, was faster
+        if record.state != "accepted":
+            return "later"
+        self._queue.retry(record)
+        return "done"
 
     async def _confirm(self, record: Record, reference: str, task_id: str) -> Record:
         """Accept an uncertain record if one poll knows the task that its event names; else record why it does not."""

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 from musicapi_async._logger import logger
-from musicapi_async.bulk.journal import Record, RecordTakenError, SharedJournal, records_in
-from musicapi_async.bulk.plan_options import PlanOptions, recall_options
+from musicapi_async.bulk.journal import PLAN, Record, RecordTakenError, SharedJournal, records_in
+from musicapi_async.bulk.plan_options import PlanOptions, options_of, recall_options
 from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, WorkQueue
 from musicapi_async.bulk.waiting import Outage
 from musicapi_async.errors import JournalError, MusicAPIError
@@ -18,9 +18,8 @@ __all__ = ["IN_FLIGHT", "SharedQueue"]
 IN_FLIGHT: Final = 50
 """Tasks in flight of a plan that names no other limit."""
 BEAT_INTERVAL: Final = 5.0
-PICK_INTERVAL: Final = 1.0
-"""Seconds between two attempts to pick planned records, while there are none."""
-MAX_PICK_INTERVAL: Final = 2.0
+SWEEP_INTERVAL: Final = 30.0
+"""Seconds after which planned records are read without a notification, which may be missed."""
 
 
 class SharedQueue(WorkQueue):
@@ -44,15 +43,19 @@ class SharedQueue(WorkQueue):
         self._default = default
         self._max_attempts = attempts
         self._picked: deque[Record] = deque()
+        self._has_planned = True
+        """False when no planned record was found, and no notification has come since."""
         self._submitting = 0
+        self._processing = 0
+        """Records that were returned, and need something more."""
         self._is_over = False
         self._changed = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Join the workers of the journal."""
-        await self._follow_plan()
-        await self._shared.join()
+        self._follow(await recall_options(self._shared))
+        await self._shared.join(self._note_change)
         self._beating = asyncio.get_running_loop().create_task(self._beat())
 
     def hurry(self) -> None:
@@ -76,7 +79,6 @@ class SharedQueue(WorkQueue):
     async def next(self) -> Record | None:
         """Return the next record, or None when nothing is left on the journal, or nothing may be submitted."""
         async with self._advancing:
-            interval = PICK_INTERVAL
             while not self.is_closed and not self._is_over:
                 self._changed.clear()
                 if (record := self._take()) is not None or await self._fill():
@@ -86,15 +88,16 @@ class SharedQueue(WorkQueue):
                 if self.is_stopped or (self._is_idle and not self.stay and not await self._is_left()):
                     self._is_over = True
                     break
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(interval):
+                try:
+                    async with asyncio.timeout(SWEEP_INTERVAL):
                         await self._changed.wait()
-                interval = min(MAX_PICK_INTERVAL, interval * 1.5)
+                except TimeoutError:
+                    self._has_planned = True
         return self._take() if not self.is_closed else None
 
     @property
     def _is_idle(self) -> bool:
-        return not self._submitting and not self._picked
+        return not self._processing and not self._picked
 
     def _take(self) -> Record | None:
         """Return a record that may be worked on now; of the planned ones no more than may be submitted at once."""
@@ -103,15 +106,18 @@ class SharedQueue(WorkQueue):
             for record in records:
                 if record.state != "planned" or may_submit:
                     records.remove(record)
+                    self._processing += 1
                     self._submitting += record.state == "planned"
                     return record
         return None
 
     async def _fill(self) -> bool:
         """Pick planned records; return whether there were any."""
-        if self.is_stopped or self._submitting >= MAX_SUBMISSIONS:
+        if self.is_stopped or self._submitting >= MAX_SUBMISSIONS or not self._has_planned:
             return False
+        self._has_planned = False  # a notification that comes meanwhile sets it again
         self._picked.extend(await self._journal.claim(2 * MAX_SUBMISSIONS))
+        self._has_planned |= bool(self._picked)
         return bool(self._picked)
 
     async def _is_left(self) -> bool:
@@ -139,6 +145,7 @@ class SharedQueue(WorkQueue):
 
     def processed(self) -> None:
         """Note that a record needs nothing more now: it may have been the last one."""
+        self._processing -= 1
         self._changed.set()
 
     def stop(self, error: BaseException, *, is_for_all: bool = False) -> None:
@@ -146,20 +153,24 @@ class SharedQueue(WorkQueue):
         super().stop(error, is_for_all=is_for_all)
         self._changed.set()
 
+    def _note_change(self) -> None:
+        self._has_planned = True
+        self._changed.set()
+
     async def _beat(self) -> None:
         while True:
             try:
-                for record in await self._shared.beat():
+                taken_over, kept = await self._shared.beat(PLAN)
+                for record in taken_over:
                     logger.info("%s is taken over from a worker that has stopped", record.key)
                     self.retry(record)
-                self._on_limit(await self._follow_plan() + MAX_SUBMISSIONS)
+                self._on_limit(self._follow(options_of(self._shared, kept)) + MAX_SUBMISSIONS)
             except MusicAPIError as error:
                 logger.warning("a heartbeat failed: %s", error)
             await asyncio.sleep(BEAT_INTERVAL)
 
-    async def _follow_plan(self) -> int:
+    def _follow(self, options: PlanOptions) -> int:
         """Keep to the limits of the plan as they are now; return how many tasks may be in flight."""
-        options = await recall_options(self._shared)
         default = self._default
         in_flight = options.in_flight or default.in_flight or IN_FLIGHT
         max_credits = default.max_credits if options.max_credits is None else options.max_credits

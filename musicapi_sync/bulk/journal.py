@@ -196,18 +196,18 @@ def migrate(path: str | os.PathLike[str]) -> int | None:
 
 
 def receive(
-    path: str | os.PathLike[str],
+    journal: str | os.PathLike[str],
     body: bytes,
     headers: webhooks.Headers,
     url: str,
     secret: str | Secret | None = None,
 ) -> webhooks.Event:
-    """Verify an event and keep it on disk for the journal's run, which takes it within a second, or the next run does.
+    """Verify an event and keep it durably for the journal's run, which takes it within a second, or the next run does.
 
-    Arguments and errors are those of ``musicapi_async.bulk.receive``. The event is flushed to the disk before this
-    returns: respond with 2xx after that.
+    Arguments and errors are those of ``musicapi_async.bulk.receive``; the journal is a file, its folder, or an address,
+    for a thread without an event loop. The event is on the disk before this returns: respond with 2xx after that.
     """
-    return keep_event(path, body, headers, url, hidden(secret))
+    return keep_event(journal, body, headers, url, hidden(secret))
 
 
 def remember_options(journal: Journal, options: PlanOptions) -> None:

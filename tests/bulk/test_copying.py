@@ -1,6 +1,7 @@
 """A journal that moves into another one: all of it or nothing, and never are both usable."""
 
 import asyncio
+import math
 import shutil
 import sqlite3
 import subprocess
@@ -137,12 +138,12 @@ async def test_copied_line_that_was_corrected_is_sent_as_it_is_now(quick: Sandbo
 async def test_copy_takes_the_events_that_no_run_has_taken(path: Path, tmp_path: Path) -> None:
     event = InboxEvent("e-1", "song.completed", "t-1", "r-1", b"{}")
     async with bulk.open(path) as journal:
-        await asyncio.to_thread(journal.inbox.put, event)
+        await journal.inbox.put(event)
     await move(path, tmp_path / "new.db")
     inbox = bulk.open(tmp_path / "new.db").inbox
-    (name,) = await asyncio.to_thread(inbox.names)
+    (name,) = await inbox.names(math.inf)
 
-    assert await asyncio.to_thread(inbox.read, name) == event
+    assert await inbox.read(name) == event
 
 
 async def plan(path: Path, *descriptions: str) -> None:

@@ -1,6 +1,7 @@
 """Uncertain requests find their tasks by events, and nothing is sent or accepted because of an event alone."""
 
 import asyncio
+import math
 import os
 import sqlite3
 import sys
@@ -35,7 +36,7 @@ class App:
     """An application that keeps the events of a journal, as a web server's process does."""
 
     sandbox: Sandbox
-    path: Path
+    path: Path | str
     url: str = ""
     statuses: list[int] = attrs.field(factory=list)
     kept: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -57,16 +58,16 @@ class App:
         async with self.client() as client:
             return await run(client, self.path, requests, **options)
 
-    @property
-    def files(self) -> list[Path]:
-        return sorted(Path(f"{self.path}.events").glob("*.event"))
+    async def kept_names(self) -> list[str]:
+        async with bulk.open(self.path) as journal:
+            return list(await journal.inbox.names(math.inf))
 
     def urls(self) -> list[str]:
         return [str(task.request.to_wire()["webhook_url"]) for task in self.sandbox.tasks]
 
 
 @asynccontextmanager
-async def serving(path: Path, seconds: float = 0.1) -> AsyncIterator[App]:
+async def serving(path: Path | str, seconds: float = 0.1) -> AsyncIterator[App]:
     async with Sandbox(seconds=seconds, credits=100_000) as sandbox:
         found = App(sandbox, path)
         app = web.Application()
@@ -82,12 +83,18 @@ async def serving(path: Path, seconds: float = 0.1) -> AsyncIterator[App]:
 
 
 @pytest.fixture
-async def app(path: Path) -> AsyncIterator[App]:
+async def app(store: Path | str) -> AsyncIterator[App]:
+    async with serving(store) as app:
+        yield app
+
+
+@pytest.fixture
+async def file_app(path: Path) -> AsyncIterator[App]:
     async with serving(path) as app:
         yield app
 
 
-async def records(path: Path, state: bulk.State) -> list[Record]:
+async def records(path: Path | str, state: bulk.State) -> list[Record]:
     async with bulk.open(path) as journal:
         return list(await journal.records(state))
 
@@ -174,9 +181,9 @@ async def test_event_between_two_runs_is_taken_by_the_next_one(app: App, tmp_pat
     assert len(app.sandbox.tasks) == 1
 
 
-async def test_event_wakes_the_wait_of_its_task_without_a_poll(path: Path) -> None:
-    async with serving(path, seconds=4000) as app, app.client(poll_interval=3600) as client:
-        running = asyncio.create_task(run(client, path, songs(2)))
+async def test_event_wakes_the_wait_of_its_task_without_a_poll(store: Path | str) -> None:
+    async with serving(store, seconds=4000) as app, app.client(poll_interval=3600) as client:
+        running = asyncio.create_task(run(client, store, songs(2)))
         while len(app.sandbox.tasks) < 2:
             await asyncio.sleep(0.01)
         app.sandbox.advance(5000)
@@ -186,9 +193,9 @@ async def test_event_wakes_the_wait_of_its_task_without_a_poll(path: Path) -> No
     assert len(app.sandbox.requests(POLL)) == 0
 
 
-async def test_event_wakes_the_wait_of_a_task_of_an_earlier_run(path: Path) -> None:
-    async with serving(path, seconds=4000) as app:
-        async with app.client() as client, bulk.open(path) as journal:
+async def test_event_wakes_the_wait_of_a_task_of_an_earlier_run(store: Path | str) -> None:
+    async with serving(store, seconds=4000) as app:
+        async with app.client() as client, bulk.open(store) as journal:
             stopped = bulk.run(client, journal, songs(1))
             waiting = asyncio.ensure_future(anext(stopped))
             while not (await journal.counts())["accepted"]:
@@ -196,7 +203,7 @@ async def test_event_wakes_the_wait_of_a_task_of_an_earlier_run(path: Path) -> N
             await stopped.aclose()
             waiting.cancel()
         async with app.client(poll_interval=3600) as client:
-            running = asyncio.create_task(run(client, path))
+            running = asyncio.create_task(run(client, store))
             before = len(app.sandbox.requests(POLL))
             while len(app.sandbox.requests(POLL)) == before:
                 await asyncio.sleep(0.01)
@@ -214,17 +221,17 @@ async def test_files_of_events_are_removed_once_the_journal_knows_their_tasks(ap
         await asyncio.sleep(0.01)
     await app.run()
 
-    assert app.files == []
+    assert await app.kept_names() == []
     assert await counts(app.path) == {"saved": 3}
 
 
-async def test_event_that_waits_for_weeks_is_taken_by_the_next_run(app: App) -> None:
-    app.sandbox.add_fault(CREATE, LOST)
-    await app.run(songs(1), timeout=0.0)
-    await asyncio.wait_for(app.kept.wait(), 10)
-    for file in app.files:
+async def test_event_that_waits_for_weeks_is_taken_by_the_next_run(file_app: App) -> None:
+    file_app.sandbox.add_fault(CREATE, LOST)
+    await file_app.run(songs(1), timeout=0.0)
+    await asyncio.wait_for(file_app.kept.wait(), 10)
+    for file in Path(f"{file_app.path}.events").glob("*.event"):
         os.utime(file, (file.stat().st_mtime - 20 * 86_400,) * 2)
-    assert [outcome.record.state for outcome in await app.run()] == ["saved"]
+    assert [outcome.record.state for outcome in await file_app.run()] == ["saved"]
 
 
 async def test_forged_event_is_refused_and_changes_nothing(app: App) -> None:
@@ -251,7 +258,7 @@ async def test_event_of_a_task_that_the_service_does_not_know_leaves_the_record_
     (record,) = await records(app.path, "uncertain")
     assert str(record.reason).startswith("its event names task t-unknown, which the service does not know: ")
     assert "stays uncertain: its event names task t-unknown" in caplog.text
-    assert app.files
+    assert await app.kept_names()
     assert app.sandbox.tasks == ()
 
 
@@ -276,7 +283,7 @@ async def test_event_of_another_journal_changes_nothing_and_is_kept(app: App) ->
     await keep(app, "t-1", "/hooks", "none")
     assert await app.run() == []
 
-    assert len(app.files) == 1
+    assert len(await app.kept_names()) == 1
     assert await counts(app.path) == {"uncertain": 1}
 
 
@@ -316,7 +323,7 @@ async def test_attempt_that_was_sent_again_meanwhile_is_saved_and_named_as_paid_
     assert extra.files
     assert set(extra.files).isdisjoint(record.files)
     assert all((out / name).is_file() and name.startswith("00001-") for name in (*record.files, *extra.files))
-    assert app.files == []
+    assert await app.kept_names() == []
 
 
 async def test_attempt_that_its_user_took_for_not_accepted_counts_once_its_event_comes(app: App) -> None:
@@ -338,20 +345,20 @@ async def test_attempt_that_its_user_took_for_not_accepted_counts_once_its_event
 
 
 async def test_song_that_is_paid_for_besides_is_saved_by_the_next_run_after_a_timeout(
-    path: Path, tmp_path: Path
+    store: Path | str, tmp_path: Path
 ) -> None:
-    async with serving(path, seconds=4000) as app:
+    async with serving(store, seconds=4000) as app:
         app.sandbox.add_fault(CREATE, LOST)
         await app.run(songs(1), timeout=0.0)
-        async with bulk.open(path) as journal:
+        async with bulk.open(store) as journal:
             await bulk.resend_uncertain(journal)
         await keep(app, app.sandbox.tasks[0].task_id, app.urls()[0])
         await app.run(timeout=0.2)
-        async with bulk.open(path) as journal:
+        async with bulk.open(store) as journal:
             assert [extra.files for extra in await journal.extras()] == [None]
         app.sandbox.advance(10_000)
         await app.run(out=tmp_path / "songs")
-        async with bulk.open(path) as journal:
+        async with bulk.open(store) as journal:
             (extra,) = await journal.extras()
 
     assert extra.files
@@ -374,11 +381,11 @@ async def test_request_that_was_dropped_is_saved_when_its_event_comes(app: App, 
     assert len(app.sandbox.requests("POST /sonic/aligned-lyrics")) == 0, "nothing more is paid for it"
 
 
-async def test_reference_is_in_the_journal_before_the_request_is_sent(app: App) -> None:
+async def test_reference_is_in_the_journal_before_the_request_is_sent(file_app: App) -> None:
     seen: list[tuple[str, object]] = []
 
     def read() -> None:
-        with closing(sqlite3.connect(app.path)) as connection:
+        with closing(sqlite3.connect(file_app.path)) as connection:
             seen.extend(connection.execute("SELECT state, row.reference FROM row JOIN attempt USING (number)"))
 
     async def handle(request: web.Request) -> web.Response:
@@ -394,8 +401,8 @@ async def test_reference_is_in_the_journal_before_the_request_is_sent(app: App) 
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/v1"
-    async with client_of(base_url, webhook_url=app.url, webhook_secret=SECRET) as client:
-        await run(client, app.path, songs(1))
+    async with client_of(base_url, webhook_url=file_app.url, webhook_secret=SECRET) as client:
+        await run(client, file_app.path, songs(1))
     await runner.cleanup()
 
     (state, reference), (_, url) = seen
@@ -403,11 +410,11 @@ async def test_reference_is_in_the_journal_before_the_request_is_sent(app: App) 
     assert str(url).endswith(f"musicapi_attempt={reference}")
 
 
-async def test_request_without_webhook_has_no_reference(app: App) -> None:
-    async with client_of(app.sandbox.base_url) as client:
-        await run(client, app.path, songs(1))
+async def test_request_without_webhook_has_no_reference(file_app: App) -> None:
+    async with client_of(file_app.sandbox.base_url) as client:
+        await run(client, file_app.path, songs(1))
 
-    (record,) = await records(app.path, "saved")
+    (record,) = await records(file_app.path, "saved")
     assert record.reference is None
 
 
@@ -426,28 +433,28 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_run_killed_between_the_event_and_its_handling_is_completed_by_the_next_one(
-    app: App, tmp_path: Path
+    file_app: App, tmp_path: Path
 ) -> None:
-    async with bulk.open(app.path) as journal:
+    async with bulk.open(file_app.path) as journal:
         await bulk.plan_all(journal, songs(1))
-    app.sandbox.add_fault(CREATE, LOST)
-    app.sandbox.add_fault(POLL, Fault(delay=30))
-    arguments = (str(app.path), app.sandbox.base_url, app.url, SECRET)
+    file_app.sandbox.add_fault(CREATE, LOST)
+    file_app.sandbox.add_fault(POLL, Fault(delay=30))
+    arguments = (str(file_app.path), file_app.sandbox.base_url, file_app.url, SECRET)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", KILLED, *arguments, stdout=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(30):
         # Its event has been taken, and the poll that is to confirm it has no response yet.
-        while not len(app.sandbox.requests(POLL)):
+        while not len(file_app.sandbox.requests(POLL)):
             await asyncio.sleep(0.01)
     process.kill()
     await process.wait()
-    assert app.files
-    assert await counts(app.path) == {"uncertain": 1}
-    (outcome,) = await app.run(out=tmp_path / "songs")
+    assert await file_app.kept_names()
+    assert await counts(file_app.path) == {"uncertain": 1}
+    (outcome,) = await file_app.run(out=tmp_path / "songs")
 
     assert outcome.record.state == "saved"
-    assert len(app.sandbox.tasks) == 1
+    assert len(file_app.sandbox.tasks) == 1
 
 
 @pytest.mark.parametrize("target", ["journal", "folder"])

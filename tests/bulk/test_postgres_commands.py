@@ -1,6 +1,7 @@
 """A journal in a database as the command reads it: its snapshot, and the copy of a half-finished one."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from bulk.runs import CREATE, run_on, songs
 from postgres import find_binaries, serve
 
 from musicapi_async import bulk
+from musicapi_async._webhook_inbox import InboxEvent
+from musicapi_async._webhook_urls import new_reference
 from musicapi_async.bulk import Changes, PlanOptions, Record
 from musicapi_async.bulk.copying import copy_journal, open_copy, open_for_copy
 from musicapi_async.bulk.journal import OTHER_CHARGES, TRANSITIONS
@@ -19,6 +22,7 @@ from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Fault, Sandbox
 
 BINARIES = find_binaries()
+EVENT = InboxEvent("e-1", "song.completed", "t-1", new_reference(), b"\x00{}")
 pytestmark = pytest.mark.skipif(BINARIES is None, reason="no PostgreSQL: apt-get install postgresql")
 
 
@@ -76,6 +80,7 @@ async def test_copy_in_a_database_has_everything_that_the_journal_had(quick: San
     async with bulk.open(path) as journal:
         charged, operations = await journal.total_charged(), await journal.charged()
         await journal.remember(OTHER_CHARGES, 3.0)
+        await journal.inbox.put(EVENT)
     async with open_for_copy(path) as old, open_copy(address) as new:
         assert await copy_journal(old, new, new.name) == 8
 
@@ -86,6 +91,8 @@ async def test_copy_in_a_database_has_everything_that_the_journal_had(quick: San
         assert await journal.plan([bulk.Planned.of("later", songs(9)[8])]) == 1
         (later,) = [one for one in await journal.records("planned") if one.key == "later"]
         assert later.number == 9
+        (name,) = await journal.inbox.names(math.inf)
+        assert await journal.inbox.read(name) == EVENT
     with pytest.raises(JournalError, match="its records were moved to postgresql://"):
         await bulk.open(path).__aenter__()
 

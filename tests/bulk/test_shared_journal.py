@@ -4,6 +4,8 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -11,16 +13,19 @@ import pytest
 from bulk.cluster import torture
 from bulk.runs import client_of, songs
 from postgres import Postgres
+from signing import SECRET, body_of, headers_of
 
 from musicapi_async import bulk, sonic
 from musicapi_async._transport.cancellation import complete
-from musicapi_async.bulk import Changes, PlanOptions, Record, remember_options
+from musicapi_async._webhook_urls import new_reference
+from musicapi_async.bulk import Changes, Outcome, PlanOptions, Record, remember_options
 from musicapi_async.bulk.postgres import PostgresJournal
 from musicapi_async.bulk.postgres.address import Address
 from musicapi_async.bulk.postgres.connection import Channel
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.sandbox import Sandbox
 
+PICK, BEAT = "SKIP LOCKED", "musicapi.beat"
 STOPPED = "stopped before the response arrived"
 
 
@@ -268,6 +273,109 @@ async def test_password_that_is_not_escaped_is_refused_and_shown_nowhere(passwor
         bulk.open(f"postgresql://songs:{password}@127.0.0.1:port/songs")
 
     assert "hu" not in f"{failed.value!r} {failed.value}"
+
+
+async def test_event_settles_the_uncertain_record_of_a_worker_that_has_stopped(
+    quick: Sandbox, postgres: Postgres, address: str
+) -> None:
+    reference = new_reference()
+    async with client_of(quick.base_url) as client:
+        task = await client.submit(songs(1)[0])
+    async with PostgresJournal(address) as stopped:
+        await bulk.plan_all(stopped, songs(1))
+        (record,) = await stopped.claim(1)
+        sending = await stopped.transition(record, "sending", Changes(charge=20.0, reference=reference))
+        await stopped.transition(sending, "uncertain")
+    async with staying_worker(quick, address) as first, PostgresJournal(address) as receiver:
+        await statements(postgres, address, PICK)
+        body = body_of(task_id=task.id)
+        await bulk.receive(receiver, body, headers_of(body), f"/hooks?musicapi_attempt={reference}", SECRET)
+        outcome = await asyncio.wait_for(first, 3)
+
+    assert (outcome.record.state, outcome.record.task_id) == ("saved", task.id)
+    assert len(quick.tasks) == 1
+
+
+@asynccontextmanager
+async def staying_worker(quick: Sandbox, address: str) -> AsyncIterator[asyncio.Task[Outcome]]:
+    """Run a worker that waits for a plan; yields the wait for its first outcome, when it has looked for records."""
+    async with client_of(quick.base_url) as client, PostgresJournal(address) as journal:
+        await execute(address, "ALTER DATABASE {} SET log_statement = 'all'")
+        worker = bulk.work(client, journal, stay=True)
+        first = asyncio.ensure_future(anext(worker))
+        try:
+            yield first
+        finally:
+            first.cancel()
+            await worker.aclose()
+
+
+async def execute(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address)
+    await connection.execute(statement.format(address.rpartition("/")[2]))
+    await connection.close()
+
+
+async def statements(postgres: Postgres, address: str, text: str, count: int = 1) -> list[str]:
+    """Wait until so many statements on a database contain a text; return all statements up to the last of these."""
+    while True:
+        log = await asyncio.to_thread(postgres.log_of, address)
+        found = [line for line in log if "execute" in line or "statement" in line]
+        at = [index for index, line in enumerate(found) if text in line]
+        if len(at) >= count:
+            return found[: at[count - 1] + 1]
+        await asyncio.sleep(0.05)
+
+
+async def test_idle_worker_sends_at_most_one_statement_a_second(
+    quick: Sandbox, postgres: Postgres, address: str
+) -> None:
+    async with staying_worker(quick, address), asyncio.timeout(20):
+        until_idle = await statements(postgres, address, PICK)
+        all_sent = await statements(postgres, address, BEAT, 2)
+
+    # Heartbeats are five seconds apart.
+    assert len(all_sent) - len(until_idle) <= 5
+
+
+async def test_plan_reaches_a_waiting_worker_at_once(quick: Sandbox, postgres: Postgres, address: str) -> None:
+    async with staying_worker(quick, address) as first, PostgresJournal(address) as journal:
+        await statements(postgres, address, PICK)
+        await bulk.plan_all(journal, songs(1))
+        outcome = await asyncio.wait_for(first, 2)
+
+    assert outcome.record.state == "saved"
+
+
+async def test_plan_reaches_a_worker_whose_connections_were_lost(
+    quick: Sandbox, postgres: Postgres, address: str
+) -> None:
+    async with staying_worker(quick, address) as first:
+        await statements(postgres, address, PICK)
+        await execute(
+            address,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        )
+        async with PostgresJournal(address) as journal:
+            await bulk.plan_all(journal, songs(1))
+        outcome = await asyncio.wait_for(first, 10)
+
+    assert outcome.record.state == "saved"
+
+
+async def test_worker_ends_at_once_when_the_last_record_of_another_is_done(
+    postgres: Postgres, quick: Sandbox, address: str
+) -> None:
+    async with PostgresJournal(address) as other:
+        (record,) = await claimed(other)
+        accepted = await other.transition(record, "accepted", Changes(task_id="t-1"))
+        async with client_of(quick.base_url) as client, PostgresJournal(address) as journal:
+            await execute(address, "ALTER DATABASE {} SET log_statement = 'all'")
+            worker = asyncio.ensure_future(anext(bulk.work(client, journal), None))
+            await statements(postgres, address, PICK)
+            await other.transition(accepted, "saved")
+            await other.leave()
+            assert await asyncio.wait_for(worker, 2) is None
 
 
 async def test_password_of_an_address_is_shown_nowhere(address: str) -> None:

@@ -1,7 +1,8 @@
 """The journal in a PostgreSQL database, shared by workers on any number of machines; it takes the extra ``cluster``.
 
 - ``journal.py`` the journal, which ``bulk.open`` returns for an address
-- ``claims.py`` the claims of a worker, within the limits of the plan; ``late_ids.py`` ids that could not be recorded,
+- ``claims.py`` the claims of a worker, within the limits of the plan; ``transitions.py`` what becomes of them,
+  ``late_ids.py`` ids that could not be recorded, ``inbox.py`` events that were received;
   ``leftovers.py`` files of workers that have stopped
 - ``connection.py`` connections that are made again, and statements that share a commit
 - ``address.py`` the address, ``session.py`` a connection to the database itself

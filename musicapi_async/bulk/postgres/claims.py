@@ -2,14 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
 from musicapi_async.bulk.journal import Changes, ClaimExpiredError, State
-from musicapi_async.bulk.postgres.connection import Batches
-from musicapi_async.bulk.postgres.records import SharedRecord
+from musicapi_async.bulk.postgres.connection import Batches, Channel
+from musicapi_async.bulk.postgres.records import CLAIM, SharedRecord
 from musicapi_async.errors import BudgetExceededError
 
 __all__ = ["FENCE", "Claims", "now"]
@@ -32,10 +33,10 @@ def now() -> float:
 class Claims:
     """Claims records one by one, within the limits of the plan."""
 
-    def __init__(self, journal: str, worker: str, batches: Batches) -> None:
+    def __init__(self, journal: str, worker: str, channel: Channel) -> None:
         self._journal = journal
         self._worker = worker
-        self._batches = batches
+        self._batches = Batches(channel, self._claim_all)
         self._max_in_flight = 50
         self.max_credits: float = float("inf")
         self._interval = 0.0
@@ -73,10 +74,7 @@ class Claims:
         """Claim a planned record; None while a limit is reached. Raises BudgetExceededError."""
         price, began = changes.charge or 0.0, now()
         lasts = UNCERTAIN_TIME if changes.lasts is None else min(changes.lasts, UNCERTAIN_TIME)
-        limits = (self._max_in_flight, self.max_credits, self._interval)
-        row = await self._batches.run(
-            change, (self._worker, record.number, change, record.change, price, changes.reference, lasts, *limits)
-        )
+        row = await self._batches.run(change, (record.number, record.change, change, price, changes.reference, lasts))
         verdict, wait = row["verdict"], row["wait"]
         if verdict == "credits":
             raise BudgetExceededError(self.max_credits, wait, price)
@@ -102,6 +100,11 @@ class Claims:
             charged=record.charged + price,
             reference=changes.reference,
         )
+
+    async def _claim_all(self, connection: Any, claims: Sequence[Sequence[object]]) -> Sequence[Any]:
+        limits = (self._max_in_flight, self.max_credits, self._interval)
+        columns = map(list, zip(*claims, strict=True))
+        return list(await connection.fetch(CLAIM, self._worker, *columns, *limits))
 
     def has(self, record: SharedRecord) -> bool:
         """Return whether a record was claimed here, and the claim has not ended."""

@@ -10,6 +10,7 @@ import asyncpg
 
 from musicapi_async._logger import logger
 from musicapi_async.bulk.postgres.address import Address
+from musicapi_async.bulk.postgres.schema import CHANNEL
 from musicapi_async.bulk.postgres.session import connect
 from musicapi_async.errors import JournalError, MusicAPIError
 
@@ -41,8 +42,10 @@ LOST: Final = (
 class Channel:
     """One connection, used by one statement at a time, and made again when it is lost."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, on_notify: Callable[[str], object] | None = None) -> None:
+        """``on_notify`` is called with each notification, and once after connecting: some may have been missed."""
         self.address: Address = address
+        self._on_notify = on_notify
         self._connection: Any = None
         self._busy = asyncio.Lock()
         self._closing = asyncio.Event()
@@ -116,6 +119,9 @@ class Channel:
         # Without it a crash of the server forgets what was sent.
         if await connection.fetchval("SHOW synchronous_commit") == "off":
             await connection.execute("SET synchronous_commit = on")
+        if (on_notify := self._on_notify) is not None:
+            await connection.add_listener(CHANNEL, lambda *notification: on_notify(notification[-1]))
+            on_notify("")
         return connection
 
     def _note_lost(self, reason: str) -> None:
@@ -156,22 +162,23 @@ async def _outside_of_shields(work: Coroutine[Any, Any, T]) -> T:
     return await asyncio.get_running_loop().create_task(work)
 
 
-_Waiting = tuple[int, Sequence[object], "asyncio.Future[Any]"]
+_Waiting = tuple[int, Any, "asyncio.Future[Any]"]
 
 
 class Batches:
     """A statement that is run for many arguments at once: all that wait at the same time share a commit.
 
-    It returns at most one row for each, with the argument's change as ``after``, and is idempotent.
+    ``fetch`` runs it for all of them; it returns at most one row for each, with the argument's change as ``after``, and
+    is idempotent.
     """
 
-    def __init__(self, channel: Channel, statement: str) -> None:
+    def __init__(self, channel: Channel, fetch: Callable[[Any, Sequence[Any]], Awaitable[Sequence[Any]]]) -> None:
         self._channel = channel
-        self._statement = statement
+        self._fetch = fetch
         self._waiting: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def run(self, change: int, values: Sequence[object]) -> Any:
+    async def run(self, change: int, values: Any) -> Any:
         """Run the statement for these values; return its row, None without one."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, values, done))
@@ -189,7 +196,7 @@ class Batches:
         error: Exception | None = None
         rows: Mapping[int, Any] = {}
         try:
-            found = await self._channel.run(lambda connection: connection.fetchmany(self._statement, arguments))
+            found = await self._channel.run(lambda connection: self._fetch(connection, arguments))
             rows = {row["after"]: row for row in found}
         except Exception as failure:  # noqa: BLE001 - raised in the waiting tasks
             error = failure

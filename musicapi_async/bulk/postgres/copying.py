@@ -22,7 +22,7 @@ __all__ = ["PostgresCopy"]
 
 IS_EMPTY: Final = "SELECT NOT EXISTS (SELECT 1 FROM musicapi.record) AND NOT EXISTS (SELECT 1 FROM musicapi.attempt)"
 EMPTY: Final = (
-    "TRUNCATE musicapi.record, musicapi.attempt, musicapi.correction, musicapi.kept",
+    "TRUNCATE musicapi.record, musicapi.attempt, musicapi.correction, musicapi.kept, musicapi.event",
     "UPDATE musicapi.gate SET charged = 0",
 )
 # Added once also where the response to the first time was lost.

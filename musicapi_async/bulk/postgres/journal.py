@@ -5,21 +5,17 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
-import attrs
-
-from musicapi_async._logger import logger
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.copies import COPY, unfinished_reason
 from musicapi_async.bulk.journal import (
     NO_CHANGES,
     TRANSITIONS,
-    UNFINISHED,
     Attempt,
     Changes,
     Closable,
@@ -31,8 +27,9 @@ from musicapi_async.bulk.journal import (
 from musicapi_async.bulk.postgres import planning, records
 from musicapi_async.bulk.postgres.address import Address
 from musicapi_async.bulk.postgres.claims import Claims, now
-from musicapi_async.bulk.postgres.connection import Batches, Channel
-from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
+from musicapi_async.bulk.postgres.connection import Channel
+from musicapi_async.bulk.postgres.inbox import PostgresInbox
+from musicapi_async.bulk.postgres.late_ids import LateIds
 from musicapi_async.bulk.postgres.leftovers import FILES, remove_leftovers
 from musicapi_async.bulk.postgres.migrating import check_version, create_tables
 from musicapi_async.bulk.postgres.records import (
@@ -40,9 +37,9 @@ from musicapi_async.bulk.postgres.records import (
     attempt_of,
     new_change,
     shared_record_of,
-    transition_arguments,
 )
-from musicapi_async.bulk.rows import given_values, to_json, transition_values
+from musicapi_async.bulk.postgres.transitions import Transitions, taken_reason
+from musicapi_async.bulk.rows import to_json
 from musicapi_async.errors import BudgetExceededError, JournalError
 
 __all__ = ["PostgresJournal"]
@@ -50,8 +47,6 @@ __all__ = ["PostgresJournal"]
 OPEN_LIMIT: Final = 5.0
 LEAVE_LIMIT: Final = 5.0
 """Seconds for which a lost database is connected to again, when the journal is opened and closed."""
-RECORDING_LIMIT: Final = 1.0
-"""Seconds after which an id that is not in the database yet is kept on the disk."""
 SHORTEN_INTERVAL: Final = 5.0
 MAX_TAKEN_OVER: Final = 500
 EVER: Final = float("inf")
@@ -78,26 +73,30 @@ class PostgresJournal:
         self._creates = create
         self.name: str = self._address.name
         """The address of the database, without the password."""
-        self.inbox: None = None
-        """No folder of events: each worker receives its own."""
         self.runs: set[Closable] = set()
         """The runs to close before the journal is closed."""
         self.worker: str = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         """The name of this worker among those on the journal."""
-        self._reading, self._writing, self._beating = (Channel(self._address) for _ in range(3))
-        self._transitions = Batches(self._writing, records.TRANSITION)
-        self._claims = Claims(self.name, self.worker, Batches(self._writing, records.CLAIM))
-        self._late_ids = LateIds("unknown")
+        self._reading, self._writing = Channel(self._address), Channel(self._address)
+        self._beating = Channel(self._address, self._notified)
+        self._on_change: Callable[[], object] = _nothing
+        self.inbox: PostgresInbox = PostgresInbox(self._reading, self.worker)
+        """The events of its tasks that were received and not handled yet."""
+        self._claims = Claims(self.name, self.worker, self._writing)
         self._has_joined = False
         self._shortened: dict[str, tuple[float, float]] = {}
         """The seconds to which places were last shortened, and when, by operation."""
-        self._held: set[int] = set()
-        """The numbers of the records whose tasks this worker collects."""
+        self._transitions = Transitions(
+            self.name, self.worker, self._reading, self._writing, self._claims, is_worker=self._is_worker
+        )
+
+    def _is_worker(self) -> bool:
+        return self._has_joined or self.inbox.is_read
 
     @property
     def work_folder(self) -> Path:
         """The folder of this worker in which files are completed before they are uploaded."""
-        return self._late_ids.folder / f"{self.worker}{FILES}"
+        return self._transitions.late_ids.folder / f"{self.worker}{FILES}"
 
     async def __aenter__(self) -> Self:
         """Connect; create the tables in a database that has none, if it may.
@@ -105,7 +104,7 @@ class PostgresJournal:
         Raises JournalError when the database cannot be reached, or holds no journal of this version.
         """
         try:
-            self._late_ids = LateIds(await self._reading.run(self._prepare, limit=OPEN_LIMIT))
+            self._transitions.late_ids = LateIds(await self._reading.run(self._prepare, limit=OPEN_LIMIT))
         except BaseException:
             await self._aclose()
             raise
@@ -121,7 +120,7 @@ class PostgresJournal:
         try:
             for run in tuple(self.runs):
                 await run.aclose()
-            if self._claims.picked or self._held:
+            if self._claims.picked or self._transitions.held:
                 with suppress(JournalError):
                     await self.leave()
         finally:
@@ -144,27 +143,32 @@ class PostgresJournal:
 
     # Workers
 
-    async def join(self) -> None:
-        """Register as a worker; record the ids that an earlier one could not record, and remove the files it left."""
+    async def join(self, on_change: Callable[[], object] | None = None) -> None:
+        """Register as a worker; record the ids that an earlier one could not record, and remove the files it left.
+
+        ``on_change`` is called when there may be something to claim, or nothing left; a hint, which may be missed.
+        """
         self._has_joined = True
+        self._on_change = on_change or _nothing
         self._hurry(EVER)
-        await self._beating.run(lambda connection: connection.execute(records.REGISTER, self.worker))
-        for late in await asyncio.to_thread(lambda: list(self._late_ids.kept())):
-            await self._settle_late(late)
-        await remove_leftovers(self._late_ids.folder, self._reading)
+        await self._beating.run(lambda connection: connection.execute("SELECT musicapi.register($1)", self.worker))
+        for late in await asyncio.to_thread(lambda: list(self._transitions.late_ids.kept())):
+            await self._transitions.settle_late(late)
+        await remove_leftovers(self._transitions.late_ids.folder, self._reading)
 
-    async def beat(self) -> Sequence[Record]:
-        """Send a heartbeat; return records whose tasks this worker has to collect now: theirs has stopped."""
+    async def beat(self, name: str) -> tuple[Sequence[Record], Any]:
+        """Send a heartbeat; return records whose tasks this worker has to collect now, and the value under a name.
 
-        async def beat(connection: Any) -> Sequence[Any]:
-            for statement in records.BEAT:
-                await connection.execute(statement, self.worker)
-            # Also those of its own that it does not know of: the response to an earlier call was lost.
-            return list(await connection.fetch(records.TAKE_OVER, self.worker, list(self._held), MAX_TAKEN_OVER))
-
-        found = [shared_record_of(row) for row in await self._beating.run(beat)]
-        self._held.update(one.number for one in found)
-        return found
+        The worker of these records has stopped, or has given them back.
+        """
+        rows = await self._beating.run(
+            lambda connection: connection.fetch(
+                records.BEAT, self.worker, list(self._transitions.held), MAX_TAKEN_OVER, name
+            )
+        )
+        found = [shared_record_of(row) for row in rows if row["number"] is not None]
+        self._transitions.held.update(one.number for one in found)
+        return found, _loaded(rows[0]["kept"])
 
     def hurry(self) -> None:
         """Wait for a lost database no longer than a few seconds from now: the worker ends."""
@@ -176,15 +180,12 @@ class PostgresJournal:
 
     async def leave(self) -> None:
         """Give back what this worker has, for others to resume."""
-
-        async def leave(connection: Any) -> None:
-            for statement in records.RELEASE:
-                await connection.execute(statement, self.worker)
-
-        self._has_joined = False
-        await self._beating.run(leave, limit=LEAVE_LIMIT)
+        self._has_joined = self.inbox.is_read = False
+        self._on_change = _nothing
+        leave = "SELECT musicapi.leave($1)"
+        await self._beating.run(lambda connection: connection.execute(leave, self.worker), limit=LEAVE_LIMIT)
         self._claims.picked.clear()
-        self._held.clear()
+        self._transitions.held.clear()
 
     async def is_left(self) -> bool:
         """Return whether there is something to send or to collect, by any worker."""
@@ -201,6 +202,12 @@ class PostgresJournal:
     def limit(self, *, in_flight: int, max_credits: float | None, create_rate: float | None) -> None:
         """Set the limits of the plan, which hold over all workers."""
         self._claims.limit(in_flight, EVER if max_credits is None else max_credits, create_rate)
+
+    def _notified(self, notification: str) -> None:
+        if not self.inbox.notify(notification):
+            self._on_change()
+        if not notification:  # after a connection was lost, events may have been missed too
+            self.inbox.wake()
 
     # Plans
 
@@ -260,12 +267,12 @@ class PostgresJournal:
         shared, change = self._shared(record), new_change()
         claimed = await self._claims.claim(shared, change, changes)
         if claimed == "taken":
-            current = await self._find(record.number)
+            current = await self._transitions.find(record.number)
             if current is not None and current.claim == change and current.state == "uncertain":
                 # It was claimed after all, while the database was away, and never sent.
                 unsent = Changes(reason="it was not sent", was_not_accepted=True)
                 await self.transition(current, "planned", unsent)
-            raise RecordTakenError(self.name, _taken(record))
+            raise RecordTakenError(self.name, taken_reason(record))
         if claimed is None and changes.lasts is not None:
             await self._shorten_holds(record.operation, changes.lasts)
         return claimed
@@ -304,127 +311,12 @@ class PostgresJournal:
                 await self.turn()
             return claimed
         if record.state == "sending" and state == "accepted":
-            return await self._accept(before, changes)
-        return await self._transition(before, state, changes)
-
-    async def _accept(self, record: SharedRecord, changes: Changes) -> Record:
-        """Record the id of a task, on the disk of this machine too while the database is away."""
-        late = _late_id(record, changes)
-        loop = asyncio.get_running_loop()
-        writing = loop.create_task(self._transition(record, "accepted", changes))
-        # Its error is this caller's alone, who may not be there any more.
-        writing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        # Also when the worker is stopped meanwhile.
-        is_kept = await complete(self._keep_unless(writing, late))
-        accepted = await writing
-        if is_kept:
-            await asyncio.to_thread(self._late_ids.remove, late)
-        return accepted
-
-    async def _keep_unless(self, writing: "asyncio.Task[Record]", late: LateId) -> bool:
-        """Keep an id that is not written soon; return whether it was kept."""
-        lost = asyncio.get_running_loop().create_task(self._writing.lost.wait())
-        try:
-            # Also while the loss is not noticed yet: a database that has gone silent, with its connections open.
-            await asyncio.wait((writing, lost), timeout=RECORDING_LIMIT, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            lost.cancel()
-        if is_late := not writing.done():
-            await self._keep(late)
-        return is_late
-
-    async def _transition(self, before: SharedRecord, state: State, changes: Changes) -> Record:
-        changed = await self._try(before, state, changes)
-        return await self._resolve(before, state, changes) if changed is None else changed
-
-    async def _try(self, before: SharedRecord, state: State, changes: Changes) -> SharedRecord | None:
-        """Do a transition of a record as it was read; None when it has been changed meanwhile."""
-        values = transition_values(before, state, changes)
-        after = attrs.evolve(before, **values, change=new_change(), owner=self._owner_of(before, state))
-        if after.owner is not None and state != "planned":
-            self._held.add(before.number)
-        row = await self._transitions.run(after.change, transition_arguments(before, after, state, changes))
-        if row is not None:
-            found = shared_record_of(row) if state == "planned" else after
-        else:
-            current = await self._find(before.number)
-            if current is None or current.change != after.change:
-                return None
-            found = current  # committed on a connection that was lost
-        self._claims.ended(before, state, is_picked=state == "planned" and after.owner is not None)
-        if state not in UNFINISHED:
-            self._held.discard(before.number)
-        return found
-
-    async def _resolve(self, before: SharedRecord, state: State, changes: Changes) -> Record:
-        """Do what is left of a transition of a record that was changed by someone else meanwhile."""
-        is_claim = before.state == "sending" and self._claims.has(before)
-        current = await self._find(before.number)
-        # This worker alone knows: it was accepted, or it was certainly not sent.
-        while is_claim and current is not None and current.claim == before.claim and current.state == "uncertain":
-            if state == "uncertain":
-                self._claims.ended(before, state)
-                return current
-            is_accepted = state == "accepted"
-            known = attrs.evolve(changes, reason="") if is_accepted else attrs.evolve(changes, was_not_accepted=True)
-            found = await self._try(current, "accepted" if is_accepted else "planned", known)
-            if found is not None:
-                self._claims.ended(before, state)
-                return found
-            current = await self._find(before.number)
-        if is_claim and state == "accepted" and not (current is not None and current.task_id == changes.task_id):
-            late = _late_id(before, changes)
-            await self._keep(late)
-            await self._settle_late(late)
-        self._claims.ended(before, "uncertain")
-        self._held.discard(before.number)
-        raise RecordTakenError(self.name, _taken(before))
-
-    async def _keep(self, late: LateId) -> None:
-        try:
-            path: object = await asyncio.to_thread(self._late_ids.keep, late)
-        except OSError as error:
-            path = f"nowhere: {error}"
-        logger.error(
-            "task %s of %s was accepted, and is not in the journal yet: kept in %s", late.task_id, late.key, path
-        )
-
-    async def _settle_late(self, late: LateId) -> None:
-        """Record an id that came late: as that of its record, or as that of a song that is paid for besides."""
-        current = await self._find(late.number)
-        if current is None:
-            logger.error("task %s of %s has no record in %s", late.task_id, late.key, self.name)
-            return
-        is_own = current.claim == late.claim and current.state in {"sending", "uncertain"}
-        if is_own:
-            changes = Changes(task_id=late.task_id, reason="")
-            accepted = await self._try(current, "accepted", changes)
-            self._held.discard(late.number)  # so that its task is collected, by the next heartbeat
-            if accepted is None:
-                await self._settle_late(late)
-                return
-        elif current.task_id != late.task_id:
-            await self.record_extra(str(late.claim), late.task_id)
-            text = "%s was paid for twice: task %s was accepted, and the request was decided on meanwhile (%s)"
-            logger.error(text, late.key, late.task_id, current.state)
-        await asyncio.to_thread(self._late_ids.remove, late)
-
-    def _owner_of(self, before: Record, state: State) -> str | None:
-        # What a user plans again is for any worker; what a run does is for itself.
-        is_own = state in UNFINISHED or (state == "planned" and before.state in {"sending", "refunded"})
-        return self.worker if self._has_joined and is_own else None
+            return await self._transitions.accept(before, changes)
+        return await self._transitions.change(before, state, changes)
 
     async def update(self, record: Record, changes: Changes) -> Record:
         """Apply changes to a record that stays in its state, and return it as it is now."""
-        before = self._shared(record)
-        after = attrs.evolve(before, **given_values(changes), change=new_change())
-        row = await self._transitions.run(after.change, transition_arguments(before, after, None))
-        if row is None:
-            current = await self._find(before.number)
-            if current is None or current.change != after.change:
-                self._held.discard(before.number)
-                raise RecordTakenError(self.name, _taken(before))
-        return after
+        return await self._transitions.update(self._shared(record), changes)
 
     async def records(
         self, state: State, after: int = 0, count: int = 1000, *, in_current_plan: bool = False
@@ -439,10 +331,6 @@ class PostgresJournal:
         if state not in TRANSITIONS:
             raise JournalError(self.name, f"{state!r} is no state")
         return [shared_record_of(row) for row in await self._rows(query, after, count)]
-
-    async def _find(self, number: int) -> SharedRecord | None:
-        rows = await self._rows(f"{SELECT} WHERE number = $1", number)
-        return shared_record_of(rows[0]) if rows else None
 
     # Attempts
 
@@ -497,8 +385,7 @@ class PostgresJournal:
 
     async def recall(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
-        found = await self._value("SELECT value FROM musicapi.kept WHERE name = $1", name)
-        return None if found is None else json.loads(found)
+        return _loaded(await self._value("SELECT value FROM musicapi.kept WHERE name = $1", name))
 
     async def _rows(self, query: str, *values: object) -> Sequence[Any]:
         async def fetch(connection: Any) -> Sequence[Any]:
@@ -515,9 +402,9 @@ class PostgresJournal:
         return record
 
 
-def _late_id(record: SharedRecord, changes: Changes) -> LateId:
-    return LateId(number=record.number, claim=record.claim or 0, key=record.key, task_id=changes.task_id or "")
+def _nothing() -> None:
+    """Do nothing with a notification, while no worker waits for one."""
 
 
-def _taken(record: Record) -> str:
-    return f"record {record.number} ({record.key!r}) is not {record.state} any more: it was changed by someone else"
+def _loaded(value: str | None) -> Any:
+    return None if value is None else json.loads(value)

@@ -5,12 +5,22 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from musicapi_async.bulk.keys import canonical
+from musicapi_async.bulk.postgres.schema import NOTIFY
 from musicapi_async.errors import InvalidRequestError
 
 __all__ = ["Entry", "activate_plan", "add_to_plan", "lock_plans"]
 
 Entry = tuple[str, str, str, int]
 """Key, operation, request as JSON, version of the key."""
+COLUMNS: Final = ("key", "operation", "request", "key_version")
+IS_KNOWN: Final = """
+SELECT EXISTS (SELECT 1 FROM musicapi.record WHERE key = ANY($1::text[]))
+    OR EXISTS (SELECT 1 FROM musicapi.record WHERE former_key = ANY($1::text[]))
+"""
+# A batch is small and the table may be large, which the planner does not know: each key is looked up.
+LOOKED_UP: Final = """
+SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
+"""
 INCOMING: Final = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     position bigint GENERATED ALWAYS AS IDENTITY, key text, operation text, request text, key_version integer
@@ -84,9 +94,25 @@ async def add_to_plan(connection: Any, entries: Sequence[Entry], plan: int | Non
     """
     started = await lock_plans(connection)
     number = started if plan is None else plan
+    await connection.execute(LOOKED_UP)
+    keys = {key for key, *_ in entries}
+    if len(keys) < len(entries) or await connection.fetchval(IS_KNOWN, list(keys)):
+        added = await _merge(connection, entries, plan, number, started)
+    else:
+        rows = [(*entry, number) for entry in entries]
+        await connection.copy_records_to_table(
+            "record", schema_name="musicapi", records=rows, columns=(*COLUMNS, "plan")
+        )
+        added = len(entries)
+    if plan is None:
+        await connection.execute(NOTIFY)
+    return added
+
+
+async def _merge(connection: Any, entries: Sequence[Entry], plan: int | None, number: int, started: int) -> int:
+    """Add requests of which some may be known, to the plan of this number; return how many were new."""
     await connection.execute(INCOMING)
-    columns = ("key", "operation", "request", "key_version")
-    await connection.copy_records_to_table("incoming", records=entries, columns=columns)
+    await connection.copy_records_to_table("incoming", records=entries, columns=COLUMNS)
     await connection.execute(FORMER)
     if plan is None:
         await connection.execute(LAST_ONES)
@@ -104,6 +130,7 @@ async def activate_plan(connection: Any, plan: int) -> None:
     """Make a plan the active one, and give its records the requests that it has for them."""
     await connection.execute("UPDATE musicapi.journal SET started = $1", plan)
     await _correct(connection, plan)
+    await connection.execute(NOTIFY)
 
 
 async def _correct(connection: Any, plan: int) -> None:

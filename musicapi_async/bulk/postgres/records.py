@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from musicapi_async.bulk.journal import NO_CHANGES, Attempt, Changes, Record, State, was_unpaid
-from musicapi_async.bulk.postgres.schema import IN_FLIGHT, NOW, STALE
+from musicapi_async.bulk.postgres.schema import IN_FLIGHT, NOW
 from musicapi_async.bulk.rows import COLUMN_NAMES, COLUMNS, record_of, stored
 
 __all__ = [
@@ -23,12 +23,9 @@ __all__ = [
     "IS_LEFT",
     "OPEN_REFERENCES",
     "PICK",
-    "REGISTER",
-    "RELEASE",
     "REMEMBER_ONCE",
     "SHARED",
     "SHORTEN_HOLDS",
-    "TAKE_OVER",
     "TRANSITION",
     "SharedRecord",
     "attempt_of",
@@ -54,7 +51,7 @@ SHARED: Final = f"{COLUMNS}, change, claim, owner"
 _SET: Final = [name for name in COLUMN_NAMES if name not in {"number", "key", "key_version", "former_key"}]
 """The columns that a transition or an update writes; ``operation`` and ``request`` only as they are."""
 _WRITTEN: Final = [name for name in _SET if name not in {"operation", "request"}]
-_ASSIGNED: Final = ", ".join(f"{name} = ${index}" for index, name in enumerate(_WRITTEN, 7))
+_ASSIGNED: Final = ", ".join(f"{name} = ${index}" for index, name in enumerate(_WRITTEN, 8))
 TRANSITION: Final = f"""
 WITH changed AS (
     UPDATE musicapi.record SET change = $3, owner = $4, {_ASSIGNED},
@@ -67,16 +64,16 @@ WITH changed AS (
     UPDATE musicapi.attempt SET taken_back = coalesce($6::float8, taken_back),
         task_id = CASE WHEN changed.state = 'accepted' THEN changed.task_id ELSE attempt.task_id END
     FROM changed WHERE attempt.claim = changed.claim AND (changed.state = 'accepted' OR $6::float8 IS NOT NULL)
+), refunded AS (
+    UPDATE musicapi.gate SET charged = greatest(0, gate.charged - $7::float8) FROM changed WHERE $7::float8 <> 0
 )
 SELECT change AS after, {SHARED} FROM changed
 """
 """Parameters: number, change before, change after, owner, whether the next request is taken over, charge taken back,
-then the columns."""
-CLAIM: Final = """
-SELECT $3::bigint AS after, * FROM musicapi.claim($1, $2, $4, $3, $5, $6, $7, $8, $9, $10)
-"""
-"""Parameters: worker, number, change after, change before, charge, reference, seconds it lasts, in flight, credits,
-seconds between two claims."""
+credits that it costs less, then the columns."""
+CLAIM: Final = "SELECT * FROM musicapi.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+"""Parameters: worker; of each record number, change before, change after, charge, reference, seconds it lasts; in
+flight, credits, seconds between two claims."""
 SHORTEN_HOLDS: Final = f"""
 UPDATE musicapi.record SET holds_until = sent_at + $2::float8
 WHERE state = 'uncertain' AND operation = $1 AND holds_until > greatest({NOW}, sent_at + $2::float8)
@@ -87,49 +84,22 @@ _TAKES_NEXT: Final = """
     operation = coalesce(next_operation, operation), request = coalesce(next_request, request),
     next_operation = NULL, next_request = NULL
 """
-# An array is made once: a subquery after IN may run for each row, and then it has no limit.
+# As a subquery of the condition it could be run once for each record, and pick more.
 PICK: Final = f"""
-UPDATE musicapi.record SET owner = $1, change = musicapi.new_change(), {_TAKES_NEXT}
-WHERE number = ANY(ARRAY(
-    SELECT number FROM musicapi.record
+WITH picked AS MATERIALIZED (
+    SELECT number AS picked_number FROM musicapi.record
     WHERE state = 'planned' AND {IN_PLAN} AND (owner IS NULL OR owner = $1) AND NOT number = ANY($2::bigint[])
     ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
-)) AND state = 'planned' RETURNING {SHARED}
+)
+UPDATE musicapi.record SET owner = $1, change = musicapi.new_change(), {_TAKES_NEXT}
+FROM picked WHERE number = picked_number AND state = 'planned' RETURNING {SHARED}
 """
 """Parameters: worker, the numbers it has picked before, how many more."""
-_OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"
-REGISTER: Final = f"""
-INSERT INTO musicapi.worker VALUES ($1, {NOW}) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+BEAT: Final = """
+SELECT (SELECT value FROM musicapi.kept WHERE name = $4) AS kept, taken.* FROM (VALUES (1)) AS one
+LEFT JOIN musicapi.beat($1, $2, $3) AS taken ON true
 """
-BEAT: Final = (
-    REGISTER,
-    f"DELETE FROM musicapi.worker WHERE seen_at < {NOW} - 10 * {STALE} AND $1 <> id",
-    f"""
-    UPDATE musicapi.record SET state = 'uncertain', change = musicapi.new_change(), owner = NULL, ended_at = {NOW},
-        reason = 'its worker ' || owner || ' stopped before the response arrived'
-    WHERE state = 'sending' AND owner <> $1 AND NOT owner IN {_OTHERS}
-    """,
-    f"""
-    UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
-    WHERE state = 'planned' AND owner <> $1 AND NOT owner IN {_OTHERS}
-    """,
-)
-"""A heartbeat, and what follows where others have none: their claims are uncertain, and their picks free."""
-TAKE_OVER: Final = f"""
-UPDATE musicapi.record SET owner = $1, change = musicapi.new_change() WHERE number = ANY(ARRAY(
-    SELECT number FROM musicapi.record
-    WHERE state IN ('accepted', 'finished') AND NOT number = ANY($2::bigint[])
-    AND (owner IS NULL OR owner = $1 OR NOT owner IN {_OTHERS})
-    ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
-)) AND state IN ('accepted', 'finished') RETURNING {SHARED}
-"""
-RELEASE: Final = (
-    """
-    UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
-    WHERE owner = $1 AND state IN ('planned', 'accepted', 'finished')
-    """,
-    "DELETE FROM musicapi.worker WHERE id = $1",
-)
+"""Parameters: worker, the numbers of the records whose tasks it collects, how many more, the name of a value."""
 IS_LEFT: Final = f"""
 SELECT EXISTS (SELECT 1 FROM musicapi.record WHERE state = 'planned' AND {IN_PLAN}) OR EXISTS (
     SELECT 1 FROM musicapi.record WHERE state IN ('sending', 'accepted', 'finished')
@@ -205,6 +175,7 @@ def transition_arguments(
         after.owner,
         takes_next,
         (record.charge or 0.0) if is_taken_back else None,
+        record.charged - after.charged,
         *(None if (value := getattr(after, name)) == () else stored(name, value) for name in _WRITTEN),
     )
 

@@ -7,10 +7,12 @@ is the ``change`` with which the record was last claimed.
 
 from typing import Final
 
-__all__ = ["IN_FLIGHT", "LIVE_WORKERS", "STALE", "STEPS", "VERSION"]
+__all__ = ["CHANNEL", "IN_FLIGHT", "LIVE_WORKERS", "NOTIFY", "NOW", "OTHERS", "STALE", "STEPS", "VERSION"]
 
 STALE: Final = 15.0
 """Seconds without a heartbeat after which a worker's records are taken over."""
+CHANNEL: Final = "musicapi"
+"""The channel of the notifications to workers; each is only a hint."""
 NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
 LIVE_WORKERS: Final = f"SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE} ORDER BY id"
 IN_FLIGHT: Final = f"""(
@@ -61,10 +63,8 @@ CREATE TABLE musicapi.record (
     -- The worker that has picked, claimed or taken over the record.
     owner text,
     holds_until float8
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX record_planned ON musicapi.record (number) WHERE state = 'planned';
-CREATE INDEX record_unfinished ON musicapi.record (number) WHERE state IN ('sending', 'accepted', 'finished');
-CREATE INDEX record_uncertain ON musicapi.record (holds_until) WHERE state = 'uncertain';
 CREATE INDEX record_by_state ON musicapi.record (state, number) WHERE state NOT IN ('planned', 'saved');
 CREATE INDEX record_by_task ON musicapi.record (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX record_by_former_key ON musicapi.record (former_key) WHERE former_key IS NOT NULL;
@@ -88,9 +88,16 @@ CREATE TABLE musicapi.correction (
     PRIMARY KEY (plan, number)
 );
 CREATE TABLE musicapi.kept (name text PRIMARY KEY, value text NOT NULL);
+CREATE TABLE musicapi.event (
+    name text PRIMARY KEY,
+    kept_at float8 NOT NULL,
+    -- The worker that handles it; any one without a worker.
+    worker text,
+    fields text NOT NULL
+);
 CREATE TABLE musicapi.worker (id text PRIMARY KEY, seen_at float8 NOT NULL);
 CREATE TABLE musicapi.gate (
-    -- The sum over all records, kept by a trigger.
+    -- The sum over all records.
     charged float8 NOT NULL DEFAULT 0,
     -- When the next record may be claimed.
     free_at float8 NOT NULL DEFAULT 0,
@@ -101,61 +108,76 @@ CREATE TABLE musicapi.gate (
 INSERT INTO musicapi.gate DEFAULT VALUES;
 CREATE FUNCTION musicapi.new_change() RETURNS bigint LANGUAGE sql VOLATILE AS
     $$ SELECT (random() * 9e18)::bigint $$;
-CREATE FUNCTION musicapi.count_charged() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE musicapi.gate SET charged = greatest(0, charged + NEW.charged - OLD.charged);
-    RETURN NULL;
-END $$;
-CREATE TRIGGER count_charged AFTER UPDATE OF charged ON musicapi.record
-    FOR EACH ROW WHEN (NEW.charged IS DISTINCT FROM OLD.charged) EXECUTE FUNCTION musicapi.count_charged();
 """
 # One call, so that a worker that is stopped never holds the gate. The time is taken after the gate is locked.
 CLAIM: Final = f"""
--- Each worker has its share, so that the work is spread over all of them.
-CREATE FUNCTION musicapi.is_full(worker text, max_in_flight integer) RETURNS boolean LANGUAGE sql VOLATILE AS $$
-    SELECT count(*) >= max_in_flight OR count(*) FILTER (WHERE owner = worker) >= ceil(max_in_flight / (
+-- Each worker has its share of the places, so that the work is spread over all of them; uncertain records, which may
+-- hold their places for long, count for all together. A bitmap scan would read the entries of all records that have
+-- changed since the last vacuum, each time.
+CREATE FUNCTION musicapi.free_places(own text, max_in_flight integer) RETURNS float8 LANGUAGE sql VOLATILE
+SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+    SELECT least(max_in_flight - count(*), ceil(max_in_flight / (
         SELECT greatest(1, count(*))::float8 FROM musicapi.worker WHERE seen_at > {NOW} - {STALE}
-    )) FROM musicapi.record WHERE {IN_FLIGHT}
+    )) - count(*) FILTER (WHERE owner = own AND state <> 'uncertain'))
+    FROM musicapi.record WHERE state IN ('sending', 'accepted', 'uncertain') AND {IN_FLIGHT}
 $$;
+-- The arrays have an entry for each record; each gets a row.
 CREATE FUNCTION musicapi.claim(
-    worker text, claimed bigint, before bigint, after bigint, price float8, event_reference text, lasts float8,
-    max_in_flight integer, max_credits float8, spacing float8, OUT verdict text, OUT wait float8, OUT sent float8
-) LANGUAGE plpgsql AS $$
+    own text, numbers bigint[], befores bigint[], afters bigint[], prices float8[], event_references text[],
+    lasts float8[], max_in_flight integer, max_credits float8, spacing float8
+) RETURNS TABLE (after bigint, verdict text, wait float8, sent float8) LANGUAGE plpgsql AS $$
 DECLARE
     held musicapi.gate%ROWTYPE;
     was record;
     moment float8;
+    places float8;
+    has_claimed boolean := false;
 BEGIN
     SELECT * INTO held FROM musicapi.gate FOR UPDATE;
     moment := {NOW};
-    wait := 0;
-    SELECT state, change, sent_at, charged INTO was FROM musicapi.record WHERE number = claimed FOR UPDATE;
-    IF was.change = after THEN
-        verdict := 'claimed';
-        sent := was.sent_at;
-    ELSIF was.change IS DISTINCT FROM before OR was.state <> 'planned' THEN
-        verdict := 'taken';
-    ELSIF moment < held.free_at THEN
-        verdict := 'early';
-        wait := held.free_at - moment;
-    ELSIF musicapi.is_full(worker, max_in_flight) THEN
-        verdict := 'full';
-    ELSIF held.charged + price > max_credits + 1e-6 THEN
-        verdict := 'credits';
-        wait := held.charged;
-    ELSE
-        verdict := 'claimed';
+    places := musicapi.free_places(own, max_in_flight);
+    FOR i IN 1 .. array_length(numbers, 1) LOOP
+        after := afters[i];
+        wait := 0;
         sent := moment;
-        UPDATE musicapi.record SET state = 'sending', change = after, claim = after, owner = worker, sent_at = moment,
-            charge = price, charged = was.charged + price, reference = event_reference, holds_until = moment + lasts
-            WHERE number = claimed;
-        INSERT INTO musicapi.attempt (claim, reference, number)
-            VALUES (after, coalesce(event_reference, after::text), claimed)
-            ON CONFLICT (reference) DO UPDATE SET claim = excluded.claim, taken_back = NULL;
-        UPDATE musicapi.gate SET free_at = moment + greatest(spacing, held.delay),
-            delay = CASE WHEN held.delay < 0.1 THEN 0 ELSE held.delay * 0.99 END;
+        verdict := CASE WHEN moment < held.free_at THEN 'early' WHEN places < 1 THEN 'full'
+            WHEN held.charged + prices[i] > max_credits + 1e-6 THEN 'credits' ELSE 'claimed' END;
+        IF verdict = 'claimed' THEN
+            UPDATE musicapi.record SET state = 'sending', change = after, claim = after, owner = own, sent_at = moment,
+                charge = prices[i], charged = record.charged + prices[i], reference = event_references[i],
+                holds_until = moment + lasts[i]
+                WHERE number = numbers[i] AND change = befores[i] AND state = 'planned';
+            IF FOUND THEN
+                INSERT INTO musicapi.attempt (claim, reference, number)
+                    VALUES (after, coalesce(event_references[i], after::text), numbers[i])
+                    ON CONFLICT (reference) DO UPDATE SET claim = excluded.claim, taken_back = NULL;
+                held.charged := held.charged + prices[i];
+                held.free_at := moment + greatest(spacing, held.delay);
+                held.delay := CASE WHEN held.delay < 0.1 THEN 0 ELSE held.delay * 0.99 END;
+                places := places - 1;
+                has_claimed := true;
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+        END IF;
+        SELECT state, change, sent_at INTO was FROM musicapi.record WHERE number = numbers[i];
+        IF was.change = after THEN
+            -- The response to an earlier call was lost.
+            verdict := 'claimed';
+            sent := was.sent_at;
+        ELSIF verdict = 'claimed' OR was.change IS DISTINCT FROM befores[i] OR was.state <> 'planned' THEN
+            verdict := 'taken';
+        ELSIF verdict <> 'full' THEN
+            wait := CASE verdict WHEN 'early' THEN held.free_at - moment ELSE held.charged END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    IF has_claimed THEN
+        UPDATE musicapi.gate SET charged = held.charged, free_at = held.free_at, delay = held.delay;
         -- It counts as a heartbeat: the record is not taken over before it has had time to send.
-        INSERT INTO musicapi.worker VALUES (worker, moment) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
+        IF NOT EXISTS (SELECT 1 FROM musicapi.worker WHERE id = own AND seen_at > moment - 1) THEN
+            PERFORM musicapi.register(own);
+        END IF;
     END IF;
 END $$;
 CREATE FUNCTION musicapi.slow_down(seconds float8, granted_at float8, adapts boolean) RETURNS void
@@ -173,9 +195,53 @@ BEGIN
         slowed_at = CASE WHEN granted_at >= held.slowed_at THEN moment ELSE held.slowed_at END;
 END $$;
 """
+OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"
+# One call for each heartbeat. Workers and records are compared in one snapshot: a claim comes with its heartbeat.
+WORKER: Final = f"""
+CREATE FUNCTION musicapi.register(own text) RETURNS void LANGUAGE sql VOLATILE AS $$
+    INSERT INTO musicapi.worker VALUES (own, {NOW}) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+$$;
+-- A heartbeat, and what follows where others have none: their claims are uncertain, their picks free, and their tasks
+-- this worker's; also those of its own that it does not know of, since the response to an earlier call was lost.
+CREATE FUNCTION musicapi.beat(own text, held bigint[], most integer) RETURNS SETOF musicapi.record
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM musicapi.register(own);
+    DELETE FROM musicapi.worker WHERE seen_at < {NOW} - 10 * {STALE} AND id <> own;
+    UPDATE musicapi.record SET state = 'uncertain', change = musicapi.new_change(), owner = NULL, ended_at = {NOW},
+        reason = 'its worker ' || owner || ' stopped before the response arrived'
+        WHERE state = 'sending' AND owner <> own AND NOT owner IN {OTHERS};
+    UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
+        WHERE state = 'planned' AND owner <> own AND NOT owner IN {OTHERS};
+    RETURN QUERY WITH found AS MATERIALIZED (
+        SELECT number FROM musicapi.record
+        WHERE state IN ('accepted', 'finished') AND NOT number = ANY(held)
+        AND (owner IS NULL OR owner = own OR NOT owner IN {OTHERS})
+        ORDER BY number LIMIT most FOR UPDATE SKIP LOCKED
+    )
+    UPDATE musicapi.record SET owner = own, change = musicapi.new_change() FROM found
+        WHERE record.number = found.number AND state IN ('accepted', 'finished') RETURNING record.*;
+END $$;
+CREATE FUNCTION musicapi.leave(own text) RETURNS void LANGUAGE sql VOLATILE AS $$
+    UPDATE musicapi.record SET owner = NULL, change = musicapi.new_change()
+        WHERE owner = own AND state IN ('planned', 'accepted', 'finished');
+    DELETE FROM musicapi.worker WHERE id = own;
+    -- Also where nothing is given back: it may have had the last record that others wait for.
+    SELECT pg_notify('{CHANNEL}', '');
+$$;
+CREATE FUNCTION musicapi.notify_workers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('{CHANNEL}', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER notify_workers AFTER UPDATE OF state, owner ON musicapi.record FOR EACH ROW
+    WHEN (NEW.owner IS NULL AND NEW.state IN ('planned', 'accepted', 'finished', 'uncertain'))
+    EXECUTE FUNCTION musicapi.notify_workers();
+"""
+NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
 # The version of the package that made the tables, or upgraded them: workers of another one are referred to it.
 PACKAGE: Final = "ALTER TABLE musicapi.journal ADD COLUMN package text"
-STEPS: Final = (TABLES + CLAIM, PACKAGE)
+STEPS: Final = (TABLES + WORKER + CLAIM, PACKAGE)
 """The statements by which the tables get from each version to the next one. A step is never changed once released."""
 VERSION: Final = len(STEPS)
 """The version of the tables that this package works with."""

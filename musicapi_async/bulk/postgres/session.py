@@ -16,6 +16,9 @@ FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interfa
 """The errors of a database that cannot be used."""
 SETTINGS: Final = {
     "application_name": "musicapi",
+    "jit": "off",
+    # The plan of a statement does not depend on its values: planning it anew would cost more than running it.
+    "plan_cache_mode": "force_generic_plan",
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "15s",
 }

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Self
 
 from musicapi_async._logger import logger
 from musicapi_async._transport.cancellation import complete
-from musicapi_async._webhook_inbox import FileInbox
+from musicapi_async.bulk.folder_inbox import FolderInbox
 from musicapi_async.bulk.journal import (
     NO_CHANGES,
     SERVICE,
@@ -21,7 +21,6 @@ from musicapi_async.bulk.journal import (
     Planned,
     Record,
     State,
-    inbox_of,
 )
 from musicapi_async.bulk.paths import journal_path
 from musicapi_async.bulk.rows import COLUMNS, record_of
@@ -68,7 +67,7 @@ class SQLiteJournal:
         self._creates = create
         self.name: str = str(self.path)
         """The name of the journal in error messages."""
-        self.inbox: FileInbox = inbox_of(self.path)
+        self.inbox: FolderInbox = FolderInbox(self.path)
         """The folder in which ``receive`` keeps the events of its tasks."""
         self.work_folder: Path = Path(f"{self.path}.files")
         """The folder in which files are completed before they are uploaded."""
@@ -322,7 +321,7 @@ class TrialJournal(SQLiteJournal):
             self._writer.highest = 0
 
         await self._writer.write(begin)
-        await asyncio.to_thread(self.inbox.clear)
+        await self.inbox.clear()
 
     def _check_empty(self, connection: sqlite3.Connection) -> None:
         service = statements.recall(connection, SERVICE)

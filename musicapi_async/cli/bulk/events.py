@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from musicapi_async import Secret, Settings, bulk
+from musicapi_async.bulk import Journal
 from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.serving import serving
 from musicapi_async.webhooks import Headers
@@ -23,8 +24,8 @@ def check_listen(listen: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def receiving(listen: str, journal: str, settings: Settings) -> AbstractAsyncContextManager[str]:
-    """Return a server that keeps the events which arrive at an address beside the journal.
+def receiving(listen: str, journal: Journal, settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Return a server that keeps the events which arrive at an address in the inbox of the journal.
 
     Raises UsageError without a URL that leads to it, and when entered where it cannot listen.
     """
@@ -34,7 +35,7 @@ def receiving(listen: str, journal: str, settings: Settings) -> AbstractAsyncCon
     return serving(_receiver(journal, settings.webhook_secret).aiohttp, host, port, "--listen")
 
 
-def _receiver(journal: str, secret: Secret) -> Receiver:
+def _receiver(journal: Journal, secret: Secret) -> Receiver:
     # Not the client's own: each event is on the disk before it is answered, and stays there until the run has used it.
     async def receive(body: bytes, headers: Headers, url: str) -> ResponseStatus:
         await bulk.receive(journal, body, headers, url, secret)

@@ -131,7 +131,7 @@ async def run_bulk(options: BulkOptions, screen: Screen) -> None:
             )
             await journal.begin(urlsplit(client.settings.base_url).netloc)
         if options.listen is not None:
-            await stack.enter_async_context(receiving(options.listen, options.choice.address, client.settings))
+            await stack.enter_async_context(receiving(options.listen, journal, client.settings))
         run = await _plan(options, client, journal, screen)
         # Before what is uncertain is sent again: its event may have come since the last run.
         await run.recover()

@@ -81,7 +81,7 @@ async def _work(options: WorkOptions, screen: Screen) -> None:
             await asyncio.to_thread(make_folder, Path(options.out))
         journal = await stack.enter_async_context(closing_shielded(options.choice.open(is_current=options.is_current)))
         if options.listen is not None:
-            await stack.enter_async_context(receiving(options.listen, options.choice.address, client.settings))
+            await stack.enter_async_context(receiving(options.listen, journal, client.settings))
         worker = bulk.work(
             client,
             journal,
