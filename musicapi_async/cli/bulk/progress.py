@@ -29,6 +29,8 @@ BALANCE_INTERVAL: Final = 15.0
 """Seconds between two checks of the balance."""
 SUMMARY_INTERVAL: Final = 30.0
 """Seconds between two summary lines, where nothing is redrawn."""
+SAMPLE_INTERVAL: Final = 10.0
+"""Seconds between two counts of the journal, where nothing is redrawn: each worker on a database counts."""
 RATE_WINDOW: Final = 300.0
 """Seconds over which the rate is averaged."""
 STYLES: Final[Mapping[str, str]] = {
@@ -121,7 +123,7 @@ class RunDisplay:
                     self._screen.print(f"{self._elapsed}  {self._summary()}")
                 summary_at = now + SUMMARY_INTERVAL
             # Counting a million records takes a while: spend at most a twentieth of the time on it.
-            await asyncio.sleep(max(1.0, 20 * took))
+            await asyncio.sleep(max(SAMPLE_INTERVAL if self._live is None else 1.0, 20 * took))
 
     async def _count(self) -> float:
         started = time.monotonic()
