@@ -126,10 +126,9 @@ class _PartialFile:
     def _append(self, chunks: Sequence[bytes]) -> None:
         if self._file is None:
             return
-        begin = self._file.tell()
         self._file.writelines(chunks)
         self._file.flush()
-        _begin_writeback(self._file, begin)
+        _begin_writeback(self._file)
 
     def finish(self, final: Path) -> None:
         """Flush the file to the disk, then rename it."""
@@ -150,14 +149,14 @@ class _PartialFile:
             self._file = None
 
 
-def _begin_writeback(file: BinaryIO, begin: int) -> None:
-    """Have the system write a file from a position to the disk while more of it arrives: the sync then has less to do.
+def _begin_writeback(file: BinaryIO) -> None:
+    """Have the system write a file to the disk while more of it arrives: the sync then has less to do.
 
     It drops what is written from its cache: a song is seldom read at once.
     """
     if hasattr(os, "posix_fadvise"):
         with contextlib.suppress(OSError):  # not on every file system; the sync does without
-            os.posix_fadvise(file.fileno(), begin, file.tell() - begin, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 async def _fetch(
