@@ -3,6 +3,9 @@
 import asyncio
 import inspect
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
@@ -34,26 +37,58 @@ def callable_from_any_loop(journal: Store) -> Store:
     return journal if isinstance(journal, SQLiteJournal) else cast("Store", _OnItsLoop(journal))
 
 
-class _OnItsLoop:
-    """Journal with an event loop of its own, in a thread that lives while the journal is open."""
+class _OnLoop:
+    """Object whose coroutines run on the loop of a journal, wherever they are called."""
 
-    def __init__(self, journal: Store) -> None:
-        self._journal = journal
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+    def __init__(self, target: Any, loop: Callable[[], asyncio.AbstractEventLoop | None]) -> None:
+        self._target = target
+        self._loop_now = loop
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._journal, name)
+        found = getattr(self._target, name)
         if not inspect.iscoroutinefunction(found):
             return found
 
         async def call(*arguments: Any, **options: Any) -> Any:
-            loop = self._loop
+            loop = self._loop_now()
             if loop is None:  # it is closed, and says so
                 return await found(*arguments, **options)
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(found(*arguments, **options), loop))
 
         return call
+
+
+class _OnItsLoop(_OnLoop):
+    """Journal with an event loop of its own, in a thread that lives while the journal is open."""
+
+    def __init__(self, journal: Store) -> None:
+        super().__init__(journal, lambda: self._loop)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.inbox: Any = _OnLoop(journal.inbox, lambda: self._loop)
+
+    async def join(self, on_change: Callable[[], object] | None = None) -> None:
+        """Register as a worker; ``on_change`` is called on the loop of the caller."""
+        loop = asyncio.get_running_loop()
+
+        def notify() -> None:
+            if on_change is not None:
+                with suppress(RuntimeError):  # the caller's loop has ended
+                    loop.call_soon_threadsafe(on_change)
+
+        await self.__getattr__("join")(notify)
+
+    def limit(self, **limits: Any) -> None:
+        """Set the limits of the plan on the journal's loop, which wakes those that wait for a place."""
+        self._soon(partial(self._target.limit, **limits))
+
+    def hurry(self) -> None:
+        """Have the journal wait for a lost database no longer than a few seconds from now."""
+        self._soon(self._target.hurry)
+
+    def _soon(self, work: Callable[[], object]) -> None:
+        if (loop := self._loop) is not None:
+            loop.call_soon_threadsafe(work)
 
     async def __aenter__(self) -> Self:
         """Start the loop, and open the journal on it."""

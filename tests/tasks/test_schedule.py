@@ -89,13 +89,18 @@ async def test_waits_with_different_timeouts_each_end_at_their_own(clock: Clock)
 
 
 async def test_wait_with_an_unanswered_poll_ends_at_its_timeout(clock: Clock) -> None:
+    polled = asyncio.Event()
+
     async def never(_: asyncio.StreamWriter) -> bool:
+        polled.set()
         await asyncio.Event().wait()
         return False
 
     async with scripted(never) as server, MusicAPI("k", base_url=server.base_url, timeout=3600) as client:
         waiting = asyncio.create_task(client.sonic.task("t-1").wait(timeout=30))
         began = asyncio.get_running_loop().time()
+        # While it connects, a slow machine has nothing due for seconds.
+        await polled.wait()
         await clock.run(1, waiting)
 
         assert asyncio.get_running_loop().time() - began < 33
