@@ -17,9 +17,9 @@ from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.file_format import csv_format, json_format, not_utf8
 from musicapi_async.bulk.journal import Planned, Record
 from musicapi_async.bulk.keys import Keys, checked_key
+from musicapi_async.bulk.line_values import number_of, values_of_cells, values_of_json
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.requests import operations
-from musicapi_async.wire.requests import fields_of
 
 __all__ = [
     "BadLine",
@@ -31,11 +31,8 @@ __all__ = [
     "request_of",
 ]
 
-MAX_WHOLE: Final = 2**53
-"""The largest whole number up to which all are distinct as floats."""
 INVISIBLE: Final = "\u200b\ufeff"
 """Zero-width characters that editors insert, and that are not whitespace."""
-BOOLEANS: Final = {"true": True, "false": False}
 LINES_PER_READ: Final = 1000
 PANDAS_INDEX: Final = ": an index, which pandas leaves out with to_csv(..., index=False)"
 LINE_FIELDS: Final = ("operation", "key")
@@ -80,7 +77,8 @@ def read_requests(path: str | os.PathLike[str], operation: str | None = None) ->
 
     Each line of JSONL is an object, ``{"operation": "sonic.describe", "description": "...", "key": "..."}``, in which
     null is not set. A CSV file has the names in its first line; an empty cell is not set, and a line of empty cells is
-    skipped. A line that is no request is a ``BadLine``; so is a CSV file with two columns of one name.
+    skipped. Tags may also be a list, or a text that holds one as JSON or as Python writes it. A line that is no request
+    is a ``BadLine``; so is a CSV file with two columns of one name.
 
     Raises InvalidRequestError for a wrong path or operation; iterating raises OSError when the file cannot be read.
     """
@@ -117,7 +115,7 @@ def planned_of(line: Mapping[str, Any], keys: Keys, operation: str | None = None
     """
     request_class = class_of(line.get("operation") or operation)
     given = {name: value for name, value in line.items() if name not in LINE_FIELDS and value is not None}
-    given = _values_of(request_class, given) if is_text else _booleans_of(request_class, given)
+    given = values_of_cells(request_class, given) if is_text else values_of_json(request_class, given)
     request = request_class(**given)
     key = line.get("key")
     if key is None or key == "":
@@ -178,12 +176,6 @@ def _json_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] |
             yield number, fields if is_object else wrong
 
 
-def _number_of(text: str) -> int | float:
-    """Return a number; a whole one as an integer, since tools write ``60.0`` for 60 where a column has empty cells."""
-    number = float(text)
-    return int(number) if number.is_integer() and abs(number) <= MAX_WHOLE else number
-
-
 class _DuplicateError(Exception):
     """An object with a duplicate name, whose first value ``json`` would drop."""
 
@@ -201,7 +193,7 @@ def _object_of(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_DECODE: Final = json.JSONDecoder(object_pairs_hook=_object_of, parse_float=_number_of).decode
+_DECODE: Final = json.JSONDecoder(object_pairs_hook=_object_of, parse_float=number_of).decode
 """As ``json.loads``, which makes a decoder each time where it is not the default one."""
 
 
@@ -243,35 +235,3 @@ def _csv_line(number: int, names: Sequence[str], cells: Sequence[str]) -> Mappin
             found = PANDAS_INDEX if is_index else f", and contains {cell!r}"
             return BadLine(number, None, f"column {place} has no name in the first line{found}")
     return {name: cell for name, cell in zip(names, cells, strict=False) if name and cell}
-
-
-def _booleans_of(request_class: type[TaskRequest[Any]], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a line of JSON, where some tools write a boolean as a text."""
-    for name in _flags_by_operation()[request_class.operation_name] & given.keys():
-        if isinstance(value := given[name], str):
-            given[name] = BOOLEANS.get(value.lower(), value)
-    return given
-
-
-@functools.cache
-def _flags_by_operation() -> Mapping[str, frozenset[str]]:
-    return {
-        operation: frozenset(field.name for field in fields_of(cls) if "bool" in str(field.type))
-        for operation, cls in task_operations().items()
-    }
-
-
-def _values_of(request_class: type[TaskRequest[Any]], texts: Mapping[str, str]) -> dict[str, Any]:
-    types = {field.name: str(field.type) for field in fields_of(request_class)}
-    return {name: _value_of(text, types.get(name, "str")) for name, text in texts.items()}
-
-
-def _value_of(text: str, declared: str) -> Any:
-    """Convert a cell to the type of its field: text stays as it is, anything else is JSON."""
-    is_text = "str" in declared and "int" not in declared and not declared.startswith("collections.abc.Sequence")
-    if is_text:
-        return text
-    try:
-        return json.loads(text.lower() if "bool" in declared else text, parse_float=_number_of)
-    except ValueError:
-        return text  # refused by its field, or a seed that is a text

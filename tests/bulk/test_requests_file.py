@@ -127,17 +127,6 @@ def test_boolean_that_is_text_in_json_is_a_boolean(text: str, value: object, tmp
     assert (line.request["make_instrumental"], line.request["title"]) == (value, text)
 
 
-def test_tags_that_are_a_list_are_joined(tmp_path: Path) -> None:
-    create = {"operation": "sonic.create", "lyrics": "la"}
-    listed, joined = read_requests(
-        written(tmp_path, {**create, "tags": ["rock", "calm"]}, {**create, "tags": "rock, calm"})
-    )
-
-    assert isinstance(listed, Planned)
-    assert isinstance(joined, Planned)
-    assert listed.request == joined.request
-
-
 @pytest.mark.parametrize(
     ("operation", "hint"),
     [

@@ -33,8 +33,8 @@ class LateIds:
     """
 
     def __init__(self, journal_id: str) -> None:
-        default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "musicapi"
-        self.folder: Path = Path(os.environ.get(STATE) or default) / re.sub(r"[^0-9a-zA-Z-]", "-", journal_id)
+        folder = os.environ.get(STATE) or _state_home() / "musicapi"
+        self.folder: Path = Path(folder) / re.sub(r"[^0-9a-zA-Z-]", "-", journal_id)
 
     def keep(self, late: LateId) -> Path:
         """Write an id to the disk, and return its file."""
@@ -69,3 +69,9 @@ class LateIds:
 
     def _path(self, late: LateId) -> Path:
         return self.folder / f"{late.claim}{ENDING}"
+
+
+def _state_home() -> Path:
+    """Return the user's folder for states; a relative one is to be ignored (XDG Base Directory Specification)."""
+    given = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return given if given.is_absolute() else Path.home() / ".local" / "state"
