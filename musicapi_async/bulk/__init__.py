@@ -2,7 +2,7 @@
 
 ``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes the songs; started again, it resumes.
 
-- ``journal.py`` records, their states and transitions, and the protocol of a journal that stores them
+- ``records.py`` records, their states and transitions; ``journal.py`` the protocol of a journal that stores them
 - ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests, ``file_format.py`` what another file is;
   ``planning.py`` plans requests, and again those that the user decides to send again
 - ``plan_options.py`` the options of a plan, which its journal keeps; ``working.py`` a worker, with these;
@@ -20,7 +20,7 @@ import typing
 
 if typing.TYPE_CHECKING:
     from musicapi_async.bulk.collecting import Outcome
-    from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
+    from musicapi_async.bulk.journal import Journal
     from musicapi_async.bulk.opening import (
         migrate,
         open,  # noqa: A004 - bulk.open
@@ -36,6 +36,7 @@ if typing.TYPE_CHECKING:
         retry_refused,
     )
     from musicapi_async.bulk.receiving import receive
+    from musicapi_async.bulk.records import Attempt, Changes, Planned, Record, State
     from musicapi_async.bulk.requests_file import BadLine, read_requests
     from musicapi_async.bulk.running import Run, run
     from musicapi_async.bulk.sqlite.journal import SQLiteJournal
@@ -72,17 +73,17 @@ __all__ = [
 
 # Loaded on first access: a command that reads a journal sends nothing.
 _MODULES: typing.Final = {
-    "Attempt": "journal",
+    "Attempt": "records",
     "BadLine": "requests_file",
-    "Changes": "journal",
+    "Changes": "records",
     "Journal": "journal",
     "Outcome": "collecting",
     "PlanOptions": "plan_options",
-    "Planned": "journal",
-    "Record": "journal",
+    "Planned": "records",
+    "Record": "records",
     "Run": "running",
     "SQLiteJournal": "sqlite.journal",
-    "State": "journal",
+    "State": "records",
     "abandon_uncertain": "planning",
     "migrate": "opening",
     "open": "opening",

@@ -14,7 +14,8 @@ from typing import Any, Final
 from musicapi_async._arguments import is_amount
 from musicapi_async._bounds import shown
 from musicapi_async._logger import logger
-from musicapi_async.bulk.journal import OTHER_CHARGES, Journal, Planned, is_shared
+from musicapi_async.bulk.journal import OTHER_CHARGES, Journal, is_shared
+from musicapi_async.bulk.records import Planned
 from musicapi_async.errors import BudgetExceededError, InvalidRequestError, MusicAPIError, UncertainSubmissionError
 
 __all__ = ["DEARER", "Budget", "Spending", "pricing_key"]

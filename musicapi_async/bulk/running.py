@@ -18,7 +18,7 @@ from musicapi_async.bulk.account import check_account
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.defaults import NAMES
-from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, Journal, Record, RecordTakenError, is_shared
+from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, Journal, RecordTakenError, is_shared
 from musicapi_async.bulk.output import AddressOutput, FolderOutput, Output, StoreLimits, address_of
 from musicapi_async.bulk.plan_options import (
     MAX_ATTEMPTS,
@@ -30,6 +30,7 @@ from musicapi_async.bulk.plan_options import (
 )
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.rate import SubmissionRate
+from musicapi_async.bulk.records import Record
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import FileSink

@@ -15,19 +15,9 @@ from musicapi_async._tasks.task import Task
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.journal import (
-    NO_CHANGES,
-    PAGE_SIZE,
-    UNFINISHED,
-    Changes,
-    ClaimExpiredError,
-    Journal,
-    Record,
-    RecordTakenError,
-    State,
-    records_in,
-)
+from musicapi_async.bulk.journal import PAGE_SIZE, ClaimExpiredError, Journal, RecordTakenError, records_in
 from musicapi_async.bulk.rate import SubmissionRate
+from musicapi_async.bulk.records import NO_CHANGES, UNFINISHED, Changes, Record, State
 from musicapi_async.bulk.requests_file import request_of
 from musicapi_async.bulk.waiting import Outage
 from musicapi_async.errors import (

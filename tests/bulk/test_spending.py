@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicapi_async.bulk.budget import Spending, pricing_key
-from musicapi_async.bulk.journal import Record
+from musicapi_async.bulk.records import Record
 
 A: Final = "sonic.describe"
 B: Final = "sonic.create sonic-v6"
