@@ -9,7 +9,8 @@
   ``sharing.py`` its queue on a journal that it shares with others
 - ``account.py`` the service and the account that a journal is for
 - ``running.py`` the run and its workers: ``submitting.py`` submits planned records (``rate.py``), ``budget.py`` keeps
-  the limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
+  the limit of credits (``spending.py``); ``collecting.py`` waits for tasks (``waiting.py``) and has their results
+  saved (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
 - ``opening.py`` opens a journal: ``sqlite/`` in an SQLite file, ``postgres/`` in a PostgreSQL database
 - ``report.py`` a page about a folder
