@@ -35,8 +35,9 @@ from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
 from musicapi_async.bulk.saving import FileSink
 from musicapi_async.bulk.sharing import SharedQueue
-from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, NotAcceptedError, Submitter, WorkQueue
+from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, NotAcceptedError, Submitter
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
+from musicapi_async.bulk.work_queue import WorkQueue
 from musicapi_async.errors import InvalidRequestError, JournalError
 from musicapi_async.media.caption_formats import CaptionFormat
 from musicapi_async.media.saving import SaveOptions
