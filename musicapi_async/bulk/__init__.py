@@ -8,9 +8,10 @@
 - ``plan_options.py`` the options of a plan, which its journal keeps; ``working.py`` a worker, with these;
   ``sharing.py`` its queue on a journal that it shares with others
 - ``account.py`` the service and the account that a journal is for
-- ``running.py`` the run and its workers: ``work_queue.py`` returns records in their order, ``submitting.py`` submits
-  the planned ones (``rate.py``), ``budget.py`` keeps the limit of credits (``spending.py``); ``collecting.py`` waits
-  for tasks (``waiting.py``) and has their results saved (``saving.py``)
+- ``running.py`` the run and its workers (``run_arguments.py`` checks what it is given): ``work_queue.py`` returns
+  records in their order, ``submitting.py`` submits the planned ones (``rate.py``), ``budget.py`` keeps the limit of
+  credits (``spending.py``); ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved
+  (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
 - ``opening.py`` opens a journal: ``sqlite/`` in an SQLite file, ``postgres/`` in a PostgreSQL database
 - ``report.py`` a page about a folder
