@@ -18,6 +18,7 @@ import aiohttp
 import attrs
 from aiohttp import web
 from bulk.audit import CREATE, Audit, audit, faults, planned
+from receiving import hook_server
 
 from musicapi_async import bulk, media
 from musicapi_async.bulk import Record
@@ -117,15 +118,8 @@ async def _receiving(path: Path) -> AsyncIterator[str]:
         await bulk.receive(path, await request.read(), request.headers, str(request.url), SECRET)
         return web.Response()
 
-    app = web.Application()
-    app.router.add_post("/hooks", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
-    finally:
-        await runner.cleanup()
+    async with hook_server(handle) as url:
+        yield url
 
 
 async def _broken(folder: Path, saved: Sequence[Record], count: int) -> int:

@@ -14,6 +14,7 @@ import attrs
 import pytest
 from aiohttp import web
 from bulk.runs import CREATE, client_of, counts, run, songs
+from receiving import hook_server
 from signing import SECRET, body_of, headers_of
 
 import musicapi_sync.bulk
@@ -70,16 +71,8 @@ class App:
 async def serving(path: Path | str, seconds: float = 0.1) -> AsyncIterator[App]:
     async with Sandbox(seconds=seconds, credits=100_000) as sandbox:
         found = App(sandbox, path)
-        app = web.Application()
-        app.router.add_post("/hooks", found.handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
-        try:
+        async with hook_server(found.handle) as found.url:
             yield found
-        finally:
-            await runner.cleanup()
 
 
 @pytest.fixture
@@ -119,21 +112,13 @@ async def test_run_that_loses_a_response_saves_the_song_when_its_event_comes(app
 
 
 async def test_run_whose_client_receives_the_event_saves_the_song(path: Path) -> None:
-    async with Sandbox(seconds=0.1, credits=1000) as sandbox:
-        web_app = web.Application()
-        runner = web.AppRunner(web_app, shutdown_timeout=0.1)
+    async def handle(request: web.Request) -> web.Response:
+        return await client.webhooks.aiohttp(request)
 
-        async def handle(request: web.Request) -> web.Response:
-            return await client.webhooks.aiohttp(request)
-
-        web_app.router.add_post("/hooks", handle)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
+    async with Sandbox(seconds=0.1, credits=1000) as sandbox, hook_server(handle) as url:
         sandbox.add_fault(CREATE, LOST)
         async with client_of(sandbox.base_url, webhook_url=url, webhook_secret=SECRET) as client:
             outcomes = await run(client, path, songs(1))
-        await runner.cleanup()
 
     assert [outcome.record.state for outcome in outcomes] == ["saved"]
     assert len(sandbox.tasks) == 1
