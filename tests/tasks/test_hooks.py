@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from scripted import Held, cut, respond, scripted
+from scripted import Held, Step, cut, respond, scripted
 from service import RUNNING, clip, done, serving
 
 from musicapi_async import AcceptedTask, MusicAPI, TaskState, bulk, errors, sonic
@@ -41,21 +41,12 @@ async def test_on_accepted_gets_the_task_before_submit_returns() -> None:
     assert pickle.loads(pickle.dumps(known[0])) == known[0]  # noqa: S301 - our own
 
 
-async def test_on_accepted_gets_the_task_of_a_submission_cancelled_in_flight() -> None:
+@pytest.mark.parametrize(
+    "response", [ACCEPTED, respond(400, {"error": "in part", "task_id": "t-1"})], ids=["accepted", "refused in part"]
+)
+async def test_on_accepted_gets_the_task_of_a_submission_cancelled_in_flight(response: Step) -> None:
     accepted: list[AcceptedTask] = []
-    held = Held(ACCEPTED)
-    async with (
-        scripted(held) as server,
-        MusicAPI("k", base_url=server.base_url, on_accepted=accepted.append) as client,
-    ):
-        await held.cancel(client.submit(REQUEST))
-
-    assert [one.task_id for one in accepted] == ["t-1"]
-
-
-async def test_on_accepted_gets_the_task_that_a_refusal_names_to_a_cancelled_caller() -> None:
-    accepted: list[AcceptedTask] = []
-    held = Held(respond(400, {"error": "in part", "task_id": "t-1"}))
+    held = Held(response)
     async with (
         scripted(held) as server,
         MusicAPI("k", base_url=server.base_url, on_accepted=accepted.append) as client,
