@@ -56,11 +56,11 @@ simulate: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m faults.simulation --seeds 20 --steps 5000
 
 torture: .venv/.dev
-	$(BIN)/python tests/bulk/killing.py 2000 20
-	$(BIN)/python tests/bulk/killing.py 2000 20 --webhook-url
+	PYTHONPATH=tests $(BIN)/python -m bulk.killing 2000 20
+	PYTHONPATH=tests $(BIN)/python -m bulk.killing 2000 20 --webhook-url
 
 torture-cluster: .venv/.dev
-	$(BIN)/python tests/bulk/cluster.py 2000 20 5 2
+	PYTHONPATH=tests $(BIN)/python -m bulk.cluster 2000 20 5 2
 
 clean:
 	rm -rf .venv demo docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -66,7 +66,7 @@ def write(folder: Path) -> None:
     """Write the page with the package that is imported."""
     report: Any = import_module("musicapi_async.bulk.report")
     try:
-        record: Any = import_module("musicapi_async.bulk.journal").Record
+        record: Any = import_module("musicapi_async.bulk").Record
     except AttributeError:
         record = import_module("musicapi_async.bulk.states").Row  # its name in the old build
     facts = {"tags": "sea shanty, calm", "lyrics": LYRICS, "model": "sonic-v5", "duration": 105}

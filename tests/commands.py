@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -124,3 +125,10 @@ def read_until(text: bytes | None, terminal: int) -> bytes:
         while (text is None or text not in shown) and (part := os.read(terminal, 65536)):
             shown += part
     return shown
+
+
+def resume_in(text: str) -> list[str]:
+    """Return the arguments of the command that resumes a task, from a message that quotes it."""
+    program, *arguments = shlex.split(text[text.index("musicapi task") :])
+    assert program == "musicapi"
+    return arguments

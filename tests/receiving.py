@@ -1,7 +1,7 @@
-"""A server that receives the sandbox's events, and requests that name it."""
+"""Servers that receive the sandbox's events, and requests that name them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from signing import SECRET
 from musicapi_async import TaskRequest, sonic
 from musicapi_async.sandbox import Delivery, Sandbox
 
-__all__ = ["Arrival", "Receiver", "attempts", "describe", "receiving"]
+__all__ = ["Arrival", "Receiver", "attempts", "describe", "hook_server", "receiving"]
 
 
 @attrs.frozen
@@ -57,18 +57,26 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
+async def hook_server(
+    handle: Callable[[web.Request], Awaitable[web.StreamResponse]], path: str = "/hooks"
+) -> AsyncIterator[str]:
+    """Pass events to a handler, and yield the URL to send them to."""
     app = web.Application()
-    app.router.add_post("/hooks/musicapi", receiver.handle)
+    app.router.add_post(path, handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/musicapi"
     try:
-        yield receiver
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    async with hook_server(receiver.handle, "/hooks/musicapi") as receiver.url:
+        yield receiver
 
 
 def describe(receiver: Receiver, **fields: Any) -> TaskRequest[Any]:

@@ -2,20 +2,23 @@
 
 Each whole request takes the next step of the script (the last one for ever). A step is what is done with the
 connection: ``respond(...)``, ``raw(...)``, ``cut()``, ``stall()``, ``trickle(...)``, ``endless(...)``,
-``close_when(...)``. ``hang_up(...)`` does not wait for a whole request: a connection that is accepted while it is next
-takes it.
+``close_when(...)``, ``Held(...)``. ``hang_up(...)`` does not wait for a whole request: a connection that is accepted
+while it is next takes it.
 """
 
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
+import pytest
 
 __all__ = [
     "HangUp",
+    "Held",
     "Received",
     "Scripted",
     "Step",
@@ -56,6 +59,31 @@ class HangUp:
         """Cut a connection that was kept alive until now, and has sent a whole request."""
         writer.transport.abort()
         return False
+
+
+@attrs.frozen
+class Held:
+    """Hold a request that has arrived, until the test releases it to another step."""
+
+    step: Step
+    arrived: asyncio.Event = attrs.field(factory=asyncio.Event)
+    released: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def __call__(self, writer: asyncio.StreamWriter) -> bool:
+        """Wait to be released, and take the step."""
+        self.arrived.set()
+        await self.released.wait()
+        return await self.step(writer)
+
+    async def cancel(self, call: Coroutine[Any, Any, object]) -> asyncio.CancelledError:
+        """Cancel a call while its request is held, release the request, and return the error that ended the call."""
+        calling = asyncio.create_task(call)
+        await self.arrived.wait()
+        calling.cancel()
+        self.released.set()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await calling
+        return caught.value
 
 
 @attrs.define

@@ -6,18 +6,17 @@ timer of the event loop fires at the earliest due slot.
 
 import asyncio
 import random
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote
 
 from musicapi_async._logger import logger
 from musicapi_async._notices import ANOTHER_LOOP
-from musicapi_async._request import GET
 from musicapi_async._tasks.entry import Entry
+from musicapi_async._tasks.fetching import fetch_state
+from musicapi_async._tasks.intervals import Intervals
 from musicapi_async._tasks.reported import ReportedTasks
 from musicapi_async._tasks.schedule import NEVER, RECENT, Polling, Subscriber, TaskUpdate, Wheel
 from musicapi_async._tasks.state import (
@@ -27,12 +26,9 @@ from musicapi_async._tasks.state import (
     as_final,
     progress_of,
     read_event,
-    read_state,
 )
 from musicapi_async._tasks.timing import Timing
 from musicapi_async._tasks.unfinished import Unfinished
-from musicapi_async._tracing import span
-from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ActiveCalls
 from musicapi_async._transport.retry import MAX_RETRY_AFTER
 from musicapi_async.errors import APIStatusError, EventLoopError, RateLimitError
@@ -47,10 +43,6 @@ BURST_RATE: Final = 200.0
 """Maximum polls per second when many tasks are resumed together."""
 STALL: Final = 0.5
 """If the timer fires more than this many seconds late, the process was stopped or the event loop blocked (a stall)."""
-# Quoting doubles the cost of building a poll, and the service's own ids need none.
-PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
-TERMINAL: Final = ("finished", "failed")
-"""The statuses after which a task does not change any more."""
 FAR: Final = 1e12
 """Event-loop time beyond which a poll is never due; the wheel has no slots for larger numbers."""
 
@@ -66,6 +58,7 @@ class Poller:
         self._subscribed: dict[Entry, Polling] = {}
         """The entries with subscribers."""
         self.reported: ReportedTasks = ReportedTasks()
+        self._intervals = Intervals(timing, self.reported)
         self.on_first_wait: Callable[[], None] | None = None
         """Called when the first task is waited for."""
         self._queue: OrderedDict[Entry, Polling] = OrderedDict()
@@ -146,7 +139,7 @@ class Poller:
     async def poll(self, entry: Entry) -> TaskState[Any]:
         """Poll once, now; the poll ends with ClientClosedError if the client is closed."""
         self._check(entry)
-        return await self._calls.track(self._fetch(entry), entry.closed_error)
+        return await self._calls.track(fetch_state(entry, self.unfinished), entry.closed_error)
 
     async def aclose(self) -> None:
         """End all polling; every subscriber is notified that the client was closed."""
@@ -173,35 +166,16 @@ class Poller:
             # A resumed task, of unknown age: it is polled at once, but thousands of them are spread over time.
             next_poll_at = now + random.random() * len(self._subscribed) / BURST_RATE  # noqa: S311 - nothing secret
             return Polling(next_poll_at, now - self.timing.usual)
-        return Polling(max(now, entry.accepted_at + self._first_interval(entry, until)), entry.accepted_at)
+        return Polling(max(now, entry.accepted_at + self._intervals.first(entry, until)), entry.accepted_at)
 
     def _poll_earlier(self, entry: Entry, polling: Polling) -> None:
         """Advance the next poll, for a subscriber that waits for less than those before it."""
         now = asyncio.get_running_loop().time()
         if polling.is_new and entry.accepted_at is not None:
-            earlier = max(now, entry.accepted_at + self._first_interval(entry, polling.until))
+            earlier = max(now, entry.accepted_at + self._intervals.first(entry, polling.until))
         else:
-            earlier = now + self._interval(entry, polling, now)
+            earlier = now + self._intervals.next(entry, polling, now)
         polling.next_poll_at = min(polling.next_poll_at, earlier)
-
-    def _first_interval(self, entry: Entry, until: Until) -> float:
-        """Return the seconds from acceptance to the first poll."""
-        if entry.poll_interval is not None:
-            return entry.poll_interval
-        if self.reported.expects(entry):
-            return self.timing.overdue(entry.timing_key, "waiting", until)
-        return self.timing.interval(entry.timing_key, "waiting", 0.0, until)
-
-    def _interval(self, entry: Entry, polling: Polling, now: float) -> float:
-        if entry.poll_interval is not None:
-            return polling.interval(entry.poll_interval, now)
-        waited = now - polling.stage_began_at
-        if self.reported.expects(entry):
-            overdue = self.timing.overdue(entry.timing_key, polling.stage, polling.until) - waited
-            if overdue > 0:
-                return polling.interval(overdue, now)
-        usual = self.timing.interval(entry.timing_key, polling.stage, waited, polling.until)
-        return polling.interval(usual, now)
 
     def _refine(self, tick: float) -> None:
         """Divide the wheel into shorter ticks, for an interval of a few of them."""
@@ -295,7 +269,7 @@ class Poller:
     async def _poll(self, entry: Entry, polling: Polling) -> None:
         try:
             waiting = tuple(one.context for one in polling.subscribers[1:] if one.context is not None)
-            state = await self._fetch(entry, waiting, is_retried=False)
+            state = await fetch_state(entry, self.unfinished, waiting, is_retried=False)
         except Exception as error:  # noqa: BLE001 - the subscribers must be notified of any error
             now = asyncio.get_running_loop().time()
             if entry.polling is not polling:
@@ -314,40 +288,6 @@ class Poller:
             if state.is_done:
                 self.reported.note_unreported(entry)
             self._note_state(entry, polling, as_final(state) if is_grace_over else state)
-
-    async def _fetch(
-        self, entry: Entry, waiting: tuple[Context, ...] = (), *, is_retried: bool = True
-    ) -> TaskState[Any]:
-        """Poll once; a poll that fails is retried, unless ``is_retried`` is False.
-
-        ``waiting`` are the contexts of further callers that wait for the task.
-        """
-        rule, caller = entry.rule, entry.caller
-        assert caller is not None  # noqa: S101 - for the type checker: an unattached task has no poller
-        path = f"{rule.poll_path}/{entry.id if PLAIN_ID.fullmatch(entry.id) else quote(entry.id, safe='')}"
-        attempted = f"{GET} {path}"
-        call = Call(method=GET, path=path, attempted=attempted, is_retried=is_retried, replacement=rule.replacement)
-        state: TaskState[Any] | None = None
-
-        def describe() -> dict[str, str | int | bool | None]:
-            status = None if state is None else state.status
-            return call.describe(caller.settings.base_url) | entry.describe() | {"musicapi.task.state": status}
-
-        with span("poll", describe, is_request=True, waiting=waiting):
-            state = await caller.send(call, partial(read_state, entry.id, rule, attempted))
-        if state.status in TERMINAL:
-            self._record_end(entry, state)
-        elif entry.end is None:
-            progress = progress_of(state)
-            if progress.stage == "partial":
-                entry.finished_clips = progress.finished_clips
-            self.unfinished.add(entry.id, rule)
-        entry.report(state)
-        return state
-
-    def _record_end(self, entry: Entry, state: TaskState[Any]) -> None:
-        entry.record_end(state)
-        self.unfinished.end(entry.id)
 
     def _note_failure(self, entry: Entry, polling: Polling, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
@@ -372,8 +312,9 @@ class Poller:
     def _note_state(self, entry: Entry, polling: Polling, state: TaskState[Any]) -> None:
         now = asyncio.get_running_loop().time()
         if state.is_done:
-            self._observe_duration(entry, polling, now)
-            self._record_end(entry, state)
+            self._intervals.observe_end(entry, polling, now)
+            entry.record_end(state)
+            self.unfinished.end(entry.id)
             self._end(entry, polling, state)
             return
         self._note_unfinished(entry, polling, state, now)
@@ -384,27 +325,12 @@ class Poller:
     def _note_unfinished(self, entry: Entry, polling: Polling, state: TaskState[Any], now: float) -> None:
         stage = progress_of(state).stage
         if stage != "waiting":
-            self._observe_stream(entry, polling, now)
+            self._intervals.observe_stream(entry, polling, now)
         polling.note_unfinished(stage, now)
-
-    def _observe_stream(self, entry: Entry, polling: Polling, now: float) -> None:
-        """Note when the first stream appeared; without a wait for it the polls are too far apart to show."""
-        if polling.until == "stream" and polling.stage == "waiting" and entry.accepted_at is not None:
-            self.timing.observe(entry.timing_key, "stream", polling.pending_for, now - polling.stage_began_at)
-
-    def _observe_duration(self, entry: Entry, polling: Polling, now: float) -> None:
-        began, pending_for = polling.stage_began_at, polling.pending_for
-        if entry.accepted_at is None:
-            return
-        self._observe_stream(entry, polling, now)
-        self.timing.observe(entry.timing_key, polling.stage, pending_for, now - began)
-        if polling.stage != "waiting":
-            after, until = began + pending_for - entry.accepted_at, now - entry.accepted_at
-            self.timing.observe(entry.timing_key, "waiting", after, until)
 
     def _poll_later(self, entry: Entry, polling: Polling, retry_after: float = 0.0) -> None:
         now = asyncio.get_running_loop().time()
-        interval = 0.0 if polling.is_urgent else self._interval(entry, polling, now)
+        interval = 0.0 if polling.is_urgent else self._intervals.next(entry, polling, now)
         polling.is_urgent = False
         polling.next_poll_at = now + max(interval, retry_after)
         self._expire(entry, polling, now)

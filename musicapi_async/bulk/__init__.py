@@ -2,14 +2,16 @@
 
 ``async for outcome in bulk.run(client, journal, requests, out="songs/")`` makes the songs; started again, it resumes.
 
-- ``journal.py`` records, their states and transitions, and the protocol of a journal that stores them
+- ``records.py`` records, their states and transitions; ``journal.py`` the protocol of a journal that stores them
 - ``keys.py`` the keys of requests, ``requests_file.py`` a file of requests, ``file_format.py`` what another file is;
   ``planning.py`` plans requests, and again those that the user decides to send again
 - ``plan_options.py`` the options of a plan, which its journal keeps; ``working.py`` a worker, with these;
   ``sharing.py`` its queue on a journal that it shares with others
 - ``account.py`` the service and the account that a journal is for
-- ``running.py`` the run and its workers: ``submitting.py`` submits planned records (``rate.py``), ``budget.py`` keeps
-  the limit of credits; ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved (``saving.py``)
+- ``running.py`` the run and its workers (``run_arguments.py`` checks what it is given): ``work_queue.py`` returns
+  records in their order, ``submitting.py`` submits the planned ones (``rate.py``), ``budget.py`` keeps the limit of
+  credits (``spending.py``); ``collecting.py`` waits for tasks (``waiting.py``) and has their results saved
+  (``saving.py``)
 - ``receiving.py`` keeps events for a run, ``recovery.py`` accepts uncertain records by them
 - ``opening.py`` opens a journal: ``sqlite/`` in an SQLite file, ``postgres/`` in a PostgreSQL database
 - ``report.py`` a page about a folder
@@ -20,7 +22,7 @@ import typing
 
 if typing.TYPE_CHECKING:
     from musicapi_async.bulk.collecting import Outcome
-    from musicapi_async.bulk.journal import Attempt, Changes, Journal, Planned, Record, State
+    from musicapi_async.bulk.journal import Journal
     from musicapi_async.bulk.opening import (
         migrate,
         open,  # noqa: A004 - bulk.open
@@ -36,6 +38,7 @@ if typing.TYPE_CHECKING:
         retry_refused,
     )
     from musicapi_async.bulk.receiving import receive
+    from musicapi_async.bulk.records import Attempt, Changes, Planned, Record, State
     from musicapi_async.bulk.requests_file import BadLine, read_requests
     from musicapi_async.bulk.running import Run, run
     from musicapi_async.bulk.sqlite.journal import SQLiteJournal
@@ -72,17 +75,17 @@ __all__ = [
 
 # Loaded on first access: a command that reads a journal sends nothing.
 _MODULES: typing.Final = {
-    "Attempt": "journal",
+    "Attempt": "records",
     "BadLine": "requests_file",
-    "Changes": "journal",
+    "Changes": "records",
     "Journal": "journal",
     "Outcome": "collecting",
     "PlanOptions": "plan_options",
-    "Planned": "journal",
-    "Record": "journal",
+    "Planned": "records",
+    "Record": "records",
     "Run": "running",
     "SQLiteJournal": "sqlite.journal",
-    "State": "journal",
+    "State": "records",
     "abandon_uncertain": "planning",
     "migrate": "opening",
     "open": "opening",

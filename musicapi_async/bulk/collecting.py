@@ -12,11 +12,12 @@ from musicapi_async._logger import logger
 from musicapi_async._tasks.state import TaskState
 from musicapi_async._tasks.task import Task, entry_of
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.journal import Changes, Journal, Record, State
+from musicapi_async.bulk.journal import Journal
+from musicapi_async.bulk.records import Changes, Record, State
 from musicapi_async.bulk.requests_file import class_of
 from musicapi_async.bulk.saving import FileSink, clips_in
-from musicapi_async.bulk.submitting import WorkQueue
 from musicapi_async.bulk.waiting import TaskWaiter, UnansweredError, UnknownTaskError
+from musicapi_async.bulk.work_queue import WorkQueue
 from musicapi_async.errors import (
     APIStatusError,
     AuthenticationError,

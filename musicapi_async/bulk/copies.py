@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 import attrs
 
 from musicapi_async.bulk.inbox import EventInbox
-from musicapi_async.bulk.journal import Planned, Record, State
+from musicapi_async.bulk.records import Planned, Record, State
 
 __all__ = [
     "COPY",

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from musicapi_async.bulk.journal import Planned
+from musicapi_async.bulk.records import Planned
 from musicapi_async.errors import InvalidRequestError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from musicapi_async.bulk.journal import State
+from musicapi_async.bulk.records import State
 
 __all__ = ["MEANINGS"]
 

@@ -8,20 +8,10 @@ from typing import Any, Final
 
 from musicapi_async._request import TaskRequest, checked_item
 from musicapi_async._tasks.task import checked_task_id
-from musicapi_async.bulk.journal import (
-    INCOMPLETE,
-    NO_CHANGES,
-    PAGE_SIZE,
-    TRANSITIONS,
-    Changes,
-    Journal,
-    Planned,
-    Record,
-    State,
-    records_in,
-)
+from musicapi_async.bulk.journal import INCOMPLETE, PAGE_SIZE, Journal, records_in
 from musicapi_async.bulk.keys import Keys, checked_key
 from musicapi_async.bulk.plan_options import PlanOptions, remember_options
+from musicapi_async.bulk.records import NO_CHANGES, TRANSITIONS, Changes, Planned, Record, State
 from musicapi_async.bulk.requests_file import BadLine
 from musicapi_async.errors import InvalidRequestError
 

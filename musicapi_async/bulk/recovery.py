@@ -18,11 +18,12 @@ from musicapi_async._tasks.inbox import reported_event
 from musicapi_async._tasks.task import Task
 from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async.bulk.inbox import MAX_AGE, EventInbox
-from musicapi_async.bulk.journal import Attempt, Changes, Journal, Record, RecordTakenError
+from musicapi_async.bulk.journal import Journal, RecordTakenError
+from musicapi_async.bulk.records import Attempt, Changes, Record
 from musicapi_async.bulk.requests_file import class_of, request_of
 from musicapi_async.bulk.saving import FileSink
-from musicapi_async.bulk.submitting import WorkQueue
 from musicapi_async.bulk.waiting import TaskWaiter, UnansweredError, UnknownTaskError
+from musicapi_async.bulk.work_queue import WorkQueue
 from musicapi_async.errors import ClientClosedError, InvalidRequestError, JournalError, MusicAPIError, TaskFailedError
 
 __all__ = ["EventRecovery", "Meaning", "meaning_of"]

@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 from musicapi_async._arguments import usable_path
 from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.file_format import csv_format, json_format, not_utf8
-from musicapi_async.bulk.journal import Planned, Record
 from musicapi_async.bulk.keys import Keys, checked_key
 from musicapi_async.bulk.line_values import number_of, values_of_cells, values_of_json
+from musicapi_async.bulk.records import Planned, Record
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.requests import operations
 

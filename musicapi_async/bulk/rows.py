@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk.journal import Changes, Planned, Record, State, attempts_after, charged_after
+from musicapi_async.bulk.records import Changes, Planned, Record, State, attempts_after, charged_after
 
 __all__ = [
     "ATTEMPT_COLUMNS",

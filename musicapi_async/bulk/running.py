@@ -3,23 +3,21 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, Self
 
-from musicapi_async._arguments import is_amount, usable_path, wrong_argument
-from musicapi_async._bounds import shown
+from musicapi_async._arguments import wrong_argument
 from musicapi_async._client import MusicAPI
 from musicapi_async._engine_access import engine_of
 from musicapi_async._logger import logger
-from musicapi_async._request import TaskRequest
 from musicapi_async._tasks.task import check_timeout
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.account import check_account
 from musicapi_async.bulk.budget import Budget
 from musicapi_async.bulk.collecting import Collector, Outcome
 from musicapi_async.bulk.defaults import NAMES
-from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, Journal, Record, RecordTakenError, is_shared
-from musicapi_async.bulk.output import AddressOutput, FolderOutput, Output, StoreLimits, address_of
+from musicapi_async.bulk.journal import OUT, OUTPUT, PAGE_SIZE, Journal, RecordTakenError, is_shared
+from musicapi_async.bulk.output import Output
 from musicapi_async.bulk.plan_options import (
     MAX_ATTEMPTS,
     MAX_IN_FLIGHT,
@@ -30,18 +28,20 @@ from musicapi_async.bulk.plan_options import (
 )
 from musicapi_async.bulk.planning import Requests, plan_all
 from musicapi_async.bulk.rate import SubmissionRate
+from musicapi_async.bulk.records import Record
 from musicapi_async.bulk.recovery import EventRecovery
 from musicapi_async.bulk.requests_file import price_list
+from musicapi_async.bulk.run_arguments import checked_output
 from musicapi_async.bulk.saving import FileSink
 from musicapi_async.bulk.sharing import SharedQueue
-from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, NotAcceptedError, Submitter, WorkQueue
+from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, NotAcceptedError, Submitter
 from musicapi_async.bulk.waiting import Outage, TaskWaiter
-from musicapi_async.errors import InvalidRequestError, JournalError
+from musicapi_async.bulk.work_queue import WorkQueue
+from musicapi_async.errors import JournalError
 from musicapi_async.media.caption_formats import CaptionFormat
-from musicapi_async.media.saving import SaveOptions
 from musicapi_async.requests.sonic import AlignLyrics
 
-__all__ = ["Run", "check_arguments", "checked_output", "run"]
+__all__ = ["Run", "run"]
 
 ESTIMATES: Final = "learnt"
 """Name under which the journal keeps the estimates of task durations."""
@@ -134,6 +134,10 @@ def run(
         max_credits=max_credits,
         same_account=same_account,
     )
+
+
+async def _balance(client: MusicAPI) -> float:
+    return (await client.account.credits()).total
 
 
 class Run:
@@ -395,58 +399,3 @@ class Run:
             for outcome in filter(None, await asyncio.gather(*checks)):
                 await self._outcomes.put(outcome)
         return True
-
-
-def check_arguments(*, is_client: bool, client: object, is_journal: bool, journal: object, requests: object) -> None:
-    """Raise InvalidRequestError for a client, a journal or requests of a wrong type."""
-    if not is_client:
-        raise wrong_argument("client", client, "a MusicAPI of the same package")
-    if not is_journal:
-        raise wrong_argument("journal", journal, "a Journal of the same package", "bulk.open(path) returns one")
-    if requests is not None and not isinstance(requests, (Iterable, AsyncIterable)):
-        advice = "pass a list: [request]" if isinstance(requests, TaskRequest) else ""
-        raise wrong_argument("requests", requests, "an iterable of requests", advice)
-
-
-def checked_output(
-    client: MusicAPI,
-    journal: Journal,
-    requests: Requests | None,
-    *,
-    out: str | os.PathLike[str] | None,
-    outage: float,
-    tags: bool,
-    lyrics: Sequence[CaptionFormat],
-) -> tuple[Output | None, SaveOptions]:
-    """Return where the files of a run are written, None where none are, and how; the arguments are those of ``run``.
-
-    Raises InvalidRequestError for a wrong one, MissingExtraError when the package that ``out`` or ``tags`` needs is not
-    installed.
-    """
-    is_client, is_journal = isinstance(client, MusicAPI), hasattr(journal, "recall")
-    check_arguments(is_client=is_client, client=client, is_journal=is_journal, journal=journal, requests=requests)
-    _check_outage(outage)
-    output = None if out is None else _output_of(out, client, journal, outage)
-    options = SaveOptions.of(tags=tags, lyrics=lyrics)
-    if output is None and (tags or lyrics):
-        raise wrong_argument("out", out, "a folder where tags or lyrics are requested", 'name one: "songs/"')
-    return output, options
-
-
-def _output_of(out: str | os.PathLike[str], client: MusicAPI, journal: Journal, outage: float) -> Output:
-    address = address_of(out)
-    if address is None:
-        return FolderOutput(usable_path("out", out, 'name a folder: "songs/"'))
-    settings = client.settings
-    limits = StoreLimits(connect=settings.connect_timeout, request=settings.timeout, retries=outage)
-    return AddressOutput(address, journal.work_folder, limits)
-
-
-async def _balance(client: MusicAPI) -> float:
-    return (await client.account.credits()).total
-
-
-def _check_outage(outage: object) -> None:
-    if not is_amount(outage):
-        message = f"outage is {shown(outage)}; it must be a number of seconds, at least 0"
-        raise InvalidRequestError(message, "outage", outage, ">= 0")

@@ -12,8 +12,8 @@ from musicapi_async._client import MusicAPI
 from musicapi_async._logger import logger
 from musicapi_async._request import TaskRequest
 from musicapi_async.bulk.budget import Budget
-from musicapi_async.bulk.journal import Record
 from musicapi_async.bulk.output import Output
+from musicapi_async.bulk.records import Record
 from musicapi_async.bulk.requests_file import class_of
 from musicapi_async.errors import (
     ClientClosedError,

@@ -7,10 +7,12 @@ from contextlib import suppress
 from typing import Final
 
 from musicapi_async._logger import logger
-from musicapi_async.bulk.journal import PLAN, Record, RecordTakenError, SharedJournal, records_in
+from musicapi_async.bulk.journal import PLAN, RecordTakenError, SharedJournal, records_in
 from musicapi_async.bulk.plan_options import PlanOptions, options_of, recall_options
-from musicapi_async.bulk.submitting import MAX_SUBMISSIONS, WorkQueue
+from musicapi_async.bulk.records import Record
+from musicapi_async.bulk.submitting import MAX_SUBMISSIONS
 from musicapi_async.bulk.waiting import Outage
+from musicapi_async.bulk.work_queue import WorkQueue
 from musicapi_async.errors import JournalError, MusicAPIError
 
 __all__ = ["IN_FLIGHT", "SharedQueue"]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from musicapi_async._extras import require
-from musicapi_async.bulk.journal import Attempt, Record, State
 from musicapi_async.bulk.paths import is_database, journal_path
+from musicapi_async.bulk.records import Attempt, Record, State
 from musicapi_async.bulk.sqlite.snapshot import JournalSnapshot
 
 __all__ = ["Snapshot", "snapshot"]

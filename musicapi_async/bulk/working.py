@@ -10,7 +10,8 @@ from musicapi_async._client import MusicAPI
 from musicapi_async.bulk.collecting import Outcome
 from musicapi_async.bulk.journal import Journal, is_shared
 from musicapi_async.bulk.plan_options import recall_options
-from musicapi_async.bulk.running import Run, checked_output, run
+from musicapi_async.bulk.run_arguments import checked_output
+from musicapi_async.bulk.running import Run, run
 from musicapi_async.errors import InvalidRequestError
 from musicapi_async.media.caption_formats import CaptionFormat
 

@@ -1,7 +1,7 @@
 """The ``musicapi`` command.
 
-- ``app.py`` defines the command line, ``bulk/`` all of ``musicapi bulk``; ``running.py`` runs a command, ``exits.py``
-  explains its end
+- ``app.py`` defines the command line (``arguments.py`` its options), ``bulk/`` all of ``musicapi bulk``; ``running.py``
+  runs a command, ``exits.py`` explains its end
 - ``task.py`` one task, submitted or resumed; ``files.py`` its files
 - ``webhooks.py`` its command line, ``listening.py`` the events that reach this machine; ``serving.py`` the server that
   receives them

@@ -5,7 +5,6 @@ What a command needs is imported when it runs: ``musicapi --help`` takes no long
 
 import io
 import logging
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,20 @@ import typer
 
 from musicapi_async._logger import log_to_stderr
 from musicapi_async.cli import VERSION_TEXT
+from musicapi_async.cli.arguments import (
+    DEFAULT_TIMEOUT,
+    AsJson,
+    Family,
+    LyricsAs,
+    Sandboxed,
+    Source,
+    Tags,
+    Timeout,
+    checked_timeout,
+    read_lyrics,
+)
 from musicapi_async.cli.bulk import bulk_app
-from musicapi_async.cli.bulk.arguments import LyricsAs, Tags
-from musicapi_async.cli.choices import FAMILIES_FROM_IDEA, FAMILIES_FROM_LYRICS, SONG_FAMILIES
+from musicapi_async.cli.choices import SONG_FAMILIES
 from musicapi_async.cli.exit_codes import STOPPED, UsageError, exit_code_table
 from musicapi_async.cli.help import Command, CommandGroup
 from musicapi_async.cli.sandbox import sandbox_command, sandbox_help
@@ -29,9 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "run"]
 
-STDIN: Final = Path("-")
 PROGRAM: Final = "musicapi"
-DEFAULT_TIMEOUT: Final = 600.0
 
 app: Final = typer.Typer(
     help="Make songs from an idea or from lyrics with MusicAPI (musicapi.ai). The API key is read from MUSICAPI_KEY.",
@@ -44,40 +52,6 @@ app: Final = typer.Typer(
 
 app.add_typer(bulk_app, name="bulk")
 app.add_typer(webhooks_app, name="webhooks")
-
-AsJson = Annotated[
-    bool,
-    typer.Option("--json", help="Print one JSON object at the end, also on failure, and nothing else to stdout."),
-]
-
-
-def _song_families() -> list[str]:
-    return [*SONG_FAMILIES]
-
-
-Family = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=_song_families,
-        help=f"The model family: {', '.join(SONG_FAMILIES)}.",
-    ),
-]
-Source = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=_song_families,
-        help=f"The model family. From an idea: {', '.join(FAMILIES_FROM_IDEA)}. "
-        f"From lyrics: {', '.join(FAMILIES_FROM_LYRICS)}.",
-    ),
-]
-Timeout = Annotated[
-    float,
-    typer.Option(
-        metavar="SECONDS", help="How long to wait for the songs. A task that takes longer keeps running on the server."
-    ),
-]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -164,9 +138,7 @@ def generate_command(
     tags: Tags = False,
     lyrics_as: LyricsAs = None,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Use an embedded fake server: no key, no network, no charge.")
-    ] = False,
+    sandbox: Sandboxed = False,
     as_json: AsJson = False,
 ) -> int:
     """Make songs from an idea or from lyrics, and save the audio, cover and metadata of each."""
@@ -179,14 +151,14 @@ def generate_command(
         raise UsageError("give an idea or --lyrics FILE" + (", not both" if lyrics else ""))
     fields = {
         "description": idea,
-        "lyrics": None if lyrics is None else _read_lyrics(lyrics),
+        "lyrics": None if lyrics is None else read_lyrics(lyrics),
         "title": title,
         "tags": style,
         "model": model,
         "instrumental": instrumental or None,
     }
     request = make_request(family, {name: value for name, value in fields.items() if value is not None})
-    seconds = _checked_timeout(timeout)
+    seconds = checked_timeout(timeout)
     return run_command(
         lambda screen: generate(request, out, options, seconds, screen, embedded=sandbox), as_json=as_json
     )
@@ -217,7 +189,7 @@ def task_command(
     if download is None and (tags or lyrics_as is not None):
         raise UsageError("--tags and --lyrics-as are for saved files; give --download DIR too")
     if wait or download is not None:
-        seconds = _checked_timeout(timeout)
+        seconds = checked_timeout(timeout)
         return run_command(
             lambda screen: resume_task(task_id, family, download, options, seconds, screen), as_json=as_json
         )
@@ -324,19 +296,3 @@ def _prepare_streams() -> None:
         # A title may hold characters that the terminal's encoding lacks.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _read_lyrics(source: Path) -> str:
-    try:
-        content = sys.stdin.buffer.read() if source == STDIN else source.read_bytes()
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"cannot read the lyrics from {source}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the lyrics in {source} are not UTF-8 text; save the file as UTF-8") from error
-
-
-def _checked_timeout(timeout: float) -> float:
-    if not (timeout > 0 and math.isfinite(timeout)):
-        raise UsageError(f"--timeout is {timeout:g}; it must be a number of seconds above 0")
-    return timeout

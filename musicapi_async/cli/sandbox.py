@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from musicapi_async.cli.arguments import DEFAULT_HOST, Host
 from musicapi_async.cli.exit_codes import UsageError
 
 if TYPE_CHECKING:
@@ -52,13 +53,7 @@ def sandbox_command(
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
     ] = 8787,
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address to listen on; any but a loopback address can be reached from other machines.",
-        ),
-    ] = "127.0.0.1",
+    host: Host = DEFAULT_HOST,
     keys: Annotated[
         str | None, typer.Option(metavar="K1,K2", help="The only valid keys, comma-separated; by default any key is.")
     ] = None,

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from musicapi_async.cli.arguments import DEFAULT_HOST, Host
 from musicapi_async.cli.exit_codes import UsageError
 from musicapi_async.cli.help import Command, CommandGroup
 
@@ -24,13 +25,7 @@ def listen_command(
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 picks a free one.")
     ] = 8788,
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address to listen on; any but a loopback address can be reached from other machines.",
-        ),
-    ] = "127.0.0.1",
+    host: Host = DEFAULT_HOST,
     path: Annotated[str, typer.Option(metavar="PATH", help="The path of your webhook_url.")] = "/hooks/musicapi",
     as_json: Annotated[
         bool,

@@ -13,9 +13,9 @@ import musicapi_async.bulk
 from musicapi_async import TaskRequest
 from musicapi_async.bulk import BadLine, Outcome, Planned, State
 from musicapi_async.bulk.defaults import NAMES
-from musicapi_async.bulk.journal import UNFINISHED
 from musicapi_async.bulk.planning import blocking_batches_of
-from musicapi_async.bulk.running import check_arguments
+from musicapi_async.bulk.records import UNFINISHED
+from musicapi_async.bulk.run_arguments import check_arguments
 from musicapi_async.bulk.working import Work
 from musicapi_async.errors import ClientClosedError, JournalError
 from musicapi_async.media.caption_formats import CaptionFormat

@@ -1,7 +1,7 @@
 """Several workers on one database, killed, stopped and continued, while the database crashes; judged by the service.
 
-Run alone it is the large one: ``make torture-cluster``, or ``python tests/bulk/cluster.py RECORDS KILLS STOPS CRASHES
-[SEED]``.
+Run alone it is the large one: ``make torture-cluster``, or ``PYTHONPATH=tests python -m bulk.cluster RECORDS KILLS
+STOPS CRASHES [SEED]``.
 """
 
 import asyncio
@@ -11,27 +11,20 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from pathlib import Path
 from typing import Final
 
 import attrs
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bulk.audit import CREATE, Audit, audit, faults, planned
 from postgres import Postgres, find_binaries, serve
 
-from musicapi_async import bulk, sonic
-from musicapi_async.bulk import Planned
+from musicapi_async import bulk
 from musicapi_async.bulk.plan_options import PlanOptions, remember_options
-from musicapi_async.sandbox import Fault, Sandbox
+from musicapi_async.sandbox import Sandbox
 
-__all__ = ["Books", "torture"]
+__all__ = ["ClusterAudit", "torture"]
 
-CREATE: Final = "POST /sonic/create"
 WORKERS: Final = 3
 IN_FLIGHT: Final = 40
-LOSS: Final = 0.05
 PAUSE: Final = 18.0
 """Seconds for which a worker is stopped: longer than its heartbeats may stay away."""
 CHILD: Final = """
@@ -51,21 +44,9 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @attrs.frozen(kw_only=True)
-class Books:
-    """What the service charged for, against what the journal knows."""
+class ClusterAudit(Audit):
+    """The audit of a shared journal."""
 
-    planned: int
-    charged: int
-    doubled: int
-    """Requests that were charged for twice."""
-    lost: int
-    """Tasks that were charged for, and that no record or extra attempt knows, nor is uncertain about."""
-    saved: int
-    uncertain: int
-    for_nothing: int
-    """Uncertain records that were not accepted."""
-    left: int
-    extras: int
     most_in_flight: int
     """By the service's own count."""
     seconds: float
@@ -73,7 +54,7 @@ class Books:
 
 async def torture(
     server: Postgres, records: int, *, kills: int, stops: int, crashes: int, seed: int, pace: float = 1.0
-) -> Books:
+) -> ClusterAudit:
     """Work off so many records with three workers, among kills, stops and crashes in a random order, and compare.
 
     ``pace`` is the mean time in seconds between two of these.
@@ -85,7 +66,7 @@ async def torture(
             async with bulk.open(address) as journal:
                 await bulk.plan_all(journal, planned(records))
                 await remember_options(journal, PlanOptions(in_flight=IN_FLIGHT))
-            sandbox.add_fault(CREATE, *(_fault(chance) for _ in range(records * 2)))
+            sandbox.add_fault(CREATE, *faults(chance, records * 2, delay=0.05))
             began = time.monotonic()
             workers = Workers(address, sandbox.base_url, {**os.environ, "MUSICAPI_STATE": folder})
             events = ["kill"] * kills + ["stop"] * stops + ["crash"] * crashes
@@ -99,7 +80,10 @@ async def torture(
                 await workers.finish()
             finally:
                 workers.kill_all()
-            return await _compare(address, sandbox, records, time.monotonic() - began)
+            seconds = round(time.monotonic() - began, 1)
+            async with bulk.open(address) as journal:
+                found = await audit(journal, sandbox, records)
+            return ClusterAudit(**attrs.asdict(found), most_in_flight=_most_in_flight(sandbox), seconds=seconds)
 
 
 class Workers:
@@ -151,45 +135,6 @@ class Workers:
                 process.kill()
 
 
-def planned(records: int) -> list[Planned]:
-    """Return so many different requests."""
-    return [Planned.of(f"k-{number}", sonic.Describe(description=f"rain {number}")) for number in range(records)]
-
-
-def _fault(chance: random.Random) -> Fault:
-    """Lose every twentieth response, half of them after the service has done its work."""
-    if chance.random() < LOSS:
-        return Fault(drop=True, accepted=chance.random() < 0.5)
-    return Fault(delay=0.05)
-
-
-async def _compare(address: str, sandbox: Sandbox, records: int, seconds: float) -> Books:
-    """Set the journal against what the sandbox knows."""
-    async with bulk.open(address) as journal:
-        counts = {state: count for state, count in (await journal.counts()).items() if count}
-        known = {record.task_id for state in counts for record in await journal.records(state, 0, records)}
-        uncertain = {record.key for record in await journal.records("uncertain", 0, records)}
-        extras = {attempt.task_id for attempt in await journal.extras()}
-    keys = [f"k-{str(task.request.to_wire()['gpt_description_prompt']).split()[1]}" for task in sandbox.tasks]
-    asked = Counter(keys)
-    return Books(
-        planned=records,
-        charged=len(keys),
-        doubled=sum(count - 1 for count in asked.values()),
-        lost=sum(
-            task.task_id not in known | extras and key not in uncertain
-            for key, task in zip(keys, sandbox.tasks, strict=True)
-        ),
-        saved=counts.get("saved", 0),
-        uncertain=len(uncertain),
-        for_nothing=len(uncertain - asked.keys()),
-        left=records - counts.get("saved", 0) - len(uncertain),
-        extras=len(extras),
-        most_in_flight=_most_in_flight(sandbox),
-        seconds=round(seconds, 1),
-    )
-
-
 def _most_in_flight(sandbox: Sandbox) -> int:
     """Return how many tasks the service had in flight at most, by its own times."""
     changes = [(task.accepted_at, 1) for task in sandbox.tasks]
@@ -202,7 +147,7 @@ def _most_in_flight(sandbox: Sandbox) -> int:
 
 
 def main() -> None:
-    """Print the books of a run."""
+    """Print the audit of a run."""
     records, kills, stops, crashes, *given = map(int, sys.argv[1:])
     seed = given[0] if given else random.SystemRandom().randrange(10**6)
     binaries = find_binaries()
@@ -210,8 +155,8 @@ def main() -> None:
     print(f"{records} requests, {WORKERS} workers, {kills} kills, {stops} stops, {crashes} crashes, seed {seed}")  # noqa: T201
     with serve(binaries) as server:
         pace = records / 40 / max(1, kills + stops + crashes)
-        books = asyncio.run(torture(server, records, kills=kills, stops=stops, crashes=crashes, seed=seed, pace=pace))
-    for name, value in attrs.asdict(books).items():
+        found = asyncio.run(torture(server, records, kills=kills, stops=stops, crashes=crashes, seed=seed, pace=pace))
+    for name, value in attrs.asdict(found).items():
         print(f"{name:>16} {value:g}")  # noqa: T201
 
 

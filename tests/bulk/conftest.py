@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from bulk.event_app import App, serving
 from object_store import ObjectServer, object_server, serving_objects
 from postgres import Postgres, find_binaries, serve
 
@@ -47,6 +48,20 @@ async def quick() -> AsyncIterator[Sandbox]:
     """Serve a sandbox whose tasks are finished at once."""
     async with Sandbox(seconds=0.02, credits=100_000) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+async def app(store: Path | str) -> AsyncIterator[App]:
+    """Serve an application for the journal of a test, in a file and in a database."""
+    async with serving(store) as app:
+        yield app
+
+
+@pytest.fixture
+async def file_app(path: Path) -> AsyncIterator[App]:
+    """Serve an application for a journal in a file."""
+    async with serving(path) as app:
+        yield app
 
 
 @pytest.fixture(scope="session")

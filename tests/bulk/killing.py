@@ -1,7 +1,7 @@
 """A bulk run killed again and again, with a service that loses responses, compared with the service's count.
 
-Run alone it is the large one: ``make torture``, or ``python tests/bulk/killing.py RECORDS KILLS [SEED]``; with
-``--webhook-url`` at the end the service also sends its events, some of them lost, doubled or reordered.
+Run alone it is the large one: ``make torture``, or ``PYTHONPATH=tests python -m bulk.killing RECORDS KILLS [SEED]``;
+with ``--webhook-url`` at the end the service also sends its events, some of them lost, doubled or reordered.
 """
 
 import asyncio
@@ -9,8 +9,7 @@ import os
 import random
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -18,14 +17,15 @@ from typing import Final
 import aiohttp
 import attrs
 from aiohttp import web
+from bulk.audit import CREATE, Audit, audit, faults, planned
+from receiving import hook_server
 
-from musicapi_async import bulk, media, sonic
-from musicapi_async.bulk import Planned, Record
-from musicapi_async.sandbox import EventFault, Fault, Sandbox
+from musicapi_async import bulk, media
+from musicapi_async.bulk import Record
+from musicapi_async.sandbox import EventFault, Sandbox
 
-__all__ = ["Books", "compare", "kill", "planned"]
+__all__ = ["CREDITS", "FolderAudit", "audit_folder", "kill"]
 
-CREATE: Final = "POST /sonic/create"
 PRICE: Final = 20.0
 CREDITS: Final = 1e9
 FILES: Final = 3
@@ -55,34 +55,20 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @attrs.frozen(kw_only=True)
-class Books:
-    """What the service charged for, against what the journal knows and what is in the folder."""
+class FolderAudit(Audit):
+    """The audit of a journal and of the files in its folder."""
 
-    planned: int
-    charged: int
-    doubled: int
-    """Requests that were charged for twice."""
-    lost: int
-    """Tasks that were charged for, and that no record knows, nor is uncertain about."""
-    uncertain: int
-    for_nothing: int
-    """Uncertain records that were not accepted."""
-    saved: int
-    left: int
-    """Records that did not end."""
     broken: int
     """Files of saved records that are missing, or are not what the service has."""
     unaccounted: float
     """Credits that were taken and are not in the journal's count, or the other way round."""
     untagged: int
     """Saved songs without their tags, or the lines and the cover in them."""
-    unrecovered: int
-    """Tasks that were charged for and of which an event was received, whose records are uncertain nevertheless."""
 
 
 async def kill(
     records: int, kills: int, seed: int, *, cut: bool = False, events: bool = False, tagged: bool = False
-) -> Books:
+) -> FolderAudit:
     """Run so many records, kill the runner so often at random moments, let the last one end, and compare.
 
     With ``cut`` the journal loses its last bytes now and then, as it may with a machine that stops. With ``events`` the
@@ -96,7 +82,7 @@ async def kill(
             options = ("tagged" if tagged else "", *((url, SECRET) if events else ()))
             async with bulk.open(path) as journal:
                 await bulk.plan_all(journal, planned(records))
-            sandbox.add_fault(CREATE, *(_fault(chance) for _ in range(records * 2)))
+            sandbox.add_fault(CREATE, *faults(chance, records * 2, delay=0.001))
             killed = 0
             while killed < kills and await _run(
                 path, sandbox.base_url, chance.uniform(0, 4.0 * records / 1000 / kills), *options
@@ -106,57 +92,22 @@ async def kill(
                     await asyncio.to_thread(_cut, path.with_name(f"{path.name}-wal"), chance.randrange(30_000))
             for _ in range(1 + events):  # the second one takes what came at the end of the first
                 await _run(path, sandbox.base_url, None, *options)
-            return await compare(path, sandbox, records, tagged=tagged)
+            return await audit_folder(path, sandbox, records, tagged=tagged)
 
 
-def planned(records: int) -> list[Planned]:
-    """Return so many different requests."""
-    return [
-        Planned(
-            key=f"k-{number}",
-            operation="sonic.describe",
-            request=sonic.Describe(description=f"rain {number}").to_wire(),
-        )
-        for number in range(records)
-    ]
-
-
-async def compare(path: Path, sandbox: Sandbox, records: int, *, tagged: bool = False) -> Books:
+async def audit_folder(path: Path, sandbox: Sandbox, records: int, *, tagged: bool = False) -> FolderAudit:
     """Set the journal and its folder against what the sandbox knows."""
     async with bulk.open(path) as journal:
-        counts = await journal.counts()
-        known = {record.task_id for state in counts for record in await journal.records(state, 0, records)}
-        uncertain = await journal.records("uncertain", 0, records)
+        found = await audit(journal, sandbox, records)
         saved = await journal.records("saved", 0, records)
         charged = sum((await journal.charged()).values())
-    asked = Counter(_meaning(task.request.to_wire()) for task in sandbox.tasks)
-    unsure = {_meaning(record.request) for record in uncertain}
-    received = {one.task_id for one in sandbox.deliveries if one.status == 200}
-    for_nothing = len(unsure - set(asked))
     times = TIMES_PRICE * sum(len(record.clips) for record in saved) if tagged else 0.0
-    return Books(
-        planned=records,
-        charged=len(sandbox.tasks),
-        doubled=sum(count - 1 for count in asked.values()),
-        lost=sum(
-            task.task_id not in known and _meaning(task.request.to_wire()) not in unsure for task in sandbox.tasks
-        ),
-        uncertain=len(uncertain),
-        for_nothing=for_nothing,
-        saved=len(saved),
-        left=records - len(saved) - len(uncertain),
+    return FolderAudit(
+        **attrs.asdict(found),
         broken=await _broken(path.parent, saved, FILES + tagged),
-        unaccounted=CREDITS - sandbox.account("k").credits - PRICE * (charged - for_nothing) - times,
+        unaccounted=CREDITS - sandbox.account("k").credits - PRICE * (charged - found.for_nothing) - times,
         untagged=await asyncio.to_thread(_untagged, path.parent, saved) if tagged else 0,
-        unrecovered=sum(
-            task.task_id in received and _meaning(task.request.to_wire()) in unsure for task in sandbox.tasks
-        ),
     )
-
-
-def _meaning(request: Mapping[str, object]) -> str:
-    """Return a request as text, without the URL of its events."""
-    return str({name: value for name, value in request.items() if not name.startswith("webhook_")})
 
 
 @asynccontextmanager
@@ -167,15 +118,8 @@ async def _receiving(path: Path) -> AsyncIterator[str]:
         await bulk.receive(path, await request.read(), request.headers, str(request.url), SECRET)
         return web.Response()
 
-    app = web.Application()
-    app.router.add_post("/hooks", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
-    finally:
-        await runner.cleanup()
+    async with hook_server(handle) as url:
+        yield url
 
 
 async def _broken(folder: Path, saved: Sequence[Record], count: int) -> int:
@@ -198,13 +142,6 @@ def _untagged(folder: Path, saved: Sequence[Record]) -> int:
     songs = [folder / name for record in saved for name in record.files if name.endswith(".mp3")]
     tags = [media.read_tags(song) for song in songs]
     return sum(not (one.clip_id and one.synced and one.cover) for one in tags)
-
-
-def _fault(chance: random.Random) -> Fault:
-    """Lose every twentieth answer, half of them after the service has done its work."""
-    if chance.random() < 0.05:
-        return Fault(drop=True, accepted=chance.random() < 0.5)
-    return Fault(delay=0.001)
 
 
 def _cut(path: Path, by: int) -> None:
@@ -230,16 +167,16 @@ async def _run(path: Path, base_url: str, seconds: float | None, *options: str) 
 
 
 def main() -> None:
-    """Print the books of a run without and one with a journal that loses its end."""
+    """Print the audits of a run without and one with a journal that loses its end."""
     events = sys.argv[-1] == "--webhook-url"
     count, kills, *given = map(int, sys.argv[1:-1] if events else sys.argv[1:])
     seed = given[0] if given else random.SystemRandom().randrange(10**6)
-    names = [field.name for field in attrs.fields(Books)]
+    names = [field.name for field in attrs.fields(FolderAudit)]
     print(f"{count} requests, {kills} kills, seed {seed}\n\n| journal | {' | '.join(names)} |")  # noqa: T201
     print(f"|---|{'---:|' * len(names)}")  # noqa: T201
     for cut in (False, True):
-        books = asyncio.run(kill(count, kills, seed, cut=cut, events=events))
-        cells = " | ".join(f"{value:g}" for value in attrs.astuple(books))
+        found = asyncio.run(kill(count, kills, seed, cut=cut, events=events))
+        cells = " | ".join(f"{value:g}" for value in attrs.astuple(found))
         print(f"| {'loses its end' if cut else 'whole'} | {cells} |", flush=True)  # noqa: T201
 
 

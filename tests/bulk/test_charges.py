@@ -6,7 +6,7 @@ import pytest
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned, Record, State
-from musicapi_async.bulk.journal import attempts_after, charged_after
+from musicapi_async.bulk.records import attempts_after, charged_after
 
 
 def record(state: State, charge: float | None, charged: float) -> Record:

@@ -21,7 +21,7 @@ from musicapi_async import bulk
 from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async.bulk import Attempt, Changes, Planned, PlanOptions, Record
 from musicapi_async.bulk.copying import copy_journal, open_for_copy
-from musicapi_async.bulk.journal import TRANSITIONS
+from musicapi_async.bulk.records import TRANSITIONS
 from musicapi_async.bulk.snapshot import snapshot
 from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Fault, Sandbox

@@ -1,108 +1,29 @@
 """Uncertain requests find their tasks by events, and nothing is sent or accepted because of an event alone."""
 
 import asyncio
-import math
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
 from aiohttp import web
+from bulk.event_app import LOST, App, keep, records, serving
 from bulk.runs import CREATE, client_of, counts, run, songs
-from signing import SECRET, body_of, headers_of
+from receiving import hook_server
+from signing import SECRET
 
-import musicapi_sync.bulk
-from musicapi_async import MusicAPI, bulk, errors
+from musicapi_async import bulk, errors
 from musicapi_async._tasks.timing import Timing
-from musicapi_async._webhook_inbox import FileInbox
 from musicapi_async._webhook_urls import new_reference
-from musicapi_async.bulk import Attempt, Outcome, Record
+from musicapi_async.bulk import Attempt, Record
 from musicapi_async.bulk.recovery import Meaning, meaning_of
 from musicapi_async.bulk.running import ESTIMATES
 from musicapi_async.bulk.sqlite.schema import FIRST, SECOND, THIRD
 from musicapi_async.sandbox import EventFault, Fault, Sandbox
 
-LOST = Fault(drop=True, accepted=True)
 POLL = "GET /sonic/task/{task_id}"
-
-
-@attrs.define
-class App:
-    """An application that keeps the events of a journal, as a web server's process does."""
-
-    sandbox: Sandbox
-    path: Path | str
-    url: str = ""
-    statuses: list[int] = attrs.field(factory=list)
-    kept: asyncio.Event = attrs.field(factory=asyncio.Event)
-
-    async def handle(self, request: web.Request) -> web.Response:
-        status = 200
-        try:
-            await bulk.receive(self.path, await request.read(), request.headers, str(request.url), SECRET)
-            self.kept.set()
-        except errors.WebhookVerificationError:
-            status = 401
-        self.statuses.append(status)
-        return web.Response(status=status)
-
-    def client(self, **settings: Any) -> MusicAPI:
-        return client_of(self.sandbox.base_url, **{"webhook_url": self.url, "webhook_secret": SECRET, **settings})
-
-    async def run(self, requests: Any = None, **options: Any) -> list[Outcome]:
-        async with self.client() as client:
-            return await run(client, self.path, requests, **options)
-
-    async def kept_names(self) -> list[str]:
-        async with bulk.open(self.path) as journal:
-            return list(await journal.inbox.names(math.inf))
-
-    def urls(self) -> list[str]:
-        return [str(task.request.to_wire()["webhook_url"]) for task in self.sandbox.tasks]
-
-
-@asynccontextmanager
-async def serving(path: Path | str, seconds: float = 0.1) -> AsyncIterator[App]:
-    async with Sandbox(seconds=seconds, credits=100_000) as sandbox:
-        found = App(sandbox, path)
-        app = web.Application()
-        app.router.add_post("/hooks", found.handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
-        try:
-            yield found
-        finally:
-            await runner.cleanup()
-
-
-@pytest.fixture
-async def app(store: Path | str) -> AsyncIterator[App]:
-    async with serving(store) as app:
-        yield app
-
-
-@pytest.fixture
-async def file_app(path: Path) -> AsyncIterator[App]:
-    async with serving(path) as app:
-        yield app
-
-
-async def records(path: Path | str, state: bulk.State) -> list[Record]:
-    async with bulk.open(path) as journal:
-        return list(await journal.records(state))
-
-
-async def keep(app: App, task_id: str, url: str, event_id: str = "e-1") -> None:
-    """Keep an event that names a task, as the service signs it."""
-    body = body_of(task_id=task_id)
-    await bulk.receive(app.path, body, headers_of(body, event_id=event_id), url, SECRET)
 
 
 async def test_run_that_loses_a_response_saves_the_song_when_its_event_comes(app: App, tmp_path: Path) -> None:
@@ -119,21 +40,13 @@ async def test_run_that_loses_a_response_saves_the_song_when_its_event_comes(app
 
 
 async def test_run_whose_client_receives_the_event_saves_the_song(path: Path) -> None:
-    async with Sandbox(seconds=0.1, credits=1000) as sandbox:
-        web_app = web.Application()
-        runner = web.AppRunner(web_app, shutdown_timeout=0.1)
+    async def handle(request: web.Request) -> web.Response:
+        return await client.webhooks.aiohttp(request)
 
-        async def handle(request: web.Request) -> web.Response:
-            return await client.webhooks.aiohttp(request)
-
-        web_app.router.add_post("/hooks", handle)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
+    async with Sandbox(seconds=0.1, credits=1000) as sandbox, hook_server(handle) as url:
         sandbox.add_fault(CREATE, LOST)
         async with client_of(sandbox.base_url, webhook_url=url, webhook_secret=SECRET) as client:
             outcomes = await run(client, path, songs(1))
-        await runner.cleanup()
 
     assert [outcome.record.state for outcome in outcomes] == ["saved"]
     assert len(sandbox.tasks) == 1
@@ -302,85 +215,6 @@ async def test_event_is_taken_before_uncertain_requests_are_sent_again(app: App)
     assert len(app.sandbox.tasks) == 1
 
 
-async def test_attempt_that_was_sent_again_meanwhile_is_saved_and_named_as_paid_twice(
-    app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    out = tmp_path / "songs"
-    app.sandbox.add_fault(CREATE, LOST)
-    await app.run(songs(1), timeout=0.0, out=out)
-    async with bulk.open(app.path) as journal:
-        assert await bulk.resend_uncertain(journal) == 1
-    await asyncio.wait_for(app.kept.wait(), 10)
-    await app.run(out=out)
-    await app.run(out=out)
-
-    first, second = (task.task_id for task in app.sandbox.tasks)
-    assert f"was paid for twice: task {first} of an uncertain attempt was accepted, and the request was" in caplog.text
-    async with bulk.open(app.path) as journal:
-        (extra,) = await journal.extras()
-        (record,) = await journal.records("saved")
-    assert (record.task_id, extra.task_id, extra.record.key) == (second, first, record.key)
-    assert extra.files
-    assert set(extra.files).isdisjoint(record.files)
-    assert all((out / name).is_file() and name.startswith("00001-") for name in (*record.files, *extra.files))
-    assert await app.kept_names() == []
-
-
-async def test_attempt_that_its_user_took_for_not_accepted_counts_once_its_event_comes(app: App) -> None:
-    app.sandbox.add_fault(CREATE, LOST)
-    for event_type in ("song.streaming", "song.completed"):
-        app.sandbox.add_event_fault(event_type, EventFault(lost=True))
-    await app.run(songs(1), timeout=0.0)
-    async with bulk.open(app.path) as journal:
-        assert await bulk.resolve_not_sent(journal) == 1
-    await app.run()
-    async with bulk.open(app.path) as journal:
-        assert (await journal.total_charged(), await journal.charged()) == (20.0, {"sonic.describe": 1})
-    await keep(app, app.sandbox.tasks[0].task_id, app.urls()[0])
-    await app.run()
-    async with bulk.open(app.path) as journal:
-        assert (await journal.total_charged(), await journal.charged()) == (40.0, {"sonic.describe": 2})
-        assert [extra.files for extra in await journal.extras()] == [[]]
-    assert len(app.sandbox.tasks) == 2
-
-
-async def test_song_that_is_paid_for_besides_is_saved_by_the_next_run_after_a_timeout(
-    store: Path | str, tmp_path: Path
-) -> None:
-    async with serving(store, seconds=4000) as app:
-        app.sandbox.add_fault(CREATE, LOST)
-        await app.run(songs(1), timeout=0.0)
-        async with bulk.open(store) as journal:
-            await bulk.resend_uncertain(journal)
-        await keep(app, app.sandbox.tasks[0].task_id, app.urls()[0])
-        await app.run(timeout=0.2)
-        async with bulk.open(store) as journal:
-            assert [extra.files for extra in await journal.extras()] == [None]
-        app.sandbox.advance(10_000)
-        await app.run(out=tmp_path / "songs")
-        async with bulk.open(store) as journal:
-            (extra,) = await journal.extras()
-
-    assert extra.files
-    assert all((tmp_path / "songs" / name).is_file() for name in extra.files)
-
-
-async def test_request_that_was_dropped_is_saved_when_its_event_comes(app: App, tmp_path: Path) -> None:
-    app.sandbox.add_fault(CREATE, LOST)
-    await app.run(songs(1), timeout=0.0)
-    async with bulk.open(app.path) as journal:
-        await bulk.abandon_uncertain(journal)
-    await keep(app, app.sandbox.tasks[0].task_id, app.urls()[0])
-    await app.run(out=tmp_path / "songs", lyrics=("lrc",))
-    async with bulk.open(app.path) as journal:
-        (extra,) = await journal.extras()
-
-    assert (extra.record.state, extra.task_id) == ("failed", app.sandbox.tasks[0].task_id)
-    assert extra.files
-    assert len(app.sandbox.tasks) == 1
-    assert len(app.sandbox.requests("POST /sonic/aligned-lyrics")) == 0, "nothing more is paid for it"
-
-
 async def test_reference_is_in_the_journal_before_the_request_is_sent(file_app: App) -> None:
     seen: list[tuple[str, object]] = []
 
@@ -455,46 +289,6 @@ async def test_run_killed_between_the_event_and_its_handling_is_completed_by_the
 
     assert outcome.record.state == "saved"
     assert len(file_app.sandbox.tasks) == 1
-
-
-@pytest.mark.parametrize("target", ["journal", "folder"])
-def test_receive_in_both_packages_keeps_the_event_without_the_lock(
-    target: str, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MUSICAPI_WEBHOOK_SECRET", SECRET)
-    given = path if target == "journal" else path.parent
-    body, reference = body_of(), new_reference()
-    url = f"https://app.example/hooks?a=1&musicapi_attempt={reference}"
-    with musicapi_sync.bulk.open(path):
-        event = musicapi_sync.bulk.receive(given, body, headers_of(body), url)
-        again = asyncio.run(bulk.receive(given, body, headers_of(body), url))
-    inbox = FileInbox(f"{path}.events")
-    (name,) = inbox.names()
-    kept = inbox.read(name)
-
-    assert event == again
-    assert kept is not None
-    assert (kept.task_id, kept.reference, kept.content) == ("t-1", reference, body)
-
-
-async def test_receive_without_a_secret_names_the_variable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MUSICAPI_WEBHOOK_SECRET", raising=False)
-    with pytest.raises(errors.InvalidRequestError, match="MUSICAPI_WEBHOOK_SECRET"):
-        await bulk.receive(path, body_of(), headers_of(body_of()), "/hooks")
-
-
-async def test_receive_refuses_a_forged_event_and_keeps_nothing(path: Path) -> None:
-    async with bulk.open(path):
-        pass
-    with pytest.raises(errors.WebhookVerificationError):
-        await bulk.receive(path, body_of(), headers_of(body_of(), "another"), "/hooks", SECRET)
-    assert not Path(f"{path}.events").exists()
-
-
-async def test_receive_without_a_journal_is_refused(path: Path) -> None:
-    body = body_of()
-    with pytest.raises(errors.JournalError, match="there is none: the event was not kept"):
-        await bulk.receive(path, body, headers_of(body), "/hooks", SECRET)
 
 
 def make_third(path: Path) -> None:

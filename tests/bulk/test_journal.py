@@ -15,7 +15,7 @@ import pytest
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned
-from musicapi_async.bulk.journal import TRANSITIONS
+from musicapi_async.bulk.records import TRANSITIONS
 from musicapi_async.bulk.sqlite.schema import VERSION, prepare
 from musicapi_async.errors import InvalidRequestError, JournalError
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from bulk.killing import CREDITS, Books, compare, kill, planned
+from bulk.audit import planned
+from bulk.killing import CREDITS, FolderAudit, audit_folder, kill
 from rooms import IN_A_ROOM, require_rooms
 
 from musicapi_async import bulk
@@ -42,7 +43,7 @@ shutil.copytree(disk, folder, dirs_exist_ok=True)
 """
 
 
-def check(audit: Books) -> None:
+def check(audit: FolderAudit) -> None:
     assert (audit.doubled, audit.lost, audit.left, audit.broken, audit.unaccounted) == (0, 0, 0, 0, 0), audit
     assert audit.charged == audit.planned - audit.for_nothing, audit
     assert audit.saved + audit.uncertain == audit.planned == RECORDS, audit
@@ -78,7 +79,7 @@ async def test_run_on_a_full_disk_stops_and_resumes_when_there_is_room(tmp_path:
             await bulk.plan_all(journal, planned(20))
         command = [*IN_A_ROOM, sys.executable, "-c", FULL, str(disk), str(folder), sandbox.base_url]
         done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
-        audit = await compare(folder / "journal.db", sandbox, 20, tagged=True)
+        audit = await audit_folder(folder / "journal.db", sandbox, 20, tagged=True)
 
     first, second = done.stdout.split()
     assert first in {"DownloadError", "JournalError"}

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bulk.killing import CREDITS, compare, planned
+from bulk.audit import planned
+from bulk.killing import CREDITS, audit_folder
 from object_store import BUCKET, ObjectFault, ObjectServer
 
 from musicapi_async import bulk
@@ -56,7 +57,7 @@ async def test_run_killed_while_it_uploads_has_every_song_once_and_pays_once(
         names = await bucket.names()
         for name in names:
             (tmp_path / name).write_bytes(await bucket.content(name))
-        audit = await compare(path, sandbox, RECORDS)
+        audit = await audit_folder(path, sandbox, RECORDS)
     local = await asyncio.to_thread(lambda: list(path.with_name(f"{path.name}.files").iterdir()))
 
     assert (audit.doubled, audit.lost, audit.left, audit.broken, audit.unaccounted) == (0, 0, 0, 0, 0), audit

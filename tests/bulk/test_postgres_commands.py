@@ -16,7 +16,8 @@ from musicapi_async._webhook_inbox import InboxEvent
 from musicapi_async._webhook_urls import new_reference
 from musicapi_async.bulk import Changes, PlanOptions, Record
 from musicapi_async.bulk.copying import copy_journal, open_copy, open_for_copy
-from musicapi_async.bulk.journal import OTHER_CHARGES, TRANSITIONS
+from musicapi_async.bulk.journal import OTHER_CHARGES
+from musicapi_async.bulk.records import TRANSITIONS
 from musicapi_async.bulk.snapshot import Snapshot, snapshot
 from musicapi_async.errors import JournalError
 from musicapi_async.sandbox import Fault, Sandbox

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from musicapi_async.bulk.journal import TRANSITIONS, Record, State
+from musicapi_async.bulk.records import TRANSITIONS, Record, State
 from musicapi_async.bulk.report import entry_of, write_report
 
 HOSTILE: Final = (

@@ -395,7 +395,7 @@ async def test_request_with_a_nul_character_is_refused_when_it_is_made() -> None
 
 
 async def test_cluster_with_kills_stops_and_a_crash_pays_once_and_loses_nothing(postgres: Postgres) -> None:
-    books = await torture(postgres, 120, kills=3, stops=1, crashes=1, seed=3)
+    audit = await torture(postgres, 120, kills=3, stops=1, crashes=1, seed=3)
 
-    assert (books.doubled, books.lost, books.left) == (0, 0, 0)
-    assert books.most_in_flight <= 40 + 3 * 8
+    assert (audit.doubled, audit.lost, audit.left) == (0, 0, 0)
+    assert audit.most_in_flight <= 40 + 3 * 8

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicapi_async.bulk.budget import Spending, pricing_key
-from musicapi_async.bulk.journal import Record
+from musicapi_async.bulk.records import Record
+from musicapi_async.bulk.spending import Spending, pricing_key
 
 A: Final = "sonic.describe"
 B: Final = "sonic.create sonic-v6"

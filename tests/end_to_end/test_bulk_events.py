@@ -44,6 +44,18 @@ def events_in(folder: Path) -> list[Path]:
     return sorted((folder / "songs" / "journal.db.events").glob("*.event"))
 
 
+def kill_before_the_event_is_handled(sandbox: Sandbox, options: tuple[str, ...], folder: Path) -> None:
+    """Kill a run of one request, whose response was lost, once its event is kept and before a poll confirms it."""
+    write(folder, 1)
+    sandbox.add_fault(CREATE, LOST)
+    sandbox.add_fault(POLL, Fault(delay=60))
+    env = {"MUSICAPI_WEBHOOK_SECRET": SECRET}
+    with started(*RUN, *options, cwd=folder, sandbox=sandbox, env=env) as process:
+        until(lambda: len(sandbox.requests(POLL)))
+        process.kill()
+        process.communicate()
+
+
 def test_bulk_with_a_lost_response_saves_the_song_by_its_event(
     musicapi: MusicAPI, sandbox: Sandbox, options: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -88,14 +100,7 @@ def test_bulk_with_a_forged_event_refuses_it_and_saves_the_song_by_the_true_one(
 def test_bulk_killed_before_it_handles_an_event_is_completed_by_the_next_run(
     musicapi: MusicAPI, sandbox: Sandbox, options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    write(tmp_path, 1)
-    sandbox.add_fault(CREATE, LOST)
-    sandbox.add_fault(POLL, Fault(delay=60))
-    env = {"MUSICAPI_WEBHOOK_SECRET": SECRET}
-    with started(*RUN, *options, cwd=tmp_path, sandbox=sandbox, env=env) as process:
-        until(lambda: len(sandbox.requests(POLL)))
-        process.kill()
-        process.communicate()
+    kill_before_the_event_is_handled(sandbox, options, tmp_path)
     assert events_in(tmp_path)
     # The next run needs no server of its own for what was kept.
     done = musicapi(*RUN, sandbox=sandbox)
@@ -107,14 +112,7 @@ def test_bulk_killed_before_it_handles_an_event_is_completed_by_the_next_run(
 def test_bulk_with_resend_uncertain_takes_kept_events_first(
     musicapi: MusicAPI, sandbox: Sandbox, options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    write(tmp_path, 1)
-    sandbox.add_fault(CREATE, LOST)
-    sandbox.add_fault(POLL, Fault(delay=60))
-    env = {"MUSICAPI_WEBHOOK_SECRET": SECRET}
-    with started(*RUN, *options, cwd=tmp_path, sandbox=sandbox, env=env) as process:
-        until(lambda: len(sandbox.requests(POLL)))
-        process.kill()
-        process.communicate()
+    kill_before_the_event_is_handled(sandbox, options, tmp_path)
     done = musicapi(*RUN, "--resend-uncertain", sandbox=sandbox)
 
     assert "sending 0 uncertain requests again" in done.out

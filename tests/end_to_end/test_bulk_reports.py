@@ -11,7 +11,7 @@ from commands import Finished
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned
-from musicapi_async.bulk.journal import State
+from musicapi_async.bulk.records import State
 from musicapi_async.cli.bulk.journals import journal_in
 from musicapi_async.cli.bulk.report import report
 from musicapi_async.cli.bulk.status import status

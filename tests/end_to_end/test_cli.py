@@ -7,19 +7,13 @@ import importlib.util
 import json
 import os
 import re
-import shlex
-import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 from commands import (
-    HANGUP,
     KEY,
     LONG,
     MusicAPI,
@@ -28,12 +22,11 @@ from commands import (
     names_in,
     on_unix,
     read_until,
+    resume_in,
     served,
     started,
-    until,
 )
 
-import musicapi_async
 from musicapi_async import TaskState
 from musicapi_async.cli.progress import Lines
 from musicapi_async.sandbox import Fault, Sandbox
@@ -61,13 +54,6 @@ def slow_sandbox() -> Iterator[Sandbox]:
 
 def suffixes_in(folder: Path) -> list[str]:
     return sorted(path.suffix for path in folder.iterdir())
-
-
-def resume_in(text: str) -> list[str]:
-    """Return the arguments of the command that resumes a task, from a message that quotes it."""
-    program, *arguments = shlex.split(text[text.index("musicapi task") :])
-    assert program == "musicapi"
-    return arguments
 
 
 def test_generate_with_embedded_sandbox_saves_two_songs_without_key_or_network(tmp_path: Path) -> None:
@@ -314,108 +300,6 @@ def test_task_with_unknown_id_exits_with_6(musicapi: MusicAPI, sandbox: Sandbox,
     assert "resume" not in done.json["error"]
 
 
-@on_unix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
-def test_generate_stopped_by_a_signal_names_the_task(
-    slow_sandbox: Sandbox, tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    with started("generate", IDEA, "--out", "my songs", cwd=tmp_path, sandbox=slow_sandbox) as process:
-        line_with("accepted", process.stdout)
-        process.send_signal(number)
-        done = finish(process)
-    assert done.code == code
-    assert done.err.count("\n") == 1
-    task_id = slow_sandbox.tasks[0].task_id
-    assert resume_in(done.err) == ["task", task_id, "--family", "sonic", "--wait", "--download", "my songs"]
-
-
-@on_unix
-def test_generate_stopped_while_submitting_waits_for_the_task_id(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.add_fault(CREATE, Fault(delay=0.5))
-    with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
-        until(lambda: len(sandbox.requests(CREATE)))
-        process.send_signal(signal.SIGINT)
-        done = finish(process)
-    assert done.code == done.json["error"]["code"] == 130
-    assert done.json["error"]["type"] == "Stopped"
-    assert done.json["error"]["task_id"] == sandbox.tasks[0].task_id
-
-
-@on_unix
-def test_generate_stopped_twice_exits_at_once_and_reports_the_uncertain_request(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    sandbox.add_fault(CREATE, Fault(delay=LONG))
-    with started("generate", IDEA, cwd=tmp_path, sandbox=sandbox) as process:
-        until(lambda: len(sandbox.requests(CREATE)))
-        process.send_signal(signal.SIGINT)
-        line_with("stopping", process.stderr)
-        process.send_signal(signal.SIGINT)
-        done = finish(process)
-    assert done.code == 130
-    assert "may have been accepted" in done.err
-
-
-@on_unix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, HANGUP])
-def test_generate_stopped_before_a_retry_sends_nothing_more(
-    sandbox: Sandbox, tmp_path: Path, number: signal.Signals
-) -> None:
-    sandbox.add_fault(CREATE, Fault(status=429, body={"error": "slow down"}, headers={"Retry-After": "20"}))
-    with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
-        line_with("retrying in", process.stderr)
-        asked = time.monotonic()
-        process.send_signal(number)
-        done = finish(process)
-    assert time.monotonic() - asked < 8
-    assert done.json["error"] == {"code": 128 + number, "type": "Stopped", "message": "stopped"}
-    assert done.err.count("\n") == 1
-    assert (len(sandbox.requests(CREATE)), len(sandbox.tasks)) == (1, 0)
-
-
-@on_unix
-def test_generate_stopped_while_a_response_breaks_off_reports_the_uncertain_request(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    sandbox.add_fault(CREATE, Fault(delay=0.5, drop=True, accepted=True))
-    with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=sandbox) as process:
-        until(lambda: len(sandbox.requests(CREATE)))
-        process.send_signal(signal.SIGINT)
-        done = finish(process)
-    assert done.json["error"]["type"] == "UncertainSubmissionError"
-    assert (done.code, done.err.count("may have been accepted")) == (130, 1)
-
-
-@on_unix
-def test_generate_stopped_many_times_names_the_task(slow_sandbox: Sandbox, tmp_path: Path) -> None:
-    for _ in range(3):
-        with started("generate", IDEA, "--json", cwd=tmp_path, sandbox=slow_sandbox) as process:
-            line_with("accepted", process.stderr)
-            while process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                time.sleep(0.001)
-            done = finish(process)
-        task_id = slow_sandbox.tasks[-1].task_id
-        assert resume_in(done.json["error"]["resume"])[:2] == resume_in(done.err)[:2] == ["task", task_id]
-
-
-@on_unix
-def test_generate_stopped_while_downloading_leaves_no_partial_file(sandbox: Sandbox, tmp_path: Path) -> None:
-    for number in range(4):
-        folder = tmp_path / str(number)
-        with started("generate", IDEA, "--out", str(folder), cwd=tmp_path, sandbox=sandbox) as process:
-            # Until then, requests of the process before may still arrive.
-            until(lambda: len(sandbox.tasks) > number)  # noqa: B023 - called before the next turn
-            fetched = len(sandbox.requests(FILE))
-            until(lambda: len(sandbox.requests(FILE)) > fetched)  # noqa: B023 - called before the next turn
-            process.send_signal(signal.SIGINT)
-            done = finish(process)
-        assert done.code in {0, 130}
-        assert not [name for name in names_in(folder) if name.startswith(".")]
-        if done.code:
-            assert resume_in(done.err)[1] == sandbox.tasks[-1].task_id
-
-
 def test_generate_with_one_failed_clip_saves_the_other_and_warns(
     musicapi: MusicAPI, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -466,18 +350,6 @@ def test_generate_with_missing_audio_exits_with_11_and_can_be_resumed(
 
 
 @on_unix
-def test_generate_with_a_closed_pipe_saves_the_songs(sandbox: Sandbox, tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    with started("generate", IDEA, cwd=tmp_path, sandbox=sandbox, stdout=writing) as process:
-        os.close(writing)
-        assert os.read(reading, 1)
-        os.close(reading)
-        done = finish(process)
-    assert (done.code, done.err) == (0, "")
-    assert len(names_in(tmp_path)) == 6
-
-
-@on_unix
 def test_sandbox_serves_until_it_is_stopped(musicapi: MusicAPI, tmp_path: Path) -> None:
     with started("sandbox", "--port", "0", "--seconds", "60", "--credits", "50", cwd=tmp_path) as server:
         (base_url,) = re.findall(r"http://[\d.:]+/api/v1", line_with("the sandbox is running at", server.stdout))
@@ -490,86 +362,6 @@ def test_sandbox_serves_until_it_is_stopped(musicapi: MusicAPI, tmp_path: Path) 
         server.send_signal(signal.SIGINT)
         done = finish(server)
     assert (done.code, done.err) == (0, "")
-
-
-def test_generate_with_closed_stdout_saves_the_songs(
-    musicapi: MusicAPI, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys, "stdout", None)
-    assert musicapi("generate", IDEA, sandbox=sandbox).code == 0
-    assert len(names_in(tmp_path)) == 6
-
-
-def test_help_lists_the_exit_codes(musicapi: MusicAPI) -> None:
-    for arguments in ((), ("--help",)):
-        done = musicapi(*arguments)
-        assert (done.code, done.err) == (0, "")
-        assert all(f"{code}  " in done.out for code in (*range(12), 129, 130, 143))
-    assert musicapi("--version").out == f"musicapi-async {musicapi_async.__version__}\n"
-
-
-def test_the_package_run_as_a_module_is_the_command() -> None:
-    command = [sys.executable, "-m", "musicapi_async", "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-
-    assert done.stdout == f"musicapi-async {musicapi_async.__version__}\n"
-
-
-@pytest.mark.parametrize("module", ["rich", "typer"])
-def test_command_without_the_extra_names_what_to_install(tmp_path: Path, module: str) -> None:
-    program = f"import sys; sys.modules[{module!r}] = None; from musicapi_async.cli import main; sys.exit(main())"
-    with started(cwd=tmp_path, program=("-c", program)) as process:
-        done = finish(process)
-    assert done == (1, "", f"musicapi: {module} is not installed; install it with: pip install 'musicapi-async[cli]'\n")
-
-
-@pytest.mark.parametrize("command", ["", "generate", "bulk", "bulk run", "webhooks listen", "sandbox"])
-def test_help_shows_options_without_a_value_without_a_type(musicapi: MusicAPI, command: str) -> None:
-    shown = re.sub("\\x1b\\[[0-9;]*m", "", musicapi(*command.split(), "--help").out)
-
-    assert "--help" in shown
-    assert "<bool>" not in shown
-
-
-@on_unix
-def test_completion_in_bash_completes_commands_options_and_families(tmp_path: Path) -> None:
-    program = tmp_path / "musicapi"
-    program.write_text(f"#!{sys.executable}\nimport sys; from musicapi_async.cli import main; sys.exit(main())\n")
-    program.chmod(0o755)
-    # What bash does for "musicapi generate --family s" and two tabs.
-    script = """
-        eval "$(musicapi --show-completion bash)"
-        COMP_WORDS=(musicapi generate --family s) COMP_CWORD=3
-        _musicapi_completion musicapi
-        echo "${COMPREPLY[*]}"
-    """
-    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    bash = shutil.which("bash")
-    assert bash is not None
-    done = subprocess.run([bash, "-c", script], env=environment, capture_output=True, text=True, check=True)
-
-    assert (done.stdout.split(), done.stderr) == (["sonic", "studio", "suno"], "")
-
-
-@on_unix
-@pytest.mark.parametrize("module", ["musicapi_async.cli.app", "musicapi_async.cli.task"])
-def test_command_interrupted_while_it_loads_ends_quietly(tmp_path: Path, module: str) -> None:
-    program = f"""
-import os, signal, sys
-
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == {module!r}:
-            os.kill(os.getpid(), signal.SIGINT)
-
-sys.meta_path.insert(0, Interrupting())
-from musicapi_async.cli import main
-sys.exit(main())
-"""
-    with started("generate", "x", "--sandbox", cwd=tmp_path, program=("-c", program)) as process:
-        done = finish(process)
-
-    assert done == (130, "", "")
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(9.9, 0), (10.0, 1), (45.0, 4)])

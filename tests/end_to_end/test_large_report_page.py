@@ -9,7 +9,7 @@ import pytest
 from browser import DESKTOP, PHONE, Page, launched, needs_browser, until, write_silence
 
 from musicapi_async.bulk import Record
-from musicapi_async.bulk.journal import Attempt, State
+from musicapi_async.bulk.records import Attempt, State
 from musicapi_async.bulk.report import write_report
 from musicapi_async.sandbox.audio import MAKERS
 

@@ -12,7 +12,7 @@ from browser import DESKTOP, PHONE, Page, launched, needs_browser, until, write_
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned, Record
-from musicapi_async.bulk.journal import State
+from musicapi_async.bulk.records import State
 from musicapi_async.cli.bulk.journals import journal_in
 from musicapi_async.cli.bulk.report import report
 from musicapi_async.cli.running import run_command

@@ -21,6 +21,7 @@ from faults.fault_plan import Fault, FaultPlan
 from faults.proxy import FaultProxy
 from faults.user_records import Findings, UserRecords
 from faults.users import Scene, User
+from receiving import hook_server
 from signing import SECRET
 
 from musicapi_async import MusicAPI, Songs, Task, errors
@@ -163,15 +164,8 @@ async def _receiving(client: Callable[[], MusicAPI]) -> AsyncIterator[str]:
     async def receive(request: web.Request) -> web.Response:
         return await client().webhooks.aiohttp(request)
 
-    app = web.Application()
-    app.router.add_post("/hooks", receive)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
-    finally:
-        await runner.cleanup()
+    async with hook_server(receive) as url:
+        yield url
 
 
 async def _live(

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from scripted import cut, respond, scripted
+from scripted import Held, Step, cut, respond, scripted
 from service import RUNNING, clip, done, serving
 
 from musicapi_async import AcceptedTask, MusicAPI, TaskState, bulk, errors, sonic
@@ -41,48 +41,17 @@ async def test_on_accepted_gets_the_task_before_submit_returns() -> None:
     assert pickle.loads(pickle.dumps(known[0])) == known[0]  # noqa: S301 - our own
 
 
-async def test_on_accepted_gets_the_task_of_a_submission_cancelled_in_flight() -> None:
+@pytest.mark.parametrize(
+    "response", [ACCEPTED, respond(400, {"error": "in part", "task_id": "t-1"})], ids=["accepted", "refused in part"]
+)
+async def test_on_accepted_gets_the_task_of_a_submission_cancelled_in_flight(response: Step) -> None:
     accepted: list[AcceptedTask] = []
-    sent, released = asyncio.Event(), asyncio.Event()
-
-    async def respond_later(writer: asyncio.StreamWriter) -> bool:
-        sent.set()
-        await released.wait()
-        return await ACCEPTED(writer)
-
+    held = Held(response)
     async with (
-        scripted(respond_later) as server,
+        scripted(held) as server,
         MusicAPI("k", base_url=server.base_url, on_accepted=accepted.append) as client,
     ):
-        submitting = asyncio.create_task(client.submit(REQUEST))
-        await sent.wait()
-        submitting.cancel()
-        released.set()
-        with pytest.raises(asyncio.CancelledError):
-            await submitting
-
-    assert [one.task_id for one in accepted] == ["t-1"]
-
-
-async def test_on_accepted_gets_the_task_that_a_refusal_names_to_a_cancelled_caller() -> None:
-    accepted: list[AcceptedTask] = []
-    sent, released = asyncio.Event(), asyncio.Event()
-
-    async def respond_later(writer: asyncio.StreamWriter) -> bool:
-        sent.set()
-        await released.wait()
-        return await respond(400, {"error": "in part", "task_id": "t-1"})(writer)
-
-    async with (
-        scripted(respond_later) as server,
-        MusicAPI("k", base_url=server.base_url, on_accepted=accepted.append) as client,
-    ):
-        submitting = asyncio.create_task(client.submit(REQUEST))
-        await sent.wait()
-        submitting.cancel()
-        released.set()
-        with pytest.raises(asyncio.CancelledError):
-            await submitting
+        await held.cancel(client.submit(REQUEST))
 
     assert [one.task_id for one in accepted] == ["t-1"]
 

@@ -88,5 +88,5 @@ async def test_poll_that_is_cancelled_leaves_no_task() -> None:
         with pytest.raises(asyncio.CancelledError):
             await polling
 
-        assert not [task for task in asyncio.all_tasks() - before if "Poller._fetch" in repr(task)]
+        assert not [task for task in asyncio.all_tasks() - before if "fetch_state" in repr(task)]
     assert polling.cancelled()

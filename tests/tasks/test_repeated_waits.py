@@ -4,7 +4,7 @@ import asyncio
 from itertools import pairwise
 
 from clock import Clock
-from scripted import Step, respond, scripted
+from scripted import Held, Step, respond, scripted
 
 from musicapi_async import MusicAPI, Songs, Task, errors
 
@@ -61,22 +61,16 @@ async def test_poll_interval_is_kept_across_waits(clock: Clock) -> None:
 
 
 async def test_poll_in_flight_at_the_end_of_a_wait_serves_the_next_wait() -> None:
-    answer = asyncio.Event()
-
-    async def slow(writer: asyncio.StreamWriter) -> bool:
-        await answer.wait()
-        return await respond(200, {"data": [ONE_CLIP, {**ONE_CLIP, "clip_id": "c-2"}]})(writer)
-
-    async with scripted(slow) as server, MusicAPI("k", base_url=server.base_url, poll_interval=0.01) as client:
+    held = Held(respond(200, {"data": [ONE_CLIP, {**ONE_CLIP, "clip_id": "c-2"}]}))
+    async with scripted(held) as server, MusicAPI("k", base_url=server.base_url, poll_interval=0.01) as client:
         task = client.sonic.task("t-1")
         first = asyncio.create_task(task.wait())
-        while not server.received:
-            await asyncio.sleep(0.001)
+        await held.arrived.wait()
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         second = asyncio.create_task(task.wait())
         await asyncio.sleep(0)
-        answer.set()
+        held.released.set()
 
         assert len(await second) == 2
         assert len(server.received) == 1

@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 import pytest
-from aiohttp import web
 from clock import Clock
+from receiving import hook_server
 from signing import SECRET
 
 from musicapi_async import MusicAPI
@@ -31,15 +31,8 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 @asynccontextmanager
 async def with_events(client: MusicAPI) -> AsyncIterator[MusicAPI]:
     """Serve a client's handler of events, and yield the view whose tasks report to it."""
-    app = web.Application()
-    app.router.add_post("/hook", client.webhooks.aiohttp)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield client.with_options(webhook_url=f"http://127.0.0.1:{runner.addresses[0][1]}/hook")
-    finally:
-        await runner.cleanup()
+    async with hook_server(client.webhooks.aiohttp) as url:
+        yield client.with_options(webhook_url=url)
 
 
 async def run(clock: Clock, sandbox: Sandbox, waiting: "asyncio.Future[Any]") -> None:

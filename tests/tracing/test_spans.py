@@ -10,7 +10,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from scripted import cut, respond, scripted, stall
+from scripted import Held, cut, respond, scripted, stall
 from service import RUNNING, clip, done, serving
 
 from musicapi_async import MusicAPI, errors, sonic
@@ -110,20 +110,9 @@ async def test_uncertain_submission_is_visible(spans: Collected, step: object) -
 
 
 async def test_submission_cancelled_in_flight_has_its_task_in_its_span(spans: Collected) -> None:
-    sent, released = asyncio.Event(), asyncio.Event()
-
-    async def respond_later(writer: asyncio.StreamWriter) -> bool:
-        sent.set()
-        await released.wait()
-        return await ACCEPTED(writer)
-
-    async with scripted(respond_later) as server, MusicAPI("k", base_url=server.base_url) as client:
-        submitting = asyncio.create_task(client.submit(REQUEST))
-        await sent.wait()
-        submitting.cancel()
-        released.set()
-        with pytest.raises(asyncio.CancelledError):
-            await submitting
+    held = Held(ACCEPTED)
+    async with scripted(held) as server, MusicAPI("k", base_url=server.base_url) as client:
+        await held.cancel(client.submit(REQUEST))
 
     span = spans.one("submit")
     assert attributes_of(span)["musicapi.task.id"] == "t-1"

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from clock import Clock
-from scripted import Scripted, Step, cut, respond, scripted
+from scripted import Held, Scripted, Step, cut, respond, scripted
 
 from musicapi_async import DownloadFile, MusicAPI, errors
 from musicapi_async.sandbox import Fault, Sandbox
@@ -134,22 +134,11 @@ async def test_paid_call_answered_202_is_uncertain_and_sent_once(clock: Clock) -
 
 
 async def test_export_cancelled_in_flight_says_that_it_was_accepted(caplog: pytest.LogCaptureFixture) -> None:
-    held = asyncio.Event()
+    held = Held(PREPARING)
+    async with scripted(held) as server, client_of(server) as client:
+        cancelled = await held.cancel(client.sonic.midi(clip="c-1"))
 
-    async def prepare_late(writer: asyncio.StreamWriter) -> bool:
-        await held.wait()
-        return await PREPARING(writer)
-
-    async with scripted(prepare_late) as server, client_of(server) as client:
-        pending = asyncio.create_task(client.sonic.midi(clip="c-1"))
-        while not server.received:
-            await asyncio.sleep(0.001)
-        pending.cancel()
-        held.set()
-        with pytest.raises(asyncio.CancelledError) as caught:
-            await pending
-
-    (note,) = caught.value.__notes__
+    (note,) = cancelled.__notes__
     assert note.startswith("POST /sonic/midi was cancelled in flight, and was accepted: ")
     assert note in caplog.messages
 

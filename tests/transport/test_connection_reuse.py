@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from scripted import Step, raw, respond, scripted
+from scripted import Held, Step, raw, respond, scripted
 
 from musicapi_async import MusicAPI
 
@@ -76,22 +76,16 @@ async def test_poll_after_a_response_in_one_piece_with_another_gets_its_own() ->
 
 
 async def test_poll_whose_predecessor_was_cancelled_gets_its_own() -> None:
-    released = asyncio.Event()
-
-    async def late(writer: asyncio.StreamWriter) -> bool:
-        await released.wait()
-        return await respond(200, clips("of t-1"))(writer)
-
+    held = Held(respond(200, clips("of t-1")))
     async with (
-        scripted(late, respond(200, clips("of t-2"))) as server,
+        scripted(held, respond(200, clips("of t-2"))) as server,
         MusicAPI("k", base_url=server.base_url, max_attempts=1) as client,
     ):
         polling = asyncio.create_task(client.sonic.task("t-1").poll())
-        while not server.received:
-            await asyncio.sleep(0.001)
+        await held.arrived.wait()
         polling.cancel()
         await asyncio.gather(polling, return_exceptions=True)
-        released.set()
+        held.released.set()
         state = await client.sonic.task("t-2").poll()
 
     assert state.clips[0].clip_id == "of t-2"

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from scripted import Scripted, cut, raw, respond, scripted, stall
+from scripted import Held, Scripted, cut, raw, respond, scripted, stall
 
 from musicapi_async import MusicAPI, errors
 
@@ -109,20 +109,14 @@ async def test_view_that_is_closed_leaves_its_client_open() -> None:
 
 
 async def test_close_waits_for_the_response_to_a_submission() -> None:
-    answered = asyncio.Event()
-
-    async def slowly(writer: asyncio.StreamWriter) -> bool:
-        await answered.wait()
-        return await respond(200, {"task_id": "t-1"})(writer)
-
-    async with scripted(slowly) as server:
+    held = Held(respond(200, {"task_id": "t-1"}))
+    async with scripted(held) as server:
         client = client_of(server)
         submitting = asyncio.create_task(client.sonic.describe(description="rain"))
-        while not server.received:
-            await asyncio.sleep(0)
+        await held.arrived.wait()
         closing = asyncio.create_task(client.aclose())
         await asyncio.sleep(0)
-        answered.set()
+        held.released.set()
 
         assert (await submitting).id == "t-1"
         await closing

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import fastapi
 import flask
 import pytest
-from aiohttp import web
+from receiving import hook_server
 from signing import SECRET
 from webhooks.servers import uvicorn_server, waitress_server
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -48,16 +48,8 @@ async def service() -> AsyncIterator[tuple[Sandbox, MusicAPI]]:
 
 
 async def test_aiohttp_adapter_of_a_client_wakes_its_waits() -> None:
-    async with service() as (sandbox, client):
-        app = web.Application()
-        app.router.add_post("/hooks/musicapi", client.webhooks.aiohttp)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            await finish(client, sandbox, f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/musicapi")
-        finally:
-            await runner.cleanup()
+    async with service() as (sandbox, client), hook_server(client.webhooks.aiohttp) as url:
+        await finish(client, sandbox, url)
 
 
 @pytest.mark.parametrize("path", ["/hooks/musicapi", "/mounted/musicapi"])

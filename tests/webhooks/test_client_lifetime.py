@@ -3,11 +3,9 @@
 import asyncio
 import logging
 import pickle
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
+from receiving import hook_server
 from scripted import cut, scripted
 from signing import SECRET, body_of, headers_of
 
@@ -16,20 +14,6 @@ from musicapi_async.sandbox import Sandbox
 
 OTHER_SECRET = "another-secret-" * 3
 POLL = "GET /sonic/task/{task_id}"
-
-
-@asynccontextmanager
-async def receiving(client: MusicAPI) -> AsyncIterator[str]:
-    """Serve a client's handler, and yield its URL."""
-    app = web.Application()
-    app.router.add_post("/hooks", client.webhooks.aiohttp)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
-    finally:
-        await runner.cleanup()
 
 
 def client_of(sandbox: Sandbox) -> MusicAPI:
@@ -52,7 +36,7 @@ async def test_event_that_reaches_a_closed_client_is_sent_again_by_the_service(
 ) -> None:
     async with Sandbox(seconds=4000) as sandbox:
         client = client_of(sandbox)
-        async with receiving(client) as url:
+        async with hook_server(client.webhooks.aiohttp) as url:
             with caplog.at_level(logging.CRITICAL, "musicapi"):
                 await client.with_options(webhook_url=url).sonic.describe(description="rain")
                 await client.aclose()

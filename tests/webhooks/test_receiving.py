@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from aiohttp import web
+from receiving import hook_server
 from signing import SECRET, body_of, headers_of
 
 from musicapi_async import MusicAPI, Songs, errors
@@ -52,25 +53,14 @@ class App:
 
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[App]:
-    async with Sandbox(seconds=4000) as sandbox:
-        app = web.Application()
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        found: list[App] = []
+    async def handle(request: web.Request) -> web.Response:
+        return await found.handle(request)
 
-        async def handle(request: web.Request) -> web.Response:
-            return await found[0].handle(request)
-
-        app.router.add_post("/hooks", handle)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks?app=1"
-        try:
-            options = {"webhook_url": url, "webhook_secret": SECRET, **settings}
-            async with MusicAPI("test-key", base_url=sandbox.base_url, **options) as client:
-                found.append(App(sandbox, client))
-                yield found[0]
-        finally:
-            await runner.cleanup()
+    async with Sandbox(seconds=4000) as sandbox, hook_server(handle) as url:
+        options = {"webhook_url": f"{url}?app=1", "webhook_secret": SECRET, **settings}
+        async with MusicAPI("test-key", base_url=sandbox.base_url, **options) as client:
+            found = App(sandbox, client)
+            yield found
 
 
 @pytest.fixture

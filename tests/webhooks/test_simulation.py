@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 import pytest
-from aiohttp import web
+from receiving import hook_server
 from signing import SECRET
 
 from musicapi_async import MusicAPI, Songs, Task, errors
@@ -64,16 +64,11 @@ class Record:
 @asynccontextmanager
 async def serving(sandbox: Sandbox) -> AsyncIterator[MusicAPI]:
     """Yield a client that receives its events; a task whose event is lost is polled after two seconds."""
-    app = web.Application()
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    async with MusicAPI("key", base_url=sandbox.base_url, poll_interval=2.0, webhook_secret=SECRET) as client:
-        app.router.add_post("/hooks", client.webhooks.aiohttp)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield client.with_options(webhook_url=f"http://127.0.0.1:{runner.addresses[0][1]}/hooks")
-        finally:
-            await runner.cleanup()
+    async with (
+        MusicAPI("key", base_url=sandbox.base_url, poll_interval=2.0, webhook_secret=SECRET) as client,
+        hook_server(client.webhooks.aiohttp) as url,
+    ):
+        yield client.with_options(webhook_url=url)
 
 
 @pytest.mark.parametrize("seed", [1])

@@ -8,9 +8,10 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from musicapi_async.bulk.journal import Changes, ClaimExpiredError, State
+from musicapi_async.bulk.journal import ClaimExpiredError
 from musicapi_async.bulk.postgres.connection import Batches, Channel
 from musicapi_async.bulk.postgres.records import CLAIM, SharedRecord
+from musicapi_async.bulk.records import Changes, State
 from musicapi_async.errors import BudgetExceededError
 
 __all__ = ["FENCE", "Claims", "now"]

@@ -13,17 +13,7 @@ from typing import Any, ClassVar, Final, Self
 
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.copies import COPY, unfinished_reason
-from musicapi_async.bulk.journal import (
-    NO_CHANGES,
-    TRANSITIONS,
-    Attempt,
-    Changes,
-    Closable,
-    Planned,
-    Record,
-    RecordTakenError,
-    State,
-)
+from musicapi_async.bulk.journal import Closable, RecordTakenError
 from musicapi_async.bulk.postgres import planning, records
 from musicapi_async.bulk.postgres.address import Address
 from musicapi_async.bulk.postgres.claims import Claims, now
@@ -39,6 +29,7 @@ from musicapi_async.bulk.postgres.records import (
     shared_record_of,
 )
 from musicapi_async.bulk.postgres.transitions import Transitions, taken_reason
+from musicapi_async.bulk.records import NO_CHANGES, TRANSITIONS, Attempt, Changes, Planned, Record, State
 from musicapi_async.bulk.rows import to_json
 from musicapi_async.errors import BudgetExceededError, JournalError
 

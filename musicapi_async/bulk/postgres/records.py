@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk.journal import NO_CHANGES, Attempt, Changes, Record, State, was_unpaid
 from musicapi_async.bulk.postgres.schema import IN_FLIGHT, NOW
+from musicapi_async.bulk.records import NO_CHANGES, Attempt, Changes, Record, State, was_unpaid
 from musicapi_async.bulk.rows import COLUMN_NAMES, COLUMNS, record_of, stored
 
 __all__ = [

@@ -10,13 +10,13 @@ from typing import Any, Final, Self, TypeVar
 import asyncpg
 
 from musicapi_async.bulk.copies import COPY, unfinished_reason
-from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
 from musicapi_async.bulk.postgres import records
 from musicapi_async.bulk.postgres.address import Address
 from musicapi_async.bulk.postgres.migrating import check_version
 from musicapi_async.bulk.postgres.records import attempt_of, shared_record_of
 from musicapi_async.bulk.postgres.schema import LIVE_WORKERS
 from musicapi_async.bulk.postgres.session import CONNECT_TIMEOUT, FAILURES, connect
+from musicapi_async.bulk.records import TRANSITIONS, Attempt, Record, State
 from musicapi_async.errors import JournalError
 
 __all__ = ["PostgresSnapshot"]

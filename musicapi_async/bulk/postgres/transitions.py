@@ -8,12 +8,13 @@ import attrs
 
 from musicapi_async._logger import logger
 from musicapi_async._transport.cancellation import complete
-from musicapi_async.bulk.journal import UNFINISHED, Changes, Record, RecordTakenError, State
+from musicapi_async.bulk.journal import RecordTakenError
 from musicapi_async.bulk.postgres import records
 from musicapi_async.bulk.postgres.claims import Claims
 from musicapi_async.bulk.postgres.connection import Batches, Channel
 from musicapi_async.bulk.postgres.late_ids import LateId, LateIds
 from musicapi_async.bulk.postgres.records import SharedRecord, new_change, shared_record_of, transition_arguments
+from musicapi_async.bulk.records import UNFINISHED, Changes, Record, State
 from musicapi_async.bulk.rows import given_values, transition_values
 
 __all__ = ["Transitions", "taken_reason"]

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import attrs
 
-from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
 from musicapi_async.bulk.meanings import MEANINGS
+from musicapi_async.bulk.records import TRANSITIONS, Attempt, Record, State
 
 __all__ = ["SPECIMEN", "Entry", "Song", "Summary", "entry_of", "moved", "with_extras"]
 

@@ -21,8 +21,8 @@ from urllib.parse import quote, unquote_to_bytes
 
 import attrs
 
-from musicapi_async.bulk.journal import Attempt, Record
 from musicapi_async.bulk.meanings import MEANINGS
+from musicapi_async.bulk.records import Attempt, Record
 from musicapi_async.bulk.report.entries import SPECIMEN, Entry, Song, Summary, entry_of, moved, with_extras
 from musicapi_async.media.player import lyrics_for_player, page_policy, player_resource
 from musicapi_async.media.sidecar import read_timeline

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from musicapi_async.bulk.journal import Attempt, Changes, Record, was_unpaid
+from musicapi_async.bulk.records import Attempt, Changes, Record, was_unpaid
 from musicapi_async.bulk.rows import COLUMN_NAMES, record_of, to_json
 
 __all__ = ["attempt_of", "extras_in", "has_task", "open_references", "record_extra", "write_attempt"]

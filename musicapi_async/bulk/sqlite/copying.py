@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from musicapi_async.bulk.copies import COPY, MOVED, CopiedAttempt, CopiedRecord, refusal_of
-from musicapi_async.bulk.journal import Planned
+from musicapi_async.bulk.records import Planned
 from musicapi_async.bulk.rows import (
     ATTEMPT_COLUMNS,
     COLUMN_NAMES,

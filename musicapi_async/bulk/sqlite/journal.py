@@ -11,18 +11,9 @@ from typing import Any, ClassVar, Final, Self
 from musicapi_async._logger import logger
 from musicapi_async._transport.cancellation import complete
 from musicapi_async.bulk.folder_inbox import FolderInbox
-from musicapi_async.bulk.journal import (
-    NO_CHANGES,
-    SERVICE,
-    TRANSITIONS,
-    Attempt,
-    Changes,
-    Closable,
-    Planned,
-    Record,
-    State,
-)
+from musicapi_async.bulk.journal import SERVICE, Closable
 from musicapi_async.bulk.paths import journal_path
+from musicapi_async.bulk.records import NO_CHANGES, TRANSITIONS, Attempt, Changes, Planned, Record, State
 from musicapi_async.bulk.rows import COLUMNS, record_of
 from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, is_complete_by, lock_of

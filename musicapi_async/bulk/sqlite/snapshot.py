@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from musicapi_async.bulk.journal import TRANSITIONS, Attempt, Record, State
+from musicapi_async.bulk.records import TRANSITIONS, Attempt, Record, State
 from musicapi_async.bulk.rows import COLUMNS, record_of
 from musicapi_async.bulk.sqlite import attempts, statements
 from musicapi_async.bulk.sqlite.lock import Mark, holder_of, is_complete_by, lock_of, mark_of

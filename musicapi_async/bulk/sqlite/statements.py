@@ -12,16 +12,9 @@ from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk.journal import (
-    INCOMPLETE,
-    SERVICE,
-    TRANSITIONS,
-    Changes,
-    Planned,
-    Record,
-    State,
-)
+from musicapi_async.bulk.journal import INCOMPLETE, SERVICE
 from musicapi_async.bulk.keys import canonical
+from musicapi_async.bulk.records import TRANSITIONS, Changes, Planned, Record, State
 from musicapi_async.bulk.rows import COLUMNS, given_values, record_of, stored, to_json, transition_values
 from musicapi_async.bulk.sqlite.attempts import write_attempt
 from musicapi_async.bulk.sqlite.lock import Mark

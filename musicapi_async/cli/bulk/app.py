@@ -3,42 +3,22 @@
 What a command needs is imported when it runs.
 """
 
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
+from musicapi_async.cli.arguments import LyricsAs, Sandboxed, Tags
 from musicapi_async.cli.bulk import arguments as given
+from musicapi_async.cli.bulk.group import RunByDefault
 from musicapi_async.cli.exit_codes import UsageError
-from musicapi_async.cli.help import Command, CommandGroup
+from musicapi_async.cli.help import Command
 
 __all__ = ["bulk_app"]
 
 
-class _RunByDefault(CommandGroup):
-    """Makes ``musicapi bulk FILE ...`` mean ``musicapi bulk run FILE ...``."""
-
-    # Depending on its version, Typer's context is click's class or a copy of it.
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert the command that was left out."""
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = args if self._is_misspelt(args[0]) else ["run", *args]
-        return super().parse_args(ctx, args)
-
-    def _is_misspelt(self, word: str) -> bool:
-        is_name = "." not in word and not Path(word).exists()
-        return is_name and bool(difflib.get_close_matches(word, self.commands))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Show the commands, then what the command takes that is run without a name."""
-        super().format_help(ctx, formatter)
-        run = self.commands["run"]
-        run.format_help(type(ctx)(run, info_name="[run]", parent=ctx), formatter)
-
-
 bulk_app: Final = typer.Typer(
-    cls=_RunByDefault,
+    cls=RunByDefault,
     no_args_is_help=True,
     help="Make thousands of songs: musicapi bulk FILE --out DIR. After any interruption, run the same command again. "
     "To divide the work, plan a file in a journal, then let workers make its songs. A requests file that is called "
@@ -60,8 +40,8 @@ def run_command_line(
     timeout: given.TaskTimeout = given.DEFAULT_TIMEOUT,
     outage: given.Outage = given.DEFAULT_OUTAGE,
     names: given.NameTemplate = given.NAMES,
-    tags: given.Tags = False,
-    lyrics_as: given.LyricsAs = None,
+    tags: Tags = False,
+    lyrics_as: LyricsAs = None,
     webhook_url: given.WebhookUrl = None,
     listen: given.Listen = None,
     base_url: given.BaseUrl = None,
@@ -85,9 +65,7 @@ def run_command_line(
     ] = False,
     journal_is_current: given.IsCurrent = False,
     journal_is_old: given.IsOld = False,
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Use an embedded fake server: no key, no network, no charge.")
-    ] = False,
+    sandbox: Sandboxed = False,
     as_json: given.AsEvents = False,
 ) -> int:
     """Make the songs of a requests file, each charged once, and save audio, covers and metadata in a folder.
@@ -184,8 +162,8 @@ def work_command_line(
     journal: given.JournalOption = None,
     stay: Annotated[bool, typer.Option("--stay", help="Wait for further plans when nothing is left.")] = False,
     outage: given.Outage = given.DEFAULT_OUTAGE,
-    tags: given.Tags = False,
-    lyrics_as: given.LyricsAs = None,
+    tags: Tags = False,
+    lyrics_as: LyricsAs = None,
     webhook_url: given.WebhookUrl = None,
     listen: given.Listen = None,
     base_url: given.BaseUrl = None,

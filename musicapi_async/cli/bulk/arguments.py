@@ -7,7 +7,6 @@ import typer
 
 from musicapi_async.bulk.defaults import NAMES
 from musicapi_async.cli.exit_codes import UsageError
-from musicapi_async.media.caption_formats import CAPTION_FORMATS
 
 __all__ = [
     "DEFAULT_ATTEMPTS",
@@ -27,7 +26,6 @@ __all__ = [
     "IsOld",
     "JournalOption",
     "Listen",
-    "LyricsAs",
     "MaxCredits",
     "NameTemplate",
     "Operation",
@@ -35,7 +33,6 @@ __all__ = [
     "Outage",
     "RequestsFile",
     "SameAccount",
-    "Tags",
     "TaskTimeout",
     "WebhookUrl",
     "is_current",
@@ -104,17 +101,6 @@ NameTemplate = Annotated[
         metavar="TEXT",
         show_default=False,
         help=f"Template of file names; by default {NAMES}. Fields: index, key, title, clip_id, operation, ext.",
-    ),
-]
-Tags = Annotated[
-    bool, typer.Option("--tags", help="Write title, lyrics, cover and ids into the audio, for music players.")
-]
-LyricsAs = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FORMATS",
-        help=f"Also write the lyrics with their times; comma-separated: {','.join(CAPTION_FORMATS)}. For sonic songs "
-        "the times cost 1 credit a clip.",
     ),
 ]
 WebhookUrl = Annotated[

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from musicapi_async import MusicAPI
 from musicapi_async.bulk import Journal, Outcome, State
-from musicapi_async.bulk.journal import ENDED
+from musicapi_async.bulk.records import ENDED
 from musicapi_async.cli.exits import describe
 from musicapi_async.cli.progress import minutes, printable
 from musicapi_async.cli.screen import Screen

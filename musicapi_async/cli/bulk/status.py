@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import attrs
 
-from musicapi_async.bulk.journal import PLAN, Attempt, State
+from musicapi_async.bulk.journal import PLAN
 from musicapi_async.bulk.meanings import MEANINGS
+from musicapi_async.bulk.records import Attempt, State
 from musicapi_async.cli.bulk.journals import JournalChoice
 from musicapi_async.cli.bulk.texts import LOST_ENTRIES, options_text, report_paid_twice, requests_text
 from musicapi_async.cli.screen import Screen

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from musicapi_async.bulk.journal import Attempt
+from musicapi_async.bulk.records import Attempt
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["LOST_ENTRIES", "options_text", "report_paid_twice", "requests_text"]
