@@ -201,7 +201,7 @@ def test_large_report_page_song_far_away_is_found_and_plays_on_out_of_sight(open
     page.locator("h1").click()
     page.keyboard.press("j")
     until(page, f"{NOW} === 'Song {SUNG + 1}a'")
-    assert page.evaluate("document.activeElement.className") == "song current playing"
+    until(page, "document.activeElement.className === 'song current playing'")
     box = page.locator(".current").bounding_box()
     assert 0 <= box["y"] <= DESKTOP["height"] - box["height"]
 
