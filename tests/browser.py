@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-__all__ = ["DESKTOP", "PHONE", "Page", "launched", "needs_browser", "until", "write_silence"]
+__all__ = ["DESKTOP", "PHONE", "Page", "launched", "needs_browser", "press_until", "until", "write_silence"]
 
 PROGRAM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DESKTOP: Final = {"width": 1280, "height": 900}
@@ -46,6 +46,15 @@ def until(page: Page, expression: str) -> None:
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, expression
         page.wait_for_timeout(20)
+
+
+def press_until(page: Page, key: str, expression: str) -> None:
+    """Press a key again until a script returns true: a scroll that still runs may undo what the key does."""
+    deadline = time.monotonic() + WAIT
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.keyboard.press(key)
+        page.wait_for_timeout(50)
 
 
 def write_silence(path: Path, seconds: int) -> None:

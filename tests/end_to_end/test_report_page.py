@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from browser import DESKTOP, PHONE, Page, launched, needs_browser, until, write_silence
+from browser import DESKTOP, PHONE, Page, launched, needs_browser, press_until, until, write_silence
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned, Record
@@ -192,12 +192,9 @@ def test_report_page_scrolled_down_shows_the_rest(page: Page) -> None:
         f" && document.querySelector('.row:last-child .number').textContent === '{ROWS}'"
     )
     # Rows that come into the page on the way are not as high as they were expected to be: the end moves once more.
-    while not page.evaluate(is_at_end):
-        page.keyboard.press("End")
-        page.wait_for_timeout(50)
+    press_until(page, "End", is_at_end)
     assert page.locator(".row").count() < 60
-    page.keyboard.press("Home")
-    until(page, "document.querySelector('.row .number').textContent === '1'")
+    press_until(page, "Home", "document.querySelector('.row .number').textContent === '1'")
 
 
 def test_report_page_keys_play_the_visible_songs(page: Page) -> None:
@@ -213,7 +210,7 @@ def test_report_page_keys_play_the_visible_songs(page: Page) -> None:
     assert playing(page) == stem(2, "a")
     page.keyboard.press("k")
     assert playing(page) == stem(1, "b")
-    assert page.evaluate("document.activeElement.className") == "song current playing"
+    until(page, "document.activeElement.className === 'song current playing'")
     # What is not shown is passed over.
     page.locator("#search").fill("mood-2")
     until(page, f"{FOUND} < {ROWS}")
