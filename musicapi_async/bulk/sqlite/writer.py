@@ -25,6 +25,8 @@ _Work = Callable[Concatenate[sqlite3.Connection, P], T]
 
 GATHER_SHARE: Final = 0.25
 """Part of the time of a flush that a commit waits for further changes, while many come."""
+MIN_GATHER_TIME: Final = 0.001
+"""Seconds of that wait at least: below it the turns of threads cost more than the flushes they save."""
 MAX_GATHER_TIME: Final = 0.004
 """Seconds of that wait at most."""
 FLUSHES: Final = 8
@@ -115,7 +117,7 @@ class Writer:
             while (job := self._jobs.get()) is not None:
                 if is_busy and job.is_write:
                     # Changes that come meanwhile share the flush, which costs more than the writing.
-                    time.sleep(min(self._flush_time * GATHER_SHARE, MAX_GATHER_TIME))
+                    time.sleep(min(max(self._flush_time * GATHER_SHARE, MIN_GATHER_TIME), MAX_GATHER_TIME))
                 jobs = [job]
                 while len(jobs) < MAX_JOBS and not self._jobs.empty():
                     if (another := self._jobs.get()) is None:
