@@ -85,7 +85,7 @@ def sandbox_command(
 
 
 def sandbox_help() -> str:
-    """Return the help of the command. Typer keeps the line breaks of a paragraph, so that each one is a line."""
+    """Return the help of the command."""
     paragraphs = (
         "Run a fake server on this machine until Ctrl-C, for testing: nothing is charged.",
         "It accepts what the service accepts, refuses what it refuses, and makes short songs of its own.",

@@ -49,6 +49,14 @@ def test_help_shows_options_without_a_value_without_a_type(musicapi: MusicAPI, c
     assert "<bool>" not in shown
 
 
+def test_help_of_several_paragraphs_fills_the_lines(musicapi: MusicAPI) -> None:
+    shown = re.sub("\\x1b\\[[0-9;]*m", "", musicapi("bulk", "work", "--help").out)
+    lines = [line.strip() for line in shown.partition("Options")[0].splitlines()]
+    before, after = (next(at for at, line in enumerate(lines) if text in line) for text in ("SIGTERM", "uncertain."))
+
+    assert all(len(line) > 60 for line in lines[before:after])
+
+
 @on_unix
 def test_completion_in_bash_completes_commands_options_and_families(tmp_path: Path) -> None:
     program = tmp_path / "musicapi"
