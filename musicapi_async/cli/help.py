@@ -16,7 +16,7 @@ class Command(TyperCommand):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.help = self.help and LINE_BREAK.sub(" ", self.help)
+        self.help: str | None = self.help and LINE_BREAK.sub(" ", self.help)
 
     # Depending on its version, Typer's context and parameters are click's classes or copies of them.
     def get_params(self, ctx: Any) -> Any:
