@@ -14,7 +14,9 @@ STALE: Final = 15.0
 CHANNEL: Final = "musicapi"
 """The channel of the notifications to workers; each is only a hint."""
 NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
-LIVE_WORKERS: Final = f"SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE} ORDER BY id"
+IS_LIVE: Final = f"seen_at > {NOW} - {STALE}"
+OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE {IS_LIVE})"
+LIVE_WORKERS: Final = f"SELECT id FROM musicapi.worker WHERE {IS_LIVE} ORDER BY id"
 IN_FLIGHT: Final = f"""(
     state = 'sending'
     OR (state = 'accepted' AND (overdue_at IS NULL OR overdue_at < accepted_at))
@@ -117,7 +119,7 @@ CLAIM: Final = f"""
 CREATE FUNCTION musicapi.free_places(own text, max_in_flight integer) RETURNS float8 LANGUAGE sql VOLATILE
 SET enable_bitmapscan = off SET enable_seqscan = off AS $$
     SELECT least(max_in_flight - count(*), ceil(max_in_flight / (
-        SELECT greatest(1, count(*))::float8 FROM musicapi.worker WHERE seen_at > {NOW} - {STALE}
+        SELECT greatest(1, count(*))::float8 FROM musicapi.worker WHERE {IS_LIVE}
     )) - count(*) FILTER (WHERE owner = own AND state <> 'uncertain'))
     FROM musicapi.record WHERE state IN ('sending', 'accepted', 'uncertain') AND {IN_FLIGHT}
 $$;
@@ -195,7 +197,6 @@ BEGIN
         slowed_at = CASE WHEN granted_at >= held.slowed_at THEN moment ELSE held.slowed_at END;
 END $$;
 """
-OTHERS: Final = f"(SELECT id FROM musicapi.worker WHERE seen_at > {NOW} - {STALE})"
 # One call for each heartbeat. Workers and records are compared in one snapshot: a claim comes with its heartbeat.
 WORKER: Final = f"""
 CREATE FUNCTION musicapi.register(own text) RETURNS void LANGUAGE sql VOLATILE AS $$
