@@ -16,6 +16,7 @@ import sys
 from typing import Final
 
 from musicapi_async._version import VERSION
+from musicapi_async.cli.exit_codes import STOPPED
 
 __all__ = ["VERSION_TEXT", "main"]
 
@@ -33,7 +34,7 @@ def main() -> int:
     if is_default:
         # Until a command handles it itself, nothing is in flight. An exception would leave a traceback, or be lost in
         # what is being imported.
-        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+        signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))
     try:
         return _run()
     finally:

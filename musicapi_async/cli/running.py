@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from musicapi_async import MusicAPI
 
 __all__ = [
-    "SIGINT_EXIT",
     "SIGNAL_EXIT",
     "Command",
     "closing_shielded",
@@ -39,7 +38,6 @@ STOP_SIGNALS: Final = tuple(
 )
 SIGHUP: Final[int | None] = getattr(signal, "SIGHUP", None)
 SIGNAL_EXIT: Final = 128
-SIGINT_EXIT: Final = SIGNAL_EXIT + signal.SIGINT
 
 
 def run_command(command: Command, *, as_json: bool = False) -> int:

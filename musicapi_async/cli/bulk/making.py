@@ -15,9 +15,9 @@ from musicapi_async.bulk.journal import INCOMPLETE
 from musicapi_async.cli.bulk.journals import JournalChoice
 from musicapi_async.cli.bulk.progress import RunDisplay
 from musicapi_async.cli.bulk.texts import LOST_ENTRIES, report_paid_twice
-from musicapi_async.cli.exit_codes import IncompleteError
+from musicapi_async.cli.exit_codes import STOPPED, IncompleteError
 from musicapi_async.cli.exits import Failure
-from musicapi_async.cli.running import SIGINT_EXIT, SIGNAL_EXIT, wait_shielded
+from musicapi_async.cli.running import SIGNAL_EXIT, wait_shielded
 from musicapi_async.cli.screen import Screen
 
 __all__ = ["Making", "make_songs"]
@@ -78,7 +78,7 @@ async def _stop(making: Making, run: Closable, display: RunDisplay, screen: Scre
     try:
         await asyncio.shield(closing)
     except asyncio.CancelledError as stop:
-        code = SIGNAL_EXIT + stop.args[0] if stop.args else SIGINT_EXIT
+        code = SIGNAL_EXIT + stop.args[0] if stop.args else STOPPED
         # The terminal needs its cursor back.
         display.stop()
         message = f"exited at once: requests that were in flight are now uncertain; resume with: {making.resume}"
