@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer.rich_utils  # noqa: F401 - reads FORCE_COLOR once: not that of the first test which asks for help
-from commands import Finished, checked, environment
+from commands import LONG, Finished, checked, environment, served
 from setproctitle import getproctitle, setproctitle
 
 from musicapi_async.cli import main
@@ -33,3 +33,10 @@ def musicapi(
 
     yield run
     setproctitle(title)  # the command hides passwords in the title of its process, which is this one
+
+
+@pytest.fixture
+def slow_sandbox() -> Iterator[Sandbox]:
+    """Serve a sandbox whose songs are ready when the test says so."""
+    with served(LONG) as slow:
+        yield slow

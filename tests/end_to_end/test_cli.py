@@ -45,13 +45,6 @@ def sandbox() -> Iterator[Sandbox]:
         yield quick
 
 
-@pytest.fixture
-def slow_sandbox() -> Iterator[Sandbox]:
-    """Serve a sandbox whose songs are ready when the test says so."""
-    with served(LONG) as slow:
-        yield slow
-
-
 def suffixes_in(folder: Path) -> list[str]:
     return sorted(path.suffix for path in folder.iterdir())
 

@@ -37,13 +37,6 @@ def sandbox() -> Iterator[Sandbox]:
         yield quick
 
 
-@pytest.fixture
-def slow_sandbox() -> Iterator[Sandbox]:
-    """Serve a sandbox whose songs are ready when the test says so."""
-    with served(LONG) as slow:
-        yield slow
-
-
 @on_unix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
 def test_generate_stopped_by_a_signal_names_the_task(
