@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -169,16 +170,23 @@ def idle(server: Postgres, base_url: str) -> None:
     verdict(f"it sends {found:.2f} statements a second", found, IDLE_TARGET)
 
 
+@contextmanager
+def database_server() -> Iterator[Postgres]:
+    """Serve a database that flushes every commit; without PostgreSQL say so, and end the benchmark."""
+    binaries = find_binaries()
+    if binaries is None:
+        print(json.dumps({"skipped": "PostgreSQL is not installed"}))
+        sys.exit()
+    os.environ["MUSICAPI_STATE"] = tempfile.mkdtemp()
+    with serve(binaries, flushes=True) as server:
+        yield server
+
+
 def main() -> None:
     if sys.argv[1:2] == [CHILD]:
         asyncio.run(work(*sys.argv[2:]))
         return
-    binaries = find_binaries()
-    if binaries is None:
-        print(json.dumps({"skipped": "PostgreSQL is not installed"}))
-        return
-    os.environ["MUSICAPI_STATE"] = tempfile.mkdtemp()
-    with serve(binaries, flushes=True) as server, fake_service() as url:
+    with database_server() as server, fake_service() as url:
         planning(server)
         throughput(server, f"{url}/finished")
         idle(server, f"{url}/finished")

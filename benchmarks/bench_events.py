@@ -36,7 +36,7 @@ from common import (
 from event_service import SECRET
 
 from musicapi_async import MusicAPI, Task
-from musicapi_async._engine import engine_of
+from musicapi_async._engine_access import engine_of
 from musicapi_async._tasks.entry import Entry
 from musicapi_async._tasks.poller import Poller
 from musicapi_async._tasks.state import TaskRule

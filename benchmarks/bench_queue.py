@@ -8,10 +8,8 @@ job of PGQueuer, a hint, that the planning transaction put in. The database flus
 import asyncio
 import inspect
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,21 +19,21 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import asyncpg
-from bench_cluster import database_cpu, requests
+from bench_cluster import database_cpu, database_server, requests
 from common import MICROSECONDS, print_table, print_title, ratio
 from pgqueuer.models import Job
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
-from postgres import Postgres, find_binaries, serve
+from postgres import Postgres
 
-from musicapi_async.bulk.journal import Changes, Record
 from musicapi_async.bulk.keys import Keys
 from musicapi_async.bulk.postgres import PostgresJournal
 from musicapi_async.bulk.postgres.address import Address
 from musicapi_async.bulk.postgres.connection import Batches, Channel
 from musicapi_async.bulk.postgres.planning import add_to_plan
 from musicapi_async.bulk.postgres.records import PICK, shared_record_of
+from musicapi_async.bulk.records import Changes, Record
 
 RECORDS: Final = 2000
 ROUNDS: Final = 5
@@ -164,12 +162,7 @@ def main() -> None:
     if sys.argv[1:]:
         asyncio.run(work(*sys.argv[1:]))
         return
-    binaries = find_binaries()
-    if binaries is None:
-        print(json.dumps({"skipped": "PostgreSQL is not installed"}))
-        return
-    os.environ["MUSICAPI_STATE"] = tempfile.mkdtemp()
-    with serve(binaries, flushes=True) as server:
+    with database_server() as server:
         statements = {one: run(server, *one, is_logged=True)["statements"] for one in CONTENDERS}
         rounds = [{one: run(server, *one) for one in CONTENDERS} for _ in range(ROUNDS)]
     print_title(f"{RECORDS} records from planned to saved, {ROUNDS} rounds")
