@@ -72,7 +72,7 @@ def _value_of(name: str, text: str, declared: str) -> Any:
 def _tags_of(name: str, text: str) -> str | list[str]:
     """Return the list that a text holds, as JSON or as Python writes it: ``['rock', 'calm']``; otherwise the text.
 
-    Raises InvalidRequestError where the text looks like a list, since its brackets and quotation marks would be sent.
+    Raises InvalidRequestError for a text that resembles a list: its brackets and quotation marks would be sent.
     """
     stripped = text.strip()
     if not stripped.startswith(("[", "(", "{")):

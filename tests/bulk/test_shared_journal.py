@@ -298,7 +298,7 @@ async def test_event_settles_the_uncertain_record_of_a_worker_that_has_stopped(
 
 @asynccontextmanager
 async def staying_worker(quick: Sandbox, address: str) -> AsyncIterator[asyncio.Task[Outcome]]:
-    """Run a worker that waits for a plan; yields the wait for its first outcome, when it has looked for records."""
+    """Run a worker that waits for a plan; yields the wait for its first outcome."""
     async with client_of(quick.base_url) as client, PostgresJournal(address) as journal:
         await execute(address, "ALTER DATABASE {} SET log_statement = 'all'")
         worker = bulk.work(client, journal, stay=True)
