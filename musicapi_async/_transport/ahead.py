@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 import aiohttp
-from aiohttp.connector import Connection
+from aiohttp.client_reqrep import ConnectionKey
 
-from musicapi_async._transport.connections import HAS_POLL, RECEIVED, WITHOUT_LIMITS, has_input
+from musicapi_async._transport.connectors import HAS_POLL, RECEIVED, Connector, Handler
 
 __all__ = ["ConnectionAhead"]
 
@@ -27,12 +27,17 @@ MAX_AGE: Final = 2.0
 class Ready(NamedTuple):
     """An unused connection."""
 
-    request: aiohttp.ClientRequest
-    """A request to the same place; it is not sent."""
-    connection: Connection
+    connector: Connector
+    key: ConnectionKey
+    """Where it leads to."""
+    handler: Handler
     received: bytearray
     """What its handler keeps of the response that comes over it."""
     made_at: float
+
+    def close(self) -> None:
+        """Close it."""
+        self.connector.release(self.handler, self.key, is_broken=True)
 
 
 class ConnectionAhead:
@@ -45,23 +50,23 @@ class ConnectionAhead:
         self._connecting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def plan(self, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest, turn: float) -> None:
+    def plan(self, connector: Connector, request: aiohttp.ClientRequest, turn: float) -> None:
         """Connect to where the request goes, shortly before ``turn``, in event-loop time."""
         # Without poll (Windows) an idle connection cannot be checked, so that none is made.
         is_free = self._ready is None and self._connecting is None
         if HAS_POLL and is_free and turn - asyncio.get_running_loop().time() >= MIN_WAIT:
             self._call_at(turn - LEAD, connector, request)
 
-    def take(self, request: aiohttp.ClientRequest) -> Ready | None:
-        """Return the connection to where the request goes, if there is one that may be used."""
+    def take(self, key: ConnectionKey) -> Ready | None:
+        """Return the connection to there, if there is one that may be used."""
         ready = self._ready
-        if ready is None or ready.request.connection_key != request.connection_key:
+        if ready is None or ready.key != key:
             return None
         self._ready = None
         self._cancel_timer()
-        if asyncio.get_running_loop().time() - ready.made_at <= MAX_AGE and not has_input(ready.connection):
+        if asyncio.get_running_loop().time() - ready.made_at <= MAX_AGE and not ready.handler.has_input():
             return ready
-        ready.connection.close()
+        ready.close()
         return None
 
     def close(self) -> None:
@@ -70,10 +75,10 @@ class ConnectionAhead:
         if self._connecting is not None:
             self._connecting.cancel()
         if self._ready is not None:
-            self._ready.connection.close()
+            self._ready.close()
             self._ready = None
 
-    def _call_at(self, at: float, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest) -> None:
+    def _call_at(self, at: float, connector: Connector, request: aiohttp.ClientRequest) -> None:
         self._cancel_timer()
         self._timer = asyncio.get_running_loop().call_at(at, self._start, connector, request)
 
@@ -82,10 +87,10 @@ class ConnectionAhead:
             self._timer.cancel()
             self._timer = None
 
-    def _start(self, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest) -> None:
+    def _start(self, connector: Connector, request: aiohttp.ClientRequest) -> None:
         self._connecting = asyncio.get_running_loop().create_task(self._connect(connector, request))
 
-    async def _connect(self, connector: aiohttp.BaseConnector, request: aiohttp.ClientRequest) -> None:
+    async def _connect(self, connector: Connector, request: aiohttp.ClientRequest) -> None:
         received = bytearray()
         # In the context of this asyncio task, for the handler of the connection.
         RECEIVED.set(received)
@@ -93,9 +98,9 @@ class ConnectionAhead:
             # Whatever fails here is tried again, and reported, by the submission itself.
             with suppress(aiohttp.ClientError, TimeoutError, OSError, RuntimeError):
                 async with asyncio.timeout(self._timeout):
-                    connection = await connector.connect(request, traces=[], timeout=WITHOUT_LIMITS)
+                    handler = await connector.open(request)
                 loop = asyncio.get_running_loop()
-                self._ready = Ready(request, connection, received, loop.time())
+                self._ready = Ready(connector, request.connection_key, handler, received, loop.time())
                 self._timer = loop.call_later(MAX_AGE, self.close)
         finally:
             self._connecting = None

@@ -3,26 +3,19 @@
 import asyncio
 import os
 import platform
-import select
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar
-from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
-from aiohttp.tracing import Trace
 from multidict import CIMultiDict
 from yarl import URL
 
 from musicapi_async._notices import ANOTHER_LOOP
-from musicapi_async._responses.response import MAX_KEPT, without_keys
+from musicapi_async._responses.response import without_keys
 from musicapi_async._secrets import HeaderText, Secret, SecretBytes
 from musicapi_async._settings import Settings
 from musicapi_async._transport.addresses import is_this_machine
@@ -30,29 +23,11 @@ from musicapi_async._transport.retry import FailureKind, TransportError
 from musicapi_async._version import VERSION
 from musicapi_async.errors import ClientClosedError, EventLoopError, InvalidRequestError
 
-__all__ = [
-    "HAS_POLL",
-    "RECEIVED",
-    "USER_AGENT",
-    "WITHOUT_LIMITS",
-    "Connections",
-    "FreshConnector",
-    "KeptConnector",
-    "ProxyRoute",
-    "has_input",
-    "transport_error_of",
-]
+__all__ = ["USER_AGENT", "Connections", "ProxyRoute", "transport_error_of"]
 
 USER_AGENT: Final = f"musicapi-async/{VERSION} python/{platform.python_version()}"
 DNS_CACHE: Final = 300
-# time_limits.py enforces the limits: the HTTP library's would fire before data that has arrived is read.
-WITHOUT_LIMITS: Final = aiohttp.ClientTimeout()
-HAS_POLL: Final = hasattr(select, "poll")
-"""False on Windows."""
 LIBRARIES: Final = frozenset({"aiohttp", "aiohappyeyeballs", "asyncio"})
-
-RECEIVED: Final[ContextVar[bytearray | None]] = ContextVar("RECEIVED", default=None)
-"""Buffer for the first bytes of connections made for the current request; None to keep none."""
 
 # From the most specific to the most general: the first match counts.
 FAILURE_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
@@ -80,80 +55,6 @@ class ProxyRoute(NamedTuple):
         """Return a request's headers with the proxy's; never in a plain dict, whose values tracebacks show."""
         # The HTTP library's own type, so that it is not converted for each request.
         return CIMultiDict([*others.items(), *(self.request_headers or {}).items()])
-
-
-class Connector(aiohttp.TCPConnector):
-    """Makes connections; ``connecting`` is entered while one is made.
-
-    The methods overridden here and below are those that the HTTP library's own connectors override.
-    """
-
-    def __init__(
-        self, *, connecting: Callable[[], AbstractContextManager[object]] = nullcontext, **options: Any
-    ) -> None:
-        super().__init__(**options)
-        self._connecting = connecting
-
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        try:
-            with self._connecting():
-                return await super()._create_connection(req, traces, timeout)
-        except BaseException:
-            # The host may have moved: the next attempt resolves its name again.
-            self.clear_dns_cache()
-            raise
-
-
-class FreshConnector(Connector):
-    """Makes a connection for each request, and keeps the first bytes received over it in ``RECEIVED`` as well."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(force_close=True, **options)
-        handler: type[ResponseHandler] = _KeepingHandler
-        # The HTTP library's own attribute: the factory of each connection's protocol.
-        self._factory = partial(handler, loop=self._loop)
-
-
-class KeptConnector(Connector):
-    """Keeps connections, and uses one again only where nothing has arrived over it meanwhile."""
-
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> aiohttp.connector.Connection | None:
-        # Bytes on an idle connection cannot be the response to a request that was not written yet.
-        while (kept := await super()._get(key, traces)) is not None and has_input(kept):
-            kept.close()
-        return kept
-
-
-class _KeepingHandler(ResponseHandler):
-    """Reads responses, and keeps the bytes of a request's connection in ``RECEIVED`` as well."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self._received = RECEIVED.get()
-        if self._received is not None:
-            # Of several connection attempts, or a tunnel and its contents, the last one counts.
-            self._received.clear()
-
-    def data_received(self, data: bytes) -> None:
-        if self._received is not None and len(self._received) < MAX_KEPT:
-            self._received += data[: MAX_KEPT - len(self._received)]
-        super().data_received(data)
-
-
-def has_input(connection: aiohttp.connector.Connection) -> bool:
-    """Return True when an idle connection has received data or was closed by the peer."""
-    protocol, transport = connection.protocol, connection.transport
-    # should_close: what has come was read already.
-    if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
-        return True
-    socket = transport.get_extra_info("socket")
-    if not HAS_POLL:
-        return bool(select.select([socket], [], [], 0)[0])
-    unread = select.poll()
-    unread.register(socket.fileno(), select.POLLIN)
-    return bool(unread.poll(0))
 
 
 class Connections:

@@ -17,7 +17,8 @@ from musicapi_async._responses.response import Response
 from musicapi_async._settings import Settings
 from musicapi_async._tracing import http_attributes, span
 from musicapi_async._transport.addresses import address_in, is_public, is_this_machine, joined, url_of
-from musicapi_async._transport.connections import USER_AGENT, Connections, KeptConnector, transport_error_of
+from musicapi_async._transport.connections import USER_AGENT, Connections, transport_error_of
+from musicapi_async._transport.connectors import KeptConnector
 from musicapi_async._transport.ranges import Part, RangeContent
 from musicapi_async._transport.retry import FailureKind, RequestClass, RetryBudget, TransportError, is_progress
 from musicapi_async._transport.retrying import AttemptError, reason_of, retrying
@@ -305,7 +306,7 @@ def _open_public_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
 
 def _open_session(common: Mapping[str, Any]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=KeptConnector(limit=0, **common),
+        connector=KeptConnector(**common),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=HEADERS,
     )

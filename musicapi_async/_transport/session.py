@@ -22,24 +22,17 @@ from musicapi_async._settings import Settings
 from musicapi_async._transport.ahead import ConnectionAhead
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ShieldedTask, cancel_task, wait_shielded
-from musicapi_async._transport.connections import (
-    RECEIVED,
-    WITHOUT_LIMITS,
-    Connections,
-    FreshConnector,
-    KeptConnector,
-    ProxyRoute,
-    transport_error_of,
-)
-from musicapi_async._transport.direct import IS_USABLE, DirectRequest, RequestHead
+from musicapi_async._transport.connections import Connections, ProxyRoute, transport_error_of
+from musicapi_async._transport.connectors import RECEIVED, WITHOUT_LIMITS, FreshConnector, KeptConnector
+from musicapi_async._transport.direct import IS_USABLE, DirectRequest
 from musicapi_async._transport.rate_limit import SubmissionRateLimiter
+from musicapi_async._transport.request_head import RequestHead
 from musicapi_async._transport.retry import RequestClass, RetryBudget
 from musicapi_async._transport.time_limits import TimeLimit, TimeoutScheduler
 from musicapi_async.errors import ClientClosedError
 from musicapi_async.wire.json import write_json
 
 __all__ = ["RequestOptions", "Session"]
-
 
 # Above the interval between two polls, so that a single waiting task keeps its connection.
 KEEP_ALIVE: Final = 90.0
@@ -243,8 +236,8 @@ class Session:
     def _plan_ahead(self, turn: float) -> None:
         """Have the next submission's connection ready at its turn."""
         head = self._next_head
-        if head is not None and head.http.connector is not None:
-            self._ahead.plan(head.http.connector, head.request, turn)
+        if head is not None:
+            self._ahead.plan(head.connector, head.request, turn)
 
     async def _read_within(
         self, content: aiohttp.StreamReader, max_size: int, parts: list[bytes], on_data: Callable[[], None] | None
@@ -271,7 +264,7 @@ class Session:
 
     def _open_for_reads(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
         # No limit here: the semaphores limit it, so that waiting for a slot does not count against the timeout.
-        connector = KeptConnector(connecting=self._limits.connecting, limit=0, keepalive_timeout=KEEP_ALIVE, **common)
+        connector = KeptConnector(connecting=self._limits.connecting, keepalive_timeout=KEEP_ALIVE, **common)
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=self._traces
         )
@@ -280,7 +273,7 @@ class Session:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_note_sent)
         return aiohttp.ClientSession(
-            connector=FreshConnector(connecting=self._limits.connecting, limit=0, **common),
+            connector=FreshConnector(connecting=self._limits.connecting, **common),
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing, *self._traces],
         )

@@ -1,7 +1,9 @@
 """Connections that are reused: data received before a request is written never becomes its response."""
 
 import asyncio
+import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,39 @@ async def test_idle_connection_without_input_is_used_again() -> None:
             await client.sonic.task(f"t-{number}").poll()
 
         assert {request.connection for request in server.received} == {1}
+
+
+def in_chunks(content: bytes, head: bytes = b"") -> bytes:
+    parts = [content[start : start + 20_000] for start in range(0, len(content), 20_000)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n%b\r\n%b0\r\n\r\n" % (head, chunks)
+
+
+async def test_one_connection_with_every_framing_in_turn_returns_each_whole_response() -> None:
+    # A kept connection goes on with its parser, and reading stops and goes on where a body is large.
+    long = random.Random(1).randbytes(300_000).hex()
+    bodies = [json.dumps(clips(name) | {"filler": filler}).encode() for name, filler in (("short", ""), ("long", long))]
+    framings = [
+        framing
+        for body in bodies
+        for framing in (
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body),
+            in_chunks(body),
+            in_chunks(gzip.compress(body), b"Content-Encoding: gzip\r\n"),
+            b"HTTP/1.1 102 Processing\r\n\r\n" + in_chunks(body),
+        )
+    ]
+    random.Random(2).shuffle(framings)
+    steps = [raw(framing, close=False) for framing in framings]
+    async with scripted(*steps) as server, MusicAPI("k", base_url=server.base_url, max_attempts=1) as client:
+        states = [await client.sonic.task(f"t-{number}").poll() for number in range(len(framings))]
+
+    names = [state.clips[0].clip_id for state in states]
+    assert sorted(filter(None, names)) == ["long"] * 4 + ["short"] * 4
+    assert all(
+        state.raw["filler"] == (long if name == "long" else "") for state, name in zip(states, names, strict=True)
+    )
+    assert {request.connection for request in server.received} == {1}
 
 
 async def test_download_after_a_late_response_on_an_idle_connection_gets_its_own(tmp_path: Path) -> None:
