@@ -1,6 +1,5 @@
 """The settings as parameters of the clients, written once for both packages."""
 
-import difflib
 import functools
 import inspect
 import ssl
@@ -93,6 +92,8 @@ def _hint(given: Mapping[str, object], known: Mapping[str, object]) -> str:
     name = next(unknown, "")
     if name in inspect.signature(settings_of).parameters:
         return ": all views of a client share it, so give it to a new client"
+    import difflib  # noqa: PLC0415 - for errors alone
+
     close = "api_key" if name in OTHER_KEYS else next(iter(difflib.get_close_matches(name, known, 1, CLOSE)), None)
     return f"; did you mean {close}?" if close else ""
 

@@ -2,7 +2,6 @@
 
 import sys
 from contextvars import ContextVar
-from html import escape
 from importlib import import_module
 from typing import Any, Final
 
@@ -51,4 +50,6 @@ class _Line:
         return self._text
 
     def _repr_html_(self) -> str:
+        from html import escape  # noqa: PLC0415 - for notebooks alone
+
         return f"<div>{escape(self._text)}</div>"

@@ -5,7 +5,6 @@ frozen, keyword-only, checked values; its base states the result: the response t
 result, a ``TaskRequest[Songs]`` starts a task.
 """
 
-import difflib
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, dataclass_transform, get_args, get_origin
@@ -152,6 +151,8 @@ USUAL_NAMES: Final = {"tags": ("style", "styles", "genre", "genres")}
 
 
 def _unknown_field(operation_name: str, name: str, names: Mapping[str, str]) -> InvalidRequestError:
+    import difflib  # noqa: PLC0415 - for errors alone
+
     ours = {wire: field for field, wire in names.items()}
     usual = next((field for field in names if name in USUAL_NAMES.get(field, ())), None)
     close = ours.get(name) or usual or next(iter(difflib.get_close_matches(name, names, 1)), None)

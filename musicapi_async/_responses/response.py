@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from multidict import CIMultiDict
-
 from musicapi_async._bounds import bounded_text
 from musicapi_async._secrets import SecretBytes
 from musicapi_async.wire.values import number
@@ -124,7 +122,9 @@ def read_raw_response(received: bytes) -> Response | None:
     return None
 
 
-def _headers(lines: bytes) -> CIMultiDict[str]:
+def _headers(lines: bytes) -> Mapping[str, str]:
+    from multidict import CIMultiDict  # noqa: PLC0415 - the HTTP library's, loaded with a client
+
     pairs = (line.partition(":") for line in lines.decode("latin-1").splitlines())
     return CIMultiDict((name.strip(), value.strip()) for name, _, value in pairs)
 

@@ -35,7 +35,7 @@ END_STATES: Final[Mapping[str, str]] = {
 }
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class Word(Result):
     """One sung word with its times."""
 
@@ -77,7 +77,7 @@ class RawClip(NamedTuple):
     position: int
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Clip(Result):
     """One piece of music, with the same fields for every family.
 
@@ -171,7 +171,7 @@ def _parsed_raw(clip: Clip) -> Mapping[str, object]:
 setattr(Clip, "raw", property(_parsed_raw, _RAW_SLOT.__set__))  # noqa: B010 - for type checkers it is the field
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class Songs(ResultSequence[Clip]):
     """The clips of a finished task, usually two: a sequence of those that did not fail.
 

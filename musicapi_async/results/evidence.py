@@ -10,7 +10,7 @@ from musicapi_async.results.base import Result
 __all__ = ["Evidence"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Evidence(Result):
     """The balance before and after an uncertain request, as returned by ``await client.investigate(error)``.
 

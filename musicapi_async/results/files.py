@@ -10,7 +10,7 @@ from musicapi_async.wire.converter import wire
 __all__ = ["DownloadFile", "DownloadFiles"]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class DownloadFile(Result):
     """One file that the service has prepared; ``client.download`` takes it.
 
@@ -30,7 +30,7 @@ class DownloadFile(Result):
     """``mp3``, ``m4a`` or ``wav``; None where it is not known."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class DownloadFiles(ResultSequence[DownloadFile]):
     """A sequence of the files that the service has prepared.
 

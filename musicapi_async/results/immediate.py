@@ -12,7 +12,7 @@ from musicapi_async.wire.converter import wire
 __all__ = ["Batch", "BatchTask", "Credits", "Persona", "SharedSong", "UpsampledTags", "Voice"]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class Credits(Result):
     """The account's balance, in credits.
 
@@ -36,7 +36,7 @@ class Credits(Result):
         return self.credits + self.extra_credits
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class Persona(Result):
     """A persona made from a clip.
 
@@ -54,7 +54,7 @@ class Persona(Result):
     """The persona's id, which ``sonic.persona_song`` takes."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class Voice(Result):
     """A voice made from a recording.
 
@@ -73,7 +73,7 @@ class Voice(Result):
     """The service's name for the voice; None where it gives none."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class UpsampledTags(Result):
     """Style tags that the service has elaborated.
 
@@ -89,7 +89,7 @@ class UpsampledTags(Result):
     """The elaborated description of the style."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class SharedSong(Result):
     """The song behind a share link; a field is None where the service sent no value for it.
 
@@ -116,7 +116,7 @@ class SharedSong(Result):
     """The style as one comma-separated string, also where the service sends a list."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class BatchTask(Result):
     """The result of one item of a batch: it was accepted as a task, or refused."""
 
@@ -126,7 +126,7 @@ class BatchTask(Result):
     """The service's message about the refusal; None for an accepted item, and where the service gives no reason."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Batch(ResultSequence[BatchTask]):
     """A sequence of the items that were submitted together; ``client.sonic.task(item.task_id)`` is the task of one.
 

@@ -12,7 +12,7 @@ from musicapi_async.wire.converter import wire
 __all__ = ["AlignedLyrics", "LyricsDraft", "LyricsDrafts", "aligned"]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class LyricsDraft(Result):
     """One draft of lyrics."""
 
@@ -22,7 +22,7 @@ class LyricsDraft(Result):
     """A title for the song; None where the service sent none."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class LyricsDrafts(ResultSequence[LyricsDraft]):
     """A sequence of the drafts that the service wrote, usually two.
 
@@ -42,7 +42,7 @@ class LyricsDrafts(ResultSequence[LyricsDraft]):
         return self.drafts
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class AlignedLyrics(ResultSequence[Word]):
     """The lyrics of a clip with their times: a sequence of the sung words, empty for an instrumental.
 

@@ -15,7 +15,7 @@ from musicapi_async.wire.values import text_or_empty
 __all__ = ["Bpm", "Midi", "MidiInstrument", "Note", "Vox"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Bpm(Result):
     """The estimated tempo of a clip.
 
@@ -36,7 +36,7 @@ class Bpm(Result):
     """Lowest tempo in beats per minute; None where the service reports none."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Note(Result):
     """One note of an instrument."""
 
@@ -50,7 +50,7 @@ class Note(Result):
     """Velocity from 0 to 1; None where the service reports none."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class MidiInstrument(Result):
     """One instrument and its notes."""
 
@@ -60,7 +60,7 @@ class MidiInstrument(Result):
     """Its notes, in the service's order."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Midi(Result):
     """The notes of a clip; at least one of the two fields is set.
 
@@ -107,7 +107,7 @@ class Midi(Result):
         return Path(text)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Vox(Result):
     """The voice extracted from a part of a clip, for ``sonic.persona``.
 

@@ -10,7 +10,7 @@ from musicapi_async.results.clip import Clip
 __all__ = ["ExtendedSong", "ExtendedSongs", "ReplacedSection", "ReplacedSections", "Stem", "Stems"]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class Stem(Result):
     """One separated part of a song."""
 
@@ -20,7 +20,7 @@ class Stem(Result):
     """The part's audio."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class Stems(ResultSequence[Stem]):
     """A sequence of the stems of a song; the service determines their number (2, 4, 12 and 24 have been seen).
 
@@ -53,7 +53,7 @@ class Stems(ResultSequence[Stem]):
         return self.stems
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class ReplacedSection(Result):
     """One version of a replaced section."""
 
@@ -63,7 +63,7 @@ class ReplacedSection(Result):
     """The whole song with the new section; None without ``auto_concat``, and where the service never joined it."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class ReplacedSections(ResultSequence[ReplacedSection]):
     """A sequence of the versions of a replaced section.
 
@@ -87,7 +87,7 @@ class ReplacedSections(ResultSequence[ReplacedSection]):
         return self.sections
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class ExtendedSong(Result):
     """One version of a continuation."""
 
@@ -97,7 +97,7 @@ class ExtendedSong(Result):
     """The whole song from its beginning; None without ``auto_concat``, and where the service never joined it."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class ExtendedSongs(ResultSequence[ExtendedSong]):
     """A sequence of the versions of a continuation.
 

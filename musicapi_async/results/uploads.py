@@ -7,7 +7,7 @@ from musicapi_async.results.base import Result
 __all__ = ["Step", "UploadedClip"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Step(Result):
     """One step of a one-shot upload."""
 
@@ -23,7 +23,7 @@ class Step(Result):
     """The service's message about why the step failed; None where it gives none."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class UploadedClip(Result):
     """A clip that was uploaded rather than made by the service.
 
