@@ -117,6 +117,8 @@ def hidden(value: str | Secret | None) -> Secret | None:
 
 def with_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings or fields of a request with the secret ones hidden, where they are texts."""
+    if SECRETS.isdisjoint(given) and HEADERS not in given:  # as nearly every request
+        return dict(given)
     found = {name: hidden(value) if name in SECRETS else value for name, value in given.items()}
     if isinstance(headers := found.get(HEADERS), Mapping):
         found[HEADERS] = {name: hidden(value) for name, value in headers.items()}

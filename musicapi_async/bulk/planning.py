@@ -30,7 +30,7 @@ __all__ = [
 
 Requests = Iterable[TaskRequest[Any] | Planned | BadLine] | AsyncIterable[TaskRequest[Any] | Planned | BadLine]
 
-BATCH_SIZE: Final = 5000
+BATCH_SIZE: Final = 20_000
 """Requests that are planned at once."""
 
 

@@ -171,9 +171,9 @@ def _json_lines(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] |
         except (ValueError, RecursionError) as error:
             yield number, BadLine(number, None, f"it is not JSON: {error}")
         else:
-            is_object = isinstance(fields, dict)
-            wrong = BadLine(number, None, f"it must be an object, not {type(fields).__name__}")
-            yield number, fields if is_object else wrong
+            if not isinstance(fields, dict):
+                fields = BadLine(number, None, f"it must be an object, not {type(fields).__name__}")
+            yield number, fields
 
 
 class _DuplicateError(Exception):

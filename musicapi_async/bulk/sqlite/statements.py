@@ -53,7 +53,10 @@ IN_PLAN: Final = "(SELECT started FROM planning) IN (plan, plan_before) AND "
 PRESENT: Final = (
     "SELECT key, number, plan, coalesce(next_operation, operation), coalesce(next_request, request) FROM row"
 )
-ADD: Final = "INSERT INTO row (key, operation, request, key_version, plan, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)"
+ADD: Final = """
+    INSERT INTO row (key, operation, request, key_version, plan, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO NOTHING
+"""
 ADD_AGAIN: Final = """
     UPDATE row SET
         plan_before = CASE WHEN plan <= (SELECT started FROM planning) THEN plan ELSE plan_before END,
@@ -118,14 +121,17 @@ def add_to_plan(connection: sqlite3.Connection, requests: Iterable[Planned], pla
 def _add(connection: sqlite3.Connection, batch: Mapping[str, Entry], plan: int | None) -> int:
     """Add the requests of different keys to a plan; return how many of them were new."""
     number = select_value(connection, "SELECT started FROM planning") if plan is None else plan
-    query = f"{PRESENT} WHERE key IN ({', '.join('?' * len(batch))})"
-    found = {key: present for key, *present in connection.execute(query, tuple(batch))}
+    last = select_value(connection, "SELECT coalesce(max(number), 0) FROM row")
+    new = _state_of_new(connection)
+    # Nearly always all of them are new: then they are looked for once, as they are added.
+    count = connection.executemany(ADD, [(key, *entry[1:], number, *new) for key, entry in batch.items()]).rowcount
+    if count == len(batch):
+        return count
+    query = f"{PRESENT} WHERE number <= ? AND key IN ({', '.join('?' * len(batch))})"
+    found = {key: present for key, *present in connection.execute(query, (last, *batch))}
     for key, (_, planned, *_) in found.items():
         if plan is not None and planned == plan:
             raise _planned_twice(batch[key][0])
-    new = _state_of_new(connection)
-    rows = [(key, *entry[1:], number, *new) for key, entry in batch.items() if key not in found]
-    connection.executemany(ADD, rows)
     connection.executemany(ADD_AGAIN, [(number, present[0]) for present in found.values()])
     for key, (record, _, *request) in found.items():
         _, operation, given, _ = batch[key]
@@ -135,7 +141,7 @@ def _add(connection: sqlite3.Connection, batch: Mapping[str, Entry], plan: int |
             _correct(connection, record, operation, given)
         else:
             connection.execute("INSERT INTO correction VALUES (?, ?, ?, ?)", (plan, record, operation, given))
-    return len(rows)
+    return count
 
 
 def _planned_twice(key: str) -> InvalidRequestError:
