@@ -11,13 +11,19 @@ import statistics
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import aiohttp
-import trustme
-from common import KEY, fake_service, print_table, print_title, service_protocol, verdict
+from common import (
+    KEY,
+    certificate_files,
+    fake_service,
+    print_table,
+    print_title,
+    server_context,
+    service_protocol,
+    verdict,
+)
 
 from musicapi_async import MusicAPI, sonic
 
@@ -62,9 +68,7 @@ class Link(asyncio.Protocol):
 async def serve(certificate: str) -> None:
     """Serve over TLS, and a proxy with a round trip, whose port is printed, until standard input ends."""
     loop = asyncio.get_running_loop()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server = await loop.create_server(service_protocol, "127.0.0.1", 0, ssl=context)
+    server = await loop.create_server(service_protocol, "127.0.0.1", 0, ssl=server_context(certificate))
     port = server.sockets[0].getsockname()[1]
 
     def accept() -> Link:
@@ -127,14 +131,9 @@ async def measure(url: str, trusting: ssl.SSLContext) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    authority = trustme.CA()
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    with TemporaryDirectory() as folder:
-        certificate = Path(folder) / "server.pem"
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
-        with fake_service(__file__, str(certificate)) as url:
-            found = asyncio.run(measure(url.replace("http:", "https:"), trusting))
+    with certificate_files() as (certificate, authority), fake_service(__file__, certificate) as url:
+        trusting = ssl.create_default_context(cafile=authority)
+        found = asyncio.run(measure(url.replace("http:", "https:"), trusting))
     print_title("A submission over a link of 50 ms")
     rows = [
         [name, f"{statistics.median(taken):.0f}", f"{max(taken):.0f}", f"{_round_trips(taken):.1f}"]

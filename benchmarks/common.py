@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import ssl
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 KEY: Final = "a-key-of-forty-letters-as-the-service-has"
@@ -110,14 +112,38 @@ def service_protocol() -> asyncio.Protocol:
     return _Service()
 
 
-async def serve() -> None:
-    """Serve on a free port, printed on standard output, until standard input ends (so never longer than the parent)."""
+async def serve(certificate: str = "") -> None:
+    """Serve on a free port, printed on standard output, until standard input ends (so never longer than the parent).
+
+    With the file of a certificate and its key, over TLS.
+    """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), ended.set)
-    server = await loop.create_server(_Service, "127.0.0.1", 0)
+    context = server_context(certificate) if certificate else None
+    server = await loop.create_server(_Service, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await ended.wait()
+
+
+def server_context(certificate: str) -> ssl.SSLContext:
+    """Return the TLS context of a server with this file's certificate and key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@contextmanager
+def certificate_files() -> Iterator[tuple[str, str]]:
+    """Yield the files of a certificate for 127.0.0.1 with its key, and of the authority that issued it."""
+    import trustme  # noqa: PLC0415 - it takes ten megabytes
+
+    with TemporaryDirectory() as folder:
+        own, authority = Path(folder, "server.pem"), Path(folder, "authority.pem")
+        issuer = trustme.CA()
+        issuer.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(own)
+        issuer.cert_pem.write_to_path(authority)
+        yield str(own), str(authority)
 
 
 @contextmanager
@@ -342,4 +368,4 @@ def print_title(title: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(*sys.argv[1:]))
