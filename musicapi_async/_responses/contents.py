@@ -96,7 +96,7 @@ PLACES: Final[Mapping[type, Callable[[Body], tuple[str, Body]]]] = {
 }
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class _Token:
     """One token of aligned lyrics, as the service splits them."""
 

@@ -21,7 +21,7 @@ WORKER_END: Final = 1.0
 """Seconds that the workers of a closing client have to return their outcomes."""
 
 
-@attrs.define(eq=False)
+@attrs.define(repr=False, eq=False)
 class Background:
     """The work in progress of a client's runs: ended with the client."""
 

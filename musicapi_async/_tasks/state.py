@@ -112,7 +112,7 @@ class TaskState(Generic[R_co]):
         return self.status in {"finished", "failed"}
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class TaskRule(Generic[R_co]):
     """The rule for polling and reading the tasks of an operation, and its replacement where it is retired."""
 
@@ -178,14 +178,14 @@ def read_state(task_id: str, rule: TaskRule[R_co], attempted: str, response: Res
     return _or_failed(state, body) if progress.status in {"incomplete", "finished"} else state
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class ReportedEvent:
     """A verified event of a task: its signed JSON object, and the same as bytes."""
 
     type: str
     task_id: str | None
-    body: Mapping[str, object] = attrs.field(repr=False)
-    content: bytes = attrs.field(repr=False)
+    body: Mapping[str, object]
+    content: bytes
 
 
 def read_event(event: ReportedEvent, task_id: str, rule: TaskRule[R_co]) -> TaskState[R_co] | None:

@@ -35,7 +35,7 @@ STRUCTURE_ERRORS: Final = (ValueError, KeyError, TypeError, AttributeError)
 """The exceptions that structuring raises for unfit data."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, eq=False)
 class Names:
     """The JSON keys of a field, in order of preference, and the function that reads its value; None: by its type."""
 

@@ -35,7 +35,7 @@ SPEC: Final = "spec"
 TASK_TYPE: Final = "task_type"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class FieldSpec:
     """The JSON name of a field, and its conversion to JSON."""
 
