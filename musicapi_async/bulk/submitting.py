@@ -1,8 +1,9 @@
 """The submission of planned records: once each, within the limit of credits."""
 
 import asyncio
+import weakref
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -79,14 +80,16 @@ class SubmissionRecorder:
         self._charge = charge
         self._lasts: float | None = None
         self._journal = journal
-        self._call: Call | None = None
+        self._call: Callable[[], Call | None] = lambda: None
+        """The call, which refers to this as its hook: referring to it as well would keep both until a collection."""
         self._task_id: str | None = None
 
     def encode(self, request: TaskRequest[Any], lasts: float | None) -> Call:
         """Return the call that submits the record, with this hook; such a task most probably ``lasts`` so long."""
         self._lasts = lasts
-        self._call = encode_submission(request, self)
-        return self._call
+        call = encode_submission(request, self)
+        self._call = weakref.ref(call)
+        return call
 
     async def turn(self) -> None:
         """Wait until the limits that the journal keeps may allow another request."""
@@ -100,7 +103,8 @@ class SubmissionRecorder:
         return await complete(self._claim())
 
     async def _claim(self) -> bool:
-        reference = None if self._call is None else self._call.reference
+        call = self._call()
+        reference = None if call is None else call.reference
         changes = Changes(charge=self._charge, reference=reference, lasts=self._lasts)
         claimed = await self._journal.start_sending(self.record, changes)
         if claimed is None:
