@@ -25,7 +25,7 @@ _Work = Callable[Concatenate[sqlite3.Connection, P], T]
 
 GATHER_SHARE: Final = 0.25
 """Part of the time of a flush that a commit waits for further changes, while many come."""
-MIN_GATHER_TIME: Final = 0.0005
+MIN_GATHER_TIME: Final = 0.0007
 """Seconds of that wait at least: below it the turns of threads cost more than the flushes they save."""
 MAX_GATHER_TIME: Final = 0.004
 """Seconds of that wait at most."""
