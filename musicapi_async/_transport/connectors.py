@@ -23,8 +23,27 @@ from aiohttp.tracing import Trace
 
 from musicapi_async._responses.response import MAX_KEPT
 
-__all__ = ["HAS_POLL", "RECEIVED", "WITHOUT_LIMITS", "Connector", "FreshConnector", "Handler", "KeptConnector"]
+__all__ = [
+    "HAS_POLL",
+    "IS_USABLE",
+    "RECEIVED",
+    "WITHOUT_LIMITS",
+    "Connector",
+    "FreshConnector",
+    "Handler",
+    "KeptConnector",
+]
 
+TESTED_VERSIONS: Final = frozenset({"3.14.5"})
+"""The versions of the HTTP library that the whole suite was run with."""
+IS_USABLE: Final = aiohttp.__version__ in TESTED_VERSIONS and all(
+    hasattr(cls, name)
+    for cls, names in {
+        aiohttp.TCPConnector: ("_create_connection", "_release"),
+        ResponseHandler: ("set_response_params", "read", "resume_reading"),
+    }.items()
+    for name in names
+)
 HAS_POLL: Final = hasattr(select, "poll")
 """False on Windows."""
 # time_limits.py enforces the limits: the HTTP library's would fire before data that has arrived is read.
@@ -90,7 +109,7 @@ class Handler(ResponseHandler):
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's signature
         """Continue reading, if it was paused: the library's own method runs the parser after each read of a body."""
-        if self._reading_paused:
+        if self._reading_paused or not IS_USABLE:
             super().resume_reading(resume_parser)
 
 

@@ -9,7 +9,6 @@ were run with, and with any other version, through a proxy or with ``trace_confi
 from typing import Final, Self
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -20,18 +19,8 @@ from musicapi_async._transport.connectors import RECEIVED, Handler
 from musicapi_async._transport.request_head import RequestHead
 from musicapi_async._transport.retry import RequestClass, RetryBudget
 
-__all__ = ["IS_USABLE", "DirectRequest"]
+__all__ = ["DirectRequest"]
 
-TESTED_VERSIONS: Final = frozenset({"3.14.5"})
-"""The versions of the HTTP library that the whole suite was run with."""
-IS_USABLE: Final = aiohttp.__version__ in TESTED_VERSIONS and all(
-    hasattr(cls, name)
-    for cls, names in {
-        aiohttp.TCPConnector: ("_create_connection", "_release"),
-        ResponseHandler: ("set_response_params", "read"),
-    }.items()
-    for name in names
-)
 NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
 
 

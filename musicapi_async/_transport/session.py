@@ -23,8 +23,8 @@ from musicapi_async._transport.ahead import ConnectionAhead
 from musicapi_async._transport.call import Call
 from musicapi_async._transport.cancellation import ShieldedTask, cancel_task, wait_shielded
 from musicapi_async._transport.connections import Connections, ProxyRoute, transport_error_of
-from musicapi_async._transport.connectors import RECEIVED, WITHOUT_LIMITS, FreshConnector, KeptConnector
-from musicapi_async._transport.direct import IS_USABLE, DirectRequest
+from musicapi_async._transport.connectors import IS_USABLE, RECEIVED, WITHOUT_LIMITS, FreshConnector, KeptConnector
+from musicapi_async._transport.direct import DirectRequest
 from musicapi_async._transport.rate_limit import SubmissionRateLimiter
 from musicapi_async._transport.request_head import RequestHead
 from musicapi_async._transport.retry import RequestClass, RetryBudget
