@@ -64,11 +64,11 @@ async def test_overdue_task_that_ends_later_is_saved_before_the_run_ends(path: P
     def poll(number: int) -> tuple[int, object]:
         polls[number] += 1
         # It ends after the others, each of which takes a while.
-        is_running = polls[5] < 4 if number == 0 else polls[number] < 4
+        is_running = polls[5] < 8 if number == 0 else polls[number] < 8
         return RUNNING if is_running else done(clip(2 * number), clip(2 * number + 1))
 
     async with serving(poll=poll) as service:
-        outcomes = await run(service, path, songs(6), in_flight=2, timeout=0.15)
+        outcomes = await run(service, path, songs(6), in_flight=2, timeout=0.3)
 
     assert states(outcomes) == {f"t-{number}": "saved" for number in range(6)}
     assert [outcome.record.task_id for outcome in outcomes if outcome.record.overdue_at] == ["t-0"]
