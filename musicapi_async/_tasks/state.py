@@ -218,7 +218,8 @@ def as_final(state: TaskState[R_co]) -> TaskState[R_co]:
 
 def _or_failed(state: TaskState[R], body: Mapping[str, object]) -> TaskState[R]:
     """Return the state; where every clip failed, the failure."""
-    if not state.clips or any(clip.state != FAILED for clip in state.clips):
+    # Only where one has failed are the clips parsed here.
+    if not state._progress.has_failed_clip or any(clip.state != FAILED for clip in state.clips):
         return state
     reason = next((clip.error for clip in state.clips if clip.error), "every clip failed")
     error = TaskFailedError(state.family, state.task_id, reason, "failed", read_refund(body, reason), None, body)
