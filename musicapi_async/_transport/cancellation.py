@@ -68,7 +68,7 @@ async def wait_shielded(
 
 
 async def _end_of(task: asyncio.Future[Any]) -> None:
-    """Wait until a task is done, and neither cancel it nor raise its error; for a third of the CPU of asyncio.wait."""
+    """Wait until a task is done, and neither cancel it nor raise its error; asyncio.wait does much more for it."""
     if task.done():
         return
     waiter = asyncio.get_running_loop().create_future()
