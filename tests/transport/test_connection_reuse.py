@@ -4,12 +4,13 @@ import asyncio
 import gzip
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from scripted import Held, Step, raw, respond, scripted
 
-from musicapi_async import MusicAPI
+from musicapi_async import MusicAPI, errors
 
 RUNNING = {"data": [{"clip_id": "of another", "state": "running"}]}
 GONE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
@@ -152,3 +153,47 @@ async def test_download_after_a_late_response_on_an_idle_connection_gets_its_own
         await client.download(f"{server.origin}/two", tmp_path / "two.mp3")
 
     assert [(tmp_path / name).read_bytes() for name in ("one.mp3", "two.mp3")] == [b"ID3one", b"ID3two"]
+
+
+@pytest.mark.parametrize("where", ["in one piece with a response", "while idle"])
+@pytest.mark.parametrize("length", [1, 20, 40])
+async def test_poll_after_a_part_of_a_late_head_does_not_take_the_late_response(where: str, length: int) -> None:
+    late = wire(clips("of t-1, again"))
+    released, sent = asyncio.Event(), asyncio.Event()
+
+    async def first(writer: asyncio.StreamWriter) -> bool:
+        if where == "while idle":
+            writer.write(wire(clips("of t-1")))
+            await released.wait()
+            writer.write(late[:length])
+        else:
+            writer.write(wire(clips("of t-1")) + late[:length])
+        await writer.drain()
+        sent.set()
+        return True
+
+    async def second(writer: asyncio.StreamWriter) -> bool:
+        # Over the same connection the rest of the late response comes before the right one.
+        writer.write(late[length:] + wire(clips("of t-2")))
+        await writer.drain()
+        return True
+
+    async def right(writer: asyncio.StreamWriter) -> bool:
+        writer.write(wire(clips("of t-2")))
+        return True
+
+    async def step(writer: asyncio.StreamWriter) -> bool:
+        return await (second if server.received[-1].connection == 1 else right)(writer)
+
+    async with scripted(first, step) as server, MusicAPI("k", base_url=server.base_url, max_attempts=1) as client:
+        await client.sonic.task("t-1").poll()
+        released.set()
+        await sent.wait()
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        taken = []
+        # An error is safe, and may be retried: another request's response is not.
+        with suppress(errors.ConnectionFailedError):
+            taken = [clip.clip_id for clip in (await client.sonic.task("t-2").poll()).clips]
+
+    assert "of t-1, again" not in taken
