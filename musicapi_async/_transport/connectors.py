@@ -77,22 +77,21 @@ class Handler(ResponseHandler):
             self._input.register(socket.fileno(), select.POLLIN)
         return bool(self._input.poll(0))
 
-    def begin(self, *, is_new: bool) -> asyncio.Transport:
+    def begin(self, *, is_fresh: bool) -> asyncio.Transport:
         """Prepare for a request and its response, and return what the request is written to.
 
-        A request of which no byte was written was certainly not accepted. Over a new connection a response that has
-        come before it is about something else: taken for its own, it could call a request refused that was then
-        accepted.
+        A request of which no byte was written was certainly not accepted. Over the fresh connection of a submission a
+        response that has come before it is about something else: taken for its own, it could call a request refused
+        that was then accepted.
 
-        Raises ServerDisconnectedError when the peer has closed the connection, or responded over a new one.
+        Raises ServerDisconnectedError when the peer has closed the connection, or responded over a fresh one.
         """
         transport = self.transport
         if transport is None or transport.is_closing():
             raise aiohttp.ServerDisconnectedError
-        # A kept connection goes on with its parser.
-        if self._parser is None:
-            self.set_response_params(timer=NO_TIMER, read_until_eof=True)
-        if is_new:
+        # Another parser for each response: the last one may hold the beginning of a response that comes too late.
+        self.set_response_params(timer=NO_TIMER, read_until_eof=True)
+        if is_fresh:
             self._check_unused(transport)
         return transport
 

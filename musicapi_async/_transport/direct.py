@@ -67,7 +67,7 @@ class DirectRequest:
                 handler = head.connector.take(head.key)
                 if handler is None:
                     handler = await self._connect()
-                transport = handler.begin(is_new=head.is_fresh)
+                transport = handler.begin(is_fresh=head.is_fresh)
                 if head.is_fresh:
                     self._call.note_sent()
                 transport.write(head.encode(self._path, self._body))

@@ -113,6 +113,19 @@ async def test_plan_with_a_key_twice_in_a_batch_takes_the_last_one(tmp_path: Pat
             await journal.plan([first, last], await journal.new_plan())
 
 
+@pytest.mark.parametrize("count", [1, 10_500], ids=["one statement", "several"])
+async def test_plan_that_is_refused_adds_none_of_its_requests(store: Path | str, count: int) -> None:
+    known, *new = planned(count + 1)
+    async with bulk.open(store) as journal:
+        plan = await journal.new_plan()
+        await journal.plan([known], plan)
+        with pytest.raises(InvalidRequestError, match="which another request of the plan has"):
+            await journal.plan([*new, known], plan)
+        await journal.activate_plan(plan)
+
+        assert await journal.counts() == {**dict.fromkeys(await journal.counts(), 0), "planned": 1}
+
+
 async def test_plan_with_a_known_key_adds_no_record(store: Path | str) -> None:
     async with bulk.open(store) as journal:
         await journal.plan(planned(3))

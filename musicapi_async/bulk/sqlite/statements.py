@@ -99,11 +99,23 @@ CHARGE_UNPRICED: Final = f"""
 
 
 def add_to_plan(connection: sqlite3.Connection, requests: Iterable[Planned], plan: int | None) -> int:
-    """Add requests to a plan, None for the active one; return how many of them were new.
+    """Add requests to a plan, None for the active one, all or none; return how many of them were new.
 
     A key that the journal does not know is uncertain where the journal has lost entries. Raises InvalidRequestError for
     a key that is in a new plan already.
     """
+    connection.execute("SAVEPOINT adding")
+    try:
+        return _add_all(connection, requests, plan)
+    except BaseException:
+        # The transaction is shared with other changes, and goes on.
+        connection.execute("ROLLBACK TO adding")
+        raise
+    finally:
+        connection.execute("RELEASE adding")
+
+
+def _add_all(connection: sqlite3.Connection, requests: Iterable[Planned], plan: int | None) -> int:
     has_former = select_value(connection, "SELECT EXISTS (SELECT 1 FROM row WHERE former_key IS NOT NULL)")
     count, batch = 0, dict[str, Entry]()
     for one in requests:
