@@ -14,6 +14,8 @@ PAUSE = 0.003
 """Seconds between two steps, in which sockets and threads can work."""
 BUSY_PAUSES = 4
 """Number of pauses for which time stands still while sockets or threads are at work."""
+QUIET_PAUSES = 3
+"""Number of pauses without an event after which nothing is at work: a busy machine delivers what was sent later."""
 MAX_STEPS = 50
 """Maximum number of steps at once, in case work is not noticed."""
 
@@ -36,7 +38,7 @@ class Clock:
         Work in other threads than the loop's own is not seen: ``steadily`` takes one step after the other, whatever
         happens meanwhile.
         """
-        busy = 1
+        busy, quiet = 1, 0
         async with asyncio.timeout(36_000):
             while not waiting.done():
                 if steadily or (busy and busy % BUSY_PAUSES == 0):
@@ -46,7 +48,8 @@ class Clock:
                 events, idle = self.events, self.idle
                 await asyncio.sleep(PAUSE)
                 is_quiet = self.events == events and self.idle - idle > PAUSE / 2 and not self.in_threads
-                busy = 0 if is_quiet else busy + 1
+                quiet = quiet + 1 if is_quiet else 0
+                busy = 0 if quiet and quiet % QUIET_PAUSES == 0 else busy + 1
 
 
 def _until_next_timer() -> float:
