@@ -187,6 +187,7 @@ class Submitter:
                 await self._rate.acquire()
                 if self._queue.is_stopped:
                     return None
+                began = asyncio.get_running_loop().time()
                 charge = await self._admit(record)
                 if charge is None:
                     continue
@@ -198,7 +199,7 @@ class Submitter:
                     continue
                 except ConnectionFailedError as error:
                     record = await recorder.end("planned", str(error))
-                    self._note_unreachable(error)
+                    self._note_unreachable(error, began)
                     continue
                 except NotAcceptedError as refused:
                     self._outage.end()
@@ -225,11 +226,12 @@ class Submitter:
 
     async def _admit(self, record: Record) -> float | None:
         """Return the charge of a request that may be sent; None when it may not be sent, or not yet."""
+        began = asyncio.get_running_loop().time()
         try:
             return await self._budget.admit(record)
         except (ConnectionFailedError, *RETRYABLE) as error:
             # Without the balance the limit cannot be kept.
-            self._note_unreachable(error)
+            self._note_unreachable(error, began)
         except MusicAPIError as error:
             # The record is not at fault: it stays planned.
             self._queue.stop(error)
@@ -268,6 +270,6 @@ class Submitter:
             logger.error("%s task %s was accepted, and could not be recorded: %s", task.family, task.id, error)
             raise
 
-    def _note_unreachable(self, error: MusicAPIError) -> None:
-        if not self._outage.fail(error):
+    def _note_unreachable(self, error: MusicAPIError, began: float) -> None:
+        if not self._outage.fail(error, began):
             self._queue.stop(error)

@@ -182,6 +182,8 @@ class Outage:
         self._limit = limit
         self._since: float | None = None
         """Time of the first failure; None while there is no outage."""
+        self._ended_at = -math.inf
+        """Time at which the service was reached again after the last outage."""
         self._next_at = 0.0
         self._delays: Generator[float, Any, None] = _delays()
         self._changed = asyncio.Event()
@@ -198,9 +200,14 @@ class Outage:
                 async with asyncio.timeout(self._next_at - now):
                     await self._changed.wait()
 
-    def fail(self, error: Exception) -> bool:
-        """Note a request that failed without a connection; return False when the limit has been reached."""
+    def fail(self, error: Exception, began: float) -> bool:
+        """Note a request that began then, and failed without a connection; return False when the limit is reached.
+
+        One that began before the service was reached again says nothing about it since.
+        """
         now = asyncio.get_running_loop().time()
+        if self._since is None and began <= self._ended_at:
+            return True
         if self._since is None:
             self._since, self._delays = now, _delays()
             self._next_at = now + min(next(self._delays), self._limit)
@@ -216,7 +223,8 @@ class Outage:
     def end(self) -> None:
         """Note that the service has responded: submissions continue."""
         if self._since is not None:
-            lasted = asyncio.get_running_loop().time() - self._since
+            self._ended_at = asyncio.get_running_loop().time()
+            lasted = self._ended_at - self._since
             logger.warning("the service can be reached again after %.0f s: submissions continue", lasted)
             self._since = None
             self._changed.set()
