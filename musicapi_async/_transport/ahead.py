@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 import aiohttp
-from aiohttp.client_reqrep import ConnectionKey
 
-from musicapi_async._transport.connectors import HAS_POLL, RECEIVED, Connector, Handler
+from musicapi_async._transport.connectors import HAS_POLL, RECEIVED, Handler
+from musicapi_async._transport.request_head import RequestHead
 
 __all__ = ["ConnectionAhead"]
 
@@ -27,9 +27,8 @@ MAX_AGE: Final = 2.0
 class Ready(NamedTuple):
     """An unused connection."""
 
-    connector: Connector
-    key: ConnectionKey
-    """Where it leads to."""
+    head: RequestHead
+    """The head of the requests that it is for."""
     handler: Handler
     received: bytearray
     """What its handler keeps of the response that comes over it."""
@@ -37,7 +36,7 @@ class Ready(NamedTuple):
 
     def close(self) -> None:
         """Close it."""
-        self.connector.release(self.handler, self.key, is_broken=True)
+        self.head.connector.release(self.handler, self.head.key, is_broken=True)
 
 
 class ConnectionAhead:
@@ -50,17 +49,17 @@ class ConnectionAhead:
         self._connecting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def plan(self, connector: Connector, request: aiohttp.ClientRequest, turn: float) -> None:
-        """Connect to where the request goes, shortly before ``turn``, in event-loop time."""
+    def plan(self, head: RequestHead, turn: float) -> None:
+        """Connect to where such a request goes, shortly before ``turn``, in event-loop time."""
         # Without poll (Windows) an idle connection cannot be checked, so that none is made.
         is_free = self._ready is None and self._connecting is None
         if HAS_POLL and is_free and turn - asyncio.get_running_loop().time() >= MIN_WAIT:
-            self._call_at(turn - LEAD, connector, request)
+            self._call_at(turn - LEAD, head)
 
-    def take(self, key: ConnectionKey) -> Ready | None:
-        """Return the connection to there, if there is one that may be used."""
+    def take(self, head: RequestHead) -> Ready | None:
+        """Return the connection to where such a request goes, if there is one that may be used."""
         ready = self._ready
-        if ready is None or ready.key != key:
+        if ready is None or ready.head.key != head.key:
             return None
         self._ready = None
         self._cancel_timer()
@@ -78,19 +77,19 @@ class ConnectionAhead:
             self._ready.close()
             self._ready = None
 
-    def _call_at(self, at: float, connector: Connector, request: aiohttp.ClientRequest) -> None:
+    def _call_at(self, at: float, head: RequestHead) -> None:
         self._cancel_timer()
-        self._timer = asyncio.get_running_loop().call_at(at, self._start, connector, request)
+        self._timer = asyncio.get_running_loop().call_at(at, self._start, head)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _start(self, connector: Connector, request: aiohttp.ClientRequest) -> None:
-        self._connecting = asyncio.get_running_loop().create_task(self._connect(connector, request))
+    def _start(self, head: RequestHead) -> None:
+        self._connecting = asyncio.get_running_loop().create_task(self._connect(head))
 
-    async def _connect(self, connector: Connector, request: aiohttp.ClientRequest) -> None:
+    async def _connect(self, head: RequestHead) -> None:
         received = bytearray()
         # In the context of this asyncio task, for the handler of the connection.
         RECEIVED.set(received)
@@ -98,9 +97,9 @@ class ConnectionAhead:
             # Whatever fails here is tried again, and reported, by the submission itself.
             with suppress(aiohttp.ClientError, TimeoutError, OSError, RuntimeError):
                 async with asyncio.timeout(self._timeout):
-                    handler = await connector.open(request)
+                    handler = await head.connector.open(head.request)
                 loop = asyncio.get_running_loop()
-                self._ready = Ready(connector, request.connection_key, handler, received, loop.time())
+                self._ready = Ready(head, handler, received, loop.time())
                 self._timer = loop.call_later(MAX_AGE, self.close)
         finally:
             self._connecting = None

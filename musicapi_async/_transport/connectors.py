@@ -1,7 +1,7 @@
 """The HTTP library's connectors and connections, as requests need them.
 
-Free requests use kept connections, and look for bytes that came meanwhile; a submission has a connection of its own,
-whose first bytes are kept. The methods overridden here are those that the HTTP library's own classes override.
+Free requests use kept connections, which are checked for bytes that came meanwhile; a submission has a connection of
+its own, whose first bytes are kept. The methods overridden here are those that the HTTP library's own classes override.
 """
 
 import asyncio
@@ -131,17 +131,17 @@ class KeepingHandler(Handler):
 class Connector(aiohttp.TCPConnector):
     """Makes connections without a limit of their number; ``connecting`` is entered while one is made."""
 
-    handler: type[Handler] = Handler
+    handler: type[ResponseHandler] = Handler
 
     def __init__(
         self, *, connecting: Callable[[], AbstractContextManager[object]] = nullcontext, **options: Any
     ) -> None:
+        # The session's semaphores limit it, so that waiting for a slot does not count against the timeout.
         super().__init__(limit=0, **options)
         self._connecting = connecting
         self._keep_alive = math.inf if self._keepalive_timeout is None else self._keepalive_timeout
         # The HTTP library's own attribute: the factory of each connection's protocol.
-        handler: type[ResponseHandler] = self.handler
-        self._factory = partial(handler, loop=self._loop)
+        self._factory = partial(self.handler, loop=self._loop)
 
     def take(self, key: ConnectionKey) -> Handler | None:
         """Return an idle connection, which is then passed to ``release``; None when there is none.

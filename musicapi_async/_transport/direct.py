@@ -93,7 +93,7 @@ class DirectRequest:
             self._handler = None
 
     async def _connect(self) -> Handler:
-        ready = None if self._ahead is None else self._ahead.take(self._head.key)
+        ready = None if self._ahead is None else self._ahead.take(self._head)
         if ready is None:
             return await self._head.connector.open(self._head.request)
         RECEIVED.set(ready.received)

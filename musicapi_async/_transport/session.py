@@ -237,7 +237,7 @@ class Session:
         """Have the next submission's connection ready at its turn."""
         head = self._next_head
         if head is not None:
-            self._ahead.plan(head.connector, head.request, turn)
+            self._ahead.plan(head, turn)
 
     async def _read_within(
         self, content: aiohttp.StreamReader, max_size: int, parts: list[bytes], on_data: Callable[[], None] | None
@@ -263,7 +263,6 @@ class Session:
         return True
 
     def _open_for_reads(self, common: Mapping[str, Any]) -> aiohttp.ClientSession:
-        # No limit here: the semaphores limit it, so that waiting for a slot does not count against the timeout.
         connector = KeptConnector(connecting=self._limits.connecting, keepalive_timeout=KEEP_ALIVE, **common)
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=self._traces

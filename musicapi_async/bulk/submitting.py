@@ -188,7 +188,7 @@ class Submitter:
                 if self._queue.is_stopped:
                     return None
                 began = asyncio.get_running_loop().time()
-                charge = await self._admit(record)
+                charge = await self._admit(record, began)
                 if charge is None:
                     continue
                 recorder = SubmissionRecorder(self._journal, record, charge)
@@ -224,9 +224,8 @@ class Submitter:
         elif record.state == "planned":
             self._queue.retry(record)
 
-    async def _admit(self, record: Record) -> float | None:
+    async def _admit(self, record: Record, began: float) -> float | None:
         """Return the charge of a request that may be sent; None when it may not be sent, or not yet."""
-        began = asyncio.get_running_loop().time()
         try:
             return await self._budget.admit(record)
         except (ConnectionFailedError, *RETRYABLE) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from bulk.runs import counts
 
 from musicapi_async import bulk
 from musicapi_async.bulk import Changes, Planned
@@ -123,7 +124,7 @@ async def test_plan_that_is_refused_adds_none_of_its_requests(store: Path | str,
             await journal.plan([*new, known], plan)
         await journal.activate_plan(plan)
 
-        assert await journal.counts() == {**dict.fromkeys(await journal.counts(), 0), "planned": 1}
+    assert await counts(store) == {"planned": 1}
 
 
 async def test_plan_with_a_known_key_adds_no_record(store: Path | str) -> None:

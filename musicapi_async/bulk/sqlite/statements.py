@@ -135,7 +135,7 @@ def _add(connection: sqlite3.Connection, batch: Mapping[str, Entry], plan: int |
     number = select_value(connection, "SELECT started FROM planning") if plan is None else plan
     last = select_value(connection, "SELECT coalesce(max(number), 0) FROM row")
     new = _state_of_new(connection)
-    # Nearly always all of them are new: then they are looked for once, as they are added.
+    # Nearly always all of them are new: then the index is searched once, as they are added.
     count = connection.executemany(ADD, [(key, *entry[1:], number, *new) for key, entry in batch.items()]).rowcount
     if count == len(batch):
         return count
